@@ -1,0 +1,179 @@
+/* Whole-file reads, atomic writes, trees, and the crash points of test builds; see fs.h. */
+#include "base/fs.h"
+
+#include "base/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool fs_fail(GError **error, const char *verb, const char *path)
+{
+  int e = errno;
+  int code = e == ENOENT ? REEVE_ERROR_NOT_FOUND : e == ENOSPC || e == EDQUOT ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_INTERNAL;
+  if (e == EACCES || e == EPERM)
+    code = REEVE_ERROR_DENIED;
+  g_set_error(error, REEVE_ERROR, code, "%s '%s': %s", verb, path, g_strerror(e));
+  return false;
+}
+
+static bool fs_read_fd(int fd, const char *path, size_t max, GString *out, GError **error)
+{
+  char buffer[65536];
+  for (;;) {
+    ssize_t n = read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fs_fail(error, "read", path);
+    if (n == 0)
+      return true;
+    if (out->len + (size_t)n > max) {
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path, max);
+      return false;
+    }
+    g_string_append_len(out, buffer, n);
+  }
+}
+
+char *fs_read(const char *path, size_t max, size_t *length, GError **error)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    fs_fail(error, "open", path);
+    return NULL;
+  }
+  struct stat st;
+  if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+    close(fd);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read '%s': not a regular file", path);
+    return NULL;
+  }
+  GString *out = g_string_sized_new((gsize)MIN((size_t)MAX(st.st_size, 0), max) + 1);
+  bool ok = fs_read_fd(fd, path, max, out, error);
+  close(fd);
+  if (!ok) {
+    g_string_free(out, TRUE);
+    return NULL;
+  }
+  if (length)
+    *length = out->len;
+  return g_string_free(out, FALSE);
+}
+
+static bool fs_write_all(int fd, const char *data, size_t length)
+{
+  while (length > 0) {
+    ssize_t n = write(fd, data, length);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return false;
+    data += n;
+    length -= (size_t)n;
+  }
+  return true;
+}
+
+bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error)
+{
+  g_autofree char *temporary = g_strdup_printf("%s.new", name);
+  fs_crash_point("file write");
+  int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+  if (fd < 0)
+    return fs_fail(error, "create", temporary);
+  bool ok = fs_write_all(fd, data, length) && (!sync || fsync(fd) == 0);
+  int saved = errno;
+  close(fd);
+  errno = saved;
+  if (!ok) {
+    fs_fail(error, "write", temporary);
+    unlinkat(dir_fd, temporary, 0);
+    return false;
+  }
+  fs_crash_point("file rename");
+  if (renameat(dir_fd, temporary, dir_fd, name) != 0)
+    return fs_fail(error, "rename to", name);
+  if (sync) {
+    int parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent >= 0) {
+      fsync(parent);
+      close(parent);
+    }
+  }
+  return true;
+}
+
+bool fs_mkdirs(const char *path, mode_t mode, GError **error)
+{
+  if (g_mkdir_with_parents(path, (gint)mode) == 0)
+    return true;
+  return fs_fail(error, "make directory", path);
+}
+
+static bool fs_remove_at(int dir_fd, const char *name, int depth)
+{
+  if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+    return true;
+  if (errno != EISDIR && errno != EPERM)
+    return false;
+  int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || depth > 64)
+    return false;
+  DIR *dir = fdopendir(fd);
+  if (!dir) {
+    close(fd);
+    return false;
+  }
+  bool ok = true;
+  for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      ok = fs_remove_at(dirfd(dir), entry->d_name, depth + 1) && ok;
+  closedir(dir);
+  return (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT) && ok;
+}
+
+bool fs_remove_tree(const char *path, GError **error)
+{
+  return fs_remove_at(AT_FDCWD, path, 0) || fs_fail(error, "remove", path);
+}
+
+#ifdef REEVE_CRASH_POINTS
+static const char *fs_role = "server";
+
+void fs_crash_role(const char *role)
+{
+  fs_role = role;
+}
+
+void fs_crash_point(const char *what)
+{
+  static long left = -1;
+  static long passed;
+  if (left == -1) {
+    const char *at = getenv("REEVE_CRASH_AT");
+    const char *role = getenv("REEVE_CRASH_ROLE");
+    left = at && (!role || strcmp(role, fs_role) == 0) ? strtol(at, NULL, 10) : 0;
+  }
+  passed++;
+  if (left == 0 || passed != left)
+    return;
+  dprintf(STDERR_FILENO, "crash point %ld (%s) reached in %s\n", passed, what, fs_role);
+  _exit(97);
+}
+#else
+void fs_crash_role(const char *role)
+{
+  (void)role;
+}
+
+void fs_crash_point(const char *what)
+{
+  (void)what;
+}
+#endif

@@ -1,0 +1,17 @@
+#pragma once
+/* Structured logs on stderr: a fixed event phrase, then key=value, always with the object's id. error: a person must act; warn: we coped;
+ * info: a state changed; debug: the rest. Peer text is escaped. */
+#include <glib.h>
+
+typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
+
+/* Lines above @level are dropped; default INFO. Call before threads start. */
+void log_set_level(LogLevel level);
+/* Writes one line "TIME LEVEL phrase key=value ..." with one write(2). @fields is a printf format such as "instance=%s pid=%d" and may be
+ * "". Never fails; an unwritable stderr loses the line. */
+void log_write(LogLevel level, const char *phrase, const char *fields, ...) G_GNUC_PRINTF(3, 4);
+
+#define log_error(phrase, ...) log_write(LOG_LEVEL_ERROR, phrase, __VA_ARGS__)
+#define log_warn(phrase, ...)  log_write(LOG_LEVEL_WARN, phrase, __VA_ARGS__)
+#define log_info(phrase, ...)  log_write(LOG_LEVEL_INFO, phrase, __VA_ARGS__)
+#define log_debug(phrase, ...) log_write(LOG_LEVEL_DEBUG, phrase, __VA_ARGS__)

@@ -1,0 +1,43 @@
+/* Formats and parses points in time without a clock and without locale. */
+#include "base/time.h"
+
+#include <stdio.h>
+#include <time.h>
+
+void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES])
+{
+  int64_t seconds = wall_ms / 1000;
+  int millis = (int)(wall_ms % 1000);
+  if (millis < 0) {
+    millis += 1000;
+    seconds--;
+  }
+  struct tm tm = {0};
+  time_t t = (time_t)seconds;
+  gmtime_r(&t, &tm);
+  unsigned year = (unsigned)(tm.tm_year + 1900) % 10000U;
+  char buffer[80];
+  snprintf(buffer, sizeof buffer, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, (unsigned)(tm.tm_mon + 1) % 100U,
+           (unsigned)tm.tm_mday % 100U, (unsigned)tm.tm_hour % 100U, (unsigned)tm.tm_min % 100U, (unsigned)tm.tm_sec % 100U,
+           (unsigned)millis % 1000U);
+  for (int i = 0; i < ISO_TIME_BYTES; i++)
+    out[i] = buffer[i];
+  out[ISO_TIME_BYTES - 1] = '\0';
+}
+
+int64_t time_parse_iso(const char *text)
+{
+  int y, mo, d, h, mi, s, used = 0, millis = 0;
+  if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6)
+    return -1;
+  text += used;
+  if (*text == '.') {
+    int scale = 100;
+    for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
+      millis += (*text - '0') * scale;
+  }
+  if (text[0] != 'Z' || text[1] != '\0' || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
+    return -1;
+  struct tm tm = {.tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = s};
+  return (int64_t)timegm(&tm) * 1000 + millis;
+}

@@ -1,0 +1,100 @@
+#pragma once
+/* The control core: a state machine. core_apply is the only way its state changes; it reads no clock, draws no randomness, does no I/O. The
+ * real server and the simulator drive the same code. What it wants done comes back as Effects, which leave only through the release queue
+ * (release.h). */
+#include "base/time.h"
+#include "model/frame.h"
+#include "model/job.h"
+#include "model/record.h"
+
+typedef struct Core Core;
+
+typedef struct CoreConfig {
+  int64_t lease_ms;     /* a node not heard of so long is silent; default 35,000 */
+  int64_t lost_ms;      /* ... and after this lost; default 60,000 */
+  int64_t heartbeat_ms; /* default 10,000 */
+  int port_base;        /* first automatic port; default 8100 */
+  const char *version;  /* for welcome frames */
+} CoreConfig;
+
+typedef enum CommandType {
+  COMMAND_DEPLOY,     /* a new revision; a new deployment when the name is new */
+  COMMAND_DOWN,       /* stop everything of a deployment in reverse stage order */
+  COMMAND_RESTART,    /* all agents or one, in stage order */
+  COMMAND_CANCEL,     /* the open rollout of a deployment */
+  COMMAND_ROLLBACK,   /* to revision @number */
+  COMMAND_FORGET,     /* a stopped deployment and its logs go */
+  COMMAND_NODE_FRAME, /* hello, heartbeat, report, reserved */
+  COMMAND_NODE_GONE,  /* its link broke */
+  COMMAND_TICK,       /* the wake-up that the core asked for, or any time */
+  COMMAND_N
+} CommandType;
+
+/* All pointers are borrowed for the duration of core_apply. */
+typedef struct Command {
+  CommandType type;
+  uint64_t reply_to;                /* token of the waiting request, 0 = nobody waits */
+  const char *actor;                /* "uid:1000", "node:local": who, for the audit trail */
+  const char *deployment;           /* name or id: all but deploy and node commands */
+  const char *agent;                /* restart: NULL = all */
+  int number;                       /* rollback: revision, 0 = the one before */
+  const Job *job;                   /* deploy: resolved */
+  const char *source_name, *source; /* deploy: file name and text as the user wrote it; job_json its resolved form */
+  const char *job_json;
+  bool replace;     /* deploy: cancel the open rollout first */
+  const char *node; /* node commands: node id (authenticated by the link, not read from the frame) */
+  const Frame *frame;
+} Command;
+
+/* One line to one node. */
+typedef struct Message {
+  char *node;
+  char *frame; /* JSON text */
+} Message;
+
+/* Something that watchers may want to know. @data: a JSON object. Types: deployment, rollout, instance, node; @word: the new state
+ * ("running"). */
+typedef struct Event {
+  char *type;
+  char *deployment; /* name, NULL for node events */
+  char *object;     /* id */
+  char *data;
+} Event;
+
+typedef struct Reply {
+  uint64_t to;
+  int code;   /* -1 = success, else a ReeveError */
+  int status; /* HTTP status on success: 200, 202 */
+  char *body; /* success: JSON object; else the detail of the problem document */
+} Reply;
+
+/* Everything one turn wants. Freed by effects_clear / effects_free; release.h takes ownership of the contents. */
+typedef struct Effects {
+  GPtrArray *records;  /* of Record* */
+  GPtrArray *messages; /* of Message* */
+  GPtrArray *events;   /* of Event* */
+  GPtrArray *replies;  /* of Reply* */
+  int64_t wake_at_ms;  /* boot clock; INT64_MAX = no need */
+} Effects;
+Effects *effects_new(void);
+void effects_free(Effects *effects);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Effects, effects_free)
+void message_free(Message *message);
+void event_free_(Event *event); /* libevent owns the name event_free */
+void reply_free(Reply *reply);
+
+Core *core_new(const CoreConfig *config);
+void core_free(Core *core);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_free)
+
+/* Applies @command at @now and appends what follows to @effects (wake_at_ms is overwritten). Refusals are replies, not errors: the state is
+ * then unchanged. */
+void core_apply(Core *core, const Command *command, Now now, Effects *effects);
+
+/* Feeds one stored row during load. @values as in the table; borrowed. Rows come in table order. */
+bool core_load_row(Core *core, TableId table, const Value *values, GError **error);
+/* After the last row: links objects, clamps stored deadlines to what is left (started_at, duration), starts every liveness deadline anew.
+ * Effects may hold events and the wake-up, never records. */
+void core_load_done(Core *core, Now now, Effects *effects);
+/* Text of everything stored, sorted by id: equal for a core and for the fold of its records. Caller frees. */
+char *core_dump(const Core *core);

@@ -1,0 +1,109 @@
+#pragma once
+/* The core's objects, for reading: server/ renders them, tests look at them. Only core/ writes them. Fields marked (volatile) are not
+ * stored and differ after a reload: they are listed once in core_dump's exclusions (core/dump.c). */
+#include "core/core.h"
+
+typedef struct Revision {
+  char id[20];
+  int number; /* 1, 2, ... in its deployment */
+  char *source_name;
+  char *source;   /* GRefString */
+  char *job_json; /* GRefString; parsed lazily */
+  int64_t created_at_ms;
+  char *actor;
+  char *cause;       /* "deploy", "rollback to 3" */
+  Job *job;          /* (volatile) cache */
+  struct Plan *plan; /* (volatile) cache */
+} Revision;
+
+/* Where an instance stands in the open rollout. */
+#define INSTANCE_STEPS(X)                                                                                                                  \
+  X(IDLE, "idle") X(WAITING, "waiting") X(STARTING, "starting") X(READY, "ready") X(STOPPING, "stopping") X(GONE, "gone")
+typedef enum InstanceStep {
+#define X(id, word) STEP_##id,
+  INSTANCE_STEPS(X)
+#undef X
+      STEP_N
+} InstanceStep;
+
+/* A slot (agent, replica) of a deployment and what runs in it. The id stays over revisions and restarts. */
+typedef struct Instance {
+  char id[20];
+  struct Deployment *deployment;
+  char *agent;
+  int replica;
+  char *node; /* node id, NULL = not placed */
+  int64_t epoch;
+  int64_t generation; /* grows with each desired change */
+  int revision;       /* number that the desired generation runs */
+  int target;         /* revision number that the open rollout wants here; 0 = none: to be pruned */
+  bool desired_running;
+  InstanceStep step;
+  int stage;
+  int port;      /* 0 = none; stays over restarts */
+  char *outcome; /* last final state word ("failed", "completed", "stopped"), NULL */
+  char *reason;  /* of the outcome, at most 2 KiB */
+  ExitStatus last_exit;
+  int64_t created_at_ms, ended_at_ms;
+  /* (volatile) as last reported by the node */
+  InstanceState state;
+  Health health;
+  int64_t seen_generation;
+  int attempt, restarts;
+  int64_t pid;
+  int64_t since_ms;
+  char *observed_reason;
+  char *output;
+} Instance;
+
+typedef struct Rollout {
+  char id[20];
+  struct Deployment *deployment;
+  RolloutKind kind;
+  RolloutPhase phase;
+  int stage;    /* in APPLY and PRUNE */
+  int from, to; /* revision numbers; 0 = none */
+  RolloutOutcome outcome;
+  char *cause; /* why it failed, or what asked for it */
+  char *actor;
+  char *failed;                                    /* id of the instance that failed it, or NULL */
+  int64_t started_at_ms, stage_at_ms, ended_at_ms; /* wall */
+  int64_t duration_ms;                             /* of a stage */
+  int64_t deadline_boot_ms;                        /* (volatile) derived */
+  int64_t request;                                 /* (volatile) of the reserve in flight */
+} Rollout;
+
+typedef struct Deployment {
+  char id[20];
+  char *name;
+  DeploymentStatus status;
+  int revision;           /* current good one; 0 = none yet */
+  Rollout *rollout;       /* the open or last one */
+  GPtrArray *revisions;   /* of Revision*, ascending */
+  GPtrArray *rollouts;    /* of Rollout*, ascending */
+  GPtrArray *instances;   /* of Instance*, stage order then declaration order then replica */
+  char *reason;           /* why degraded or failed */
+  RolloutOutcome outcome; /* of the last rollout */
+  int64_t created_at_ms, updated_at_ms;
+} Deployment;
+
+typedef struct NodeObject {
+  char *id, *name, *boot_id;
+  int64_t epoch_seen; /* highest epoch it ever reported */
+  int64_t created_at_ms;
+  NodeStatus status;     /* (volatile) */
+  int64_t heard_boot_ms; /* (volatile) */
+  bool linked;           /* (volatile) */
+} NodeObject;
+
+/* Deployment by name or id, NULL = none. */
+const Deployment *core_deployment(const Core *core, const char *name);
+/* All deployments sorted by name: of Deployment*; borrowed until the next core_apply. */
+const GPtrArray *core_deployments(const Core *core);
+const Instance *core_instance(const Core *core, const char *id);
+/* All nodes: of NodeObject*. */
+const GPtrArray *core_nodes(const Core *core);
+const Revision *deployment_revision(const Deployment *deployment, int number);
+/* The parsed job of a revision (cached inside). Never NULL: a stored job that no longer parses is a defect. */
+const Job *revision_job(const Revision *revision);
+const char *instance_step_word(InstanceStep step);

@@ -1,0 +1,118 @@
+#pragma once
+/* Frames of the server-node protocol (docs/protocol.md), version 1: one JSON object each, {"type": ..., ...}. The two ends share these
+ * structs only; the link between them (memory, unix socket, later WebSocket) carries text. Unknown fields are ignored, an unknown type
+ * parses as FRAME_UNKNOWN and is answered with FRAME_UNKNOWN_TYPE. */
+#include "model/instance_spec.h"
+#include "model/states.h"
+
+enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX = 16 * 1024 };
+
+/*        enum            word            direction */
+#define FRAME_TYPES(X)                                                                                                                     \
+  X(UNKNOWN, "?")                                                                                                                          \
+  X(HELLO, "hello")                 /* node: who I am, my boot, all instances that I hold */                                               \
+  X(HEARTBEAT, "heartbeat")         /* node: alive; capacity */                                                                            \
+  X(REPORT, "report")               /* node: instances[] as they are now */                                                                \
+  X(RESERVED, "reserved")           /* node: answer to reserve */                                                                          \
+  X(LOG_DATA, "log-data")           /* node, bulk: records of a log request */                                                             \
+  X(LOG_END, "log-end")             /* node: no more records, or why not */                                                                \
+  X(UNKNOWN_TYPE, "unknown-type")   /* both: I do not know the type that you sent */                                                       \
+  X(WELCOME, "welcome")             /* server: accepted; lease, heartbeat interval, term */                                                \
+  X(HEARTBEAT_ACK, "heartbeat-ack") /* server */                                                                                           \
+  X(RESERVE, "reserve")             /* server: bind these ports, check these commands */                                                   \
+  X(RELEASE, "release")             /* server: give the ports of a reserve back */                                                         \
+  X(START, "start")                 /* server: instances[] run, each with epoch, generation, spec */                                       \
+  X(STOP, "stop")                   /* server: instances[] stop */                                                                         \
+  X(FORGET, "forget")               /* server: instances[] and all their files go */                                                       \
+  X(PEERS, "peers")                 /* server: new peers file of an instance */                                                            \
+  X(LOG_READ, "log-read")           /* server: open a log request */                                                                       \
+  X(LOG_CREDIT, "log-credit")       /* server: so many more bulk frames of a request */                                                    \
+  X(LOG_CANCEL, "log-cancel")       /* server */
+
+typedef enum FrameType {
+#define X(id, word) FRAME_##id,
+  FRAME_TYPES(X)
+#undef X
+      FRAME_N
+} FrameType;
+
+/* How a process ended. code -1 and signal 0: not ended (yet). */
+typedef struct ExitStatus {
+  int code;   /* 0..255, or -1 */
+  int signal; /* 1..64, or 0 */
+} ExitStatus;
+
+/* One instance as the node sees it (hello, report). */
+typedef struct InstanceReport {
+  char *id;
+  int64_t epoch;
+  int64_t generation;
+  InstanceState state;
+  Health health;
+  int attempt;  /* starts in this epoch and generation, from 1; 0 = none yet */
+  int restarts; /* in a row, resets after the stable period */
+  int64_t pid;  /* of the main process, 0 = none */
+  int port;
+  ExitStatus last_exit;
+  int64_t since_ms; /* wall: when state or health last changed */
+  char *reason;     /* why it is in this state: "exit status 3", "no answer on port 9001 ..."; may be NULL */
+  char *output;     /* last lines of output when an attempt failed, at most 4 KiB; may be NULL */
+} InstanceReport;
+
+/* One instance in an instruction (reserve, start, stop, forget, peers). */
+typedef struct Instruction {
+  char *id;
+  int64_t epoch;
+  int64_t generation;
+  InstanceSpec *spec; /* start: owned; reserve: argv[0], working_dir, user, port only; else NULL */
+  bool port_fixed;    /* reserve: spec->port may not be replaced; else the node may choose another from @port_base upwards */
+  char *peers;        /* peers: JSON text */
+} Instruction;
+
+/* Answer to a reserve for one instance. */
+typedef struct Reservation {
+  char *id;
+  int port;    /* bound, 0 = none wanted */
+  char *error; /* NULL = fine; else "port 9001 is in use by pid 4711 (nginx)" */
+} Reservation;
+
+typedef struct Frame {
+  FrameType type;
+  int64_t term;                   /* of the server (every server frame); a node refuses a lower one */
+  char *node;                     /* hello: node id */
+  char *name;                     /* hello: host name */
+  char *boot_id;                  /* hello */
+  char *version;                  /* hello, welcome: Reeve's version, for people */
+  int64_t protocol;               /* hello, welcome */
+  int64_t seq;                    /* heartbeat, heartbeat-ack */
+  int64_t lease_ms, heartbeat_ms; /* welcome */
+  int64_t request;                /* reserve, reserved, release; log-*: chosen by the server */
+  int port_base;                  /* reserve: first automatic port */
+  GPtrArray *reports;             /* of InstanceReport* (hello, report) */
+  GPtrArray *instructions;        /* of Instruction* (reserve, start, stop, forget, peers) */
+  GPtrArray *reservations;        /* of Reservation* (reserved) */
+  char *instance;                 /* log-read: instance id */
+  int64_t since_ms;               /* log-read: wall, 0 = from the beginning */
+  int64_t tail;                   /* log-read: only the last so many records, -1 = all */
+  bool follow;                    /* log-read */
+  int64_t credit;                 /* log-read, log-credit: bulk frames that may be sent */
+  char *data;                     /* log-data: lines in the format of the log files; unknown-type: the type */
+  char *error;                    /* log-end: why, or NULL */
+} Frame;
+
+Frame *frame_new(FrameType type);
+void frame_free(Frame *frame);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Frame, frame_free)
+InstanceReport *instance_report_new(const char *id);
+InstanceReport *instance_report_copy(const InstanceReport *report);
+void instance_report_free(InstanceReport *report);
+Instruction *instruction_new(const char *id, int64_t epoch, int64_t generation);
+void instruction_free(Instruction *instruction);
+Reservation *reservation_new(const char *id, int port, const char *error);
+void reservation_free(Reservation *reservation);
+
+/* The frame as one line of JSON without line end; caller frees. */
+char *frame_write(const Frame *frame);
+/* Parses @length bytes (at most FRAME_BYTES_MAX). NULL with REEVE_ERROR_USAGE or REEVE_ERROR_INVALID that names the field. */
+Frame *frame_parse(const char *text, size_t length, GError **error);
+const char *frame_type_word(FrameType type);

@@ -1,0 +1,30 @@
+#pragma once
+/* What a node must know to run one instance: the payload of a `start` instruction, and what the node keeps in the instance's file. Made by
+ * core/ from a resolved Job and the plan; self-contained. JSON keys are in docs/protocol.md "Instance spec". */
+#include "model/job.h"
+
+typedef struct InstanceSpec {
+  char *deployment; /* name, for people and logs */
+  char *agent;      /* agent id */
+  int replica;
+  AgentKind kind;
+  char **argv;        /* NULL-terminated, at least one */
+  char **environment; /* "K=V", NULL-terminated; complete */
+  char *working_dir;
+  char *user;       /* NULL = same */
+  int port;         /* 0 = none */
+  char *agent_text; /* written beside the instance as agent.toml and named by @agent_file_env when not NULL */
+  char *peers;      /* JSON text of AGENT_PEERS_FILE; never NULL ("[]") */
+  HealthSpec health;
+  RestartSpec restart;
+  StopSpec stop;
+  ResourceSpec resources;
+} InstanceSpec;
+
+InstanceSpec *instance_spec_new(void);
+void instance_spec_free(InstanceSpec *spec);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceSpec, instance_spec_free)
+/* Appends @spec as one JSON object to @out. */
+void instance_spec_write(const InstanceSpec *spec, GString *out);
+/* Reads it back; unknown keys ignored, missing ones default. REEVE_ERROR_INVALID names the key. */
+InstanceSpec *instance_spec_parse(const char *json, size_t length, GError **error);

@@ -1,0 +1,109 @@
+#pragma once
+/* The node as a pure state machine: what it holds, the life of each instance, ports, adoption, restarts. node/ carries the actions out and
+ * feeds the events; the simulator does the same with a model. Nothing here reads a clock or touches a file. Public state for tests:
+ * supervise/instance.h. */
+#include "base/time.h"
+#include "model/frame.h"
+
+typedef struct Supervisor Supervisor;
+
+typedef struct SupervisorConfig {
+  const char *node_id;   /* "local" */
+  const char *node_name; /* host name */
+  const char *boot_id;
+  const char *version;
+} SupervisorConfig;
+
+/* What happened. Pointers are borrowed for the call. @instance: id. @attempt guards against news of an attempt that is over. */
+typedef enum NodeEventType {
+  NODE_EVENT_LINK_UP, /* send hello */
+  NODE_EVENT_LINK_DOWN,
+  NODE_EVENT_FRAME,        /* @frame from the server */
+  NODE_EVENT_FILE,         /* at start, one for each instance directory found: @text of the file, in the format of instance_file_write */
+  NODE_EVENT_SHIM_FOUND,   /* at start, after FILE: a live shim holds it; @pid and @attempt of the running attempt (pid 0: ended with @exit)
+                            */
+  NODE_EVENT_SHIM_ABSENT,  /* at start, after FILE: no shim; @orphan: its agent tree still lives (identity checked) */
+  NODE_EVENT_FILES_DONE,   /* at start: everything on disk was told */
+  NODE_EVENT_STORED,       /* the instance file of @attempt/@generation is durable (answers STORE) */
+  NODE_EVENT_STORE_FAILED, /* ... could not be written: @text says why */
+  NODE_EVENT_SHIM_UP,      /* shim ready (answers START_SHIM) */
+  NODE_EVENT_SHIM_FAILED,  /* could not start: @text */
+  NODE_EVENT_STARTED,      /* attempt @attempt runs as @pid */
+  NODE_EVENT_START_FAILED, /* exec failed: @text */
+  NODE_EVENT_EXITED,       /* main process of @attempt ended with @exit and its whole tree is gone; @text: last output lines */
+  NODE_EVENT_SHIM_GONE,    /* the shim died itself; @orphan: the agent's tree still lives */
+  NODE_EVENT_ORPHAN_ENDED, /* answers END_ORPHAN */
+  NODE_EVENT_PROBE, /* result of the probe of @attempt: @ok, @text: what was seen ("HTTP 503", "connection refused"); @found: the path that
+                       answered */
+  NODE_EVENT_RESERVED, /* answers RESERVE_PORTS: @frame is the RESERVED frame ready to send */
+  NODE_EVENT_TICK,
+  NODE_EVENT_N
+} NodeEventType;
+
+typedef struct NodeEvent {
+  NodeEventType type;
+  const char *instance;
+  const Frame *frame;
+  const char *text;
+  const char *found;
+  int attempt;
+  int64_t generation;
+  int64_t pid;
+  ExitStatus exit;
+  bool ok;
+  bool orphan;
+} NodeEvent;
+
+typedef enum NodeActionType {
+  NODE_ACTION_SEND,          /* @text: frame JSON, to the server */
+  NODE_ACTION_STORE,         /* write and sync the instance file @text, then STORED */
+  NODE_ACTION_START_SHIM,    /* @spec: spawn the shim of the instance, then SHIM_UP or SHIM_FAILED */
+  NODE_ACTION_START,         /* release the instance's ports, have the shim fork attempt @attempt, then STARTED or START_FAILED */
+  NODE_ACTION_SIGNAL,        /* @signal to the main process group of the attempt */
+  NODE_ACTION_KILL,          /* SIGKILL the whole tree; EXITED follows */
+  NODE_ACTION_END_SHIM,      /* the shim may leave (nothing runs in it) */
+  NODE_ACTION_END_ORPHAN,    /* kill the identified tree without a shim, then ORPHAN_ENDED */
+  NODE_ACTION_PROBE,         /* probe once: @health, @port, @path (remembered discover path or NULL); then PROBE */
+  NODE_ACTION_RESERVE_PORTS, /* @frame is the RESERVE frame: bind, check commands, then RESERVED */
+  NODE_ACTION_RELEASE_PORTS, /* @frame RELEASE */
+  NODE_ACTION_PEERS,         /* rewrite the peers file of the instance with @text, atomically */
+  NODE_ACTION_REMOVE,        /* remove the instance directory with its logs */
+  NODE_ACTION_LOG,           /* @frame: LOG_READ, LOG_CREDIT, LOG_CANCEL pass through to node/logs */
+  NODE_ACTION_N
+} NodeActionType;
+
+/* Pointers are owned by the action, except @frame and @spec, which are borrowed until the next node_apply. */
+typedef struct NodeAction {
+  NodeActionType type;
+  char *instance;
+  char *text;
+  char *path;
+  const Frame *frame;
+  const InstanceSpec *spec;
+  const HealthSpec *health;
+  int attempt;
+  int64_t generation;
+  int64_t timeout_ms;
+  int signal;
+  int port;
+} NodeAction;
+
+typedef struct NodeActions {
+  GArray *items;      /* of NodeAction, in order */
+  int64_t wake_at_ms; /* boot clock; INT64_MAX = no need */
+} NodeActions;
+NodeActions *node_actions_new(void);
+void node_actions_free(NodeActions *actions);
+void node_actions_clear(NodeActions *actions);
+
+Supervisor *supervisor_new(const SupervisorConfig *config);
+void supervisor_free(Supervisor *supervisor);
+/* Applies one event; appends to @actions and sets its wake_at_ms. */
+void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeActions *actions);
+
+/* The file that a node keeps for an instance: JSON {"id","epoch","generation","desired","attempt","restarts","boot_id","last_exit","spec"}.
+ */
+/* Number of instances held, and whether any process may still be alive: for `server stop`. */
+guint supervisor_size(const Supervisor *supervisor);
+/* Report of one instance as it is now, or NULL; caller frees. */
+InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance);
