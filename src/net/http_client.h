@@ -1,0 +1,47 @@
+#pragma once
+/* Outbound HTTP on libcurl: asynchronous on a loop (probes, agents asking agents, webhooks) and, for the CLI, blocking. */
+#include "net/loop.h"
+
+#include <glib.h>
+#include <stddef.h>
+
+typedef struct HttpClient HttpClient;
+typedef struct HttpCall HttpCall;
+
+typedef struct HttpCallSpec {
+  const char *method; /* NULL = GET */
+  const char *url;
+  const char *unix_socket;  /* path, or NULL */
+  const char *content_type; /* of body */
+  const char *body;
+  size_t body_length;
+  const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
+  int64_t timeout_ms;         /* whole call; 0 = none (streams) */
+  int64_t connect_ms;         /* 0 = 5,000 */
+  size_t reply_bytes_max;     /* 0 = 1 MiB; more is an error; not for streams */
+  bool stream;                /* deliver by on_data as it comes instead of collecting */
+} HttpCallSpec;
+
+typedef struct HttpResult {
+  int status;        /* 0 = no answer: see error */
+  const char *error; /* "connection refused", "timed out after 5000 ms", or NULL */
+  const char *body;  /* NUL-terminated */
+  size_t length;
+  const char *content_type;
+} HttpResult;
+
+typedef void (*HttpDone)(const HttpResult *result, void *data);         /* exactly once, unless cancelled */
+typedef bool (*HttpData)(const char *bytes, size_t length, void *data); /* false = stop the call */
+
+HttpClient *http_client_new(Loop *loop);
+void http_client_free(HttpClient *client); /* cancels what is open */
+/* Starts a call; redirects are not followed, only http and https are spoken. @on_data may be NULL unless spec.stream. All of @spec is
+ * copied. */
+HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data);
+/* Ends it; done is not called. */
+void http_call_cancel(HttpCall *call);
+
+/* Blocking, for the CLI: returns the status (0 with @error set when there was no answer) and the body in @body (caller frees). */
+int http_fetch(const HttpCallSpec *spec, GString *body, GError **error);
+/* Blocking stream: @on_data for each piece until the end, false from it, or an error. */
+int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GError **error);

@@ -1,0 +1,35 @@
+#pragma once
+/* One event loop a process (libevent), with what every room of the left column needs from it: timers on the boot clock, readable
+ * descriptors, posts from other threads by eventfd, signals. Single-threaded except loop_post. */
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Loop Loop;
+typedef void (*LoopFn)(void *data);
+
+/* Ignores SIGPIPE, creates the base with precise timers. Aborts only when the kernel refuses epoll. */
+Loop *loop_new(void);
+void loop_free(Loop *loop);
+struct event_base *loop_base(Loop *loop);
+/* Runs until loop_stop. */
+void loop_run(Loop *loop);
+void loop_stop(Loop *loop);
+/* Calls @fn(@data) on the loop's thread soon; from any thread; in order. */
+void loop_post(Loop *loop, LoopFn fn, void *data);
+/* How late the last wake-up was against the earliest due timer, in ms: above 5,000 we were asleep or stopped. */
+int64_t loop_late_ms(const Loop *loop);
+
+/* A one-shot timer that can be set again and again. */
+typedef struct LoopTimer LoopTimer;
+LoopTimer *loop_timer_new(Loop *loop, LoopFn fn, void *data);
+void loop_timer_free(LoopTimer *timer);
+/* Fires once at @at_boot_ms (CLOCK_BOOTTIME; at once when past). INT64_MAX disarms. */
+void loop_timer_set(LoopTimer *timer, int64_t at_boot_ms);
+
+/* Calls @fn whenever @fd is readable, until loop_watch_free; the descriptor stays the caller's. */
+typedef struct LoopWatch LoopWatch;
+LoopWatch *loop_watch_new(Loop *loop, int fd, LoopFn fn, void *data);
+void loop_watch_free(LoopWatch *watch);
+/* Calls @fn on @signal. */
+LoopWatch *loop_signal_new(Loop *loop, int signal, LoopFn fn, void *data);

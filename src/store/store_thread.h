@@ -1,0 +1,17 @@
+#pragma once
+/* The store on a thread of its own: one commit in flight, its outcome posted to the loop. Hand-over by pthread mutex and eventfd only. */
+#include "net/loop.h"
+#include "store/store.h"
+
+typedef struct StoreThread StoreThread;
+/* @error NULL on success; runs on the loop's thread. */
+typedef void (*StoreCommitted)(const GError *error, void *data);
+
+/* Takes over @store (opened with @driver) and closes it in store_thread_free, which joins. */
+StoreThread *store_thread_new(Loop *loop, const StoreDriver *driver, Store *store);
+void store_thread_free(StoreThread *thread);
+/* Commits @records (borrowed until the answer). One at a time: asserts that none is in flight. */
+void store_thread_commit(StoreThread *thread, const GPtrArray *records, StoreCommitted done, void *data);
+/* A probe write; same answer. */
+void store_thread_probe(StoreThread *thread, StoreCommitted done, void *data);
+bool store_thread_busy(const StoreThread *thread);
