@@ -27,4 +27,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceSpec, instance_spec_free)
 /* Appends @spec as one JSON object to @out. */
 void instance_spec_write(const InstanceSpec *spec, GString *out);
 /* Reads it back; unknown keys ignored, missing ones default. REEVE_ERROR_INVALID names the key. */
+struct json_t;
+InstanceSpec *instance_spec_from_json(const struct json_t *object, GError **error);
 InstanceSpec *instance_spec_parse(const char *json, size_t length, GError **error);

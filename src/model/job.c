@@ -1,0 +1,154 @@
+/* Construction, look-up and the words of a Job; its JSON is in job_json.c. */
+#include "model/job.h"
+
+#include <signal.h>
+
+static void job_group_free(gpointer data)
+{
+  g_array_unref(data);
+}
+
+static void job_agent_free(gpointer data)
+{
+  agent_spec_free(data);
+}
+
+Job *job_new(void)
+{
+  Job *job = g_new0(Job, 1);
+  job->tags = g_ptr_array_new_with_free_func(g_free);
+  job->agents = g_ptr_array_new_with_free_func(job_agent_free);
+  job->index = g_hash_table_new(g_str_hash, g_str_equal);
+  job->topology.type = TOPOLOGY_DYNAMIC;
+  job->topology.hub = -1;
+  job->topology.groups = g_array_new(FALSE, FALSE, sizeof(GArray *));
+  job->topology.connections = g_array_new(FALSE, FALSE, sizeof(Connection));
+  job->timeout_ms = 60000;
+  job->not_honoured = g_ptr_array_new_with_free_func(g_free);
+  strmap_init(&job->environment);
+  strmap_init(&job->caller);
+  return job;
+}
+
+void job_free(Job *job)
+{
+  if (!job)
+    return;
+  for (guint i = 0; i < job->topology.groups->len; i++)
+    job_group_free(g_array_index(job->topology.groups, GArray *, i));
+  g_array_unref(job->topology.groups);
+  g_array_unref(job->topology.connections);
+  g_hash_table_unref(job->index);
+  g_ptr_array_unref(job->agents);
+  g_ptr_array_unref(job->tags);
+  g_ptr_array_unref(job->not_honoured);
+  strmap_done(&job->environment);
+  strmap_done(&job->caller);
+  g_free(job->name);
+  g_free(job->version);
+  g_free(job->description);
+  g_free(job->entry_point);
+  g_free(job->directory);
+  g_free(job);
+}
+
+AgentSpec *agent_spec_new(const char *id)
+{
+  AgentSpec *agent = g_new0(AgentSpec, 1);
+  agent->id = g_strdup(id);
+  agent->replicas = 1;
+  agent->ssh_port = 22;
+  agent->health = (HealthSpec){.kind = HEALTH_DISCOVER, .interval_ms = 30000, .timeout_ms = 5000, .retries = 3};
+  agent->restart = (RestartSpec){.policy = RESTART_ON_FAILURE, .max = 3, .delay_ms = 1000, .max_delay_ms = 60000, .stable_ms = 60000};
+  agent->stop = (StopSpec){.signal = SIGTERM, .grace_ms = 10000};
+  strmap_init(&agent->config);
+  strmap_init(&agent->environment);
+  return agent;
+}
+
+void agent_spec_free(AgentSpec *agent)
+{
+  if (!agent)
+    return;
+  char *texts[] = {agent->id,    agent->type,    agent->module,         agent->agent_file,    agent->agent_text,   agent->working_dir,
+                   agent->user,  agent->host,    agent->ssh_user,       agent->ssh_key,       agent->python,       agent->workdir,
+                   agent->image, agent->network, agent->container_name, agent->k8s_namespace, agent->service_type, agent->health.path};
+  for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+    g_free(texts[i]);
+  g_strfreev(agent->command);
+  g_strfreev(agent->health.argv);
+  strmap_done(&agent->config);
+  strmap_done(&agent->environment);
+  g_free(agent);
+}
+
+bool job_add_agent(Job *job, AgentSpec *agent)
+{
+  if (g_hash_table_contains(job->index, agent->id))
+    return false;
+  g_ptr_array_add(job->agents, agent);
+  g_hash_table_insert(job->index, agent->id, GUINT_TO_POINTER(job->agents->len));
+  return true;
+}
+
+int job_find_agent(const Job *job, const char *id)
+{
+  return id ? (int)GPOINTER_TO_UINT(g_hash_table_lookup(job->index, id)) - 1 : -1;
+}
+
+const AgentSpec *job_agent(const Job *job, guint index)
+{
+  g_assert(index < job->agents->len);
+  return job->agents->pdata[index];
+}
+
+void topology_add_group(Topology *topology, const guint *members, guint n)
+{
+  GArray *group = g_array_sized_new(FALSE, FALSE, sizeof(guint), n);
+  if (n)
+    g_array_append_vals(group, members, n);
+  g_array_append_val(topology->groups, group);
+}
+
+const GArray *topology_group(const Topology *topology, guint i)
+{
+  g_assert(i < topology->groups->len);
+  return g_array_index(topology->groups, GArray *, i);
+}
+
+static const char *const topology_words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic"};
+
+const char *topology_type_word(TopologyType type)
+{
+  g_assert((size_t)type < G_N_ELEMENTS(topology_words));
+  return topology_words[type];
+}
+
+int topology_type_parse(const char *word)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(topology_words); i++)
+    if (g_strcmp0(word, topology_words[i]) == 0)
+      return (int)i;
+  return -1;
+}
+
+const char *agent_target_word(AgentTarget target)
+{
+  static const char *const words[] = {"localhost", "remote", "container", "kubernetes"};
+  g_assert((size_t)target < G_N_ELEMENTS(words));
+  return words[target];
+}
+
+const char *restart_policy_word(RestartPolicy policy)
+{
+  static const char *const words[] = {"never", "on-failure", "always"};
+  g_assert((size_t)policy < G_N_ELEMENTS(words));
+  return words[policy];
+}
+
+const char *failure_policy_word(FailurePolicy policy)
+{
+  static const char *const words[] = {"rollback", "stop", "keep"};
+  g_assert((size_t)policy < G_N_ELEMENTS(words));
+  return words[policy];
+}

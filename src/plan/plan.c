@@ -1,0 +1,300 @@
+/* Owns the order of starting and who is given whose URL, for each kind of topology: facts C.2 as a table of builders. Everything is linear
+ * in agents and edges; only a mesh, in which everybody knows everybody, is quadratic. */
+#include "plan/plan.h"
+
+#include "base/error.h"
+#include "plan/cycle.h"
+
+enum { STAGE_NONE = -1 };
+
+/* Fills stages and connections of a plan whose stage_of is all STAGE_NONE. */
+typedef bool (*PlanBuilder)(Plan *plan, GError **error);
+
+static guint plan_agents(const Plan *plan)
+{
+  return plan->job->agents->len;
+}
+
+static int *plan_stage_at(Plan *plan, guint agent)
+{
+  return &g_array_index(plan->stage_of, int, agent);
+}
+
+static GArray *plan_new_stage(Plan *plan)
+{
+  GArray *stage = g_array_new(FALSE, FALSE, sizeof(guint));
+  g_ptr_array_add(plan->stages, stage);
+  return stage;
+}
+
+/* Puts @agent into the last stage, unless it has one: named twice, it starts where it was named first. */
+static void plan_place(Plan *plan, guint agent)
+{
+  int *stage = plan_stage_at(plan, agent);
+  if (*stage != STAGE_NONE)
+    return;
+  *stage = (int)plan->stages->len - 1;
+  g_array_append_val(g_ptr_array_index(plan->stages, *stage), agent);
+}
+
+static void plan_place_group(Plan *plan, const GArray *group)
+{
+  plan_new_stage(plan);
+  for (guint i = 0; i < group->len; i++)
+    plan_place(plan, g_array_index(group, guint, i));
+}
+
+/* @callees stays the caller's; groups share one array, so two levels of a thousand agents do not cost a million entries. */
+static void plan_connect(Plan *plan, guint agent, GArray *callees)
+{
+  GArray **slot = (GArray **)&g_ptr_array_index(plan->connections, agent);
+  if (!*slot && callees->len)
+    *slot = g_array_ref(callees);
+}
+
+static void plan_reverse_stages(Plan *plan)
+{
+  guint n = plan->stages->len;
+  for (guint i = 0; i < n / 2; i++) {
+    gpointer other = plan->stages->pdata[n - 1 - i];
+    plan->stages->pdata[n - 1 - i] = plan->stages->pdata[i];
+    plan->stages->pdata[i] = other;
+  }
+  for (guint i = 0; i < plan_agents(plan); i++)
+    if (*plan_stage_at(plan, i) != STAGE_NONE)
+      *plan_stage_at(plan, i) = (int)n - 1 - *plan_stage_at(plan, i);
+}
+
+/* The spokes first: a hub looks its spokes up when it boots, so this topology is callees-first already. */
+static bool plan_hub_spoke(Plan *plan, GError **error)
+{
+  const Topology *topology = &plan->job->topology;
+  GArray *spokes = g_array_index(topology->groups, GArray *, 0);
+  if (spokes->len)
+    plan_place_group(plan, spokes);
+  plan_new_stage(plan);
+  plan_place(plan, (guint)topology->hub);
+  plan_connect(plan, (guint)topology->hub, spokes);
+  return true;
+}
+
+/* Every member of one group is given the whole next group. */
+static void plan_chain(Plan *plan, const GArray *groups)
+{
+  for (guint i = 0; i < groups->len; i++) {
+    const GArray *group = g_array_index(groups, GArray *, i);
+    plan_place_group(plan, group);
+    for (guint k = 0; i + 1 < groups->len && k < group->len; k++)
+      plan_connect(plan, g_array_index(group, guint, k), g_array_index(groups, GArray *, i + 1));
+  }
+  if (plan->job->start_order == START_CALLEES_FIRST)
+    plan_reverse_stages(plan);
+}
+
+static bool plan_pipeline(Plan *plan, GError **error)
+{
+  plan_chain(plan, plan->job->topology.groups);
+  return true;
+}
+
+static bool plan_mesh(Plan *plan, GError **error)
+{
+  const GArray *group = topology_group(&plan->job->topology, 0);
+  plan_place_group(plan, group);
+  for (guint i = 0; i < group->len; i++) {
+    g_autoptr(GArray) others = g_array_sized_new(FALSE, FALSE, sizeof(guint), group->len);
+    g_array_append_vals(others, group->data, i);
+    g_array_append_vals(others, &g_array_index(group, guint, i) + 1, group->len - i - 1);
+    plan_connect(plan, g_array_index(group, guint, i), others);
+  }
+  return true;
+}
+
+static bool plan_dynamic(Plan *plan, GError **error)
+{
+  if (plan_agents(plan))
+    plan_new_stage(plan);
+  for (guint i = 0; i < plan_agents(plan); i++)
+    plan_place(plan, i);
+  return true;
+}
+
+static void plan_cycle_error(const Plan *plan, const GArray *cycle, GError **error)
+{
+  enum { CYCLE_SHOWN_MAX = 50 };
+  g_autoptr(GString) text = g_string_new("cycle: ");
+  guint shown = MIN(cycle->len, (guint)CYCLE_SHOWN_MAX);
+  for (guint i = 0; i < shown; i++)
+    g_string_append_printf(text, "%s -> ", job_agent(plan->job, g_array_index(cycle, guint, i))->id);
+  if (shown < cycle->len)
+    g_string_append_printf(text, "(%u more) -> ", cycle->len - shown);
+  g_string_append(text, job_agent(plan->job, g_array_index(cycle, guint, 0))->id);
+  g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_INVALID, text->str);
+}
+
+/* Stage of every vertex that @skip does not name: one behind the last of those it waits for. Returns how many vertices got one. */
+static guint plan_generations(Plan *plan, const Adjacency *adjacency, const bool *skip)
+{
+  guint n = adjacency->n, head = 0, tail = 0;
+  g_autofree guint *waits = g_new0(guint, MAX(n, 1));
+  g_autofree guint *queue = g_new(guint, MAX(n, 1));
+  for (guint i = 0; i < adjacency->offsets[n]; i++)
+    waits[adjacency->targets[i]]++;
+  for (guint i = 0; i < n; i++) {
+    if (waits[i] || skip[i])
+      continue;
+    *plan_stage_at(plan, i) = 0;
+    queue[tail++] = i;
+  }
+  while (head < tail) {
+    guint vertex = queue[head++];
+    for (guint e = adjacency->offsets[vertex]; e < adjacency->offsets[vertex + 1]; e++) {
+      guint target = adjacency->targets[e];
+      if (--waits[target] > 0)
+        continue;
+      *plan_stage_at(plan, target) = *plan_stage_at(plan, vertex) + 1;
+      queue[tail++] = target;
+    }
+  }
+  return tail;
+}
+
+/* Stages from stage_of; walking the agents in order makes every stage sorted by declaration. */
+static void plan_fill_stages(Plan *plan)
+{
+  for (guint i = 0; i < plan_agents(plan); i++) {
+    int stage = *plan_stage_at(plan, i);
+    if (stage == STAGE_NONE)
+      continue;
+    while (plan->stages->len <= (guint)stage)
+      plan_new_stage(plan);
+    g_array_append_val(g_ptr_array_index(plan->stages, stage), i);
+  }
+}
+
+static void plan_connect_edges(Plan *plan, const Adjacency *adjacency)
+{
+  for (guint i = 0; i < adjacency->n; i++) {
+    guint n = adjacency->offsets[i + 1] - adjacency->offsets[i];
+    if (!n)
+      continue;
+    g_autoptr(GArray) callees = g_array_sized_new(FALSE, FALSE, sizeof(guint), n);
+    g_array_append_vals(callees, adjacency->targets + adjacency->offsets[i], n);
+    plan_connect(plan, i, callees);
+  }
+}
+
+/* Stages and connections from explicit edges; @skip: agents that are no vertex. */
+static bool plan_edges(Plan *plan, const bool *skip, guint skipped, GError **error)
+{
+  const GArray *edges = plan->job->topology.connections;
+  guint n = plan_agents(plan);
+  Adjacency forward, order = {0};
+  adjacency_init(&forward, n, edges, false);
+  plan_connect_edges(plan, &forward);
+  bool reversed = plan->job->start_order == START_CALLEES_FIRST;
+  if (reversed)
+    adjacency_init(&order, n, edges, true);
+  guint placed = plan_generations(plan, reversed ? &order : &forward, skip);
+  adjacency_done(&forward);
+  adjacency_done(&order);
+  if (placed + skipped < n) {
+    g_autoptr(GArray) cycle = plan_find_cycle(n, edges);
+    g_assert(cycle);
+    plan_cycle_error(plan, cycle, error);
+    return false;
+  }
+  plan_fill_stages(plan);
+  return true;
+}
+
+static bool plan_dag(Plan *plan, GError **error)
+{
+  g_autofree bool *skip = g_new0(bool, MAX(plan_agents(plan), 1));
+  return plan_edges(plan, skip, 0, error);
+}
+
+/* A tree of {parent, children}: a level is a distance, and only the own children are given. */
+static bool plan_tree(Plan *plan, GError **error)
+{
+  const Topology *topology = &plan->job->topology;
+  guint n = plan_agents(plan), skipped = 0;
+  g_autofree bool *skip = g_new(bool, MAX(n, 1));
+  for (guint i = 0; i < n; i++)
+    skip[i] = (gint)i != topology->hub;
+  for (guint i = 0; i < topology->connections->len; i++) {
+    const Connection *edge = &g_array_index(topology->connections, Connection, i);
+    skip[edge->from] = skip[edge->to] = false;
+  }
+  for (guint i = 0; i < n; i++)
+    skipped += skip[i];
+  return plan_edges(plan, skip, skipped, error);
+}
+
+static bool plan_hierarchical(Plan *plan, GError **error)
+{
+  const Topology *topology = &plan->job->topology;
+  if (topology->is_tree)
+    return plan_tree(plan, error);
+  g_autoptr(GArray) groups = g_array_new(FALSE, FALSE, sizeof(GArray *));
+  g_autoptr(GArray) root = g_array_new(FALSE, FALSE, sizeof(guint));
+  guint hub = (guint)topology->hub;
+  g_array_append_val(root, hub);
+  g_array_append_val(groups, root);
+  g_array_append_vals(groups, topology->groups->data, topology->groups->len);
+  plan_chain(plan, groups);
+  return true;
+}
+
+static const PlanBuilder plan_builders[] = {
+    [TOPOLOGY_HUB_SPOKE] = plan_hub_spoke, [TOPOLOGY_PIPELINE] = plan_pipeline,         [TOPOLOGY_DAG] = plan_dag,
+    [TOPOLOGY_MESH] = plan_mesh,           [TOPOLOGY_HIERARCHICAL] = plan_hierarchical, [TOPOLOGY_DYNAMIC] = plan_dynamic,
+};
+
+/* Agents that the topology does not name start in the last stage. (A dag has placed them in its first one: vertices without edges.) */
+static void plan_place_outsiders(Plan *plan)
+{
+  for (guint i = 0; i < plan_agents(plan); i++) {
+    if (*plan_stage_at(plan, i) != STAGE_NONE)
+      continue;
+    if (!plan->stages->len)
+      plan_new_stage(plan);
+    plan_place(plan, i);
+  }
+}
+
+/* A NULL slot is an agent without connections. */
+static void plan_free_callees(gpointer callees)
+{
+  if (callees)
+    g_array_unref(callees);
+}
+
+Plan *plan_new(const Job *job, GError **error)
+{
+  guint n = job->agents->len;
+  g_autoptr(Plan) plan = g_new0(Plan, 1);
+  plan->job = job;
+  plan->stages = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
+  plan->stage_of = g_array_sized_new(FALSE, FALSE, sizeof(int), n);
+  g_array_set_size(plan->stage_of, n);
+  for (guint i = 0; i < n; i++)
+    *plan_stage_at(plan, i) = STAGE_NONE;
+  plan->connections = g_ptr_array_new_full(n, plan_free_callees);
+  g_ptr_array_set_size(plan->connections, (gint)n);
+  g_assert(job->topology.type < G_N_ELEMENTS(plan_builders));
+  if (!plan_builders[job->topology.type](plan, error))
+    return NULL;
+  plan_place_outsiders(plan);
+  return g_steal_pointer(&plan);
+}
+
+void plan_free(Plan *plan)
+{
+  if (!plan)
+    return;
+  g_clear_pointer(&plan->stages, g_ptr_array_unref);
+  g_clear_pointer(&plan->stage_of, g_array_unref);
+  g_clear_pointer(&plan->connections, g_ptr_array_unref);
+  g_free(plan);
+}
