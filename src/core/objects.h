@@ -54,6 +54,12 @@ typedef struct Instance {
   int64_t since_ms;
   char *observed_reason;
   char *output;
+  bool present;            /* the linked node told of it since its hello */
+  int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
+  bool sent_stop;
+  bool bad;            /* counted in Deployment.bad */
+  bool fine;           /* counted in Deployment.healthy */
+  bool dirty, touched; /* to be stored, to be announced at the end of the turn */
 } Instance;
 
 typedef struct Rollout {
@@ -70,21 +76,29 @@ typedef struct Rollout {
   int64_t started_at_ms, stage_at_ms, ended_at_ms; /* wall */
   int64_t duration_ms;                             /* of a stage */
   int64_t deadline_boot_ms;                        /* (volatile) derived */
-  int64_t request;                                 /* (volatile) of the reserve in flight */
+  RolloutOutcome verdict;   /* what the outcome will be once its work is done */
+  char *agent;              /* restart: only this agent; NULL = all */
+  int64_t request;          /* (volatile) of the reserve in flight */
+  guint waiting;            /* (volatile) instances that the present stage still waits for */
+  bool dirty, touched;      /* (volatile) */
 } Rollout;
 
 typedef struct Deployment {
   char id[20];
   char *name;
-  DeploymentStatus status;
-  int revision;           /* current good one; 0 = none yet */
-  Rollout *rollout;       /* the open or last one */
-  GPtrArray *revisions;   /* of Revision*, ascending */
-  GPtrArray *rollouts;    /* of Rollout*, ascending */
-  GPtrArray *instances;   /* of Instance*, stage order then declaration order then replica */
-  char *reason;           /* why degraded or failed */
-  RolloutOutcome outcome; /* of the last rollout */
+  DeploymentStatus status;  /* (volatile) settled, seen with what the instances report */
+  DeploymentStatus settled; /* running, failed or stopped: what the last rollout left; stored */
+  int revision;             /* current good one; 0 = none yet */
+  Rollout *rollout;         /* the open or last one */
+  GPtrArray *revisions;     /* of Revision*, ascending */
+  GPtrArray *rollouts;      /* of Rollout*, ascending */
+  GPtrArray *instances;     /* of Instance*, stage order then declaration order then replica */
+  char *reason;             /* why degraded or failed */
+  RolloutOutcome outcome;   /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
+  GHashTable *slots;   /* (volatile) "agent/replica" -> Instance* */
+  guint bad, healthy;  /* (volatile) instances that are not as they should be; that are healthy or completed */
+  bool dirty, touched; /* (volatile) */
 } Deployment;
 
 typedef struct NodeObject {
@@ -93,7 +107,9 @@ typedef struct NodeObject {
   int64_t created_at_ms;
   NodeStatus status;     /* (volatile) */
   int64_t heard_boot_ms; /* (volatile) */
-  bool linked;           /* (volatile) */
+  bool linked;             /* (volatile) */
+  GHashTable *instances;   /* (volatile) placed here: Instance* set */
+  bool dirty, touched;     /* (volatile) */
 } NodeObject;
 
 /* Deployment by name or id, NULL = none. */

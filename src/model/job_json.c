@@ -61,7 +61,7 @@ char *agent_spec_digest_text(const Job *job, const AgentSpec *agent)
   jw_open(out, NULL, '{');
   job_write_agent_body(out, agent);
   spec_write_map(out, "job_environment", &job->environment);
-  spec_write_map(out, "caller", &job->caller);
+  jw_str(out, "virtual_env", strmap_get(&job->caller, "VIRTUAL_ENV"));
   jw_str(out, "directory", job->directory);
   jw_close(out, '}');
   return g_string_free(out, FALSE);
@@ -92,7 +92,7 @@ static void job_write_topology(GString *out, const Topology *topology)
   jw_close(out, '}');
 }
 
-char *job_to_json(const Job *job)
+static char *job_write(const Job *job, bool with_caller)
 {
   GString *out = g_string_sized_new(1024 + job->agents->len * 512);
   jw_open(out, NULL, '{');
@@ -121,7 +121,8 @@ char *job_to_json(const Job *job)
   jw_str(out, "entry_point", job->entry_point);
   jw_bool(out, "auto_start", job->auto_start);
   spec_write_map(out, "environment", &job->environment);
-  spec_write_map(out, "caller", &job->caller);
+  if (with_caller)
+    spec_write_map(out, "caller", &job->caller);
   jw_str(out, "directory", job->directory);
   jw_open(out, "not_honoured", '[');
   for (guint i = 0; i < job->not_honoured->len; i++)
@@ -129,6 +130,16 @@ char *job_to_json(const Job *job)
   jw_close(out, ']');
   jw_close(out, '}');
   return g_string_free(out, FALSE);
+}
+
+char *job_to_json(const Job *job)
+{
+  return job_write(job, true);
+}
+
+char *job_digest_text(const Job *job)
+{
+  return job_write(job, false);
 }
 
 static bool job_read_agent_body(const json_t *object, AgentSpec *agent, GError **error)

@@ -1,0 +1,48 @@
+#pragma once
+/* Talking to the server over its control socket. */
+#include "cli/cli.h"
+#include "net/http_client.h"
+
+enum { API_TIMEOUT_MS = 30000, API_REPLY_BYTES_MAX = 64 * 1024 * 1024 };
+
+/* Calls @method @path ("/api/deployments") with @body (JSON text or NULL). Returns the parsed answer (caller's reference) and its status in
+ * @status (may be NULL). A problem document becomes an error whose code is its type and whose message is its detail and all problems; no
+ * answer is REEVE_ERROR_UNAVAILABLE and says how to start a server. */
+json_t *api_call(const Cli *cli, const char *method, const char *path, const char *body, int *status, GError **error);
+json_t *api_get(const Cli *cli, const char *path, GError **error);
+/* GET /api/deployments/NAME with instances. */
+json_t *api_deployment(const Cli *cli, const char *name, GError **error);
+/* "/api/deployments/NAME" and @rest, NAME escaped. Caller frees. */
+char *api_path(const char *name, const char *rest);
+/* The error that a problem document with @status stands for. */
+void api_problem(const char *body, size_t length, int status, GError **error);
+/* True when a server answers on the control socket. */
+bool api_alive(const Cli *cli);
+
+/* One server-sent event; @data parsed, borrowed. False = enough. */
+typedef bool (*ApiEventFn)(const char *type, const json_t *data, void *user);
+
+/* Cuts a stream of bytes into events. */
+typedef struct ApiEvents {
+  GString *line; /* not yet ended */
+  GString *data;
+  char *type;
+  ApiEventFn event;
+  void *user;
+} ApiEvents;
+void api_events_init(ApiEvents *events, ApiEventFn event, void *user);
+void api_events_done(ApiEvents *events);
+/* False as soon as the callback has enough. */
+bool api_events_feed(ApiEvents *events, const char *bytes, size_t length);
+/* Path of the event stream of @name (NULL = all). Caller frees. */
+char *api_events_path(const char *name);
+/* Follows events until @event has enough, the server ends the stream, or @timeout_ms (0 = none; REEVE_ERROR_TIMEOUT). */
+bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error);
+/* GETs @path as a stream. */
+bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData data, void *user, GError **error);
+/* Waits until the rollout @rollout of @name has an outcome, printing progress on stderr; returns the exit code of the outcome. */
+int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms, GError **error);
+/* POSTs a change of @name ("/down"), then waits for its rollout; returns the exit code. */
+int api_change(const Cli *cli, const char *name, const char *verb, const char *body, GError **error);
+/* Exit code of a rollout's outcome word. */
+int api_outcome_exit(const char *outcome);

@@ -1,0 +1,107 @@
+/* Owns how verbs print: formats, colours, notes. */
+#include "cli/cli.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/yaml.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *cli_word(const Cli *cli, guint index)
+{
+  return index < cli->options.words->len ? g_ptr_array_index(cli->options.words, index) : NULL;
+}
+
+bool cli_flag(const Cli *cli, OptionId id)
+{
+  return cli->options.text[id] != NULL;
+}
+
+int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms)
+{
+  return cli_flag(cli, id) ? (int64_t)(cli->options.number[id] * 1000) : fallback_ms;
+}
+
+bool cli_is_data(const Cli *cli)
+{
+  return cli->output == OUTPUT_JSON || cli->output == OUTPUT_YAML;
+}
+
+void cli_print_data(const Cli *cli, const json_t *value)
+{
+  if (cli->output == OUTPUT_YAML) {
+    g_autofree char *text = yaml_text(value);
+    fputs(text, stdout);
+    return;
+  }
+  char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+  puts(text);
+  free(text);
+}
+
+void cli_print_json_text(const Cli *cli, const char *text)
+{
+  json_t *value = json_parse(text, strlen(text), NULL);
+  if (value)
+    cli_print_data(cli, value);
+  else
+    puts(text); /* larger than our reader takes: it is JSON all the same */
+  json_decref(value);
+}
+
+void cli_print_table(const Cli *cli, const Table *table)
+{
+  g_autofree char *text = table_text(table, cli->color_out);
+  fputs(text, stdout);
+  fflush(stdout);
+}
+
+void cli_print(const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  vfprintf(stdout, format, arguments);
+  va_end(arguments);
+  fflush(stdout);
+}
+
+void cli_note(const Cli *cli, const char *format, ...)
+{
+  if (cli->quiet)
+    return;
+  va_list arguments;
+  va_start(arguments, format);
+  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  va_end(arguments);
+  fprintf(stderr, "%s\n", text);
+}
+
+char *cli_since(const char *iso)
+{
+  int64_t at_ms = iso ? time_parse_iso(iso) : -1;
+  if (at_ms < 0)
+    return g_strdup("-");
+  int64_t seconds = MAX(clock_wall_ms() - at_ms, 0) / 1000;
+  if (seconds < 60)
+    return g_strdup_printf("%ds", (int)seconds);
+  if (seconds < 3600)
+    return g_strdup_printf("%dm %ds", (int)(seconds / 60), (int)(seconds % 60));
+  if (seconds < 86400)
+    return g_strdup_printf("%dh %dm", (int)(seconds / 3600), (int)(seconds / 60 % 60));
+  return g_strdup_printf("%dd %dh", (int)(seconds / 86400), (int)(seconds / 3600 % 24));
+}
+
+const char *cli_state_color(const char *state)
+{
+  static const struct {
+    const char *word, *sgr;
+  } colors[] = {{"running", "32"},   {"healthy", "32"},     {"succeeded", "32"}, {"completed", "32"}, {"online", "32"},
+                {"ok", "32"},        {"deploying", "36"},   {"starting", "36"},  {"pending", "36"},   {"stopping", "36"},
+                {"backoff", "33"},   {"degraded", "33"},    {"warning", "33"},   {"silent", "33"},    {"failed", "31"},
+                {"unhealthy", "31"}, {"unreachable", "31"}, {"lost", "31"},      {"problem", "31"},   {"full", "31"}};
+  for (guint i = 0; state && i < G_N_ELEMENTS(colors); i++)
+    if (g_str_equal(colors[i].word, state))
+      return colors[i].sgr;
+  return NULL;
+}

@@ -1,0 +1,89 @@
+#pragma once
+/* What every verb is given, and how verbs speak: results on stdout, progress and hints on stderr. */
+#include "cli/options.h"
+#include "cli/paths.h"
+#include "cli/table.h"
+
+#include <jansson.h>
+
+typedef enum OutputFormat { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML, OUTPUT_DOT } OutputFormat;
+
+typedef struct Verb Verb;
+typedef struct Cli {
+  Options options;
+  Paths paths;
+  const Verb *verb;
+  OutputFormat output;
+  bool color_out, color_err; /* a terminal, and nobody asked for none */
+  bool quiet;
+} Cli;
+
+/* A verb: its row is the source of `reeve help`, --help, completion and the man page. */
+typedef enum WordKind { WORDS_NONE, WORDS_FILE, WORDS_DEPLOYMENT, WORDS_VERB, WORDS_CHOICE } WordKind;
+struct Verb {
+  const char *name;
+  const char *words;        /* of the synopsis: "NAME [AGENT]"; "" = none */
+  const char *summary;      /* one line */
+  const char *details;      /* paragraphs */
+  const char *examples;     /* lines of "command   # what it does" */
+  const OptionId *options;  /* ends with OPT_N; NULL = only the global ones */
+  int words_min, words_max; /* words_max -1 = any number */
+  WordKind word_kind;       /* what completion offers */
+  const char *choices;      /* WORDS_CHOICE: "start|stop" */
+  /* Returns the exit code; with @error set, main reports it and takes the code from it. */
+  int (*run)(Cli *cli, GError **error);
+};
+
+/* The verbs in the order of `reeve help`; verbs_n of them. */
+extern const Verb verbs[];
+extern const guint verbs_n;
+const Verb *verb_find(const char *name); /* or NULL */
+/* What one verb does, as text; the whole program's page; the man page of a verb (NULL: of the program). Callers free. */
+char *help_verb(const Verb *verb, bool colors);
+char *help_all(bool colors);
+char *help_man(const Verb *verb);
+/* Completion script for @shell ("bash", "zsh", "fish"), or NULL. Caller frees. */
+char *completion_script(const char *shell);
+
+/* Word @index of the command line, or NULL. */
+const char *cli_word(const Cli *cli, guint index);
+bool cli_flag(const Cli *cli, OptionId id);
+/* Milliseconds of a time option, or @fallback_ms. */
+int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms);
+/* True when results are asked for as JSON or YAML. */
+bool cli_is_data(const Cli *cli);
+/* Prints @value as -o json or yaml asks. */
+void cli_print_data(const Cli *cli, const json_t *value);
+/* Prints @text, which is JSON already, likewise. */
+void cli_print_json_text(const Cli *cli, const char *text);
+void cli_print_table(const Cli *cli, const Table *table);
+void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* One line on stderr; nothing with --quiet. */
+void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* "2m 5s" since @iso, or "-". Caller frees. */
+char *cli_since(const char *iso);
+/* Colour of a state word, or NULL. */
+const char *cli_state_color(const char *state);
+
+int cmd_agent(Cli *cli, GError **error);
+int cmd_completion(Cli *cli, GError **error);
+int cmd_doctor(Cli *cli, GError **error);
+int cmd_down(Cli *cli, GError **error);
+int cmd_events(Cli *cli, GError **error);
+int cmd_help(Cli *cli, GError **error);
+int cmd_history(Cli *cli, GError **error);
+int cmd_logs(Cli *cli, GError **error);
+int cmd_monitor(Cli *cli, GError **error);
+int cmd_node(Cli *cli, GError **error);
+int cmd_plan(Cli *cli, GError **error);
+int cmd_prompt(Cli *cli, GError **error);
+int cmd_ps(Cli *cli, GError **error);
+int cmd_restart(Cli *cli, GError **error);
+int cmd_rollback(Cli *cli, GError **error);
+int cmd_server(Cli *cli, GError **error);
+int cmd_status(Cli *cli, GError **error);
+int cmd_up(Cli *cli, GError **error);
+int cmd_validate(Cli *cli, GError **error);
+int cmd_version(Cli *cli, GError **error);
+int cmd_wait(Cli *cli, GError **error);
+int cmd_why(Cli *cli, GError **error);

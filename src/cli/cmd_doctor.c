@@ -1,0 +1,121 @@
+/* reeve doctor: one row for each thing that has to be right. */
+#include "base/json.h"
+#include "cli/api.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { DOCTOR_FILES_MIN = 4096, DOCTOR_ROOM_MIN_MIB = 256 };
+
+/* What a check found. */
+typedef struct Finding {
+  const char *word; /* "ok", "warning", "problem" */
+  char *text;       /* owned */
+} Finding;
+
+static Finding doctor_finding(const char *word, char *text)
+{
+  return (Finding){.word = word, .text = text};
+}
+
+static Finding doctor_server(const Cli *cli)
+{
+  if (!api_alive(cli))
+    return doctor_finding("warning", g_strdup_printf("no server answers on %s; 'reeve up' starts one", cli->paths.socket));
+  return doctor_finding("ok", g_strdup_printf("answers on %s", cli->paths.socket));
+}
+
+static Finding doctor_store(const Cli *cli)
+{
+  json_t *health = api_get(cli, "/healthz", NULL);
+  g_autofree char *store = g_strdup(jget_str(health, "store", NULL));
+  json_decref(health);
+  if (!store)
+    return access(cli->paths.data_dir, F_OK) == 0 && access(cli->paths.data_dir, W_OK) != 0
+               ? doctor_finding("problem", g_strdup_printf("%s is not writable by you", cli->paths.data_dir))
+               : doctor_finding("ok", g_strdup_printf("%s (no server to ask)", cli->paths.data_dir));
+  if (g_str_equal(store, "ok"))
+    return doctor_finding("ok", g_strdup_printf("%s is written", cli->paths.data_dir));
+  return doctor_finding("problem", g_strdup_printf("store is %s: changes are refused until it can be written", store));
+}
+
+static Finding doctor_cgroups(const Cli *cli)
+{
+  if (access("/sys/fs/cgroup/cgroup.controllers", R_OK) == 0) {
+    g_autofree char *own = NULL;
+    g_file_get_contents("/proc/self/cgroup", &own, NULL, NULL);
+    g_autofree char *path = g_strconcat("/sys/fs/cgroup", own && g_str_has_prefix(own, "0::") ? g_strchomp(own + 3) : "/", NULL);
+    return access(path, W_OK) == 0 ? doctor_finding("ok", g_strdup("v2, ours to divide"))
+                                   : doctor_finding("warning", g_strdup_printf("v2, %s not delegated: limits are not enforced", path));
+  }
+  if (access("/sys/fs/cgroup/memory", W_OK) == 0)
+    return doctor_finding("ok", g_strdup("v1"));
+  return doctor_finding("warning", g_strdup("none that we may use: limits are not enforced"));
+}
+
+static Finding doctor_python(const Cli *cli)
+{
+  g_autofree char *path = g_find_program_in_path("python3");
+  return path ? doctor_finding("ok", g_steal_pointer(&path))
+              : doctor_finding("warning", g_strdup("python3 is not in PATH: agents given as a module cannot start"));
+}
+
+static Finding doctor_room(const Cli *cli)
+{
+  g_autofree char *path = g_strdup(cli->paths.data_dir);
+  struct statvfs fs;
+  while (statvfs(path, &fs) != 0 && strcmp(path, "/") != 0) {
+    char *parent = g_path_get_dirname(path);
+    g_free(path);
+    path = parent;
+  }
+  guint64 mib = (guint64)fs.f_bavail * fs.f_frsize >> 20;
+  return doctor_finding(mib >= DOCTOR_ROOM_MIN_MIB ? "ok" : "problem", g_strdup_printf("%" G_GUINT64_FORMAT " MiB free at %s", mib, path));
+}
+
+static Finding doctor_files(const Cli *cli)
+{
+  struct rlimit limit = {0};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return doctor_finding(
+      limit.rlim_max >= DOCTOR_FILES_MIN ? "ok" : "warning",
+      g_strdup_printf("%llu open files, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max));
+}
+
+static Finding doctor_shim(const Cli *cli)
+{
+  char *path = paths_shim();
+  return path ? doctor_finding("ok", path) : doctor_finding("problem", g_strdup("reeve-shim is not beside reeve: no agent can start"));
+}
+
+static const struct {
+  const char *name;
+  Finding (*check)(const Cli *cli);
+} doctor_checks[] = {{"server", doctor_server},  {"store", doctor_store},     {"shim", doctor_shim},       {"cgroups", doctor_cgroups},
+                     {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
+
+int cmd_doctor(Cli *cli, GError **error)
+{
+  g_autoptr(Table) table = table_new((const char *const[]){"CHECK", "RESULT", "FOUND", NULL});
+  json_t *list = json_array();
+  bool well = true;
+  for (guint i = 0; i < G_N_ELEMENTS(doctor_checks); i++) {
+    Finding found = doctor_checks[i].check(cli);
+    table_cell(table, doctor_checks[i].name);
+    table_cell(table, found.word);
+    table_color(table, cli_state_color(found.word));
+    table_cell(table, found.text);
+    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "check", doctor_checks[i].name, "result", found.word, "found", found.text));
+    well = well && !g_str_equal(found.word, "problem");
+    g_free(found.text);
+  }
+  json_t *value = json_pack("{s:b,s:o}", "well", well, "checks", list);
+  if (cli_is_data(cli))
+    cli_print_data(cli, value);
+  else
+    cli_print_table(cli, table);
+  json_decref(value);
+  return well ? 0 : 1;
+}

@@ -1,0 +1,20 @@
+/* reeve down */
+#include "base/json.h"
+#include "cli/api.h"
+
+int cmd_down(Cli *cli, GError **error)
+{
+  const char *name = cli_word(cli, 0);
+  int code = api_change(cli, name, "/down", "{}", error);
+  if (code != 0 || *error)
+    return code;
+  if (cli_flag(cli, OPT_FORGET)) {
+    g_autofree char *path = api_path(name, "");
+    json_t *answer = api_call(cli, "DELETE", path, NULL, NULL, error);
+    if (!answer)
+      return 1;
+    json_decref(answer);
+  }
+  cli_note(cli, "%s is %s", name, cli_flag(cli, OPT_FORGET) ? "stopped and forgotten" : "stopped; its logs stay: reeve logs");
+  return 0;
+}

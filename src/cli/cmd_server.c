@@ -1,0 +1,130 @@
+/* reeve server: in the foreground, and start, stop, status of the one in the background. */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/api.h"
+#include "cli/launch.h"
+#include "server/server.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STOP_TIMEOUT_MS = 120000 };
+
+/* `reeve up` and `server start` wait on this descriptor for the first byte. */
+static int server_ready_fd(void)
+{
+  const char *text = g_getenv("REEVE_READY_FD");
+  guint64 fd = 0;
+  bool given = text && g_ascii_string_to_unsigned(text, 10, 3, 1 << 20, &fd, NULL) && fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0;
+  unsetenv("REEVE_READY_FD");
+  return given ? (int)fd : -1;
+}
+
+static int server_foreground(Cli *cli, GError **error)
+{
+  g_autofree char *shim = paths_shim(), *self = paths_self();
+  if (!shim) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "find 'reeve-shim' beside '%s': no such program; install it there", self);
+    return 1;
+  }
+  g_autofree char *node_socket = cli_flag(cli, OPT_NODE_SOCKET) ? g_canonicalize_filename(cli->options.text[OPT_NODE_SOCKET], NULL) : NULL;
+  ServerOptions options = {.data_dir = cli->paths.data_dir,
+                           .socket_path = cli->paths.socket,
+                           .node_socket = node_socket,
+                           .shim_path = shim,
+                           .reeve_path = self,
+                           .ready_fd = server_ready_fd(),
+                           .verbose = cli_flag(cli, OPT_VERBOSE)};
+  return server_main(&options);
+}
+
+static int server_start(Cli *cli, GError **error)
+{
+  bool started = false;
+  if (!launch_server(cli, &started, error))
+    return 1;
+  cli_note(cli, started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
+  return 0;
+}
+
+/* Waits until process @pid is gone; it is no child of ours, so a pidfd tells. */
+static bool server_wait_gone(pid_t pid, int64_t timeout_ms, GError **error)
+{
+  int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+  if (fd < 0)
+    return true;
+  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+  int ready = poll(&poll_fd, 1, (int)MIN(timeout_ms, G_MAXINT));
+  close(fd);
+  if (ready == 0)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "the server is still stopping after %d s", (int)(timeout_ms / 1000));
+  return ready != 0;
+}
+
+static int server_stop(Cli *cli, GError **error)
+{
+  if (cli_flag(cli, OPT_KEEP) && cli_flag(cli, OPT_DOWN)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--keep' and '--down' exclude each other");
+    return 1;
+  }
+  if (!api_alive(cli)) {
+    cli_note(cli, "no server runs");
+    return 0;
+  }
+  json_t *server = api_get(cli, "/api/server", error);
+  if (!server)
+    return 1;
+  pid_t pid = (pid_t)jget_int(server, "pid", 0);
+  json_decref(server);
+  const char *mode = cli_flag(cli, OPT_KEEP)   ? "{\"mode\":\"keep\"}"
+                     : cli_flag(cli, OPT_DOWN) ? "{\"mode\":\"down\"}"
+                                               : "{\"mode\":\"refuse\"}";
+  json_t *answer = api_call(cli, "POST", "/api/server/stop", mode, NULL, error);
+  if (!answer) {
+    if ((*error)->code == REEVE_ERROR_CONFLICT)
+      g_prefix_error(error, "agents run; --keep leaves them running, --down stops them: ");
+    return 1;
+  }
+  json_decref(answer);
+  if (!server_wait_gone(pid, cli_ms(cli, OPT_TIMEOUT, STOP_TIMEOUT_MS), error))
+    return 1;
+  cli_note(cli, cli_flag(cli, OPT_KEEP) ? "the server has stopped; agents go on" : "the server has stopped");
+  return 0;
+}
+
+static int server_status(Cli *cli, GError **error)
+{
+  json_t *server = api_get(cli, "/api/server", error);
+  if (!server)
+    return 1;
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, server);
+  } else {
+    cli_print("pid:       %d\nversion:   %s\nuptime:    %d s\nsocket:    %s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
+              (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), (int)(jget_int(server, "uptime_ms", 0) / 1000),
+              cli->paths.socket, jget_str(server, "data_dir", "?"), jget_str(server, "store", "?"),
+              json_array_size(json_object_get(server, "running_agents")));
+  }
+  json_decref(server);
+  return 0;
+}
+
+int cmd_server(Cli *cli, GError **error)
+{
+  static const struct {
+    const char *word;
+    int (*run)(Cli *cli, GError **error);
+  } rows[] = {{"start", server_start}, {"stop", server_stop}, {"status", server_status}};
+  const char *word = cli_word(cli, 0);
+  if (!word)
+    return server_foreground(cli, error);
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (g_str_equal(rows[i].word, word))
+      return rows[i].run(cli, error);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve server [start|stop|status]", word);
+  return 1;
+}

@@ -1,0 +1,64 @@
+/* reeve status */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/api.h"
+#include "cli/show.h"
+
+static int status_one(Cli *cli, const char *name, GError **error)
+{
+  json_t *deployment = api_deployment(cli, name, error);
+  if (!deployment)
+    return 1;
+  if (cli_is_data(cli))
+    cli_print_data(cli, deployment);
+  else
+    show_status(cli, deployment);
+  int code = show_is_well(deployment) ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
+  json_decref(deployment);
+  return code;
+}
+
+static void status_row(Table *table, const json_t *deployment)
+{
+  const char *status = jget_str(deployment, "status", NULL);
+  g_autofree char *since = cli_since(jget_str(deployment, "updated_at", NULL));
+  table_cell(table, jget_str(deployment, "name", NULL));
+  table_cell(table, status);
+  table_color(table, cli_state_color(status));
+  table_cell_format(table, "%d", (int)jget_int(deployment, "revision", 0));
+  table_cell_format(table, "%d/%d", (int)jget_int(deployment, "healthy", 0), (int)jget_int(deployment, "agents", 0));
+  table_cell(table, since);
+  table_cell(table, jget_str(deployment, "reason", NULL));
+}
+
+/* A full disk is everybody's business: it is said wherever somebody looks. */
+static void status_store(const Cli *cli)
+{
+  json_t *health = api_get(cli, "/healthz", NULL);
+  const char *store = jget_str(health, "store", "ok");
+  if (!g_str_equal(store, "ok"))
+    cli_note(cli, "warning: the store is %s; changes are refused until it can be written again, agents keep running", store);
+  json_decref(health);
+}
+
+int cmd_status(Cli *cli, GError **error)
+{
+  status_store(cli);
+  if (cli_word(cli, 0))
+    return status_one(cli, cli_word(cli, 0), error);
+  json_t *answer = api_get(cli, "/api/deployments", error);
+  if (!answer)
+    return 1;
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, answer);
+    json_decref(answer);
+    return 0;
+  }
+  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">REV", ">HEALTHY", "CHANGED", "REASON", NULL});
+  size_t i;
+  const json_t *deployment;
+  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(table, deployment);
+  cli_print_table(cli, table);
+  json_decref(answer);
+  return 0;
+}

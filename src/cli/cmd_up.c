@@ -1,0 +1,252 @@
+/* reeve up: sends a job, shows its rollout, then stays with its logs. One loop: the event stream, the log stream and signals. */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/api.h"
+#include "cli/job_file.h"
+#include "cli/launch.h"
+#include "cli/log_lines.h"
+#include "cli/monitor.h"
+#include "cli/progress.h"
+#include "cli/show.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* What a foreground `up` is doing. */
+typedef enum UpPhase { UP_ROLLOUT, UP_STAY, UP_STOPPING, UP_DETACHED, UP_ENDED } UpPhase;
+
+typedef struct Up {
+  Cli *cli;
+  const char *name;
+  Loop *loop;
+  HttpClient *http;
+  char *socket;
+  Progress progress;
+  ApiEvents events;
+  LogLines logs;
+  UpPhase phase;
+  char *down_rollout;
+  int code;
+  GError *error;
+} Up;
+
+static HttpCallSpec up_spec(const Up *up, const char *url)
+{
+  return (HttpCallSpec){.url = url, .unix_socket = up->socket, .stream = true};
+}
+
+static bool up_log_data(const char *bytes, size_t length, void *data)
+{
+  return log_lines_feed(&((Up *)data)->logs, bytes, length);
+}
+
+/* Logs end with the server or the deployment; the event stream is what decides. */
+static void up_logs_end(const HttpResult *result, void *data)
+{
+}
+
+static void up_end(Up *up, UpPhase phase)
+{
+  up->phase = phase;
+  loop_stop(up->loop);
+}
+
+static void up_stay(Up *up)
+{
+  up->phase = UP_STAY;
+  if (cli_flag(up->cli, OPT_MONITOR))
+    return;
+  g_autofree char *path = api_path(up->name, "/logs?follow=1");
+  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
+  HttpCallSpec spec = up_spec(up, url);
+  http_client_call(up->http, &spec, up_log_data, up_logs_end, up);
+}
+
+static void up_table(Cli *cli, const char *name)
+{
+  json_t *deployment = api_deployment(cli, name, NULL);
+  if (!deployment)
+    return;
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, deployment);
+  } else {
+    g_autoptr(Table) table = show_instances_table(cli, false);
+    show_instances(cli, table, deployment, false);
+    cli_print_table(cli, table);
+  }
+  json_decref(deployment);
+}
+
+/* The rollout has an outcome. */
+static void up_settled(Up *up)
+{
+  progress_end(&up->progress);
+  up->code = api_outcome_exit(up->progress.outcome);
+  if (up->code != 0 || cli_flag(up->cli, OPT_DETACH)) {
+    up_end(up, UP_ENDED);
+    return;
+  }
+  up_table(up->cli, up->name);
+  cli_note(up->cli, "Ctrl-C stops %s; Ctrl-C twice leaves it running", up->name);
+  up_stay(up);
+}
+
+/* Somebody, here or elsewhere, brought the deployment down. */
+static bool up_is_stopped(const Up *up, const char *type, const json_t *data)
+{
+  return g_str_equal(type, "deployment") && g_strcmp0(jget_str(data, "name", NULL), up->name) == 0 &&
+         g_strcmp0(jget_str(data, "status", NULL), "stopped") == 0;
+}
+
+static bool up_event(const char *type, const json_t *data, void *user)
+{
+  Up *up = user;
+  if (up->phase == UP_ROLLOUT) {
+    progress_event(&up->progress, type, data);
+    if (up->progress.outcome)
+      up_settled(up);
+  } else if (up_is_stopped(up, type, data)) {
+    cli_note(up->cli, "%s is stopped", up->name);
+    up_end(up, UP_ENDED);
+  } else if (cli_flag(up->cli, OPT_MONITOR) && !g_str_equal(type, "reset")) {
+    monitor_event(up->cli, type, data);
+  }
+  return up->phase != UP_ENDED;
+}
+
+static bool up_events_data(const char *bytes, size_t length, void *data)
+{
+  return api_events_feed(&((Up *)data)->events, bytes, length);
+}
+
+static void up_events_end(const HttpResult *result, void *data)
+{
+  Up *up = data;
+  if (up->phase == UP_ENDED)
+    return;
+  g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server went away (%s); agents keep running",
+              result->error ? result->error : "end of stream");
+  up_end(up, UP_ENDED);
+}
+
+/* First Ctrl-C: down, and wait for it. Second: leave everything as it is. */
+static void up_interrupt(void *data)
+{
+  Up *up = data;
+  if (up->phase == UP_STOPPING) {
+    up_end(up, UP_DETACHED);
+    return;
+  }
+  up->phase = UP_STOPPING;
+  cli_note(up->cli, "\nstopping %s; Ctrl-C again leaves it to the server", up->name);
+  g_autofree char *path = api_path(up->name, "/down");
+  json_t *answer = api_call(up->cli, "POST", path, "{}", NULL, &up->error);
+  if (!answer)
+    up_end(up, UP_ENDED);
+  json_decref(answer);
+}
+
+/* A lost terminal stops nobody's agents. */
+static void up_hangup(void *data)
+{
+  up_end(data, UP_DETACHED);
+}
+
+static void up_timeout(void *data)
+{
+  Up *up = data;
+  if (up->phase != UP_ROLLOUT)
+    return;
+  g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "'%s' is not up yet; the rollout goes on: reeve wait %s", up->name, up->name);
+  up_end(up, UP_ENDED);
+}
+
+/* Detached, Ctrl-C only ends the watching, as in every other verb. */
+static void up_watch(Up *up)
+{
+  bool stays = !cli_flag(up->cli, OPT_DETACH);
+  LoopWatch *interrupt = stays ? loop_signal_new(up->loop, SIGINT, up_interrupt, up) : NULL;
+  LoopWatch *terminate = stays ? loop_signal_new(up->loop, SIGTERM, up_interrupt, up) : NULL;
+  LoopWatch *hangup = loop_signal_new(up->loop, SIGHUP, up_hangup, up);
+  LoopTimer *timer = loop_timer_new(up->loop, up_timeout, up);
+  int64_t timeout_ms = cli_ms(up->cli, OPT_TIMEOUT, 0);
+  if (timeout_ms)
+    loop_timer_set(timer, up->progress.start_ms + timeout_ms);
+  g_autofree char *path = api_events_path(up->name);
+  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
+  HttpCallSpec spec = up_spec(up, url);
+  http_client_call(up->http, &spec, up_events_data, up_events_end, up);
+  loop_run(up->loop);
+  http_client_free(up->http);
+  loop_timer_free(timer);
+  loop_watch_free(hangup);
+  g_clear_pointer(&interrupt, loop_watch_free);
+  g_clear_pointer(&terminate, loop_watch_free);
+}
+
+static int up_follow(Cli *cli, const char *name, const char *rollout, GError **error)
+{
+  Up up = {.cli = cli, .name = name, .loop = loop_new()};
+  up.http = http_client_new(up.loop);
+  up.socket = paths_short_socket(cli->paths.socket);
+  progress_init(&up.progress, cli, name, rollout);
+  api_events_init(&up.events, up_event, &up);
+  log_lines_init(&up.logs, cli);
+  if (rollout)
+    up.phase = UP_ROLLOUT;
+  else
+    up_stay(&up);
+  up_watch(&up);
+  if (up.phase == UP_DETACHED)
+    cli_note(cli, "%s keeps running; stop it with: reeve down %s", name, name);
+  if (up.error)
+    g_propagate_error(error, up.error);
+  log_lines_done(&up.logs);
+  api_events_done(&up.events);
+  progress_done(&up.progress);
+  g_free(up.socket);
+  loop_free(up.loop);
+  return up.code;
+}
+
+static char *up_body(const Cli *cli, const char *path, const JobFile *file)
+{
+  g_autofree char *job = job_to_json(file->job);
+  GString *body = g_string_new(NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "source_name", path);
+  jw_str(body, "source", file->text);
+  jw_raw(body, "job", job);
+  jw_bool(body, "replace", cli_flag(cli, OPT_REPLACE));
+  jw_close(body, '}');
+  return g_string_free(body, FALSE);
+}
+
+static int up_deploy(Cli *cli, const char *path, const JobFile *file, GError **error)
+{
+  g_autofree char *body = up_body(cli, path, file), *name = g_strdup(file->job->name);
+  json_t *answer = launch_server(cli, NULL, error) ? api_call(cli, "POST", "/api/deployments", body, NULL, error) : NULL;
+  if (!answer)
+    return 1;
+  bool changed = jget_flag(answer, "changed", true);
+  g_autofree char *rollout = changed ? g_strdup(jget_str(answer, "rollout", NULL)) : NULL;
+  json_decref(answer);
+  if (!changed)
+    cli_note(cli, "%s runs already as the file says", name);
+  bool detach = cli_flag(cli, OPT_DETACH);
+  int code = changed || !detach ? up_follow(cli, name, rollout, error) : 0;
+  if (detach && !*error && code == 0)
+    up_table(cli, name);
+  return code;
+}
+
+int cmd_up(Cli *cli, GError **error)
+{
+  const char *path = cli_word(cli, 0);
+  JobFile file;
+  if (!job_file_read(cli, path, true, &file, error))
+    return 1;
+  int code = job_file_accept(cli, path, &file, error) ? up_deploy(cli, path, &file, error) : 1;
+  job_file_done(&file);
+  return code;
+}

@@ -1,0 +1,160 @@
+/* Owns the pages written from the rows: help of the program, of a verb, and both as man pages. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+enum { HELP_COLUMNS = 78 };
+
+/* Appends @text wrapped at HELP_COLUMNS, each line behind @indent blanks. */
+static void help_wrap(GString *out, const char *text, int indent)
+{
+  g_auto(GStrv) words = g_strsplit(text, " ", -1);
+  int column = 0;
+  for (guint i = 0; words[i]; i++) {
+    int width = table_width(words[i]);
+    if (column && column + 1 + width > HELP_COLUMNS) {
+      g_string_append_c(out, '\n');
+      column = 0;
+    }
+    g_string_append_printf(out, "%*s%s", column ? 1 : indent, "", words[i]);
+    column += (column ? 1 : indent) + width;
+  }
+  g_string_append_c(out, '\n');
+}
+
+static void help_heading(GString *out, const char *text, bool colors)
+{
+  g_string_append_printf(out, colors ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
+}
+
+/* "-o, --output FORMAT" */
+static char *help_option_words(const OptionSpec *spec)
+{
+  g_autofree char *letter = spec->letter ? g_strdup_printf("-%c, ", spec->letter) : g_strdup("    ");
+  return g_strdup_printf("%s--%s%s%s", letter, spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
+}
+
+static char *help_option_text(const OptionSpec *spec)
+{
+  return spec->choices ? g_strdup_printf("%s: %s", spec->help, spec->choices) : g_strdup(spec->help);
+}
+
+static void help_options(GString *out, const OptionId *ids)
+{
+  for (; *ids != OPT_N; ids++) {
+    g_autofree char *words = help_option_words(&option_specs[*ids]);
+    g_autofree char *text = help_option_text(&option_specs[*ids]);
+    g_string_append_printf(out, "  %-26s %s\n", words, text);
+  }
+}
+
+static const OptionId help_global[] = {OPT_OUTPUT, OPT_DATA_DIR, OPT_SOCKET, OPT_NO_COLOR, OPT_QUIET, OPT_HELP, OPT_N};
+
+char *help_verb(const Verb *verb, bool colors)
+{
+  GString *out = g_string_new(NULL);
+  g_string_append_printf(out, "reeve %s - %s\n", verb->name, verb->summary);
+  help_heading(out, "Usage", colors);
+  g_string_append_printf(out, "  reeve %s%s%s%s\n", verb->name, verb->options ? " [OPTIONS]" : "", *verb->words ? " " : "", verb->words);
+  g_string_append_c(out, '\n');
+  help_wrap(out, verb->details, 0);
+  help_heading(out, "Examples", colors);
+  g_auto(GStrv) lines = g_strsplit(verb->examples, "\n", -1);
+  for (guint i = 0; lines[i]; i++)
+    g_string_append_printf(out, "  %s\n", lines[i]);
+  if (verb->options) {
+    help_heading(out, "Options", colors);
+    help_options(out, verb->options);
+  }
+  help_heading(out, "Options of every verb", colors);
+  help_options(out, help_global);
+  return g_string_free(out, FALSE);
+}
+
+char *help_all(bool colors)
+{
+  GString *out = g_string_new("reeve - deploys and supervises agents from one job file\n");
+  help_heading(out, "Usage", colors);
+  g_string_append(out, "  reeve VERB [OPTIONS] [WORDS]\n");
+  help_heading(out, "Verbs", colors);
+  for (guint i = 0; i < verbs_n; i++)
+    g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
+  help_heading(out, "Options of every verb", colors);
+  help_options(out, help_global);
+  g_string_append(out, "\nA verb explains itself: reeve VERB --help. First steps: reeve up examples/desk/job.yaml\n");
+  return g_string_free(out, FALSE);
+}
+
+/* @text for roff: backslashes, leading dots and dashes that must stay dashes. */
+static void man_escape(GString *out, const char *text)
+{
+  for (const char *p = text; *p; p++) {
+    if (*p == '\\')
+      g_string_append(out, "\\e");
+    else if (*p == '-')
+      g_string_append(out, "\\-");
+    else if ((*p == '.' || *p == '\'') && (p == text || p[-1] == '\n'))
+      g_string_append_printf(out, "\\&%c", *p);
+    else
+      g_string_append_c(out, *p);
+  }
+  g_string_append_c(out, '\n');
+}
+
+static void man_option(GString *out, const OptionSpec *spec)
+{
+  g_autofree char *words = help_option_words(spec);
+  g_autofree char *text = help_option_text(spec);
+  g_string_append(out, ".TP\n.B ");
+  man_escape(out, g_strstrip(words));
+  man_escape(out, text);
+}
+
+static void man_options(GString *out, const OptionId *ids)
+{
+  g_string_append(out, ".SH OPTIONS\n");
+  for (; ids && *ids != OPT_N; ids++)
+    man_option(out, &option_specs[*ids]);
+  for (guint i = 0; help_global[i] != OPT_N; i++)
+    man_option(out, &option_specs[help_global[i]]);
+}
+
+static void man_verb(GString *out, const Verb *verb)
+{
+  g_autofree char *upper = g_ascii_strup(verb->name, -1);
+  g_string_append_printf(out, ".TH REEVE\\-%s 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve\\-%s \\- ", upper, REEVE_VERSION,
+                         verb->name);
+  man_escape(out, verb->summary);
+  g_string_append_printf(out, ".SH SYNOPSIS\n.B reeve %s\n", verb->name);
+  if (verb->options)
+    g_string_append(out, "[OPTIONS]\n");
+  if (*verb->words)
+    man_escape(out, verb->words);
+  g_string_append(out, ".SH DESCRIPTION\n");
+  man_escape(out, verb->details);
+  g_string_append(out, ".SH EXAMPLES\n.nf\n");
+  man_escape(out, verb->examples);
+  g_string_append(out, ".fi\n");
+  man_options(out, verb->options);
+}
+
+static void man_program(GString *out)
+{
+  g_string_append_printf(out, ".TH REEVE 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve \\- ", REEVE_VERSION);
+  g_string_append(out, "deploys and supervises agents from one job file\n.SH SYNOPSIS\n.B reeve\nVERB [OPTIONS] [WORDS]\n.SH VERBS\n");
+  for (guint i = 0; i < verbs_n; i++) {
+    g_string_append_printf(out, ".TP\n.B %s\n", verbs[i].name);
+    man_escape(out, verbs[i].summary);
+  }
+  man_options(out, NULL);
+}
+
+char *help_man(const Verb *verb)
+{
+  GString *out = g_string_new(NULL);
+  if (verb)
+    man_verb(out, verb);
+  else
+    man_program(out);
+  return g_string_free(out, FALSE);
+}

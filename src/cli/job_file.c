@@ -1,0 +1,49 @@
+/* Owns the reading of a job file for validate, plan and up. */
+#include "cli/job_file.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "formats/job_reader.h"
+
+#include <stdio.h>
+
+extern char **environ;
+
+bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error)
+{
+  size_t length = 0;
+  *file = (JobFile){.text = fs_read(path, JOB_FILE_BYTES_MAX, &length, error)};
+  if (!file->text) {
+    g_prefix_error(error, "read '%s': ", path);
+    return false;
+  }
+  g_autofree char *absolute = g_canonicalize_filename(path, NULL), *directory = g_path_get_dirname(absolute);
+  JobReadOptions options = {.file = g_intern_string(path), .directory = directory, .environment = (const char *const *)environ};
+  file->problems = problems_new();
+  file->job = job_read(file->text, length, &options, file->problems);
+  if (file->job && preflight)
+    preflight_check(file->job, file->problems);
+  if (cli_flag(cli, OPT_STRICT))
+    problems_make_strict(file->problems);
+  return true;
+}
+
+void job_file_done(JobFile *file)
+{
+  g_clear_pointer(&file->text, g_free);
+  g_clear_pointer(&file->job, job_free);
+  g_clear_pointer(&file->problems, problems_free);
+}
+
+bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **error)
+{
+  problems_sort(file->problems);
+  g_autofree char *text = problems_text(file->problems);
+  if (file->problems->errors || !cli->quiet)
+    fputs(text, stderr);
+  if (file->job && !file->problems->errors)
+    return true;
+  int n = file->problems->errors;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d %s; nothing was changed", path, n, n == 1 ? "error" : "errors");
+  return false;
+}

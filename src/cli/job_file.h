@@ -1,0 +1,21 @@
+#pragma once
+/* A job file as the command line reads it: parsed, checked, resolved on the caller's side. */
+#include "cli/cli.h"
+#include "model/job.h"
+
+enum { JOB_FILE_BYTES_MAX = 16 * 1024 * 1024 };
+
+typedef struct JobFile {
+  char *text;
+  Job *job; /* NULL when it has errors */
+  Problems *problems;
+} JobFile;
+
+/* Reads @path and checks it, also against this machine when @preflight. False with @error when it cannot be read at all; problems of the
+ * document are in @file. */
+bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error);
+void job_file_done(JobFile *file);
+/* Prints all problems on stderr; with --strict warnings count as errors. False with REEVE_ERROR_INVALID when there are errors. */
+bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **error);
+/* What this machine lacks for @job: commands, directories, users, key files, modules. */
+void preflight_check(const Job *job, Problems *problems);

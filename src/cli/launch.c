@@ -1,0 +1,130 @@
+/* Owns the start of a background server: one lock, one child in a session of its own, one pipe that says when it serves. */
+#include "cli/launch.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "cli/api.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LAUNCH_DEADLINE_MS = 30000, LAUNCH_READY_FD = 3, LAUNCH_LOG_SHOWN = 2000 };
+
+extern char **environ;
+
+static bool launch_errno(const char *what, const char *path, GError **error)
+{
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "%s '%s': %s", what, path, g_strerror(errno));
+  return false;
+}
+
+static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **error)
+{
+  g_autofree char *self = paths_self();
+  const char *argv[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket, NULL};
+  g_auto(GStrv) child_env = g_environ_setenv(g_strdupv(environ), "REEVE_READY_FD", G_STRINGIFY(3), TRUE);
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, log_fd, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, log_fd, STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, ready_fd, LAUNCH_READY_FD);
+  posix_spawn_file_actions_addchdir_np(&actions, "/");
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  pid_t pid = -1;
+  int failed = posix_spawn(&pid, self, &actions, &attributes, (char *const *)argv, child_env);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (failed) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", self, g_strerror(failed));
+    return -1;
+  }
+  return pid;
+}
+
+/* The server writes one byte when it serves; when it dies first, the pipe ends and its last words are in the log. */
+static bool launch_wait(const Cli *cli, int fd, pid_t pid, const char *log_path, GError **error)
+{
+  int64_t deadline_ms = clock_boot_ms() + LAUNCH_DEADLINE_MS;
+  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+  int ready;
+  do
+    ready = poll(&poll_fd, 1, (int)MAX(deadline_ms - clock_boot_ms(), 0));
+  while (ready < 0 && errno == EINTR);
+  char byte;
+  if (ready > 0 && read(fd, &byte, 1) == 1)
+    return true;
+  if (ready == 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "the server does not serve after %d s; see '%s'", LAUNCH_DEADLINE_MS / 1000,
+                log_path);
+    return false;
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  g_autofree char *log = fs_read(log_path, 64 * 1024 * 1024, NULL, NULL);
+  size_t length = log ? strlen(log) : 0;
+  const char *tail = !log ? "" : length > LAUNCH_LOG_SHOWN ? log + length - LAUNCH_LOG_SHOWN : log;
+  int reeve_code = 0;
+  while (reeve_code < REEVE_ERROR_N - 1 && reeve_error_exit(reeve_code) != code)
+    reeve_code++;
+  g_set_error(error, REEVE_ERROR, reeve_code, "the server ended with code %d; '%s' ends with:\n%s", code, log_path, tail);
+  return false;
+}
+
+static bool launch_start(const Cli *cli, GError **error)
+{
+  g_autofree char *log_path = g_build_filename(cli->paths.data_dir, "server.log", NULL);
+  int log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (log_fd < 0)
+    return launch_errno("open", log_path, error);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    close(log_fd);
+    return launch_errno("open a pipe beside", log_path, error);
+  }
+  /* dup2 onto itself would keep CLOEXEC: move the write end away from the number that the child expects */
+  int ready_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
+  close(ends[1]);
+  pid_t pid = launch_spawn(cli, ready_fd, log_fd, error);
+  close(ready_fd);
+  close(log_fd);
+  bool ok = pid > 0 && launch_wait(cli, ends[0], pid, log_path, error);
+  close(ends[0]);
+  return ok;
+}
+
+bool launch_server(const Cli *cli, bool *started, GError **error)
+{
+  if (started)
+    *started = false;
+  if (api_alive(cli))
+    return true;
+  if (!fs_mkdirs(cli->paths.data_dir, 0700, error))
+    return false;
+  g_autofree char *lock_path = g_build_filename(cli->paths.data_dir, "launch.lock", NULL);
+  int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0)
+    return launch_errno("open", lock_path, error);
+  int locked;
+  do
+    locked = flock(lock, LOCK_EX);
+  while (locked != 0 && errno == EINTR);
+  bool ok = api_alive(cli); /* whoever held the lock may have started it */
+  if (!ok) {
+    ok = launch_start(cli, error);
+    if (started)
+      *started = ok;
+  }
+  close(lock);
+  return ok;
+}

@@ -1,0 +1,112 @@
+/* Owns the way from argv to a verb and from an error to an exit code. */
+#include "cli/run.h"
+
+#include "base/error.h"
+#include "base/problems.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Option letters of verbs differ; the ones before the verb are only the global ones. */
+static const Verb *run_find_verb(const char *name, GError **error)
+{
+  const Verb *verb = verb_find(name);
+  if (verb)
+    return verb;
+  g_autofree const char **names = g_new0(const char *, verbs_n + 1);
+  for (guint i = 0; i < verbs_n; i++)
+    names[i] = verbs[i].name;
+  const char *nearest = problems_nearest(name, names);
+  g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; see reeve help");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown verb '%s'%s", name, hint);
+  return NULL;
+}
+
+static bool run_check_words(const Cli *cli, GError **error)
+{
+  const Verb *verb = cli->verb;
+  int n = (int)cli->options.words->len;
+  if (n < verb->words_min) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "missing words; usage: reeve %s %s", verb->name, verb->words);
+    return false;
+  }
+  if (verb->words_max >= 0 && n > verb->words_max) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unexpected '%s'; usage: reeve %s %s", cli_word(cli, (guint)verb->words_max),
+                verb->name, verb->words);
+    return false;
+  }
+  return true;
+}
+
+static void run_take_options(Cli *cli)
+{
+  static const char *const formats[] = {"table", "wide", "json", "yaml", "dot"};
+  const char *output = cli->options.text[OPT_FORMAT] ? cli->options.text[OPT_FORMAT] : cli->options.text[OPT_OUTPUT];
+  for (guint i = 0; output && i < G_N_ELEMENTS(formats); i++)
+    if (g_str_equal(output, formats[i]))
+      cli->output = (OutputFormat)i;
+  const char *no_color = g_getenv("NO_COLOR"), *term = g_getenv("TERM");
+  bool colors = !cli_flag(cli, OPT_NO_COLOR) && !(no_color && *no_color) && g_strcmp0(term, "dumb") != 0;
+  cli->color_out = colors && isatty(STDOUT_FILENO);
+  cli->color_err = colors && isatty(STDERR_FILENO);
+  cli->quiet = cli_flag(cli, OPT_QUIET);
+  paths_init(&cli->paths, cli->options.text[OPT_DATA_DIR], cli->options.text[OPT_SOCKET]);
+}
+
+static int run_verb(Cli *cli, GError **error)
+{
+  if (cli_flag(cli, OPT_HELP)) {
+    g_autofree char *text = cli->verb ? help_verb(cli->verb, cli->color_out) : help_all(cli->color_out);
+    cli_print("%s", text);
+    return 0;
+  }
+  if (!cli->verb) {
+    g_autofree char *text = help_all(cli->color_err);
+    fputs(text, stderr);
+    return reeve_error_exit(REEVE_ERROR_USAGE);
+  }
+  if (!run_check_words(cli, error))
+    return 1;
+  if (cli->output == OUTPUT_DOT && cli->verb->run != cmd_plan) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--output': 'dot' is only for plan");
+    return 1;
+  }
+  return cli->verb->run(cli, error);
+}
+
+static bool run_parse(Cli *cli, int argc, const char *const *argv, GError **error)
+{
+  int used = 0;
+  if (!options_parse(&cli->options, argc, argv, NULL, true, &used, error))
+    return false;
+  if (used == argc)
+    return true;
+  cli->verb = run_find_verb(argv[used], error);
+  return cli->verb && options_parse(&cli->options, argc - used - 1, argv + used + 1, cli->verb->options, false, NULL, error);
+}
+
+int cli_run(int argc, char **argv)
+{
+  g_autoptr(GError) error = NULL;
+  Cli cli = {0};
+  int code = 0;
+  options_init(&cli.options);
+  if (argc == 2 && g_str_equal(argv[1], "--version"))
+    cli.verb = verb_find("version");
+  else
+    run_parse(&cli, argc - 1, (const char *const *)argv + 1, &error);
+  run_take_options(&cli);
+  if (!error)
+    code = run_verb(&cli, &error);
+  if (error) {
+    fprintf(stderr, "reeve%s%s: %s\n", cli.verb ? " " : "", cli.verb ? cli.verb->name : "", error->message);
+    code = reeve_error_exit(error->code);
+  }
+  if (fflush(stdout) != 0 && code == 0)
+    code = reeve_error_exit(REEVE_ERROR_INTERNAL);
+  paths_done(&cli.paths);
+  options_done(&cli.options);
+  return code;
+}

@@ -1,0 +1,143 @@
+/* Owns the tables of deployments and instances. */
+#include "cli/show.h"
+
+#include "base/json.h"
+#include "cli/api.h"
+
+#include <string.h>
+
+Table *show_instances_table(const Cli *cli, bool named)
+{
+  static const char *const columns[] = {"DEPLOYMENT", "AGENT", "STATE", "HEALTH", ">PID", "URL", "SINCE", "REASON", NULL};
+  static const char *const wide[] = {"DEPLOYMENT", "AGENT", "STATE", "HEALTH",    ">PID",      "URL",    "SINCE",
+                                     "NODE",       "ID",    ">REV",  ">RESTARTS", "LAST EXIT", "REASON", NULL};
+  return table_new((cli->output == OUTPUT_WIDE ? wide : columns) + (named ? 0 : 1));
+}
+
+static void show_last_exit(Table *table, const json_t *exit)
+{
+  if (!json_is_object(exit))
+    table_cell(table, NULL);
+  else if (jget_int(exit, "signal", 0))
+    table_cell_format(table, "signal %d", (int)jget_int(exit, "signal", 0));
+  else
+    table_cell_format(table, "code %d", (int)jget_int(exit, "code", 0));
+}
+
+static void show_instance(const Cli *cli, Table *table, const json_t *instance)
+{
+  const char *state = jget_str(instance, "state", NULL), *health = jget_str(instance, "health", NULL);
+  int replica = (int)jget_int(instance, "replica", 0), pid = (int)jget_int(instance, "pid", 0);
+  g_autofree char *since = cli_since(jget_str(instance, "since", NULL));
+  if (replica > 0)
+    table_cell_format(table, "%s/%d", jget_str(instance, "agent", "?"), replica);
+  else
+    table_cell(table, jget_str(instance, "agent", "?"));
+  table_cell(table, state);
+  table_color(table, cli_state_color(state));
+  table_cell(table, health);
+  table_color(table, cli_state_color(health));
+  if (pid > 0)
+    table_cell_format(table, "%d", pid);
+  else
+    table_cell(table, NULL);
+  table_cell(table, jget_str(instance, "url", NULL));
+  table_cell(table, since);
+  if (cli->output == OUTPUT_WIDE) {
+    table_cell(table, jget_str(instance, "node", NULL));
+    table_cell(table, jget_str(instance, "id", NULL));
+    table_cell_format(table, "%d", (int)jget_int(instance, "revision", 0));
+    table_cell_format(table, "%d", (int)jget_int(instance, "restarts", 0));
+    show_last_exit(table, json_object_get(instance, "last_exit"));
+  }
+  table_cell(table, jget_str(instance, "reason", NULL));
+}
+
+void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool named)
+{
+  size_t i;
+  const json_t *instance;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    if (named)
+      table_cell(table, jget_str(deployment, "name", NULL));
+    show_instance(cli, table, instance);
+  }
+}
+
+json_t *show_fetch(const Cli *cli, const char *name, GError **error)
+{
+  json_t *all = json_array();
+  if (name) {
+    json_t *one = api_deployment(cli, name, error);
+    if (one)
+      json_array_append_new(all, one);
+    else
+      g_clear_pointer(&all, json_decref);
+    return all ? json_pack("{s:o}", "deployments", all) : NULL;
+  }
+  json_t *list = api_get(cli, "/api/deployments", error);
+  bool ok = list != NULL;
+  size_t i;
+  const json_t *summary;
+  json_array_foreach(json_object_get(list, "deployments"), i, summary)
+  {
+    json_t *one = ok ? api_deployment(cli, jget_str(summary, "name", ""), error) : NULL;
+    if (one)
+      json_array_append_new(all, one);
+    ok = ok && one;
+  }
+  json_decref(list);
+  if (!ok)
+    json_decref(all);
+  return ok ? json_pack("{s:o}", "deployments", all) : NULL;
+}
+
+static void show_rollout(const json_t *rollout)
+{
+  if (!json_is_object(rollout))
+    return;
+  const char *cause = jget_str(rollout, "failed", NULL);
+  if (!cause || !*cause)
+    cause = jget_str(rollout, "cause", "");
+  cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
+  if (g_strcmp0(jget_str(rollout, "outcome", NULL), "open") == 0)
+    cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"), (int)jget_int(rollout, "stage", 0) + 1,
+              (int)jget_int(rollout, "stages", 0));
+  cli_print("%s%s\n", *cause ? ": " : "", cause);
+}
+
+void show_status(const Cli *cli, const json_t *deployment)
+{
+  const char *status = jget_str(deployment, "status", "?"), *reason = jget_str(deployment, "reason", NULL);
+  const char *sgr = cli->color_out ? cli_state_color(status) : NULL;
+  g_autofree char *since = cli_since(jget_str(deployment, "created_at", NULL));
+  cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"), jget_str(deployment, "id", "?"));
+  cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
+            reason && *reason ? ": " : "", reason ? reason : "");
+  cli_print("revision:  %d, first deployed %s ago\n", (int)jget_int(deployment, "revision", 0), since);
+  show_rollout(json_object_get(deployment, "rollout"));
+  g_autoptr(Table) table = show_instances_table(cli, false);
+  show_instances(cli, table, deployment, false);
+  if (!table_rows(table))
+    return;
+  cli_print("\n");
+  cli_print_table(cli, table);
+}
+
+bool show_is_well(const json_t *deployment)
+{
+  const char *status = jget_str(deployment, "status", "");
+  if (g_str_equal(status, "failed") || g_str_equal(status, "degraded"))
+    return false;
+  size_t i;
+  const json_t *instance;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    const char *state = jget_str(instance, "state", ""), *health = jget_str(instance, "health", "");
+    bool sick = g_str_equal(state, "running") && (g_str_equal(health, "unhealthy") || g_str_equal(health, "unreachable"));
+    if (sick || g_str_equal(state, "failed") || g_str_equal(state, "lost"))
+      return false;
+  }
+  return true;
+}

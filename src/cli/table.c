@@ -1,0 +1,126 @@
+/* Owns the layout of tables. */
+#include "cli/table.h"
+
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { CELL_BYTES_MAX = 4096, COLUMN_GAP = 2 };
+
+typedef struct Cell {
+  char *text;
+  const char *sgr;
+} Cell;
+
+struct Table {
+  GPtrArray *headings; /* of char* */
+  GArray *cells;       /* of Cell, row by row */
+};
+
+static void cell_done(gpointer data)
+{
+  g_free(((Cell *)data)->text);
+}
+
+Table *table_new(const char *const *headings)
+{
+  Table *table = g_new0(Table, 1);
+  table->headings = g_ptr_array_new_with_free_func(g_free);
+  for (; *headings; headings++)
+    g_ptr_array_add(table->headings, g_strdup(*headings));
+  table->cells = g_array_new(FALSE, FALSE, sizeof(Cell));
+  g_array_set_clear_func(table->cells, cell_done);
+  return table;
+}
+
+void table_free(Table *table)
+{
+  if (!table)
+    return;
+  g_ptr_array_unref(table->headings);
+  g_array_unref(table->cells);
+  g_free(table);
+}
+
+/* A row is one line, whatever an agent's output says. */
+void table_cell(Table *table, const char *text)
+{
+  Cell cell = {.text = text && *text ? g_strdelimit(text_escape(text, CELL_BYTES_MAX), "\n\r\t", ' ') : g_strdup("-")};
+  g_array_append_val(table->cells, cell);
+}
+
+void table_cell_format(Table *table, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  va_end(arguments);
+  table_cell(table, text);
+}
+
+void table_color(Table *table, const char *sgr)
+{
+  g_assert(table->cells->len);
+  g_array_index(table->cells, Cell, table->cells->len - 1).sgr = sgr;
+}
+
+guint table_rows(const Table *table)
+{
+  return (table->cells->len + table->headings->len - 1) / table->headings->len;
+}
+
+int table_width(const char *text)
+{
+  int width = 0;
+  for (const char *p = text; *p; p = g_utf8_next_char(p)) {
+    gunichar c = g_utf8_get_char(p);
+    width += g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
+  }
+  return width;
+}
+
+static const char *table_heading(const Table *table, guint column)
+{
+  const char *heading = g_ptr_array_index(table->headings, column);
+  return heading[0] == '>' ? heading + 1 : heading;
+}
+
+static bool table_right(const Table *table, guint column)
+{
+  return ((const char *)g_ptr_array_index(table->headings, column))[0] == '>';
+}
+
+static void table_write_cell(GString *out, const char *text, const char *sgr, int width, bool right, bool last)
+{
+  int pad = MAX(width - table_width(text), 0);
+  if (right)
+    g_string_append_printf(out, "%*s", pad, "");
+  if (sgr)
+    g_string_append_printf(out, "\033[%sm%s\033[0m", sgr, text);
+  else
+    g_string_append(out, text);
+  if (last)
+    g_string_append_c(out, '\n');
+  else
+    g_string_append_printf(out, "%*s", (right ? 0 : pad) + COLUMN_GAP, "");
+}
+
+char *table_text(const Table *table, bool colors)
+{
+  guint n = table->headings->len;
+  g_autofree int *widths = g_new0(int, n);
+  for (guint i = 0; i < n; i++)
+    widths[i] = table_width(table_heading(table, i));
+  for (guint i = 0; i < table->cells->len; i++)
+    widths[i % n] = MAX(widths[i % n], table_width(g_array_index(table->cells, Cell, i).text));
+  GString *out = g_string_new(NULL);
+  for (guint i = 0; i < n; i++)
+    table_write_cell(out, table_heading(table, i), colors ? "1" : NULL, widths[i], table_right(table, i), i + 1 == n);
+  for (guint i = 0; i < table->cells->len; i++) {
+    const Cell *cell = &g_array_index(table->cells, Cell, i);
+    bool last = i % n + 1 == n || i + 1 == table->cells->len;
+    table_write_cell(out, cell->text, colors ? cell->sgr : NULL, widths[i % n], table_right(table, i % n), last);
+  }
+  return g_string_free(out, FALSE);
+}

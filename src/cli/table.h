@@ -1,0 +1,21 @@
+#pragma once
+/* Tables that line up: columns as wide as their widest cell, UTF-8 counted by what a terminal shows. */
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct Table Table;
+
+/* @headings: NULL-terminated, copied. A heading that begins with '>' is right-aligned. */
+Table *table_new(const char *const *headings);
+void table_free(Table *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
+/* Appends a cell (copied; NULL or "" shows as "-"; control characters are escaped) to the last row; a full row begins a new one. */
+void table_cell(Table *table, const char *text);
+void table_cell_format(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* SGR colour ("32") of the last cell; shown only with colours on. */
+void table_color(Table *table, const char *sgr);
+guint table_rows(const Table *table);
+/* The table as text, each row ended by a line end, no blanks at the end of lines. Caller frees. */
+char *table_text(const Table *table, bool colors);
+/* Columns that @text takes on a terminal. */
+int table_width(const char *text);

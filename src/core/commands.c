@@ -1,0 +1,233 @@
+/* What people ask of a deployment: deploy, down, restart, cancel, rollback, forget. Refusals change nothing. */
+#include "core/internal.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <string.h>
+
+/* Answers 202 with the rollout that now carries the request out. */
+static void command_accept_rollout(Core *core, const Command *command, const Rollout *rollout, bool changed)
+{
+  GString *body = g_string_new(NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "id", rollout->deployment->id);
+  jw_str(body, "name", rollout->deployment->name);
+  jw_str(body, "rollout", rollout->id);
+  jw_int(body, "revision", rollout->to ? rollout->to : rollout->deployment->revision);
+  jw_bool(body, "changed", changed);
+  jw_close(body, '}');
+  core_accept(core, command, changed ? 202 : 200, body->str);
+  g_string_free(body, TRUE);
+}
+
+/* The deployment that @command names, or NULL after a 404. */
+static Deployment *command_deployment(Core *core, const Command *command)
+{
+  Deployment *deployment = core_find(core, command->deployment);
+  if (!deployment)
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "no deployment '%s'", command->deployment);
+  return deployment;
+}
+
+static bool command_refuse_open(Core *core, const Command *command, const Deployment *deployment)
+{
+  if (!deployment->rollout || !rollout_is_open(deployment->rollout))
+    return false;
+  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': rollout '%s' (%s) is running; wait for it, cancel it, or replace it",
+              deployment->name, deployment->rollout->id, rollout_kind_word(deployment->rollout->kind));
+  return true;
+}
+
+static Revision *command_add_revision(Core *core, Deployment *deployment, const Command *command, const char *cause)
+{
+  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  Revision *revision = g_new0(Revision, 1);
+  core_new_id(core, revision->id, "rev");
+  revision->number = last ? last->number + 1 : 1;
+  revision->source_name = g_strdup(command->source_name);
+  revision->source = g_ref_string_new(command->source ? command->source : "");
+  revision->job_json = g_ref_string_new(command->job_json);
+  revision->created_at_ms = core->now.wall_ms;
+  revision->actor = g_strdup(command->actor);
+  revision->cause = g_strdup(cause);
+  g_ptr_array_add(deployment->revisions, revision);
+  g_ptr_array_add(core->effects->records, record_of_revision(deployment, revision));
+  return revision;
+}
+
+/* The revision that already says what @command asks for, or NULL. */
+static Revision *command_same_revision(const Deployment *deployment, const Job *job)
+{
+  Revision *revision = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  if (!revision)
+    return NULL;
+  g_autofree char *before = job_digest_text(revision_job(revision));
+  g_autofree char *after = job_digest_text(job);
+  return strcmp(before, after) == 0 ? revision : NULL;
+}
+
+static bool command_check_job(Core *core, const Command *command)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Plan) plan = plan_new(command->job, &error);
+  if (plan)
+    return true;
+  core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name, error->message);
+  return false;
+}
+
+void command_deploy(Core *core, const Command *command)
+{
+  Deployment *deployment = core_find(core, command->job->name);
+  if (deployment && !command->replace && command_refuse_open(core, command, deployment))
+    return;
+  if (!command_check_job(core, command))
+    return;
+  Revision *revision = deployment ? command_same_revision(deployment, command->job) : NULL;
+  bool open = deployment && deployment->rollout && rollout_is_open(deployment->rollout);
+  if (revision && !open && deployment->settled == DEPLOYMENT_RUNNING && deployment->revision == revision->number && deployment->bad == 0) {
+    command_accept_rollout(core, command, deployment->rollout, false);
+    return;
+  }
+  if (!deployment) {
+    char id[ID_BYTES];
+    core_new_id(core, id, "dep");
+    deployment = deployment_new(id, command->job->name);
+    deployment->created_at_ms = core->now.wall_ms;
+    core_add_deployment(core, deployment);
+  }
+  if (!revision)
+    revision = command_add_revision(core, deployment, command, "deploy");
+  bool update = deployment->settled == DEPLOYMENT_RUNNING && deployment->revision > 0;
+  Rollout *rollout = rollout_begin(core, deployment, update ? ROLLOUT_KIND_UPDATE : ROLLOUT_KIND_DEPLOY, revision->number, command);
+  core_audit(core, command, "deploy", deployment->name, rollout->id);
+  command_accept_rollout(core, command, rollout, true);
+}
+
+void command_down(Core *core, const Command *command)
+{
+  Deployment *deployment = command_deployment(core, command);
+  if (!deployment)
+    return;
+  const Rollout *open = deployment->rollout && rollout_is_open(deployment->rollout) ? deployment->rollout : NULL;
+  if (open && open->kind == ROLLOUT_KIND_DOWN) {
+    command_accept_rollout(core, command, open, true);
+    return;
+  }
+  Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_DOWN, 0, command);
+  core_audit(core, command, "down", deployment->name, rollout->id);
+  command_accept_rollout(core, command, rollout, true);
+}
+
+void command_restart(Core *core, const Command *command)
+{
+  Deployment *deployment = command_deployment(core, command);
+  if (!deployment || command_refuse_open(core, command, deployment))
+    return;
+  const Revision *revision = revision_find(deployment, deployment->revision);
+  if (!revision || deployment->settled == DEPLOYMENT_STOPPED) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; bring it up instead", deployment->name,
+                deployment_status_word(deployment->status));
+    return;
+  }
+  if (command->agent && job_find_agent(revision_job(revision), command->agent) < 0) {
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'", deployment->name, command->agent);
+    return;
+  }
+  Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_RESTART, revision->number, command);
+  core_audit(core, command, "restart", deployment->name, command->agent);
+  command_accept_rollout(core, command, rollout, true);
+}
+
+void command_cancel(Core *core, const Command *command)
+{
+  Deployment *deployment = command_deployment(core, command);
+  if (!deployment)
+    return;
+  Rollout *rollout = deployment->rollout;
+  bool open = rollout && rollout_is_open(rollout);
+  if (!open || rollout->verdict != OUTCOME_SUCCEEDED || rollout->kind == ROLLOUT_KIND_DOWN) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': %s", deployment->name,
+                open ? "the running rollout is already on its way back" : "no rollout is running");
+    return;
+  }
+  g_autofree char *cause = g_strdup_printf("cancelled by %s", command->actor ? command->actor : "somebody");
+  core_audit(core, command, "cancel", deployment->name, rollout->id);
+  if (rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER) {
+    text_set(&rollout->cause, cause);
+    rollout_close(core, rollout, OUTCOME_CANCELLED);
+  } else {
+    rollout_fail(core, rollout, OUTCOME_CANCELLED, NULL, cause);
+  }
+  command_accept_rollout(core, command, rollout, true);
+}
+
+/* The newest revision before the present one that was ever good; 0 = none. */
+static int command_previous(const Deployment *deployment)
+{
+  for (guint i = deployment->rollouts->len; i > 0; i--) {
+    const Rollout *rollout = deployment->rollouts->pdata[i - 1];
+    if (rollout->outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->to < deployment->revision)
+      return rollout->to;
+  }
+  return 0;
+}
+
+void command_rollback(Core *core, const Command *command)
+{
+  Deployment *deployment = command_deployment(core, command);
+  if (!deployment || command_refuse_open(core, command, deployment))
+    return;
+  int number = command->number ? command->number : command_previous(deployment);
+  if (!revision_find(deployment, number)) {
+    if (command->number)
+      core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d", deployment->name, number);
+    else
+      core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' has no earlier good revision", deployment->name);
+    return;
+  }
+  Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_ROLLBACK, number, command);
+  g_autofree char *detail = g_strdup_printf("to revision %d", number);
+  core_audit(core, command, "rollback", deployment->name, detail);
+  command_accept_rollout(core, command, rollout, true);
+}
+
+static void command_remove_row(Core *core, TableId table, const char *id)
+{
+  Record *record = record_new(table);
+  record_text(record, 0, id);
+  record->deleted = true;
+  g_ptr_array_add(core->removed, record);
+}
+
+void command_forget(Core *core, const Command *command)
+{
+  Deployment *deployment = command_deployment(core, command);
+  if (!deployment || command_refuse_open(core, command, deployment))
+    return;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (!instance->desired_running)
+      continue;
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; stop it with down first", deployment->name,
+                deployment_status_word(deployment->status));
+    return;
+  }
+  core_audit(core, command, "forget", deployment->name, NULL);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    const NodeObject *node = core_node(core, instance->node);
+    if (node && node->linked)
+      turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
+    command_remove_row(core, TABLE_INSTANCES, instance->id);
+  }
+  for (guint i = 0; i < deployment->rollouts->len; i++)
+    command_remove_row(core, TABLE_ROLLOUTS, ((const Rollout *)deployment->rollouts->pdata[i])->id);
+  for (guint i = 0; i < deployment->revisions->len; i++)
+    command_remove_row(core, TABLE_REVISIONS, ((const Revision *)deployment->revisions->pdata[i])->id);
+  command_remove_row(core, TABLE_DEPLOYMENTS, deployment->id);
+  g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\",\"rollout\":null}", deployment->id, deployment->name);
+  core_accept(core, command, 202, body);
+  core_remove_deployment(core, deployment);
+}

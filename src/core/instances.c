@@ -1,0 +1,181 @@
+/* One slot: what is wanted in it, what the node reports of it, and the instruction that follows from the difference. */
+#include "core/internal.h"
+
+#include <string.h>
+
+enum { INSTANCE_REASON_MAX = 2048 };
+
+bool instance_is_batch(const Instance *instance)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  return index >= 0 && job_agent(revision_job(revision), (guint)index)->kind == AGENT_BATCH;
+}
+
+bool instance_live(const Instance *instance)
+{
+  static const bool live[INSTANCE_N] = {[INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
+                                        [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
+  return instance->seen_generation > 0 && live[instance->state];
+}
+
+bool instance_ready(const Instance *instance)
+{
+  if (instance->seen_generation != instance->generation)
+    return false;
+#ifdef REEVE_BUG_ADVANCE_ON_START
+  if (instance->state == INSTANCE_RUNNING || instance->state == INSTANCE_STARTING)
+    return true;
+#endif
+  if (instance->state == INSTANCE_COMPLETED)
+    return instance_is_batch(instance);
+  return instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY && !instance_is_batch(instance);
+}
+
+void instance_recount(Instance *instance)
+{
+  Deployment *deployment = instance->deployment;
+  bool completed = g_strcmp0(instance->outcome, "completed") == 0;
+  bool fine = instance->desired_running && (instance_ready(instance) || completed);
+  bool bad = instance->desired_running && !fine;
+  deployment->bad += (guint)bad - (guint)instance->bad;
+  deployment->healthy += (guint)fine - (guint)instance->fine;
+  instance->bad = bad;
+  instance->fine = fine;
+}
+
+void instance_set_step(Core *core, Instance *instance, InstanceStep step)
+{
+  if (instance->step == step)
+    return;
+  instance->step = step;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
+void instance_place(Core *core, Instance *instance, const char *node)
+{
+  if (g_strcmp0(instance->node, node) == 0)
+    return;
+  NodeObject *old = core_node(core, instance->node), *new = core_node(core, node);
+  if (old)
+    g_hash_table_remove(old->instances, instance);
+  text_set(&instance->node, node);
+  instance->epoch++;
+  instance->sent_generation = instance->seen_generation = 0;
+  instance->present = false;
+  if (new)
+    g_hash_table_add(new->instances, instance);
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
+void instance_start(Core *core, Instance *instance, int revision)
+{
+  instance->generation++;
+  instance->revision = revision;
+  instance->desired_running = true;
+  text_set(&instance->outcome, NULL);
+  text_set(&instance->reason, NULL);
+  text_set(&instance->observed_reason, NULL);
+  text_set(&instance->output, NULL);
+  instance->last_exit = (ExitStatus){.code = -1};
+  instance->ended_at_ms = 0;
+  instance->health = HEALTH_UNKNOWN;
+  touch_instance(core, instance, TOUCH_STORED);
+  instance_recount(instance);
+  instance_reconcile(core, instance);
+}
+
+void instance_stop(Core *core, Instance *instance)
+{
+  if (instance->desired_running) {
+    instance->desired_running = false;
+    instance->sent_stop = false;
+    touch_instance(core, instance, TOUCH_STORED);
+  }
+  instance_recount(instance);
+  instance_reconcile(core, instance);
+}
+
+static void instance_send(Core *core, Instance *instance, FrameType type, int64_t epoch)
+{
+  turn_send(core, instance->node, type, instruction_new(instance->id, epoch, instance->generation));
+}
+
+void instance_reconcile(Core *core, Instance *instance)
+{
+  const NodeObject *node = core_node(core, instance->node);
+  if (!node || !node->linked)
+    return;
+  if (!instance->desired_running) {
+    /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is answered by "stopped". */
+    bool ended = instance->present && !instance_live(instance);
+    if (!ended && !instance->sent_stop && instance->epoch > 0 && instance->generation > 0) {
+      instance_send(core, instance, FRAME_STOP, instance->epoch);
+      instance->sent_stop = true;
+    }
+    return;
+  }
+  bool known = instance->present && instance->seen_generation >= instance->generation;
+  bool finished = instance->outcome && !instance->present; /* completed or failed before the node forgot: not again */
+  if (known || finished || instance->step == STEP_WAITING || instance->sent_generation == instance->generation)
+    return;
+  Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
+  instruction->spec = instance_make_spec(instance);
+  turn_send(core, instance->node, FRAME_START, instruction);
+  instance->sent_generation = instance->generation;
+  instance->sent_stop = false;
+}
+
+/* Stores a final state of the wanted generation: it must be readable after every restart. */
+static void instance_keep_outcome(Core *core, Instance *instance, const InstanceReport *report)
+{
+  bool final = report->state == INSTANCE_FAILED || report->state == INSTANCE_COMPLETED ||
+               (report->state == INSTANCE_STOPPED && !instance->desired_running);
+  if (!final || g_strcmp0(instance->outcome, instance_state_word(report->state)) == 0)
+    return;
+  if (report->state == INSTANCE_STOPPED && instance->outcome)
+    return; /* it failed or completed before it was stopped: that is what people want to know */
+  text_set(&instance->outcome, instance_state_word(report->state));
+  g_autofree char *reason = report->reason ? g_strndup(report->reason, INSTANCE_REASON_MAX) : NULL;
+  text_set(&instance->reason, reason);
+  instance->last_exit = report->last_exit;
+  instance->ended_at_ms = core->now.wall_ms;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
+static bool instance_same(const Instance *instance, const InstanceReport *report)
+{
+  return instance->present && instance->state == report->state && instance->health == report->health &&
+         instance->seen_generation == report->generation && instance->attempt == report->attempt && instance->pid == report->pid &&
+         g_strcmp0(instance->observed_reason, report->reason) == 0;
+}
+
+void instance_observe(Core *core, Instance *instance, const InstanceReport *report)
+{
+#ifndef REEVE_BUG_NO_EPOCH_CHECK
+  if (report->epoch != instance->epoch)
+    return;
+#endif
+  if (report->generation < instance->generation && instance->desired_running) {
+    instance->present = true; /* the old life of the slot is still ending */
+    return;
+  }
+  bool same = instance_same(instance, report);
+  instance->present = true;
+  instance->state = report->state;
+  instance->health = report->health;
+  instance->seen_generation = report->generation;
+  instance->attempt = report->attempt;
+  instance->restarts = report->restarts;
+  instance->pid = report->pid;
+  instance->since_ms = report->since_ms;
+  if (report->last_exit.code >= 0 || report->last_exit.signal)
+    text_set(&instance->output, report->output ? report->output : instance->output);
+  text_set(&instance->observed_reason, report->reason);
+  instance_keep_outcome(core, instance, report);
+  instance_recount(instance);
+  if (!same)
+    touch_instance(core, instance, TOUCH_SEEN);
+  rollout_instance_changed(core, instance);
+  deployment_settle(core, instance->deployment);
+}

@@ -1,0 +1,125 @@
+#pragma once
+/* What the files of core/ share and nobody else sees: the core itself and the present turn. */
+#include "base/id.h"
+#include "core/coverage.h"
+#include "core/objects.h"
+#include "plan/plan.h"
+
+struct Core {
+  CoreConfig config;
+  uint64_t next_id;        /* of every kind of object; stored in meta */
+  uint64_t stored_next_id; /* as last written */
+  int64_t next_request;    /* of reserves (volatile) */
+  int64_t term;
+  GPtrArray *deployments;                                                                /* of Deployment*, sorted by name; owned */
+  GHashTable *by_key;                                                                    /* name and id -> Deployment* */
+  GHashTable *instances;                                                                 /* id -> Instance* */
+  GPtrArray *nodes;                                                                      /* of NodeObject*; owned */
+  GPtrArray *open;                                                                       /* of Rollout* not done (volatile) */
+  GPtrArray *removed;                                                                    /* of Record*: deletions of this turn */
+  GPtrArray *touched_deployments, *touched_rollouts, *touched_instances, *touched_nodes; /* of this turn */
+  GPtrArray *outbox; /* of Outgoing*: frames of this turn by node and type */
+  Now now;
+  Effects *effects; /* of this turn */
+  CoreCoverageFn coverage;
+  void *coverage_data;
+};
+
+typedef enum Touch { TOUCH_SEEN, TOUCH_STORED } Touch; /* announce only; store and announce */
+
+/* core.c */
+void core_refuse(Core *core, const Command *command, int code, const char *format, ...) G_GNUC_PRINTF(4, 5);
+void core_accept(Core *core, const Command *command, int status, const char *body);
+void core_new_id(Core *core, char out[20], const char *prefix);
+void core_audit(Core *core, const Command *command, const char *action, const char *object, const char *detail);
+void core_cover(Core *core, const char *table, int state, int event);
+
+/* turn.c */
+void touch_deployment(Core *core, Deployment *deployment, Touch touch);
+void touch_rollout(Core *core, Rollout *rollout, Touch touch);
+void touch_instance(Core *core, Instance *instance, Touch touch);
+void touch_node(Core *core, NodeObject *node, Touch touch);
+/* Adds @instruction (ownership moves) to the frame of @type that goes to @node at the end of the turn. */
+void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction);
+/* The frame itself, for its other members. */
+Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request);
+void turn_flush(Core *core);
+
+/* records.c */
+Record *record_of_deployment(const Deployment *deployment);
+Record *record_of_revision(const Deployment *deployment, const Revision *revision);
+Record *record_of_instance(const Instance *instance);
+Record *record_of_rollout(const Rollout *rollout);
+Record *record_of_node(const NodeObject *node);
+Record *record_of_meta(const char *key, const char *value);
+
+/* objects.c */
+Deployment *deployment_new(const char *id, const char *name);
+void deployment_free(Deployment *deployment);
+void deployment_sort(Deployment *deployment);
+Deployment *core_find(const Core *core, const char *key);
+void core_add_deployment(Core *core, Deployment *deployment);
+void core_remove_deployment(Core *core, Deployment *deployment);
+Revision *revision_find(const Deployment *deployment, int number);
+const Plan *revision_plan(const Revision *revision);
+Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
+Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
+Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
+NodeObject *node_new_object(const char *id);
+NodeObject *core_node(const Core *core, const char *id);
+void text_set(char **slot, const char *text);
+
+/* instances.c */
+bool instance_live(const Instance *instance); /* a process may be alive */
+bool instance_ready(const Instance *instance);
+bool instance_is_batch(const Instance *instance);
+void instance_set_step(Core *core, Instance *instance, InstanceStep step);
+void instance_start(Core *core, Instance *instance, int revision); /* next generation, runs @revision */
+void instance_stop(Core *core, Instance *instance);
+void instance_observe(Core *core, Instance *instance, const InstanceReport *report);
+/* Sends what the node must hear about @instance: desired minus observed. */
+void instance_reconcile(Core *core, Instance *instance);
+void instance_recount(Instance *instance); /* bad and healthy counters of its deployment */
+void instance_place(Core *core, Instance *instance, const char *node);
+
+/* deployments.c */
+void deployment_settle(Core *core, Deployment *deployment); /* derives status; announces a change */
+
+/* rollout.c */
+Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to, const Command *command);
+void rollout_targets(Core *core, Rollout *rollout, int revision); /* every slot's target and step; makes new slots */
+void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage);
+void rollout_pump(Core *core, Rollout *rollout);
+void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause);
+void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome);
+void rollout_instance_changed(Core *core, Instance *instance);
+void rollout_recount(Rollout *rollout);
+void rollout_after_reboot(Core *core, Deployment *deployment, const char *node);
+bool rollout_is_open(const Rollout *rollout);
+
+/* reserve.c */
+void reserve_send(Core *core, Rollout *rollout);
+void reserve_answer(Core *core, const char *node, const Frame *frame);
+
+/* spec.c */
+InstanceSpec *instance_make_spec(const Instance *instance);
+char *instance_peers(const Instance *instance);
+char *instance_url(const Instance *instance);
+
+/* place.c */
+NodeObject *place_choose(const Core *core, const Instance *instance);
+
+/* commands */
+void command_deploy(Core *core, const Command *command);
+void command_down(Core *core, const Command *command);
+void command_restart(Core *core, const Command *command);
+void command_cancel(Core *core, const Command *command);
+void command_rollback(Core *core, const Command *command);
+void command_forget(Core *core, const Command *command);
+void command_node_frame(Core *core, const Command *command);
+void command_node_gone(Core *core, const Command *command);
+void command_tick(Core *core, const Command *command);
+
+/* nodes.c */
+void nodes_tick(Core *core);
+int64_t nodes_next_deadline(const Core *core);

@@ -1,0 +1,215 @@
+/* From stored rows back to the core that wrote them. */
+#include "core/internal.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool load_bad(GError **error, TableId table, const Value *values, const char *what)
+{
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "stored row '%s' of '%s': %s", values[0].text ? values[0].text : "?",
+              table_specs[table].name, what);
+  return false;
+}
+
+static bool load_meta(Core *core, const Value *values, GError **error)
+{
+  if (g_strcmp0(values[META_KEY].text, "next_id") == 0 && values[META_VALUE].text)
+    core->next_id = core->stored_next_id = g_ascii_strtoull(values[META_VALUE].text, NULL, 10);
+  (void)error;
+  return true;
+}
+
+static bool load_deployment(Core *core, const Value *values, GError **error)
+{
+  int status = deployment_status_parse(values[DEP_STATUS].text), outcome = rollout_outcome_parse(values[DEP_OUTCOME].text);
+  if (!values[DEP_NAME].text || status < 0 || outcome < 0)
+    return load_bad(error, TABLE_DEPLOYMENTS, values, "no name, or an unknown status or outcome");
+  Deployment *deployment = deployment_new(values[DEP_ID].text, values[DEP_NAME].text);
+  deployment->settled = deployment->status = (DeploymentStatus)status;
+  deployment->revision = (int)values[DEP_REVISION].number;
+  deployment->created_at_ms = values[DEP_CREATED_AT].number;
+  deployment->updated_at_ms = values[DEP_UPDATED_AT].number;
+  deployment->reason = g_strdup(values[DEP_REASON].text);
+  deployment->outcome = (RolloutOutcome)outcome;
+  g_ptr_array_add(core->deployments, deployment); /* sorted when all are there */
+  g_hash_table_insert(core->by_key, deployment->name, deployment);
+  g_hash_table_insert(core->by_key, deployment->id, deployment);
+  return true;
+}
+
+static bool load_revision(Core *core, const Value *values, GError **error)
+{
+  Deployment *deployment = core_find(core, values[REV_DEPLOYMENT].text);
+  if (!deployment || !values[REV_JOB].text)
+    return load_bad(error, TABLE_REVISIONS, values, "no such deployment, or no job");
+  Revision *revision = g_new0(Revision, 1);
+  g_strlcpy(revision->id, values[REV_ID].text, sizeof revision->id);
+  revision->number = (int)values[REV_NUMBER].number;
+  revision->source_name = g_strdup(values[REV_SOURCE_NAME].text);
+  revision->source = g_ref_string_new(values[REV_SOURCE].text ? values[REV_SOURCE].text : "");
+  revision->job_json = g_ref_string_new(values[REV_JOB].text);
+  revision->created_at_ms = values[REV_CREATED_AT].number;
+  revision->actor = g_strdup(values[REV_ACTOR].text);
+  revision->cause = g_strdup(values[REV_CAUSE].text);
+  g_ptr_array_add(deployment->revisions, revision);
+  return true;
+}
+
+static int load_step(const char *word)
+{
+  for (int i = 0; i < STEP_N; i++)
+    if (g_strcmp0(word, instance_step_word((InstanceStep)i)) == 0)
+      return i;
+  return -1;
+}
+
+static ExitStatus load_exit(const char *text)
+{
+  ExitStatus status = {.code = -1};
+  if (!text)
+    return status;
+  char *rest;
+  status.code = (int)strtol(text, &rest, 10);
+  status.signal = *rest == '/' ? (int)strtol(rest + 1, NULL, 10) : 0;
+  return status;
+}
+
+static bool load_instance(Core *core, const Value *values, GError **error)
+{
+  Deployment *deployment = core_find(core, values[INS_DEPLOYMENT].text);
+  int step = load_step(values[INS_STEP].text);
+  if (!deployment || !values[INS_AGENT].text || step < 0)
+    return load_bad(error, TABLE_INSTANCES, values, "no such deployment, no agent, or an unknown step");
+  Instance *instance = instance_new(deployment, values[INS_ID].text, values[INS_AGENT].text, (int)values[INS_REPLICA].number);
+  instance->node = g_strdup(values[INS_NODE].text);
+  instance->epoch = values[INS_EPOCH].number;
+  instance->generation = values[INS_GENERATION].number;
+  instance->revision = (int)values[INS_REVISION].number;
+  instance->desired_running = g_strcmp0(values[INS_DESIRED].text, "running") == 0;
+  instance->step = (InstanceStep)step;
+  instance->stage = (int)values[INS_STAGE].number;
+  instance->port = (int)values[INS_PORT].number;
+  instance->outcome = g_strdup(values[INS_OUTCOME].text);
+  instance->reason = g_strdup(values[INS_REASON].text);
+  instance->last_exit = load_exit(values[INS_EXIT].text);
+  instance->created_at_ms = values[INS_CREATED_AT].number;
+  instance->ended_at_ms = values[INS_ENDED_AT].number;
+  instance->target = (int)values[INS_TARGET].number;
+  g_hash_table_insert(core->instances, instance->id, instance);
+  return true;
+}
+
+static bool load_rollout(Core *core, const Value *values, GError **error)
+{
+  Deployment *deployment = core_find(core, values[ROL_DEPLOYMENT].text);
+  int kind = rollout_kind_parse(values[ROL_KIND].text), phase = rollout_phase_parse(values[ROL_PHASE].text);
+  int outcome = rollout_outcome_parse(values[ROL_OUTCOME].text), verdict = rollout_outcome_parse(values[ROL_VERDICT].text);
+  if (!deployment || kind < 0 || phase < 0 || outcome < 0 || verdict < 0)
+    return load_bad(error, TABLE_ROLLOUTS, values, "no such deployment, or an unknown word");
+  Rollout *rollout = rollout_new(deployment, values[ROL_ID].text, (RolloutKind)kind);
+  rollout->phase = (RolloutPhase)phase;
+  rollout->stage = (int)values[ROL_STAGE].number;
+  rollout->from = (int)values[ROL_FROM].number;
+  rollout->to = (int)values[ROL_TO].number;
+  rollout->outcome = (RolloutOutcome)outcome;
+  rollout->verdict = (RolloutOutcome)verdict;
+  rollout->cause = g_strdup(values[ROL_CAUSE].text);
+  rollout->started_at_ms = values[ROL_STARTED_AT].number;
+  rollout->stage_at_ms = values[ROL_STAGE_AT].number;
+  rollout->duration_ms = values[ROL_DURATION].number;
+  rollout->ended_at_ms = values[ROL_ENDED_AT].number;
+  rollout->actor = g_strdup(values[ROL_ACTOR].text);
+  rollout->failed = g_strdup(values[ROL_FAILED].text);
+  rollout->agent = g_strdup(values[ROL_AGENT].text);
+  return true;
+}
+
+static bool load_node(Core *core, const Value *values, GError **error)
+{
+  (void)error;
+  NodeObject *node = node_new_object(values[NOD_ID].text);
+  node->name = g_strdup(values[NOD_NAME].text);
+  node->boot_id = g_strdup(values[NOD_BOOT_ID].text);
+  node->epoch_seen = values[NOD_EPOCH_SEEN].number;
+  node->created_at_ms = values[NOD_CREATED_AT].number;
+  g_ptr_array_add(core->nodes, node);
+  return true;
+}
+
+bool core_load_row(Core *core, TableId table, const Value *values, GError **error)
+{
+  static bool (*const loaders[TABLE_N])(Core *, const Value *, GError **) = {
+      [TABLE_META] = load_meta,          [TABLE_DEPLOYMENTS] = load_deployment, [TABLE_REVISIONS] = load_revision,
+      [TABLE_INSTANCES] = load_instance, [TABLE_ROLLOUTS] = load_rollout,       [TABLE_NODES] = load_node,
+  };
+  if (!values[0].text)
+    return load_bad(error, table, values, "no key");
+  return !loaders[table] || loaders[table](core, values, error);
+}
+
+static gint load_compare_deployment(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(Deployment *const *)a)->name, (*(Deployment *const *)b)->name);
+}
+
+static gint load_compare_revision(gconstpointer a, gconstpointer b)
+{
+  return (*(Revision *const *)a)->number - (*(Revision *const *)b)->number;
+}
+
+static gint load_compare_rollout(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(Rollout *const *)a)->id, (*(Rollout *const *)b)->id);
+}
+
+static void load_link_rollout(Core *core, Deployment *deployment, Now now)
+{
+  g_ptr_array_sort(deployment->rollouts, load_compare_rollout);
+  if (deployment->rollouts->len == 0)
+    return;
+  Rollout *rollout = deployment->rollouts->pdata[deployment->rollouts->len - 1];
+  deployment->rollout = rollout;
+  if (!rollout_is_open(rollout))
+    return;
+  int64_t left = rollout->stage_at_ms + rollout->duration_ms - now.wall_ms;
+#ifndef REEVE_BUG_TIMER_NOT_RESTORED
+  rollout->deadline_boot_ms = now.boot_ms + CLAMP(left, 0, rollout->duration_ms);
+#else
+  (void)left;
+#endif
+  g_ptr_array_add(core->open, rollout);
+  rollout_recount(rollout);
+}
+
+void core_load_done(Core *core, Now now, Effects *effects)
+{
+  core->now = now;
+  core->effects = effects;
+  g_ptr_array_sort(core->deployments, load_compare_deployment);
+  for (guint i = 0; i < core->nodes->len; i++)
+    ((NodeObject *)core->nodes->pdata[i])->heard_boot_ms = now.boot_ms; /* our absence is nobody's fault */
+  for (guint i = 0; i < core->deployments->len; i++) {
+    Deployment *deployment = core->deployments->pdata[i];
+    deployment_sort(deployment);
+    g_ptr_array_sort(deployment->revisions, load_compare_revision);
+    for (guint k = 0; k < deployment->instances->len; k++) {
+      Instance *instance = deployment->instances->pdata[k];
+      NodeObject *node = core_node(core, instance->node);
+      if (node)
+        g_hash_table_add(node->instances, instance);
+      instance_recount(instance);
+    }
+    load_link_rollout(core, deployment, now);
+    deployment->status = deployment->settled;
+    deployment_settle(core, deployment);
+    deployment->touched = deployment->dirty = false;
+  }
+  g_ptr_array_set_size(core->touched_deployments, 0);
+  int64_t first = nodes_next_deadline(core);
+  for (guint i = 0; i < core->open->len; i++)
+    first = MIN(first, ((const Rollout *)core->open->pdata[i])->deadline_boot_ms);
+  effects->wake_at_ms = first;
+  core->effects = NULL;
+}

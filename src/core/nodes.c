@@ -1,0 +1,246 @@
+/* Nodes: hello, heartbeat, reports, silence. A node's list in its hello is compared with what should be, and the difference is sent. */
+#include "core/internal.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+static void node_set_status(Core *core, NodeObject *node, NodeStatus status)
+{
+  if (node->status == status)
+    return;
+  node->status = status;
+  touch_node(core, node, TOUCH_SEEN);
+}
+
+static GPtrArray *node_instances(const NodeObject *node)
+{
+  GPtrArray *list = g_ptr_array_sized_new(g_hash_table_size(node->instances));
+  GHashTableIter iter;
+  gpointer instance;
+  g_hash_table_iter_init(&iter, node->instances);
+  while (g_hash_table_iter_next(&iter, &instance, NULL))
+    g_ptr_array_add(list, instance);
+  return list;
+}
+
+static gint node_instance_compare(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(Instance *const *)a)->id, (*(Instance *const *)b)->id);
+}
+
+static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, bool *rebooted)
+{
+  NodeObject *node = core_node(core, id);
+  *rebooted = node && node->boot_id && frame->boot_id && strcmp(node->boot_id, frame->boot_id) != 0;
+  if (!node) {
+    node = node_new_object(id);
+    node->created_at_ms = core->now.wall_ms;
+    g_ptr_array_add(core->nodes, node);
+    touch_node(core, node, TOUCH_STORED);
+  }
+  if (g_strcmp0(node->boot_id, frame->boot_id) != 0 || g_strcmp0(node->name, frame->name) != 0) {
+    text_set(&node->boot_id, frame->boot_id);
+    text_set(&node->name, frame->name);
+    touch_node(core, node, TOUCH_STORED);
+  }
+  return node;
+}
+
+/* Something that runs there and that nobody here wants: end it and remove it. */
+static void node_refuse_instance(Core *core, const NodeObject *node, const InstanceReport *report)
+{
+  turn_send(core, node->id, FRAME_STOP, instruction_new(report->id, report->epoch, report->generation));
+  turn_send(core, node->id, FRAME_FORGET, instruction_new(report->id, report->epoch, report->generation));
+}
+
+static void node_report(Core *core, NodeObject *node, const InstanceReport *report)
+{
+  Instance *instance = g_hash_table_lookup(core->instances, report->id);
+  if (!instance || g_strcmp0(instance->node, node->id) != 0) {
+    node_refuse_instance(core, node, report);
+    return;
+  }
+  if (report->epoch > node->epoch_seen) {
+    node->epoch_seen = report->epoch;
+    touch_node(core, node, TOUCH_STORED);
+  }
+  if (report->epoch > instance->epoch || (report->epoch == instance->epoch && report->generation > instance->generation)) {
+    /* The node knows a later life than we do: our records were restored from an older copy. */
+    instance->epoch = report->epoch + 1;
+    instance->generation = MAX(instance->generation, report->generation) + 1;
+    instance->sent_generation = 0;
+    touch_instance(core, instance, TOUCH_STORED);
+    return;
+  }
+  instance_observe(core, instance, report);
+}
+
+static void node_reports(Core *core, NodeObject *node, const Frame *frame)
+{
+  for (guint i = 0; i < frame->reports->len; i++)
+    node_report(core, node, frame->reports->pdata[i]);
+}
+
+static void node_welcome(Core *core, const NodeObject *node)
+{
+  Frame *welcome = turn_frame(core, node->id, FRAME_WELCOME, 0);
+  welcome->protocol = PROTOCOL_VERSION;
+  welcome->lease_ms = core->config.lease_ms;
+  welcome->heartbeat_ms = core->config.heartbeat_ms;
+  text_set(&welcome->version, core->config.version);
+}
+
+static void node_rebooted(Core *core, const NodeObject *node)
+{
+  g_autoptr(GPtrArray) affected = g_ptr_array_new();
+  for (guint i = 0; i < core->deployments->len; i++) {
+    const Deployment *deployment = core->deployments->pdata[i];
+    for (guint k = 0; k < deployment->instances->len; k++)
+      if (g_strcmp0(((const Instance *)deployment->instances->pdata[k])->node, node->id) == 0) {
+        g_ptr_array_add(affected, core->deployments->pdata[i]);
+        break;
+      }
+  }
+  for (guint i = 0; i < affected->len; i++)
+    rollout_after_reboot(core, affected->pdata[i], node->id);
+}
+
+/* Rollouts that wait for this node go on; their time was not theirs while it was away. */
+static void node_pump_rollouts(Core *core)
+{
+  g_autoptr(GPtrArray) open = g_ptr_array_copy(core->open, NULL, NULL);
+  for (guint i = 0; i < open->len; i++) {
+    Rollout *rollout = open->pdata[i];
+    int64_t least = core->now.boot_ms + MIN(rollout->duration_ms, 10000);
+    if (rollout->deadline_boot_ms != INT64_MAX)
+      rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
+    rollout->request = 0;
+    rollout_pump(core, rollout);
+  }
+}
+
+static void node_hello(Core *core, const Command *command)
+{
+  bool rebooted;
+  NodeObject *node = node_meet(core, command->node, command->frame, &rebooted);
+  node->linked = true;
+  node->heard_boot_ms = core->now.boot_ms;
+  node_set_status(core, node, NODE_ONLINE);
+  node_welcome(core, node);
+  g_autoptr(GPtrArray) instances = node_instances(node);
+  g_ptr_array_sort(instances, node_instance_compare);
+  for (guint i = 0; i < instances->len; i++) {
+    Instance *instance = instances->pdata[i];
+    instance->present = false;
+    instance->seen_generation = instance->sent_generation = 0;
+    instance->sent_stop = false;
+    instance->state = INSTANCE_PENDING;
+    instance->pid = 0;
+    instance_recount(instance);
+  }
+  if (rebooted)
+    node_rebooted(core, node);
+  node_reports(core, node, command->frame);
+  for (guint i = 0; i < instances->len; i++) {
+    Instance *instance = instances->pdata[i];
+    instance_reconcile(core, instance);
+    bool nothing = !instance->present && !instance->desired_running;
+    if (nothing && instance->step == STEP_STOPPING) /* the node does not know it: gone is gone */
+      instance->present = false;
+  }
+  node_pump_rollouts(core);
+  for (guint i = 0; i < core->deployments->len; i++)
+    deployment_settle(core, core->deployments->pdata[i]);
+}
+
+static void node_heartbeat(Core *core, const Command *command)
+{
+  NodeObject *node = core_node(core, command->node);
+  if (!node || !node->linked)
+    return;
+  node->heard_boot_ms = core->now.boot_ms;
+  node_set_status(core, node, NODE_ONLINE);
+  turn_frame(core, node->id, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
+}
+
+static void node_on_report(Core *core, const Command *command)
+{
+  NodeObject *node = core_node(core, command->node);
+  if (!node || !node->linked)
+    return;
+  node->heard_boot_ms = core->now.boot_ms;
+  node_reports(core, node, command->frame);
+}
+
+static void node_on_reserved(Core *core, const Command *command)
+{
+  if (core_node(core, command->node))
+    reserve_answer(core, command->node, command->frame);
+}
+
+void command_node_frame(Core *core, const Command *command)
+{
+  static void (*const handlers[FRAME_N])(Core *, const Command *) = {
+      [FRAME_HELLO] = node_hello,
+      [FRAME_HEARTBEAT] = node_heartbeat,
+      [FRAME_REPORT] = node_on_report,
+      [FRAME_RESERVED] = node_on_reserved,
+  };
+  core_cover(core, "frame", (int)command->frame->type, 0);
+  if (handlers[command->frame->type])
+    handlers[command->frame->type](core, command);
+}
+
+void command_node_gone(Core *core, const Command *command)
+{
+  NodeObject *node = core_node(core, command->node);
+  if (!node)
+    return;
+  node->linked = false;
+  if (node->status != NODE_LOST)
+    node_set_status(core, node, NODE_SILENT);
+  for (guint i = 0; i < core->open->len; i++)
+    ((Rollout *)core->open->pdata[i])->request = 0;
+}
+
+static void node_lost(Core *core, NodeObject *node)
+{
+  node_set_status(core, node, NODE_LOST);
+  g_autoptr(GPtrArray) instances = node_instances(node);
+  g_ptr_array_sort(instances, node_instance_compare);
+  for (guint i = 0; i < instances->len; i++) {
+    Instance *instance = instances->pdata[i];
+    if (!instance->desired_running || instance->outcome)
+      continue;
+    instance->state = INSTANCE_LOST;
+    instance->health = HEALTH_UNREACHABLE;
+    text_set(&instance->observed_reason, "its node does not answer");
+    touch_instance(core, instance, TOUCH_SEEN);
+    instance_recount(instance);
+    deployment_settle(core, instance->deployment);
+  }
+}
+
+void nodes_tick(Core *core)
+{
+  for (guint i = 0; i < core->nodes->len; i++) {
+    NodeObject *node = core->nodes->pdata[i];
+    int64_t away = core->now.boot_ms - node->heard_boot_ms;
+    if (node->status != NODE_LOST && away >= core->config.lost_ms)
+      node_lost(core, node);
+    else if (node->status == NODE_ONLINE && away >= core->config.lease_ms)
+      node_set_status(core, node, NODE_SILENT);
+  }
+}
+
+int64_t nodes_next_deadline(const Core *core)
+{
+  int64_t first = INT64_MAX;
+  for (guint i = 0; i < core->nodes->len; i++) {
+    const NodeObject *node = core->nodes->pdata[i];
+    if (node->status != NODE_LOST)
+      first = MIN(first, node->heard_boot_ms + (node->status == NODE_ONLINE ? core->config.lease_ms : core->config.lost_ms));
+  }
+  return first;
+}

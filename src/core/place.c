@@ -1,0 +1,18 @@
+/* Which node an instance goes to. One function, so that pools and constraints find their place here. */
+#include "core/internal.h"
+
+NodeObject *place_choose(const Core *core, const Instance *instance)
+{
+  NodeObject *present = core_node(core, instance->node);
+  if (present && present->status != NODE_LOST)
+    return present; /* an instance stays where its port and its files are */
+  NodeObject *best = NULL;
+  for (guint i = 0; i < core->nodes->len; i++) {
+    NodeObject *node = core->nodes->pdata[i];
+    if (node->status != NODE_ONLINE)
+      continue;
+    if (!best || g_hash_table_size(node->instances) < g_hash_table_size(best->instances))
+      best = node;
+  }
+  return best;
+}

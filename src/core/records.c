@@ -1,0 +1,151 @@
+/* Every stored object as its row: the one place that says what is stored of it. core_dump prints the same rows. */
+#include "core/internal.h"
+
+#include "base/json.h"
+
+#include <string.h>
+
+static char *record_exit_text(ExitStatus status)
+{
+  return status.code < 0 && status.signal == 0 ? NULL : g_strdup_printf("%d/%d", status.code, status.signal);
+}
+
+Record *record_of_meta(const char *key, const char *value)
+{
+  Record *record = record_new(TABLE_META);
+  record_text(record, META_KEY, key);
+  record_text(record, META_VALUE, value);
+  return record;
+}
+
+Record *record_of_deployment(const Deployment *deployment)
+{
+  Record *record = record_new(TABLE_DEPLOYMENTS);
+  record_text(record, DEP_ID, deployment->id);
+  record_text(record, DEP_NAME, deployment->name);
+  record_text(record, DEP_STATUS, deployment_status_word(deployment->settled));
+  record_int(record, DEP_REVISION, deployment->revision);
+  record_text(record, DEP_ROLLOUT, deployment->rollout ? deployment->rollout->id : NULL);
+  record_int(record, DEP_CREATED_AT, deployment->created_at_ms);
+  record_int(record, DEP_UPDATED_AT, deployment->updated_at_ms);
+  record_text(record, DEP_REASON, deployment->reason);
+  record_text(record, DEP_OUTCOME, rollout_outcome_word(deployment->outcome));
+  return record;
+}
+
+Record *record_of_revision(const Deployment *deployment, const Revision *revision)
+{
+  Record *record = record_new(TABLE_REVISIONS);
+  record_text(record, REV_ID, revision->id);
+  record_text(record, REV_DEPLOYMENT, deployment->id);
+  record_int(record, REV_NUMBER, revision->number);
+  record_text(record, REV_SOURCE_NAME, revision->source_name);
+  record_ref(record, REV_SOURCE, revision->source);
+  record_ref(record, REV_JOB, revision->job_json);
+  record_int(record, REV_CREATED_AT, revision->created_at_ms);
+  record_text(record, REV_ACTOR, revision->actor);
+  record_text(record, REV_CAUSE, revision->cause);
+  return record;
+}
+
+Record *record_of_instance(const Instance *instance)
+{
+  g_autofree char *exit_text = record_exit_text(instance->last_exit);
+  Record *record = record_new(TABLE_INSTANCES);
+  record_text(record, INS_ID, instance->id);
+  record_text(record, INS_DEPLOYMENT, instance->deployment->id);
+  record_text(record, INS_AGENT, instance->agent);
+  record_int(record, INS_REPLICA, instance->replica);
+  record_text(record, INS_NODE, instance->node);
+  record_int(record, INS_EPOCH, instance->epoch);
+  record_int(record, INS_GENERATION, instance->generation);
+  record_int(record, INS_REVISION, instance->revision);
+  record_text(record, INS_DESIRED, instance->desired_running ? "running" : "stopped");
+  record_text(record, INS_STEP, instance_step_word(instance->step));
+  record_int(record, INS_STAGE, instance->stage);
+  record_int(record, INS_PORT, instance->port);
+  record_text(record, INS_OUTCOME, instance->outcome);
+  record_text(record, INS_REASON, instance->reason);
+  record_text(record, INS_EXIT, exit_text);
+  record_int(record, INS_CREATED_AT, instance->created_at_ms);
+  record_int(record, INS_ENDED_AT, instance->ended_at_ms);
+  record_int(record, INS_TARGET, instance->target);
+  return record;
+}
+
+Record *record_of_rollout(const Rollout *rollout)
+{
+  Record *record = record_new(TABLE_ROLLOUTS);
+  record_text(record, ROL_ID, rollout->id);
+  record_text(record, ROL_DEPLOYMENT, rollout->deployment->id);
+  record_text(record, ROL_KIND, rollout_kind_word(rollout->kind));
+  record_text(record, ROL_PHASE, rollout_phase_word(rollout->phase));
+  record_int(record, ROL_STAGE, rollout->stage);
+  record_int(record, ROL_FROM, rollout->from);
+  record_int(record, ROL_TO, rollout->to);
+  record_text(record, ROL_OUTCOME, rollout_outcome_word(rollout->outcome));
+  record_text(record, ROL_CAUSE, rollout->cause);
+  record_int(record, ROL_STARTED_AT, rollout->started_at_ms);
+  record_int(record, ROL_STAGE_AT, rollout->stage_at_ms);
+  record_int(record, ROL_DURATION, rollout->duration_ms);
+  record_int(record, ROL_ENDED_AT, rollout->ended_at_ms);
+  record_text(record, ROL_ACTOR, rollout->actor);
+  record_text(record, ROL_FAILED, rollout->failed);
+  record_text(record, ROL_VERDICT, rollout_outcome_word(rollout->verdict));
+  record_text(record, ROL_AGENT, rollout->agent);
+  return record;
+}
+
+Record *record_of_node(const NodeObject *node)
+{
+  Record *record = record_new(TABLE_NODES);
+  record_text(record, NOD_ID, node->id);
+  record_text(record, NOD_NAME, node->name);
+  record_text(record, NOD_BOOT_ID, node->boot_id);
+  record_int(record, NOD_EPOCH_SEEN, node->epoch_seen);
+  record_int(record, NOD_CREATED_AT, node->created_at_ms);
+  return record;
+}
+
+static void dump_line(GPtrArray *lines, Record *record)
+{
+  const TableSpec *spec = &table_specs[record->table];
+  GString *line = g_string_new(spec->name);
+  for (int i = 0; i < spec->n_columns; i++) {
+    const Value *value = &record->values[i];
+    g_string_append_printf(line, " %s=", spec->columns[i].name);
+    if (spec->columns[i].type == COLUMN_INT)
+      g_string_append_printf(line, "%" G_GINT64_FORMAT, value->number);
+    else if (value->text)
+      jw_quote(line, value->text, g_ref_string_length(value->text));
+  }
+  record_free(record);
+  g_ptr_array_add(lines, g_string_free(line, FALSE));
+}
+
+static gint dump_compare(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *core_dump(const Core *core)
+{
+  g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
+  dump_line(lines, record_of_meta("next_id", next));
+  for (guint i = 0; i < core->deployments->len; i++) {
+    const Deployment *deployment = core->deployments->pdata[i];
+    dump_line(lines, record_of_deployment(deployment));
+    for (guint k = 0; k < deployment->revisions->len; k++)
+      dump_line(lines, record_of_revision(deployment, deployment->revisions->pdata[k]));
+    for (guint k = 0; k < deployment->instances->len; k++)
+      dump_line(lines, record_of_instance(deployment->instances->pdata[k]));
+    for (guint k = 0; k < deployment->rollouts->len; k++)
+      dump_line(lines, record_of_rollout(deployment->rollouts->pdata[k]));
+  }
+  for (guint i = 0; i < core->nodes->len; i++)
+    dump_line(lines, record_of_node(core->nodes->pdata[i]));
+  g_ptr_array_sort(lines, dump_compare);
+  g_ptr_array_add(lines, NULL);
+  return g_strjoinv("\n", (char **)lines->pdata);
+}

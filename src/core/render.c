@@ -1,0 +1,121 @@
+/* JSON of the core's objects; see render.h. */
+#include "core/render.h"
+
+#include "base/json.h"
+#include "core/internal.h"
+
+static int render_stages(const Deployment *deployment)
+{
+  int stages = 0;
+  for (guint i = 0; i < deployment->instances->len; i++)
+    stages = MAX(stages, ((const Instance *)deployment->instances->pdata[i])->stage + 1);
+  return stages;
+}
+
+void render_rollout(GString *out, const Rollout *rollout)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", rollout->id);
+  jw_str(out, "deployment", rollout->deployment->name);
+  jw_str(out, "kind", rollout_kind_word(rollout->kind));
+  jw_str(out, "phase", rollout_phase_word(rollout->phase));
+  jw_int(out, "stage", rollout->stage);
+  jw_int(out, "stages", render_stages(rollout->deployment));
+  jw_int(out, "from", rollout->from);
+  jw_int(out, "to", rollout->to);
+  jw_str(out, "outcome", rollout_outcome_word(rollout->outcome));
+  jw_str(out, "cause", rollout->cause);
+  jw_str(out, "actor", rollout->actor);
+  jw_time(out, "started_at", rollout->started_at_ms);
+  jw_time(out, "ended_at", rollout->ended_at_ms);
+  jw_str(out, "failed", rollout->failed);
+  jw_close(out, '}');
+}
+
+/* What people are shown: the last outcome once nothing runs and nothing is reported. */
+static InstanceState render_state(const Instance *instance)
+{
+  if (instance->present || !instance->outcome)
+    return instance->state;
+  int state = instance_state_parse(instance->outcome);
+  return state >= 0 ? (InstanceState)state : instance->state;
+}
+
+void render_instance(GString *out, const Instance *instance)
+{
+  g_autofree char *url = instance_url(instance);
+  const char *reason = instance->observed_reason ? instance->observed_reason : instance->reason;
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", instance->id);
+  jw_str(out, "deployment", instance->deployment->name);
+  jw_str(out, "agent", instance->agent);
+  jw_int(out, "replica", instance->replica);
+  jw_str(out, "node", instance->node);
+  jw_str(out, "state", instance_state_word(render_state(instance)));
+  jw_str(out, "health", health_word(instance->health));
+  jw_int(out, "revision", instance->revision);
+  jw_int(out, "generation", instance->generation);
+  jw_int(out, "epoch", instance->epoch);
+  jw_int(out, "attempt", instance->attempt);
+  jw_int(out, "restarts", instance->restarts);
+  jw_int(out, "pid", instance->pid);
+  jw_int(out, "port", instance->port);
+  jw_str(out, "url", url);
+  jw_int(out, "stage", instance->stage);
+  jw_str(out, "step", instance_step_word(instance->step));
+  jw_time(out, "since", instance->since_ms ? instance->since_ms : instance->created_at_ms);
+  jw_str(out, "reason", reason);
+  if (instance->last_exit.code < 0 && instance->last_exit.signal == 0) {
+    jw_null(out, "last_exit");
+  } else {
+    jw_open(out, "last_exit", '{');
+    jw_int(out, "code", instance->last_exit.code);
+    jw_int(out, "signal", instance->last_exit.signal);
+    jw_close(out, '}');
+  }
+  jw_str(out, "output", instance->output);
+  jw_close(out, '}');
+}
+
+void render_deployment(GString *out, const Deployment *deployment, bool with_instances)
+{
+  guint agents = 0;
+  for (guint i = 0; i < deployment->instances->len; i++)
+    agents += ((const Instance *)deployment->instances->pdata[i])->revision == 0 || deployment->settled != DEPLOYMENT_RUNNING ||
+              ((const Instance *)deployment->instances->pdata[i])->desired_running;
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", deployment->id);
+  jw_str(out, "name", deployment->name);
+  jw_str(out, "status", deployment_status_word(deployment->status));
+  jw_int(out, "revision", deployment->revision);
+  jw_str(out, "outcome", rollout_outcome_word(deployment->outcome));
+  jw_str(out, "reason", deployment->reason);
+  jw_time(out, "created_at", deployment->created_at_ms);
+  jw_time(out, "updated_at", deployment->updated_at_ms);
+  if (deployment->rollout) {
+    jw_raw(out, "rollout", "");
+    render_rollout(out, deployment->rollout);
+  } else {
+    jw_null(out, "rollout");
+  }
+  jw_int(out, "agents", agents);
+  jw_int(out, "healthy", deployment->healthy);
+  if (with_instances) {
+    jw_open(out, "instances", '[');
+    for (guint i = 0; i < deployment->instances->len; i++)
+      render_instance(out, deployment->instances->pdata[i]);
+    jw_close(out, ']');
+  }
+  jw_close(out, '}');
+}
+
+void render_node(GString *out, const NodeObject *node)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", node->id);
+  jw_str(out, "name", node->name);
+  jw_str(out, "status", node_status_word(node->status));
+  jw_str(out, "boot_id", node->boot_id);
+  jw_int(out, "instances", g_hash_table_size(node->instances));
+  jw_close(out, '}');
+}

@@ -1,0 +1,8 @@
+#pragma once
+/* JSON of the core's objects as the API and the events show them (api/openapi.yaml). Appends to @out; no trees, since GETs are hot. */
+#include "core/objects.h"
+
+void render_deployment(GString *out, const Deployment *deployment, bool with_instances);
+void render_rollout(GString *out, const Rollout *rollout);
+void render_instance(GString *out, const Instance *instance);
+void render_node(GString *out, const NodeObject *node);

@@ -1,0 +1,488 @@
+/* The one loop that changes what runs. A rollout gives every slot a target revision, or none; everything else - down, update, rollback,
+ * restart, recovery after a reboot - differs only in the targets.
+ *
+ *   RESERVE --reserved--> APPLY stage 0, 1, ... --all ready--> PRUNE last stage ... 0 --all gone--> DONE
+ *      |                     |                                    |
+ *      +---- refused         +---- an agent died, time is up      +---- time is up
+ *                   \-> targets turn back (on_failure) and the loop goes on, or DONE
+ */
+#include "core/internal.h"
+
+#include <string.h>
+
+enum { ROLLOUT_STOP_SLACK_MS = 60000, ROLLOUT_CAUSE_MAX = 2000 };
+
+bool rollout_is_open(const Rollout *rollout)
+{
+  return rollout->phase != ROLLOUT_PHASE_DONE;
+}
+
+/* ---- targets ---- */
+
+/* The same process in both revisions? */
+static bool rollout_same_agent(const Instance *instance, const Job *job, const AgentSpec *agent)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  if (!revision)
+    return false;
+  const Job *old_job = revision_job(revision);
+  if (old_job == job)
+    return true;
+  int index = job_find_agent(old_job, agent->id);
+  if (index < 0)
+    return false;
+  g_autofree char *before = agent_spec_digest_text(old_job, job_agent(old_job, (guint)index));
+  g_autofree char *after = agent_spec_digest_text(job, agent);
+  return strcmp(before, after) == 0;
+}
+
+/* Must the slot be started (again) to be what @rollout wants? */
+static bool rollout_needs(const Rollout *rollout, const Instance *instance, const Job *job, const AgentSpec *agent)
+{
+  bool completed = agent->kind == AGENT_BATCH && g_strcmp0(instance->outcome, "completed") == 0;
+  bool undoing = rollout->verdict != OUTCOME_SUCCEEDED;
+  if (rollout->kind == ROLLOUT_KIND_RESTART && !undoing)
+    return rollout->agent ? strcmp(rollout->agent, agent->id) == 0 : !completed;
+  if (rollout->kind == ROLLOUT_KIND_RECOVER)
+    return instance->desired_running && !instance->outcome;
+  if (!instance->desired_running || instance->generation == 0 || g_strcmp0(instance->outcome, "failed") == 0)
+    return true;
+  return !rollout_same_agent(instance, job, agent);
+}
+
+static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, guint index, int replica)
+{
+  Deployment *deployment = rollout->deployment;
+  const AgentSpec *agent = job_agent(plan->job, index);
+  Instance *instance = deployment_slot(deployment, agent->id, replica);
+  if (!instance) {
+    char id[ID_BYTES];
+    core_new_id(core, id, "ins");
+    instance = instance_new(deployment, id, agent->id, replica);
+    instance->created_at_ms = core->now.wall_ms;
+    g_hash_table_insert(core->instances, instance->id, instance);
+  }
+  int revision = revision_find(deployment, rollout->to)->number;
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    revision = rollout->from;
+  bool needs = rollout_needs(rollout, instance, plan->job, agent);
+  instance->target = revision;
+  instance->stage = g_array_index(plan->stage_of, int, index);
+  instance->step = needs ? STEP_WAITING : STEP_IDLE;
+  if (!needs)
+    instance->revision = revision;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
+void rollout_targets(Core *core, Rollout *rollout, int revision)
+{
+  Deployment *deployment = rollout->deployment;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    instance->target = 0;
+    instance->step = instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
+    touch_instance(core, instance, TOUCH_STORED);
+  }
+  if (revision > 0) {
+    const Plan *plan = revision_plan(revision_find(deployment, revision));
+    for (guint i = 0; i < plan->job->agents->len; i++)
+      for (int replica = 0; replica < job_agent(plan->job, i)->replicas; replica++)
+        rollout_target_slot(core, rollout, plan, i, replica);
+  }
+  deployment_sort(deployment);
+}
+
+/* ---- stages ---- */
+
+/* Index of the first instance of @stage or later. */
+static guint rollout_first(const Deployment *deployment, int stage)
+{
+  guint low = 0, high = deployment->instances->len;
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    if (((const Instance *)deployment->instances->pdata[middle])->stage < stage)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static int rollout_stages(const Deployment *deployment)
+{
+  guint n = deployment->instances->len;
+  return n ? ((const Instance *)deployment->instances->pdata[n - 1])->stage + 1 : 0;
+}
+
+static bool rollout_waits_for(const Rollout *rollout, const Instance *instance)
+{
+  if (rollout->phase == ROLLOUT_PHASE_APPLY)
+    return instance->step == STEP_WAITING || instance->step == STEP_STARTING;
+  return rollout->phase == ROLLOUT_PHASE_PRUNE && instance->step == STEP_STOPPING;
+}
+
+void rollout_recount(Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  rollout->waiting = 0;
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++)
+    rollout->waiting += rollout_waits_for(rollout, deployment->instances->pdata[i]);
+}
+
+/* Longest grace period of the slots that stop now: ending them may take that long. */
+static int64_t rollout_duration(const Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  const Revision *revision = revision_find(deployment, rollout->to ? rollout->to : rollout->from);
+  if (!revision && deployment->revisions->len)
+    revision = deployment->revisions->pdata[deployment->revisions->len - 1];
+  if (!revision)
+    return ROLLOUT_STOP_SLACK_MS;
+  const Job *job = revision_job(revision);
+  if (rollout->phase != ROLLOUT_PHASE_PRUNE)
+    return job->timeout_ms;
+  int64_t grace = 0;
+  for (guint i = 0; i < job->agents->len; i++)
+    grace = MAX(grace, job_agent(job, i)->stop.grace_ms);
+  return grace + ROLLOUT_STOP_SLACK_MS;
+}
+
+static void rollout_begin_apply(Core *core, Rollout *rollout)
+{
+  Deployment *deployment = rollout->deployment;
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->step != STEP_WAITING)
+      continue;
+    if (!instance->node) {
+      NodeObject *node = place_choose(core, instance);
+      if (node)
+        instance_place(core, instance, node->id);
+    }
+    instance_set_step(core, instance, STEP_STARTING);
+    instance_start(core, instance, instance->target);
+  }
+}
+
+static void rollout_begin_prune(Core *core, Rollout *rollout)
+{
+  Deployment *deployment = rollout->deployment;
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->target != 0 || instance->step == STEP_GONE)
+      continue;
+    instance_stop(core, instance);
+    bool gone = instance->generation == 0 || (instance->present && !instance_live(instance));
+    instance_set_step(core, instance, gone ? STEP_GONE : STEP_STOPPING);
+  }
+}
+
+void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
+{
+  core_cover(core, "rollout", (int)phase, (int)rollout->kind);
+  rollout->phase = phase;
+  rollout->stage = stage;
+  rollout->stage_at_ms = core->now.wall_ms;
+  rollout->duration_ms = rollout_duration(rollout);
+  rollout->deadline_boot_ms = core->now.boot_ms + rollout->duration_ms;
+  touch_rollout(core, rollout, TOUCH_STORED);
+  if (phase == ROLLOUT_PHASE_APPLY)
+    rollout_begin_apply(core, rollout);
+  else if (phase == ROLLOUT_PHASE_PRUNE)
+    rollout_begin_prune(core, rollout);
+  rollout_recount(rollout);
+  deployment_settle(core, rollout->deployment);
+  rollout_pump(core, rollout);
+}
+
+/* The present stage waits for nothing more. */
+static void rollout_advance(Core *core, Rollout *rollout)
+{
+  int stages = rollout_stages(rollout->deployment);
+  if (rollout->phase == ROLLOUT_PHASE_APPLY && rollout->stage + 1 < stages)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, rollout->stage + 1);
+  else if (rollout->phase == ROLLOUT_PHASE_APPLY)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(stages - 1, 0));
+  else if (rollout->stage > 0)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, rollout->stage - 1);
+  else
+    rollout_close(core, rollout, rollout->verdict);
+}
+
+void rollout_pump(Core *core, Rollout *rollout)
+{
+  if (rollout->phase == ROLLOUT_PHASE_RESERVE)
+    reserve_send(core, rollout);
+  else if (rollout_is_open(rollout) && rollout->waiting == 0)
+    rollout_advance(core, rollout);
+}
+
+/* ---- news of an instance ---- */
+
+/* Has the present generation ended before it was ready? A recovery leaves restarts to the node and gives up only with it. */
+static bool rollout_start_failed(const Rollout *rollout, const Instance *instance)
+{
+  if (instance->seen_generation != instance->generation)
+    return false;
+  if (instance->state == INSTANCE_FAILED)
+    return true;
+  if (instance->state == INSTANCE_COMPLETED)
+    return !instance_is_batch(instance);
+  return rollout->kind != ROLLOUT_KIND_RECOVER && (instance->state == INSTANCE_BACKOFF || instance->attempt > 1);
+}
+
+static char *rollout_start_cause(const Instance *instance, const char *when)
+{
+  const char *reason = instance->observed_reason ? instance->observed_reason : instance->reason;
+  g_autofree char *output = instance->output ? g_strstrip(g_strdup(instance->output)) : NULL;
+  GString *cause = g_string_new(NULL);
+  g_string_append_printf(cause, "agent '%s'", instance->agent);
+  if (instance->replica > 0)
+    g_string_append_printf(cause, " replica %d", instance->replica);
+  g_string_append_printf(cause, " %s: %s", when, reason ? reason : instance_state_word(instance->state));
+  if (output && output[0])
+    g_string_append_printf(cause, "; last output: %s", output);
+  if (cause->len > ROLLOUT_CAUSE_MAX)
+    g_string_truncate(cause, ROLLOUT_CAUSE_MAX);
+  return g_string_free(cause, FALSE);
+}
+
+static void rollout_settled_one(Core *core, Rollout *rollout, Instance *instance, InstanceStep step)
+{
+  instance_set_step(core, instance, step);
+  if (instance->stage != rollout->stage)
+    return;
+  g_assert(rollout->waiting > 0);
+  rollout->waiting--;
+  rollout_pump(core, rollout);
+}
+
+void rollout_instance_changed(Core *core, Instance *instance)
+{
+  Rollout *rollout = instance->deployment->rollout;
+  if (!rollout || !rollout_is_open(rollout))
+    return;
+  core_cover(core, "instance-step", (int)instance->step, (int)instance->state);
+  if (rollout->phase == ROLLOUT_PHASE_PRUNE) {
+    if (instance->step == STEP_STOPPING && instance->present && !instance_live(instance))
+      rollout_settled_one(core, rollout, instance, STEP_GONE);
+    return;
+  }
+  if (rollout->phase != ROLLOUT_PHASE_APPLY || (instance->step != STEP_STARTING && instance->step != STEP_READY))
+    return;
+  if (instance->step == STEP_STARTING && instance_ready(instance)) {
+    rollout_settled_one(core, rollout, instance, STEP_READY);
+    return;
+  }
+  bool failed = instance->step == STEP_STARTING ? rollout_start_failed(rollout, instance)
+                                                : instance->state == INSTANCE_FAILED && instance->seen_generation == instance->generation;
+  if (!failed)
+    return;
+  g_autofree char *cause = rollout_start_cause(instance, instance->step == STEP_STARTING ? "ended before it was healthy" : "failed");
+  rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+}
+
+/* ---- failure ---- */
+
+static void rollout_release(Core *core, Rollout *rollout)
+{
+  if (!rollout->request)
+    return;
+  for (guint i = 0; i < core->nodes->len; i++) {
+    const NodeObject *node = core->nodes->pdata[i];
+    if (node->linked)
+      turn_frame(core, node->id, FRAME_RELEASE, rollout->request);
+  }
+  rollout->request = 0;
+}
+
+/* Restarts and recoveries have no former state to go back to: note the failure and go on with the others. */
+static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *failed)
+{
+  rollout->verdict = OUTCOME_FAILED;
+  touch_rollout(core, rollout, TOUCH_STORED);
+  Deployment *deployment = rollout->deployment;
+  if (rollout->phase != ROLLOUT_PHASE_APPLY) {
+    rollout_close(core, rollout, OUTCOME_FAILED);
+    return;
+  }
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance == failed || (!failed && instance->step == STEP_STARTING))
+      instance_set_step(core, instance, STEP_READY);
+  }
+  rollout_recount(rollout);
+  rollout_pump(core, rollout);
+}
+
+static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdict)
+{
+  if (verdict == OUTCOME_CANCELLED)
+    return ON_FAILURE_ROLLBACK;
+  const Revision *revision = revision_find(rollout->deployment, rollout->to);
+  return revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
+}
+
+void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
+{
+  bool again = rollout->verdict != OUTCOME_SUCCEEDED;
+  if (!again || rollout->kind == ROLLOUT_KIND_RECOVER) {
+    text_set(&rollout->cause, cause);
+    text_set(&rollout->failed, failed ? failed->id : NULL);
+  }
+  rollout_release(core, rollout);
+  if (rollout->kind == ROLLOUT_KIND_RECOVER || rollout->kind == ROLLOUT_KIND_RESTART) {
+    rollout_note_failure(core, rollout, failed);
+    return;
+  }
+  if (again || rollout->kind == ROLLOUT_KIND_DOWN) { /* also the way back fails: leave what is and say so */
+    g_autofree char *both = again ? g_strdup_printf("%s; and then: %s", rollout->cause, cause) : g_strdup(cause);
+    text_set(&rollout->cause, both);
+    rollout_close(core, rollout, OUTCOME_FAILED);
+    return;
+  }
+  switch (rollout_policy(rollout, verdict)) {
+  case ON_FAILURE_KEEP:
+    rollout_close(core, rollout, OUTCOME_FAILED);
+    return;
+  case ON_FAILURE_STOP:
+    rollout->verdict = OUTCOME_FAILED;
+    rollout_targets(core, rollout, 0);
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(rollout->deployment) - 1, 0));
+    return;
+  case ON_FAILURE_ROLLBACK:
+    break;
+  }
+  rollout->verdict = verdict == OUTCOME_CANCELLED ? OUTCOME_CANCELLED : rollout->from > 0 ? OUTCOME_ROLLED_BACK : OUTCOME_FAILED;
+  rollout_targets(core, rollout, rollout->from);
+  if (rollout->from > 0)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
+  else
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(rollout->deployment) - 1, 0));
+}
+
+/* ---- begin and end ---- */
+
+Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to, const Command *command)
+{
+  if (deployment->rollout && rollout_is_open(deployment->rollout)) {
+    text_set(&deployment->rollout->cause, "replaced by a newer rollout");
+    rollout_release(core, deployment->rollout);
+    rollout_close(core, deployment->rollout, OUTCOME_CANCELLED);
+  }
+  char id[ID_BYTES];
+  core_new_id(core, id, "rol");
+  Rollout *rollout = rollout_new(deployment, id, kind);
+  rollout->from = deployment->settled == DEPLOYMENT_RUNNING ? deployment->revision : 0;
+  rollout->to = to;
+  text_set(&rollout->actor, command ? command->actor : "reeve");
+  text_set(&rollout->agent, command && kind == ROLLOUT_KIND_RESTART ? command->agent : NULL);
+  rollout->started_at_ms = core->now.wall_ms;
+  deployment->rollout = rollout;
+  deployment->outcome = OUTCOME_OPEN;
+  g_ptr_array_add(core->open, rollout);
+  touch_deployment(core, deployment, TOUCH_STORED);
+  rollout_targets(core, rollout, to);
+  if (to == 0)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(deployment) - 1, 0));
+  else if (kind == ROLLOUT_KIND_RESTART)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
+  else
+    rollout_enter(core, rollout, ROLLOUT_PHASE_RESERVE, 0);
+  return rollout;
+}
+
+static bool rollout_all_completed(const Deployment *deployment)
+{
+  guint completed = 0;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0)
+      continue;
+    if (g_strcmp0(instance->outcome, "completed") != 0)
+      return false;
+    completed++;
+  }
+  return completed > 0;
+}
+
+/* What the deployment is after a rollout of this kind ended so. */
+static DeploymentStatus rollout_settled_status(const Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  bool goes_on = rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER;
+  switch (rollout->outcome) {
+  case OUTCOME_SUCCEEDED:
+    return rollout->kind == ROLLOUT_KIND_DOWN || rollout_all_completed(deployment) ? DEPLOYMENT_STOPPED : DEPLOYMENT_RUNNING;
+  case OUTCOME_ROLLED_BACK:
+    return DEPLOYMENT_RUNNING;
+  case OUTCOME_CANCELLED:
+    return rollout->from > 0 || goes_on ? DEPLOYMENT_RUNNING : DEPLOYMENT_STOPPED;
+  default:
+    return goes_on ? DEPLOYMENT_RUNNING : DEPLOYMENT_FAILED;
+  }
+}
+
+/* Agents that kept running learn the URLs of their peers by file, never by a restart. */
+static void rollout_send_peers(Core *core, const Deployment *deployment)
+{
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    const NodeObject *node = core_node(core, instance->node);
+    if (instance->step != STEP_IDLE || !instance->desired_running || !node || !node->linked)
+      continue;
+    Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
+    instruction->peers = instance_peers(instance);
+    turn_send(core, node->id, FRAME_PEERS, instruction);
+  }
+}
+
+void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
+{
+  Deployment *deployment = rollout->deployment;
+  core_cover(core, "rollout", (int)ROLLOUT_PHASE_DONE, (int)rollout->kind);
+  rollout_release(core, rollout);
+  rollout->phase = ROLLOUT_PHASE_DONE;
+  rollout->outcome = rollout->verdict = outcome;
+  rollout->ended_at_ms = core->now.wall_ms;
+  rollout->deadline_boot_ms = INT64_MAX;
+  rollout->waiting = 0;
+  g_ptr_array_remove(core->open, rollout);
+  touch_rollout(core, rollout, TOUCH_STORED);
+  if (outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->kind != ROLLOUT_KIND_DEPLOY)
+    rollout_send_peers(core, deployment);
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (((Instance *)deployment->instances->pdata[i])->step == STEP_WAITING)
+      instance_set_step(core, deployment->instances->pdata[i], STEP_IDLE);
+  bool kept = outcome == OUTCOME_FAILED && rollout_policy(rollout, outcome) == ON_FAILURE_KEEP;
+  if (rollout->to > 0 && (outcome == OUTCOME_SUCCEEDED || kept))
+    deployment->revision = rollout->to;
+  deployment->outcome = outcome;
+  deployment->settled = rollout_settled_status(rollout);
+  text_set(&deployment->reason, rollout->cause);
+  if (outcome == OUTCOME_SUCCEEDED && deployment->settled == DEPLOYMENT_STOPPED && rollout->kind != ROLLOUT_KIND_DOWN)
+    text_set(&deployment->reason, "every agent completed");
+  touch_deployment(core, deployment, TOUCH_STORED);
+  deployment_settle(core, deployment);
+}
+
+void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)
+{
+  Rollout *rollout = deployment->rollout;
+  if (!rollout || !rollout_is_open(rollout)) {
+    if (deployment->settled == DEPLOYMENT_RUNNING && deployment->revision > 0)
+      rollout_begin(core, deployment, ROLLOUT_KIND_RECOVER, deployment->revision, NULL);
+    return;
+  }
+  bool again = false;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    bool ran = instance->target > 0 && instance->desired_running && !instance->outcome && g_strcmp0(instance->node, node) == 0;
+    if (!ran)
+      continue;
+    instance_set_step(core, instance, STEP_WAITING);
+    again = true;
+  }
+  if (again && rollout->phase != ROLLOUT_PHASE_RESERVE)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
+}

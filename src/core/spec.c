@@ -1,0 +1,147 @@
+/* What a node is told to run: an instance's spec from its revision's job, the plan and the ports of its peers. */
+#include "core/internal.h"
+
+#include <string.h>
+
+static int spec_port(guint agent, int replica, void *data)
+{
+  const Instance *instance = data;
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  const AgentSpec *spec = job_agent(revision_job(revision), agent);
+  const Instance *peer = deployment_slot(instance->deployment, spec->id, replica);
+  return peer && peer->port ? peer->port : plan_declared_port(revision_job(revision), agent, replica);
+}
+
+/* Sets K=V in a map that keeps the order of first appearance. */
+static void spec_copy_map(StrMap *to, const StrMap *from)
+{
+  for (guint i = 0; i < strmap_size(from); i++)
+    strmap_set(to, strmap_at(from, i)->key, strmap_at(from, i)->value);
+}
+
+static void spec_config_environment(StrMap *environment, const AgentSpec *agent)
+{
+  for (guint i = 0; i < strmap_size(&agent->config); i++) {
+    const StrPair *pair = strmap_at(&agent->config, i);
+    g_autofree char *key = g_strconcat("AGENT_", pair->key, NULL);
+    for (char *p = key; *p; p++)
+      *p = g_ascii_isalnum(*p) ? g_ascii_toupper(*p) : '_';
+    strmap_set(environment, key, pair->value);
+  }
+}
+
+/* Hosts that appear in the plan, this machine's names, and what the user allowed. */
+static char *spec_allowed_hosts(const Job *job, const StrMap *environment)
+{
+  GString *hosts = g_string_new("localhost,127.0.0.1");
+  for (guint i = 0; i < job->agents->len; i++) {
+    const AgentSpec *agent = job_agent(job, i);
+    if (agent->target == TARGET_REMOTE && agent->host && !strstr(hosts->str, agent->host))
+      g_string_append_printf(hosts, ",%s", agent->host);
+  }
+  const char *given = strmap_get(environment, "AGENT_ALLOWED_HOSTS");
+  if (given && given[0])
+    g_string_append_printf(hosts, ",%s", given);
+  return g_string_free(hosts, FALSE);
+}
+
+static char **spec_environment(const Instance *instance, const Plan *plan, guint index)
+{
+  const Job *job = plan->job;
+  const AgentSpec *agent = job_agent(job, index);
+  StrMap map;
+  strmap_init(&map);
+  spec_copy_map(&map, &job->caller);
+  spec_copy_map(&map, &job->environment);
+  g_autofree char *hosts = spec_allowed_hosts(job, &map);
+  g_autofree char *replica = g_strdup_printf("%d", instance->replica);
+  g_autofree char *connected = plan_connected_agents(plan, index, spec_port, (void *)(uintptr_t)instance);
+  strmap_set(&map, "AGENT_ID", agent->id);
+  strmap_set(&map, "JOB_ID", instance->deployment->name);
+  strmap_set(&map, "REEVE_REPLICA", replica);
+  if (instance->port > 0) {
+    g_autofree char *port = g_strdup_printf("%d", instance->port);
+    strmap_set(&map, "AGENT_PORT", port);
+  }
+  spec_config_environment(&map, agent);
+  strmap_set(&map, "AGENT_ALLOWED_HOSTS", hosts);
+  if (connected && connected[0])
+    strmap_set(&map, "CONNECTED_AGENTS", connected);
+  strmap_set(&map, "AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json");
+  spec_copy_map(&map, &agent->environment);
+  char **environment = g_new0(char *, strmap_size(&map) + 1);
+  for (guint i = 0; i < strmap_size(&map); i++)
+    environment[i] = g_strdup_printf("%s=%s", strmap_at(&map, i)->key, strmap_at(&map, i)->value);
+  strmap_done(&map);
+  return environment;
+}
+
+static char **spec_argv(const Instance *instance, const Job *job, const AgentSpec *agent)
+{
+  if (agent->command)
+    return g_strdupv(agent->command);
+  if (agent->module) {
+    const char *venv = strmap_get(&job->caller, "VIRTUAL_ENV");
+    g_autofree char *python = venv && venv[0] ? g_strconcat(venv, "/bin/python3", NULL) : g_strdup("python3");
+    const char *argv[] = {agent->python ? agent->python : python, "-m", agent->module, NULL};
+    return g_strdupv((char **)(uintptr_t)argv);
+  }
+  g_autofree char *port = g_strdup_printf("%d", instance->port);
+  const char *file = agent->agent_file && g_str_has_suffix(agent->agent_file, ".json") ? "@REEVE_INSTANCE_DIR@/agent.json"
+                                                                                       : "@REEVE_INSTANCE_DIR@/agent.toml";
+  const char *argv[] = {"@REEVE_BIN@", "agent", "serve", "--port", port, "--agent", file, NULL};
+  return g_strdupv((char **)(uintptr_t)argv);
+}
+
+static char *spec_directory(const Job *job, const AgentSpec *agent)
+{
+  if (agent->working_dir)
+    return g_strdup(agent->working_dir);
+  if (agent->agent_file)
+    return g_path_get_dirname(agent->agent_file);
+  return g_strdup(job->directory ? job->directory : "/");
+}
+
+char *instance_peers(const Instance *instance)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  if (index < 0)
+    return g_strdup("[]");
+  return plan_peers_json(revision_plan(revision), (guint)index, spec_port, (void *)(uintptr_t)instance);
+}
+
+char *instance_url(const Instance *instance)
+{
+  return instance->port > 0 ? g_strdup_printf("http://localhost:%d", instance->port) : NULL;
+}
+
+InstanceSpec *instance_make_spec(const Instance *instance)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  g_assert(revision);
+  const Plan *plan = revision_plan(revision);
+  int index = job_find_agent(plan->job, instance->agent);
+  g_assert(index >= 0);
+  const AgentSpec *agent = job_agent(plan->job, (guint)index);
+  InstanceSpec *spec = instance_spec_new();
+  spec->deployment = g_strdup(instance->deployment->name);
+  spec->agent = g_strdup(agent->id);
+  spec->replica = instance->replica;
+  spec->kind = agent->kind;
+  spec->argv = spec_argv(instance, plan->job, agent);
+  spec->environment = spec_environment(instance, plan, (guint)index);
+  spec->working_dir = spec_directory(plan->job, agent);
+  spec->user = g_strdup(agent->user);
+  spec->port = MAX(instance->port, 0);
+  spec->agent_text = g_strdup(agent->agent_text);
+  g_free(spec->peers);
+  spec->peers = instance_peers(instance);
+  spec->health = agent->health;
+  spec->health.path = g_strdup(agent->health.path);
+  spec->health.argv = g_strdupv(agent->health.argv);
+  spec->restart = agent->restart;
+  spec->stop = agent->stop;
+  spec->resources = agent->resources;
+  return spec;
+}

@@ -1,0 +1,293 @@
+/* The event loop: libevent's base, one timerfd on CLOCK_BOOTTIME for all timers (so that a suspend counts), and posts from other threads.
+ */
+#include "net/loop.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+typedef struct LoopPost {
+  LoopFn fn;
+  void *data;
+} LoopPost;
+
+struct LoopTimer {
+  Loop *loop;
+  LoopFn fn;
+  void *data;
+  int64_t at_boot_ms; /* INT64_MAX = not armed */
+  guint slot;         /* in Loop.heap; G_MAXUINT = not in it */
+};
+
+struct LoopWatch {
+  struct event *event;
+  LoopFn fn;
+  void *data;
+};
+
+struct Loop {
+  struct event_base *base;
+  GPtrArray *heap; /* of LoopTimer*, a binary min-heap by at_boot_ms */
+  int timer_fd;
+  struct event *timer_event;
+  int64_t timer_set_ms; /* what timer_fd is armed for */
+  int64_t late_ms;
+  int post_fd;
+  struct event *post_event;
+  pthread_mutex_t lock; /* guards posts */
+  GArray *posts;        /* of LoopPost */
+};
+
+/* ---- heap ---- */
+
+static LoopTimer *loop_heap_at(Loop *loop, guint i)
+{
+  return loop->heap->pdata[i];
+}
+
+static void loop_heap_put(Loop *loop, guint i, LoopTimer *timer)
+{
+  loop->heap->pdata[i] = timer;
+  timer->slot = i;
+}
+
+static void loop_heap_up(Loop *loop, guint i)
+{
+  LoopTimer *timer = loop_heap_at(loop, i);
+  while (i > 0 && loop_heap_at(loop, (i - 1) / 2)->at_boot_ms > timer->at_boot_ms) {
+    loop_heap_put(loop, i, loop_heap_at(loop, (i - 1) / 2));
+    i = (i - 1) / 2;
+  }
+  loop_heap_put(loop, i, timer);
+}
+
+static void loop_heap_down(Loop *loop, guint i)
+{
+  LoopTimer *timer = loop_heap_at(loop, i);
+  for (;;) {
+    guint child = 2 * i + 1;
+    if (child >= loop->heap->len)
+      break;
+    if (child + 1 < loop->heap->len && loop_heap_at(loop, child + 1)->at_boot_ms < loop_heap_at(loop, child)->at_boot_ms)
+      child++;
+    if (loop_heap_at(loop, child)->at_boot_ms >= timer->at_boot_ms)
+      break;
+    loop_heap_put(loop, i, loop_heap_at(loop, child));
+    i = child;
+  }
+  loop_heap_put(loop, i, timer);
+}
+
+static void loop_heap_remove(Loop *loop, LoopTimer *timer)
+{
+  guint i = timer->slot;
+  if (i == G_MAXUINT)
+    return;
+  LoopTimer *last = loop_heap_at(loop, loop->heap->len - 1);
+  g_ptr_array_set_size(loop->heap, (gint)loop->heap->len - 1);
+  timer->slot = G_MAXUINT;
+  if (last == timer)
+    return;
+  loop_heap_put(loop, i, last);
+  loop_heap_up(loop, i);
+  loop_heap_down(loop, last->slot);
+}
+
+/* ---- timers ---- */
+
+static void loop_arm(Loop *loop)
+{
+  int64_t first = loop->heap->len ? loop_heap_at(loop, 0)->at_boot_ms : INT64_MAX;
+  if (first == loop->timer_set_ms)
+    return;
+  loop->timer_set_ms = first;
+  int64_t at = MAX(first, 1);
+  struct itimerspec when = {0};
+  if (first != INT64_MAX)
+    when.it_value = (struct timespec){.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
+  timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void loop_on_timer(evutil_socket_t fd, short what, void *data)
+{
+  (void)what;
+  Loop *loop = data;
+  uint64_t times;
+  if (read(fd, &times, sizeof times) < 0 && errno != EAGAIN)
+    return;
+  int64_t now = clock_boot_ms();
+  loop->late_ms = loop->timer_set_ms == INT64_MAX ? 0 : MAX(now - loop->timer_set_ms, 0);
+  loop->timer_set_ms = 0; /* spent: arm again below */
+  while (loop->heap->len && loop_heap_at(loop, 0)->at_boot_ms <= now) {
+    LoopTimer *timer = loop_heap_at(loop, 0);
+    loop_heap_remove(loop, timer);
+    timer->at_boot_ms = INT64_MAX;
+    timer->fn(timer->data);
+  }
+  loop_arm(loop);
+}
+
+LoopTimer *loop_timer_new(Loop *loop, LoopFn fn, void *data)
+{
+  LoopTimer *timer = g_new0(LoopTimer, 1);
+  *timer = (LoopTimer){.loop = loop, .fn = fn, .data = data, .at_boot_ms = INT64_MAX, .slot = G_MAXUINT};
+  return timer;
+}
+
+void loop_timer_free(LoopTimer *timer)
+{
+  if (!timer)
+    return;
+  loop_timer_set(timer, INT64_MAX);
+  g_free(timer);
+}
+
+void loop_timer_set(LoopTimer *timer, int64_t at_boot_ms)
+{
+  if (timer->at_boot_ms == at_boot_ms)
+    return;
+  Loop *loop = timer->loop;
+  loop_heap_remove(loop, timer);
+  timer->at_boot_ms = at_boot_ms;
+  if (at_boot_ms != INT64_MAX) {
+    g_ptr_array_add(loop->heap, timer);
+    timer->slot = loop->heap->len - 1;
+    loop_heap_up(loop, timer->slot);
+  }
+  loop_arm(loop);
+}
+
+int64_t loop_late_ms(const Loop *loop)
+{
+  return loop->late_ms;
+}
+
+/* ---- posts ---- */
+
+static void loop_on_post(evutil_socket_t fd, short what, void *data)
+{
+  (void)what;
+  Loop *loop = data;
+  uint64_t count;
+  if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+    return;
+  pthread_mutex_lock(&loop->lock);
+  GArray *posts = loop->posts;
+  loop->posts = g_array_new(FALSE, FALSE, sizeof(LoopPost));
+  pthread_mutex_unlock(&loop->lock);
+  for (guint i = 0; i < posts->len; i++) {
+    LoopPost *post = &g_array_index(posts, LoopPost, i);
+    post->fn(post->data);
+  }
+  g_array_unref(posts);
+}
+
+void loop_post(Loop *loop, LoopFn fn, void *data)
+{
+  LoopPost post = {.fn = fn, .data = data};
+  pthread_mutex_lock(&loop->lock);
+  bool wake = loop->posts->len == 0;
+  g_array_append_val(loop->posts, post);
+  pthread_mutex_unlock(&loop->lock);
+  uint64_t one = 1;
+  while (wake && write(loop->post_fd, &one, sizeof one) < 0 && errno == EINTR)
+    ;
+}
+
+/* ---- descriptors and signals ---- */
+
+static void loop_on_watch(evutil_socket_t fd, short what, void *data)
+{
+  (void)fd;
+  (void)what;
+  LoopWatch *watch = data;
+  watch->fn(watch->data);
+}
+
+static LoopWatch *loop_watch_event(Loop *loop, int fd, short what, LoopFn fn, void *data)
+{
+  LoopWatch *watch = g_new0(LoopWatch, 1);
+  watch->fn = fn;
+  watch->data = data;
+  watch->event = event_new(loop->base, fd, (short)(what | EV_PERSIST), loop_on_watch, watch);
+  event_add(watch->event, NULL);
+  return watch;
+}
+
+LoopWatch *loop_watch_new(Loop *loop, int fd, LoopFn fn, void *data)
+{
+  return loop_watch_event(loop, fd, EV_READ, fn, data);
+}
+
+LoopWatch *loop_signal_new(Loop *loop, int signal, LoopFn fn, void *data)
+{
+  return loop_watch_event(loop, signal, EV_SIGNAL, fn, data);
+}
+
+void loop_watch_free(LoopWatch *watch)
+{
+  if (!watch)
+    return;
+  event_free(watch->event);
+  g_free(watch);
+}
+
+/* ---- life ---- */
+
+Loop *loop_new(void)
+{
+  signal(SIGPIPE, SIG_IGN);
+  Loop *loop = g_new0(Loop, 1);
+  struct event_config *config = event_config_new();
+  event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+  loop->base = event_base_new_with_config(config);
+  event_config_free(config);
+  loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  loop->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  g_assert(loop->base && loop->timer_fd >= 0 && loop->post_fd >= 0);
+  loop->heap = g_ptr_array_new();
+  loop->timer_set_ms = INT64_MAX;
+  loop->posts = g_array_new(FALSE, FALSE, sizeof(LoopPost));
+  pthread_mutex_init(&loop->lock, NULL);
+  loop->timer_event = event_new(loop->base, loop->timer_fd, EV_READ | EV_PERSIST, loop_on_timer, loop);
+  loop->post_event = event_new(loop->base, loop->post_fd, EV_READ | EV_PERSIST, loop_on_post, loop);
+  event_add(loop->timer_event, NULL);
+  event_add(loop->post_event, NULL);
+  return loop;
+}
+
+void loop_free(Loop *loop)
+{
+  if (!loop)
+    return;
+  event_free(loop->timer_event);
+  event_free(loop->post_event);
+  event_base_free(loop->base);
+  close(loop->timer_fd);
+  close(loop->post_fd);
+  g_ptr_array_unref(loop->heap);
+  g_array_unref(loop->posts);
+  pthread_mutex_destroy(&loop->lock);
+  g_free(loop);
+}
+
+struct event_base *loop_base(Loop *loop)
+{
+  return loop->base;
+}
+
+void loop_run(Loop *loop)
+{
+  event_base_dispatch(loop->base);
+}
+
+void loop_stop(Loop *loop)
+{
+  event_base_loopbreak(loop->base);
+}

@@ -1,0 +1,321 @@
+/* Owns the node links: who is linked, frames in become commands, messages go out. What arrives while a turn runs, or while the release
+ * queue is full, waits in order. */
+#include "server/hub.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "server/hub_link.h"
+
+#include <string.h>
+
+enum { HUB_WAITING_BYTES_MAX = 64 * 1024 * 1024 }; /* of frames not yet handled; a node that sends more loses its link */
+
+struct HubPeer {
+  Hub *hub;
+  const HubCarrier *carrier;
+  void *link;
+  char *node; /* NULL until hello when the carrier does not vouch */
+  bool vouched;
+  bool greeted; /* hello was handled: messages may go out */
+  bool overrun; /* sent more than we hold: its link ends at the next chance */
+};
+
+typedef struct HubFrame {
+  HubPeer *peer;
+  char *text;
+  size_t length;
+} HubFrame;
+
+struct Hub {
+  Server *server;
+  HubLink *link;
+  GPtrArray *peers;
+  GQueue waiting; /* of HubFrame* */
+  size_t waiting_bytes;
+  bool open;
+  bool paused;
+  bool sending; /* inside a carrier's send: what comes back is handled later */
+  bool draining;
+  bool posted; /* a drain is on its way */
+};
+
+typedef void (*HubFrameFn)(HubPeer *peer, const Frame *frame);
+
+Hub *hub_new(Server *server)
+{
+  Hub *hub = g_new0(Hub, 1);
+  hub->server = server;
+  hub->peers = g_ptr_array_new();
+  g_queue_init(&hub->waiting);
+  return hub;
+}
+
+static void hub_frame_free(HubFrame *frame)
+{
+  g_free(frame->text);
+  g_free(frame);
+}
+
+/* Drops what @peer (NULL = anybody) sent and nobody has handled. */
+static void hub_drop_waiting(Hub *hub, const HubPeer *peer)
+{
+  for (GList *at = hub->waiting.head, *next; at; at = next) {
+    next = at->next;
+    HubFrame *frame = at->data;
+    if (peer && frame->peer != peer)
+      continue;
+    hub->waiting_bytes -= frame->length;
+    hub_frame_free(frame);
+    g_queue_delete_link(&hub->waiting, at);
+  }
+}
+
+static void hub_peer_free(HubPeer *peer)
+{
+  hub_drop_waiting(peer->hub, peer);
+  g_ptr_array_remove_fast(peer->hub->peers, peer);
+  g_free(peer->node);
+  g_free(peer);
+}
+
+static void hub_close_peer(HubPeer *peer)
+{
+  const HubCarrier *carrier = peer->carrier;
+  void *link = peer->link;
+  hub_peer_free(peer);
+  carrier->close(link);
+}
+
+static HubPeer *hub_find(const Hub *hub, const char *node)
+{
+  for (guint i = 0; i < hub->peers->len; i++) {
+    HubPeer *peer = g_ptr_array_index(hub->peers, i);
+    if (peer->greeted && g_strcmp0(peer->node, node) == 0)
+      return peer;
+  }
+  return NULL;
+}
+
+static void hub_send_peer(HubPeer *peer, const char *frame)
+{
+  Hub *hub = peer->hub;
+  bool outer = hub->sending;
+  hub->sending = true;
+  hub->server->metrics.frames_out++;
+  peer->carrier->send(peer->link, frame);
+  hub->sending = outer;
+}
+
+bool hub_send(Hub *hub, const char *node, const char *frame)
+{
+  HubPeer *peer = hub_find(hub, node);
+  if (peer)
+    hub_send_peer(peer, frame);
+  return peer != NULL;
+}
+
+bool hub_linked(const Hub *hub, const char *node)
+{
+  return hub_find(hub, node) != NULL;
+}
+
+static void hub_on_core(HubPeer *peer, const Frame *frame)
+{
+  turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME, .actor = peer->node, .node = peer->node, .frame = frame});
+}
+
+/* The first frame of a link. A second link of one node takes the place of the first, which can only be a dead one. */
+static void hub_on_hello(HubPeer *peer, const Frame *frame)
+{
+  Hub *hub = peer->hub;
+  if (!peer->vouched && text_is_name(frame->node ? frame->node : "")) {
+    g_free(peer->node);
+    peer->node = g_strdup(frame->node);
+  }
+  if (!peer->node) {
+    log_warn("node without a valid id refused", "%s", "");
+    hub_close_peer(peer);
+    return;
+  }
+  peer->greeted = false;
+  HubPeer *other = hub_find(hub, peer->node);
+  if (other) {
+    logs_node_gone(hub->server->logs, peer->node);
+    hub_close_peer(other);
+  }
+  peer->greeted = true;
+  log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
+  hub_on_core(peer, frame);
+}
+
+static void hub_on_log(HubPeer *peer, const Frame *frame)
+{
+  logs_frame(peer->hub->server->logs, peer->node, frame);
+}
+
+static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
+{
+  g_autofree char *type = text_escape(frame->data ? frame->data : "", 40);
+  log_debug("node does not know a frame type", "node=%s type=%s", peer->node, type);
+}
+
+/* A type that this release does not know, or that only a server sends: the node is told, and the link goes on. */
+static void hub_on_unknown(HubPeer *peer, const Frame *frame)
+{
+  g_autoptr(Frame) answer = frame_new(FRAME_UNKNOWN_TYPE);
+  answer->data = g_strdup(frame->type != FRAME_UNKNOWN ? frame_type_word(frame->type) : frame->data ? frame->data : "");
+  g_autofree char *text = frame_write(answer);
+  hub_send_peer(peer, text);
+}
+
+/* Empty: hub_on_unknown. */
+static const HubFrameFn hub_handlers[FRAME_N] = {
+    [FRAME_HELLO] = hub_on_hello,
+    [FRAME_HEARTBEAT] = hub_on_core,
+    [FRAME_REPORT] = hub_on_core,
+    [FRAME_RESERVED] = hub_on_core,
+    [FRAME_LOG_DATA] = hub_on_log,
+    [FRAME_LOG_END] = hub_on_log,
+    [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
+};
+
+static void hub_handle(HubPeer *peer, const char *text, size_t length)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Frame) frame = frame_parse(text, length, &error);
+  peer->hub->server->metrics.frames_in++;
+  if (!frame) {
+    g_autofree char *why = text_escape(error->message, 200);
+    log_warn("frame of a node dropped", "node=%s error=\"%s\"", peer->node ? peer->node : "?", why);
+    return;
+  }
+  HubFrameFn handler = hub_handlers[frame->type] ? hub_handlers[frame->type] : hub_on_unknown;
+  if (peer->greeted || handler == hub_on_hello)
+    handler(peer, frame);
+  else
+    log_debug("frame before hello dropped", "type=%s", frame_type_word(frame->type));
+}
+
+static void hub_set_paused(Hub *hub, bool paused)
+{
+  if (hub->paused == paused)
+    return;
+  hub->paused = paused;
+  for (guint i = 0; i < hub->peers->len; i++) {
+    HubPeer *peer = g_ptr_array_index(hub->peers, i);
+    if (peer->carrier->pause)
+      peer->carrier->pause(peer->link, paused);
+  }
+}
+
+void hub_drain(Hub *hub)
+{
+  if (hub->draining || hub->sending || hub->server->in_turn)
+    return;
+  hub->draining = true;
+  while (!g_queue_is_empty(&hub->waiting) && !turn_full(hub->server)) {
+    HubFrame *frame = g_queue_pop_head(&hub->waiting);
+    hub->waiting_bytes -= frame->length;
+    hub_handle(frame->peer, frame->text, frame->length);
+    hub_frame_free(frame);
+  }
+  hub->draining = false;
+  hub_set_paused(hub, turn_full(hub->server));
+}
+
+/* The core and the log streams hear that @node (NULL = it never said hello) has no link any more. */
+static void hub_tell_gone(Hub *hub, const char *node)
+{
+  if (!node)
+    return;
+  log_info("node link gone", "node=%s", node);
+  logs_node_gone(hub->server->logs, node);
+  turn_apply(hub->server, &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
+}
+
+static void hub_drain_later(void *data)
+{
+  Hub *hub = data;
+  hub->posted = false;
+  for (guint i = hub->peers->len; i-- > 0;) {
+    HubPeer *peer = i < hub->peers->len ? g_ptr_array_index(hub->peers, i) : NULL;
+    if (!peer || !peer->overrun)
+      continue;
+    g_autofree char *node = peer->greeted ? g_strdup(peer->node) : NULL;
+    log_warn("node sends faster than the store takes, link closed", "node=%s", peer->node ? peer->node : "?");
+    hub_close_peer(peer);
+    hub_tell_gone(hub, node);
+  }
+  hub_drain(hub);
+}
+
+void hub_receive(HubPeer *peer, const char *text, size_t length)
+{
+  Hub *hub = peer->hub;
+  peer->overrun = peer->overrun || hub->waiting_bytes + length > HUB_WAITING_BYTES_MAX;
+  if (!peer->overrun) {
+    HubFrame *frame = g_new0(HubFrame, 1);
+    *frame = (HubFrame){.peer = peer, .text = g_strndup(text, length), .length = length};
+    g_queue_push_tail(&hub->waiting, frame);
+    hub->waiting_bytes += length;
+  }
+  if (hub->posted)
+    return;
+  hub->posted = true; /* never from here: the carrier may be in the middle of a send of ours */
+  loop_post(hub->server->loop, hub_drain_later, hub);
+}
+
+HubPeer *hub_attach(Hub *hub, const HubCarrier *carrier, void *link, const char *node)
+{
+  if (!hub->open)
+    return NULL;
+  HubPeer *peer = g_new0(HubPeer, 1);
+  *peer = (HubPeer){.hub = hub, .carrier = carrier, .link = link, .node = g_strdup(node), .vouched = node != NULL};
+  g_ptr_array_add(hub->peers, peer);
+  return peer;
+}
+
+void hub_detach(HubPeer *peer)
+{
+  Hub *hub = peer->hub;
+  g_autofree char *node = peer->greeted ? g_strdup(peer->node) : NULL;
+  hub_peer_free(peer);
+  hub_tell_gone(hub, node);
+}
+
+void hub_reset(Hub *hub)
+{
+  hub->open = false;
+  hub_drop_waiting(hub, NULL);
+  while (hub->peers->len) {
+    HubPeer *peer = g_ptr_array_index(hub->peers, 0);
+    if (peer->greeted)
+      logs_node_gone(hub->server->logs, peer->node);
+    hub_close_peer(peer);
+  }
+}
+
+void hub_listen(Hub *hub)
+{
+  if (hub->open)
+    return;
+  hub->open = true;
+  hub_link_again(hub->link);
+}
+
+bool hub_open(Hub *hub, GError **error)
+{
+  hub->open = true;
+  hub->link = hub_link_new(hub, hub->server, error);
+  return hub->link != NULL;
+}
+
+void hub_free(Hub *hub)
+{
+  if (!hub)
+    return;
+  hub_reset(hub);
+  hub_link_free(hub->link);
+  g_ptr_array_unref(hub->peers);
+  g_free(hub);
+}

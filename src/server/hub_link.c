@@ -1,0 +1,167 @@
+/* Owns the unix socket where node processes dial in: frames are lines of JSON, one a line, at most FRAME_BYTES_MAX. The socket's mode
+ * (0600) is the authority; the node's id comes from its hello. */
+#include "server/hub_link.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct HubLink {
+  Hub *hub;
+  struct event_base *base;
+  struct evconnlistener *listener; /* NULL = no node processes */
+  char *path;
+};
+
+/* One connection; owned by itself until it is closed from either side. */
+typedef struct NodeConn {
+  struct bufferevent *stream;
+  HubPeer *peer;
+} NodeConn;
+
+static void node_conn_free(NodeConn *conn)
+{
+  bufferevent_free(conn->stream);
+  g_free(conn);
+}
+
+static void node_conn_send(void *link, const char *frame)
+{
+  struct evbuffer *out = bufferevent_get_output(((NodeConn *)link)->stream);
+  evbuffer_add(out, frame, strlen(frame));
+  evbuffer_add(out, "\n", 1);
+}
+
+static void node_conn_close(void *link)
+{
+  node_conn_free(link);
+}
+
+static void node_conn_pause(void *link, bool paused)
+{
+  struct bufferevent *stream = ((NodeConn *)link)->stream;
+  if (paused)
+    bufferevent_disable(stream, EV_READ);
+  else
+    bufferevent_enable(stream, EV_READ);
+}
+
+static const HubCarrier node_conn_carrier = {.send = node_conn_send, .close = node_conn_close, .pause = node_conn_pause};
+
+static void node_conn_lost(NodeConn *conn, const char *why)
+{
+  HubPeer *peer = conn->peer;
+  log_debug("node connection over", "why=\"%s\"", why);
+  node_conn_free(conn);
+  hub_detach(peer);
+}
+
+static void node_conn_read(struct bufferevent *stream, void *data)
+{
+  NodeConn *conn = data;
+  struct evbuffer *in = bufferevent_get_input(stream);
+  size_t length;
+  for (char *line; (line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF)) != NULL; free(line))
+    hub_receive(conn->peer, line, length);
+  if (evbuffer_get_length(in) > FRAME_BYTES_MAX)
+    node_conn_lost(conn, "frame too long");
+}
+
+static void node_conn_event(struct bufferevent *stream, short what, void *data)
+{
+  node_conn_lost(data, what & BEV_EVENT_EOF ? "closed by the node" : g_strerror(errno));
+}
+
+static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
+{
+  HubLink *link = data;
+  NodeConn *conn = g_new0(NodeConn, 1);
+  conn->peer = hub_attach(link->hub, &node_conn_carrier, conn, NULL);
+  if (!conn->peer) { /* no links at the moment: the node tries again */
+    close(fd);
+    g_free(conn);
+    return;
+  }
+  conn->stream = bufferevent_socket_new(link->base, fd, BEV_OPT_CLOSE_ON_FREE);
+  bufferevent_setcb(conn->stream, node_conn_read, NULL, node_conn_event, conn);
+  bufferevent_enable(conn->stream, EV_READ | EV_WRITE);
+}
+
+/* A socket file that nobody listens on is left over from a server that was killed. */
+static bool hub_link_stale(const struct sockaddr_un *address)
+{
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+  if (fd >= 0)
+    close(fd);
+  return !live;
+}
+
+static bool hub_link_listen(HubLink *link, GError **error)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (g_strlcpy(address.sun_path, link->path, sizeof address.sun_path) >= sizeof address.sun_path) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "listen on '%s': path longer than %zu bytes", link->path,
+                sizeof address.sun_path - 1);
+    return false;
+  }
+  if (!hub_link_stale(&address)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "listen on '%s': another server listens there", link->path);
+    return false;
+  }
+  g_autofree char *directory = g_path_get_dirname(link->path);
+  if (!fs_mkdirs(directory, 0700, error))
+    return false;
+  unlink(link->path);
+  mode_t old = umask(0177); /* no moment in which others may connect */
+  link->listener = evconnlistener_new_bind(link->base, hub_link_accept, link, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
+                                           (struct sockaddr *)&address, sizeof address);
+  int reason = errno;
+  umask(old);
+  if (!link->listener)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen on '%s': %s", link->path, g_strerror(reason));
+  return link->listener != NULL;
+}
+
+HubLink *hub_link_new(Hub *hub, Server *server, GError **error)
+{
+  if (!server->options->node_socket && server->options->shim_path) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "start the embedded node: this build has none; give a node socket and start 'reeve node'");
+    return NULL;
+  }
+  HubLink *link = g_new0(HubLink, 1);
+  *link = (HubLink){.hub = hub, .base = loop_base(server->loop), .path = g_strdup(server->options->node_socket)};
+  if (!link->path || hub_link_listen(link, error))
+    return link;
+  g_clear_pointer(&link->path, g_free); /* not ours: leave the file */
+  hub_link_free(link);
+  return NULL;
+}
+
+void hub_link_free(HubLink *link)
+{
+  if (!link)
+    return;
+  if (link->listener)
+    evconnlistener_free(link->listener);
+  if (link->path)
+    unlink(link->path);
+  g_free(link->path);
+  g_free(link);
+}
+
+void hub_link_again(HubLink *link)
+{
+  /* Node processes dial in by themselves. */
+}

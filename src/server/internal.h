@@ -1,0 +1,113 @@
+#pragma once
+/* One server and its parts, for the files of this room only. Everything runs on the loop; the store's thread is behind store_thread.h. */
+#include "core/core.h"
+#include "core/objects.h"
+#include "core/release.h"
+#include "net/http_server.h"
+#include "server/events.h"
+#include "server/metrics.h"
+#include "server/server.h"
+#include "store/store_thread.h"
+
+typedef struct Server Server;
+typedef struct Hub Hub;
+typedef struct Logs Logs;
+typedef struct Stopping Stopping;
+
+/* What the store can do at the moment. Not OK: read-only until a probe write commits. */
+typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
+
+struct Server {
+  const ServerOptions *options;
+  Loop *loop;
+  const StoreDriver *driver;
+  Store *store_handle; /* owned by @store; used directly only while its thread is idle: to load again after a failure */
+  StoreThread *store;
+  StoreState store_state;
+  char *store_reason; /* why not OK */
+  Core *core;
+  ReleaseQueue *queue;
+  int64_t wake_at_ms;  /* boot clock; INT64_MAX = not armed */
+  int64_t absent_ms;   /* taken out of the core's boot clock: turn_now */
+  LoopTimer *wake;     /* when the core wants a tick */
+  LoopTimer *probe;    /* armed only while the store is not OK */
+  GHashTable *waiters; /* token -> Waiter*: requests whose answer waits for a commit */
+  uint64_t next_token;
+  GPtrArray *again; /* of HttpRequest*: reads whose batch failed, for the core that is loaded next */
+  bool in_turn;     /* a turn is being applied: frames that arrive meanwhile wait */
+  bool unreadable;  /* the core is not what is stored and could not be loaded again: nothing is answered from it */
+  bool leaving;     /* no new work; ends when everything has left */
+  LoopTimer *drain;
+  int64_t drain_until_ms;
+  int exit_code;
+  GString *scratch; /* for rendering answers */
+  HttpServer *http;
+  Hub *hub;
+  Events *events;
+  Logs *logs;
+  Stopping *stopping;
+  Metrics metrics;
+  int64_t started_boot_ms;
+};
+
+/* --- server.c --- */
+/* Opens everything but the embedded node on @store (opened with @driver; ownership moves on success): core loaded, socket listening. NULL
+ * members of @server are set. False with @error: nothing stays. */
+bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error);
+/* Ends streams, closes links, store and sockets. Agents stay. */
+void server_close(Server *server);
+/* Begins to leave: no new connections; the loop stops once every answer and commit is through, at the latest after 5 s. */
+void server_leave(Server *server, int exit_code);
+
+/* --- turn.c: the one path from command to effect --- */
+/* Creates core and queue and loads them from the store. */
+bool turn_open(Server *server, GError **error);
+void turn_close(Server *server);
+/* Applies @command; its effects leave by the release queue. */
+void turn_apply(Server *server, const Command *command);
+/* A change asked for by @request: refused while the store is not OK, the queue is full or the server leaves. Sets the reply token. */
+void turn_change(Server *server, Command *command, HttpRequest *request);
+/* The server's buffer for one answer, empty. */
+GString *turn_scratch(Server *server);
+/* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when nothing is. */
+void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body);
+/* Called with the JSON of a read when it may leave; @request NULL = the peer has gone. */
+typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
+/* Like turn_answer, but @leave is called instead of answering; it must free @data. */
+void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data);
+/* The present on the core's clock. */
+Now turn_now(Server *server);
+/* True when node frames should wait: the open batch is full. */
+bool turn_full(const Server *server);
+
+/* --- hub.c: node links --- */
+Hub *hub_new(Server *server);
+void hub_free(Hub *hub);
+/* Listens for node processes, or makes the link to the embedded node, as the options say. */
+bool hub_open(Hub *hub, GError **error);
+/* Sends one line of JSON to @node; false when it has no link. */
+bool hub_send(Hub *hub, const char *node, const char *frame);
+bool hub_linked(const Hub *hub, const char *node);
+/* Closes every link and takes no new ones until hub_listen; what had arrived is dropped. */
+void hub_reset(Hub *hub);
+/* Takes links (again): nodes dial in and say hello to the core as it is now. Does nothing when it already does. */
+void hub_listen(Hub *hub);
+/* Handles what arrived during a turn or while the queue was full. */
+void hub_drain(Hub *hub);
+
+/* --- routes_logs.c: log requests to nodes --- */
+Logs *logs_new(Server *server);
+void logs_free(Logs *logs);
+/* A LOG_DATA or LOG_END frame of @node. */
+void logs_frame(Logs *logs, const char *node, const Frame *frame);
+/* @node has lost its link: what it was reading ends. */
+void logs_node_gone(Logs *logs, const char *node);
+/* Ends every stream. */
+void logs_end(Logs *logs);
+
+/* --- stop.c: POST /api/server/stop --- */
+/* Appends "deployment/agent" of every instance that runs, or is meant to, as a JSON list. Returns how many. */
+guint stop_running_agents(const Server *server, GString *out, const char *key);
+/* Something left: the orderly stop goes on. */
+void stop_continue(Server *server);
+void stop_free(Stopping *stopping);

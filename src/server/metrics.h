@@ -1,0 +1,20 @@
+#pragma once
+/* Counters of this run, and their Prometheus text. */
+#include <glib.h>
+
+enum { METRICS_ROUTES_MAX = 32, METRICS_STATUS_MAX = 16 };
+
+typedef struct Metrics {
+  guint64 requests[METRICS_ROUTES_MAX + 1][METRICS_STATUS_MAX + 1]; /* by route (last: no route) and status (last: any other) */
+  guint64 commits;
+  guint64 commit_errors;
+  guint64 reloads;
+  guint64 frames_in, frames_out;
+} Metrics;
+
+/* Counts one answered request. @route: index in the table, or METRICS_ROUTES_MAX. */
+void metrics_count(Metrics *metrics, guint route, int status);
+
+struct Server;
+/* Appends everything in the Prometheus text format 0.0.4 to @out. */
+void metrics_render(const struct Server *server, GString *out);

@@ -1,0 +1,245 @@
+/* Owns the one table of routes, who may use them, and how a request is refused. Deny by default: what is not in the table does not exist,
+ * and who is not the server's own user or root has no role. */
+#include "server/routes.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const BodyMember body_deploy[] = {{.name = "source_name", .type = BODY_TEXT, .required = true, .min = 1, .max = 4096},
+                                         {.name = "source", .type = BODY_TEXT, .required = true},
+                                         {.name = "job", .type = BODY_OBJECT, .required = true},
+                                         {.name = "replace", .type = BODY_BOOL},
+                                         {NULL}};
+static const BodyMember body_restart[] = {{.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64}, {NULL}};
+static const BodyMember body_rollback[] = {{.name = "number", .type = BODY_INT, .min = 1, .max = INT32_MAX}, {NULL}};
+static const char *const stop_modes[] = {"refuse", "keep", "down", NULL};
+static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes}, {NULL}};
+
+/* The most used route stands first; otherwise the order means nothing. */
+const Route routes[] = {
+    {.method = "GET", .pattern = "/api/deployments/{name}", .role = ROLE_VIEWER, .handler = get_deployment},
+    {.method = "GET", .pattern = "/api/deployments", .role = ROLE_VIEWER, .handler = get_deployments},
+    {.method = "POST",
+     .pattern = "/api/deployments",
+     .role = ROLE_OPERATOR,
+     .handler = post_deployments,
+     .has_body = true,
+     .body = body_deploy},
+    {.method = "DELETE", .pattern = "/api/deployments/{name}", .role = ROLE_OPERATOR, .handler = delete_deployment},
+    {.method = "POST", .pattern = "/api/deployments/{name}/down", .role = ROLE_OPERATOR, .handler = post_down, .has_body = true},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/restart",
+     .role = ROLE_OPERATOR,
+     .handler = post_restart,
+     .has_body = true,
+     .body = body_restart},
+    {.method = "POST", .pattern = "/api/deployments/{name}/cancel", .role = ROLE_OPERATOR, .handler = post_cancel, .has_body = true},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/rollback",
+     .role = ROLE_OPERATOR,
+     .handler = post_rollback,
+     .has_body = true,
+     .body = body_rollback},
+    {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
+    {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
+    {.method = "GET", .pattern = "/api/deployments/{name}/logs", .role = ROLE_VIEWER, .handler = get_logs, .stream = true},
+    {.method = "GET", .pattern = "/api/nodes", .role = ROLE_VIEWER, .handler = get_nodes},
+    {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .stream = true},
+    {.method = "GET", .pattern = "/api/server", .role = ROLE_VIEWER, .handler = get_server},
+    {.method = "POST", .pattern = "/api/server/stop", .role = ROLE_ADMIN, .handler = post_server_stop, .has_body = true, .body = body_stop},
+    {.method = "GET", .pattern = "/api/openapi.yaml", .role = ROLE_VIEWER, .handler = get_openapi},
+    {.method = "GET", .pattern = "/healthz", .role = ROLE_VIEWER, .handler = get_health},
+    {.method = "GET", .pattern = "/metrics", .role = ROLE_VIEWER, .handler = get_metrics},
+};
+const guint routes_n = G_N_ELEMENTS(routes);
+G_STATIC_ASSERT(G_N_ELEMENTS(routes) <= METRICS_ROUTES_MAX);
+
+/* Walks pattern and path together; the text of {name} goes to @name. */
+static bool route_path_fits(const char *pattern, const char *path, char name[65])
+{
+  while (*pattern && *path) {
+    if (*pattern != '{') {
+      if (*pattern++ != *path++)
+        return false;
+      continue;
+    }
+    size_t n = strcspn(path, "/");
+    if (n == 0 || n > 64)
+      return false;
+    memcpy(name, path, n);
+    name[n] = '\0';
+    path += n;
+    pattern = strchr(pattern, '}') + 1;
+  }
+  return *pattern == '\0' && *path == '\0';
+}
+
+static void route_allow(RouteMatch *match, const char *method)
+{
+  g_strlcat(match->allow, match->allow[0] ? ", " : "", sizeof match->allow);
+  g_strlcat(match->allow, method, sizeof match->allow);
+}
+
+void route_match(const char *method, const char *path, RouteMatch *match)
+{
+  bool head = g_str_equal(method, "HEAD");
+  match->route = NULL;
+  match->allow[0] = '\0';
+  for (guint i = 0; i < routes_n; i++) {
+    const Route *route = &routes[i];
+    char name[65] = "";
+    if (!route_path_fits(route->pattern, path, name))
+      continue;
+    bool get = g_str_equal(route->method, "GET");
+    if (g_str_equal(route->method, method) || (head && get && !route->stream)) {
+      match->route = route;
+      g_strlcpy(match->name, name, sizeof match->name);
+      return;
+    }
+    route_allow(match, route->method);
+    if (get && !route->stream)
+      route_allow(match, "HEAD");
+  }
+}
+
+int route_role(int peer_uid, int server_uid)
+{
+  return peer_uid >= 0 && (peer_uid == server_uid || peer_uid == 0) ? ROLE_ADMIN : -1;
+}
+
+static guint route_index(HttpRequest *request)
+{
+  const Route *route = http_request_data(request);
+  return route ? (guint)(route - routes) : METRICS_ROUTES_MAX;
+}
+
+void route_reply(Server *server, HttpRequest *request, int status, const char *content_type, const char *body, size_t length)
+{
+  metrics_count(&server->metrics, route_index(request), status);
+  http_reply(request, status, content_type, body, length);
+}
+
+void route_count_stream(Server *server, HttpRequest *request)
+{
+  metrics_count(&server->metrics, route_index(request), 200);
+}
+
+/* The document of @status; @code gives the word of its type, so that programs need not read the detail. */
+static void route_problem_status(Server *server, HttpRequest *request, int status, const char *word, const char *title, const char *detail,
+                                 const GPtrArray *problems, const char *rollout)
+{
+  g_autoptr(GString) body = g_string_new(NULL);
+  g_autofree char *type = g_strconcat("urn:reeve:problem:", word, NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "type", type);
+  jw_str(body, "title", title);
+  jw_int(body, "status", status);
+  jw_str(body, "code", word);
+  jw_str(body, "detail", detail);
+  if (rollout)
+    jw_str(body, "rollout", rollout);
+  if (problems) {
+    jw_open(body, "problems", '[');
+    for (guint i = 0; i < problems->len; i++)
+      jw_str(body, NULL, g_ptr_array_index(problems, i));
+    jw_close(body, ']');
+  }
+  jw_close(body, '}');
+  route_reply(server, request, status, "application/problem+json", body->str, body->len);
+}
+
+void route_problem(Server *server, HttpRequest *request, int code, const char *detail, const GPtrArray *problems, const char *rollout)
+{
+  if (code == REEVE_ERROR_UNAVAILABLE)
+    http_reply_header(request, "Retry-After", "1");
+  const char *meaning = reeve_error_meaning(code);
+  route_problem_status(server, request, reeve_error_http(code), reeve_error_word(code), meaning, detail ? detail : meaning, problems,
+                       rollout);
+}
+
+const Deployment *route_deployment(RouteCall *call)
+{
+  const Deployment *deployment = core_deployment(call->server->core, call->name);
+  if (!deployment) {
+    g_autofree char *detail = g_strdup_printf("find deployment '%s': no such deployment", call->name);
+    route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
+  }
+  return deployment;
+}
+
+bool route_query_int(RouteCall *call, const char *name, int64_t min, int64_t max, int64_t fallback, int64_t *out)
+{
+  const char *text = http_request_query(call->request, name);
+  *out = fallback;
+  if (!text || g_ascii_string_to_signed(text, 10, min, max, out, NULL))
+    return true;
+  g_autofree char *detail =
+      g_strdup_printf("query parameter '%s' wants a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, name, min, max);
+  route_problem(call->server, call->request, REEVE_ERROR_USAGE, detail, NULL, NULL);
+  return false;
+}
+
+static void route_unknown(Server *server, HttpRequest *request, const RouteMatch *match)
+{
+  if (!match->allow[0]) {
+    route_problem(server, request, REEVE_ERROR_NOT_FOUND, "no such path; see /api/openapi.yaml", NULL, NULL);
+    return;
+  }
+  http_reply_header(request, "Allow", match->allow);
+  g_autofree char *detail = g_strdup_printf("this path has no such method; allowed: %s", match->allow);
+  route_problem_status(server, request, 405, "method", "the path does not have this method", detail, NULL, NULL);
+}
+
+/* Reads the body; NULL after an answer. */
+static json_t *route_body(const Route *route, Server *server, HttpRequest *request)
+{
+  size_t length;
+  const char *text = http_request_body(request, &length);
+  g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(GError) error = NULL;
+  json_t *body = body_parse(route->body, text, length, problems, &error);
+  if (!body)
+    route_problem(server, request, error->code, error->message, problems->len ? problems : NULL, NULL);
+  return body;
+}
+
+void routes_handle(HttpRequest *request, void *data)
+{
+  Server *server = data;
+  RouteMatch match;
+  http_request_set_data(request, NULL);
+  int peer = http_request_peer_uid(request);
+  int role = route_role(peer, (int)geteuid());
+  if (role < 0) {
+    route_problem(server, request, REEVE_ERROR_DENIED, "only the user of the server and root may use this socket", NULL, NULL);
+    return;
+  }
+  route_match(http_request_method(request), http_request_path(request), &match);
+  if (!match.route) {
+    route_unknown(server, request, &match);
+    return;
+  }
+  http_request_set_data(request, (void *)match.route);
+  if (role < (int)match.route->role) {
+    route_problem(server, request, REEVE_ERROR_DENIED, "the caller's role does not allow this", NULL, NULL);
+    return;
+  }
+  if (server->unreadable) {
+    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server leaves", NULL, NULL);
+    return;
+  }
+  RouteCall call = {.server = server, .request = request, .name = match.name};
+  json_t *body = NULL;
+  if (match.route->has_body) {
+    body = route_body(match.route, server, request);
+    if (!body)
+      return;
+  }
+  call.body = body;
+  snprintf(call.actor, sizeof call.actor, "uid:%d", peer);
+  match.route->handler(&call);
+  json_decref(body);
+}

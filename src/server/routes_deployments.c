@@ -1,0 +1,136 @@
+/* Routes on deployments: reading them from the core, and the changes that people ask for. */
+#include "base/error.h"
+#include "base/text.h"
+#include "core/render.h"
+#include "core/why.h"
+#include "server/routes.h"
+
+#include <string.h>
+
+void get_deployments(RouteCall *call)
+{
+  GString *out = turn_scratch(call->server);
+  const GPtrArray *all = core_deployments(call->server->core);
+  jw_open(out, NULL, '{');
+  jw_open(out, "deployments", '[');
+  for (guint i = 0; i < all->len; i++)
+    render_deployment(out, g_ptr_array_index(all, i), false);
+  jw_close(out, ']');
+  jw_close(out, '}');
+  turn_answer(call->server, call->request, 200, "application/json", out);
+}
+
+void get_deployment(RouteCall *call)
+{
+  const Deployment *deployment = route_deployment(call);
+  if (!deployment)
+    return;
+  GString *out = turn_scratch(call->server);
+  render_deployment(out, deployment, true);
+  turn_answer(call->server, call->request, 200, "application/json", out);
+}
+
+static void post_deploy_invalid(RouteCall *call, const char *message)
+{
+  g_autoptr(GPtrArray) problems = g_ptr_array_new();
+  g_ptr_array_add(problems, (char *)message);
+  route_problem(call->server, call->request, REEVE_ERROR_INVALID, "member 'job' is no resolved job", problems, NULL);
+}
+
+void post_deployments(RouteCall *call)
+{
+  g_autoptr(GError) error = NULL;
+  char *text = json_dumps(json_object_get(call->body, "job"), JSON_COMPACT);
+  g_autoptr(Job) job = job_from_json(text, strlen(text), &error);
+  free(text);
+  if (!job) {
+    post_deploy_invalid(call, error->message);
+    return;
+  }
+  if (!job->name || !text_is_name(job->name)) {
+    post_deploy_invalid(call, "the name of a job has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit");
+    return;
+  }
+  g_autofree char *job_json = job_to_json(job); /* what is stored is what was understood, nothing else */
+  Command command = {.type = COMMAND_DEPLOY,
+                     .actor = call->actor,
+                     .deployment = job->name,
+                     .job = job,
+                     .source_name = jget_str(call->body, "source_name", NULL),
+                     .source = jget_str(call->body, "source", NULL),
+                     .job_json = job_json,
+                     .replace = jget_flag(call->body, "replace", false)};
+  turn_change(call->server, &command, call->request);
+}
+
+static void deployment_change(RouteCall *call, CommandType type, const char *agent, int number)
+{
+  Command command = {.type = type, .actor = call->actor, .deployment = call->name, .agent = agent, .number = number};
+  turn_change(call->server, &command, call->request);
+}
+
+void delete_deployment(RouteCall *call)
+{
+  deployment_change(call, COMMAND_FORGET, NULL, 0);
+}
+
+void post_down(RouteCall *call)
+{
+  deployment_change(call, COMMAND_DOWN, NULL, 0);
+}
+
+void post_restart(RouteCall *call)
+{
+  deployment_change(call, COMMAND_RESTART, jget_str(call->body, "agent", NULL), 0);
+}
+
+void post_cancel(RouteCall *call)
+{
+  deployment_change(call, COMMAND_CANCEL, NULL, 0);
+}
+
+void post_rollback(RouteCall *call)
+{
+  deployment_change(call, COMMAND_ROLLBACK, NULL, (int)jget_int(call->body, "number", 0));
+}
+
+static void history_revision(GString *out, const Revision *revision)
+{
+  jw_open(out, NULL, '{');
+  jw_int(out, "number", revision->number);
+  jw_time(out, "created_at", revision->created_at_ms);
+  jw_str(out, "actor", revision->actor);
+  jw_str(out, "cause", revision->cause);
+  jw_str(out, "source_name", revision->source_name);
+  jw_close(out, '}');
+}
+
+void get_history(RouteCall *call)
+{
+  const Deployment *deployment = route_deployment(call);
+  if (!deployment)
+    return;
+  GString *out = turn_scratch(call->server);
+  jw_open(out, NULL, '{');
+  jw_open(out, "revisions", '[');
+  for (guint i = 0; i < deployment->revisions->len; i++)
+    history_revision(out, g_ptr_array_index(deployment->revisions, i));
+  jw_close(out, ']');
+  jw_open(out, "rollouts", '[');
+  for (guint i = 0; i < deployment->rollouts->len; i++)
+    render_rollout(out, g_ptr_array_index(deployment->rollouts, i));
+  jw_close(out, ']');
+  jw_close(out, '}');
+  turn_answer(call->server, call->request, 200, "application/json", out);
+}
+
+void get_why(RouteCall *call)
+{
+  const Deployment *deployment = route_deployment(call);
+  if (!deployment)
+    return;
+  GString *out = turn_scratch(call->server);
+  g_autofree char *why = core_why(call->server->core, deployment);
+  g_string_append(out, why);
+  turn_answer(call->server, call->request, 200, "application/json", out);
+}

@@ -1,0 +1,154 @@
+/* Owns the life of the control plane process: open the store, load the core, listen, start the embedded node, run, drain, close. */
+#include "server/server.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "server/routes.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10 };
+
+/* What server_main holds beside the server itself. */
+typedef struct ServerLife {
+  Server server;
+  LoopWatch *signals[3];
+} ServerLife;
+
+static bool server_drained(const Server *server)
+{
+  return release_idle(server->queue) && !store_thread_busy(server->store) && http_server_open(server->http) == 0;
+}
+
+/* Answers still on their way have no common event to wait for; leaving looks every 10 ms for them, at most 5 s. */
+static void server_drain(void *data)
+{
+  Server *server = data;
+  if (server_drained(server) || clock_boot_ms() >= server->drain_until_ms)
+    loop_stop(server->loop);
+  else
+    loop_timer_set(server->drain, clock_boot_ms() + DRAIN_STEP_MS);
+}
+
+void server_leave(Server *server, int exit_code)
+{
+  if (server->leaving)
+    return;
+  server->leaving = true;
+  server->exit_code = exit_code;
+  server->drain_until_ms = clock_boot_ms() + DRAIN_MS;
+  log_info("server leaves, agents stay", "exit=%d", exit_code);
+  http_server_close_listeners(server->http);
+  events_end(server->events, "the server leaves");
+  logs_end(server->logs);
+  loop_timer_set(server->drain, 0); /* from the loop: the request that asked for it is still being answered */
+}
+
+static bool server_listen(Server *server, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname(server->options->socket_path);
+  return fs_mkdirs(directory, 0700, error) && http_server_listen_unix(server->http, server->options->socket_path, error);
+}
+
+bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error)
+{
+  g_autofree char *run = g_strdup_printf("%" G_GINT64_MODIFIER "x.%x", clock_wall_ms(), (unsigned)getpid());
+  server->options = options;
+  server->started_boot_ms = clock_boot_ms();
+  server->driver = driver;
+  server->store_handle = store;
+  server->loop = loop_new();
+  server->store = store_thread_new(server->loop, driver, store);
+  server->drain = loop_timer_new(server->loop, server_drain, server);
+  server->http = http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server});
+  server->events = events_new(server->loop, run);
+  server->logs = logs_new(server);
+  server->hub = hub_new(server);
+  if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error))
+    return true;
+  server_close(server);
+  return false;
+}
+
+void server_close(Server *server)
+{
+  if (server->http)
+    http_server_close_listeners(server->http);
+  logs_end(server->logs); /* tells nodes, so before the links go */
+  hub_free(server->hub);
+  logs_free(server->logs);
+  events_free(server->events);
+  store_thread_free(server->store);
+  turn_close(server);
+  stop_free(server->stopping);
+  http_server_free(server->http);
+  loop_timer_free(server->drain);
+  loop_free(server->loop);
+  *server = (Server){.exit_code = server->exit_code};
+}
+
+static void server_on_signal(void *data)
+{
+  server_leave(data, 0);
+}
+
+/* A server outlives the terminal that it was started from. */
+static void server_on_hangup(void *data)
+{
+  log_info("hangup ignored", "%s", "");
+}
+
+static void server_ready(const ServerOptions *options)
+{
+  log_info("server serves", "pid=%d version=%s socket=%s data=%s", getpid(), REEVE_VERSION, options->socket_path, options->data_dir);
+  if (options->ready_fd < 0)
+    return;
+  if (write(options->ready_fd, "+", 1) != 1)
+    log_warn("nobody waits for the start any more", "%s", "");
+  close(options->ready_fd);
+}
+
+static bool server_begin(ServerLife *life, const ServerOptions *options, GError **error)
+{
+  if (!fs_mkdirs(options->data_dir, 0700, error))
+    return false;
+  Store *store = store_sqlite.open(options->data_dir, error);
+  if (!store || !server_open(&life->server, options, &store_sqlite, store, error))
+    return false;
+  Loop *loop = life->server.loop;
+  life->signals[0] = loop_signal_new(loop, SIGTERM, server_on_signal, &life->server);
+  life->signals[1] = loop_signal_new(loop, SIGINT, server_on_signal, &life->server);
+  life->signals[2] = loop_signal_new(loop, SIGHUP, server_on_hangup, &life->server);
+  return true;
+}
+
+static void server_end(ServerLife *life)
+{
+  for (guint i = 0; i < G_N_ELEMENTS(life->signals); i++)
+    if (life->signals[i])
+      loop_watch_free(life->signals[i]);
+  if (life->server.loop)
+    server_close(&life->server);
+}
+
+int server_main(const ServerOptions *options)
+{
+  g_autoptr(GError) error = NULL;
+  ServerLife life = {0};
+  fs_crash_role("server");
+  if (options->verbose)
+    log_set_level(LOG_LEVEL_DEBUG);
+  if (server_begin(&life, options, &error)) {
+    server_ready(options);
+    loop_run(life.server.loop);
+  } else {
+    log_error("server cannot start", "code=%s error=\"%s\"", reeve_error_word(error->code), error->message);
+    life.server.exit_code = reeve_error_exit(error->code);
+  }
+  int exit_code = life.server.exit_code;
+  server_end(&life);
+  return exit_code;
+}

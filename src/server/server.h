@@ -1,0 +1,18 @@
+#pragma once
+/* The control plane process: it joins core, store, HTTP front and node links on one loop. */
+#include <stdbool.h>
+
+typedef struct ServerOptions {
+  const char *data_dir;    /* state directory; made when absent; held by one server at a time */
+  const char *socket_path; /* control socket (HTTP); its directory is made when absent */
+  const char *node_socket; /* NULL = the node runs embedded, in DATA/node; else listen there for a node process */
+  const char *shim_path;   /* of the embedded node; NULL = no embedded node either (tests attach their own) */
+  const char *reeve_path;  /* of the embedded node: what runs `reeve agent serve` */
+  int ready_fd;            /* one byte is written and the descriptor closed once the server serves; -1 = nobody waits */
+  bool verbose;            /* debug lines on stderr */
+} ServerOptions;
+
+/* Runs a server until SIGTERM, SIGINT or POST /api/server/stop; agents are kept running unless asked otherwise. Returns the exit code:
+ * 0 after an orderly end, 5 when another server holds the directory or the socket, 11 or 12 when the store is full or cannot be used, 3
+ * when the store is newer than this program, 1 for the rest. Errors are reported on stderr. */
+int server_main(const ServerOptions *options);

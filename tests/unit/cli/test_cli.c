@@ -1,0 +1,175 @@
+/* The parts of the command line that need no server: options, tables, YAML, and the pages written from the rows of verbs. */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/yaml.h"
+
+#include <string.h>
+
+static const OptionId test_allowed[] = {OPT_FOLLOW, OPT_TAIL, OPT_TIMEOUT, OPT_N};
+
+static bool parse(Options *options, const char *line, GError **error)
+{
+  g_auto(GStrv) words = g_strsplit(line, " ", -1);
+  static GPtrArray *kept; /* options borrow from argv */
+  if (!kept)
+    kept = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
+  GStrv argv = g_steal_pointer(&words);
+  g_ptr_array_add(kept, argv);
+  options_init(options);
+  return options_parse(options, (int)g_strv_length(argv), (const char *const *)argv, test_allowed, false, NULL, error);
+}
+
+static void test_options(void)
+{
+  Options options;
+  g_autoptr(GError) error = NULL;
+  g_assert_true(parse(&options, "desk -fn 20 --output=json boss --timeout 1.5m -- --tail", &error));
+  g_assert_no_error(error);
+  g_assert_nonnull(options.text[OPT_FOLLOW]);
+  g_assert_cmpfloat(options.number[OPT_TAIL], ==, 20);
+  g_assert_cmpfloat(options.number[OPT_TIMEOUT], ==, 90);
+  g_assert_cmpstr(options.text[OPT_OUTPUT], ==, "json");
+  g_assert_cmpuint(options.words->len, ==, 3);
+  g_assert_cmpstr(g_ptr_array_index(options.words, 1), ==, "boss");
+  g_assert_cmpstr(g_ptr_array_index(options.words, 2), ==, "--tail");
+  g_assert_null(options.text[OPT_QUIET]);
+  options_done(&options);
+}
+
+static void test_option_errors(void)
+{
+  static const struct {
+    const char *line, *message;
+  } rows[] = {
+      {"--folow", "unknown option '--folow'; did you mean '--follow'?"},
+      {"--zzzzzz", "unknown option '--zzzzzz'; see --help"},
+      {"--replace", "unknown option '--replace'; see --help"},
+      {"-z", "unknown option '-z'; see --help"},
+      {"--tail", "option '--tail' needs a value: N"},
+      {"--tail many", "option '--tail': 'many' is no number"},
+      {"--tail -3", "option '--tail': '-3' is no number"},
+      {"--follow=yes", "option '--follow' takes no value"},
+      {"-o xml", "option '--output': 'xml' is none of table|wide|json|yaml|dot"},
+      {"--timeout soon", "option '--timeout': 'soon' is no time; allowed: 90, 500ms, 30s, 5m, 2h"},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Options options;
+    g_autoptr(GError) error = NULL;
+    g_assert_false(parse(&options, rows[i].line, &error));
+    g_assert_error(error, REEVE_ERROR, REEVE_ERROR_USAGE);
+    g_assert_cmpstr(error->message, ==, rows[i].message);
+    options_done(&options);
+  }
+}
+
+static void test_seconds(void)
+{
+  g_assert_cmpfloat(options_seconds("500ms"), ==, 0.5);
+  g_assert_cmpfloat(options_seconds("2h"), ==, 7200);
+  g_assert_cmpfloat(options_seconds("1d"), ==, 86400);
+  g_assert_cmpfloat(options_seconds("-1"), ==, -1);
+  g_assert_cmpfloat(options_seconds("5x"), ==, -1);
+  g_assert_cmpfloat(options_seconds("1e300"), ==, -1);
+}
+
+static void test_table(void)
+{
+  g_autoptr(Table) table = table_new((const char *const[]){"NAME", ">PID", "NOTE", NULL});
+  table_cell(table, "grün");
+  table_cell(table, "7");
+  table_cell(table, NULL);
+  table_cell(table, "語");
+  table_cell_format(table, "%d", 12345);
+  table_cell(table, "a\nb");
+  table_color(table, "31");
+  g_assert_cmpuint(table_rows(table), ==, 2);
+  g_autofree char *text = table_text(table, false);
+  g_assert_cmpstr(text, ==, "NAME    PID  NOTE\ngrün      7  -\n語    12345  a b\n");
+  g_autofree char *colored = table_text(table, true);
+  g_assert_nonnull(strstr(colored, "\033[31ma b\033[0m\n"));
+}
+
+static void test_yaml(void)
+{
+  json_t *value =
+      json_pack("{s:s,s:s,s:s,s:i,s:n,s:b,s:[],s:[{s:s,s:[i,i]},s],s:{s:{s:s}}}", "name", "desk", "url", "http://localhost:9000", "odd",
+                "yes", "n", 3, "none", "flag", 1, "empty", "list", "a", "x y", "b", 1, 2, "tail: no", "deep", "er", "key", "-");
+  g_autofree char *text = yaml_text(value);
+  g_assert_cmpstr(text, ==,
+                  "name: desk\nurl: http://localhost:9000\nodd: \"yes\"\n\"n\": 3\nnone: null\nflag: true\nempty: []\n"
+                  "list:\n  - a: x y\n    b:\n      - 1\n      - 2\n  - \"tail: no\"\ndeep:\n  er:\n    key: \"-\"\n");
+  json_decref(value);
+}
+
+/* Every verb explains itself with an example that names it, and every row is whole. */
+static void test_help(void)
+{
+  g_autofree char *all = help_all(false);
+  for (guint i = 0; i < verbs_n; i++) {
+    const Verb *verb = &verbs[i];
+    g_autofree char *text = help_verb(verb, false), *man = help_man(verb);
+    g_autofree char *example = g_strdup_printf("reeve %s", verb->name);
+    g_assert_nonnull(strstr(verb->examples, example));
+    g_assert_nonnull(strstr(text, "Examples\n  "));
+    g_assert_nonnull(strstr(all, verb->summary));
+    g_assert_true(g_str_has_prefix(man, ".TH REEVE\\-"));
+    g_assert_nonnull(verb->run);
+    g_assert_true(verb->words_max < 0 || verb->words_max >= verb->words_min);
+    g_assert_true((verb->word_kind == WORDS_CHOICE) == (verb->choices != NULL));
+    g_assert_true(verb_find(verb->name) == verb);
+  }
+  g_assert_null(verb_find("nothing"));
+  for (guint id = 0; id < OPT_N; id++) {
+    g_assert_nonnull(option_specs[id].name);
+    g_assert_true((option_specs[id].kind == OPTION_FLAG) == (option_specs[id].value == NULL));
+    g_assert_true((option_specs[id].kind == OPTION_CHOICE) == (option_specs[id].choices != NULL));
+  }
+}
+
+static void test_completion(void)
+{
+  static const char *const shells[] = {"bash", "zsh", "fish"};
+  for (guint i = 0; i < G_N_ELEMENTS(shells); i++) {
+    g_autofree char *script = completion_script(shells[i]);
+    for (guint k = 0; k < verbs_n; k++)
+      g_assert_nonnull(strstr(script, verbs[k].name));
+    g_assert_nonnull(strstr(script, "follow"));
+  }
+  g_assert_null(completion_script("tcsh"));
+}
+
+/* The script is tried by bash itself, where there is one. */
+static void test_completion_bash(void)
+{
+  g_autofree char *bash = g_find_program_in_path("bash");
+  if (!bash) {
+    g_test_skip("no bash here");
+    return;
+  }
+  g_autofree char *script = completion_script("bash");
+  g_autofree char *program = g_strconcat(script, "COMP_WORDS=(reeve lo); COMP_CWORD=1; _reeve; echo ${COMPREPLY[*]}\n",
+                                         "COMP_WORDS=(reeve logs --fo); COMP_CWORD=2; _reeve; echo ${COMPREPLY[*]}\n",
+                                         "COMP_WORDS=(reeve -o yaml server st); COMP_CWORD=4; _reeve; echo ${COMPREPLY[*]}\n",
+                                         "COMP_WORDS=(reeve ps -o y); COMP_CWORD=3; _reeve; echo ${COMPREPLY[*]}\n", NULL);
+  const char *argv[] = {bash, "-c", program, NULL};
+  g_autofree char *out = NULL, *err = NULL;
+  int status = -1;
+  g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status, NULL));
+  g_assert_cmpstr(err, ==, "");
+  g_assert_cmpstr(out, ==, "logs\n--follow\nstart stop status\nyaml\n");
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/cli/options", test_options);
+  g_test_add_func("/cli/option-errors", test_option_errors);
+  g_test_add_func("/cli/seconds", test_seconds);
+  g_test_add_func("/cli/table", test_table);
+  g_test_add_func("/cli/yaml", test_yaml);
+  g_test_add_func("/cli/help", test_help);
+  g_test_add_func("/cli/completion", test_completion);
+  g_test_add_func("/cli/completion-bash", test_completion_bash);
+  return g_test_run();
+}

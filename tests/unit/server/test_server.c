@@ -1,0 +1,531 @@
+/* The server's parts together on a memory store, over its real socket, with a fake node link: deploy, events, logs, a full store, the end.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/http_client.h"
+#include "server/hub.h"
+#include "server/routes.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { DEADLINE_MS = 20000 };
+
+typedef struct Bench {
+  char *dir, *socket, *node_socket;
+  ServerOptions options;
+  Server server;
+  Store *store;
+  HttpClient *client;
+  LoopTimer *deadline;
+  HubPeer *peer;
+  GPtrArray *sent; /* of char*: frames to the node */
+  int links;       /* how often the node dialled in */
+  bool closed;     /* the hub closed the link */
+  int status;
+  GString *body; /* of the last answer */
+  bool answered;
+  GString *stream;
+} Bench;
+
+static void bench_send(void *link, const char *frame)
+{
+  g_ptr_array_add(((Bench *)link)->sent, g_strdup(frame));
+}
+
+static void bench_close(void *link)
+{
+  Bench *bench = link;
+  bench->peer = NULL;
+  bench->closed = true;
+}
+
+static const HubCarrier bench_carrier = {.send = bench_send, .close = bench_close};
+
+static void bench_late(void *data)
+{
+  g_error("nothing happened within %d ms", DEADLINE_MS);
+}
+
+/* One turn of the loop at a time until @done says so. */
+static void bench_until(Bench *bench, bool (*done)(Bench *bench))
+{
+  loop_timer_set(bench->deadline, clock_boot_ms() + DEADLINE_MS);
+  while (!done(bench))
+    event_base_loop(loop_base(bench->server.loop), EVLOOP_ONCE);
+  loop_timer_set(bench->deadline, INT64_MAX);
+}
+
+static void bench_open_at(Bench *bench, const char *node_socket)
+{
+  g_autoptr(GError) error = NULL;
+  *bench = (Bench){.dir = g_dir_make_tmp("reeve-server-XXXXXX", NULL)};
+  bench->socket = g_build_filename(bench->dir, "control.sock", NULL);
+  bench->node_socket = node_socket ? g_build_filename(bench->dir, node_socket, NULL) : NULL;
+  bench->options = (ServerOptions){.data_dir = bench->dir, .socket_path = bench->socket, .node_socket = bench->node_socket, .ready_fd = -1};
+  bench->store = store_memory.open(bench->dir, &error);
+  g_assert_no_error(error);
+  g_assert_true(server_open(&bench->server, &bench->options, &store_memory, bench->store, &error));
+  g_assert_no_error(error);
+  bench->client = http_client_new(bench->server.loop);
+  bench->deadline = loop_timer_new(bench->server.loop, bench_late, NULL);
+  bench->sent = g_ptr_array_new_with_free_func(g_free);
+  bench->body = g_string_new(NULL);
+  bench->stream = g_string_new(NULL);
+}
+
+static void bench_open(Bench *bench)
+{
+  bench_open_at(bench, NULL);
+}
+
+static void bench_done(Bench *bench)
+{
+  http_client_free(bench->client);
+  loop_timer_free(bench->deadline);
+  server_close(&bench->server);
+  unlink(bench->socket);
+  rmdir(bench->dir);
+  g_ptr_array_unref(bench->sent);
+  g_string_free(bench->body, TRUE);
+  g_string_free(bench->stream, TRUE);
+  g_free(bench->dir);
+  g_free(bench->socket);
+  g_free(bench->node_socket);
+}
+
+static void bench_answer(const HttpResult *result, void *data)
+{
+  Bench *bench = data;
+  g_assert_null(result->error);
+  bench->status = result->status;
+  g_string_assign(bench->body, result->body ? result->body : "");
+  bench->answered = true;
+}
+
+static bool bench_answered(Bench *bench)
+{
+  return bench->answered;
+}
+
+static void bench_ask(Bench *bench, const char *method, const char *path, const char *body)
+{
+  g_autofree char *url = g_strconcat("http://localhost", path, NULL);
+  HttpCallSpec spec = {.method = method,
+                       .url = url,
+                       .unix_socket = bench->socket,
+                       .content_type = body ? "application/json" : NULL,
+                       .body = body,
+                       .body_length = body ? strlen(body) : 0,
+                       .timeout_ms = DEADLINE_MS};
+  bench->answered = false;
+  http_client_call(bench->client, &spec, NULL, bench_answer, bench);
+}
+
+/* Asks and waits; the status must be @status, the body must contain @part. */
+static void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status, const char *part)
+{
+  bench_ask(bench, method, path, body);
+  bench_until(bench, bench_answered);
+  if (bench->status != status || !strstr(bench->body->str, part))
+    g_error("%s %s gave %d %s; wanted: %d %s", method, path, bench->status, bench->body->str, status, part);
+}
+
+/* --- the fake node --- */
+
+static void bench_tell(Bench *bench, Frame *frame)
+{
+  g_autofree char *text = frame_write(frame);
+  hub_receive(bench->peer, text, strlen(text));
+  frame_free(frame);
+}
+
+static void bench_hello(Bench *bench)
+{
+  bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
+  g_assert_nonnull(bench->peer);
+  bench->closed = false;
+  bench->links++;
+  Frame *frame = frame_new(FRAME_HELLO);
+  frame->node = g_strdup("local");
+  frame->name = g_strdup("host");
+  frame->boot_id = g_strdup("boot-1");
+  frame->version = g_strdup(REEVE_VERSION);
+  frame->protocol = PROTOCOL_VERSION;
+  bench_tell(bench, frame);
+}
+
+/* The first frame of @type that was sent to the node; taken out of the list. NULL = none. */
+static Frame *bench_take(Bench *bench, FrameType type)
+{
+  for (guint i = 0; i < bench->sent->len; i++) {
+    const char *text = g_ptr_array_index(bench->sent, i);
+    Frame *frame = frame_parse(text, strlen(text), NULL);
+    g_assert_nonnull(frame);
+    if (frame->type == type) {
+      g_ptr_array_remove_index(bench->sent, i);
+      return frame;
+    }
+    frame_free(frame);
+  }
+  return NULL;
+}
+
+static bool bench_has(Bench *bench, FrameType type)
+{
+  g_autofree char *word = g_strdup_printf("\"type\":\"%s\"", frame_type_word(type));
+  for (guint i = 0; i < bench->sent->len; i++)
+    if (strstr(g_ptr_array_index(bench->sent, i), word))
+      return true;
+  return false;
+}
+
+static bool bench_reserve_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_RESERVE);
+}
+
+static bool bench_start_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_START);
+}
+
+static bool bench_welcome_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_WELCOME);
+}
+
+static bool bench_log_read_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_LOG_READ);
+}
+
+/* Reports the instance of @instruction as the node would. */
+static void bench_report(Bench *bench, const Instruction *instruction, InstanceState state, Health health)
+{
+  InstanceReport *report = instance_report_new(instruction->id);
+  report->epoch = instruction->epoch;
+  report->generation = instruction->generation;
+  report->state = state;
+  report->health = health;
+  report->attempt = 1;
+  report->pid = state == INSTANCE_RUNNING ? 4711 : 0;
+  report->port = 8100;
+  Frame *frame = frame_new(FRAME_REPORT);
+  g_ptr_array_add(frame->reports, report);
+  bench_tell(bench, frame);
+}
+
+/* Plays the node for one deployment of one instance until it runs and is healthy; returns the instance's id. */
+static char *bench_run_instance(Bench *bench)
+{
+  bench_until(bench, bench_reserve_sent);
+  g_autoptr(Frame) reserve = bench_take(bench, FRAME_RESERVE);
+  Frame *reserved = frame_new(FRAME_RESERVED);
+  reserved->request = reserve->request;
+  const Instruction *wanted = g_ptr_array_index(reserve->instructions, 0);
+  g_ptr_array_add(reserved->reservations, reservation_new(wanted->id, 8100, NULL));
+  bench_tell(bench, reserved);
+  bench_until(bench, bench_start_sent);
+  g_autoptr(Frame) start = bench_take(bench, FRAME_START);
+  const Instruction *instruction = g_ptr_array_index(start->instructions, 0);
+  bench_report(bench, instruction, INSTANCE_RUNNING, HEALTH_HEALTHY);
+  return g_strdup(instruction->id);
+}
+
+static bool bench_stop_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_STOP);
+}
+
+static bool bench_leaving(Bench *bench)
+{
+  return bench->server.leaving;
+}
+
+static bool bench_running(Bench *bench)
+{
+  const Deployment *deployment = core_deployment(bench->server.core, "one");
+  return deployment && deployment->status == DEPLOYMENT_RUNNING && release_idle(bench->server.queue);
+}
+
+static char *bench_deploy_body(void)
+{
+  g_autoptr(Job) job = job_new();
+  job->name = g_strdup("one");
+  job->directory = g_strdup("/tmp");
+  AgentSpec *agent = agent_spec_new("solo");
+  agent->command = g_strdupv((char *[]){(char *)"/bin/sleep", (char *)"60", NULL});
+  agent->port = PORT_AUTO;
+  job_add_agent(job, agent);
+  g_autofree char *text = job_to_json(job);
+  return g_strdup_printf("{\"source_name\":\"job.yaml\",\"source\":\"name: one\",\"job\":%s}", text);
+}
+
+static void test_refusals(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"ok\"");
+  bench_call(&bench, "GET", "/api/deployments", NULL, 200, "{\"deployments\":[]}");
+  bench_call(&bench, "GET", "/api/nodes", NULL, 200, "{\"nodes\":[]}");
+  bench_call(&bench, "GET", "/api/server", NULL, 200, "\"running_agents\":[]");
+  bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1");
+  bench_call(&bench, "GET", "/api/openapi.yaml", NULL, 200, "openapi: 3.1.0");
+  bench_call(&bench, "GET", "/nowhere", NULL, 404, "\"code\":\"not-found\"");
+  bench_call(&bench, "DELETE", "/metrics", NULL, 405, "allowed: GET, HEAD");
+  bench_call(&bench, "GET", "/api/deployments/none", NULL, 404, "no such deployment");
+  bench_call(&bench, "GET", "/api/deployments/none/logs", NULL, 404, "no such deployment");
+  bench_call(&bench, "POST", "/api/deployments/none/down", "{}", 404, "\"status\":404");
+  bench_call(&bench, "POST", "/api/deployments", "{\"jobb\":{}}", 422, "did you mean 'job'?");
+  bench_call(&bench, "POST", "/api/deployments", "{\"source_name\":\"a\",\"source\":\"b\",\"job\":{}}", 422, "\"problems\":[");
+  bench_call(&bench, "POST", "/api/deployments", "{", 400, "JSON line 1");
+  bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"now\"}", 422, "allowed: refuse, keep, down");
+  g_assert_cmpuint(core_deployments(bench.server.core)->len, ==, 0);
+  bench_done(&bench);
+}
+
+static bool bench_stream_data(const char *bytes, size_t length, void *data)
+{
+  g_string_append_len(((Bench *)data)->stream, bytes, (gssize)length);
+  return true;
+}
+
+static void bench_stream_over(const HttpResult *result, void *data)
+{
+  g_string_append(((Bench *)data)->stream, "<end>");
+}
+
+static bool bench_reset_seen(Bench *bench)
+{
+  return strstr(bench->stream->str, "event: reset\n") && strstr(bench->stream->str, "\n\n");
+}
+
+static bool bench_deployment_seen(Bench *bench)
+{
+  return strstr(bench->stream->str, "event: deployment\n") != NULL;
+}
+
+static bool bench_stream_ended(Bench *bench)
+{
+  return strstr(bench->stream->str, "<end>") != NULL;
+}
+
+static void bench_follow(Bench *bench, const char *path, const char *header)
+{
+  g_autofree char *url = g_strconcat("http://localhost", path, NULL);
+  const char *headers[] = {header, NULL};
+  HttpCallSpec spec = {.url = url, .unix_socket = bench->socket, .headers = header ? headers : NULL, .stream = true};
+  g_string_truncate(bench->stream, 0);
+  http_client_call(bench->client, &spec, bench_stream_data, bench_stream_over, bench);
+}
+
+static void test_deploy(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  bench_until(&bench, bench_welcome_sent);
+  bench_follow(&bench, "/api/events", NULL);
+  bench_until(&bench, bench_reset_seen);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  bench_call(&bench, "POST", "/api/deployments/one/restart", "{}", 409, "\"rollout\":\"rol_");
+  g_autofree char *instance = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  bench_until(&bench, bench_deployment_seen);
+  bench_call(&bench, "GET", "/api/deployments/one", NULL, 200, instance);
+  bench_call(&bench, "GET", "/api/deployments/one/history", NULL, 200, "\"source_name\":\"job.yaml\"");
+  bench_call(&bench, "GET", "/api/deployments/one/why", NULL, 200, "{");
+  bench_call(&bench, "GET", "/api/server", NULL, 200, "\"running_agents\":[\"one/solo\"]");
+  bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_instances{state=\"running\"} 1");
+  bench_call(&bench, "DELETE", "/api/deployments/one", NULL, 409, "\"code\":\"conflict\"");
+  bench_call(&bench, "POST", "/api/server/stop", "{}", 409, "one/solo");
+  bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"keep\"}", 202, "\"mode\":\"keep\"");
+  bench_until(&bench, bench_stream_ended);
+  g_assert_nonnull(strstr(bench.stream->str, "event: end\n"));
+  g_assert_true(bench.server.leaving);
+  bench_done(&bench);
+}
+
+static void test_resume(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_follow(&bench, "/api/events", NULL);
+  bench_until(&bench, bench_reset_seen);
+  const char *id = strstr(bench.stream->str, "id: ");
+  g_autofree char *header = g_strdup_printf("Last-Event-ID: %.*s", (int)strcspn(id + 4, "\n"), id + 4);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  bench_follow(&bench, "/api/events?deployment=one", header);
+  bench_until(&bench, bench_deployment_seen);
+  bench_done(&bench);
+}
+
+static void test_logs(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_autofree char *instance = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  bench_call(&bench, "GET", "/api/deployments/one/logs?tail=x", NULL, 400, "'tail'");
+  bench_call(&bench, "GET", "/api/deployments/one/logs?since=today", NULL, 400, "'since'");
+  bench_call(&bench, "GET", "/api/deployments/one/logs?agent=other", NULL, 404, "no such agent");
+  bench_follow(&bench, "/api/deployments/one/logs?tail=5&since=2026-11-21T04:30:00Z", NULL);
+  bench_until(&bench, bench_log_read_sent);
+  g_autoptr(Frame) read = bench_take(&bench, FRAME_LOG_READ);
+  g_assert_cmpstr(read->instance, ==, instance);
+  g_assert_cmpint(read->tail, ==, 5);
+  g_assert_cmpint(read->credit, >, 0);
+  Frame *data = frame_new(FRAME_LOG_DATA);
+  data->request = read->request;
+  data->data = g_strdup("2026-11-21T04:30:01.000Z stderr F a \"b\"\n");
+  bench_tell(&bench, data);
+  Frame *end = frame_new(FRAME_LOG_END);
+  end->request = read->request;
+  bench_tell(&bench, end);
+  bench_until(&bench, bench_stream_ended);
+  g_assert_nonnull(strstr(bench.stream->str, "\"agent\":\"solo\",\"replica\":0"));
+  g_assert_nonnull(strstr(bench.stream->str, "\"stream\":\"stderr\",\"partial\":false,\"text\":\"a \\\"b\\\"\"}\n<end>"));
+  bench_done(&bench);
+}
+
+static void test_stop_down(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_autofree char *instance = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"down\"}", 202, "[\"one/solo\"]");
+  bench_until(&bench, bench_stop_sent);
+  bench_call(&bench, "POST", "/api/deployments", body, 503, "the server is stopping");
+  g_assert_false(bench.server.leaving);
+  g_autoptr(Frame) stop = bench_take(&bench, FRAME_STOP);
+  bench_report(&bench, g_ptr_array_index(stop->instructions, 0), INSTANCE_STOPPED, HEALTH_UNKNOWN);
+  bench_until(&bench, bench_leaving);
+  bench_done(&bench);
+}
+
+static bool bench_link_closed(Bench *bench)
+{
+  return bench->closed;
+}
+
+static bool bench_store_ok(Bench *bench)
+{
+  return bench->server.store_state == STORE_STATE_OK;
+}
+
+static void test_full_store(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_autofree char *instance = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  g_autofree char *before = core_dump(bench.server.core);
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_link_closed);
+  g_autofree char *after = core_dump(bench.server.core);
+  g_assert_cmpstr(before, ==, after);
+  bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
+  bench_call(&bench, "GET", "/api/server", NULL, 200, "\"store\":\"full\"");
+  bench_call(&bench, "GET", "/api/deployments/one", NULL, 200, instance);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_store_ok);
+  g_ptr_array_set_size(bench.sent, 0);
+  bench_hello(&bench);
+  bench_until(&bench, bench_welcome_sent);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 202, "\"rollout\":\"rol_");
+  bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_store_commit_errors_total 1");
+  bench_done(&bench);
+}
+
+typedef struct NodeEnd {
+  int fd;
+  Bench *bench;
+} NodeEnd;
+
+static void node_end_read(void *data)
+{
+  NodeEnd *end = data;
+  char bytes[4096];
+  ssize_t n = read(end->fd, bytes, sizeof bytes);
+  g_assert_cmpint(n, >, 0);
+  g_string_append_len(end->bench->stream, bytes, n);
+}
+
+static bool bench_node_heard(Bench *bench)
+{
+  return strstr(bench->stream->str, "\"welcome\"") && strstr(bench->stream->str, "unknown-type");
+}
+
+static bool bench_unlinked(Bench *bench)
+{
+  return !hub_linked(bench->server.hub, "far");
+}
+
+/* A node as a process of its own: lines over a unix socket that only we may open. */
+static void test_node_socket(void)
+{
+  Bench bench;
+  bench_open_at(&bench, "node.sock");
+  struct stat status;
+  g_assert_cmpint(stat(bench.node_socket, &status), ==, 0);
+  g_assert_cmpint(status.st_mode & 0777, ==, 0600);
+  NodeEnd end = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .bench = &bench};
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_strlcpy(address.sun_path, bench.node_socket, sizeof address.sun_path);
+  g_assert_cmpint(connect(end.fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  LoopWatch *watch = loop_watch_new(bench.server.loop, end.fd, node_end_read, &end);
+  static const char text[] = "{\"type\":\"hello\",\"node\":\"far\",\"name\":\"far\",\"boot_id\":\"b\",\"version\":\"1\",\"protocol\":1,"
+                             "\"instances\":[]}\nno json\n{\"type\":\"dance\"}\n";
+  g_assert_cmpint(write(end.fd, text, strlen(text)), ==, (ssize_t)strlen(text));
+  bench_until(&bench, bench_node_heard);
+  g_assert_true(hub_linked(bench.server.hub, "far"));
+  loop_watch_free(watch);
+  close(end.fd);
+  bench_until(&bench, bench_unlinked);
+  bench_done(&bench);
+}
+
+/* The tick that the core asked for comes a minute late: that minute is not counted against anybody, once. */
+static void test_away(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench.server.wake_at_ms = clock_boot_ms() - 60000;
+  Now now = turn_now(&bench.server);
+  g_assert_cmpint(clock_boot_ms() - now.boot_ms, >=, 60000);
+  now = turn_now(&bench.server);
+  g_assert_cmpint(clock_boot_ms() - now.boot_ms, <, 70000);
+  bench_done(&bench);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/server/refusals", test_refusals);
+  g_test_add_func("/server/deploy", test_deploy);
+  g_test_add_func("/server/resume", test_resume);
+  g_test_add_func("/server/logs", test_logs);
+  g_test_add_func("/server/stop-down", test_stop_down);
+  g_test_add_func("/server/full-store", test_full_store);
+  g_test_add_func("/server/node-socket", test_node_socket);
+  g_test_add_func("/server/away", test_away);
+  return g_test_run();
+}
