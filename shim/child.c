@@ -1,0 +1,209 @@
+/* Forks one attempt of the agent and lets it exec only after its identity is on disk. */
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+unsigned long long child_start_time(pid_t pid)
+{
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return 0;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0)
+    return 0;
+  text[n] = '\0';
+  char *p = strrchr(text, ')'); /* the name may hold blanks and parentheses */
+  for (int field = 2; p && field < 22; field++)
+    p = strchr(p + 1, ' ');
+  return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+/* {attempt, pid, start time, boot id}: enough to know the process again, also after this shim died. */
+static int child_write_state(int attempt, pid_t pid, unsigned long long start_time)
+{
+  char boot[64] = "unknown", text[256];
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    ssize_t n = read(fd, boot, sizeof boot - 1);
+    close(fd);
+    if (n > 0)
+      boot[strcspn(boot, "\n")] = '\0';
+  }
+  int length = snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s\n", attempt, (int)pid, start_time, boot);
+  shim_crash_point("state write");
+  fd = openat(SHIM_DIR_FD, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0)
+    return -errno;
+  ssize_t n = write(fd, text, (size_t)length);
+  int result = n == length ? 0 : -(n < 0 ? errno : ENOSPC);
+  close(fd);
+  if (result == 0 && renameat(SHIM_DIR_FD, "state.new", SHIM_DIR_FD, "state") != 0)
+    result = -errno;
+  return result;
+}
+
+static int child_join_cgroups(const ShimSpec *spec)
+{
+  for (int i = 0; i < spec->n_cgroups; i++) {
+    int fd = open(spec->cgroups[i], O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+      return errno;
+    ssize_t n = write(fd, "0", 1);
+    int e = errno;
+    close(fd);
+    if (n != 1)
+      return e;
+  }
+  return 0;
+}
+
+static int child_become(const ShimSpec *spec)
+{
+  if (spec->gid >= 0 && (setgroups((size_t)spec->n_groups, spec->groups) != 0 || setgid((gid_t)spec->gid) != 0))
+    return errno;
+  if (spec->uid >= 0 && setuid((uid_t)spec->uid) != 0)
+    return errno;
+  if (spec->cwd && chdir(spec->cwd) != 0)
+    return errno;
+  return 0;
+}
+
+static const char *child_path(const ShimSpec *spec)
+{
+  for (int i = 0; i < spec->n_env; i++)
+    if (strncmp(spec->envp[i], "PATH=", 5) == 0)
+      return spec->envp[i] + 5;
+  return "/usr/local/bin:/usr/bin:/bin";
+}
+
+/* execve with the search of PATH; returns the errno that says most. */
+static int child_exec(const ShimSpec *spec)
+{
+  char *const *argv = spec->argv;
+  if (strchr(argv[0], '/')) {
+    execve(argv[0], argv, spec->envp);
+    return errno;
+  }
+  int seen = ENOENT;
+  for (const char *p = child_path(spec); *p;) {
+    size_t length = strcspn(p, ":");
+    char file[4096];
+    if (length + strlen(argv[0]) + 2 < sizeof file) {
+      snprintf(file, sizeof file, "%.*s/%s", (int)length, p, argv[0]);
+      execve(file, argv, spec->envp);
+      if (errno != ENOENT && errno != ENOTDIR)
+        seen = errno;
+    }
+    p += length + (p[length] == ':');
+  }
+  return seen;
+}
+
+static void child_limits(const ShimSpec *spec)
+{
+  if (spec->nofile_soft < 0)
+    return;
+  struct rlimit limit = {.rlim_cur = (rlim_t)spec->nofile_soft, .rlim_max = (rlim_t)spec->nofile_hard};
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* In the child: never returns. @gate: opened by the parent's byte; @fault: where an errno goes, closed by a successful exec. */
+static void child_run(const ShimSpec *spec, int out, int err, int gate, int fault)
+{
+  char go;
+  setsid();
+  if (read(gate, &go, 1) != 1)
+    _exit(127); /* the shim is gone or could not write our identity */
+  sigset_t none;
+  sigemptyset(&none);
+  for (int sig = 1; sig < NSIG; sig++)
+    signal(sig, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  int null = open("/dev/null", O_RDONLY);
+  dup2(null, STDIN_FILENO);
+  dup2(out, STDOUT_FILENO);
+  dup2(err, STDERR_FILENO);
+  if (null > STDERR_FILENO)
+    close(null);
+  umask(022);
+  child_limits(spec);
+  int e = child_join_cgroups(spec);
+  e = e ? e : child_become(spec);
+  e = e ? e : child_exec(spec);
+  if (write(fault, &e, sizeof e) < 0)
+    _exit(126);
+  _exit(127);
+}
+
+static void child_close(int fds[2])
+{
+  for (int i = 0; i < 2; i++)
+    if (fds[i] >= 0)
+      close(fds[i]);
+}
+
+/* Opens the gate and waits for the exec: 0, or the child's errno. */
+static int child_release(int attempt, pid_t pid, int gate, int fault, unsigned long long *start_time)
+{
+  *start_time = child_start_time(pid);
+  int result = child_write_state(attempt, pid, *start_time);
+  if (result != 0)
+    return -result;
+  int e = 0;
+  if (write(gate, "g", 1) != 1)
+    return errno;
+  ssize_t n;
+  do
+    n = read(fault, &e, sizeof e);
+  while (n < 0 && errno == EINTR);
+  return n == (ssize_t)sizeof e ? e : 0;
+}
+
+pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time)
+{
+  int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* out, err, gate, fault */
+  bool ok = true;
+  for (int i = 0; i < 4 && ok; i++)
+    ok = pipe2(pipes[i], O_CLOEXEC) == 0;
+  int e = ok ? 0 : errno;
+  pid_t pid = ok ? fork() : -1;
+  if (pid == 0) {
+    close(pipes[2][1]);
+    child_run(spec, pipes[0][1], pipes[1][1], pipes[2][0], pipes[3][1]);
+  }
+  if (pid < 0) {
+    e = e ? e : errno;
+    for (int i = 0; i < 4; i++)
+      child_close(pipes[i]);
+    return -e;
+  }
+  close(pipes[3][1]);
+  pipes[3][1] = -1;
+  e = child_release(attempt, pid, pipes[2][1], pipes[3][0], start_time);
+  child_close(pipes[2]);
+  child_close(pipes[3]);
+  close(pipes[0][1]);
+  close(pipes[1][1]);
+  if (e) {
+    close(pipes[0][0]);
+    close(pipes[1][0]);
+    return -e; /* the child ends itself; the loop reaps it */
+  }
+  fcntl(pipes[0][0], F_SETFL, O_NONBLOCK);
+  fcntl(pipes[1][0], F_SETFL, O_NONBLOCK);
+  *out_fd = pipes[0][0];
+  *err_fd = pipes[1][0];
+  return pid;
+}

@@ -1,0 +1,184 @@
+/* The agent's output as records in rotating files: "TIME STREAM F|P TEXT\n". Draining never stops: what cannot be written is counted and
+ * said later, so that no agent ever blocks on us. */
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOG_READ = 65536, LOG_LINE_MAX = 8192, LOG_HEAD = 48, LOG_OUT = 2 * LOG_READ };
+
+static struct {
+  int fd;
+  long size, max;
+  int files;
+  unsigned long long dropped; /* bytes that could not be written since the last that could */
+  int dropped_errno;
+  char in[LOG_READ];
+  char out[LOG_OUT];
+  size_t out_length;
+  char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
+  size_t line_length[LOG_STREAMS];
+  char head[LOG_HEAD]; /* time of this batch */
+  size_t head_length;
+  time_t second;
+} log_state;
+
+static void log_rotate(void)
+{
+  char from[24], to[24];
+  close(log_state.fd);
+  for (int i = log_state.files - 1; i > 0; i--) {
+    snprintf(from, sizeof from, i > 1 ? "log.%d" : "log", i - 1);
+    snprintf(to, sizeof to, "log.%d", i);
+    renameat(SHIM_DIR_FD, from, SHIM_DIR_FD, to);
+  }
+  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  log_state.size = 0;
+}
+
+/* Writes all of @text or counts it as dropped. */
+static void log_put(const char *text, size_t length)
+{
+  if (log_state.fd < 0)
+    log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  while (length > 0) {
+    ssize_t n = log_state.fd < 0 ? -1 : write(log_state.fd, text, length);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      log_state.dropped += length;
+      log_state.dropped_errno = errno;
+      return;
+    }
+    text += n;
+    length -= (size_t)n;
+    log_state.size += n;
+  }
+}
+
+static void log_say_dropped(void)
+{
+  if (!log_state.dropped)
+    return;
+  unsigned long long before = log_state.dropped;
+  char text[200];
+  int n = snprintf(text, sizeof text, "%.*s reeve F %llu bytes of output were dropped: %s\n", (int)log_state.head_length, log_state.head,
+                   before, strerror(log_state.dropped_errno));
+  log_state.dropped = 0;
+  log_put(text, (size_t)n);
+  if (log_state.dropped)
+    log_state.dropped = before; /* still no room */
+}
+
+static void log_flush(void)
+{
+  if (!log_state.out_length)
+    return;
+  log_say_dropped();
+  log_put(log_state.out, log_state.out_length);
+  log_state.out_length = 0;
+  if (log_state.size >= log_state.max)
+    log_rotate();
+}
+
+/* One time for all lines of a batch: they came together. */
+static void log_stamp(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (now.tv_sec != log_state.second) {
+    struct tm tm;
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(log_state.head, sizeof log_state.head, "%Y-%m-%dT%H:%M:%S", &tm);
+    log_state.second = now.tv_sec;
+  }
+  snprintf(log_state.head + 19, sizeof log_state.head - 19, ".%03dZ", (int)(now.tv_nsec / 1000000));
+  log_state.head_length = 24;
+}
+
+static void log_record(int stream, bool full, const char *text, size_t length)
+{
+  static const char *const tags[LOG_STREAMS][2] = {{" stdout P ", " stdout F "}, {" stderr P ", " stderr F "}};
+  if (log_state.out_length + length + LOG_HEAD > LOG_OUT)
+    log_flush();
+  char *p = log_state.out + log_state.out_length;
+  memcpy(p, log_state.head, log_state.head_length);
+  p += log_state.head_length;
+  memcpy(p, tags[stream][full], 10);
+  p += 10;
+  memcpy(p, text, length);
+  p += length;
+  *p++ = '\n';
+  log_state.out_length = (size_t)(p - log_state.out);
+}
+
+/* @text continues the unfinished line of @stream, which may become a record. */
+static void log_piece(int stream, const char *text, size_t length, bool ends)
+{
+  size_t *have = &log_state.line_length[stream];
+  while (*have + length > LOG_LINE_MAX) {
+    size_t part = LOG_LINE_MAX - *have;
+    memcpy(log_state.line[stream] + *have, text, part);
+    log_record(stream, false, log_state.line[stream], LOG_LINE_MAX);
+    *have = 0;
+    text += part;
+    length -= part;
+  }
+  if (ends && *have == 0) {
+    log_record(stream, true, text, length); /* the usual case: nothing to join */
+    return;
+  }
+  memcpy(log_state.line[stream] + *have, text, length);
+  *have += length;
+  if (!ends)
+    return;
+  log_record(stream, true, log_state.line[stream], *have);
+  *have = 0;
+}
+
+bool log_drain(int stream, int fd)
+{
+  for (int round = 0; round < 16; round++) {
+    ssize_t n = read(fd, log_state.in, sizeof log_state.in);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return n < 0 && errno == EAGAIN;
+    log_stamp();
+    const char *p = log_state.in, *end = p + n;
+    while (p < end) {
+      const char *newline = memchr(p, '\n', (size_t)(end - p));
+      log_piece(stream, p, (size_t)((newline ? newline : end) - p), newline != NULL);
+      p = newline ? newline + 1 : end;
+    }
+    log_flush();
+    if (n < (ssize_t)sizeof log_state.in)
+      return true; /* the pipe is empty, or will wake us again */
+  }
+  return true;
+}
+
+void log_finish(int stream)
+{
+  if (!log_state.line_length[stream])
+    return;
+  log_stamp();
+  log_record(stream, false, log_state.line[stream], log_state.line_length[stream]);
+  log_state.line_length[stream] = 0;
+  log_flush();
+}
+
+void log_open(const ShimSpec *spec)
+{
+  log_state.max = spec->log_bytes;
+  log_state.files = (int)spec->log_files;
+  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  struct stat st;
+  if (log_state.fd >= 0 && fstat(log_state.fd, &st) == 0)
+    log_state.size = st.st_size;
+}

@@ -1,0 +1,310 @@
+/* The shim's loop: one control connection, one agent, its output. Verbs are a table; protocol 1 in docs/protocol.md. */
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef enum ShimState { SHIM_IDLE, SHIM_RUNNING, SHIM_ENDING, SHIM_ENDED } ShimState;
+
+static struct {
+  ShimSpec spec;
+  ShimState state;
+  int attempt;
+  pid_t pid;
+  unsigned long long start_time;
+  int code, signal;       /* of the last attempt; code -1 = none */
+  int pipes[LOG_STREAMS]; /* -1 = closed */
+  int epoll, listener, control, signals;
+} shim;
+
+#ifdef REEVE_CRASH_POINTS
+void shim_crash_point(const char *what)
+{
+  static long passed;
+  const char *at = getenv("REEVE_CRASH_AT"), *role = getenv("REEVE_CRASH_ROLE");
+  if (!at || (role && strcmp(role, "shim") != 0) || ++passed != strtol(at, NULL, 10))
+    return;
+  dprintf(STDERR_FILENO, "crash point %ld (%s) reached in shim\n", passed, what);
+  _exit(97);
+}
+#else
+void shim_crash_point(const char *what)
+{
+  (void)what;
+}
+#endif
+
+static void shim_watch(int fd)
+{
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+  epoll_ctl(shim.epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+__attribute__((format(printf, 1, 2))) static void shim_send(const char *format, ...)
+{
+  if (shim.control < 0)
+    return;
+  char text[SHIM_MESSAGE_MAX];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  shim_crash_point("shim message");
+  if (send(shim.control, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) {
+    close(shim.control); /* the node is gone; it will come back and ask */
+    shim.control = -1;
+  }
+}
+
+static void shim_hello(void)
+{
+  static const char *const words[] = {"idle", "running", "running", "ended"};
+  shim_send("hello version=%d generation=%ld attempt=%d pid=%d start=%llu state=%s code=%d signal=%d", SHIM_PROTOCOL, shim.spec.generation,
+            shim.attempt, (int)shim.pid, shim.start_time, words[shim.state], shim.code, shim.signal);
+}
+
+/* ---- the agent's end ---- */
+
+static void shim_close_pipe(int stream)
+{
+  if (shim.pipes[stream] < 0)
+    return;
+  close(shim.pipes[stream]);
+  shim.pipes[stream] = -1;
+}
+
+/* The main process is reaped: nothing of its tree may stay before anybody hears of it. */
+static void shim_try_finish(void)
+{
+  for (;;) {
+    siginfo_t info = {0};
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0)
+      continue;
+    if (errno == ECHILD && info.si_pid == 0)
+      break;
+    tree_kill();
+    return; /* the next SIGCHLD brings us back */
+  }
+  for (int stream = 0; stream < LOG_STREAMS; stream++) {
+    if (shim.pipes[stream] >= 0)
+      log_drain(stream, shim.pipes[stream]); /* every writer is dead: what is in the pipe is all there is */
+    log_finish(stream);
+    shim_close_pipe(stream);
+  }
+  shim.state = SHIM_ENDED;
+  shim.pid = 0;
+  shim_send("exited attempt=%d code=%d signal=%d", shim.attempt, shim.code, shim.signal);
+}
+
+static void shim_reap(void)
+{
+  struct signalfd_siginfo ignored;
+  while (read(shim.signals, &ignored, sizeof ignored) == (ssize_t)sizeof ignored)
+    ;
+  while (shim.state != SHIM_ENDING) {
+    siginfo_t info = {0};
+    errno = 0;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+      return;
+    if (info.si_pid != shim.pid || shim.state != SHIM_RUNNING)
+      continue; /* an orphan that we inherited, or a child that could not exec */
+    shim.code = info.si_code == CLD_EXITED ? info.si_status : -1;
+    shim.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+    shim.state = SHIM_ENDING;
+  }
+  errno = 0;
+  shim_try_finish();
+}
+
+/* ---- verbs ---- */
+
+static long shim_argument(const char *message, const char *key)
+{
+  const char *p = strstr(message, key);
+  return p ? strtol(p + strlen(key), NULL, 10) : 0;
+}
+
+static void verb_start(const char *message)
+{
+  if (shim.state == SHIM_RUNNING || shim.state == SHIM_ENDING) {
+    shim_hello(); /* asked twice: the answer is what runs */
+    return;
+  }
+  shim.attempt = (int)shim_argument(message, "attempt=");
+  shim.code = -1;
+  shim.signal = 0;
+  pid_t pid = child_start(&shim.spec, shim.attempt, &shim.pipes[LOG_STDOUT], &shim.pipes[LOG_STDERR], &shim.start_time);
+  if (pid < 0) {
+    shim.state = SHIM_IDLE;
+    shim_send("start-failed attempt=%d errno=%d", shim.attempt, -pid);
+    return;
+  }
+  shim.pid = pid;
+  shim.state = SHIM_RUNNING;
+  shim_watch(shim.pipes[LOG_STDOUT]);
+  shim_watch(shim.pipes[LOG_STDERR]);
+  shim_send("started attempt=%d pid=%d start=%llu", shim.attempt, (int)pid, shim.start_time);
+}
+
+static void verb_signal(const char *message)
+{
+  if (shim.state == SHIM_RUNNING)
+    kill(-shim.pid, (int)shim_argument(message, "sig="));
+}
+
+static void verb_kill(const char *message)
+{
+  (void)message;
+  if (shim.state == SHIM_RUNNING || shim.state == SHIM_ENDING)
+    tree_kill();
+}
+
+static void verb_end(const char *message)
+{
+  (void)message;
+  if (shim.state == SHIM_RUNNING || shim.state == SHIM_ENDING)
+    return;
+  unlinkat(SHIM_DIR_FD, "shim.sock", 0);
+  exit(0);
+}
+
+static void verb_query(const char *message)
+{
+  (void)message;
+  shim_hello();
+}
+
+static const struct {
+  const char *word;
+  void (*run)(const char *message);
+} verbs[] = {{"start", verb_start}, {"signal", verb_signal}, {"kill", verb_kill}, {"end", verb_end}, {"query", verb_query}};
+
+/* Runs the verb of @message; an unknown one belongs to a newer node and is answered. */
+static void shim_message(const char *message)
+{
+  size_t length = strcspn(message, " ");
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+    if (strlen(verbs[i].word) == length && strncmp(verbs[i].word, message, length) == 0) {
+      verbs[i].run(message);
+      return;
+    }
+  shim_send("unknown");
+}
+
+/* ---- loop ---- */
+
+static void shim_on_control(void)
+{
+  char text[SHIM_MESSAGE_MAX];
+  ssize_t n = recv(shim.control, text, sizeof text - 1, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (n <= 0) {
+    close(shim.control);
+    shim.control = -1;
+    return;
+  }
+  text[n] = '\0';
+  shim_message(text);
+}
+
+static void shim_on_connect(void)
+{
+  int fd = accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC);
+  if (fd < 0)
+    return;
+  if (shim.control >= 0)
+    close(shim.control); /* the newest node is the one that counts */
+  shim.control = fd;
+  shim_watch(fd);
+  shim_hello();
+}
+
+static void shim_on_pipe(int fd)
+{
+  for (int stream = 0; stream < LOG_STREAMS; stream++)
+    if (shim.pipes[stream] == fd && !log_drain(stream, fd)) {
+      log_finish(stream);
+      shim_close_pipe(stream);
+    }
+}
+
+static void shim_loop(void)
+{
+  for (;;) {
+    struct epoll_event events[8];
+    int n = epoll_wait(shim.epoll, events, 8, -1);
+    for (int i = 0; i < n; i++) {
+      int fd = events[i].data.fd;
+      if (fd == shim.control)
+        shim_on_control();
+      else if (fd == shim.listener)
+        shim_on_connect();
+      else if (fd == shim.signals)
+        shim_reap();
+      else
+        shim_on_pipe(fd);
+    }
+  }
+}
+
+static int shim_die(const char *what)
+{
+  dprintf(STDERR_FILENO, "reeve-shim: %s: %s\n", what, strerror(errno));
+  return 1;
+}
+
+static int shim_listen(void)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", SHIM_DIR_FD);
+  unlinkat(SHIM_DIR_FD, "shim.sock", 0);
+  shim.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  return shim.listener < 0 || bind(shim.listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(shim.listener, 4) != 0;
+}
+
+int main(void)
+{
+  shim.control = SHIM_CONTROL_FD;
+  shim.pipes[LOG_STDOUT] = shim.pipes[LOG_STDERR] = -1;
+  shim.code = -1;
+  int lock = openat(SHIM_DIR_FD, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0)
+    return shim_die("another shim holds this instance");
+  if (!spec_read(SHIM_SPEC_FD, &shim.spec))
+    return 1;
+  close(SHIM_SPEC_FD);
+  fcntl(SHIM_DIR_FD, F_SETFD, FD_CLOEXEC);
+  fcntl(SHIM_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+  setsid();
+  prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L);
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL); /* nothing but SIGKILL ends a shim; the child gets a clean mask */
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  shim.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  shim.epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (shim.signals < 0 || shim.epoll < 0 || shim_listen() != 0)
+    return shim_die("listen");
+  log_open(&shim.spec);
+  shim_watch(shim.signals);
+  shim_watch(shim.listener);
+  shim_watch(shim.control);
+  shim_hello();
+  shim_loop();
+}

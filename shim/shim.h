@@ -1,0 +1,48 @@
+#pragma once
+/* The tiny static process that holds one instance: it outlives node and server, forks each attempt, keeps the output, ends the whole tree.
+ * Links nothing but libc and allocates at start only. Its protocol is frozen as version 1 (docs/protocol.md "Shim"). */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Descriptors that the node hands over at birth. */
+enum { SHIM_SPEC_FD = 3, SHIM_DIR_FD = 4, SHIM_CONTROL_FD = 5, SHIM_PROTOCOL = 1, SHIM_MESSAGE_MAX = 512 };
+enum { SHIM_WORDS_MAX = 4096, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
+
+/* What to run, read once from SHIM_SPEC_FD: "key:length:bytes\n" again and again. All texts lie in one mapping. */
+typedef struct ShimSpec {
+  char *argv[SHIM_WORDS_MAX + 1];
+  char *envp[SHIM_WORDS_MAX + 1];
+  char *cwd;
+  char *cgroups[SHIM_CGROUPS_MAX + 1]; /* cgroup.procs files that the child joins */
+  gid_t groups[SHIM_GROUPS_MAX];
+  int n_argv, n_env, n_groups, n_cgroups;
+  long uid, gid;                 /* -1 = stay */
+  long nofile_soft, nofile_hard; /* rlimits to give back, -1 = leave */
+  long log_bytes, log_files;     /* rotation: size of one, how many */
+  long generation;               /* the node\'s number of this spec, told in hello */
+} ShimSpec;
+
+/* spec.c: false with a reason on stderr. */
+bool spec_read(int fd, ShimSpec *spec);
+
+/* child.c: forks attempt; stdout and stderr come back as pipes. The state file is written before the child may exec. Returns the pid, or
+ * -errno of what failed. */
+pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time);
+/* Start time of @pid in clock ticks since boot (field 22 of its stat), 0 = gone. */
+unsigned long long child_start_time(pid_t pid);
+
+/* tree.c: SIGKILL to every descendant of this process as it is now. Returns how many it saw. */
+int tree_kill(void);
+
+/* log.c */
+enum { LOG_STDOUT, LOG_STDERR, LOG_STREAMS };
+void log_open(const ShimSpec *spec);
+/* Reads what is there from @fd into the log. Returns false at the end of the stream. */
+bool log_drain(int stream, int fd);
+/* Writes what is left of a line that never ended. */
+void log_finish(int stream);
+
+/* Ends the process here in test builds with REEVE_CRASH_AT; else nothing. */
+void shim_crash_point(const char *what);

@@ -1,0 +1,309 @@
+/* Outbound HTTP: libcurl's multi interface on our loop, and two blocking calls for the CLI. One place knows libcurl. */
+#include "net/http_client.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64 };
+
+struct HttpClient {
+  Loop *loop;
+  CURLM *multi;
+  LoopTimer *timer;
+  GPtrArray *calls; /* of HttpCall*, open */
+};
+
+struct HttpCall {
+  HttpClient *client; /* NULL when blocking */
+  CURL *easy;
+  struct curl_slist *headers;
+  GString *reply;
+  size_t reply_max;
+  bool too_large;
+  bool stopped; /* on_data said enough */
+  bool in_callback;
+  bool cancelled;
+  char *host;
+  int64_t timeout_ms;
+  HttpData on_data;
+  HttpDone done;
+  void *data;
+  char curl_error[CURL_ERROR_SIZE];
+};
+
+/* ---- one call ---- */
+
+static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
+{
+  HttpCall *call = data;
+  size_t length = size * count;
+  if (call->on_data) {
+    call->in_callback = true;
+    bool more = !call->cancelled && call->on_data(bytes, length, call->data);
+    call->in_callback = false;
+    call->stopped = !more;
+    return more ? length : 0;
+  }
+  if (call->reply->len + length > call->reply_max) {
+    call->too_large = true;
+    return 0;
+  }
+  g_string_append_len(call->reply, bytes, (gssize)length);
+  return length;
+}
+
+static void call_free(HttpCall *call)
+{
+  curl_easy_cleanup(call->easy);
+  curl_slist_free_all(call->headers);
+  g_string_free(call->reply, TRUE);
+  g_free(call->host);
+  g_free(call);
+}
+
+static char *call_host(const char *url)
+{
+  CURLU *parts = curl_url();
+  char *host = NULL, *copy = NULL;
+  if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+    copy = g_strdup(host);
+  curl_free(host);
+  curl_url_cleanup(parts);
+  return copy ? copy : g_strdup(url);
+}
+
+static void call_set_body(HttpCall *call, const HttpCallSpec *spec)
+{
+  const char *method = spec->method ? spec->method : "GET";
+  if (spec->body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0) {
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_length);
+    curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, spec->body ? spec->body : "");
+    g_autofree char *type = g_strdup_printf("Content-Type: %s", spec->content_type ? spec->content_type : "application/json");
+    call->headers = curl_slist_append(call->headers, type);
+    call->headers = curl_slist_append(call->headers, "Expect:");
+  } else if (strcmp(method, "HEAD") == 0) {
+    curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
+  }
+  curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "HEAD") == 0 ? NULL : method);
+}
+
+static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
+{
+  HttpCall *call = g_new0(HttpCall, 1);
+  call->easy = curl_easy_init();
+  call->reply = g_string_new(NULL);
+  call->reply_max = spec->reply_bytes_max ? spec->reply_bytes_max : CLIENT_REPLY_MAX;
+  call->on_data = spec->stream ? on_data : NULL;
+  call->done = done;
+  call->data = data;
+  call->timeout_ms = spec->timeout_ms;
+  call->host = call_host(spec->url);
+  curl_easy_setopt(call->easy, CURLOPT_URL, spec->url);
+  curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(call->easy, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(call->easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms);
+  curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(spec->connect_ms ? spec->connect_ms : CLIENT_CONNECT_MS));
+  curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, call_on_data);
+  curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
+  curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->curl_error);
+  curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
+  if (spec->unix_socket) {
+    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
+    curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
+  }
+  for (size_t i = 0; spec->headers && spec->headers[i]; i++)
+    call->headers = curl_slist_append(call->headers, spec->headers[i]);
+  call_set_body(call, spec);
+  curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+  return call;
+}
+
+/* Short and stable words for why there was no answer; caller frees. */
+static char *call_error(const HttpCall *call, CURLcode code)
+{
+  switch (code) {
+  case CURLE_COULDNT_CONNECT: {
+    long number = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
+    return g_strdup(number && number != 111 ? g_strerror((int)number) : "connection refused");
+  }
+  case CURLE_OPERATION_TIMEDOUT:
+    return call->timeout_ms > 0 ? g_strdup_printf("timed out after %" G_GINT64_FORMAT " ms", call->timeout_ms) : g_strdup("timed out");
+  case CURLE_COULDNT_RESOLVE_HOST:
+    return g_strdup_printf("no such host '%s'", call->host);
+  case CURLE_GOT_NOTHING:
+    return g_strdup("connection closed without an answer");
+  case CURLE_WRITE_ERROR:
+    return call->too_large ? g_strdup_printf("answer larger than %zu bytes", call->reply_max) : g_strdup("stopped");
+  case CURLE_URL_MALFORMAT:
+  case CURLE_UNSUPPORTED_PROTOCOL:
+    return g_strdup("not an http or https URL");
+  default:
+    return g_strdup(call->curl_error[0] ? call->curl_error : curl_easy_strerror(code));
+  }
+}
+
+/* ---- on the loop ---- */
+
+static void client_reap(HttpClient *client)
+{
+  int left;
+  for (CURLMsg *message = curl_multi_info_read(client->multi, &left); message; message = curl_multi_info_read(client->multi, &left)) {
+    if (message->msg != CURLMSG_DONE)
+      continue;
+    CURLcode code = message->data.result;
+    HttpCall *call = NULL;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&call);
+    curl_multi_remove_handle(client->multi, call->easy);
+    g_ptr_array_remove_fast(client->calls, call);
+    long status = 0;
+    char *type = NULL;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+    g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
+    HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
+                         .error = error,
+                         .body = call->reply->str,
+                         .length = call->reply->len,
+                         .content_type = type};
+    if (!call->cancelled)
+      call->done(&result, call->data);
+    call_free(call);
+  }
+}
+
+static void client_on_socket(evutil_socket_t fd, short what, void *data)
+{
+  HttpClient *client = data;
+  int running, flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+  curl_multi_socket_action(client->multi, fd, flags, &running);
+  client_reap(client);
+}
+
+static void client_on_timer(void *data)
+{
+  HttpClient *client = data;
+  int running;
+  curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  client_reap(client);
+}
+
+static int client_want_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+  (void)easy;
+  HttpClient *client = data;
+  struct event *event = socket_data;
+  if (event)
+    event_free(event);
+  event = NULL;
+  if (what != CURL_POLL_REMOVE) {
+    short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+    event = event_new(loop_base(client->loop), fd, flags, client_on_socket, client);
+    event_add(event, NULL);
+  }
+  curl_multi_assign(client->multi, fd, event);
+  return 0;
+}
+
+static int client_want_timer(CURLM *multi, long ms, void *data)
+{
+  (void)multi;
+  HttpClient *client = data;
+  loop_timer_set(client->timer, ms < 0 ? INT64_MAX : clock_boot_ms() + ms);
+  return 0;
+}
+
+HttpClient *http_client_new(Loop *loop)
+{
+  HttpClient *client = g_new0(HttpClient, 1);
+  client->loop = loop;
+  client->multi = curl_multi_init();
+  client->timer = loop_timer_new(loop, client_on_timer, client);
+  client->calls = g_ptr_array_new();
+  curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, client_want_socket);
+  curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+  curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_want_timer);
+  curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+  curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CLIENT_HOST_CONNECTIONS);
+  curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, 64L);
+  return client;
+}
+
+void http_client_free(HttpClient *client)
+{
+  if (!client)
+    return;
+  for (guint i = 0; i < client->calls->len; i++) {
+    HttpCall *call = client->calls->pdata[i];
+    curl_multi_remove_handle(client->multi, call->easy);
+    call_free(call);
+  }
+  g_ptr_array_unref(client->calls);
+  curl_multi_cleanup(client->multi);
+  loop_timer_free(client->timer);
+  g_free(client);
+}
+
+HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
+{
+  HttpCall *call = call_new(spec, on_data, done, data);
+  call->client = client;
+  g_ptr_array_add(client->calls, call);
+  curl_multi_add_handle(client->multi, call->easy); /* curl asks for its timer at once: nothing runs before we return */
+  return call;
+}
+
+void http_call_cancel(HttpCall *call)
+{
+  if (!call)
+    return;
+  call->cancelled = true;
+  if (call->in_callback)
+    return; /* the data callback returns "stop"; the call ends by itself, unheard */
+  g_ptr_array_remove_fast(call->client->calls, call);
+  curl_multi_remove_handle(call->client->multi, call->easy);
+  call_free(call);
+}
+
+/* ---- blocking ---- */
+
+int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)
+{
+  HttpCallSpec whole = *spec;
+  whole.stream = false;
+  HttpCall *call = call_new(&whole, NULL, NULL, NULL);
+  CURLcode code = curl_easy_perform(call->easy);
+  long status = 0;
+  curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (code != CURLE_OK) {
+    g_autofree char *why = call_error(call, code);
+    g_set_error(error, REEVE_ERROR, code == CURLE_OPERATION_TIMEDOUT ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE, "%s", why);
+    status = 0;
+  } else if (body) {
+    g_string_append_len(body, call->reply->str, (gssize)call->reply->len);
+  }
+  call_free(call);
+  return (int)status;
+}
+
+int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GError **error)
+{
+  HttpCallSpec stream = *spec;
+  stream.stream = true;
+  HttpCall *call = call_new(&stream, on_data, NULL, data);
+  CURLcode code = curl_easy_perform(call->easy);
+  long status = 0;
+  curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (code != CURLE_OK && !call->stopped) {
+    g_autofree char *why = call_error(call, code);
+    g_set_error(error, REEVE_ERROR, code == CURLE_OPERATION_TIMEDOUT ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE, "%s", why);
+    status = 0;
+  }
+  call_free(call);
+  return (int)status;
+}

@@ -1,0 +1,466 @@
+/* The life of one instance as a table: life x event -> what to do. An empty cell is news of something that is over, and is ignored. */
+#include "supervise/instance.h"
+
+#include <string.h>
+
+static const char *const life_words[LIFE_N] = {
+#define X(id, word) [LIFE_##id] = word,
+    LIVES(X)
+#undef X
+};
+
+const char *life_word(Life life)
+{
+  return life_words[life];
+}
+
+Held *held_new(Supervisor *supervisor, const char *id)
+{
+  Held *held = g_new0(Held, 1);
+  held->supervisor = supervisor;
+  held->id = g_strdup(id);
+  held->last_exit.code = -1;
+  held->act_boot_ms = held->probe_boot_ms = INT64_MAX;
+  held->life = LIFE_ADOPTING;
+  g_hash_table_insert(supervisor->held, held->id, held);
+  return held;
+}
+
+void held_free(Held *held)
+{
+  if (!held)
+    return;
+  instance_spec_free(held->spec);
+  instruction_free(held->pending);
+  g_free(held->id);
+  g_free(held->reason);
+  g_free(held->output);
+  g_free(held->probe_path);
+  g_free(held);
+}
+
+bool held_alive(const Held *held)
+{
+  static const bool alive[LIFE_N] = {[LIFE_ADOPTING] = true, [LIFE_SHIM] = true,     [LIFE_STARTING] = true,
+                                     [LIFE_RUNNING] = true,  [LIFE_STOPPING] = true, [LIFE_ORPHAN] = true};
+  return alive[held->life];
+}
+
+void held_set_life(Held *held, Life life, const char *reason)
+{
+  if (held->life != life)
+    held->since_ms = held->supervisor->now.wall_ms;
+  held->life = life;
+  if (held->reason != reason) {
+    char *copy = g_strdup(reason);
+    g_free(held->reason);
+    held->reason = copy;
+  }
+  held_changed(held);
+}
+
+void held_store(Held *held)
+{
+  NodeAction *action = act(held->supervisor, NODE_ACTION_STORE, held);
+  action->text = instance_file_write(held);
+  action->generation = held->generation;
+}
+
+/* ---- start ---- */
+
+/* Takes over what @instruction says; nothing of an older generation lives. */
+static void held_adopt_spec(Held *held, const Instruction *instruction)
+{
+  if (held->shim_up)
+    act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = false;
+  held->epoch = instruction->epoch;
+  held->generation = instruction->generation;
+  GString *copy = g_string_new(NULL);
+  instance_spec_write(instruction->spec, copy);
+  instance_spec_free(held->spec);
+  held->spec = instance_spec_parse(copy->str, copy->len, NULL);
+  g_string_free(copy, TRUE);
+  g_assert(held->spec);
+  held->desired_running = true;
+  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = false;
+  held->attempt = held->restarts = 0;
+  held->last_exit = (ExitStatus){.code = -1};
+  held->health = HEALTH_UNKNOWN;
+  g_clear_pointer(&held->output, g_free);
+  g_clear_pointer(&held->probe_path, g_free);
+}
+
+static Instruction *instruction_copy(const Instruction *instruction)
+{
+  Instruction *copy = instruction_new(instruction->id, instruction->epoch, instruction->generation);
+  GString *text = g_string_new(NULL);
+  instance_spec_write(instruction->spec, text);
+  copy->spec = instance_spec_parse(text->str, text->len, NULL);
+  g_string_free(text, TRUE);
+  return copy;
+}
+
+void held_start(Held *held, const Instruction *instruction)
+{
+#ifdef REEVE_BUG_SUCCESSOR_BEFORE_END
+  bool wait = held->life == LIFE_ADOPTING || held->life == LIFE_SHIM;
+#else
+  bool wait = held_alive(held);
+#endif
+  if (wait) {
+    Instruction *copy = instruction_copy(instruction);
+    instruction_free(held->pending);
+    held->pending = copy;
+    held_begin_stop(held, "replaced by a newer generation");
+    return;
+  }
+  held->act_boot_ms = INT64_MAX;
+  held_schedule(held);
+  held_adopt_spec(held, instruction);
+  held_set_life(held, LIFE_STORING, NULL);
+  held_store(held);
+}
+
+static void on_stored(Held *held, const NodeEvent *event)
+{
+  if (event->generation != held->generation)
+    return;
+  act(held->supervisor, NODE_ACTION_START_SHIM, held)->spec = held->spec;
+  held_set_life(held, LIFE_SHIM, NULL);
+}
+
+static void on_store_failed(Held *held, const NodeEvent *event)
+{
+  if (event->generation != held->generation)
+    return;
+  g_autofree char *why = g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
+  held_set_life(held, LIFE_FAILED, why);
+}
+
+static void on_shim_up(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  held->shim_up = true;
+  if (held->shim_wanted_away || held->pending) {
+    held->shim_wanted_away = false;
+    held_ended(held, held->reason);
+    return;
+  }
+  act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
+  held_set_life(held, LIFE_STARTING, held->reason);
+}
+
+static void on_shim_failed(Held *held, const NodeEvent *event)
+{
+  held->shim_up = false;
+  g_autofree char *why = g_strdup_printf("its shim did not start: %s", event->text ? event->text : "unknown");
+  if (held->pending || !held->desired_running)
+    held_ended(held, why);
+  else
+    held_set_life(held, LIFE_FAILED, why);
+}
+
+static void on_started(Held *held, const NodeEvent *event)
+{
+  if (event->attempt != held->attempt)
+    return;
+  held->pid = event->pid;
+  held->started_boot_ms = held->supervisor->now.boot_ms;
+  held_set_life(held, LIFE_RUNNING, NULL);
+  probes_begin(held);
+}
+
+static void on_started_late(Held *held, const NodeEvent *event)
+{
+  held->pid = event->pid; /* stop was asked while it started: the signal that we owe follows now */
+  act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
+}
+
+static void on_start_failed(Held *held, const NodeEvent *event)
+{
+  g_autofree char *why = g_strdup_printf("start '%s': %s", held->spec->argv[0], event->text ? event->text : "unknown error");
+  held->last_exit = (ExitStatus){.code = 127};
+  if (held->pending || !held->desired_running) {
+    held_ended(held, why);
+    return;
+  }
+  if (held->shim_up)
+    act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = false;
+  held_set_life(held, LIFE_FAILED, why); /* a command that cannot be executed does not get better by repeating */
+  held_store(held);
+}
+
+/* ---- end ---- */
+
+static char *exit_reason(const ExitStatus *status)
+{
+  if (status->signal)
+    return g_strdup_printf("killed by signal %d (%s)", status->signal, g_strsignal(status->signal));
+  return status->code >= 0 ? g_strdup_printf("exit status %d", status->code) : g_strdup("it ended unseen");
+}
+
+static void on_exited(Held *held, const NodeEvent *event)
+{
+  if (event->attempt != held->attempt)
+    return;
+  held->last_exit = event->exit;
+  if (event->text) {
+    g_free(held->output);
+    held->output = g_strdup(event->text);
+  }
+  g_autofree char *why = exit_reason(&event->exit);
+  held_ended(held, why);
+}
+
+static void on_shim_gone(Held *held, const NodeEvent *event)
+{
+  held->shim_up = false;
+  if (event->orphan) {
+    act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
+    held_set_life(held, LIFE_ORPHAN, "its shim died");
+    return;
+  }
+  held->last_exit = (ExitStatus){.code = -1};
+  held_ended(held, "its shim died");
+}
+
+/* An idle shim (between attempts, or after the end) is gone: the next attempt gets a new one. */
+static void on_idle_shim_gone(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  held->shim_up = false;
+}
+
+static void on_orphan_ended(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  held->last_exit = (ExitStatus){.code = -1, .signal = 9};
+  held_ended(held, "its shim died");
+}
+
+void held_begin_stop(Held *held, const char *reason)
+{
+  if (held->life == LIFE_STOPPING || held->life == LIFE_ADOPTING || held->life == LIFE_ORPHAN)
+    return;
+  if (held->life == LIFE_SHIM) {
+    held->shim_wanted_away = true;
+    held_set_life(held, LIFE_SHIM, reason);
+    return;
+  }
+  bool known = held->life == LIFE_RUNNING;
+  probes_end(held);
+  held_set_life(held, LIFE_STOPPING, reason);
+  if (known)
+    act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
+  held->act_boot_ms = held->supervisor->now.boot_ms + held->spec->stop.grace_ms;
+  held_schedule(held);
+}
+
+void held_stop(Held *held)
+{
+  bool wanted = held->desired_running;
+  held->desired_running = false;
+  held->unhealthy_stop = false;
+  instruction_free(g_steal_pointer(&held->pending));
+  if (held->life == LIFE_COMPLETED || held->life == LIFE_FAILED || held->life == LIFE_STOPPED) {
+    if (wanted)
+      held_store(held);
+    held_changed(held);
+    return;
+  }
+  if (held_alive(held)) {
+    held_store(held); /* a node that dies now goes on stopping when it is back */
+    held_begin_stop(held, "stopped by request");
+    held_changed(held);
+    return;
+  }
+  held->act_boot_ms = INT64_MAX;
+  held_schedule(held);
+  held_ended(held, "stopped by request"); /* backing off, or its file was being written */
+}
+
+void held_forget(Held *held)
+{
+  held->forget = true;
+  if (held_alive(held)) {
+    held_stop(held);
+    return;
+  }
+  if (held->shim_up)
+    act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held_drop(held);
+}
+
+/* ---- adoption ---- */
+
+static void adopt_resume(Held *held, const NodeEvent *event)
+{
+  held->shim_up = true;
+  held->attempt = event->attempt;
+  if (held->pid || event->pid) {
+    held->pid = event->pid;
+    held->started_boot_ms = held->supervisor->now.boot_ms;
+    held_set_life(held, LIFE_RUNNING, NULL);
+    probes_begin(held);
+    if (!held->desired_running || held->pending)
+      held_begin_stop(held, "stopped by request");
+    return;
+  }
+  if (event->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
+    act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
+    held_set_life(held, LIFE_STARTING, NULL);
+    return;
+  }
+  held->last_exit = event->exit;
+  g_autofree char *ended = exit_reason(&event->exit);
+  g_autofree char *why = g_strdup_printf("%s, while nobody watched", ended);
+  held_ended(held, why);
+}
+
+static void on_adopt_found(Held *held, const NodeEvent *event)
+{
+  if (held->spec && event->generation == held->generation) {
+    adopt_resume(held, event);
+    return;
+  }
+  /* A shim of a former generation: its process, if any, is ended like an orphan's; the shim goes with it. */
+  if (event->pid) {
+    held->shim_up = true;
+    held->attempt = event->attempt;
+    held->pid = event->pid;
+    held_set_life(held, LIFE_STOPPING, "of a former generation");
+    act(held->supervisor, NODE_ACTION_KILL, held);
+    return;
+  }
+  act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->attempt = 0;
+  held_ended(held, "of a former generation");
+}
+
+static void on_adopt_absent(Held *held, const NodeEvent *event)
+{
+  held->attempt = event->attempt;
+  if (held->rebooted && held->desired_running) {
+    held_set_life(held, LIFE_STOPPED, "the machine was restarted");
+    return;
+  }
+  if (event->orphan) {
+    act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
+    held_set_life(held, LIFE_ORPHAN, "its shim died while nobody watched");
+    return;
+  }
+  if (event->attempt == 0 && held->desired_running && !held->pending) { /* stored, never started */
+    act(held->supervisor, NODE_ACTION_START_SHIM, held)->spec = held->spec;
+    held_set_life(held, LIFE_SHIM, NULL);
+    return;
+  }
+  held->last_exit = (ExitStatus){.code = -1, .signal = 9};
+  held_ended(held, "it died with its shim while nobody watched");
+}
+
+/* A final life read from disk: a shim that is still there may go, a process that is still there must. */
+static void on_final_found(Held *held, const NodeEvent *event)
+{
+  if (event->pid) {
+    held->shim_up = true;
+    held->attempt = event->attempt;
+    held->pid = event->pid;
+    held->desired_running = false;
+    held_set_life(held, LIFE_STOPPING, held->reason);
+    act(held->supervisor, NODE_ACTION_KILL, held);
+    return;
+  }
+  act(held->supervisor, NODE_ACTION_END_SHIM, held);
+}
+
+static void on_final_absent(Held *held, const NodeEvent *event)
+{
+  if (event->orphan)
+    act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
+}
+
+static void on_probe(Held *held, const NodeEvent *event)
+{
+  probes_result(held, event);
+}
+
+/* ---- the table ---- */
+
+typedef void (*LifeMove)(Held *held, const NodeEvent *event);
+
+static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
+    [LIFE_ADOPTING] = {[NODE_EVENT_SHIM_FOUND] = on_adopt_found, [NODE_EVENT_SHIM_ABSENT] = on_adopt_absent},
+    [LIFE_STORING] =
+        {[NODE_EVENT_STORED] = on_stored, [NODE_EVENT_STORE_FAILED] = on_store_failed, [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+    [LIFE_SHIM] = {[NODE_EVENT_SHIM_UP] = on_shim_up, [NODE_EVENT_SHIM_FAILED] = on_shim_failed},
+    [LIFE_STARTING] = {[NODE_EVENT_STARTED] = on_started,
+                       [NODE_EVENT_START_FAILED] = on_start_failed,
+                       [NODE_EVENT_EXITED] = on_exited,
+                       [NODE_EVENT_SHIM_GONE] = on_shim_gone},
+    [LIFE_RUNNING] = {[NODE_EVENT_EXITED] = on_exited, [NODE_EVENT_SHIM_GONE] = on_shim_gone, [NODE_EVENT_PROBE] = on_probe},
+    [LIFE_BACKOFF] = {[NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+    [LIFE_STOPPING] = {[NODE_EVENT_EXITED] = on_exited,
+                       [NODE_EVENT_STARTED] = on_started_late,
+                       [NODE_EVENT_START_FAILED] = on_start_failed,
+                       [NODE_EVENT_SHIM_GONE] = on_shim_gone},
+    [LIFE_ORPHAN] = {[NODE_EVENT_ORPHAN_ENDED] = on_orphan_ended},
+    [LIFE_STOPPED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found, [NODE_EVENT_SHIM_ABSENT] = on_final_absent},
+    [LIFE_COMPLETED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found, [NODE_EVENT_SHIM_ABSENT] = on_final_absent},
+    [LIFE_FAILED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found, [NODE_EVENT_SHIM_ABSENT] = on_final_absent},
+};
+
+int supervise_cell_exists(int life, int event)
+{
+  return life_moves[life][event] != NULL;
+}
+
+void held_event(Held *held, const NodeEvent *event)
+{
+  LifeMove move = life_moves[held->life][event->type];
+  if (!move)
+    return;
+  if (held->supervisor->coverage)
+    held->supervisor->coverage((int)held->life, (int)event->type, held->supervisor->coverage_data);
+  move(held, event);
+}
+
+/* ---- deadlines ---- */
+
+static void due_settled(Held *held)
+{
+  held->was_healthy = true;
+  held->health = HEALTH_HEALTHY;
+  held_changed(held);
+}
+
+static void due_backoff(Held *held)
+{
+  NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
+  if (held->shim_up)
+    action->attempt = ++held->attempt;
+  else
+    action->spec = held->spec;
+  held_set_life(held, held->shim_up ? LIFE_STARTING : LIFE_SHIM, held->reason);
+}
+
+static void due_grace(Held *held)
+{
+  held->killed = true;
+  act(held->supervisor, NODE_ACTION_KILL, held);
+}
+
+void held_due(Held *held)
+{
+  static void (*const due[LIFE_N])(Held *) = {[LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = due_backoff, [LIFE_STOPPING] = due_grace};
+  int64_t now = held->supervisor->now.boot_ms;
+  if (held->act_boot_ms <= now) {
+    held->act_boot_ms = INT64_MAX;
+    if (due[held->life])
+      due[held->life](held);
+  }
+  if (held->probe_boot_ms <= now)
+    probes_due(held);
+  held_schedule(held);
+}

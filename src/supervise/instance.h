@@ -1,0 +1,108 @@
+#pragma once
+/* One instance's life on a node. Shared by the files of supervise/ and looked at by tests.
+ *
+ *   STORING -stored-> SHIM -up-> STARTING -started-> RUNNING -exited-> BACKOFF -due-> STARTING ...
+ *                                                      |  \-> COMPLETED, FAILED
+ *                                                   stop, replace, unhealthy
+ *                                                      v
+ *                                                   STOPPING -exited-> STOPPED, or STORING (a newer generation), or BACKOFF
+ *   ADOPTING: read from disk, nothing known of its process yet. ORPHAN: its shim died, its tree is being ended. */
+#include "supervise/coverage.h"
+#include "supervise/supervise.h"
+
+#define LIVES(X)                                                                                                                           \
+  X(ADOPTING, "adopting")                                                                                                                  \
+  X(STORING, "storing")                                                                                                                    \
+  X(SHIM, "shim")                                                                                                                          \
+  X(STARTING, "starting") X(RUNNING, "running") X(BACKOFF, "backoff") X(STOPPING, "stopping") X(ORPHAN, "orphan") X(STOPPED, "stopped")    \
+      X(COMPLETED, "completed") X(FAILED, "failed")
+typedef enum Life {
+#define X(id, word) LIFE_##id,
+  LIVES(X)
+#undef X
+      LIFE_N
+} Life;
+
+typedef struct Held {
+  Supervisor *supervisor;
+  char *id;
+  int64_t epoch, generation;
+  bool desired_running;
+  InstanceSpec *spec;
+  Life life;
+  int attempt, restarts;
+  int64_t pid;
+  ExitStatus last_exit;
+  Health health;
+  char *reason, *output;
+  int64_t since_ms;      /* wall */
+  bool shim_up;          /* a shim with the present spec holds it */
+  bool rebooted;         /* its last process belongs to another boot */
+  bool forget;           /* remove once nothing lives */
+  bool unhealthy_stop;   /* STOPPING because of its probes: start again */
+  bool shim_wanted_away; /* stop came while the shim was starting */
+  Instruction *pending;  /* a newer start that waits for the old tree's end; owned */
+  int64_t started_boot_ms;
+  int64_t act_boot_ms;   /* end of grace, of back-off, of settling; INT64_MAX = none */
+  int64_t probe_boot_ms; /* next probe; INT64_MAX = none */
+  int64_t probe_gap_ms;  /* grows to the interval until the first healthy answer */
+  bool probing, was_healthy;
+  bool killed; /* SIGKILL was sent */
+  int failures;
+  char *probe_path;   /* that answered */
+  GSequenceIter *due; /* place in the supervisor's queue of deadlines, or NULL */
+  bool dirty;         /* to be reported */
+} Held;
+
+struct Supervisor {
+  char *node_id, *node_name, *boot_id, *version;
+  GHashTable *held; /* id -> Held*; owned */
+  GSequence *queue; /* of Held* by deadline */
+  GPtrArray *dirty; /* of Held* */
+  bool ready, link; /* everything on disk was told; the link is up */
+  int64_t term;
+  int64_t heartbeat_ms, heartbeat_boot_ms, heartbeat_seq;
+  Now now;
+  NodeActions *actions;
+  SuperviseCoverageFn coverage;
+  void *coverage_data;
+};
+
+enum { HELD_SETTLE_MS = 50 }; /* an agent without a probe is healthy when it stayed up so long */
+
+/* supervisor.c */
+NodeAction *act(Supervisor *supervisor, NodeActionType type, const Held *held);
+void held_changed(Held *held);
+void held_schedule(Held *held); /* after act_boot_ms or probe_boot_ms moved */
+void held_drop(Held *held);     /* out of the supervisor, freed */
+void supervisor_send(Supervisor *supervisor, const Frame *frame);
+InstanceReport *held_report(const Held *held);
+
+/* instance.c */
+Held *held_new(Supervisor *supervisor, const char *id);
+void held_free(Held *held);
+bool held_alive(const Held *held);
+void held_start(Held *held, const Instruction *instruction);
+void held_stop(Held *held);
+void held_forget(Held *held);
+void held_event(Held *held, const NodeEvent *event);
+void held_due(Held *held);
+void held_set_life(Held *held, Life life, const char *reason);
+void held_begin_stop(Held *held, const char *reason);
+void held_store(Held *held);
+const char *life_word(Life life);
+
+/* restart.c: what follows when the main process of @held has ended. */
+void held_ended(Held *held, const char *reason);
+int64_t restart_delay_ms(const RestartSpec *restart, int restarts);
+
+/* probes.c */
+void probes_begin(Held *held);
+void probes_end(Held *held);
+void probes_due(Held *held);
+void probes_result(Held *held, const NodeEvent *event);
+
+/* instance_file.c */
+char *instance_file_write(const Held *held);
+/* Fills @held from the text; REEVE_ERROR_INVALID. */
+bool instance_file_parse(Held *held, const char *text, GError **error);

@@ -1,0 +1,92 @@
+/* What follows the end of an agent's main process: replaced, stopped, completed, restarted after a delay, or given up. */
+#include "supervise/instance.h"
+
+int64_t restart_delay_ms(const RestartSpec *restart, int restarts)
+{
+  int64_t delay = restart->delay_ms;
+  for (int i = 1; i < restarts && delay < restart->max_delay_ms; i++)
+    delay *= 2;
+  return MIN(delay, restart->max_delay_ms);
+}
+
+static bool restart_clean(const Held *held)
+{
+  return held->last_exit.code == 0 && held->last_exit.signal == 0;
+}
+
+/* Nothing runs and nothing shall: the shim may go, the outcome is kept. */
+static void restart_final(Held *held, Life life, const char *reason)
+{
+  if (held->shim_up)
+    act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = false;
+  held_set_life(held, life, reason);
+  held_store(held);
+  if (held->forget)
+    held_drop(held);
+}
+
+static bool restart_wanted(const Held *held, bool unhealthy)
+{
+  const RestartSpec *restart = &held->spec->restart;
+  if (restart->policy == RESTART_NEVER || (held->spec->kind == AGENT_BATCH && restart_clean(held)))
+    return false;
+  return unhealthy || restart->policy == RESTART_ALWAYS || !restart_clean(held);
+}
+
+/* Starts the next attempt now, in the present shim when there is one. */
+static void restart_now(Held *held)
+{
+  NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
+  if (held->shim_up)
+    action->attempt = ++held->attempt;
+  else
+    action->spec = held->spec;
+  held_set_life(held, held->shim_up ? LIFE_STARTING : LIFE_SHIM, held->reason);
+}
+
+static void restart_again(Held *held, const char *reason)
+{
+  const RestartSpec *restart = &held->spec->restart;
+  int64_t up_ms = held->started_boot_ms ? held->supervisor->now.boot_ms - held->started_boot_ms : 0;
+  if (up_ms >= restart->stable_ms)
+    held->restarts = 0;
+  if (restart->max >= 0 && held->restarts >= restart->max) {
+    g_autofree char *why = restart->max ? g_strdup_printf("%s, after %d restarts", reason, held->restarts) : g_strdup(reason);
+    restart_final(held, LIFE_FAILED, why);
+    return;
+  }
+  held->restarts++;
+  int64_t delay = restart_delay_ms(restart, held->restarts);
+  held_set_life(held, LIFE_BACKOFF, reason);
+  if (delay == 0) {
+    restart_now(held);
+    return;
+  }
+  held->act_boot_ms = held->supervisor->now.boot_ms + delay;
+  held_schedule(held);
+}
+
+void held_ended(Held *held, const char *reason)
+{
+  bool unhealthy = held->unhealthy_stop;
+  g_autofree char *kept = g_strdup(unhealthy && held->reason ? held->reason : reason);
+  probes_end(held);
+  held->pid = 0;
+  held->unhealthy_stop = held->killed = false;
+  held->act_boot_ms = INT64_MAX;
+  held_schedule(held);
+  if (held->pending) {
+    Instruction *next = g_steal_pointer(&held->pending);
+    held_set_life(held, LIFE_STOPPED, kept);
+    held_start(held, next);
+    instruction_free(next);
+    return;
+  }
+  if (!held->desired_running)
+    restart_final(held, LIFE_STOPPED, kept);
+  else if (restart_wanted(held, unhealthy))
+    restart_again(held, kept);
+  else
+    restart_final(held, restart_clean(held) ? LIFE_COMPLETED : LIFE_FAILED, kept);
+}

@@ -1,0 +1,470 @@
+/* The node as a whole: which instances it holds, frames in and out, heartbeats, one queue of deadlines. */
+#include "base/error.h"
+#include "supervise/instance.h"
+
+#include <string.h>
+
+static void action_clear(gpointer data)
+{
+  NodeAction *action = data;
+  g_free(action->instance);
+  g_free(action->text);
+  g_free(action->path);
+}
+
+NodeActions *node_actions_new(void)
+{
+  NodeActions *actions = g_new0(NodeActions, 1);
+  actions->items = g_array_new(FALSE, TRUE, sizeof(NodeAction));
+  g_array_set_clear_func(actions->items, action_clear);
+  actions->wake_at_ms = INT64_MAX;
+  return actions;
+}
+
+void node_actions_free(NodeActions *actions)
+{
+  if (!actions)
+    return;
+  g_array_unref(actions->items);
+  g_free(actions);
+}
+
+void node_actions_clear(NodeActions *actions)
+{
+  g_array_set_size(actions->items, 0);
+}
+
+NodeAction *act(Supervisor *supervisor, NodeActionType type, const Held *held)
+{
+  GArray *items = supervisor->actions->items;
+  NodeAction action = {.type = type, .instance = held ? g_strdup(held->id) : NULL};
+  if (held) {
+    action.attempt = held->attempt;
+    action.generation = held->generation;
+    action.port = held->spec ? held->spec->port : 0;
+  }
+  g_array_append_val(items, action);
+  return &g_array_index(items, NodeAction, items->len - 1);
+}
+
+/* ---- the queue of deadlines ---- */
+
+static int64_t held_deadline(const Held *held)
+{
+  return MIN(held->act_boot_ms, held->probe_boot_ms);
+}
+
+static gint held_compare(gconstpointer a, gconstpointer b, gpointer data)
+{
+  (void)data;
+  const Held *x = a, *y = b;
+  int64_t dx = held_deadline(x), dy = held_deadline(y);
+  return dx != dy ? (dx < dy ? -1 : 1) : strcmp(x->id, y->id);
+}
+
+void held_schedule(Held *held)
+{
+  if (held->due)
+    g_sequence_remove(held->due);
+  held->due = held_deadline(held) == INT64_MAX ? NULL : g_sequence_insert_sorted(held->supervisor->queue, held, held_compare, NULL);
+}
+
+void held_changed(Held *held)
+{
+  if (held->dirty)
+    return;
+  held->dirty = true;
+  g_ptr_array_add(held->supervisor->dirty, held);
+}
+
+/* ---- reports ---- */
+
+static InstanceState held_state(const Held *held)
+{
+  static const InstanceState states[LIFE_N] = {
+      [LIFE_ADOPTING] = INSTANCE_STARTING,   [LIFE_STORING] = INSTANCE_STARTING, [LIFE_SHIM] = INSTANCE_STARTING,
+      [LIFE_STARTING] = INSTANCE_STARTING,   [LIFE_RUNNING] = INSTANCE_RUNNING,  [LIFE_BACKOFF] = INSTANCE_BACKOFF,
+      [LIFE_STOPPING] = INSTANCE_STOPPING,   [LIFE_ORPHAN] = INSTANCE_STOPPING,  [LIFE_STOPPED] = INSTANCE_STOPPED,
+      [LIFE_COMPLETED] = INSTANCE_COMPLETED, [LIFE_FAILED] = INSTANCE_FAILED};
+  return states[held->life];
+}
+
+InstanceReport *held_report(const Held *held)
+{
+  InstanceReport *report = instance_report_new(held->id);
+  report->epoch = held->epoch;
+  report->generation = held->generation;
+  report->state = held_state(held);
+  report->health = held->health;
+  report->attempt = held->attempt;
+  report->restarts = held->restarts;
+  report->pid = held->pid;
+  report->port = held->spec ? held->spec->port : 0;
+  report->last_exit = held->last_exit;
+  report->since_ms = held->since_ms;
+  report->reason = g_strdup(held->reason);
+  report->output = g_strdup(held->output);
+  return report;
+}
+
+void supervisor_send(Supervisor *supervisor, const Frame *frame)
+{
+  if (supervisor->link)
+    act(supervisor, NODE_ACTION_SEND, NULL)->text = frame_write(frame);
+}
+
+static gint supervisor_compare_held(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(Held *const *)a)->id, (*(Held *const *)b)->id);
+}
+
+/* Everything that it holds, in id order: two runs of one history send the same text. */
+static GPtrArray *supervisor_sorted(const Supervisor *supervisor)
+{
+  GPtrArray *all = g_ptr_array_sized_new(g_hash_table_size(supervisor->held));
+  GHashTableIter iter;
+  gpointer held;
+  g_hash_table_iter_init(&iter, supervisor->held);
+  while (g_hash_table_iter_next(&iter, NULL, &held))
+    g_ptr_array_add(all, held);
+  g_ptr_array_sort(all, supervisor_compare_held);
+  return all;
+}
+
+static void supervisor_clear_dirty(Supervisor *supervisor)
+{
+  for (guint i = 0; i < supervisor->dirty->len; i++)
+    ((Held *)supervisor->dirty->pdata[i])->dirty = false;
+  g_ptr_array_set_size(supervisor->dirty, 0);
+}
+
+static void supervisor_hello(Supervisor *supervisor)
+{
+  if (!supervisor->link || !supervisor->ready)
+    return;
+  g_autoptr(Frame) hello = frame_new(FRAME_HELLO);
+  hello->protocol = PROTOCOL_VERSION;
+  hello->node = g_strdup(supervisor->node_id);
+  hello->name = g_strdup(supervisor->node_name);
+  hello->boot_id = g_strdup(supervisor->boot_id);
+  hello->version = g_strdup(supervisor->version);
+  g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
+  for (guint i = 0; i < all->len; i++)
+    g_ptr_array_add(hello->reports, held_report(all->pdata[i]));
+  supervisor_send(supervisor, hello);
+  supervisor_clear_dirty(supervisor);
+}
+
+static void supervisor_flush(Supervisor *supervisor)
+{
+  if (!supervisor->dirty->len)
+    return;
+  if (supervisor->link && supervisor->ready) {
+    g_autoptr(Frame) report = frame_new(FRAME_REPORT);
+    for (guint i = 0; i < supervisor->dirty->len; i++)
+      g_ptr_array_add(report->reports, held_report(supervisor->dirty->pdata[i]));
+    supervisor_send(supervisor, report);
+  }
+  supervisor_clear_dirty(supervisor);
+}
+
+void held_drop(Held *held)
+{
+  Supervisor *supervisor = held->supervisor;
+  held->act_boot_ms = held->probe_boot_ms = INT64_MAX;
+  held_schedule(held);
+  if (held->dirty)
+    g_ptr_array_remove(supervisor->dirty, held);
+  act(supervisor, NODE_ACTION_REMOVE, held);
+  g_hash_table_steal(supervisor->held, held->id);
+  held_free(held);
+}
+
+/* ---- instructions ---- */
+
+static void supervisor_on_start(Supervisor *supervisor, const Frame *frame)
+{
+  for (guint i = 0; i < frame->instructions->len; i++) {
+    const Instruction *instruction = frame->instructions->pdata[i];
+    if (!instruction->spec)
+      continue;
+    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
+    if (!held) {
+      held = held_new(supervisor, instruction->id);
+      held->life = LIFE_STOPPED;
+    }
+    int64_t epoch = held->pending ? held->pending->epoch : held->epoch;
+    int64_t generation = held->pending ? held->pending->generation : held->generation;
+    bool newer = instruction->epoch > epoch || (instruction->epoch == epoch && instruction->generation > generation);
+    if (newer)
+      held_start(held, instruction);
+    else
+      held_changed(held); /* heard before: say how it stands */
+  }
+}
+
+/* Somebody wants something stopped that is not here: it is stopped. */
+static void supervisor_report_absent(Supervisor *supervisor, const Instruction *instruction)
+{
+  g_autoptr(Frame) frame = frame_new(FRAME_REPORT);
+  InstanceReport *report = instance_report_new(instruction->id);
+  report->epoch = instruction->epoch;
+  report->generation = instruction->generation;
+  report->state = INSTANCE_STOPPED;
+  report->since_ms = supervisor->now.wall_ms;
+  g_ptr_array_add(frame->reports, report);
+  supervisor_send(supervisor, frame);
+}
+
+static void supervisor_on_stop(Supervisor *supervisor, const Frame *frame)
+{
+  for (guint i = 0; i < frame->instructions->len; i++) {
+    const Instruction *instruction = frame->instructions->pdata[i];
+    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
+    if (!held)
+      supervisor_report_absent(supervisor, instruction);
+    else if (instruction->epoch >= held->epoch)
+      held_stop(held);
+    else
+      held_changed(held);
+  }
+}
+
+static void supervisor_on_forget(Supervisor *supervisor, const Frame *frame)
+{
+  for (guint i = 0; i < frame->instructions->len; i++) {
+    const Instruction *instruction = frame->instructions->pdata[i];
+    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
+    if (held && instruction->epoch >= held->epoch)
+      held_forget(held);
+  }
+}
+
+static void supervisor_on_peers(Supervisor *supervisor, const Frame *frame)
+{
+  for (guint i = 0; i < frame->instructions->len; i++) {
+    const Instruction *instruction = frame->instructions->pdata[i];
+    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
+    if (!held || !held->spec || !instruction->peers || strcmp(held->spec->peers, instruction->peers) == 0)
+      continue;
+    g_free(held->spec->peers);
+    held->spec->peers = g_strdup(instruction->peers);
+    act(supervisor, NODE_ACTION_PEERS, held)->text = g_strdup(instruction->peers);
+    if (held->life != LIFE_STORING)
+      held_store(held);
+  }
+}
+
+static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor->heartbeat_ms = frame->heartbeat_ms ? frame->heartbeat_ms : 10000;
+  supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
+}
+
+static void supervisor_on_ack(Supervisor *supervisor, const Frame *frame)
+{
+  (void)supervisor;
+  (void)frame; /* the lease of a remote node is counted from it, later */
+}
+
+static void supervisor_pass(Supervisor *supervisor, NodeActionType type, const Frame *frame)
+{
+  act(supervisor, type, NULL)->frame = frame;
+}
+
+static void supervisor_on_reserve(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor_pass(supervisor, NODE_ACTION_RESERVE_PORTS, frame);
+}
+
+static void supervisor_on_release(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame);
+}
+
+static void supervisor_on_log(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor_pass(supervisor, NODE_ACTION_LOG, frame);
+}
+
+static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)
+{
+  g_autoptr(Frame) answer = frame_new(FRAME_UNKNOWN_TYPE);
+  answer->data = g_strdup(frame->data);
+  supervisor_send(supervisor, answer);
+}
+
+static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
+{
+  static void (*const handlers[FRAME_N])(Supervisor *, const Frame *) = {
+      [FRAME_UNKNOWN] = supervisor_on_unknown, [FRAME_WELCOME] = supervisor_on_welcome, [FRAME_HEARTBEAT_ACK] = supervisor_on_ack,
+      [FRAME_RESERVE] = supervisor_on_reserve, [FRAME_RELEASE] = supervisor_on_release, [FRAME_START] = supervisor_on_start,
+      [FRAME_STOP] = supervisor_on_stop,       [FRAME_FORGET] = supervisor_on_forget,   [FRAME_PEERS] = supervisor_on_peers,
+      [FRAME_LOG_READ] = supervisor_on_log,    [FRAME_LOG_CREDIT] = supervisor_on_log,  [FRAME_LOG_CANCEL] = supervisor_on_log};
+  if (!handlers[frame->type])
+    return;
+  if (frame->type != FRAME_UNKNOWN && frame->term < supervisor->term)
+    return; /* a server that was replaced */
+  supervisor->term = MAX(supervisor->term, frame->term);
+  handlers[frame->type](supervisor, frame);
+}
+
+/* ---- events ---- */
+
+static void supervisor_on_file(Supervisor *supervisor, const NodeEvent *event)
+{
+  Held *held = held_new(supervisor, event->instance);
+  held->since_ms = supervisor->now.wall_ms;
+  g_autoptr(GError) error = NULL;
+  if (instance_file_parse(held, event->text, &error))
+    return;
+  held->desired_running = false; /* unreadable: end what may run, keep the logs, let the server start it anew */
+  g_clear_pointer(&held->spec, instance_spec_free);
+  held_set_life(held, LIFE_FAILED, error->message);
+}
+
+static void supervisor_tick(Supervisor *supervisor)
+{
+  for (;;) {
+    GSequenceIter *first = g_sequence_get_begin_iter(supervisor->queue);
+    if (g_sequence_iter_is_end(first))
+      break;
+    Held *held = g_sequence_get(first);
+    if (held_deadline(held) > supervisor->now.boot_ms)
+      break;
+    held_due(held);
+  }
+  if (!supervisor->link || !supervisor->heartbeat_ms || supervisor->heartbeat_boot_ms > supervisor->now.boot_ms)
+    return;
+  g_autoptr(Frame) heartbeat = frame_new(FRAME_HEARTBEAT);
+  heartbeat->seq = ++supervisor->heartbeat_seq;
+  supervisor_send(supervisor, heartbeat);
+  supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
+}
+
+static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
+{
+  switch (event->type) {
+  case NODE_EVENT_LINK_UP:
+    supervisor->link = true;
+    supervisor_hello(supervisor);
+    break;
+  case NODE_EVENT_LINK_DOWN:
+    supervisor->link = false;
+    supervisor->heartbeat_ms = 0;
+    break;
+  case NODE_EVENT_FRAME:
+    supervisor_on_frame(supervisor, event->frame);
+    break;
+  case NODE_EVENT_FILE:
+    supervisor_on_file(supervisor, event);
+    break;
+  case NODE_EVENT_FILES_DONE:
+    supervisor->ready = true;
+    supervisor_hello(supervisor);
+    break;
+  case NODE_EVENT_RESERVED:
+    supervisor_send(supervisor, event->frame);
+    break;
+  default:
+    break;
+  }
+}
+
+void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeActions *actions)
+{
+  supervisor->now = now;
+  supervisor->actions = actions;
+  Held *held = event->instance && event->type != NODE_EVENT_FILE ? g_hash_table_lookup(supervisor->held, event->instance) : NULL;
+  if (held)
+    held_event(held, event);
+  else
+    supervisor_whole(supervisor, event);
+  supervisor_tick(supervisor);
+  supervisor_flush(supervisor);
+  GSequenceIter *first = g_sequence_get_begin_iter(supervisor->queue);
+  actions->wake_at_ms = g_sequence_iter_is_end(first) ? INT64_MAX : held_deadline(g_sequence_get(first));
+  if (supervisor->link && supervisor->heartbeat_ms)
+    actions->wake_at_ms = MIN(actions->wake_at_ms, supervisor->heartbeat_boot_ms);
+  supervisor->actions = NULL;
+}
+
+/* ---- life ---- */
+
+static void supervisor_held_free(gpointer data)
+{
+  held_free(data);
+}
+
+Supervisor *supervisor_new(const SupervisorConfig *config)
+{
+  Supervisor *supervisor = g_new0(Supervisor, 1);
+  supervisor->node_id = g_strdup(config->node_id);
+  supervisor->node_name = g_strdup(config->node_name);
+  supervisor->boot_id = g_strdup(config->boot_id);
+  supervisor->version = g_strdup(config->version);
+  supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
+  supervisor->queue = g_sequence_new(NULL);
+  supervisor->dirty = g_ptr_array_new();
+  return supervisor;
+}
+
+void supervisor_free(Supervisor *supervisor)
+{
+  if (!supervisor)
+    return;
+  g_sequence_free(supervisor->queue);
+  g_hash_table_unref(supervisor->held);
+  g_ptr_array_unref(supervisor->dirty);
+  g_free(supervisor->node_id);
+  g_free(supervisor->node_name);
+  g_free(supervisor->boot_id);
+  g_free(supervisor->version);
+  g_free(supervisor);
+}
+
+void supervisor_set_coverage(Supervisor *supervisor, SuperviseCoverageFn fn, void *data)
+{
+  supervisor->coverage = fn;
+  supervisor->coverage_data = data;
+}
+
+const char *supervise_life_name(int life)
+{
+  return life_word((Life)life);
+}
+
+const char *supervise_event_name(int event)
+{
+  static const char *const names[NODE_EVENT_N] = {[NODE_EVENT_LINK_UP] = "link-up",
+                                                  [NODE_EVENT_LINK_DOWN] = "link-down",
+                                                  [NODE_EVENT_FRAME] = "frame",
+                                                  [NODE_EVENT_FILE] = "file",
+                                                  [NODE_EVENT_SHIM_FOUND] = "shim-found",
+                                                  [NODE_EVENT_SHIM_ABSENT] = "shim-absent",
+                                                  [NODE_EVENT_FILES_DONE] = "files-done",
+                                                  [NODE_EVENT_STORED] = "stored",
+                                                  [NODE_EVENT_STORE_FAILED] = "store-failed",
+                                                  [NODE_EVENT_SHIM_UP] = "shim-up",
+                                                  [NODE_EVENT_SHIM_FAILED] = "shim-failed",
+                                                  [NODE_EVENT_STARTED] = "started",
+                                                  [NODE_EVENT_START_FAILED] = "start-failed",
+                                                  [NODE_EVENT_EXITED] = "exited",
+                                                  [NODE_EVENT_SHIM_GONE] = "shim-gone",
+                                                  [NODE_EVENT_ORPHAN_ENDED] = "orphan-ended",
+                                                  [NODE_EVENT_PROBE] = "probe",
+                                                  [NODE_EVENT_RESERVED] = "reserved",
+                                                  [NODE_EVENT_TICK] = "tick"};
+  return names[event];
+}
+
+guint supervisor_size(const Supervisor *supervisor)
+{
+  return g_hash_table_size(supervisor->held);
+}
+
+InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance)
+{
+  const Held *held = g_hash_table_lookup(supervisor->held, instance);
+  return held ? held_report(held) : NULL;
+}
