@@ -1,0 +1,70 @@
+#pragma once
+/* One connection of the HTTP server: shared by http_server.c (reading) and http_reply.c (answering). */
+#include "net/http_server.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <llhttp/llhttp.h>
+
+typedef struct Conn Conn;
+
+typedef enum ConnState {
+  CONN_READING,  /* a request is coming, or none yet */
+  CONN_HANDLING, /* the handler has it */
+  CONN_STREAM,   /* answering in pieces */
+  CONN_CLOSING,  /* the last answer is on its way; what still comes is thrown away */
+} ConnState;
+
+typedef struct HttpHeader {
+  char *name, *value;
+} HttpHeader;
+
+struct HttpRequest {
+  Conn *conn;
+  char *method, *path, *query_text;
+  GArray *headers;   /* of HttpHeader */
+  GHashTable *query; /* decoded, made on first use */
+  GString *body;
+  void *data;
+  LoopFn gone, drained;
+  void *gone_data, *drained_data;
+  GString *reply_headers; /* lines added by http_reply_header */
+  bool keep_alive, head, chunked;
+};
+
+struct Conn {
+  HttpServer *server;
+  struct bufferevent *bev;
+  llhttp_t parser;
+  ConnState state;
+  HttpRequest *request;        /* being read or answered */
+  GString *url, *name, *value; /* of the head being read */
+  size_t head_bytes;
+  int error_status; /* what was wrong with the request, 0 = nothing; reported when the parser stops */
+  const char *error_detail;
+  LoopTimer *timer; /* checks deadline_ms; set lazily, so that a request costs no timer call */
+  int64_t deadline_ms;
+  int peer_uid;
+  bool in_parse, half_closed, complete;
+  GList link; /* in HttpServer.conns */
+};
+
+struct HttpServer {
+  Loop *loop;
+  HttpServerConfig config;
+  GPtrArray *listeners; /* of struct evconnlistener* */
+  LoopTimer *resume;    /* after EMFILE */
+  GQueue conns;
+  int open; /* requests being handled or streamed */
+  bool paused;
+};
+
+/* http_server.c */
+void conn_free(Conn *conn);
+void conn_close_after_write(Conn *conn);
+/* The request was answered whole: next one, or close. */
+void conn_answered(Conn *conn);
+void request_free(HttpRequest *request);
+
+/* http_reply.c */
+void reply_front_error(Conn *conn, int status, const char *detail);

@@ -1,0 +1,233 @@
+/* What a handler can ask of a request, and every way to answer it. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "net/http_conn.h"
+
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* ---- the request ---- */
+
+const char *http_request_method(const HttpRequest *request)
+{
+  return request->method;
+}
+
+const char *http_request_path(const HttpRequest *request)
+{
+  return request->path;
+}
+
+const char *http_request_header(const HttpRequest *request, const char *name)
+{
+  for (guint i = 0; i < request->headers->len; i++) {
+    const HttpHeader *header = &g_array_index(request->headers, HttpHeader, i);
+    if (strcasecmp(header->name, name) == 0)
+      return header->value;
+  }
+  return NULL;
+}
+
+static GHashTable *request_parse_query(const char *text)
+{
+  GHashTable *query = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_auto(GStrv) parts = g_strsplit(text, "&", 100);
+  for (size_t i = 0; parts[i]; i++) {
+    char *equals = strchr(parts[i], '=');
+    if (equals)
+      *equals = '\0';
+    g_strdelimit(equals ? equals + 1 : parts[i], "+", ' ');
+    char *key = g_uri_unescape_string(parts[i], NULL);
+    char *value = g_uri_unescape_string(equals ? equals + 1 : "", NULL);
+    if (key && value && key[0]) {
+      g_hash_table_replace(query, key, value);
+    } else {
+      g_free(key);
+      g_free(value);
+    }
+  }
+  return query;
+}
+
+const char *http_request_query(HttpRequest *request, const char *name)
+{
+  if (!request->query)
+    request->query = request_parse_query(request->query_text);
+  return g_hash_table_lookup(request->query, name);
+}
+
+const char *http_request_body(const HttpRequest *request, size_t *length)
+{
+  if (length)
+    *length = request->body->len;
+  return request->body->str;
+}
+
+int http_request_peer_uid(const HttpRequest *request)
+{
+  return request->conn->peer_uid;
+}
+
+void http_request_set_data(HttpRequest *request, void *data)
+{
+  request->data = data;
+}
+
+void *http_request_data(const HttpRequest *request)
+{
+  return request->data;
+}
+
+void http_request_on_gone(HttpRequest *request, LoopFn fn, void *data)
+{
+  request->gone = fn;
+  request->gone_data = data;
+}
+
+/* ---- answers ---- */
+
+static const char *reply_phrase(int status)
+{
+  static const struct {
+    int status;
+    const char *phrase;
+  } rows[] = {{200, "OK"},
+              {201, "Created"},
+              {202, "Accepted"},
+              {204, "No Content"},
+              {400, "Bad Request"},
+              {401, "Unauthorized"},
+              {403, "Forbidden"},
+              {404, "Not Found"},
+              {405, "Method Not Allowed"},
+              {408, "Request Timeout"},
+              {409, "Conflict"},
+              {411, "Length Required"},
+              {413, "Content Too Large"},
+              {422, "Unprocessable Content"},
+              {429, "Too Many Requests"},
+              {431, "Request Header Fields Too Large"},
+              {500, "Internal Server Error"},
+              {501, "Not Implemented"},
+              {502, "Bad Gateway"},
+              {503, "Service Unavailable"},
+              {504, "Gateway Timeout"},
+              {507, "Insufficient Storage"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    if (rows[i].status == status)
+      return rows[i].phrase;
+  return "Status";
+}
+
+static void reply_head(Conn *conn, const HttpRequest *request, int status, const char *content_type, const char *framing)
+{
+  char date[40];
+  time_t now = (time_t)(clock_wall_ms() / 1000);
+  struct tm tm;
+  gmtime_r(&now, &tm);
+  strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+  bool keep = request && request->keep_alive && !conn->half_closed;
+  evbuffer_add_printf(bufferevent_get_output(conn->bev), "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n%s%s%s\r\n", status,
+                      reply_phrase(status), date, content_type, framing, keep ? "" : "Connection: close\r\n",
+                      request && request->reply_headers ? request->reply_headers->str : "");
+}
+
+void http_reply_header(HttpRequest *request, const char *name, const char *value)
+{
+  if (!request->reply_headers)
+    request->reply_headers = g_string_new(NULL);
+  g_autofree char *safe = g_strdelimit(g_strdup(value), "\r\n", ' ');
+  g_string_append_printf(request->reply_headers, "%s: %s\r\n", name, safe);
+}
+
+void http_reply(HttpRequest *request, int status, const char *content_type, const char *body, size_t length)
+{
+  Conn *conn = request->conn;
+  char framing[64];
+  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", length);
+  reply_head(conn, request, status, content_type, framing);
+  if (!request->head)
+    evbuffer_add(bufferevent_get_output(conn->bev), body, length);
+  conn_answered(conn);
+}
+
+static char *reply_problem_text(int status, const char *word, const char *detail)
+{
+  GString *out = g_string_new(NULL);
+  g_autofree char *type = g_strconcat("urn:reeve:problem:", word, NULL);
+  jw_open(out, NULL, '{');
+  jw_str(out, "type", type);
+  jw_str(out, "title", reply_phrase(status));
+  jw_int(out, "status", status);
+  jw_str(out, "code", word);
+  jw_str(out, "detail", detail);
+  jw_close(out, '}');
+  return g_string_free(out, FALSE);
+}
+
+void http_reply_problem(HttpRequest *request, int code, const char *detail)
+{
+  int status = reeve_error_http(code);
+  g_autofree char *body = reply_problem_text(status, reeve_error_word(code), detail ? detail : reeve_error_meaning(code));
+  http_reply(request, status, "application/problem+json", body, strlen(body));
+}
+
+/* The front's own refusals: the request never reached a handler, and the connection ends with it. */
+void reply_front_error(Conn *conn, int status, const char *detail)
+{
+  const char *word = status == 413 || status == 431 ? "limit" : status == 408 ? "timeout" : "usage";
+  g_autofree char *body = reply_problem_text(status, word, detail ? detail : "malformed request");
+  char framing[64];
+  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", strlen(body));
+  reply_head(conn, NULL, status, "application/problem+json", framing);
+  evbuffer_add(bufferevent_get_output(conn->bev), body, strlen(body));
+  request_free(g_steal_pointer(&conn->request));
+  conn_close_after_write(conn);
+}
+
+/* ---- streams ---- */
+
+void http_stream_start(HttpRequest *request, int status, const char *content_type)
+{
+  Conn *conn = request->conn;
+  if (!request->chunked)
+    request->keep_alive = false; /* HTTP/1.0 ends a body by closing */
+  http_reply_header(request, "Cache-Control", "no-store");
+  reply_head(conn, request, status, content_type, request->chunked ? "Transfer-Encoding: chunked\r\n" : "");
+  conn->state = CONN_STREAM;
+  conn->deadline_ms = INT64_MAX;
+}
+
+void http_stream_chunk(HttpRequest *request, const char *data, size_t length)
+{
+  struct evbuffer *out = bufferevent_get_output(request->conn->bev);
+  if (length == 0 || request->head)
+    return;
+  if (request->chunked)
+    evbuffer_add_printf(out, "%zx\r\n", length);
+  evbuffer_add(out, data, length);
+  if (request->chunked)
+    evbuffer_add(out, "\r\n", 2);
+}
+
+size_t http_stream_backlog(const HttpRequest *request)
+{
+  return evbuffer_get_length(bufferevent_get_output(request->conn->bev));
+}
+
+void http_stream_on_drained(HttpRequest *request, LoopFn fn, void *data)
+{
+  request->drained = fn;
+  request->drained_data = data;
+}
+
+void http_stream_end(HttpRequest *request)
+{
+  Conn *conn = request->conn;
+  if (request->chunked && !request->head)
+    evbuffer_add(bufferevent_get_output(conn->bev), "0\r\n\r\n", 5);
+  conn->state = CONN_HANDLING;
+  conn_answered(conn);
+}

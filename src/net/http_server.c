@@ -1,0 +1,556 @@
+/* The HTTP/1.1 server behind our front: llhttp parses, libevent's bufferevents carry. Strict where smuggling begins, bounded everywhere. */
+#include "net/http_server.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/http_conn.h"
+
+#include <errno.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+  HTTP_HEAD_MAX = 16 * 1024,
+  HTTP_BODY_MAX = 1024 * 1024,
+  HTTP_HEADERS_MAX = 100,
+  HTTP_REQUEST_MS = 10000,
+  HTTP_REPLY_MS = 30000,
+  HTTP_IDLE_MS = 60000,
+  HTTP_LINGER_MS = 1000,
+  HTTP_CONNECTIONS = 1000,
+  HTTP_READ_AHEAD = 256 * 1024,
+  HTTP_EMFILE_PAUSE_MS = 100
+};
+
+/* ---- requests ---- */
+
+static void header_clear(gpointer data)
+{
+  HttpHeader *header = data;
+  g_free(header->name);
+  g_free(header->value);
+}
+
+static HttpRequest *request_new(Conn *conn)
+{
+  HttpRequest *request = g_new0(HttpRequest, 1);
+  request->conn = conn;
+  request->headers = g_array_new(FALSE, FALSE, sizeof(HttpHeader));
+  g_array_set_clear_func(request->headers, header_clear);
+  request->body = g_string_new(NULL);
+  return request;
+}
+
+void request_free(HttpRequest *request)
+{
+  if (!request)
+    return;
+  g_free(request->method);
+  g_free(request->path);
+  g_free(request->query_text);
+  g_array_unref(request->headers);
+  if (request->query)
+    g_hash_table_unref(request->query);
+  g_string_free(request->body, TRUE);
+  if (request->reply_headers)
+    g_string_free(request->reply_headers, TRUE);
+  g_free(request);
+}
+
+/* ---- parsing ---- */
+
+static int conn_bad(Conn *conn, int status, const char *detail)
+{
+  conn->error_status = status;
+  conn->error_detail = detail;
+  return HPE_USER;
+}
+
+static Conn *conn_of(llhttp_t *parser)
+{
+  return (Conn *)(void *)((char *)parser - offsetof(Conn, parser));
+}
+
+static int conn_take_head(Conn *conn, GString *into, const char *at, size_t length)
+{
+  conn->head_bytes += length;
+  if (conn->head_bytes > HTTP_HEAD_MAX)
+    return conn_bad(conn, 431, "request head larger than 16 KiB");
+  if (memchr(at, '\0', length))
+    return conn_bad(conn, 400, "NUL byte in the request head");
+  g_string_append_len(into, at, (gssize)length);
+  return 0;
+}
+
+static int on_message_begin(llhttp_t *parser)
+{
+  Conn *conn = conn_of(parser);
+  conn->request = request_new(conn);
+  conn->head_bytes = 0;
+  conn->complete = false;
+  g_string_truncate(conn->url, 0);
+  conn->deadline_ms = clock_boot_ms() + conn->server->config.request_ms_max;
+  return 0;
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t length)
+{
+  return conn_take_head(conn_of(parser), conn_of(parser)->url, at, length);
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t length)
+{
+  return conn_take_head(conn_of(parser), conn_of(parser)->name, at, length);
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t length)
+{
+  return conn_take_head(conn_of(parser), conn_of(parser)->value, at, length);
+}
+
+static int on_header_end(llhttp_t *parser)
+{
+  Conn *conn = conn_of(parser);
+  HttpRequest *request = conn->request;
+  bool once = strcasecmp(conn->name->str, "content-length") == 0 || strcasecmp(conn->name->str, "host") == 0;
+  if (request->headers->len >= HTTP_HEADERS_MAX)
+    return conn_bad(conn, 431, "more than 100 header lines");
+  if (once && http_request_header(request, conn->name->str))
+    return conn_bad(conn, 400, "more than one Content-Length or Host");
+  HttpHeader header = {.name = g_strdup(conn->name->str), .value = g_strchomp(g_strdup(conn->value->str))};
+  g_array_append_val(request->headers, header);
+  g_string_truncate(conn->name, 0);
+  g_string_truncate(conn->value, 0);
+  return 0;
+}
+
+/* Splits and decodes the target. NULL bytes and broken escapes are refused. */
+static bool request_take_url(HttpRequest *request, const char *url)
+{
+  if (url[0] != '/')
+    return false;
+  const char *mark = strchr(url, '?');
+  g_autofree char *raw = mark ? g_strndup(url, (gsize)(mark - url)) : g_strdup(url);
+  request->path = g_uri_unescape_string(raw, NULL);
+  request->query_text = g_strdup(mark ? mark + 1 : "");
+  return request->path != NULL;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+  Conn *conn = conn_of(parser);
+  HttpRequest *request = conn->request;
+  request->method = g_strdup(llhttp_method_name((llhttp_method_t)parser->method));
+  request->head = parser->method == HTTP_HEAD;
+  if (!request_take_url(request, conn->url->str))
+    return conn_bad(conn, 400, "malformed request target");
+  if (parser->http_minor >= 1 && !http_request_header(request, "host"))
+    return conn_bad(conn, 400, "no Host");
+  bool length = parser->flags & F_CONTENT_LENGTH, chunked = parser->flags & F_CHUNKED;
+  if (length && (chunked || http_request_header(request, "transfer-encoding")))
+    return conn_bad(conn, 400, "both Content-Length and Transfer-Encoding");
+  bool wants_body = parser->method == HTTP_POST || parser->method == HTTP_PUT || parser->method == HTTP_PATCH;
+  if (wants_body && !length && !chunked)
+    return conn_bad(conn, 411, "a body needs its length");
+  if (length && parser->content_length > conn->server->config.body_bytes_max)
+    return conn_bad(conn, 413, "body larger than allowed");
+  const char *expect = http_request_header(request, "expect");
+  if (expect && strcasecmp(expect, "100-continue") == 0)
+    bufferevent_write(conn->bev, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+  return 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t length)
+{
+  Conn *conn = conn_of(parser);
+  if (conn->request->body->len + length > conn->server->config.body_bytes_max)
+    return conn_bad(conn, 413, "body larger than allowed");
+  g_string_append_len(conn->request->body, at, (gssize)length);
+  return 0;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+  Conn *conn = conn_of(parser);
+  conn->request->keep_alive = llhttp_should_keep_alive(parser);
+  conn->request->chunked = parser->http_major == 1 && parser->http_minor >= 1;
+  conn->complete = true;
+  return HPE_PAUSED; /* one request at a time: the next is parsed after the answer */
+}
+
+static const llhttp_settings_t conn_settings = {
+    .on_message_begin = on_message_begin,
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_end,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+static void conn_dispatch(Conn *conn)
+{
+  HttpServer *server = conn->server;
+  conn->state = CONN_HANDLING;
+  server->open++;
+  conn->deadline_ms = clock_boot_ms() + server->config.reply_ms_max;
+  server->config.handler(conn->request, server->config.data);
+}
+
+/* Parses one block of what has come. Returns how much was used; stops at the end of a request and at errors. */
+static size_t conn_parse_block(Conn *conn, const char *bytes, size_t length)
+{
+  llhttp_errno_t code = llhttp_execute(&conn->parser, bytes, length);
+  if (code == HPE_OK)
+    return length;
+  size_t used = (size_t)(llhttp_get_error_pos(&conn->parser) - bytes);
+  if (code == HPE_PAUSED) {
+    llhttp_resume(&conn->parser);
+    return used;
+  }
+  if (!conn->error_status)
+    conn_bad(conn, code == HPE_INVALID_METHOD ? 501 : 400, llhttp_get_error_reason(&conn->parser));
+  return length;
+}
+
+static void conn_parse(Conn *conn)
+{
+  struct evbuffer *input = bufferevent_get_input(conn->bev);
+  conn->in_parse = true;
+  while (conn->state == CONN_READING && evbuffer_get_length(input) > 0) {
+    struct evbuffer_iovec block;
+    evbuffer_peek(input, -1, NULL, &block, 1);
+    size_t used = conn_parse_block(conn, block.iov_base, block.iov_len);
+    evbuffer_drain(input, used);
+    if (conn->error_status)
+      reply_front_error(conn, conn->error_status, conn->error_detail);
+    else if (conn->complete)
+      conn_dispatch(conn);
+  }
+  conn->in_parse = false;
+  if (conn->state == CONN_CLOSING)
+    evbuffer_drain(input, evbuffer_get_length(input));
+  if (conn->state == CONN_READING && conn->half_closed)
+    conn_free(conn);
+  else if (conn->request) /* still coming, or its answer is: only now a timer is worth its price */
+    loop_timer_set(conn->timer, conn->deadline_ms);
+}
+
+/* ---- connections ---- */
+
+static void conn_watch_cap(HttpServer *server)
+{
+  bool full = (int)g_queue_get_length(&server->conns) >= server->config.connections_max;
+  if (full == server->paused)
+    return;
+  server->paused = full;
+  for (guint i = 0; i < server->listeners->len; i++) {
+    if (full)
+      evconnlistener_disable(server->listeners->pdata[i]);
+    else
+      evconnlistener_enable(server->listeners->pdata[i]);
+  }
+}
+
+void conn_free(Conn *conn)
+{
+  HttpServer *server = conn->server;
+  HttpRequest *request = g_steal_pointer(&conn->request);
+  if (conn->state == CONN_HANDLING || conn->state == CONN_STREAM) {
+    server->open--;
+    if (request->gone)
+      request->gone(request->gone_data);
+  }
+  request_free(request);
+  g_queue_unlink(&server->conns, &conn->link);
+  conn_watch_cap(server);
+  loop_timer_free(conn->timer);
+  bufferevent_free(conn->bev);
+  g_string_free(conn->url, TRUE);
+  g_string_free(conn->name, TRUE);
+  g_string_free(conn->value, TRUE);
+  g_free(conn);
+}
+
+static void conn_on_timer(void *data)
+{
+  Conn *conn = data;
+  if (clock_boot_ms() < conn->deadline_ms) {
+    loop_timer_set(conn->timer, conn->deadline_ms);
+    return;
+  }
+  if (conn->state == CONN_HANDLING) {
+    HttpRequest *request = conn->request;
+    if (request->gone)
+      request->gone(request->gone_data); /* whoever wanted to answer must know that it is too late */
+    request->gone = NULL;
+    http_reply_problem(request, REEVE_ERROR_UNAVAILABLE, "no answer within the time limit");
+  } else if (conn->state == CONN_READING && conn->request) {
+    reply_front_error(conn, 408, "the request did not come within the time limit");
+  } else if (conn->state != CONN_STREAM) {
+    conn_free(conn);
+  }
+}
+
+void conn_close_after_write(Conn *conn)
+{
+  conn->state = CONN_CLOSING;
+  conn->deadline_ms = clock_boot_ms() + HTTP_LINGER_MS;
+  loop_timer_set(conn->timer, conn->deadline_ms);
+}
+
+void conn_answered(Conn *conn)
+{
+  bool again = conn->request->keep_alive && !conn->half_closed && conn->server->listeners->len > 0;
+  conn->server->open--;
+  request_free(g_steal_pointer(&conn->request));
+  conn->complete = false;
+  if (!again) {
+    conn_close_after_write(conn);
+    return;
+  }
+  conn->state = CONN_READING;
+  conn->deadline_ms = clock_boot_ms() + HTTP_IDLE_MS;
+  if (!conn->in_parse && evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0)
+    bufferevent_trigger(conn->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+static void conn_on_read(struct bufferevent *bev, void *data)
+{
+  Conn *conn = data;
+  if (conn->state == CONN_READING)
+    conn_parse(conn);
+  else if (conn->state == CONN_CLOSING)
+    evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
+}
+
+static void conn_on_write(struct bufferevent *bev, void *data)
+{
+  Conn *conn = data;
+  if (conn->state == CONN_CLOSING) {
+    if (conn->half_closed)
+      conn_free(conn);
+    else
+      shutdown(bufferevent_getfd(bev), SHUT_WR); /* the peer reads our answer before it sees the end */
+    return;
+  }
+  if (conn->state != CONN_STREAM || !conn->request->drained)
+    return;
+  LoopFn drained = conn->request->drained;
+  conn->request->drained = NULL;
+  drained(conn->request->drained_data);
+}
+
+static void conn_on_event(struct bufferevent *bev, short what, void *data)
+{
+  Conn *conn = data;
+  bool ended = what & BEV_EVENT_EOF;
+  if (ended && conn->state == CONN_HANDLING) {
+    conn->half_closed = true; /* it may still read */
+    bufferevent_disable(bev, EV_READ);
+    return;
+  }
+  bool unsent = evbuffer_get_length(bufferevent_get_output(bev)) > 0;
+  if (ended && conn->state == CONN_CLOSING && unsent && !(what & BEV_EVENT_WRITING)) {
+    conn->half_closed = true;
+    return;
+  }
+  conn_free(conn);
+}
+
+static int conn_peer_uid(int fd)
+{
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  struct sockaddr_storage address;
+  socklen_t address_length = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &address_length) != 0 || address.ss_family != AF_UNIX)
+    return -1;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? (int)credentials.uid : -1;
+}
+
+static void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
+{
+  (void)listener;
+  (void)address;
+  (void)length;
+  HttpServer *server = data;
+  evutil_make_socket_nonblocking(fd);
+  Conn *conn = g_new0(Conn, 1);
+  conn->server = server;
+  conn->link.data = conn;
+  conn->peer_uid = conn_peer_uid(fd);
+  conn->url = g_string_new(NULL);
+  conn->name = g_string_new(NULL);
+  conn->value = g_string_new(NULL);
+  conn->bev = bufferevent_socket_new(loop_base(server->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+  conn->timer = loop_timer_new(server->loop, conn_on_timer, conn);
+  conn->deadline_ms = clock_boot_ms() + server->config.request_ms_max;
+  loop_timer_set(conn->timer, conn->deadline_ms);
+  llhttp_init(&conn->parser, HTTP_REQUEST, &conn_settings);
+  bufferevent_setcb(conn->bev, conn_on_read, conn_on_write, conn_on_event, conn);
+  bufferevent_setwatermark(conn->bev, EV_READ, 0, HTTP_READ_AHEAD);
+  bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+  g_queue_push_tail_link(&server->conns, &conn->link);
+  conn_watch_cap(server);
+}
+
+/* ---- listeners ---- */
+
+static void server_resume(void *data)
+{
+  HttpServer *server = data;
+  for (guint i = 0; !server->paused && i < server->listeners->len; i++)
+    evconnlistener_enable(server->listeners->pdata[i]);
+}
+
+/* No descriptors left: a listener that stays enabled would spin. */
+static void server_on_accept_error(struct evconnlistener *listener, void *data)
+{
+  HttpServer *server = data;
+  evconnlistener_disable(listener);
+  loop_timer_set(server->resume, clock_boot_ms() + HTTP_EMFILE_PAUSE_MS);
+}
+
+static bool server_add_listener(HttpServer *server, int fd, GError **error)
+{
+  evutil_make_socket_nonblocking(fd);
+  unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
+  struct evconnlistener *listener = evconnlistener_new(loop_base(server->loop), server_on_accept, server, flags, 128, fd);
+  if (!listener) {
+    int e = errno;
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen: %s", g_strerror(e));
+    close(fd);
+    return false;
+  }
+  evconnlistener_set_error_cb(listener, server_on_accept_error);
+  g_ptr_array_add(server->listeners, listener);
+  return true;
+}
+
+bool http_server_listen_unix(HttpServer *server, const char *path, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname(path);
+  g_autofree char *name = g_path_get_basename(path);
+  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name); /* sun_path ends at 107 bytes */
+  if (dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "listen on '%s': another process does", path);
+    close(fd);
+    close(dir);
+    return false;
+  }
+  unlinkat(dir, name, 0);
+  mode_t old = umask(0177);
+  bool ok = dir >= 0 && fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  int e = errno;
+  umask(old);
+  if (dir >= 0)
+    close(dir);
+  if (ok)
+    return server_add_listener(server, fd, error);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen on '%s': %s", path, g_strerror(e));
+  if (fd >= 0)
+    close(fd);
+  return false;
+}
+
+static int server_bind(const struct addrinfo *at)
+{
+  int on = 1, fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
+  if (fd < 0)
+    return -1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* inherited by what is accepted */
+  if (bind(fd, at->ai_addr, at->ai_addrlen) == 0)
+    return fd;
+  int e = errno;
+  close(fd);
+  errno = e;
+  return -1;
+}
+
+static int server_port(int fd)
+{
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+    return -1;
+  return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
+                                             : ((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+int http_server_listen_tcp(HttpServer *server, const char *host, int port, GError **error)
+{
+  char service[16];
+  g_snprintf(service, sizeof service, "%d", port);
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+  int code = getaddrinfo(host, service, &hints, &found);
+  int fd = -1;
+  for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
+    fd = server_bind(at);
+  int e = errno;
+  if (found)
+    freeaddrinfo(found);
+  if (fd < 0) {
+    g_set_error(error, REEVE_ERROR, e == EADDRINUSE ? REEVE_ERROR_CONFLICT : REEVE_ERROR_INTERNAL, "listen on %s:%d: %s", host, port,
+                code ? gai_strerror(code) : g_strerror(e));
+    return -1;
+  }
+  return server_add_listener(server, fd, error) ? server_port(fd) : -1;
+}
+
+/* ---- life ---- */
+
+HttpServer *http_server_new(Loop *loop, const HttpServerConfig *config)
+{
+  HttpServer *server = g_new0(HttpServer, 1);
+  server->loop = loop;
+  server->config = *config;
+  if (!server->config.body_bytes_max)
+    server->config.body_bytes_max = HTTP_BODY_MAX;
+  if (!server->config.request_ms_max)
+    server->config.request_ms_max = HTTP_REQUEST_MS;
+  if (!server->config.reply_ms_max)
+    server->config.reply_ms_max = HTTP_REPLY_MS;
+  if (!server->config.connections_max)
+    server->config.connections_max = HTTP_CONNECTIONS;
+  server->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)evconnlistener_free);
+  server->resume = loop_timer_new(loop, server_resume, server);
+  g_queue_init(&server->conns);
+  return server;
+}
+
+void http_server_close_listeners(HttpServer *server)
+{
+  g_ptr_array_set_size(server->listeners, 0);
+}
+
+void http_server_free(HttpServer *server)
+{
+  if (!server)
+    return;
+  http_server_close_listeners(server);
+  while (!g_queue_is_empty(&server->conns))
+    conn_free(g_queue_peek_head(&server->conns));
+  g_ptr_array_unref(server->listeners);
+  loop_timer_free(server->resume);
+  g_free(server);
+}
+
+int http_server_open(const HttpServer *server)
+{
+  return server->open;
+}

@@ -1,0 +1,323 @@
+/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file that names who holds it. */
+#include "store/store.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "store/migrations.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SQLITE_APPLICATION_ID = 0x52454556 /* "REEV" */, SQLITE_CHECKPOINT_BYTES = 4 * 1024 * 1024 };
+
+struct Store {
+  char *directory, *path, *wal;
+  int lock;
+  sqlite3 *db;
+  sqlite3_stmt *upsert[TABLE_N], *delete[TABLE_N], *begin, *commit, *rollback;
+  bool broken; /* a sync failed: this connection is never trusted again */
+};
+
+/* ---- errors ---- */
+
+static bool sqlite_fail(Store *store, const char *what, GError **error)
+{
+  int code = sqlite3_extended_errcode(store->db), saved = sqlite3_system_errno(store->db);
+  bool full = (code & 0xff) == SQLITE_FULL || saved == ENOSPC || saved == EDQUOT;
+  if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)
+    store->broken = true;
+  g_set_error(error, REEVE_ERROR, full ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED, "%s '%s': %s", what, store->path,
+              full ? "no room on the disk" : sqlite3_errmsg(store->db));
+  return false;
+}
+
+/* ---- opening ---- */
+
+static bool sqlite_lock(Store *store, GError **error)
+{
+  g_autofree char *path = g_build_filename(store->directory, "lock", NULL);
+  store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (store->lock < 0) {
+    int e = errno;
+    g_set_error(error, REEVE_ERROR, e == ENOSPC ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED, "open '%s': %s", path, g_strerror(e));
+    return false;
+  }
+  if (flock(store->lock, LOCK_EX | LOCK_NB) != 0) {
+    char pid[32] = "";
+    ssize_t n = pread(store->lock, pid, sizeof pid - 1, 0);
+    pid[n > 0 ? n : 0] = '\0';
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "data directory '%s' is in use by pid %s", store->directory,
+                pid[0] ? g_strstrip(pid) : "?");
+    close(store->lock);
+    store->lock = -1;
+    return false;
+  }
+  char pid[32];
+  int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+  if (ftruncate(store->lock, 0) != 0 || pwrite(store->lock, pid, (size_t)n, 0) != n)
+    return true; /* a full disk hides our pid from others, no more */
+  return true;
+}
+
+static char *sqlite_create_sql(const TableSpec *spec)
+{
+  GString *sql = g_string_new(NULL);
+  g_string_printf(sql, "CREATE TABLE %s (", spec->name);
+  for (int i = 0; i < spec->n_columns; i++)
+    g_string_append_printf(sql, "%s%s %s%s", i ? ", " : "", spec->columns[i].name, spec->columns[i].type == COLUMN_INT ? "INTEGER" : "TEXT",
+                           i ? "" : " PRIMARY KEY NOT NULL");
+  g_string_append(sql, ") WITHOUT ROWID;");
+  if (spec->index)
+    g_string_append_printf(sql, "CREATE INDEX %s_%s ON %s (%s);", spec->name, spec->index, spec->name, spec->index);
+  return g_string_free(sql, FALSE);
+}
+
+static bool sqlite_run(Store *store, const char *sql, GError **error)
+{
+  return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK || sqlite_fail(store, "prepare store", error);
+}
+
+static int sqlite_pragma(Store *store, const char *sql)
+{
+  sqlite3_stmt *statement = NULL;
+  int value = 0;
+  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+    value = sqlite3_column_int(statement, 0);
+  sqlite3_finalize(statement);
+  return value;
+}
+
+static bool sqlite_create(Store *store, GError **error)
+{
+  GString *sql = g_string_new("BEGIN IMMEDIATE;");
+  for (int table = 0; table < TABLE_N; table++) {
+    g_autofree char *create = sqlite_create_sql(&table_specs[table]);
+    g_string_append(sql, create);
+  }
+  g_string_append_printf(sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", SQLITE_APPLICATION_ID, STORE_SCHEMA_VERSION);
+  bool ok = sqlite_run(store, sql->str, error);
+  g_string_free(sql, TRUE);
+  return ok;
+}
+
+static bool sqlite_migrate(Store *store, GError **error)
+{
+  int version = sqlite_pragma(store, "PRAGMA user_version");
+  if (version == 0)
+    return sqlite_create(store, error);
+  if (sqlite_pragma(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID || version > STORE_SCHEMA_VERSION) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "store '%s': %s", store->path,
+                version > STORE_SCHEMA_VERSION ? "written by a newer Reeve; upgrade this one" : "not a store of Reeve");
+    return false;
+  }
+  for (; version < STORE_SCHEMA_VERSION; version++) {
+    g_autofree char *sql = g_strdup_printf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT;", migration_sql(version), version + 1);
+    if (!sqlite_run(store, sql, error))
+      return false;
+  }
+  return true;
+}
+
+static bool sqlite_prepare(Store *store, GError **error)
+{
+  bool ok = true;
+  for (int table = 0; ok && table < TABLE_N; table++) {
+    const TableSpec *spec = &table_specs[table];
+    GString *sql = g_string_new(NULL);
+    g_string_printf(sql, "INSERT OR REPLACE INTO %s VALUES (?", spec->name);
+    for (int i = 1; i < spec->n_columns; i++)
+      g_string_append(sql, ",?");
+    g_string_append_c(sql, ')');
+    ok = sqlite3_prepare_v3(store->db, sql->str, -1, SQLITE_PREPARE_PERSISTENT, &store->upsert[table], NULL) == SQLITE_OK;
+    g_string_printf(sql, "DELETE FROM %s WHERE %s=?", spec->name, spec->columns[0].name);
+    ok = ok && sqlite3_prepare_v3(store->db, sql->str, -1, SQLITE_PREPARE_PERSISTENT, &store->delete[table], NULL) == SQLITE_OK;
+    g_string_free(sql, TRUE);
+  }
+  ok = ok && sqlite3_prepare_v2(store->db, "BEGIN IMMEDIATE", -1, &store->begin, NULL) == SQLITE_OK;
+  ok = ok && sqlite3_prepare_v2(store->db, "COMMIT", -1, &store->commit, NULL) == SQLITE_OK;
+  ok = ok && sqlite3_prepare_v2(store->db, "ROLLBACK", -1, &store->rollback, NULL) == SQLITE_OK;
+  return ok || sqlite_fail(store, "prepare store", error);
+}
+
+static void sqlite_disconnect(Store *store)
+{
+  for (int table = 0; table < TABLE_N; table++) {
+    g_clear_pointer(&store->upsert[table], sqlite3_finalize);
+    g_clear_pointer(&store->delete[table], sqlite3_finalize);
+  }
+  g_clear_pointer(&store->begin, sqlite3_finalize);
+  g_clear_pointer(&store->commit, sqlite3_finalize);
+  g_clear_pointer(&store->rollback, sqlite3_finalize);
+  g_clear_pointer(&store->db, sqlite3_close);
+}
+
+static bool sqlite_connect(Store *store, GError **error)
+{
+  if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+    return sqlite_fail(store, "open store", error);
+  sqlite3_busy_timeout(store->db, 2000);
+  static const char *const pragmas =
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;"
+      "PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;";
+  store->broken = false;
+  return sqlite_run(store, pragmas, error) && sqlite_migrate(store, error) && sqlite_prepare(store, error);
+}
+
+static void sqlite_close(Store *store)
+{
+  if (!store)
+    return;
+  sqlite_disconnect(store);
+  if (store->lock >= 0)
+    close(store->lock);
+  g_free(store->directory);
+  g_free(store->path);
+  g_free(store->wal);
+  g_free(store);
+}
+
+static Store *sqlite_open(const char *where, GError **error)
+{
+  if (!fs_mkdirs(where, 0700, error))
+    return NULL;
+  Store *store = g_new0(Store, 1);
+  store->lock = -1;
+  store->directory = g_strdup(where);
+  store->path = g_build_filename(where, "reeve.db", NULL);
+  store->wal = g_strconcat(store->path, "-wal", NULL);
+  if (sqlite_lock(store, error) && sqlite_connect(store, error))
+    return store;
+  sqlite_close(store);
+  return NULL;
+}
+
+/* ---- reading ---- */
+
+static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void *data, GError **error)
+{
+  const TableSpec *spec = &table_specs[table];
+  g_autofree char *sql = g_strdup_printf("SELECT * FROM %s", spec->name);
+  sqlite3_stmt *statement = NULL;
+  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK)
+    return sqlite_fail(store, "read", error);
+  bool ok = true;
+  int step;
+  while (ok && (step = sqlite3_step(statement)) == SQLITE_ROW) {
+    Value values[RECORD_COLUMNS_MAX] = {0};
+    for (int i = 0; i < spec->n_columns; i++) {
+      values[i].is_int = spec->columns[i].type == COLUMN_INT;
+      if (values[i].is_int)
+        values[i].number = sqlite3_column_int64(statement, i);
+      else
+        values[i].text = (char *)(uintptr_t)sqlite3_column_text(statement, i);
+    }
+    ok = row(table, values, data, error);
+  }
+  if (ok && step != SQLITE_DONE)
+    ok = sqlite_fail(store, "read", error);
+  sqlite3_finalize(statement);
+  return ok;
+}
+
+static bool sqlite_load(Store *store, StoreRowFn row, void *data, GError **error)
+{
+  if (store->broken) {
+    sqlite_disconnect(store);
+    if (!sqlite_connect(store, error))
+      return false;
+  }
+  for (int table = 0; table < TABLE_N; table++)
+    if (!table_specs[table].history && !sqlite_load_table(store, (TableId)table, row, data, error))
+      return false;
+  return true;
+}
+
+/* ---- writing ---- */
+
+static bool store_step(sqlite3_stmt *statement)
+{
+  int code = sqlite3_step(statement);
+  sqlite3_reset(statement);
+  return code == SQLITE_DONE;
+}
+
+static bool sqlite_write(Store *store, const Record *record)
+{
+  sqlite3_stmt *statement = record->deleted ? store->delete[record->table] : store->upsert[record->table];
+  int columns = record->deleted ? 1 : table_specs[record->table].n_columns;
+  for (int i = 0; i < columns; i++) {
+    const Value *value = &record->values[i];
+    if (value->is_int)
+      sqlite3_bind_int64(statement, i + 1, value->number);
+    else if (value->text)
+      sqlite3_bind_text(statement, i + 1, value->text, (int)g_ref_string_length(value->text), SQLITE_STATIC);
+    else
+      sqlite3_bind_null(statement, i + 1);
+  }
+  return store_step(statement);
+}
+
+static bool sqlite_commit(Store *store, const GPtrArray *records, GError **error)
+{
+  if (store->broken) {
+    sqlite_disconnect(store);
+    if (!sqlite_connect(store, error))
+      return false;
+  }
+  fs_crash_point("commit begins");
+  bool ok = store_step(store->begin);
+  for (guint i = 0; ok && i < records->len; i++)
+    ok = sqlite_write(store, records->pdata[i]);
+  ok = ok && store_step(store->commit);
+  if (ok) {
+    fs_crash_point("commit done");
+    return true;
+  }
+  sqlite_fail(store, "write", error);
+  if (!sqlite3_get_autocommit(store->db))
+    store_step(store->rollback);
+  return false;
+}
+
+static bool sqlite_probe(Store *store, GError **error)
+{
+  if (store->broken) {
+    sqlite_disconnect(store);
+    if (!sqlite_connect(store, error))
+      return false;
+  }
+  /* Enough to see room for a batch, not only for one page. */
+  static const char *const sql = "BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', hex(randomblob(32768)));"
+                                 "COMMIT; DELETE FROM meta WHERE key='probe';";
+  bool ok = sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+  if (ok)
+    return true;
+  sqlite_fail(store, "write", error);
+  if (!sqlite3_get_autocommit(store->db))
+    store_step(store->rollback);
+  return false;
+}
+
+static void sqlite_checkpoint(Store *store)
+{
+  struct stat st;
+  if (store->db && stat(store->wal, &st) == 0 && st.st_size >= SQLITE_CHECKPOINT_BYTES)
+    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+const StoreDriver store_sqlite = {
+    .name = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .load = sqlite_load,
+    .commit = sqlite_commit,
+    .probe = sqlite_probe,
+    .checkpoint = sqlite_checkpoint,
+};
