@@ -7,7 +7,17 @@
 
 #include <stdio.h>
 
-extern char **environ;
+static char *job_file_contents(const char *path, size_t max, size_t *length, void *data, GError **error)
+{
+  (void)data;
+  return fs_read(path, max, length, error);
+}
+
+static const char *job_file_variable(const char *name, void *data)
+{
+  (void)data;
+  return g_getenv(name);
+}
 
 bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error)
 {
@@ -18,7 +28,8 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
     return false;
   }
   g_autofree char *absolute = g_canonicalize_filename(path, NULL), *directory = g_path_get_dirname(absolute);
-  JobReadOptions options = {.file = g_intern_string(path), .directory = directory, .environment = (const char *const *)environ};
+  JobReadOptions options = {
+      .file_name = g_intern_string(path), .directory = directory, .read_file = job_file_contents, .variable = job_file_variable};
   file->problems = problems_new();
   file->job = job_read(file->text, length, &options, file->problems);
   if (file->job && preflight)

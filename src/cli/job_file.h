@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "model/job.h"
 
-enum { JOB_FILE_BYTES_MAX = 16 * 1024 * 1024 };
 
 typedef struct JobFile {
   char *text;

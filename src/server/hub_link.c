@@ -1,10 +1,12 @@
-/* Owns the unix socket where node processes dial in: frames are lines of JSON, one a line, at most FRAME_BYTES_MAX. The socket's mode
- * (0600) is the authority; the node's id comes from its hello. */
+/* Carries node links: the unix socket where node processes dial in (frames are lines of JSON, at most FRAME_BYTES_MAX; the socket's mode,
+ * 0600, is the authority, the node's id comes from its hello), or the memory link to the embedded node, which gets and gives the same
+ * lines. */
 #include "server/hub_link.h"
 
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "node/node.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -21,6 +23,11 @@ struct HubLink {
   struct event_base *base;
   struct evconnlistener *listener; /* NULL = no node processes */
   char *path;
+  Loop *loop;
+  Node *node;     /* embedded, or NULL */
+  HubPeer *peer;  /* of the embedded node while it is linked */
+  GQueue to_node; /* of char*: frames on their way; delivered by a post, so that neither end is re-entered */
+  bool posted;
 };
 
 /* One connection; owned by itself until it is closed from either side. */
@@ -133,16 +140,63 @@ static bool hub_link_listen(HubLink *link, GError **error)
   return link->listener != NULL;
 }
 
+/* ---- the embedded node ---- */
+
+static void memory_deliver(void *data)
+{
+  HubLink *link = data;
+  link->posted = false;
+  while (!g_queue_is_empty(&link->to_node)) {
+    g_autofree char *frame = g_queue_pop_head(&link->to_node);
+    node_receive(link->node, frame, strlen(frame));
+  }
+}
+
+static void memory_send(void *data, const char *frame)
+{
+  HubLink *link = data;
+  g_queue_push_tail(&link->to_node, g_strdup(frame));
+  if (link->posted)
+    return;
+  link->posted = true;
+  loop_post(link->loop, memory_deliver, link);
+}
+
+static void memory_close(void *data)
+{
+  HubLink *link = data;
+  link->peer = NULL;
+  g_queue_clear_full(&link->to_node, g_free);
+  node_link_down(link->node);
+}
+
+static const HubCarrier memory_carrier = {.send = memory_send, .close = memory_close};
+
+static void memory_from_node(const char *frame, void *data)
+{
+  HubLink *link = data;
+  if (link->peer)
+    hub_receive(link->peer, frame, strlen(frame));
+}
+
+static bool memory_start(HubLink *link, const Server *server, GError **error)
+{
+  g_autofree char *directory = g_build_filename(server->options->data_dir, "node", NULL);
+  NodeConfig config = {
+      .state_dir = directory, .node_id = "local", .shim_path = server->options->shim_path, .reeve_path = server->options->reeve_path};
+  link->node = node_new(server->loop, &config, error);
+  if (link->node)
+    hub_link_again(link);
+  return link->node != NULL;
+}
+
 HubLink *hub_link_new(Hub *hub, Server *server, GError **error)
 {
-  if (!server->options->node_socket && server->options->shim_path) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
-                "start the embedded node: this build has none; give a node socket and start 'reeve node'");
-    return NULL;
-  }
   HubLink *link = g_new0(HubLink, 1);
-  *link = (HubLink){.hub = hub, .base = loop_base(server->loop), .path = g_strdup(server->options->node_socket)};
-  if (!link->path || hub_link_listen(link, error))
+  *link = (HubLink){.hub = hub, .base = loop_base(server->loop), .loop = server->loop, .path = g_strdup(server->options->node_socket)};
+  g_queue_init(&link->to_node);
+  bool embedded = !link->path && server->options->shim_path;
+  if (embedded ? memory_start(link, server, error) : !link->path || hub_link_listen(link, error))
     return link;
   g_clear_pointer(&link->path, g_free); /* not ours: leave the file */
   hub_link_free(link);
@@ -153,6 +207,8 @@ void hub_link_free(HubLink *link)
 {
   if (!link)
     return;
+  node_free(link->node);
+  g_queue_clear_full(&link->to_node, g_free);
   if (link->listener)
     evconnlistener_free(link->listener);
   if (link->path)
@@ -163,5 +219,9 @@ void hub_link_free(HubLink *link)
 
 void hub_link_again(HubLink *link)
 {
-  /* Node processes dial in by themselves. */
+  if (!link->node || link->peer) /* node processes dial in by themselves */
+    return;
+  link->peer = hub_attach(link->hub, &memory_carrier, link, "local");
+  if (link->peer)
+    node_link_up(link->node, memory_from_node, link);
 }

@@ -1,0 +1,100 @@
+/* Looks processes up in /proc; see identity.h. */
+#include "drivers/identity.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ProcStat {
+  char state;
+  pid_t parent, session;
+  uint64_t start_time;
+} ProcStat;
+
+static bool proc_stat(pid_t pid, ProcStat *out)
+{
+  char path[64], text[1024];
+  g_snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  FILE *file = fopen(path, "re");
+  if (!file)
+    return false;
+  size_t n = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[n] = '\0';
+  char *p = strrchr(text, ')'); /* the name may hold blanks and parentheses */
+  if (!p || !p[1])
+    return false;
+  g_auto(GStrv) fields = g_strsplit(p + 2, " ", 24);
+  if (g_strv_length(fields) < 20)
+    return false;
+  out->state = fields[0][0];
+  out->parent = (pid_t)strtol(fields[1], NULL, 10);
+  out->session = (pid_t)strtol(fields[3], NULL, 10);
+  out->start_time = strtoull(fields[19], NULL, 10);
+  return true;
+}
+
+bool identity_read(const char *directory, ProcessIdentity *identity)
+{
+  g_autofree char *path = g_build_filename(directory, "state", NULL);
+  g_autofree char *text = fs_read(path, 4096, NULL, NULL);
+  char boot[64];
+  int pid;
+  unsigned long long start;
+  *identity = (ProcessIdentity){0};
+  if (!text || sscanf(text, "attempt=%d pid=%d start=%llu boot=%63s", &identity->attempt, &pid, &start, boot) != 4)
+    return false;
+  identity->pid = pid;
+  identity->start_time = start;
+  const char *ours = g_getenv("REEVE_BOOT_ID") ? NULL : clock_boot_id(); /* a test that plays a reboot changes ours, not the shim's */
+  return !ours || strcmp(boot, ours) == 0;
+}
+
+bool identity_alive(const ProcessIdentity *identity)
+{
+  ProcStat stat;
+  return identity->pid > 0 && proc_stat(identity->pid, &stat) && stat.start_time == identity->start_time && stat.state != 'Z' &&
+         stat.state != 'X';
+}
+
+/* Is @pid in the session of @root, or below it? */
+static bool identity_belongs(pid_t pid, pid_t root)
+{
+  ProcStat stat;
+  for (int depth = 0; depth < 64 && pid > 1; depth++) {
+    if (pid == root)
+      return true;
+    if (!proc_stat(pid, &stat))
+      return false;
+    if (stat.session == root)
+      return true;
+    pid = stat.parent;
+  }
+  return false;
+}
+
+int identity_kill_tree(const ProcessIdentity *identity)
+{
+  DIR *dir = opendir("/proc");
+  int left = 0;
+  if (!dir)
+    return 0;
+  for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+    pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+    ProcStat stat;
+    if (pid <= 1 || !identity_belongs(pid, identity->pid) || !proc_stat(pid, &stat) || stat.state == 'Z')
+      continue;
+    if (stat.start_time < identity->start_time)
+      continue; /* older than the agent: the number was given anew */
+    kill(pid, SIGKILL);
+    left++;
+  }
+  closedir(dir);
+  return left;
+}

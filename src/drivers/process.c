@@ -1,0 +1,360 @@
+/* Starts shims and speaks protocol 1 with them; see process.h. */
+#include "drivers/process.h"
+
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "drivers/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { SHIM_FIRST_FD = 10, SHIM_TEXT = 512, SHIM_LOG_BYTES = 10 * 1024 * 1024, SHIM_LOG_FILES = 5, SHIM_GROUPS = 64 };
+
+struct Shim {
+  int fd;
+  LoopWatch *watch;
+  const ShimEvents *events;
+  void *data;
+  bool ending;
+  bool *freed; /* set when freed inside one of its own callbacks */
+};
+
+/* ---- messages ---- */
+
+static int64_t shim_number(const char *message, const char *key)
+{
+  const char *p = strstr(message, key);
+  return p ? strtoll(p + strlen(key), NULL, 10) : 0;
+}
+
+static ExitStatus shim_exit(const char *message)
+{
+  return (ExitStatus){.code = (int)shim_number(message, " code="), .signal = (int)shim_number(message, " signal=")};
+}
+
+static void shim_dispatch(Shim *shim, const char *message)
+{
+  int attempt = (int)shim_number(message, " attempt=");
+  if (g_str_has_prefix(message, "hello "))
+    shim->events->hello(shim->data, shim_number(message, " generation="), attempt, shim_number(message, " pid="),
+                        strstr(message, "state=ended") != NULL, shim_exit(message));
+  else if (g_str_has_prefix(message, "started "))
+    shim->events->started(shim->data, attempt, shim_number(message, " pid="));
+  else if (g_str_has_prefix(message, "start-failed "))
+    shim->events->start_failed(shim->data, attempt, (int)shim_number(message, " errno="));
+  else if (g_str_has_prefix(message, "exited "))
+    shim->events->exited(shim->data, attempt, shim_exit(message));
+}
+
+static void shim_on_readable(void *data)
+{
+  Shim *shim = data;
+  bool freed = false;
+  shim->freed = &freed;
+  while (!freed) {
+    char text[SHIM_TEXT];
+    ssize_t n = recv(shim->fd, text, sizeof text - 1, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+      break;
+    if (n <= 0) {
+      loop_watch_free(g_steal_pointer(&shim->watch));
+      if (!shim->ending)
+        shim->events->gone(shim->data);
+      else
+        shim_free(shim);
+      return;
+    }
+    text[n] = '\0';
+    shim_dispatch(shim, text);
+  }
+  if (!freed)
+    shim->freed = NULL;
+}
+
+static Shim *shim_new(Loop *loop, int fd, const ShimEvents *events, void *data)
+{
+  Shim *shim = g_new0(Shim, 1);
+  *shim = (Shim){.fd = fd, .events = events, .data = data};
+  shim->watch = loop_watch_new(loop, fd, shim_on_readable, shim);
+  return shim;
+}
+
+void shim_free(Shim *shim)
+{
+  if (!shim)
+    return;
+  if (shim->freed)
+    *shim->freed = true;
+  loop_watch_free(shim->watch);
+  close(shim->fd);
+  g_free(shim);
+}
+
+G_GNUC_PRINTF(2, 3) static void shim_say(Shim *shim, const char *format, ...)
+{
+  char text[SHIM_TEXT];
+  va_list args;
+  va_start(args, format);
+  int n = g_vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  fs_crash_point("message to shim");
+  if (send(shim->fd, text, (size_t)n, MSG_NOSIGNAL) < 0)
+    log_debug("shim not reached", "message=\"%s\" error=\"%s\"", text, g_strerror(errno)); /* its end is read next */
+}
+
+void shim_start(Shim *shim, int attempt)
+{
+  shim_say(shim, "start attempt=%d", attempt);
+}
+
+void shim_signal(Shim *shim, int signal)
+{
+  shim_say(shim, "signal sig=%d", signal);
+}
+
+void shim_kill(Shim *shim)
+{
+  shim_say(shim, "kill");
+}
+
+void shim_end(Shim *shim)
+{
+  shim->ending = true;
+  shim_say(shim, "end");
+  shim_free(shim);
+}
+
+/* ---- spec ---- */
+
+char *shim_substitute(const char *word, const char *directory, const char *reeve_path)
+{
+  if (!strchr(word, '@'))
+    return g_strdup(word);
+  GString *text = g_string_new(word);
+  g_string_replace(text, "@REEVE_INSTANCE_DIR@", directory, 0);
+  g_string_replace(text, "@REEVE_BIN@", reeve_path ? reeve_path : "reeve", 0);
+  return g_string_free(text, FALSE);
+}
+
+static void spec_put(GString *out, const char *key, const char *text)
+{
+  g_string_append_printf(out, "%s:%zu:", key, strlen(text));
+  g_string_append(out, text);
+  g_string_append_c(out, '\n');
+}
+
+static void spec_put_number(GString *out, const char *key, int64_t number)
+{
+  char text[24];
+  g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, number);
+  spec_put(out, key, text);
+}
+
+/* The agent runs as @user: numbers only, since the shim knows no names. */
+static bool spec_put_user(GString *out, const char *user, GError **error)
+{
+  if (!user)
+    return true;
+  errno = 0;
+  const struct passwd *entry = getpwnam(user);
+  if (!entry) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "run as '%s': no such user", user);
+    return false;
+  }
+  if (entry->pw_uid == geteuid())
+    return true;
+  if (geteuid() != 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "run as '%s': only root may run agents as another user", user);
+    return false;
+  }
+  gid_t groups[SHIM_GROUPS];
+  int n = SHIM_GROUPS;
+  spec_put_number(out, "uid", entry->pw_uid);
+  spec_put_number(out, "gid", entry->pw_gid);
+  if (getgrouplist(user, entry->pw_gid, groups, &n) >= 0)
+    for (int i = 0; i < n; i++)
+      spec_put_number(out, "group", groups[i]);
+  return true;
+}
+
+static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
+{
+  g_autofree char *missing = NULL;
+  g_auto(GStrv) procs = cgroup_make(launch->id, &launch->spec->resources, &missing);
+  for (size_t i = 0; procs && procs[i]; i++)
+    spec_put(out, "cgroup", procs[i]);
+  if (missing)
+    log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing + 1);
+}
+
+static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
+{
+  const InstanceSpec *spec = launch->spec;
+  GString *out = g_string_new(NULL);
+  for (size_t i = 0; spec->argv[i]; i++) {
+    g_autofree char *word = shim_substitute(spec->argv[i], launch->directory, launch->reeve_path);
+    spec_put(out, "argv", word);
+  }
+  for (size_t i = 0; spec->environment && spec->environment[i]; i++) {
+    g_autofree char *word = shim_substitute(spec->environment[i], launch->directory, launch->reeve_path);
+    spec_put(out, "env", word);
+  }
+  if (spec->working_dir)
+    spec_put(out, "cwd", spec->working_dir);
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    const char *original = g_getenv("REEVE_NOFILE"); /* what we were given before we raised it */
+    spec_put_number(out, "nofile_soft", original ? strtoll(original, NULL, 10) : (int64_t)limit.rlim_cur);
+    spec_put_number(out, "nofile_hard", (int64_t)limit.rlim_max);
+  }
+  spec_put_number(out, "log_bytes", SHIM_LOG_BYTES);
+  spec_put_number(out, "log_files", SHIM_LOG_FILES);
+  spec_put_number(out, "generation", launch->generation);
+  spec_put_cgroups(out, launch);
+  bool ok = spec_put_user(out, spec->user, error);
+  *length = out->len;
+  return g_string_free(out, !ok);
+}
+
+/* ---- spawning ---- */
+
+/* A copy of @fd high enough that putting things at 3, 4, 5 in the child cannot hit it. Closes @fd. */
+static int shim_high(int fd)
+{
+  int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SHIM_FIRST_FD);
+  if (fd >= 0)
+    close(fd);
+  return high;
+}
+
+static int shim_memfd(const char *text, size_t length)
+{
+  int fd = memfd_create("reeve-spec", MFD_CLOEXEC);
+  if (fd >= 0 && write(fd, text, length) != (ssize_t)length) {
+    close(fd);
+    return -1;
+  }
+  return shim_high(fd);
+}
+
+static char **shim_environment(void)
+{
+  static const char *const passed[] = {"REEVE_CRASH_AT", "REEVE_CRASH_ROLE"};
+  char **environment = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS(passed); i++)
+    if (g_getenv(passed[i]))
+      environment = g_environ_setenv(environment, passed[i], g_getenv(passed[i]), TRUE);
+  return environment ? environment : g_new0(char *, 1);
+}
+
+static int shim_posix_spawn(const ShimLaunch *launch, const int fds[3], pid_t *pid)
+{
+  g_autofree char *name = g_strdup_printf("%s/%s", launch->spec->deployment, launch->spec->agent);
+  char *argv[] = {(char *)(uintptr_t) "reeve-shim", name, NULL};
+  g_auto(GStrv) environment = shim_environment();
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  for (int i = 0; i < 3; i++)
+    posix_spawn_file_actions_adddup2(&actions, fds[i], 3 + i);
+  int code = posix_spawn(pid, launch->shim_path, &actions, NULL, argv, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  return code;
+}
+
+Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events, void *data, GError **error)
+{
+  size_t length;
+  g_autofree char *text = spec_text(launch, &length, error);
+  if (!text)
+    return NULL;
+  int pair[2] = {-1, -1};
+  int made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+  int fds[3] = {shim_memfd(text, length), shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), shim_high(pair[1])};
+  pid_t pid = 0;
+  fs_crash_point("shim spawn");
+  int code = made != 0 || fds[0] < 0 || fds[1] < 0 || fds[2] < 0 ? errno : shim_posix_spawn(launch, fds, &pid);
+  for (int i = 0; i < 3; i++)
+    if (fds[i] >= 0)
+      close(fds[i]);
+  if (code) {
+    if (pair[0] >= 0)
+      close(pair[0]);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", launch->shim_path, g_strerror(code));
+    return NULL;
+  }
+  reaper_watch(reaper, pid, NULL, NULL);
+  return shim_new(loop, pair[0], events, data);
+}
+
+Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data, bool *held)
+{
+  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", dir);
+  bool up = dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  int lock = up ? -1 : openat(dir, "lock", O_RDWR | O_CLOEXEC);
+  *held = up || (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0);
+  if (lock >= 0)
+    close(lock);
+  if (dir >= 0)
+    close(dir);
+  if (up)
+    return shim_new(loop, fd, events, data);
+  if (fd >= 0)
+    close(fd);
+  return NULL;
+}
+
+/* ---- log tail ---- */
+
+/* The text of a record "TIME STREAM FLAG TEXT". */
+static const char *tail_text(const char *line)
+{
+  for (int i = 0; i < 3 && line; i++) {
+    line = strchr(line, ' ');
+    line = line ? line + 1 : NULL;
+  }
+  return line ? line : "";
+}
+
+char *shim_log_tail(const char *directory, size_t bytes)
+{
+  enum { TAIL_READ = 16384, TAIL_LINES = 20 };
+  g_autofree char *path = g_build_filename(directory, "log", NULL);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return NULL;
+  char buffer[TAIL_READ + 1];
+  off_t size = lseek(fd, 0, SEEK_END), from = MAX(size - TAIL_READ, 0);
+  ssize_t n = pread(fd, buffer, TAIL_READ, from);
+  close(fd);
+  if (n <= 0)
+    return NULL;
+  buffer[n] = '\0';
+  for (ssize_t i = 0; i < n; i++)
+    if (!buffer[i])
+      buffer[i] = '.';
+  g_auto(GStrv) lines = g_strsplit(g_strchomp(buffer), "\n", -1);
+  guint count = g_strv_length(lines), first = count > TAIL_LINES ? count - TAIL_LINES : 0;
+  GString *out = g_string_new(NULL);
+  for (guint i = from > 0 && first == 0 ? 1 : first; i < count; i++)
+    g_string_append_printf(out, "%s%s", out->len ? "\n" : "", tail_text(lines[i]));
+  if (out->len > bytes)
+    g_string_erase(out, 0, (gssize)(out->len - bytes));
+  return g_string_free(out, out->len == 0);
+}

@@ -1,0 +1,16 @@
+#pragma once
+/* Children of this process, reaped in one place: shims and exec probes. */
+#include "net/loop.h"
+
+#include <sys/types.h>
+
+typedef struct Reaper Reaper;
+/* @code 0..255 or -1, @signal 1..64 or 0. Called once, on the loop. */
+typedef void (*ReaperFn)(pid_t pid, int code, int signal, void *data);
+
+Reaper *reaper_new(Loop *loop);
+void reaper_free(Reaper *reaper);
+/* @fn may be NULL: the child is only to be reaped. */
+void reaper_watch(Reaper *reaper, pid_t pid, ReaperFn fn, void *data);
+/* Nobody wants to hear of @pid any more; it is still reaped. */
+void reaper_forget(Reaper *reaper, pid_t pid);

@@ -1,0 +1,198 @@
+/* Reads agent.toml and agent.json; see agent_file.h. */
+#include "formats/agent_file.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "formats/toml_shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { AGENT_FILE_BYTES_MAX = 1024 * 1024 };
+
+typedef struct AgentReader {
+  AgentFile *out;
+  const char *file;
+  Problems *problems;
+} AgentReader;
+
+void agent_file_free(AgentFile *file)
+{
+  if (!file)
+    return;
+  char *texts[] = {file->name, file->version, file->description, file->author, file->llm_provider, file->llm_model, file->system_prompt};
+  for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+    g_free(texts[i]);
+  g_strfreev(file->llm_command);
+  g_ptr_array_unref(file->capabilities);
+  g_ptr_array_unref(file->not_honoured);
+  g_free(file);
+}
+
+static void agent_bad(AgentReader *reader, int line, int column, const char *what)
+{
+  problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, line, column}, "%s", what);
+}
+
+static void agent_wanted(AgentReader *reader, const char *key, const char *wanted)
+{
+  problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 0, 0}, "'%s': wanted %s", key, wanted);
+}
+
+static void agent_text(AgentReader *reader, const json_t *section, const char *key, char **out)
+{
+  const json_t *value = json_object_get(section, key);
+  if (value && !json_is_string(value))
+    agent_wanted(reader, key, "text");
+  else if (value)
+    *out = g_strdup(json_string_value(value));
+}
+
+static void agent_texts(AgentReader *reader, const json_t *section, const char *key, GPtrArray *out)
+{
+  json_t *value = json_object_get(section, key), *item;
+  size_t i;
+  if (value && !json_is_array(value))
+    agent_wanted(reader, key, "a list of texts");
+  json_array_foreach(value, i, item)
+  {
+    if (json_is_string(item))
+      g_ptr_array_add(out, g_strdup(json_string_value(item)));
+    else
+      agent_wanted(reader, key, "a list of texts");
+  }
+}
+
+static double agent_number(AgentReader *reader, const json_t *section, const char *key, double low, double high)
+{
+  const json_t *value = json_object_get(section, key);
+  if (!value)
+    return 0;
+  if (json_is_number(value) && json_number_value(value) >= low && json_number_value(value) <= high)
+    return json_number_value(value);
+  g_autofree char *wanted = g_strdup_printf("a number from %g to %g", low, high);
+  agent_wanted(reader, key, wanted);
+  return 0;
+}
+
+/* Names what a section has and this version does not act on. */
+static void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)section, key, value)
+  {
+    if (!g_strv_contains(known, key))
+      g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
+  }
+}
+
+static void agent_llm(AgentReader *reader, const json_t *llm)
+{
+  static const char *const known[] = {"provider", "command", "model", "system_prompt", "request_timeout", "timeout", NULL};
+  AgentFile *out = reader->out;
+  agent_text(reader, llm, "provider", &out->llm_provider);
+  agent_text(reader, llm, "model", &out->llm_model);
+  agent_text(reader, llm, "system_prompt", &out->system_prompt);
+  double seconds = agent_number(reader, llm, "request_timeout", 0.001, 86400);
+  if (seconds <= 0)
+    seconds = agent_number(reader, llm, "timeout", 0.001, 86400);
+  out->request_timeout_ms = (int64_t)(seconds * 1000);
+  GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
+  agent_texts(reader, llm, "command", words);
+  bool some = words->len > 0;
+  g_ptr_array_add(words, NULL);
+  char **argv = (char **)g_ptr_array_free(words, FALSE);
+  if (some)
+    out->llm_command = argv;
+  else
+    g_strfreev(argv);
+  if (!out->llm_provider && some)
+    out->llm_provider = g_strdup("command");
+  if (g_strcmp0(out->llm_provider, "command") == 0 && !some)
+    agent_wanted(reader, "llm.command", "a list of words, since provider is \"command\"");
+  agent_ignored(reader, llm, "llm", known);
+}
+
+static void agent_sections(AgentReader *reader, const json_t *root)
+{
+  static const char *const agent_known[] = {"name", "version", "description", "author", "license", "capabilities", NULL};
+  static const char *const resources_known[] = {"timeout", "max_concurrent_requests", NULL};
+  static const char *const deployment_known[] = {"port", NULL};
+  static const char *const sections[] = {"agent",       "llm",    "resources",    "deployment", "name", "version",
+                                         "description", "author", "capabilities", "license",    NULL};
+  AgentFile *out = reader->out;
+  const json_t *nested = json_object_get(root, "agent"), *resources = json_object_get(root, "resources");
+  const json_t *deployment = json_object_get(root, "deployment"), *llm = json_object_get(root, "llm");
+  const json_t *agent = json_is_object(nested) ? nested : root;
+  agent_text(reader, agent, "name", &out->name);
+  agent_text(reader, agent, "version", &out->version);
+  agent_text(reader, agent, "description", &out->description);
+  agent_text(reader, agent, "author", &out->author);
+  agent_texts(reader, agent, "capabilities", out->capabilities);
+  if (!out->name)
+    agent_wanted(reader, "agent.name", "the agent's name");
+  if (agent == nested)
+    agent_ignored(reader, nested, "agent", agent_known);
+  if (llm)
+    agent_llm(reader, llm);
+  out->timeout_ms = (int64_t)(agent_number(reader, resources, "timeout", 0.001, 86400) * 1000);
+  out->max_concurrent_requests = (int)agent_number(reader, resources, "max_concurrent_requests", 1, 10000);
+  out->port = (int)agent_number(reader, deployment, "port", 0, 65535);
+  agent_ignored(reader, resources, "resources", resources_known);
+  agent_ignored(reader, deployment, "deployment", deployment_known);
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)root, key, value)
+  {
+    if (!g_strv_contains(sections, key))
+      g_ptr_array_add(out->not_honoured, g_strdup(key));
+  }
+}
+
+/* The document as JSON, whatever it was written in; NULL after a problem. */
+static json_t *agent_parse(AgentReader *reader, const char *text, size_t length)
+{
+  const char *p = text;
+  while (p < text + length && g_ascii_isspace(*p))
+    p++;
+  g_autoptr(GError) error = NULL;
+  if (p < text + length && *p == '{') {
+    json_t *root = json_parse(text, length, &error);
+    if (!root)
+      agent_bad(reader, 0, 0, error->message); /* the message names line and column */
+    return root;
+  }
+  int line = 0, column = 0;
+  char *message = NULL, *json = toml_to_json(text, length, &line, &column, &message);
+  if (!json) {
+    agent_bad(reader, line, column, message);
+    free(message);
+    return NULL;
+  }
+  json_t *root = json_parse(json, strlen(json), &error);
+  free(json);
+  if (!root)
+    agent_bad(reader, 0, 0, error->message);
+  return root;
+}
+
+AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems)
+{
+  AgentReader reader = {.out = g_new0(AgentFile, 1), .file = file_name, .problems = problems};
+  reader.out->capabilities = g_ptr_array_new_with_free_func(g_free);
+  reader.out->not_honoured = g_ptr_array_new_with_free_func(g_free);
+  int before = problems->errors;
+  json_t *root = NULL;
+  if (length > AGENT_FILE_BYTES_MAX || memchr(text, '\0', length) || !g_utf8_validate(text, (gssize)length, NULL))
+    agent_bad(&reader, 0, 0, length > AGENT_FILE_BYTES_MAX ? "file is larger than 1 MiB" : "not a UTF-8 text file");
+  else
+    root = agent_parse(&reader, text, length);
+  if (root)
+    agent_sections(&reader, root);
+  json_decref(root);
+  if (problems->errors == before)
+    return reader.out;
+  agent_file_free(reader.out);
+  return NULL;
+}

@@ -1,0 +1,23 @@
+#pragma once
+/* agent.toml and agent.json: what an agent served by Reeve is. JSON comes flat or nested; both are read. */
+#include "base/problems.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct AgentFile {
+  char *name, *version, *description, *author;
+  GPtrArray *capabilities; /* of char* */
+  char *llm_provider;      /* "command" */
+  char **llm_command;      /* argv, or NULL */
+  char *llm_model, *system_prompt;
+  int64_t request_timeout_ms;  /* 0 = not given */
+  int64_t timeout_ms;          /* [resources] timeout; 0 = not given */
+  int max_concurrent_requests; /* 0 = not given */
+  int port;                    /* [deployment] port; 0 = automatic */
+  GPtrArray *not_honoured;     /* of char*: sections and keys that this version does not act on */
+} AgentFile;
+
+/* Reads @length bytes, TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them. */
+AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems);
+void agent_file_free(AgentFile *file);

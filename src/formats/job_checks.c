@@ -1,0 +1,28 @@
+/* What only the whole job shows: ports that clash, an entry point that does not exist. */
+#include "formats/reader.h"
+
+static void checks_ports(Reader *reader)
+{
+  g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL); /* port -> agent id */
+  for (guint i = 0; i < reader->job->agents->len; i++) {
+    const AgentSpec *agent = job_agent(reader->job, i);
+    for (int replica = 0; agent->port > 0 && replica < agent->replicas; replica++) {
+      gpointer port = GINT_TO_POINTER(agent->port + replica);
+      const char *other = g_hash_table_lookup(taken, port);
+      if (other) {
+        problems_add(reader->problems, PROBLEM_ERROR, agent->pos, "agent '%s': port %d is also the port of agent '%s'", agent->id,
+                     agent->port + replica, other);
+        break;
+      }
+      g_hash_table_insert(taken, port, agent->id);
+    }
+  }
+}
+
+void reader_checks(Reader *reader)
+{
+  checks_ports(reader);
+  const char *entry = reader->job->entry_point;
+  if (entry && job_find_agent(reader->job, entry) < 0)
+    problems_add(reader->problems, PROBLEM_ERROR, reader->entry_point_pos, "'execution.entry_point': unknown agent '%s'", entry);
+}

@@ -1,0 +1,29 @@
+#pragma once
+/* Reads a job file (YAML 1.2, or the same as JSON) into a resolved Job and says everything that is wrong with it at once. Pure: contents of
+ * other files and the caller's variables come through callbacks. The keys are rows of tables in job_schema.c: they make the reader, the
+ * messages and docs/job-file.md. */
+#include "base/problems.h"
+#include "model/job.h"
+
+enum { JOB_FILE_BYTES_MAX = 8 * 1024 * 1024, JOB_FILE_DEPTH_MAX = 64, JOB_FILE_ALIASES_MAX = 100 };
+
+/* Contents of @path, at most @max bytes, NUL-terminated; caller frees. NULL with @error. */
+typedef char *(*FormatFileFn)(const char *path, size_t max, size_t *length, void *data, GError **error);
+/* Value of the caller's variable @name, or NULL. */
+typedef const char *(*FormatVarFn)(const char *name, void *data);
+
+typedef struct JobReadOptions {
+  const char *file_name; /* for messages; interned or longer-lived than the job */
+  const char *directory; /* absolute; relative paths of the file are taken from here */
+  FormatFileFn read_file;
+  FormatVarFn variable;
+  void *data;
+  bool strict; /* warnings are errors */
+} JobReadOptions;
+
+/* The job of @text (@length bytes), resolved: ${VAR}, env_file and agent files folded in, paths absolute. Appends every problem to
+ * @problems; NULL when there is an error among them. */
+Job *job_read(const char *text, size_t length, const JobReadOptions *options, Problems *problems);
+
+/* The reference of the job file, made from the rows. Caller frees. */
+char *job_schema_markdown(void);

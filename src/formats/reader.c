@@ -1,0 +1,383 @@
+/* Values of a job file by kind; see reader.h. */
+#include "formats/reader.h"
+
+#include "base/text.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- places and messages ---- */
+
+static struct fy_token *reader_token(struct fy_node *node)
+{
+  for (int depth = 0; node && depth < JOB_FILE_DEPTH_MAX; depth++) {
+    if (fy_node_is_scalar(node))
+      return fy_node_get_scalar_token(node);
+    void *iter = NULL;
+    if (fy_node_is_mapping(node)) {
+      struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter);
+      node = pair ? fy_node_pair_key(pair) : NULL;
+    } else {
+      node = fy_node_sequence_iterate(node, &iter);
+    }
+  }
+  return NULL;
+}
+
+SourcePos reader_pos(const Reader *reader, struct fy_node *node)
+{
+  const struct fy_token *token = reader_token(node);
+  const struct fy_mark *mark = token ? fy_token_start_mark((struct fy_token *)(uintptr_t)token) : NULL;
+  return (SourcePos){.file = reader->options->file_name, .line = mark ? mark->line + 1 : 0, .column = mark ? mark->column + 1 : 0};
+}
+
+static void reader_say(Reader *reader, ProblemSeverity severity, struct fy_node *at, const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf(format, args);
+  problems_add(reader->problems, severity, reader_pos(reader, at), "%s", text);
+}
+
+void reader_error(Reader *reader, struct fy_node *at, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  reader_say(reader, PROBLEM_ERROR, at, format, args);
+  va_end(args);
+}
+
+void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  reader_say(reader, PROBLEM_WARNING, at, format, args);
+  va_end(args);
+}
+
+char *reader_join(const char *path, const char *key)
+{
+  return path[0] ? g_strconcat(path, ".", key, NULL) : g_strdup(key);
+}
+
+/* ---- mappings ---- */
+
+static const Row *rows_find(const Row *rows, const char *key)
+{
+  for (; rows->key; rows++)
+    if (strcmp(rows->key, key) == 0)
+      return rows;
+  return NULL;
+}
+
+static void reader_unknown(Reader *reader, struct fy_node *at, const Row *rows, const char *key, const char *path)
+{
+  const char *known[64];
+  size_t n = 0;
+  for (const Row *row = rows; row->key && n < G_N_ELEMENTS(known) - 1; row++)
+    known[n++] = row->key;
+  known[n] = NULL;
+  const char *nearest = problems_nearest(key, known);
+  g_autofree char *where = path[0] ? g_strdup_printf(" in '%s'", path) : g_strdup("");
+  if (nearest)
+    reader_warn(reader, at, "unknown key '%s'%s; did you mean '%s'?", key, where, nearest);
+  else
+    reader_warn(reader, at, "unknown key '%s'%s; it is not honoured", key, where);
+}
+
+void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path)
+{
+  if (!fy_node_is_mapping(node)) {
+    reader_error(reader, node, "'%s': wanted a mapping of keys", path);
+    return;
+  }
+  void *iter = NULL;
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair; pair = fy_node_mapping_iterate(node, &iter)) {
+    struct fy_node *key_node = fy_node_pair_key(pair), *value = fy_node_pair_value(pair);
+    size_t length;
+    const char *text = key_node && fy_node_is_scalar(key_node) ? fy_node_get_scalar(key_node, &length) : NULL;
+    if (!text || length > 200) {
+      reader_error(reader, key_node, "'%s': keys are short texts", path);
+      continue;
+    }
+    char key[201];
+    memcpy(key, text, length);
+    key[length] = '\0';
+    const Row *row = rows_find(rows, key);
+    if (!row)
+      reader_unknown(reader, key_node, rows, key, path);
+    else if (value && !(fy_node_is_scalar(value) && fy_node_is_null(value)))
+      row->read(reader, row, value, base, path);
+  }
+}
+
+/* ---- scalars ---- */
+
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *wanted)
+{
+  size_t length;
+  const char *text = fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
+  if (!text) {
+    reader_error(reader, node, "'%s': wanted %s, not a list or mapping", path, wanted);
+    return NULL;
+  }
+  return g_strndup(text, length);
+}
+
+bool reader_number(struct fy_node *node, double *out)
+{
+  size_t length;
+  const char *text = fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
+  char copy[64], *end;
+  if (!text || length == 0 || length >= sizeof copy)
+    return false;
+  memcpy(copy, text, length);
+  copy[length] = '\0';
+  *out = g_ascii_strtod(copy, &end);
+  return *end == '\0' && isfinite(*out) && !g_ascii_isspace(copy[0]);
+}
+
+char *reader_any(struct fy_node *node)
+{
+  if (fy_node_is_scalar(node)) {
+    size_t length;
+    const char *text = fy_node_get_scalar(node, &length);
+    return g_strndup(text ? text : "", text ? length : 0);
+  }
+  char *json = fy_emit_node_to_string(node, FYECF_MODE_JSON_ONELINE | FYECF_WIDTH_INF);
+  char *copy = g_strchomp(g_strdup(json ? json : ""));
+  free(json);
+  return copy;
+}
+
+/* Appends the value of the variable in braces at @p (after "${"); returns what follows the brace, or NULL. */
+static const char *expand_one(Reader *reader, struct fy_node *at, const char *p, GString *out)
+{
+  const char *end = strchr(p, '}');
+  if (!end)
+    return NULL;
+  g_autofree char *inside = g_strndup(p, (gsize)(end - p));
+  char *fallback = strstr(inside, ":-");
+  if (fallback) {
+    *fallback = '\0';
+    fallback += 2;
+  }
+  const char *value = reader->options->variable ? reader->options->variable(inside, reader->options->data) : NULL;
+  if (!value || (fallback && !value[0]))
+    value = fallback;
+  if (!value)
+    reader_error(reader, at, "variable '%s' is not set; set it, or write ${%s:-default}", inside, inside);
+  g_string_append(out, value ? value : "");
+  return end + 1;
+}
+
+char *reader_expand(Reader *reader, struct fy_node *at, const char *text)
+{
+  if (!strchr(text, '$'))
+    return g_strdup(text);
+  GString *out = g_string_new(NULL);
+  for (const char *p = text; *p;) {
+    if (p[0] == '$' && p[1] == '$') {
+      g_string_append_c(out, '$');
+      p += 2;
+    } else if (p[0] == '$' && p[1] == '{') {
+      const char *next = expand_one(reader, at, p + 2, out);
+      if (!next) {
+        reader_error(reader, at, "'${' without '}' in '%s'; write $$ for a dollar sign", text);
+        break;
+      }
+      p = next;
+    } else {
+      g_string_append_c(out, *p++);
+    }
+  }
+  return g_string_free(out, FALSE);
+}
+
+char *reader_path(const Reader *reader, const char *text)
+{
+  if (text[0] == '~' && (text[1] == '/' || !text[1])) {
+    const char *home = reader->options->variable ? reader->options->variable("HOME", reader->options->data) : NULL;
+    if (home)
+      return g_build_filename(home, text + 1, NULL);
+  }
+  return g_canonicalize_filename(text, reader->options->directory ? reader->options->directory : "/");
+}
+
+#define AT(base, row, type) (*(type *)(void *)((char *)(base) + (row)->offset))
+
+void row_text(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  g_autofree char *text = reader_text(reader, value, name, "text");
+  if (!text)
+    return;
+  g_free(AT(base, row, char *));
+  AT(base, row, char *) = reader_expand(reader, value, text);
+}
+
+void row_bool(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  g_autofree char *text = reader_text(reader, value, name, "true or false");
+  if (!text)
+    return;
+  bool yes = strcmp(text, "true") == 0, no = strcmp(text, "false") == 0;
+  if (!yes && !no)
+    reader_error(reader, value, "'%s': wanted true or false, not '%s'", name, text);
+  else
+    AT(base, row, bool) = yes;
+}
+
+/* A number within the row's range, or false after an error. */
+static bool row_take_number(Reader *reader, const Row *row, struct fy_node *value, const char *path, double *out)
+{
+  if (reader_number(value, out) && *out >= row->low && *out <= row->high)
+    return true;
+  g_autofree char *name = reader_join(path, row->key);
+  g_autofree char *seen = reader_any(value);
+  reader_error(reader, value, "'%s': wanted a number from %g to %g, not '%s'", name, row->low, row->high, seen);
+  return false;
+}
+
+static bool row_take_whole(Reader *reader, const Row *row, struct fy_node *value, const char *path, double *out)
+{
+  if (!row_take_number(reader, row, value, path, out))
+    return false;
+  if (*out == floor(*out))
+    return true;
+  g_autofree char *name = reader_join(path, row->key);
+  reader_error(reader, value, "'%s': wanted a whole number, not %g", name, *out);
+  return false;
+}
+
+void row_int(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  double number;
+  if (row_take_whole(reader, row, value, path, &number))
+    AT(base, row, int) = (int)number;
+}
+
+void row_count(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  double number;
+  if (row_take_whole(reader, row, value, path, &number))
+    AT(base, row, int64_t) = (int64_t)number;
+}
+
+void row_real(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  double number;
+  if (row_take_number(reader, row, value, path, &number))
+    AT(base, row, double) = number;
+}
+
+void row_seconds(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  double number;
+  if (row_take_number(reader, row, value, path, &number))
+    AT(base, row, int64_t) = (int64_t)(number * 1000 + 0.5);
+}
+
+void row_memory(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  g_autofree char *text = reader_text(reader, value, name, "a size such as 512M");
+  if (!text)
+    return;
+  char *unit;
+  double number = g_ascii_strtod(text, &unit);
+  static const char letters[] = "KMGT";
+  const char *letter = unit[0] ? strchr(letters, g_ascii_toupper(unit[0])) : NULL;
+  if (letter)
+    unit++;
+  if (unit[0] == 'i')
+    unit++;
+  if (unit[0] == 'B' || unit[0] == 'b')
+    unit++;
+  if (unit[0] || number <= 0 || number > 1e15) {
+    reader_error(reader, value, "'%s': wanted a size such as 512M or 2G, not '%s'", name, text);
+    return;
+  }
+  for (long i = letter ? letter - letters + 1 : 0; i > 0; i--)
+    number *= 1024;
+  AT(base, row, int64_t) = (int64_t)number;
+}
+
+void row_words(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  if (!fy_node_is_sequence(value)) {
+    reader_error(reader, value, "'%s': wanted a list of words, as in [python3, server.py]; there is no shell", name);
+    return;
+  }
+  GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
+  void *iter = NULL;
+  bool ok = true;
+  for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item; item = fy_node_sequence_iterate(value, &iter)) {
+    g_autofree char *text = reader_text(reader, item, name, "words");
+    ok = ok && text;
+    if (text)
+      g_ptr_array_add(words, reader_expand(reader, item, text));
+  }
+  if (ok && words->len == 0)
+    reader_error(reader, value, "'%s': the list is empty", name);
+  g_ptr_array_add(words, NULL);
+  g_strfreev(AT(base, row, char **));
+  AT(base, row, char **) = (char **)g_ptr_array_free(words, FALSE);
+}
+
+void row_environment(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  if (!fy_node_is_mapping(value)) {
+    reader_error(reader, value, "'%s': wanted a mapping of NAME: value", name);
+    return;
+  }
+  void *iter = NULL;
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
+    struct fy_node *key_node = fy_node_pair_key(pair), *item = fy_node_pair_value(pair);
+    g_autofree char *key = reader_text(reader, key_node, name, "a name");
+    g_autofree char *text =
+        item && !(fy_node_is_scalar(item) && fy_node_is_null(item)) ? reader_text(reader, item, name, "text") : g_strdup("");
+    if (!key || !text)
+      continue;
+    if (!key[0] || strchr(key, '=')) {
+      reader_error(reader, key_node, "'%s': '%s' is not a name of a variable", name, key);
+      continue;
+    }
+    g_autofree char *expanded = reader_expand(reader, item, text);
+    strmap_set(&AT(base, row, StrMap), key, expanded);
+  }
+}
+
+void row_enum(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  g_autofree char *text = reader_text(reader, value, name, "a word");
+  if (!text)
+    return;
+  for (int i = 0; row->words[i]; i++)
+    if (strcmp(row->words[i], text) == 0) {
+      AT(base, row, int) = i;
+      return;
+    }
+  g_autofree char *allowed = g_strjoinv(", ", (char **)(uintptr_t)row->words);
+  const char *nearest = problems_nearest(text, row->words);
+  reader_error(reader, value, "'%s': unknown value '%s'; allowed: %s%s%s%s", name, text, allowed, nearest ? "; did you mean '" : "",
+               nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+void row_rows(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_join(path, row->key);
+  reader_mapping(reader, value, row->rows, (char *)base + row->offset, name);
+}
+
+void row_ignored(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  (void)base;
+  g_autofree char *name = reader_join(path, row->key);
+  reader_warn(reader, value, "not honoured: '%s' (%s)", name, row->help);
+  g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+}

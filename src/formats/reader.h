@@ -1,0 +1,72 @@
+#pragma once
+/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by its rows. */
+#include "formats/job_reader.h"
+
+#include <libfyaml.h>
+
+typedef struct Reader {
+  const JobReadOptions *options;
+  Problems *problems;
+  Job *job;
+  AgentSpec *agent;     /* being read */
+  GPtrArray *env_files; /* of EnvFile*, in order of agents */
+  struct fy_node *topology, *agents;
+  char *entry_point;
+  SourcePos entry_point_pos;
+  HealthSpec health_default; /* of deployment.health_check */
+  bool health_enabled;
+} Reader;
+
+typedef struct Row Row;
+typedef void (*RowFn)(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path);
+
+/* One key: how it is read, where it goes, what people are told of it. */
+struct Row {
+  const char *key;
+  RowFn read;
+  size_t offset;            /* in the struct being filled */
+  double low, high;         /* numbers */
+  const char *const *words; /* of an enum, NULL-terminated; value = index */
+  const Row *rows;          /* of a nested mapping, ended by a row without key */
+  const char *type;         /* for people */
+  const char *preset;       /* default, for people; NULL = none */
+  const char *help;
+};
+
+SourcePos reader_pos(const Reader *reader, struct fy_node *node);
+void reader_error(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* Reads every pair of @node by @rows into @base; unknown keys are named with the nearest known one. @path: "agents[2].health". */
+void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path);
+/* Text of a scalar (copied), or NULL after an error that says what was wanted. */
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *wanted);
+/* Any value as text: scalars as they are, lists and maps as JSON. Caller frees. */
+char *reader_any(struct fy_node *node);
+/* @text with ${VAR}, ${VAR:-default} and $$ resolved; problems at @at. Caller frees. */
+char *reader_expand(Reader *reader, struct fy_node *at, const char *text);
+char *reader_path(const Reader *reader, const char *text);
+bool reader_number(struct fy_node *node, double *out);
+char *reader_join(const char *path, const char *key);
+
+/* Kinds of values; offset leads to the type in the comment. */
+void row_text(Reader *, const Row *, struct fy_node *, void *, const char *);        /* char* */
+void row_bool(Reader *, const Row *, struct fy_node *, void *, const char *);        /* bool */
+void row_int(Reader *, const Row *, struct fy_node *, void *, const char *);         /* int */
+void row_count(Reader *, const Row *, struct fy_node *, void *, const char *);       /* int64_t */
+void row_real(Reader *, const Row *, struct fy_node *, void *, const char *);        /* double */
+void row_seconds(Reader *, const Row *, struct fy_node *, void *, const char *);     /* int64_t ms */
+void row_memory(Reader *, const Row *, struct fy_node *, void *, const char *);      /* int64_t bytes */
+void row_words(Reader *, const Row *, struct fy_node *, void *, const char *);       /* char** */
+void row_environment(Reader *, const Row *, struct fy_node *, void *, const char *); /* StrMap */
+void row_enum(Reader *, const Row *, struct fy_node *, void *, const char *);        /* int */
+void row_rows(Reader *, const Row *, struct fy_node *, void *, const char *);        /* the struct at offset */
+void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);     /* named as not honoured */
+
+/* job_schema.c */
+extern const Row job_rows[];
+void reader_agents(Reader *reader, struct fy_node *node);
+
+/* job_topology.c: fills job->topology once all agents are known, checks references and cycles. */
+void reader_topology(Reader *reader, struct fy_node *node);
+/* job_checks.c: what only the whole shows: ports, entry point. */
+void reader_checks(Reader *reader);

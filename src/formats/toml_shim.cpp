@@ -1,0 +1,31 @@
+/* The only C++ here: toml++ behind one C function; exceptions off. */
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include "formats/toml_shim.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <string>
+#include <toml++/toml.h>
+
+static char *copy_text(const std::string &text)
+{
+  char *copy = static_cast<char *>(std::malloc(text.size() + 1));
+  std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+extern "C" char *toml_to_json(const char *text, unsigned long length, int *line, int *column, char **message)
+{
+  toml::parse_result result = toml::parse(std::string_view(text, length));
+  if (!result) {
+    *line = static_cast<int>(result.error().source().begin.line);
+    *column = static_cast<int>(result.error().source().begin.column);
+    *message = copy_text(std::string(result.error().description()));
+    return nullptr;
+  }
+  std::ostringstream out;
+  out << toml::json_formatter{result.table()};
+  return copy_text(out.str());
+}

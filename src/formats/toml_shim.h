@@ -1,0 +1,10 @@
+#pragma once
+/* toml++ for C: the document as JSON text of its values, so that one reader serves agent.toml and agent.json. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* Returns malloc'd JSON, or NULL with @line, @column (from 1) and a malloc'd @message. */
+char *toml_to_json(const char *text, unsigned long length, int *line, int *column, char **message);
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,314 @@
+/* The node's life and its one cycle: an event goes to the supervisor, its actions are carried out, what they cause are events again. */
+#include "node/node.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "node/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* ---- holds ---- */
+
+static void hold_free(gpointer data)
+{
+  Hold *hold = data;
+  hold_drop_probe(hold);
+  shim_free(hold->shim);
+  loop_timer_free(hold->timer);
+  g_free(hold->id);
+  g_free(hold->directory);
+  g_free(hold);
+}
+
+Hold *node_hold(Node *node, const char *id, bool make)
+{
+  Hold *hold = g_hash_table_lookup(node->holds, id);
+  if (hold || !make)
+    return hold;
+  hold = g_new0(Hold, 1);
+  hold->node = node;
+  hold->id = g_strdup(id);
+  hold->directory = g_build_filename(node->instances_dir, id, NULL);
+  g_hash_table_insert(node->holds, hold->id, hold);
+  return hold;
+}
+
+/* ---- actions ---- */
+
+void node_send_frame(Node *node, const Frame *frame)
+{
+  g_autofree char *text = frame_write(frame);
+  if (node->send)
+    node->send(text, node->send_data);
+}
+
+static void do_send(Node *node, const NodeAction *action)
+{
+  fs_crash_point("frame to server");
+  if (node->send)
+    node->send(action->text, node->send_data);
+}
+
+static void do_store(Node *node, const NodeAction *action)
+{
+  const Hold *hold = node_hold(node, action->instance, true);
+  writer_store(node->writer, hold->id, hold->directory, action->generation, action->text);
+}
+
+static void do_start_shim(Node *node, const NodeAction *action)
+{
+  hold_start_shim(node_hold(node, action->instance, true), action);
+}
+
+static void do_start(Node *node, const NodeAction *action)
+{
+  Hold *hold = node_hold(node, action->instance, true);
+  ports_release_instance(node->ports, hold->id);
+  if (hold->shim) {
+    shim_start(hold->shim, action->attempt);
+    return;
+  }
+  NodeEvent gone = {.type = NODE_EVENT_SHIM_GONE, .instance = hold->id};
+  node_event(node, &gone, NULL);
+}
+
+static void do_signal(Node *node, const NodeAction *action)
+{
+  const Hold *hold = node_hold(node, action->instance, true);
+  if (hold->shim)
+    shim_signal(hold->shim, action->signal);
+}
+
+static void do_kill(Node *node, const NodeAction *action)
+{
+  const Hold *hold = node_hold(node, action->instance, true);
+  if (hold->shim)
+    shim_kill(hold->shim);
+}
+
+static void do_end_shim(Node *node, const NodeAction *action)
+{
+  Hold *hold = node_hold(node, action->instance, true);
+  hold_drop_probe(hold);
+  ports_release_instance(node->ports, hold->id);
+  if (hold->shim)
+    shim_end(g_steal_pointer(&hold->shim));
+}
+
+static void do_end_orphan(Node *node, const NodeAction *action)
+{
+  adopt_orphan_end(node_hold(node, action->instance, true));
+}
+
+static void do_probe(Node *node, const NodeAction *action)
+{
+  probe_start(node_hold(node, action->instance, true), action);
+}
+
+static void do_reserve(Node *node, const NodeAction *action)
+{
+  NodeEvent reserved = {.type = NODE_EVENT_RESERVED};
+  node_event(node, &reserved, ports_reserve(node->ports, action->frame));
+}
+
+static void do_release(Node *node, const NodeAction *action)
+{
+  ports_release_request(node->ports, action->frame->request);
+}
+
+static void do_peers(Node *node, const NodeAction *action)
+{
+  const Hold *hold = node_hold(node, action->instance, true);
+  g_autofree char *path = g_build_filename(hold->directory, "peers.json", NULL);
+  g_autoptr(GError) error = NULL;
+  if (!fs_write_at(AT_FDCWD, path, action->text, strlen(action->text), 0644, false, &error))
+    log_warn("peers file not written", "instance=%s error=\"%s\"", hold->id, error->message);
+}
+
+static void do_remove(Node *node, const NodeAction *action)
+{
+  Hold *hold = node_hold(node, action->instance, true);
+  g_autoptr(GError) error = NULL;
+  if (!fs_remove_tree(hold->directory, &error))
+    log_warn("instance directory not removed", "instance=%s error=\"%s\"", hold->id, error->message);
+  ports_release_instance(node->ports, hold->id);
+  g_hash_table_remove(node->holds, action->instance);
+}
+
+static void do_log(Node *node, const NodeAction *action)
+{
+  logs_frame(node->logs, action->frame);
+}
+
+static void node_carry_out(Node *node, const NodeAction *action)
+{
+  static void (*const table[NODE_ACTION_N])(Node *, const NodeAction *) = {
+      [NODE_ACTION_SEND] = do_send,
+      [NODE_ACTION_STORE] = do_store,
+      [NODE_ACTION_START_SHIM] = do_start_shim,
+      [NODE_ACTION_START] = do_start,
+      [NODE_ACTION_SIGNAL] = do_signal,
+      [NODE_ACTION_KILL] = do_kill,
+      [NODE_ACTION_END_SHIM] = do_end_shim,
+      [NODE_ACTION_END_ORPHAN] = do_end_orphan,
+      [NODE_ACTION_PROBE] = do_probe,
+      [NODE_ACTION_RESERVE_PORTS] = do_reserve,
+      [NODE_ACTION_RELEASE_PORTS] = do_release,
+      [NODE_ACTION_PEERS] = do_peers,
+      [NODE_ACTION_REMOVE] = do_remove,
+      [NODE_ACTION_LOG] = do_log,
+  };
+  table[action->type](node, action);
+}
+
+/* ---- the cycle ---- */
+
+static void queued_free(QueuedEvent *queued)
+{
+  g_free(queued->instance);
+  g_free(queued->text);
+  g_free(queued->found);
+  frame_free(queued->frame);
+  g_free(queued);
+}
+
+static void node_work(Node *node)
+{
+  node->working = true;
+  while (!g_queue_is_empty(&node->events)) {
+    QueuedEvent *queued = g_queue_pop_head(&node->events);
+    node_apply(node->supervisor, &queued->event, clock_now(), node->actions);
+    for (guint i = 0; i < node->actions->items->len; i++)
+      node_carry_out(node, &g_array_index(node->actions->items, NodeAction, i));
+    node_actions_clear(node->actions);
+    queued_free(queued);
+  }
+  node->working = false;
+  loop_timer_set(node->wake, node->actions->wake_at_ms);
+}
+
+void node_event(Node *node, const NodeEvent *event, Frame *frame)
+{
+  QueuedEvent *queued = g_new0(QueuedEvent, 1);
+  queued->event = *event;
+  queued->event.instance = queued->instance = g_strdup(event->instance);
+  queued->event.text = queued->text = g_strdup(event->text);
+  queued->event.found = queued->found = g_strdup(event->found);
+  queued->event.frame = queued->frame = frame;
+  g_queue_push_tail(&node->events, queued);
+  if (!node->working)
+    node_work(node);
+}
+
+static void node_on_wake(void *data)
+{
+  NodeEvent tick = {.type = NODE_EVENT_TICK};
+  node_event(data, &tick, NULL);
+}
+
+/* ---- the link ---- */
+
+void node_link_up(Node *node, NodeSend send, void *data)
+{
+  node->send = send;
+  node->send_data = data;
+  NodeEvent up = {.type = NODE_EVENT_LINK_UP};
+  node_event(node, &up, NULL);
+}
+
+void node_link_down(Node *node)
+{
+  if (!node->send)
+    return;
+  node->send = NULL;
+  logs_link_down(node->logs);
+  NodeEvent down = {.type = NODE_EVENT_LINK_DOWN};
+  node_event(node, &down, NULL);
+}
+
+void node_receive(Node *node, const char *text, size_t length)
+{
+  g_autoptr(GError) error = NULL;
+  Frame *frame = frame_parse(text, length, &error);
+  if (!frame) {
+    log_warn("frame from the server refused", "error=\"%s\"", error->message);
+    return;
+  }
+  NodeEvent event = {.type = NODE_EVENT_FRAME};
+  node_event(node, &event, frame);
+}
+
+/* ---- life ---- */
+
+static bool node_lock(Node *node, GError **error)
+{
+  g_autofree char *path = g_build_filename(node->state_dir, "lock", NULL);
+  node->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (node->lock >= 0 && flock(node->lock, LOCK_EX | LOCK_NB) == 0)
+    return true;
+  int e = errno;
+  g_set_error(error, REEVE_ERROR, e == EWOULDBLOCK ? REEVE_ERROR_CONFLICT : REEVE_ERROR_INTERNAL, "node directory '%s': %s",
+              node->state_dir, e == EWOULDBLOCK ? "another node runs there" : g_strerror(e));
+  return false;
+}
+
+Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
+{
+  Node *node = g_new0(Node, 1);
+  node->loop = loop;
+  node->lock = -1;
+  node->state_dir = g_strdup(config->state_dir);
+  node->instances_dir = g_build_filename(config->state_dir, "instances", NULL);
+  node->shim_path = g_strdup(config->shim_path);
+  node->reeve_path = g_strdup(config->reeve_path);
+  node->node_id = g_strdup(config->node_id);
+  node->holds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hold_free);
+  g_queue_init(&node->events);
+  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error)) {
+    node_free(node);
+    return NULL;
+  }
+  SupervisorConfig supervisor = {
+      .node_id = node->node_id, .node_name = g_get_host_name(), .boot_id = clock_boot_id(), .version = REEVE_VERSION};
+  node->supervisor = supervisor_new(&supervisor);
+  node->actions = node_actions_new();
+  node->wake = loop_timer_new(loop, node_on_wake, node);
+  node->reaper = reaper_new(loop);
+  node->http = http_client_new(loop);
+  node->writer = writer_new(node);
+  node->ports = ports_new();
+  node->logs = logs_new(node);
+  adopt_begin(node);
+  return node;
+}
+
+void node_free(Node *node)
+{
+  if (!node)
+    return;
+  node->send = NULL;
+  g_hash_table_unref(node->holds);
+  logs_free(node->logs);
+  ports_free(node->ports);
+  writer_free(node->writer);
+  http_client_free(node->http);
+  reaper_free(node->reaper);
+  loop_timer_free(node->wake);
+  g_queue_clear_full(&node->events, (GDestroyNotify)queued_free);
+  node_actions_free(node->actions);
+  supervisor_free(node->supervisor);
+  if (node->lock >= 0)
+    close(node->lock);
+  g_free(node->state_dir);
+  g_free(node->instances_dir);
+  g_free(node->shim_path);
+  g_free(node->reeve_path);
+  g_free(node->node_id);
+  g_free(node);
+}

@@ -1,0 +1,39 @@
+#pragma once
+/* The node: carries out what supervise/ decides. Embedded in a server it is reached by the same frames as a node process. */
+#include "net/loop.h"
+
+#include <glib.h>
+#include <stddef.h>
+
+typedef struct Node Node;
+
+typedef struct NodeConfig {
+  const char *state_dir;  /* its own; made when absent */
+  const char *node_id;    /* "local" */
+  const char *shim_path;  /* the reeve-shim program */
+  const char *reeve_path; /* what @REEVE_BIN@ stands for */
+} NodeConfig;
+
+/* Opens @config->state_dir, finds the shims that are alive, adopts them. Runs on @loop. NULL with @error: directory unusable or held by
+ * another node. */
+Node *node_new(Loop *loop, const NodeConfig *config, GError **error);
+/* Leaves every agent running. */
+void node_free(Node *node);
+
+/* The link to the server, whatever carries it. @send is given one line of JSON without line end. */
+typedef void (*NodeSend)(const char *frame, void *data);
+void node_link_up(Node *node, NodeSend send, void *data);
+void node_link_down(Node *node);
+/* One frame from the server. */
+void node_receive(Node *node, const char *text, size_t length);
+
+typedef struct NodeOptions {
+  const char *data_dir;
+  const char *server_socket; /* unix socket of the server's node hub */
+  const char *shim_path;
+  const char *reeve_path;
+  bool verbose;
+} NodeOptions;
+
+/* A node as a process of its own: dials, reconnects with jittered back-off, until SIGTERM or SIGINT; agents stay. Returns an exit code. */
+int node_main(const NodeOptions *options);

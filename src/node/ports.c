@@ -1,0 +1,183 @@
+/* Ports bound before the first stage and held until their agents start, so that nobody else takes them meanwhile. */
+#include "node/internal.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PORT_LAST = 65535 };
+
+typedef struct HeldPort {
+  char *instance;
+  int64_t request;
+  int fd;
+} HeldPort;
+
+struct Ports {
+  GPtrArray *held; /* of HeldPort* */
+};
+
+static void held_port_free(gpointer data)
+{
+  HeldPort *held = data;
+  close(held->fd);
+  g_free(held->instance);
+  g_free(held);
+}
+
+Ports *ports_new(void)
+{
+  Ports *ports = g_new0(Ports, 1);
+  ports->held = g_ptr_array_new_with_free_func(held_port_free);
+  return ports;
+}
+
+void ports_free(Ports *ports)
+{
+  if (!ports)
+    return;
+  g_ptr_array_unref(ports->held);
+  g_free(ports);
+}
+
+/* Bound on every address and not listening: nobody can listen there, nobody is answered. -1 with errno. */
+static int ports_bind(int port)
+{
+  int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_ANY)};
+  if (fd < 0)
+    return -1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* a socket in TIME_WAIT is nobody's */
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
+    return fd;
+  int e = errno;
+  close(fd);
+  errno = e;
+  return -1;
+}
+
+/* ---- who has it ---- */
+
+/* Inode of the socket that listens on @port, by /proc/net/tcp or tcp6; 0 = not found. */
+static unsigned long ports_inode(const char *table, int port)
+{
+  FILE *file = fopen(table, "re");
+  char line[512];
+  unsigned long found = 0;
+  while (file && !found && fgets(line, sizeof line, file)) {
+    unsigned local, state;
+    unsigned long inode;
+    if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*d %lu", &local, &state, &inode) == 3 &&
+        local == (unsigned)port && state == 0x0a)
+      found = inode;
+  }
+  if (file)
+    fclose(file);
+  return found;
+}
+
+static bool ports_has_inode(const char *pid, unsigned long inode)
+{
+  g_autofree char *path = g_strdup_printf("/proc/%s/fd", pid);
+  g_autofree char *wanted = g_strdup_printf("socket:[%lu]", inode);
+  DIR *dir = opendir(path);
+  bool found = false;
+  for (struct dirent *entry = dir ? readdir(dir) : NULL; entry && !found; entry = readdir(dir)) {
+    char target[64];
+    ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    found = strcmp(target, wanted) == 0;
+  }
+  if (dir)
+    closedir(dir);
+  return found;
+}
+
+/* " by pid 4711 (nginx)", or "" when we may not see it. */
+static char *ports_holder(int port)
+{
+  unsigned long inode = ports_inode("/proc/net/tcp", port);
+  if (!inode)
+    inode = ports_inode("/proc/net/tcp6", port);
+  DIR *dir = inode ? opendir("/proc") : NULL;
+  char *holder = NULL;
+  for (struct dirent *entry = dir ? readdir(dir) : NULL; entry && !holder; entry = readdir(dir)) {
+    if (!g_ascii_isdigit(entry->d_name[0]) || !ports_has_inode(entry->d_name, inode))
+      continue;
+    g_autofree char *path = g_strdup_printf("/proc/%s/comm", entry->d_name);
+    g_autofree char *name = NULL;
+    g_file_get_contents(path, &name, NULL, NULL);
+    holder = g_strdup_printf(" by pid %s (%s)", entry->d_name, name ? g_strstrip(name) : "?");
+  }
+  if (dir)
+    closedir(dir);
+  return holder ? holder : g_strdup("");
+}
+
+static char *ports_error(int port, int e)
+{
+  if (e == EACCES)
+    return g_strdup_printf("port %d: only root may use ports below 1024", port);
+  if (e != EADDRINUSE)
+    return g_strdup_printf("port %d: %s", port, g_strerror(e));
+  g_autofree char *holder = ports_holder(port);
+  return g_strdup_printf("port %d is in use%s", port, holder);
+}
+
+/* ---- reserve ---- */
+
+/* The port for @instruction, held; 0 with @error set (caller frees). */
+static int ports_take(Ports *ports, const Frame *reserve, const Instruction *instruction, char **error)
+{
+  int port = instruction->spec->port, fd = ports_bind(port);
+  for (int next = MAX(reserve->port_base, 1); fd < 0 && !instruction->port_fixed && next <= PORT_LAST; next++) {
+    port = next;
+    fd = ports_bind(port);
+  }
+  if (fd < 0) {
+    *error = ports_error(port, errno);
+    return 0;
+  }
+  HeldPort *held = g_new0(HeldPort, 1);
+  *held = (HeldPort){.instance = g_strdup(instruction->id), .request = reserve->request, .fd = fd};
+  g_ptr_array_add(ports->held, held);
+  return port;
+}
+
+Frame *ports_reserve(Ports *ports, const Frame *reserve)
+{
+  Frame *reserved = frame_new(FRAME_RESERVED);
+  reserved->request = reserve->request;
+  for (guint i = 0; i < reserve->instructions->len; i++) {
+    const Instruction *instruction = reserve->instructions->pdata[i];
+    if (!instruction->spec)
+      continue;
+    ports_release_instance(ports, instruction->id);
+    int port = 0;
+    g_autofree char *error = check_spec(instruction->spec);
+    if (!error && instruction->spec->port > 0)
+      port = ports_take(ports, reserve, instruction, &error);
+    g_ptr_array_add(reserved->reservations, reservation_new(instruction->id, port, error));
+  }
+  return reserved;
+}
+
+void ports_release_request(Ports *ports, int64_t request)
+{
+  for (guint i = ports->held->len; i > 0; i--)
+    if (((const HeldPort *)ports->held->pdata[i - 1])->request == request)
+      g_ptr_array_remove_index_fast(ports->held, i - 1);
+}
+
+void ports_release_instance(Ports *ports, const char *id)
+{
+  for (guint i = ports->held->len; i > 0; i--)
+    if (strcmp(((const HeldPort *)ports->held->pdata[i - 1])->instance, id) == 0)
+      g_ptr_array_remove_index_fast(ports->held, i - 1);
+}

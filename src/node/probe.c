@@ -1,0 +1,204 @@
+/* One probe of one agent: HTTP, TCP, a command, or the discovery of what it answers. */
+#include "base/clock.h"
+#include "node/internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct ProbeRun {
+  Hold *hold;
+  int attempt, port;
+  int64_t timeout_ms;
+  const HealthSpec *health; /* lives as long as the attempt */
+  char *path;               /* HTTP: being asked */
+  guint candidate;          /* discovery: index of the path being asked, or G_MAXUINT for a remembered one */
+  HttpCall *call;
+  int fd; /* TCP */
+  struct event *event;
+  pid_t pid; /* exec */
+  LoopTimer *timer;
+} ProbeRun;
+
+static const char *const probe_paths[] = {"/.well-known/agent-configuration", "/.well-known/agent-card.json", "/health"};
+
+void probe_cancel(ProbeRun *run)
+{
+  if (!run)
+    return;
+  http_call_cancel(run->call);
+  if (run->event)
+    event_free(run->event);
+  if (run->fd >= 0)
+    close(run->fd);
+  if (run->pid > 0) {
+    kill(-run->pid, SIGKILL);
+    reaper_forget(run->hold->node->reaper, run->pid);
+  }
+  loop_timer_free(run->timer);
+  g_free(run->path);
+  g_free(run);
+}
+
+/* Ends the run and tells the supervisor. */
+static void probe_done(ProbeRun *run, bool ok, const char *text)
+{
+  Hold *hold = run->hold;
+  g_autofree char *found = ok ? g_strdup(run->path) : NULL;
+  g_autofree char *seen = g_strdup(text);
+  NodeEvent event = {.type = NODE_EVENT_PROBE, .instance = hold->id, .attempt = run->attempt, .ok = ok, .text = seen, .found = found};
+  hold->probe = NULL;
+  probe_cancel(run);
+  node_event(hold->node, &event, NULL);
+}
+
+/* ---- HTTP ---- */
+
+static void probe_ask(ProbeRun *run);
+
+static void probe_on_answer(const HttpResult *result, void *data)
+{
+  ProbeRun *run = data;
+  run->call = NULL;
+  if (result->status >= 200 && result->status < 300) {
+    probe_done(run, true, NULL);
+    return;
+  }
+  bool answered = result->status != 0;
+  if (answered && run->health->kind == HEALTH_DISCOVER && run->candidate + 1 < G_N_ELEMENTS(probe_paths)) {
+    run->candidate++;
+    probe_ask(run);
+    return;
+  }
+  if (answered && run->health->kind == HEALTH_DISCOVER && run->candidate == G_MAXUINT) { /* what answered once does no more: look again */
+    run->candidate = 0;
+    probe_ask(run);
+    return;
+  }
+  g_autofree char *text = answered ? g_strdup_printf("HTTP %d on %s", result->status, run->path)
+                                   : g_strdup_printf("no answer on port %d: %s", run->port, result->error);
+  probe_done(run, false, text);
+}
+
+static void probe_ask(ProbeRun *run)
+{
+  if (run->candidate != G_MAXUINT && run->health->kind == HEALTH_DISCOVER) {
+    g_free(run->path);
+    run->path = g_strdup(probe_paths[run->candidate]);
+  }
+  static const char *const headers[] = {"Connection: close", "User-Agent: reeve-probe", NULL};
+  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d%s", run->port, run->path);
+  HttpCallSpec spec = {.url = url, .timeout_ms = run->timeout_ms, .connect_ms = run->timeout_ms, .headers = headers};
+  run->call = http_client_call(run->hold->node->http, &spec, NULL, probe_on_answer, run);
+}
+
+/* ---- TCP ---- */
+
+static void probe_on_connected(evutil_socket_t fd, short what, void *data)
+{
+  ProbeRun *run = data;
+  int e = 0;
+  socklen_t length = sizeof e;
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &length);
+  g_autofree char *text = what & EV_TIMEOUT ? g_strdup_printf("no answer on port %d: timed out", run->port)
+                          : e               ? g_strdup_printf("no answer on port %d: %s", run->port, g_strerror(e))
+                                            : NULL;
+  probe_done(run, !text, text);
+}
+
+static void probe_connect(ProbeRun *run)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  run->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (run->fd < 0 || (connect(run->fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)) {
+    g_autofree char *text = g_strdup_printf("no answer on port %d: %s", run->port, g_strerror(errno));
+    probe_done(run, false, text);
+    return;
+  }
+  struct timeval limit = {run->timeout_ms / 1000, run->timeout_ms % 1000 * 1000};
+  run->event = event_new(loop_base(run->hold->node->loop), run->fd, EV_WRITE, probe_on_connected, run);
+  event_add(run->event, &limit);
+}
+
+/* ---- a command ---- */
+
+static void probe_on_exit(pid_t pid, int code, int signal, void *data)
+{
+  (void)pid;
+  ProbeRun *run = data;
+  run->pid = 0;
+  g_autofree char *text = signal ? g_strdup_printf("exit by signal %d of the probe command", signal)
+                                 : g_strdup_printf("exit status %d of the probe command", code);
+  probe_done(run, code == 0, code == 0 ? NULL : text);
+}
+
+static void probe_on_late(void *data)
+{
+  ProbeRun *run = data;
+  g_autofree char *text = g_strdup_printf("probe command timed out after %" G_GINT64_FORMAT " ms", run->timeout_ms);
+  probe_done(run, false, text);
+}
+
+static void probe_spawn(ProbeRun *run)
+{
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  g_auto(GStrv) environment = g_get_environ();
+  g_autofree char *port = g_strdup_printf("%d", run->port);
+  environment = g_environ_setenv(environment, "AGENT_PORT", port, TRUE);
+  int code = posix_spawnp(&run->pid, run->health->argv[0], &actions, &attributes, run->health->argv, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (code) {
+    run->pid = 0;
+    g_autofree char *text = g_strdup_printf("probe command '%s': %s", run->health->argv[0], g_strerror(code));
+    probe_done(run, false, text);
+    return;
+  }
+  reaper_watch(run->hold->node->reaper, run->pid, probe_on_exit, run);
+  run->timer = loop_timer_new(run->hold->node->loop, probe_on_late, run);
+  loop_timer_set(run->timer, clock_boot_ms() + run->timeout_ms);
+}
+
+void probe_start(Hold *hold, const NodeAction *action)
+{
+  hold_drop_probe(hold);
+  ProbeRun *run = g_new0(ProbeRun, 1);
+  *run = (ProbeRun){
+      .hold = hold, .attempt = action->attempt, .port = action->port, .timeout_ms = action->timeout_ms, .health = action->health, .fd = -1};
+  hold->probe = run;
+  switch (action->health->kind) {
+  case HEALTH_TCP:
+    probe_connect(run);
+    return;
+  case HEALTH_EXEC:
+    probe_spawn(run);
+    return;
+  case HEALTH_HTTP:
+    run->path = g_strdup(action->health->path);
+    break;
+  default:
+    run->path = g_strdup(action->path);
+    run->candidate = action->path ? G_MAXUINT : 0;
+    break;
+  }
+  probe_ask(run);
+}

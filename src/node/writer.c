@@ -1,0 +1,140 @@
+/* Instance files, durable before their shims start. One thread writes all that wait and syncs once: a batch of starts costs one flush. */
+#include "base/error.h"
+#include "base/fs.h"
+#include "node/internal.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct WriterItem {
+  char *id, *directory, *text;
+  int64_t generation;
+  GError *error;
+} WriterItem;
+
+struct Writer {
+  Node *node;
+  pthread_t thread;
+  pthread_mutex_t lock; /* guards queue, done, ending, posted */
+  pthread_cond_t wake;
+  GPtrArray *queue, *done; /* of WriterItem* */
+  bool ending, posted;
+};
+
+static void writer_item_free(gpointer data)
+{
+  WriterItem *item = data;
+  g_free(item->id);
+  g_free(item->directory);
+  g_free(item->text);
+  g_clear_error(&item->error);
+  g_free(item);
+}
+
+static void writer_on_done(void *data)
+{
+  Writer *writer = data;
+  pthread_mutex_lock(&writer->lock);
+  g_autoptr(GPtrArray) done = g_steal_pointer(&writer->done);
+  writer->done = g_ptr_array_new_with_free_func(writer_item_free);
+  writer->posted = false;
+  pthread_mutex_unlock(&writer->lock);
+  for (guint i = 0; i < done->len; i++) {
+    const WriterItem *item = done->pdata[i];
+    NodeEvent event = {.type = item->error ? NODE_EVENT_STORE_FAILED : NODE_EVENT_STORED,
+                       .instance = item->id,
+                       .generation = item->generation,
+                       .text = item->error ? item->error->message : NULL};
+    node_event(writer->node, &event, NULL);
+  }
+}
+
+static void writer_write(WriterItem *item, bool sync)
+{
+  if (!fs_mkdirs(item->directory, 0755, &item->error))
+    return;
+  int dir = open(item->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  fs_write_at(dir, "instance.json", item->text, strlen(item->text), 0600, sync, &item->error);
+  if (dir >= 0)
+    close(dir);
+}
+
+static void writer_sync(const WriterItem *any)
+{
+  int dir = open(any->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0)
+    return;
+  syncfs(dir);
+  close(dir);
+}
+
+static void *writer_main(void *data)
+{
+  Writer *writer = data;
+  for (;;) {
+    pthread_mutex_lock(&writer->lock);
+    while (writer->queue->len == 0 && !writer->ending)
+      pthread_cond_wait(&writer->wake, &writer->lock);
+    GPtrArray *batch = writer->queue;
+    bool last = batch->len == 0;
+    if (!last)
+      writer->queue = g_ptr_array_new();
+    pthread_mutex_unlock(&writer->lock);
+    if (last)
+      return NULL;
+    for (guint i = 0; i < batch->len; i++)
+      writer_write(batch->pdata[i], batch->len == 1);
+    if (batch->len > 1)
+      writer_sync(batch->pdata[0]);
+    pthread_mutex_lock(&writer->lock);
+    for (guint i = 0; i < batch->len; i++)
+      g_ptr_array_add(writer->done, batch->pdata[i]);
+    bool post = !writer->posted;
+    writer->posted = true;
+    pthread_mutex_unlock(&writer->lock);
+    g_ptr_array_unref(batch);
+    if (post)
+      loop_post(writer->node->loop, writer_on_done, writer);
+  }
+}
+
+Writer *writer_new(Node *node)
+{
+  Writer *writer = g_new0(Writer, 1);
+  writer->node = node;
+  writer->queue = g_ptr_array_new();
+  writer->done = g_ptr_array_new_with_free_func(writer_item_free);
+  pthread_mutex_init(&writer->lock, NULL);
+  pthread_cond_init(&writer->wake, NULL);
+  int failed = pthread_create(&writer->thread, NULL, writer_main, writer);
+  g_assert(!failed);
+  return writer;
+}
+
+void writer_free(Writer *writer)
+{
+  if (!writer)
+    return;
+  pthread_mutex_lock(&writer->lock);
+  writer->ending = true;
+  pthread_cond_signal(&writer->wake);
+  pthread_mutex_unlock(&writer->lock);
+  pthread_join(writer->thread, NULL);
+  g_ptr_array_unref(writer->queue);
+  g_ptr_array_unref(writer->done);
+  pthread_cond_destroy(&writer->wake);
+  pthread_mutex_destroy(&writer->lock);
+  g_free(writer);
+}
+
+void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation, const char *text)
+{
+  WriterItem *item = g_new0(WriterItem, 1);
+  *item = (WriterItem){.id = g_strdup(id), .directory = g_strdup(directory), .text = g_strdup(text), .generation = generation};
+  pthread_mutex_lock(&writer->lock);
+  g_ptr_array_add(writer->queue, item);
+  pthread_cond_signal(&writer->wake);
+  pthread_mutex_unlock(&writer->lock);
+}
