@@ -28,8 +28,6 @@ struct Shim {
   LoopWatch *watch;
   const ShimEvents *events;
   void *data;
-  bool ending;
-  bool *freed; /* set when freed inside one of its own callbacks */
 };
 
 /* ---- messages ---- */
@@ -59,29 +57,21 @@ static void shim_dispatch(Shim *shim, const char *message)
     shim->events->exited(shim->data, attempt, shim_exit(message));
 }
 
+/* One datagram a wake-up: the callbacks may free the shim, so nothing of it is touched after them. */
 static void shim_on_readable(void *data)
 {
   Shim *shim = data;
-  bool freed = false;
-  shim->freed = &freed;
-  while (!freed) {
-    char text[SHIM_TEXT];
-    ssize_t n = recv(shim->fd, text, sizeof text - 1, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-      break;
-    if (n <= 0) {
-      loop_watch_free(g_steal_pointer(&shim->watch));
-      if (!shim->ending)
-        shim->events->gone(shim->data);
-      else
-        shim_free(shim);
-      return;
-    }
+  char text[SHIM_TEXT];
+  ssize_t n = recv(shim->fd, text, sizeof text - 1, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (n > 0) {
     text[n] = '\0';
     shim_dispatch(shim, text);
+    return;
   }
-  if (!freed)
-    shim->freed = NULL;
+  loop_watch_free(g_steal_pointer(&shim->watch));
+  shim->events->gone(shim->data);
 }
 
 static Shim *shim_new(Loop *loop, int fd, const ShimEvents *events, void *data)
@@ -96,8 +86,6 @@ void shim_free(Shim *shim)
 {
   if (!shim)
     return;
-  if (shim->freed)
-    *shim->freed = true;
   loop_watch_free(shim->watch);
   close(shim->fd);
   g_free(shim);
@@ -132,7 +120,6 @@ void shim_kill(Shim *shim)
 
 void shim_end(Shim *shim)
 {
-  shim->ending = true;
   shim_say(shim, "end");
   shim_free(shim);
 }

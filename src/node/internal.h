@@ -8,7 +8,7 @@
 
 typedef struct Writer Writer;
 typedef struct Ports Ports;
-typedef struct Logs Logs;
+typedef struct NodeLogs NodeLogs;
 
 /* One instance as node/ sees it: its directory, its shim's connection, a probe on its way. */
 typedef struct Hold {
@@ -45,7 +45,7 @@ struct Node {
   HttpClient *http;
   Writer *writer;
   Ports *ports;
-  Logs *logs;
+  NodeLogs *logs;
   NodeSend send;
   void *send_data;
   guint adopting; /* instances whose shims have not answered yet */
@@ -87,7 +87,7 @@ void ports_release_instance(Ports *ports, const char *id);
 char *check_spec(const InstanceSpec *spec);
 
 /* logs.c */
-Logs *logs_new(Node *node);
-void logs_free(Logs *logs);
-void logs_frame(Logs *logs, const Frame *frame);
-void logs_link_down(Logs *logs);
+NodeLogs *node_logs_new(Node *node);
+void node_logs_free(NodeLogs *logs);
+void node_logs_frame(NodeLogs *logs, const Frame *frame);
+void node_logs_link_down(NodeLogs *logs);

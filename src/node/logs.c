@@ -15,7 +15,7 @@ enum { LOGS_FILES = 5, LOGS_BLOCK = 65536, LOGS_REQUESTS_MAX = 512 };
 
 /* One open request. @index counts from the oldest: files are log.4 ... log.1, log. */
 typedef struct LogRead {
-  Logs *logs;
+  NodeLogs *logs;
   int64_t request;
   char *directory;
   char since[ISO_TIME_BYTES]; /* "" = from the beginning */
@@ -28,7 +28,7 @@ typedef struct LogRead {
   bool dropping;  /* still before @since */
 } LogRead;
 
-struct Logs {
+struct NodeLogs {
   Node *node;
   GHashTable *reads; /* request -> LogRead*; owned */
   int inotify;
@@ -212,9 +212,9 @@ static bool log_read_pump(LogRead *read)
   return true;
 }
 
-static void logs_on_change(void *data)
+static void node_logs_on_change(void *data)
 {
-  Logs *logs = data;
+  NodeLogs *logs = data;
   char events[4096] __attribute__((aligned(8)));
   g_autoptr(GHashTable) changed = g_hash_table_new(NULL, NULL);
   for (ssize_t n = read(logs->inotify, events, sizeof events); n > 0; n = read(logs->inotify, events, sizeof events))
@@ -230,7 +230,7 @@ static void logs_on_change(void *data)
 
 /* ---- frames ---- */
 
-static void logs_open(Logs *logs, const Frame *frame)
+static void node_logs_open(NodeLogs *logs, const Frame *frame)
 {
   LogRead *read = g_new0(LogRead, 1);
   *read = (LogRead){.logs = logs, .request = frame->request, .follow = frame->follow, .credit = frame->credit, .fd = -1, .watch = -1};
@@ -250,10 +250,10 @@ static void logs_open(Logs *logs, const Frame *frame)
   log_read_pump(read);
 }
 
-void logs_frame(Logs *logs, const Frame *frame)
+void node_logs_frame(NodeLogs *logs, const Frame *frame)
 {
   if (frame->type == FRAME_LOG_READ) {
-    logs_open(logs, frame);
+    node_logs_open(logs, frame);
     return;
   }
   LogRead *read = g_hash_table_lookup(logs->reads, &frame->request);
@@ -267,23 +267,23 @@ void logs_frame(Logs *logs, const Frame *frame)
   log_read_pump(read);
 }
 
-void logs_link_down(Logs *logs)
+void node_logs_link_down(NodeLogs *logs)
 {
   g_hash_table_remove_all(logs->reads);
 }
 
-Logs *logs_new(Node *node)
+NodeLogs *node_logs_new(Node *node)
 {
-  Logs *logs = g_new0(Logs, 1);
+  NodeLogs *logs = g_new0(NodeLogs, 1);
   logs->node = node;
   logs->reads = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, log_read_free);
   logs->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (logs->inotify >= 0)
-    logs->watch = loop_watch_new(node->loop, logs->inotify, logs_on_change, logs);
+    logs->watch = loop_watch_new(node->loop, logs->inotify, node_logs_on_change, logs);
   return logs;
 }
 
-void logs_free(Logs *logs)
+void node_logs_free(NodeLogs *logs)
 {
   if (!logs)
     return;

@@ -143,7 +143,7 @@ static void do_remove(Node *node, const NodeAction *action)
 
 static void do_log(Node *node, const NodeAction *action)
 {
-  logs_frame(node->logs, action->frame);
+  node_logs_frame(node->logs, action->frame);
 }
 
 static void node_carry_out(Node *node, const NodeAction *action)
@@ -227,7 +227,7 @@ void node_link_down(Node *node)
   if (!node->send)
     return;
   node->send = NULL;
-  logs_link_down(node->logs);
+  node_logs_link_down(node->logs);
   NodeEvent down = {.type = NODE_EVENT_LINK_DOWN};
   node_event(node, &down, NULL);
 }
@@ -283,7 +283,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->http = http_client_new(loop);
   node->writer = writer_new(node);
   node->ports = ports_new();
-  node->logs = logs_new(node);
+  node->logs = node_logs_new(node);
   adopt_begin(node);
   return node;
 }
@@ -294,7 +294,7 @@ void node_free(Node *node)
     return;
   node->send = NULL;
   g_hash_table_unref(node->holds);
-  logs_free(node->logs);
+  node_logs_free(node->logs);
   ports_free(node->ports);
   writer_free(node->writer);
   http_client_free(node->http);
