@@ -1,5 +1,5 @@
-/* Times reading and validating one job file, and libfyaml's bare parse of the same text, alternately. Usage: bench_load FILE ROUNDS; a line of
- * "ours_ms parse_ms" for each round. */
+/* Times reading and validating one job file, and libfyaml's bare parse of the same text, alternately. Usage: bench_load FILE ROUNDS; a line
+ * of "ours_ms parse_ms" for each round. */
 #include "formats/job_reader.h"
 
 #include "base/fs.h"

@@ -26,7 +26,7 @@ LEFT = {
 WORLD = {"unistd.h", "fcntl.h", "pthread.h", "sys/socket.h", "sys/stat.h", "sys/wait.h", "time.h", "sys/time.h", "stdio.h", "event2/event.h",
          "curl/curl.h", "sqlite3.h"}
 WORLD_ALLOWED = {"stdio.h"}  # snprintf; calls that do I/O are looked for below
-IO_CALLS = re.compile(r"\b(fopen|open|read|write|printf|fprintf|getenv|clock_gettime|time|rand|random|g_get_real_time|g_get_monotonic_time|g_file_\w+)\s*\(")
+IO_CALLS = re.compile(r"(?<![\w>.])(fopen|open|read|write|printf|fprintf|getenv|clock_gettime|time|rand|random|g_get_real_time|g_get_monotonic_time|g_file_\w+)\s*\(")
 
 
 def problems_of(path, room):

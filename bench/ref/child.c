@@ -1,5 +1,5 @@
-/* The trivial supervised process of the benches: tells its own start (pid and CLOCK_MONOTONIC ns) by one datagram to $BENCH_SOCKET, then sleeps for
- * ever. Static, so that what is measured is the supervisor. */
+/* The trivial supervised process of the benches: tells its own start (pid and CLOCK_MONOTONIC ns) by one datagram to $BENCH_SOCKET, then
+ * sleeps for ever. Static, so that what is measured is the supervisor. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

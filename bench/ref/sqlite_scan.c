@@ -1,4 +1,5 @@
-/* A bare scan of every row and column of the tables that a server loads at start. Usage: sqlite_scan DATABASE; prints milliseconds and rows. */
+/* A bare scan of every row and column of the tables that a server loads at start. Usage: sqlite_scan DATABASE; prints milliseconds and
+ * rows. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <time.h>

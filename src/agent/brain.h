@@ -35,8 +35,8 @@ typedef void (*BrainDone)(const BrainResult *result, void *data);
 
 typedef struct Brain {
   const char *provider; /* the word in [llm] provider */
-  /* Begins to answer @prompt. Returns the call, which is the brain's until done or cancel; NULL with @error set (REEVE_ERROR_FAILED) when it
-   * cannot begin. @file outlives the call. */
+  /* Begins to answer @prompt. Returns the call, which is the brain's until done or cancel; NULL with @error set (REEVE_ERROR_FAILED) when
+   * it cannot begin. @file outlives the call. */
   BrainCall *(*start)(Loop *loop, const AgentFile *file, const BrainPrompt *prompt, BrainDone done, void *data, GError **error);
   /* Ends @call and whatever it started, at once; done is not called. */
   void (*cancel)(BrainCall *call);

@@ -1,5 +1,5 @@
-/* The brain that is a program: one process per prompt, in a process group of its own, without a shell. The prompt is its standard input, the
- * answer its standard output; what it writes to standard error goes on to ours, and the last line of it explains a failure. */
+/* The brain that is a program: one process per prompt, in a process group of its own, without a shell. The prompt is its standard input,
+ * the answer its standard output; what it writes to standard error goes on to ours, and the last line of it explains a failure. */
 #include "agent/brain.h"
 
 #include "base/clock.h"
@@ -37,7 +37,7 @@ struct BrainCall {
   GString *prompt;
   size_t prompt_sent;
   GString *answer;
-  GString *line;  /* of standard error, the one being written */
+  GString *line;   /* of standard error, the one being written */
   char *last_line; /* the last whole one with something in it */
   int64_t timeout_ms;
   bool timed_out, too_long;

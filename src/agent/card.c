@@ -1,41 +1,111 @@
-/* The card that tells what an agent is and can do. */
+/* Owns the documents that tell who the agent is: the agent-configuration card and the status. */
 #include "agent/internal.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
 #include "base/json.h"
 
-char *agent_card(const Agent *agent)
+enum { PEERS_BYTES_MAX = 1024 * 1024 };
+
+static const char *card_version(const Agent *agent)
+{
+  return agent->file->version ? agent->file->version : "0.0.0";
+}
+
+static void card_modes(GString *out, const char *key)
+{
+  jw_open(out, key, '[');
+  jw_str(out, NULL, "text");
+  jw_close(out, ']');
+}
+
+/* A capability is a word; that is all that the file tells about a skill. */
+static void card_skill(GString *out, const char *capability)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", capability);
+  jw_str(out, "name", capability);
+  jw_str(out, "description", capability);
+  jw_open(out, "tags", '[');
+  jw_str(out, NULL, capability);
+  jw_close(out, ']');
+  jw_open(out, "examples", '[');
+  jw_close(out, ']');
+  jw_close(out, '}');
+}
+
+char *card_text(const Agent *agent)
 {
   const AgentFile *file = agent->file;
-  g_autofree char *url = g_strdup_printf("http://%s:%d", agent->host, agent->port);
   GString *out = g_string_new(NULL);
   jw_open(out, NULL, '{');
   jw_str(out, "name", file->name);
   jw_str(out, "description", file->description ? file->description : "");
-  jw_str(out, "url", url);
-  jw_str(out, "version", file->version ? file->version : "1.0.0");
+  jw_str(out, "url", agent->url);
+  jw_str(out, "version", card_version(agent));
   jw_open(out, "capabilities", '{');
   jw_bool(out, "streaming", false);
   jw_bool(out, "push_notifications", false);
   jw_close(out, '}');
-  jw_open(out, "default_input_modes", '[');
-  jw_str(out, NULL, "text");
-  jw_close(out, ']');
-  jw_open(out, "default_output_modes", '[');
-  jw_str(out, NULL, "text");
-  jw_close(out, ']');
+  card_modes(out, "default_input_modes");
+  card_modes(out, "default_output_modes");
   jw_open(out, "skills", '[');
-  for (guint i = 0; i < file->capabilities->len; i++) {
-    const char *skill = file->capabilities->pdata[i];
+  for (guint i = 0; i < file->capabilities->len; i++)
+    card_skill(out, g_ptr_array_index(file->capabilities, i));
+  jw_close(out, ']');
+  jw_close(out, '}');
+  return g_string_free(out, FALSE);
+}
+
+/* The peers as the supervisor keeps them in AGENT_PEERS_FILE; it is replaced while we run, so it is read each time. */
+static bool card_peers_file(GString *out)
+{
+  const char *path = g_getenv("AGENT_PEERS_FILE");
+  size_t length = 0;
+  g_autofree char *text = path ? fs_read(path, PEERS_BYTES_MAX, &length, NULL) : NULL;
+  json_t *peers = text ? json_parse(text, length, NULL) : NULL;
+  bool is_list = json_is_array(peers);
+  if (is_list) {
+    char *dump = json_dumps(peers, JSON_COMPACT);
+    jw_raw(out, "peers", dump);
+    free(dump);
+  }
+  json_decref(peers);
+  return is_list;
+}
+
+static void card_peers(GString *out)
+{
+  if (card_peers_file(out))
+    return;
+  const char *connected = g_getenv("CONNECTED_AGENTS");
+  g_auto(GStrv) urls = g_strsplit(connected ? connected : "", ",", -1);
+  jw_open(out, "peers", '[');
+  for (guint i = 0; urls[i]; i++) {
+    if (!urls[i][0])
+      continue;
     jw_open(out, NULL, '{');
-    jw_str(out, "id", skill);
-    jw_str(out, "name", skill);
-    jw_str(out, "description", skill);
-    jw_open(out, "tags", '[');
-    jw_close(out, ']');
-    jw_open(out, "examples", '[');
+    jw_open(out, "urls", '[');
+    jw_str(out, NULL, urls[i]);
     jw_close(out, ']');
     jw_close(out, '}');
   }
   jw_close(out, ']');
+}
+
+char *card_status_text(const Agent *agent)
+{
+  GString *out = g_string_new(NULL);
+  jw_open(out, NULL, '{');
+  jw_str(out, "name", agent->file->name);
+  jw_str(out, "version", card_version(agent));
+  jw_str(out, "status", agent->draining ? "stopping" : "running");
+  jw_int(out, "uptime_ms", clock_boot_ms() - agent->started_ms);
+  jw_int(out, "requests", agent->requests);
+  jw_int(out, "errors", agent->errors);
+  jw_int(out, "in_flight", agent->running.length);
+  jw_int(out, "queued", agent->waiting.length);
+  card_peers(out);
   jw_close(out, '}');
   return g_string_free(out, FALSE);
 }

@@ -1,165 +1,126 @@
-/* The routes of an agent server: one table. */
+/* Owns the table of routes of an agent, and how a request is refused. */
 #include "agent/internal.h"
-#include "base/clock.h"
-#include "base/error.h"
+
 #include "base/json.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static void door_json(HttpRequest *request, int status, const char *body)
+typedef struct Door {
+  const char *method, *path;
+  void (*open)(Agent *agent, HttpRequest *request);
+} Door;
+
+void door_problem(HttpRequest *request, int status, const char *word, const char *title, const char *detail)
 {
-  http_reply(request, status, "application/json", body, strlen(body));
+  g_autoptr(GString) body = g_string_new(NULL);
+  g_autofree char *type = g_strconcat("urn:reeve:problem:", word, NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "type", type);
+  jw_str(body, "title", title);
+  jw_int(body, "status", status);
+  jw_str(body, "code", word);
+  jw_str(body, "detail", detail);
+  jw_close(body, '}');
+  http_reply(request, status, "application/problem+json", body->str, body->len);
 }
 
-static char *render_prompt(const Agent *agent, const char *text, const char *session, int64_t duration_ms)
+static void door_reply(HttpRequest *request, int status, const char *text)
 {
-  (void)session;
-  GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '{');
-  jw_str(out, "response", text);
-  jw_str(out, "agent", agent->file->name);
-  jw_int(out, "duration_ms", duration_ms);
-  jw_close(out, '}');
-  return g_string_free(out, FALSE);
-}
-
-static char *render_query(const Agent *agent, const char *text, const char *session, int64_t duration_ms)
-{
-  (void)agent;
-  (void)duration_ms;
-  GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '{');
-  jw_str(out, "response", text);
-  jw_str(out, "session_id", session);
-  jw_close(out, '}');
-  return g_string_free(out, FALSE);
-}
-
-/* Why @body is not {@member: text, session_id?: text, context?: object}, or NULL; caller frees. */
-static char *door_check(const json_t *body, const char *member)
-{
-  if (!json_is_object(body))
-    return g_strdup("wanted a JSON object");
-  if (!json_is_string(json_object_get(body, member)))
-    return g_strdup_printf("member '%s': wanted text", member);
-  const char *key;
-  json_t *value;
-  json_object_foreach((json_t *)(uintptr_t)body, key, value)
-  {
-    bool session = strcmp(key, "session_id") == 0, context = strcmp(key, "context") == 0;
-    if (strcmp(key, member) != 0 && !session && !context)
-      return g_strdup_printf("unknown member '%s'", key);
-    if (session && !json_is_string(value) && !json_is_null(value))
-      return g_strdup("member 'session_id': wanted text");
-    if (context && !json_is_object(value) && !json_is_null(value))
-      return g_strdup("member 'context': wanted an object");
-  }
-  return NULL;
-}
-
-static void door_ask(Agent *agent, HttpRequest *request, const char *member, AskRender render)
-{
-  size_t length;
-  const char *text = http_request_body(request, &length);
-  g_autoptr(GError) error = NULL;
-  json_t *body = json_parse(text, length, &error);
-  g_autofree char *wrong = body ? door_check(body, member) : g_strdup(error->message);
-  if (wrong)
-    http_reply_problem(request, REEVE_ERROR_INVALID, wrong);
-  else
-    agent_ask(agent, request, jget_str(body, member, ""), jget_str(body, "session_id", NULL), render);
-  json_decref(body);
+  http_reply(request, status, "application/json", text, strlen(text));
 }
 
 static void door_prompt(Agent *agent, HttpRequest *request)
 {
-  door_ask(agent, request, "prompt", render_prompt);
+  ask_begin(agent, request, &ask_prompt);
 }
 
 static void door_query(Agent *agent, HttpRequest *request)
 {
-  door_ask(agent, request, "query", render_query);
-}
-
-static void door_health(Agent *agent, HttpRequest *request)
-{
-  GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '{');
-  jw_str(out, "status", "healthy");
-  jw_str(out, "agent", agent->file->name);
-  jw_close(out, '}');
-  door_json(request, 200, out->str);
-  g_string_free(out, TRUE);
+  ask_begin(agent, request, &ask_query);
 }
 
 static void door_status(Agent *agent, HttpRequest *request)
 {
-  GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '{');
-  jw_str(out, "name", agent->file->name);
-  jw_str(out, "version", agent->file->version ? agent->file->version : "1.0.0");
-  jw_str(out, "status", agent->draining ? "draining" : "running");
-  jw_int(out, "uptime_ms", clock_boot_ms() - agent->started_boot_ms);
-  jw_int(out, "requests", agent->requests);
-  jw_int(out, "errors", agent->errors);
-  jw_int(out, "in_flight", agent->in_flight);
-  jw_int(out, "queued", g_queue_get_length(&agent->queue));
-  jw_open(out, "peers", '[');
-  g_auto(GStrv) peers = g_strsplit(g_getenv("CONNECTED_AGENTS") ? g_getenv("CONNECTED_AGENTS") : "", ",", -1);
-  for (size_t i = 0; peers[i]; i++)
-    if (peers[i][0])
-      jw_str(out, NULL, peers[i]);
-  jw_close(out, ']');
-  jw_close(out, '}');
-  door_json(request, 200, out->str);
-  g_string_free(out, TRUE);
+  g_autofree char *text = card_status_text(agent);
+  door_reply(request, 200, text);
+}
+
+static void door_health(Agent *agent, HttpRequest *request)
+{
+  g_autoptr(GString) body = g_string_new(NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "status", "healthy");
+  jw_str(body, "agent", agent->file->name);
+  jw_close(body, '}');
+  door_reply(request, 200, body->str);
 }
 
 static void door_card(Agent *agent, HttpRequest *request)
 {
-  g_autofree char *card = agent_card(agent);
-  door_json(request, 200, card);
+  g_autofree char *text = card_text(agent);
+  door_reply(request, 200, text);
 }
 
 static void door_shutdown(Agent *agent, HttpRequest *request)
 {
-  door_json(request, 202, "{\"status\":\"draining\"}");
-  agent_drain(agent);
+  door_reply(request, 202, "{\"status\":\"stopping\"}");
+  if (!agent->draining)
+    agent_drain(agent);
 }
 
-static const struct {
-  const char *method, *path;
-  void (*open)(Agent *agent, HttpRequest *request);
-} doors[] = {
-    {"POST", "/prompt", door_prompt}, {"POST", "/query", door_query},       {"GET", "/status", door_status},
-    {"GET", "/health", door_health},  {"POST", "/shutdown", door_shutdown}, {"GET", "/.well-known/agent-configuration", door_card},
+static const Door doors[] = {
+    {"POST", "/prompt", door_prompt},
+    {"POST", "/query", door_query},
+    {"GET", "/status", door_status},
+    {"GET", "/health", door_health},
+    {"GET", "/.well-known/agent-configuration", door_card},
+    {"POST", "/shutdown", door_shutdown},
 };
 
-void doors_handle(HttpRequest *request, void *data)
+/* A page in somebody's browser may send requests to loopback under a name of its own: only names that are ours are answered. */
+static bool door_is_ours(const Agent *agent, const HttpRequest *request)
+{
+  const char *host = http_request_header(request, "host");
+  if (!agent->hosts || !host)
+    return true; /* HTTP/1.0 sends none, a browser always does */
+  size_t n = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+  g_autofree char *name = g_strndup(host[0] == '[' ? host + 1 : host, host[0] == '[' ? n - 1 : n);
+  for (guint i = 0; agent->hosts[i]; i++)
+    if (g_ascii_strcasecmp(agent->hosts[i], name) == 0)
+      return true;
+  return false;
+}
+
+static void door_open(Agent *agent, HttpRequest *request)
 {
   const char *method = http_request_method(request), *path = http_request_path(request), *allowed = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS(doors); i++) {
-    if (strcmp(doors[i].path, path) != 0)
+    if (!g_str_equal(doors[i].path, path))
       continue;
-    if (strcmp(doors[i].method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(doors[i].method, "GET") == 0)) {
-      doors[i].open(data, request);
+    bool head = g_str_equal(method, "HEAD") && g_str_equal(doors[i].method, "GET");
+    if (head || g_str_equal(doors[i].method, method)) {
+      doors[i].open(agent, request);
       return;
     }
     allowed = doors[i].method;
   }
-  g_autofree char *detail =
-      allowed ? g_strdup_printf("'%s' allows %s, not %s", path, allowed, method) : g_strdup_printf("no door '%s'", path);
   if (!allowed) {
-    http_reply_problem(request, REEVE_ERROR_NOT_FOUND, detail);
+    door_problem(request, 404, "not-found", "no such path", "this agent has no such path; see docs/agent.md");
     return;
   }
-  http_reply_header(request, "Allow", allowed);
-  static const char *const form =
-      "{\"type\":\"urn:reeve:problem:usage\",\"title\":\"Method Not Allowed\",\"status\":405,\"code\":\"usage\",\"detail\":";
-  GString *body = g_string_new(form);
-  jw_quote(body, detail, strlen(detail));
-  g_string_append_c(body, '}');
-  http_reply(request, 405, "application/problem+json", body->str, body->len);
-  g_string_free(body, TRUE);
+  http_reply_header(request, "Allow", g_str_equal(allowed, "GET") ? "GET, HEAD" : allowed);
+  g_autofree char *detail = g_strdup_printf("allowed: %s", allowed);
+  door_problem(request, 405, "method", "the path does not have this method", detail);
+}
+
+void doors_handle(HttpRequest *request, void *data)
+{
+  Agent *agent = data;
+  if (!door_is_ours(agent, request))
+    door_problem(request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
+  else if (agent->draining && g_str_equal(http_request_method(request), "POST"))
+    door_problem(request, 503, "unavailable", "the agent is stopping", "the agent is stopping and takes nothing new");
+  else
+    door_open(agent, request);
+  agent_settle(agent);
 }

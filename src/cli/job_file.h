@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "model/job.h"
 
-
 typedef struct JobFile {
   char *text;
   Job *job; /* NULL when it has errors */

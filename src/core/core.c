@@ -60,6 +60,11 @@ void core_free(Core *core)
   g_free(core);
 }
 
+int64_t core_term(const Core *core)
+{
+  return core->term;
+}
+
 void core_set_coverage(Core *core, CoreCoverageFn fn, void *data)
 {
   core->coverage = fn;

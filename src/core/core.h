@@ -91,6 +91,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_free)
  * then unchanged. */
 void core_apply(Core *core, const Command *command, Now now, Effects *effects);
 
+/* The term of this server: every frame to a node carries it, and a node refuses a lower one. */
+int64_t core_term(const Core *core);
+
 /* Feeds one stored row during load. @values as in the table; borrowed. Rows come in table order. */
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error);
 /* After the last row: links objects, clamps stored deadlines to what is left (started_at, duration), starts every liveness deadline anew.

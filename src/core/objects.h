@@ -76,11 +76,11 @@ typedef struct Rollout {
   int64_t started_at_ms, stage_at_ms, ended_at_ms; /* wall */
   int64_t duration_ms;                             /* of a stage */
   int64_t deadline_boot_ms;                        /* (volatile) derived */
-  RolloutOutcome verdict;   /* what the outcome will be once its work is done */
-  char *agent;              /* restart: only this agent; NULL = all */
-  int64_t request;          /* (volatile) of the reserve in flight */
-  guint waiting;            /* (volatile) instances that the present stage still waits for */
-  bool dirty, touched;      /* (volatile) */
+  RolloutOutcome verdict;                          /* what the outcome will be once its work is done */
+  char *agent;                                     /* restart: only this agent; NULL = all */
+  int64_t request;                                 /* (volatile) of the reserve in flight */
+  guint waiting;                                   /* (volatile) instances that the present stage still waits for */
+  bool dirty, touched;                             /* (volatile) */
 } Rollout;
 
 typedef struct Deployment {
@@ -107,9 +107,9 @@ typedef struct NodeObject {
   int64_t created_at_ms;
   NodeStatus status;     /* (volatile) */
   int64_t heard_boot_ms; /* (volatile) */
-  bool linked;             /* (volatile) */
-  GHashTable *instances;   /* (volatile) placed here: Instance* set */
-  bool dirty, touched;     /* (volatile) */
+  bool linked;           /* (volatile) */
+  GHashTable *instances; /* (volatile) placed here: Instance* set */
+  bool dirty, touched;   /* (volatile) */
 } NodeObject;
 
 /* Deployment by name or id, NULL = none. */

@@ -33,7 +33,7 @@ SourcePos reader_pos(const Reader *reader, struct fy_node *node)
   return (SourcePos){.file = reader->options->file_name, .line = mark ? mark->line + 1 : 0, .column = mark ? mark->column + 1 : 0};
 }
 
-static void reader_say(Reader *reader, ProblemSeverity severity, struct fy_node *at, const char *format, va_list args)
+G_GNUC_PRINTF(4, 0) static void reader_say(Reader *reader, ProblemSeverity severity, struct fy_node *at, const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf(format, args);
   problems_add(reader->problems, severity, reader_pos(reader, at), "%s", text);

@@ -1,5 +1,5 @@
 /* The only C++ here: toml++ behind one C function; exceptions off. */
-#define TOML_EXCEPTIONS 0
+#define TOML_EXCEPTIONS  0
 #define TOML_HEADER_ONLY 1
 #include "formats/toml_shim.h"
 

@@ -5,8 +5,9 @@
 
 #define DEPLOYMENT_STATUSES(X)                                                                                                             \
   X(DEPLOYING, "deploying")                                                                                                                \
-  X(RUNNING, "running") X(DEGRADED, "degraded") X(FAILED, "failed") X(STOPPING, "stopping") X(STOPPED, "stoppe"                            \
-                                                                                                       "d")
+  X(RUNNING, "running")                                                                                                                    \
+  X(DEGRADED, "degraded") X(FAILED, "failed") X(STOPPING, "stopping") X(STOPPED, "stoppe"                                                  \
+                                                                                 "d")
 
 #define ROLLOUT_OUTCOMES(X)                                                                                                                \
   X(OPEN, "open") X(SUCCEEDED, "succeeded") X(FAILED, "failed") X(ROLLED_BACK, "rolled-back") X(CANCELLED, "cancelled")
@@ -22,8 +23,8 @@
 #define INSTANCE_STATES(X)                                                                                                                 \
   X(PENDING, "pending")                                                                                                                    \
   X(STARTING, "starting")                                                                                                                  \
-  X(RUNNING, "running") X(BACKOFF, "backoff") X(STOPPING, "stopping") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed")  \
-      X(LOST, "lost")
+  X(RUNNING, "running")                                                                                                                    \
+  X(BACKOFF, "backoff") X(STOPPING, "stopping") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed") X(LOST, "lost")
 
 #define HEALTHS(X) X(UNKNOWN, "unknown") X(HEALTHY, "healthy") X(UNHEALTHY, "unhealthy") X(UNREACHABLE, "unreachable")
 

@@ -67,6 +67,7 @@ static void log_stream_free(LogStream *stream)
 
 static void log_send(Logs *logs, const LogSource *source, Frame *frame)
 {
+  frame->term = core_term(logs->server->core);
   g_autofree char *text = frame_write(frame);
   hub_send(logs->server->hub, source->node, text);
 }

@@ -1,0 +1,238 @@
+/* The command brain: what goes in, what comes out, and how every bad end is told. */
+#include "agent/brain.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DEADLINE_MS = 20000, LONG_PROMPT = 1000000 };
+
+typedef struct Heard {
+  Loop *loop;
+  int calls;
+  BrainOutcome outcome;
+  char *text;
+  size_t length;
+} Heard;
+
+static void heard_done(const BrainResult *result, void *data)
+{
+  Heard *heard = data;
+  heard->calls++;
+  heard->outcome = result->outcome;
+  g_free(heard->text);
+  heard->text = g_memdup2(result->text, result->length + 1);
+  heard->length = result->length;
+  loop_stop(heard->loop);
+}
+
+static void heard_late(void *data)
+{
+  (void)data;
+  g_error("no answer within the deadline of the test");
+}
+
+/* Runs @argv as a brain with @prompt; @heard gets how it ended. */
+static void ask(const char *const *argv, const char *prompt, int64_t timeout_ms, Heard *heard)
+{
+  AgentFile file = {.llm_command = (char **)(uintptr_t)argv, .llm_model = (char *)(uintptr_t) "tiny"};
+  *heard = (Heard){.loop = loop_new()};
+  LoopTimer *late = loop_timer_new(heard->loop, heard_late, NULL);
+  loop_timer_set(late, clock_boot_ms() + DEADLINE_MS);
+  BrainPrompt question = {.text = prompt, .length = strlen(prompt), .session_id = "s1", .context = "{\"a\":1}", .timeout_ms = timeout_ms};
+  g_autoptr(GError) error = NULL;
+  BrainCall *call = command_brain.start(heard->loop, &file, &question, heard_done, heard, &error);
+  g_assert_no_error(error);
+  g_assert_nonnull(call);
+  g_assert_cmpint(heard->calls, ==, 0);
+  loop_run(heard->loop);
+  g_assert_cmpint(heard->calls, ==, 1);
+  loop_timer_free(late);
+  loop_free(heard->loop);
+}
+
+#define PYTHON(code)                                                                                                                       \
+  (const char *const[])                                                                                                                    \
+  {                                                                                                                                        \
+    "python3", "-S", "-c", code, NULL                                                                                                      \
+  }
+
+static void test_answer(void)
+{
+  Heard heard;
+  ask((const char *const[]){"cat", NULL}, "hello\n\n", 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(heard.text, ==, "hello");
+  g_free(heard.text);
+}
+
+/* More than every pipe holds, both ways at once. */
+static void test_long(void)
+{
+  g_autofree char *prompt = g_strnfill(LONG_PROMPT, 'x');
+  Heard heard;
+  ask((const char *const[]){"cat", NULL}, prompt, 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpuint(heard.length, ==, LONG_PROMPT);
+  g_free(heard.text);
+}
+
+/* A brain need not read its prompt. */
+static void test_unread(void)
+{
+  g_autofree char *prompt = g_strnfill(LONG_PROMPT, 'x');
+  Heard heard;
+  ask(PYTHON("import os; os.close(0); print('no need')"), prompt, 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(heard.text, ==, "no need");
+  g_free(heard.text);
+}
+
+static void test_environment(void)
+{
+  Heard heard;
+  ask(PYTHON(
+          "import os,signal; e=os.environ; print(e['AGENT_SESSION_ID'], e['AGENT_CONTEXT'], e['AGENT_MODEL'], os.getpgid(0) == os.getpid(),"
+          " signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"),
+      "", 10000, &heard);
+  g_assert_cmpstr(heard.text, ==, "s1 {\"a\":1} tiny True True 0");
+  g_free(heard.text);
+}
+
+static void test_exit_code(void)
+{
+  Heard heard;
+  ask(PYTHON("import sys; sys.stderr.write('first\\nno model at hand\\n'); sys.exit(3)"), "x", 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
+  g_assert_cmpstr(heard.text, ==, "the brain ended with code 3: no model at hand");
+  g_free(heard.text);
+  ask(PYTHON("import os; os.kill(os.getpid(), 9)"), "x", 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
+  g_assert_cmpstr(heard.text, ==, "the brain was killed by signal 9: it wrote nothing to standard error");
+  g_free(heard.text);
+}
+
+/* A last line without an end counts, control characters are shown. */
+static void test_half_line(void)
+{
+  Heard heard;
+  ask(PYTHON("import sys; sys.stderr.write('bad \\x1b[31mend'); sys.exit(1)"), "x", 10000, &heard);
+  g_assert_cmpstr(heard.text, ==, "the brain ended with code 1: bad \\x1b[31mend");
+  g_free(heard.text);
+}
+
+static void test_too_long(void)
+{
+  Heard heard;
+  ask(PYTHON("import os\nwhile True: os.write(1, b'x' * 65536)"), "x", 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
+  g_assert_cmpstr(heard.text, ==, "the answer is longer than 1048576 bytes");
+  g_free(heard.text);
+}
+
+/* The time limit ends the whole group, also a child that the brain waits for. */
+static void test_timeout(void)
+{
+  Heard heard;
+  g_autofree char *path = g_build_filename(g_get_tmp_dir(), "reeve-test-brain-XXXXXX", NULL);
+  int fd = g_mkstemp(path);
+  g_assert_cmpint(fd, >=, 0);
+  g_autofree char *code =
+      g_strdup_printf("import subprocess; p = subprocess.Popen(['sleep', '1000']); open('%s', 'w').write(str(p.pid)); p.wait()", path);
+  int64_t before = clock_boot_ms();
+  ask(PYTHON(code), "x", 1000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_TIMED_OUT);
+  g_assert_cmpstr(heard.text, ==, "no answer within 1000 ms; the brain was stopped");
+  g_assert_cmpint(clock_boot_ms() - before, >=, 1000);
+  g_free(heard.text);
+  g_autofree char *pid_text = NULL;
+  g_assert_true(g_file_get_contents(path, &pid_text, NULL, NULL));
+  pid_t pid = (pid_t)g_ascii_strtoll(pid_text, NULL, 10);
+  g_assert_cmpint(pid, >, 1);
+  /* killed with the group; who reaps it is not our business, so a zombie is as good as gone */
+  g_autofree char *stat_path = g_strdup_printf("/proc/%d/stat", (int)pid), *stat = NULL;
+  if (g_file_get_contents(stat_path, &stat, NULL, NULL))
+    g_assert_nonnull(strstr(stat, ") Z"));
+  close(fd);
+  g_unlink(path);
+}
+
+/* What the brain leaves behind in its group does not hold up the answer. */
+static void test_left_behind(void)
+{
+  Heard heard;
+  int64_t before = clock_boot_ms();
+  ask(PYTHON("import subprocess; subprocess.Popen(['sleep', '1000']); print('done')"), "x", 15000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(heard.text, ==, "done");
+  g_assert_cmpint(clock_boot_ms() - before, <, 10000);
+  g_free(heard.text);
+}
+
+static void test_no_program(void)
+{
+  const char *const argv[] = {"/nonexistent/brain", NULL};
+  AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
+  Loop *loop = loop_new();
+  BrainPrompt question = {.text = "x", .length = 1, .timeout_ms = 1000};
+  g_autoptr(GError) error = NULL;
+  g_assert_null(command_brain.start(loop, &file, &question, heard_done, NULL, &error));
+  g_assert_error(error, REEVE_ERROR, REEVE_ERROR_FAILED);
+  g_assert_cmpstr(error->message, ==, "start brain '/nonexistent/brain': No such file or directory");
+  loop_free(loop);
+}
+
+static void quit(void *data)
+{
+  loop_stop(data);
+}
+
+static void test_cancel(void)
+{
+  const char *const argv[] = {"sleep", "1000", NULL};
+  AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
+  Heard heard = {.loop = loop_new()};
+  BrainPrompt question = {.text = "x", .length = 1, .timeout_ms = 60000};
+  BrainCall *call = command_brain.start(heard.loop, &file, &question, heard_done, &heard, NULL);
+  g_assert_nonnull(call);
+  command_brain.cancel(call);
+  LoopTimer *timer = loop_timer_new(heard.loop, quit, heard.loop);
+  loop_timer_set(timer, clock_boot_ms() + 300); /* long enough for its end to be noticed; nothing may be heard of it */
+  loop_run(heard.loop);
+  g_assert_cmpint(heard.calls, ==, 0);
+  errno = 0;
+  g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1); /* it was reaped */
+  g_assert_cmpint(errno, ==, ECHILD);
+  loop_timer_free(timer);
+  loop_free(heard.loop);
+}
+
+static void test_find(void)
+{
+  g_assert_true(brain_find("command") == &command_brain);
+  g_assert_null(brain_find("telepathy"));
+  g_assert_null(brain_find(NULL));
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/brain/answer", test_answer);
+  g_test_add_func("/brain/long", test_long);
+  g_test_add_func("/brain/unread", test_unread);
+  g_test_add_func("/brain/environment", test_environment);
+  g_test_add_func("/brain/exit-code", test_exit_code);
+  g_test_add_func("/brain/half-line", test_half_line);
+  g_test_add_func("/brain/too-long", test_too_long);
+  g_test_add_func("/brain/timeout", test_timeout);
+  g_test_add_func("/brain/left-behind", test_left_behind);
+  g_test_add_func("/brain/no-program", test_no_program);
+  g_test_add_func("/brain/cancel", test_cancel);
+  g_test_add_func("/brain/find", test_find);
+  return g_test_run();
+}

@@ -1,0 +1,306 @@
+/* The agent server over HTTP, as a process of its own: every door, every refusal, the queue, and the drain. */
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "net/http_client.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DEADLINE_MS = 20000 };
+
+typedef struct Served {
+  pid_t pid;
+  int port;
+  int err; /* its standard error */
+  char *dir;
+} Served;
+
+/* One line of the server's log into @line; fails the test at its end or after the deadline. */
+static void served_line(const Served *served, char *line, size_t size)
+{
+  size_t n = 0;
+  struct pollfd in = {.fd = served->err, .events = POLLIN};
+  while (n + 1 < size && (n == 0 || line[n - 1] != '\n')) {
+    g_assert_cmpint(poll(&in, 1, DEADLINE_MS), ==, 1);
+    g_assert_cmpint(read(served->err, line + n, 1), ==, 1);
+    n++;
+  }
+  line[n] = '\0';
+}
+
+/* Forks before any thread exists; the child serves @toml on a free port. */
+static Served serve(const char *toml)
+{
+  Served served = {.dir = g_dir_make_tmp("reeve-test-agent-XXXXXX", NULL)};
+  g_autofree char *file = g_build_filename(served.dir, "agent.toml", NULL), *peers = g_build_filename(served.dir, "peers.json", NULL);
+  g_assert_true(g_file_set_contents(file, toml, -1, NULL));
+  g_assert_true(g_file_set_contents(peers, "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[\"http://localhost:1\"]}]", -1, NULL));
+  int ends[2];
+  g_assert_cmpint(pipe(ends), ==, 0);
+  served.pid = fork();
+  if (served.pid == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    g_setenv("AGENT_PEERS_FILE", peers, TRUE);
+    AgentServeOptions options = {.agent_file = file};
+    int code = agent_serve_main(&options);
+    g_free(served.dir);
+    exit(code);
+  }
+  close(ends[1]);
+  served.err = ends[0];
+  char line[2000] = "";
+  while (!strstr(line, "agent serves"))
+    served_line(&served, line, sizeof line);
+  served.port = atoi(strrchr(strstr(line, "url=http://localhost:"), ':') ? strstr(line, "localhost:") + 10 : "0");
+  g_assert_cmpint(served.port, >, 0);
+  return served;
+}
+
+/* Waits for its end and gives the exit code. */
+static int served_end(Served *served)
+{
+  int status = 0;
+  g_assert_cmpint(waitpid(served->pid, &status, 0), ==, served->pid);
+  close(served->err);
+  g_autofree char *file = g_build_filename(served->dir, "agent.toml", NULL), *peers = g_build_filename(served->dir, "peers.json", NULL);
+  g_unlink(file);
+  g_unlink(peers);
+  g_rmdir(served->dir);
+  g_free(served->dir);
+  g_assert_true(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+static int served_stop(Served *served)
+{
+  kill(served->pid, SIGTERM);
+  return served_end(served);
+}
+
+static int call(const Served *served, const char *method, const char *path, const char *body, json_t **answer)
+{
+  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d%s", served->port, path);
+  HttpCallSpec spec = {.method = method,
+                       .url = url,
+                       .content_type = body ? "application/json" : NULL,
+                       .body = body,
+                       .body_length = body ? strlen(body) : 0,
+                       .timeout_ms = DEADLINE_MS};
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_autoptr(GError) error = NULL;
+  int status = http_fetch(&spec, text, &error);
+  g_assert_no_error(error);
+  if (answer)
+    *answer = json_parse(text->str, text->len, NULL);
+  return status;
+}
+
+#define BRAIN(argv, more) "[agent]\nname = \"Test\"\ncapabilities = [\"a\", \"b\"]\n[llm]\ncommand = " argv "\n" more
+
+static void test_doors(void)
+{
+  Served served = serve(BRAIN("[\"cat\"]", ""));
+  json_t *answer = NULL;
+  g_assert_cmpint(call(&served, "GET", "/health", NULL, &answer), ==, 200);
+  g_assert_cmpstr(jget_str(answer, "status", NULL), ==, "healthy");
+  g_assert_cmpstr(jget_str(answer, "agent", NULL), ==, "Test");
+  json_decref(answer);
+  g_assert_cmpint(call(&served, "GET", "/.well-known/agent-configuration", NULL, &answer), ==, 200);
+  g_assert_cmpuint(json_array_size(json_object_get(answer, "skills")), ==, 2);
+  g_assert_cmpstr(jget_str(answer, "version", NULL), ==, "0.0.0");
+  json_decref(answer);
+  g_assert_cmpint(call(&served, "POST", "/prompt", "{\"prompt\":\"h\\u00e9 \\\"x\\\"\"}", &answer), ==, 200);
+  g_assert_cmpstr(jget_str(answer, "response", NULL), ==, "h\xc3\xa9 \"x\"");
+  g_assert_cmpstr(jget_str(answer, "agent", NULL), ==, "Test");
+  g_assert_cmpint(jget_int(answer, "duration_ms", -1), >=, 0);
+  json_decref(answer);
+  g_assert_cmpint(call(&served, "POST", "/query", "{\"query\":\"q\",\"session_id\":\"s\",\"context\":{}}", &answer), ==, 200);
+  g_assert_cmpstr(jget_str(answer, "session_id", NULL), ==, "s");
+  json_decref(answer);
+  g_assert_cmpint(call(&served, "POST", "/query", "{\"query\":\"q\"}", &answer), ==, 200);
+  g_assert_cmpuint(strlen(jget_str(answer, "session_id", "")), ==, 24);
+  json_decref(answer);
+  g_assert_cmpint(call(&served, "GET", "/status", NULL, &answer), ==, 200);
+  g_assert_cmpint(jget_int(answer, "requests", -1), ==, 3);
+  g_assert_cmpint(jget_int(answer, "errors", -1), ==, 0);
+  g_assert_cmpstr(jget_str(json_array_get(json_object_get(answer, "peers"), 0), "id", NULL), ==, "news");
+  json_decref(answer);
+  g_assert_cmpint(served_stop(&served), ==, 0);
+}
+
+static void test_refusals(void)
+{
+  static const struct {
+    const char *method, *path, *body;
+    int status;
+    const char *detail;
+  } rows[] = {
+      {"GET", "/nowhere", NULL, 404, "this agent has no such path; see docs/agent.md"},
+      {"GET", "/prompt", NULL, 405, "allowed: POST"},
+      {"DELETE", "/health", NULL, 405, "allowed: GET"},
+      {"POST", "/prompt", "", 422, "JSON line 1 column 0: '[' or '{' expected near end of file"},
+      {"POST", "/prompt", "[1]", 422, "wanted an object"},
+      {"POST", "/prompt", "{}", 422, "'prompt': wanted a text that is not empty"},
+      {"POST", "/prompt", "{\"prompt\":7}", 422, "'prompt': wanted a text that is not empty"},
+      {"POST", "/prompt", "{\"prompt\":\"\"}", 422, "'prompt': wanted a text that is not empty"},
+      {"POST", "/query", "{\"prompt\":\"x\"}", 422, "'query': wanted a text that is not empty"},
+      {"POST", "/query", "{\"query\":\"x\",\"context\":[]}", 422, "'context': wanted an object"},
+      {"POST", "/query", "{\"query\":\"x\",\"session_id\":\"a\\nb\"}", 422,
+       "'session_id': wanted a text of 1 to 128 bytes without control characters"},
+  };
+  Served served = serve(BRAIN("[\"cat\"]", ""));
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    json_t *answer = NULL;
+    g_assert_cmpint(call(&served, rows[i].method, rows[i].path, rows[i].body, &answer), ==, rows[i].status);
+    g_assert_cmpint(jget_int(answer, "status", 0), ==, rows[i].status);
+    if (rows[i].body && !rows[i].body[0])
+      g_assert_nonnull(strstr(jget_str(answer, "detail", ""), "JSON line 1")); /* the rest is the parser's wording */
+    else
+      g_assert_cmpstr(jget_str(answer, "detail", NULL), ==, rows[i].detail);
+    json_decref(answer);
+  }
+  g_assert_cmpint(served_stop(&served), ==, 0);
+}
+
+static void test_bad_brains(void)
+{
+  static const struct {
+    const char *toml;
+    int status;
+    const char *code;
+  } rows[] = {
+      {BRAIN("[\"false\"]", ""), 502, "brain-failed"},
+      {BRAIN("[\"/nonexistent\"]", ""), 502, "brain-failed"},
+      {BRAIN("[\"sleep\", \"1000\"]", "request_timeout = 0.2\n"), 504, "timeout"},
+      {BRAIN("[\"sleep\", \"1000\"]", "[resources]\ntimeout = 0.2\n"), 504, "timeout"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Served served = serve(rows[i].toml);
+    json_t *answer = NULL;
+    g_assert_cmpint(call(&served, "POST", "/prompt", "{\"prompt\":\"x\"}", &answer), ==, rows[i].status);
+    g_assert_cmpstr(jget_str(answer, "code", NULL), ==, rows[i].code);
+    json_decref(answer);
+    g_assert_cmpint(served_stop(&served), ==, 0);
+  }
+}
+
+/* ---- many at once ---- */
+
+typedef struct Crowd {
+  Loop *loop;
+  int wanted, answered;
+  int statuses[600];
+} Crowd;
+
+static void crowd_done(const HttpResult *result, void *data)
+{
+  Crowd *crowd = data;
+  g_assert_cmpint(result->status, >=, 200);
+  crowd->statuses[result->status]++;
+  if (++crowd->answered == crowd->wanted)
+    loop_stop(crowd->loop);
+}
+
+static void crowd_ask(Crowd *crowd, HttpClient *client, const Served *served, int n)
+{
+  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d/prompt", served->port);
+  const char *body = "{\"prompt\":\"x\"}";
+  HttpCallSpec spec = {.method = "POST", .url = url, .body = body, .body_length = strlen(body), .timeout_ms = DEADLINE_MS};
+  for (int i = 0; i < n; i++)
+    http_client_call(client, &spec, NULL, crowd_done, crowd);
+  crowd->wanted += n;
+}
+
+/* One works, 64 wait, the others are refused; whoever waits longer than the limit hears so. */
+static void test_queue(void)
+{
+  Served served = serve(BRAIN("[\"sleep\", \"1000\"]", "request_timeout = 1\n[resources]\nmax_concurrent_requests = 1\n"));
+  Crowd crowd = {.loop = loop_new()};
+  HttpClient *client = http_client_new(crowd.loop);
+  crowd_ask(&crowd, client, &served, 70);
+  loop_run(crowd.loop);
+  g_assert_cmpint(crowd.statuses[429], ==, 5);
+  g_assert_cmpint(crowd.statuses[504], ==, 65);
+  json_t *answer = NULL;
+  g_assert_cmpint(call(&served, "GET", "/status", NULL, &answer), ==, 200);
+  g_assert_cmpint(jget_int(answer, "errors", -1), ==, 70);
+  g_assert_cmpint(jget_int(answer, "in_flight", -1) + jget_int(answer, "queued", -1), ==, 0);
+  json_decref(answer);
+  http_client_free(client);
+  loop_free(crowd.loop);
+  g_assert_cmpint(served_stop(&served), ==, 0);
+}
+
+/* What is in flight is answered, what waits for its turn too. */
+static void test_drain(void)
+{
+  Served served = serve(BRAIN("[\"python3\", \"-S\", \"-c\", \"import time; time.sleep(0.5); print('late')\"]",
+                              "[resources]\nmax_concurrent_requests = 1\n"));
+  Crowd crowd = {.loop = loop_new()};
+  HttpClient *client = http_client_new(crowd.loop);
+  crowd_ask(&crowd, client, &served, 2);
+  json_t *answer = NULL;
+  int64_t until = clock_boot_ms() + DEADLINE_MS;
+  bool both = false;
+  while (!both && clock_boot_ms() < until) {
+    event_base_loop(loop_base(crowd.loop), EVLOOP_NONBLOCK);
+    g_assert_cmpint(call(&served, "GET", "/status", NULL, &answer), ==, 200);
+    both = jget_int(answer, "requests", 0) == 2;
+    json_decref(answer);
+  }
+  g_assert_true(both);
+  g_assert_cmpint(call(&served, "POST", "/shutdown", "", NULL), ==, 202);
+  loop_run(crowd.loop);
+  g_assert_cmpint(crowd.statuses[200], ==, 2);
+  http_client_free(client);
+  loop_free(crowd.loop);
+  g_assert_cmpint(served_end(&served), ==, 0);
+}
+
+static int serve_code(const char *toml)
+{
+  g_autofree char *dir = g_dir_make_tmp("reeve-test-agent-XXXXXX", NULL), *file = g_build_filename(dir, "agent.toml", NULL);
+  if (toml)
+    g_assert_true(g_file_set_contents(file, toml, -1, NULL));
+  pid_t pid = fork();
+  if (pid == 0) {
+    int null = open("/dev/null", O_WRONLY);
+    dup2(null, STDERR_FILENO);
+    AgentServeOptions options = {.agent_file = file};
+    int code = agent_serve_main(&options);
+    g_free(dir);
+    g_free(file);
+    _exit(code);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  g_unlink(file);
+  g_rmdir(dir);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_bad_files(void)
+{
+  g_assert_cmpint(serve_code(NULL), ==, 4);
+  g_assert_cmpint(serve_code("[agent"), ==, 3);
+  g_assert_cmpint(serve_code("[agent]\nname = \"x\"\n[llm]\nprovider = \"telepathy\"\n"), ==, 3);
+  g_assert_cmpint(serve_code("[agent]\nname = \"x\"\n"), ==, 3);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/doors/doors", test_doors);
+  g_test_add_func("/doors/refusals", test_refusals);
+  g_test_add_func("/doors/bad-brains", test_bad_brains);
+  g_test_add_func("/doors/queue", test_queue);
+  g_test_add_func("/doors/drain", test_drain);
+  g_test_add_func("/doors/bad-files", test_bad_files);
+  return g_test_run();
+}
