@@ -41,8 +41,7 @@ static void progress_rollout(Progress *progress, const json_t *rollout)
   g_free(progress->outcome);
   g_free(progress->cause);
   progress->outcome = g_strdup(outcome);
-  const char *failed = jget_str(rollout, "failed", NULL);
-  progress->cause = g_strdup(failed && *failed ? failed : jget_str(rollout, "cause", NULL));
+  progress->cause = g_strdup(jget_str(rollout, "cause", NULL));
 }
 
 /* The last lines of an agent that is in trouble, each marked. */

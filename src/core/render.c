@@ -35,7 +35,8 @@ void render_rollout(GString *out, const Rollout *rollout)
 /* What people are shown: the last outcome once nothing runs and nothing is reported. */
 static InstanceState render_state(const Instance *instance)
 {
-  if (instance->present || !instance->outcome)
+  bool current = instance->present && (instance->desired_running || instance_live(instance));
+  if (current || !instance->outcome)
     return instance->state;
   int state = instance_state_parse(instance->outcome);
   return state >= 0 ? (InstanceState)state : instance->state;
@@ -44,7 +45,7 @@ static InstanceState render_state(const Instance *instance)
 void render_instance(GString *out, const Instance *instance)
 {
   g_autofree char *url = instance_url(instance);
-  const char *reason = instance->observed_reason ? instance->observed_reason : instance->reason;
+  const char *reason = instance->observed_reason && !instance->reason ? instance->observed_reason : instance->reason;
   jw_open(out, NULL, '{');
   jw_str(out, "id", instance->id);
   jw_str(out, "deployment", instance->deployment->name);

@@ -323,6 +323,18 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
   return revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
 }
 
+/* The one that failed is shown as failed, with its reason, also after everything was stopped. */
+static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Instance *failed)
+{
+  Instance *instance = deployment_slot(rollout->deployment, failed->agent, failed->replica);
+  if (instance->outcome)
+    return;
+  text_set(&instance->outcome, "failed");
+  text_set(&instance->reason, instance->observed_reason ? instance->observed_reason : "not healthy in time");
+  instance->ended_at_ms = core->now.wall_ms;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
@@ -341,6 +353,8 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
     rollout_close(core, rollout, OUTCOME_FAILED);
     return;
   }
+  if (failed && rollout_policy(rollout, verdict) != ON_FAILURE_KEEP)
+    rollout_keep_culprit(core, rollout, failed);
   switch (rollout_policy(rollout, verdict)) {
   case ON_FAILURE_KEEP:
     rollout_close(core, rollout, OUTCOME_FAILED);

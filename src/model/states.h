@@ -6,8 +6,7 @@
 #define DEPLOYMENT_STATUSES(X)                                                                                                             \
   X(DEPLOYING, "deploying")                                                                                                                \
   X(RUNNING, "running")                                                                                                                    \
-  X(DEGRADED, "degraded") X(FAILED, "failed") X(STOPPING, "stopping") X(STOPPED, "stoppe"                                                  \
-                                                                                 "d")
+  X(DEGRADED, "degraded") X(FAILED, "failed") X(STOPPING, "stopping") X(STOPPED, "stopped")
 
 #define ROLLOUT_OUTCOMES(X)                                                                                                                \
   X(OPEN, "open") X(SUCCEEDED, "succeeded") X(FAILED, "failed") X(ROLLED_BACK, "rolled-back") X(CANCELLED, "cancelled")

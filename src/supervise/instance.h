@@ -15,8 +15,8 @@
   X(STORING, "storing")                                                                                                                    \
   X(SHIM, "shim")                                                                                                                          \
   X(STARTING, "starting")                                                                                                                  \
-  X(RUNNING, "running") X(BACKOFF, "backoff") X(STOPPING, "stopping") X(ORPHAN, "orphan") X(STOPPED, "stopped") X(COMPLETED, "completed")  \
-      X(FAILED, "failed")
+  X(RUNNING, "running")                                                                                                                    \
+  X(BACKOFF, "backoff") X(STOPPING, "stopping") X(ORPHAN, "orphan") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed")
 typedef enum Life {
 #define X(id, word) LIFE_##id,
   LIVES(X)

@@ -5,7 +5,8 @@
   X(agent)                                                                                                                                 \
   X(completion)                                                                                                                            \
   X(doctor)                                                                                                                                \
-  X(down) X(events) X(help) X(history) X(logs) X(monitor) X(node) X(plan) X(prompt) X(ps) X(restart) X(rollback) X(server) X(status) X(up) \
+  X(down)                                                                                                                                  \
+  X(events) X(help) X(history) X(logs) X(monitor) X(node) X(plan) X(prompt) X(ps) X(restart) X(rollback) X(server) X(status) X(up)         \
       X(validate) X(version) X(wait) X(why)
 
 #define NO_VERB(name)                                                                                                                      \

@@ -1,0 +1,175 @@
+"""A private Reeve for each test: real binaries, a directory of its own, nothing left behind."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("REEVE_BIN", ROOT / "build/reeve")).resolve()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "asan: part of the run under sanitizers")
+
+
+def wait_until(predicate, seconds=15, what="the awaited state"):
+    """Polls until @predicate is true and returns its value; missing the deadline fails the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = predicate()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(self.path)
+
+
+class Reeve:
+    """@node: "embedded", or "process" for a node of its own over a unix socket."""
+
+    def __init__(self, directory, node):
+        self.directory, self.node = pathlib.Path(directory), node
+        self.data = self.directory / "data"
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.directory), "XDG_STATE_HOME": str(self.directory), "NO_COLOR": "1"}
+        self.server_process = self.node_process = None
+
+    def run(self, *args, code=0, timeout=60, **environment):
+        done = subprocess.run([BIN, "--data-dir", self.data, *map(str, args)], env={**self.environment, **environment}, capture_output=True, text=True,
+                              timeout=timeout, stdin=subprocess.DEVNULL, check=False)
+        assert code is None or done.returncode == code, f"reeve {args}: exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, **environment):
+        env = {**self.environment, **environment}
+        log = open(self.directory / "server.out", "ab")
+        more = ["--node-socket", self.directory / "node.sock"] if self.node == "process" else []
+        self.server_process = subprocess.Popen([BIN, "--data-dir", self.data, "server", *more], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_until(self.answers, what="the server answers")
+        if self.node == "process" and not self.node_process:
+            self.start_node(**environment)
+        wait_until(lambda: any(n["status"] == "online" for n in self.get("/api/nodes")["nodes"]), what="the node is online")
+        return self
+
+    def start_node(self, **environment):
+        log = open(self.directory / "node.out", "ab")
+        self.node_process = subprocess.Popen([BIN, "--data-dir", self.directory / "nodedata", "node", "--server", self.directory / "node.sock"],
+                                             env={**self.environment, **environment}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def answers(self):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.request("GET", "/healthz")[0] == 200
+        return False
+
+    def request(self, method, path, body=None):
+        connection = UnixConnection(str(self.data / "control.sock"))
+        try:
+            text = json.dumps(body) if body is not None else None
+            connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
+            answer = connection.getresponse()
+            content = answer.read()
+            return answer.status, json.loads(content) if "json" in (answer.getheader("Content-Type") or "") else content
+        finally:
+            connection.close()
+
+    def get(self, path):
+        status, body = self.request("GET", path)
+        assert status == 200, (path, status, body)
+        return body
+
+    def deployment(self, name):
+        return self.get(f"/api/deployments/{name}")
+
+    def instances(self, name):
+        return {i["agent"] if i["replica"] == 0 else f"{i['agent']}/{i['replica']}": i for i in self.deployment(name)["instances"]}
+
+    def job(self, text, name="job.yaml"):
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def kill_server(self, how=signal.SIGKILL):
+        self.server_process.send_signal(how)
+        self.server_process.wait(timeout=30)
+
+    def kill_node(self, how=signal.SIGKILL):
+        self.node_process.send_signal(how)
+        self.node_process.wait(timeout=30)
+        self.node_process = None
+
+    def shims(self):
+        """pid of each shim of this directory, by the directory that it has open."""
+        found = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                if entry.name.isdigit() and (entry / "comm").read_text().strip().startswith("reeve-shim"):
+                    where = os.readlink(entry / "fd/4")
+                    if where.startswith(str(self.directory)):
+                        found[os.path.basename(where)] = int(entry.name)
+        return found
+
+    def close(self):
+        if self.server_process and self.server_process.poll() is None:
+            self.run("server", "stop", "--down", code=None)
+        for process in (self.server_process, self.node_process):
+            if process and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        for pid in self.shims().values():
+            with contextlib.suppress(OSError):
+                for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(params=["embedded", "process"])
+def reeve(request):
+    directory = tempfile.mkdtemp(prefix="reeve-e2e-")
+    one = Reeve(directory, request.param)
+    try:
+        yield one.start()
+    finally:
+        one.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def bare():
+    """Not started, embedded node."""
+    directory = tempfile.mkdtemp(prefix="reeve-e2e-")
+    one = Reeve(directory, "embedded")
+    try:
+        yield one
+    finally:
+        one.run("server", "stop", "--down", code=None)
+        one.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
