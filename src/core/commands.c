@@ -86,7 +86,8 @@ void command_deploy(Core *core, const Command *command)
     return;
   Revision *revision = deployment ? command_same_revision(deployment, command->job) : NULL;
   bool open = deployment && deployment->rollout && rollout_is_open(deployment->rollout);
-  if (revision && !open && deployment->settled == DEPLOYMENT_RUNNING && deployment->revision == revision->number && deployment->bad == 0) {
+  if (revision && !open && deployment->rollout && deployment->settled == DEPLOYMENT_RUNNING && deployment->revision == revision->number &&
+      deployment->bad == 0) {
     command_accept_rollout(core, command, deployment->rollout, false);
     return;
   }

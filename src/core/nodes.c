@@ -120,6 +120,13 @@ static void node_pump_rollouts(Core *core)
   }
 }
 
+/* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop and that no rollout will start. */
+static bool node_stopped_unasked(const Instance *instance)
+{
+  return instance->desired_running && instance->present && !instance->outcome && instance->state == INSTANCE_STOPPED &&
+         instance->seen_generation == instance->generation && instance->step != STEP_WAITING;
+}
+
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -145,9 +152,8 @@ static void node_hello(Core *core, const Command *command)
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     instance_reconcile(core, instance);
-    bool nothing = !instance->present && !instance->desired_running;
-    if (nothing && instance->step == STEP_STOPPING) /* the node does not know it: gone is gone */
-      instance->present = false;
+    if (node_stopped_unasked(instance))
+      instance_start(core, instance, instance->revision);
   }
   node_pump_rollouts(core);
   for (guint i = 0; i < core->deployments->len; i++)

@@ -47,6 +47,8 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, cons
     return instance->desired_running && !instance->outcome;
   if (!instance->desired_running || instance->generation == 0 || g_strcmp0(instance->outcome, "failed") == 0)
     return true;
+  if (instance->present && !instance_live(instance) && !completed)
+    return true; /* a reboot ended it */
   return !rollout_same_agent(instance, job, agent);
 }
 
@@ -480,23 +482,28 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   deployment_settle(core, deployment);
 }
 
+/* Was @instance meant to be alive on @node? */
+static bool rollout_ran(const Instance *instance, const char *node)
+{
+  return instance->desired_running && !instance->outcome && g_strcmp0(instance->node, node) == 0;
+}
+
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)
 {
   Rollout *rollout = deployment->rollout;
-  if (!rollout || !rollout_is_open(rollout)) {
-    if (deployment->settled == DEPLOYMENT_RUNNING && deployment->revision > 0)
-      rollout_begin(core, deployment, ROLLOUT_KIND_RECOVER, deployment->revision, NULL);
-    return;
-  }
-  bool again = false;
+  bool open = rollout && rollout_is_open(rollout), again = false;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    bool ran = instance->target > 0 && instance->desired_running && !instance->outcome && g_strcmp0(instance->node, node) == 0;
-    if (!ran)
+    if (!rollout_ran(instance, node) || (open && instance->target == 0))
       continue;
-    instance_set_step(core, instance, STEP_WAITING);
     again = true;
+    if (open)
+      instance_set_step(core, instance, STEP_WAITING);
   }
-  if (again && rollout->phase != ROLLOUT_PHASE_RESERVE)
+  if (!again)
+    return;
+  if (!open && deployment->revision > 0)
+    rollout_begin(core, deployment, ROLLOUT_KIND_RECOVER, deployment->revision, NULL);
+  else if (open && rollout->phase != ROLLOUT_PHASE_RESERVE)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
 }

@@ -373,7 +373,7 @@ static int conn_peer_uid(int fd)
 {
   struct ucred credentials;
   socklen_t length = sizeof credentials;
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t address_length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &address_length) != 0 || address.ss_family != AF_UNIX)
     return -1;
@@ -484,7 +484,7 @@ static int server_bind(const struct addrinfo *at)
 
 static int server_port(int fd)
 {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
     return -1;

@@ -1,13 +1,31 @@
 /* Stands in for the functions of the verbs, so that their rows can be tested without a server. */
 #include "cli/cli.h"
 
-#define NO_VERBS(X)                                                                                                                        \
-  X(agent)                                                                                                                                 \
-  X(completion)                                                                                                                            \
-  X(doctor)                                                                                                                                \
-  X(down)                                                                                                                                  \
-  X(events) X(help) X(history) X(logs) X(monitor) X(node) X(plan) X(prompt) X(ps) X(restart) X(rollback) X(server) X(status) X(up)         \
-      X(validate) X(version) X(wait) X(why)
+/* clang-format off */
+#define NO_VERBS(X) \
+  X(agent) \
+  X(completion) \
+  X(doctor) \
+  X(down) \
+  X(events) \
+  X(help) \
+  X(history) \
+  X(logs) \
+  X(monitor) \
+  X(node) \
+  X(plan) \
+  X(prompt) \
+  X(ps) \
+  X(restart) \
+  X(rollback) \
+  X(server) \
+  X(status) \
+  X(up) \
+  X(validate) \
+  X(version) \
+  X(wait) \
+  X(why)
+/* clang-format on */
 
 #define NO_VERB(name)                                                                                                                      \
   int cmd_##name(Cli *cli, GError **error)                                                                                                 \

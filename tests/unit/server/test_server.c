@@ -405,7 +405,7 @@ static void test_stop_down(void)
   bench_hello(&bench);
   g_autofree char *body = bench_deploy_body();
   bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
-  g_autofree char *instance = bench_run_instance(&bench);
+  g_free(bench_run_instance(&bench));
   bench_until(&bench, bench_running);
   bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"down\"}", 202, "[\"one/solo\"]");
   bench_until(&bench, bench_stop_sent);
