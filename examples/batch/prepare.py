@@ -1,10 +1,10 @@
-"""Writes as many squares as AMOUNT says into a file in the temporary directory, and ends."""
+"""Writes as many squares as AMOUNT says into a file in ~/.cache, and ends."""
 import os
-import tempfile
+import pathlib
 
 amount = int(os.environ["AMOUNT"])
-path = os.path.join(tempfile.gettempdir(), f"reeve-example-batch-{os.getuid()}")
-with open(path + ".new", "w", encoding="utf-8") as file:
-    file.writelines(f"{n * n}\n" for n in range(amount))
-os.replace(path + ".new", path)
+path = pathlib.Path.home() / ".cache/reeve-example-batch"
+path.parent.mkdir(exist_ok=True)
+path.with_suffix(".new").write_text("".join(f"{n * n}\n" for n in range(amount)), encoding="utf-8")
+path.with_suffix(".new").replace(path)
 print(f"{amount} squares are in {path}")

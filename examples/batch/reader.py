@@ -1,9 +1,7 @@
 """Says what was prepared, once at the start, and stays until it is told to stop."""
-import os
+import pathlib
 import signal
-import tempfile
 
-path = os.path.join(tempfile.gettempdir(), f"reeve-example-batch-{os.getuid()}")
-with open(path, encoding="utf-8") as file:
-    print("prepared for me:", ", ".join(line.strip() for line in file), flush=True)
+path = pathlib.Path.home() / ".cache/reeve-example-batch"
+print("prepared for me:", ", ".join(path.read_text(encoding="utf-8").split()), flush=True)
 signal.sigwait({signal.SIGTERM})

@@ -19,6 +19,19 @@ bool instance_live(const Instance *instance)
   return instance->seen_generation > 0 && live[instance->state];
 }
 
+bool instance_ended(const Instance *instance)
+{
+  bool on_its_way = instance->sent_generation == instance->generation && instance->seen_generation < instance->generation;
+  return instance->present && !instance_live(instance) && !on_its_way;
+}
+
+/* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop and that no rollout will start. */
+bool instance_stopped_unasked(const Instance *instance)
+{
+  return instance->desired_running && instance->present && !instance->outcome && instance->state == INSTANCE_STOPPED &&
+         instance->seen_generation == instance->generation && instance->step != STEP_WAITING;
+}
+
 bool instance_ready(const Instance *instance)
 {
   if (instance->seen_generation != instance->generation)
@@ -108,8 +121,8 @@ void instance_reconcile(Core *core, Instance *instance)
     return;
   if (!instance->desired_running) {
     /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is answered by "stopped". */
-    bool ended = instance->present && !instance_live(instance);
-    if (!ended && !instance->sent_stop && instance->epoch > 0 && instance->generation > 0) {
+    turn_unsend_start(core, instance->node, instance->id);
+    if (!instance_ended(instance) && !instance->sent_stop && instance->epoch > 0 && instance->generation > 0) {
       instance_send(core, instance, FRAME_STOP, instance->epoch);
       instance->sent_stop = true;
     }

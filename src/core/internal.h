@@ -41,6 +41,8 @@ void touch_instance(Core *core, Instance *instance, Touch touch);
 void touch_node(Core *core, NodeObject *node, Touch touch);
 /* Adds @instruction (ownership moves) to the frame of @type that goes to @node at the end of the turn. */
 void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction);
+/* A start that was decided earlier in this turn does not leave: the slot is stopped after all. */
+void turn_unsend_start(Core *core, const char *node, const char *instance);
 /* The frame itself, for its other members. */
 Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request);
 void turn_flush(Core *core);
@@ -70,7 +72,9 @@ NodeObject *core_node(const Core *core, const char *id);
 void text_set(char **slot, const char *text);
 
 /* instances.c */
-bool instance_live(const Instance *instance); /* a process may be alive */
+bool instance_live(const Instance *instance);            /* a process may be alive */
+bool instance_ended(const Instance *instance);           /* the node says that nothing runs, and no start is on its way to it */
+bool instance_stopped_unasked(const Instance *instance); /* nobody wanted it stopped and no rollout will start it */
 bool instance_ready(const Instance *instance);
 bool instance_is_batch(const Instance *instance);
 void instance_set_step(Core *core, Instance *instance, InstanceStep step);

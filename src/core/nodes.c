@@ -120,13 +120,6 @@ static void node_pump_rollouts(Core *core)
   }
 }
 
-/* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop and that no rollout will start. */
-static bool node_stopped_unasked(const Instance *instance)
-{
-  return instance->desired_running && instance->present && !instance->outcome && instance->state == INSTANCE_STOPPED &&
-         instance->seen_generation == instance->generation && instance->step != STEP_WAITING;
-}
-
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -152,7 +145,7 @@ static void node_hello(Core *core, const Command *command)
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     instance_reconcile(core, instance);
-    if (node_stopped_unasked(instance))
+    if (instance_stopped_unasked(instance))
       instance_start(core, instance, instance->revision);
   }
   node_pump_rollouts(core);

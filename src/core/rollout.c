@@ -156,11 +156,6 @@ static void rollout_begin_apply(Core *core, Rollout *rollout)
     Instance *instance = deployment->instances->pdata[i];
     if (instance->step != STEP_WAITING)
       continue;
-    if (!instance->node) {
-      NodeObject *node = place_choose(core, instance);
-      if (node)
-        instance_place(core, instance, node->id);
-    }
     instance_set_step(core, instance, STEP_STARTING);
     instance_start(core, instance, instance->target);
   }
@@ -174,7 +169,7 @@ static void rollout_begin_prune(Core *core, Rollout *rollout)
     if (instance->target != 0 || instance->step == STEP_GONE)
       continue;
     instance_stop(core, instance);
-    bool gone = instance->generation == 0 || (instance->present && !instance_live(instance));
+    bool gone = instance->generation == 0 || instance_ended(instance);
     instance_set_step(core, instance, gone ? STEP_GONE : STEP_STOPPING);
   }
 }
@@ -266,7 +261,7 @@ void rollout_instance_changed(Core *core, Instance *instance)
     return;
   core_cover(core, "instance-step", (int)instance->step, (int)instance->state);
   if (rollout->phase == ROLLOUT_PHASE_PRUNE) {
-    if (instance->step == STEP_STOPPING && instance->present && !instance_live(instance))
+    if (instance->step == STEP_STOPPING && instance_ended(instance))
       rollout_settled_one(core, rollout, instance, STEP_GONE);
     return;
   }
@@ -401,8 +396,6 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
   rollout_targets(core, rollout, to);
   if (to == 0)
     rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(deployment) - 1, 0));
-  else if (kind == ROLLOUT_KIND_RESTART)
-    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
   else
     rollout_enter(core, rollout, ROLLOUT_PHASE_RESERVE, 0);
   return rollout;
@@ -467,9 +460,14 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   touch_rollout(core, rollout, TOUCH_STORED);
   if (outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->kind != ROLLOUT_KIND_DEPLOY)
     rollout_send_peers(core, deployment);
-  for (guint i = 0; i < deployment->instances->len; i++)
-    if (((Instance *)deployment->instances->pdata[i])->step == STEP_WAITING)
-      instance_set_step(core, deployment->instances->pdata[i], STEP_IDLE);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->step != STEP_WAITING)
+      continue;
+    instance_set_step(core, instance, STEP_IDLE);
+    if (instance_stopped_unasked(instance))
+      instance_start(core, instance, instance->revision);
+  }
   bool kept = outcome == OUTCOME_FAILED && rollout_policy(rollout, outcome) == ON_FAILURE_KEEP;
   if (rollout->to > 0 && (outcome == OUTCOME_SUCCEEDED || kept))
     deployment->revision = rollout->to;

@@ -62,6 +62,18 @@ void turn_send(Core *core, const char *node, FrameType type, Instruction *instru
   g_ptr_array_add(turn_frame(core, node, type, 0)->instructions, instruction);
 }
 
+void turn_unsend_start(Core *core, const char *node, const char *instance)
+{
+  for (guint i = 0; i < core->outbox->len; i++) {
+    const Outgoing *outgoing = core->outbox->pdata[i];
+    if (outgoing->frame->type != FRAME_START || strcmp(outgoing->node, node) != 0)
+      continue;
+    for (guint k = outgoing->frame->instructions->len; k > 0; k--)
+      if (strcmp(((const Instruction *)outgoing->frame->instructions->pdata[k - 1])->id, instance) == 0)
+        g_ptr_array_remove_index(outgoing->frame->instructions, k - 1);
+  }
+}
+
 /* Order on the link: what frees things goes before what needs them. */
 static int turn_rank(FrameType type)
 {

@@ -484,12 +484,14 @@ static int server_bind(const struct addrinfo *at)
 
 static int server_port(int fd)
 {
-  struct sockaddr_storage address = {0};
+  union {
+    struct sockaddr_in6 v6;
+    struct sockaddr_in v4;
+  } address = {.v6 = {0}};
   socklen_t length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
     return -1;
-  return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
-                                             : ((struct sockaddr_in *)(void *)&address)->sin_port);
+  return ntohs(address.v6.sin6_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 int http_server_listen_tcp(HttpServer *server, const char *host, int port, GError **error)

@@ -1,0 +1,85 @@
+"""What agents wrote: merged, of dead instances too, since when, how many, and as it comes."""
+import datetime
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BIN, alive, wait_until
+
+TICK = "import sys, time\nfor n in range(1000):\n    print(sys.argv[1], n, flush=True)\n    time.sleep(0.05)"
+
+
+def job(reeve, code="", agents=("a", "b")):
+    script = reeve.directory / "agent.py"
+    script.write_text(code or TICK)
+    lines = "".join(f"  - {{id: {agent}, command: [/usr/bin/python3, -S, {script}, {agent}]}}\n" for agent in agents)
+    return reeve.job(f'job: {{name: talk, version: "1", description: test}}\nagents:\n{lines}topology: {{type: dynamic}}\n')
+
+
+def records(reeve, *args):
+    return [json.loads(line) for line in reeve.run("logs", "-o", "json", *args).stdout.splitlines()]
+
+
+@pytest.mark.asan
+def test_merged_in_the_order_of_time(reeve):
+    reeve.run("up", "-d", job(reeve))
+    wait_until(lambda: len(records(reeve, "talk")) > 10, what="some lines")
+    found = records(reeve, "talk")
+    times = [record["time"] for record in found]
+    assert times == sorted(times)
+    assert {record["agent"] for record in found} == {"a", "b"}
+    numbers = [int(record["text"].split()[1]) for record in found if record["agent"] == "a"]
+    assert numbers == list(range(len(numbers))), "nothing is lost or twice"
+    assert {record["agent"] for record in records(reeve, "talk", "b")} == {"b"}
+
+
+def test_of_dead_instances_too(reeve):
+    reeve.run("up", "-d", job(reeve))
+    wait_until(lambda: len(records(reeve, "talk", "a")) > 2, what="some lines")
+    reeve.run("down", "talk")
+    after = records(reeve, "talk", "a")
+    assert after and after[0]["text"] == "a 0"
+    reeve.kill_server(signal.SIGTERM)
+    reeve.start()
+    assert records(reeve, "talk", "a") == after
+
+
+def test_tail_and_since(reeve):
+    reeve.run("up", "-d", job(reeve, "import sys, time\nfor n in range(50): print(sys.argv[1], n)\nsys.stdout.flush()\ntime.sleep(1000)", agents=("a",)))
+    wait_until(lambda: len(records(reeve, "talk")) == 50, what="all lines")
+    assert [record["text"] for record in records(reeve, "--tail", 3, "talk")] == ["a 47", "a 48", "a 49"]
+    assert records(reeve, "--tail", 0, "talk") == []
+    tomorrow = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert records(reeve, "--since", tomorrow, "talk") == []
+    assert len(records(reeve, "--since", "1h", "talk")) == 50
+    assert "option '--since'" in reeve.run("logs", "--since", "yesterday", "talk", code=2).stderr
+
+
+@pytest.mark.asan
+def test_follow_sees_a_successor_and_ends_with_ctrl_c(reeve):
+    reeve.run("up", "-d", job(reeve, agents=("a",)))
+    with subprocess.Popen([BIN, "--data-dir", reeve.data, "logs", "-f", "talk"], env=reeve.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as follow:
+        try:
+            assert follow.stdout.readline() == "a | a 0\n"
+            pid = reeve.instances("talk")["a"]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not alive(pid), what="the first attempt is gone")
+            deadline = time.monotonic() + 20
+            line = follow.stdout.readline()
+            while line != "a | a 0\n" and time.monotonic() < deadline:
+                line = follow.stdout.readline()
+            assert line == "a | a 0\n", "the successor's first line comes through the same stream"
+            follow.send_signal(signal.SIGINT)
+            assert follow.wait(timeout=10) in (0, 130, -signal.SIGINT)
+        finally:
+            follow.kill()
+
+
+def test_unknown_names(reeve):
+    assert "no such deployment" in reeve.run("logs", "nobody", code=4).stderr
+    reeve.run("up", "-d", job(reeve))
+    assert reeve.run("logs", "talk", "nobody", code=None).returncode == 4

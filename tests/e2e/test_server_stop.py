@@ -1,0 +1,136 @@
+"""The ways to end a server, and what each does to the agents."""
+import os
+import pty
+import signal
+import subprocess
+import threading
+
+import pytest
+from conftest import BIN, alive, wait_until
+
+JOB = """
+job: {name: s, version: "1", description: test}
+agents:
+  - {id: a, command: [sleep, "1000"]}
+  - {id: b, command: [sleep, "1000"]}
+topology: {type: pipeline, stages: [a, b]}
+"""
+
+
+def pids(reeve):
+    return {key: instance["pid"] for key, instance in reeve.instances("s").items()}
+
+
+@pytest.mark.asan
+def test_refuses_while_agents_run_and_names_them(reeve):
+    reeve.run("up", "-d", reeve.job(JOB))
+    before = pids(reeve)
+    done = reeve.run("server", "stop", code=5)
+    assert "s/a" in done.stderr and "s/b" in done.stderr, done.stderr
+    assert reeve.answers() and all(alive(pid) for pid in before.values())
+
+
+@pytest.mark.asan
+def test_keep_leaves_them_to_the_next_server(reeve):
+    reeve.run("up", "-d", reeve.job(JOB))
+    before = pids(reeve)
+    reeve.run("server", "stop", "--keep")
+    assert reeve.server_process.wait(timeout=20) == 0
+    assert all(alive(pid) for pid in before.values())
+    reeve.start()
+    wait_until(lambda: pids(reeve) == before and reeve.deployment("s")["status"] == "running", what="the agents are adopted")
+
+
+@pytest.mark.asan
+def test_down_stops_them_first(reeve):
+    reeve.run("up", "-d", reeve.job(JOB))
+    before = pids(reeve)
+    reeve.run("server", "stop", "--down")
+    assert reeve.server_process.wait(timeout=20) == 0
+    assert not any(alive(pid) for pid in before.values())
+    reeve.start()
+    assert reeve.deployment("s")["status"] == "stopped"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["term", "int", "hup"])
+def test_signals_keep_the_agents(reeve, number):
+    reeve.run("up", "-d", reeve.job(JOB))
+    before = pids(reeve)
+    reeve.kill_server(number)
+    assert all(alive(pid) for pid in before.values())
+    reeve.start()
+    wait_until(lambda: pids(reeve) == before, what="the agents are adopted")
+
+
+def test_nothing_runs(bare):
+    assert "no server runs" in bare.run("server", "stop").stderr
+    bare.run("server", "start")
+    assert "serves" in bare.run("server", "status").stdout + bare.run("server", "status").stderr
+    bare.run("server", "stop")
+    wait_until(lambda: not bare.answers(), what="the server is gone")
+
+
+def test_keep_and_down_exclude_each_other(reeve):
+    assert "exclude each other" in reeve.run("server", "stop", "--keep", "--down", code=2).stderr
+
+
+@pytest.mark.asan
+def test_two_ups_at_once_start_one_server(bare):
+    other = bare.directory / "other.yaml"
+    other.write_text(JOB.replace("name: s", "name: t"))
+    both = [subprocess.Popen([BIN, "--data-dir", bare.data, "up", "-d", path], env=bare.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            for path in (bare.job(JOB), other)]
+    for one in both:
+        _, said = one.communicate(timeout=60)
+        assert one.returncode == 0, said
+    assert {d["name"] for d in bare.get("/api/deployments")["deployments"]} == {"s", "t"}
+
+
+class Foreground:
+    """`reeve up` on a terminal of its own."""
+
+    def __init__(self, reeve, job):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen([BIN, "--data-dir", reeve.data, "up", job], env=reeve.environment, stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True, preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+        os.close(slave)
+        self.said = b""
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        try:
+            while piece := os.read(self.master, 4096):
+                self.said += piece
+        except OSError:
+            pass
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def test_ctrl_c_stops_the_deployment(reeve):
+    up = Foreground(reeve, reeve.job(JOB))
+    try:
+        wait_until(lambda: b"Ctrl-C stops" in up.said, what="it stays")
+        before = pids(reeve)
+        os.write(up.master, b"\x03")
+        up.process.wait(timeout=30)
+        assert reeve.deployment("s")["status"] == "stopped"
+        assert not any(alive(pid) for pid in before.values())
+    finally:
+        up.close()
+
+
+def test_a_lost_terminal_detaches(reeve):
+    up = Foreground(reeve, reeve.job(JOB))
+    try:
+        wait_until(lambda: b"Ctrl-C stops" in up.said, what="it stays")
+        before = pids(reeve)
+        os.kill(up.process.pid, signal.SIGHUP)
+        up.process.wait(timeout=30)
+        assert reeve.deployment("s")["status"] == "running"
+        assert all(alive(pid) for pid in before.values())
+    finally:
+        up.close()
