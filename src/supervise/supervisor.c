@@ -223,9 +223,11 @@ static void supervisor_on_stop(Supervisor *supervisor, const Frame *frame)
     Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
     if (!held)
       supervisor_report_absent(supervisor, instruction);
-    else if (instruction->epoch >= held->epoch)
+    else if (instruction->epoch >= held->epoch) {
+      held->epoch = instruction->epoch; /* after a restored backup the server counts from a later epoch than ours */
+      held->generation = MAX(held->generation, instruction->generation);
       held_stop(held);
-    else
+    } else
       held_changed(held);
   }
 }

@@ -739,6 +739,7 @@ static Job *sim_job(Sim *sim, const char *name, int variant)
     agent->health.path = g_strdup("/health");
     agent->health.interval_ms = 2000;
     agent->restart.max = 2;
+    agent->restart.policy = sim_chance(sim, 25) ? RESTART_NEVER : RESTART_ON_FAILURE;
     agent->restart.delay_ms = sim_below(sim, 2) * 200;
     agent->stop.grace_ms = 500;
     job_add_agent(job, agent);
