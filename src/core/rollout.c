@@ -467,6 +467,8 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
     instance_set_step(core, instance, STEP_IDLE);
     if (instance_stopped_unasked(instance))
       instance_start(core, instance, instance->revision);
+    else
+      instance_reconcile(core, instance); /* a start of an earlier generation may have been lost while this one waited */
   }
   bool kept = outcome == OUTCOME_FAILED && rollout_policy(rollout, outcome) == ON_FAILURE_KEEP;
   if (rollout->to > 0 && (outcome == OUTCOME_SUCCEEDED || kept))

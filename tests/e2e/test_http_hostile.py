@@ -44,8 +44,15 @@ class Listener:
     def connect(self):
         one = socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET)
         one.settimeout(40)
-        one.connect(self.address)
+        wait_until(lambda: self.try_connect(one), what="room in the queue of new connections")
         return one
+
+    def try_connect(self, one):
+        try:
+            one.connect(self.address)
+        except BlockingIOError:
+            return False
+        return True
 
     def status(self, data):
         """Sends @data and gives the status of the answer, whose connection must end by itself after a refusal of the front."""

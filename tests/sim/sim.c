@@ -58,7 +58,7 @@ struct Sim {
   ReleaseQueue *queue;
   GHashTable *rows[TABLE_N]; /* durable */
   int server_life;
-  bool server_up, committing, store_full;
+  bool server_up, committing, commit_fails, store_full;
   uint64_t next_token;
   GHashTable *promised; /* deployment name -> revision acknowledged */
   int64_t server_wake;
@@ -284,7 +284,7 @@ static void sim_committed(Sim *sim, void *data)
 {
   (void)data;
   sim->committing = false;
-  if (sim->store_full) {
+  if (sim->commit_fails) {
     sim_say(sim, "commit refused: full");
     sim_link_break(sim);
     release_failed(sim->queue, REEVE_ERROR_STORE_FULL, "full");
@@ -302,7 +302,8 @@ static void sim_server_commit(Sim *sim)
     return;
   const GPtrArray *records = release_take(sim->queue);
   sim->committing = true;
-  if (!sim->store_full)
+  sim->commit_fails = sim->store_full;
+  if (!sim->commit_fails)
     sim_write_rows(sim, records); /* durable now, known to be later: a crash between is one of the faults */
   sim_at(sim, 1 + sim_below(sim, 5), sim_committed, NULL)->server_life = sim->server_life;
 }
