@@ -209,7 +209,7 @@ void command_forget(Core *core, const Command *command)
     return;
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    if (!instance->desired_running)
+    if (!instance->desired_running || instance->outcome) /* completed and failed ones do not run */
       continue;
     core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; stop it with down first", deployment->name,
                 deployment_status_word(deployment->status));
@@ -228,7 +228,7 @@ void command_forget(Core *core, const Command *command)
   for (guint i = 0; i < deployment->revisions->len; i++)
     command_remove_row(core, TABLE_REVISIONS, ((const Revision *)deployment->revisions->pdata[i])->id);
   command_remove_row(core, TABLE_DEPLOYMENTS, deployment->id);
-  g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\",\"rollout\":null}", deployment->id, deployment->name);
+  g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
   core_accept(core, command, 202, body);
   core_remove_deployment(core, deployment);
 }

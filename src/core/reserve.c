@@ -10,17 +10,39 @@ static bool reserve_wanted(const Instance *instance)
   return instance->step == STEP_WAITING && instance->target > 0;
 }
 
-/* Ports of any instance of any deployment that may be used again: an agent keeps its port also while it is stopped. */
-static GHashTable *reserve_used(const Core *core)
+/* The port that the target revision declares for the slot. */
+static int reserve_declared(const Instance *instance)
+{
+  const Job *job = revision_job(revision_find(instance->deployment, instance->target));
+  int index = job_find_agent(job, instance->agent);
+  g_assert(index >= 0);
+  return plan_declared_port(job, (guint)index, instance->replica);
+}
+
+/* Ports that nobody may be given: those of every slot in use. Then what this rollout's own slots claim: fixed ports, and automatic ones
+ * that they had before and that are still free; a slot whose old port is taken loses it. */
+static GHashTable *reserve_used(Core *core, const Deployment *own)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
   for (guint i = 0; i < core->deployments->len; i++) {
     const Deployment *deployment = core->deployments->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++) {
       const Instance *instance = deployment->instances->pdata[k];
-      if (instance->port > 0 && (instance->desired_running || instance_live(instance) || instance->step == STEP_WAITING))
+      bool claims = deployment == own && reserve_wanted(instance);
+      bool keeps = instance->desired_running || instance_live(instance) || instance->step == STEP_WAITING;
+      if (instance->port > 0 && keeps && !claims)
         g_hash_table_add(used, GINT_TO_POINTER(instance->port));
     }
+  }
+  for (guint k = 0; k < own->instances->len; k++) {
+    Instance *instance = own->instances->pdata[k];
+    if (!reserve_wanted(instance))
+      continue;
+    int declared = reserve_declared(instance);
+    if (declared == PORT_AUTO && (instance->port <= 0 || !g_hash_table_add(used, GINT_TO_POINTER(instance->port))))
+      instance->port = 0;
+    else if (declared > 0)
+      g_hash_table_add(used, GINT_TO_POINTER(declared));
   }
   return used;
 }
@@ -34,23 +56,12 @@ static int reserve_next_port(const Core *core, GHashTable *used)
   return port;
 }
 
-/* The port that the target revision declares for the slot. */
-static int reserve_declared(const Instance *instance)
-{
-  const Job *job = revision_job(revision_find(instance->deployment, instance->target));
-  int index = job_find_agent(job, instance->agent);
-  g_assert(index >= 0);
-  return plan_declared_port(job, (guint)index, instance->replica);
-}
-
 /* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port itself. */
 static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame *frame)
 {
   int declared = reserve_declared(instance), port = declared;
   if (declared == PORT_AUTO) {
-    bool free = instance->port > 0 && (instance->desired_running || !g_hash_table_contains(used, GINT_TO_POINTER(instance->port)));
-    port = free ? instance->port : reserve_next_port(core, used);
-    g_hash_table_add(used, GINT_TO_POINTER(port));
+    port = instance->port > 0 ? instance->port : reserve_next_port(core, used);
   }
   bool holds = port > 0 && port == instance->port && instance_live(instance);
   if (instance->port != port) {
@@ -73,7 +84,7 @@ void reserve_send(Core *core, Rollout *rollout)
   if (rollout->request)
     return;
   Deployment *deployment = rollout->deployment;
-  g_autoptr(GHashTable) used = reserve_used(core);
+  g_autoptr(GHashTable) used = reserve_used(core, deployment);
   const char *on_node = NULL;
   Frame *frame = NULL;
   bool placed = true;

@@ -67,6 +67,9 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   int revision = revision_find(deployment, rollout->to)->number;
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     revision = rollout->from;
+  int declared = plan_declared_port(plan->job, index, replica);
+  if (rollout->verdict != OUTCOME_SUCCEEDED && declared != PORT_AUTO)
+    instance->port = MAX(declared, 0); /* the way back asks nobody: the slot had this port before */
   bool needs = rollout_needs(rollout, instance, plan->job, agent);
   instance->target = revision;
   instance->stage = g_array_index(plan->stage_of, int, index);

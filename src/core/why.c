@@ -51,11 +51,15 @@ char *core_why(const Core *core, const Deployment *deployment)
     why_rollout(reasons, core, deployment->rollout);
   for (guint i = 0; i < deployment->instances->len; i++)
     why_instance(reasons, core, deployment->instances->pdata[i]);
-  g_autofree char *text = g_strdup_printf("deployment '%s' is %s%s", deployment->name, deployment_status_word(deployment->status),
-                                          reasons->len ? "" : ": nothing is wrong");
+  GString *text = g_string_new(NULL);
+  g_string_printf(text, "deployment '%s' is %s%s", deployment->name, deployment_status_word(deployment->status),
+                  reasons->len ? ":" : "; nothing is wrong");
+  for (guint i = 0; i < reasons->len; i++)
+    g_string_append_printf(text, "\n  %s", (const char *)reasons->pdata[i]);
   GString *out = g_string_new(NULL);
   jw_open(out, NULL, '{');
-  jw_str(out, "text", text);
+  jw_str(out, "text", text->str);
+  g_string_free(text, TRUE);
   jw_open(out, "reasons", '[');
   for (guint i = 0; i < reasons->len; i++)
     jw_str(out, NULL, reasons->pdata[i]);

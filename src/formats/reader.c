@@ -2,6 +2,7 @@
 #include "formats/reader.h"
 
 #include "base/text.h"
+#include "formats/job_tree.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -10,27 +11,9 @@
 
 /* ---- places and messages ---- */
 
-static struct fy_token *reader_token(struct fy_node *node)
-{
-  for (int depth = 0; node && depth < JOB_FILE_DEPTH_MAX; depth++) {
-    if (fy_node_is_scalar(node))
-      return fy_node_get_scalar_token(node);
-    void *iter = NULL;
-    if (fy_node_is_mapping(node)) {
-      struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter);
-      node = pair ? fy_node_pair_key(pair) : NULL;
-    } else {
-      node = fy_node_sequence_iterate(node, &iter);
-    }
-  }
-  return NULL;
-}
-
 SourcePos reader_pos(const Reader *reader, struct fy_node *node)
 {
-  const struct fy_token *token = reader_token(node);
-  const struct fy_mark *mark = token ? fy_token_start_mark((struct fy_token *)(uintptr_t)token) : NULL;
-  return (SourcePos){.file = reader->options->file_name, .line = mark ? mark->line + 1 : 0, .column = mark ? mark->column + 1 : 0};
+  return job_tree_pos(reader->options->file_name, node);
 }
 
 G_GNUC_PRINTF(4, 0) static void reader_say(Reader *reader, ProblemSeverity severity, struct fy_node *at, const char *format, va_list args)

@@ -99,9 +99,12 @@ static void test_bound(void)
 {
   left = g_string_new(NULL);
   ReleaseQueue *queue = release_new(leave, NULL);
-  release_add(queue, turn(1, RELEASE_RECORDS_MAX - 1));
+  release_add(queue, turn(1, 1));
   g_assert_false(release_full(queue));
-  release_add(queue, turn(2, 1));
+  Effects *big = turn(2, 1);
+  g_autofree char *text = g_strnfill(RELEASE_BYTES_MAX, 'x');
+  record_text(big->records->pdata[0], META_VALUE, text);
+  release_add(queue, big);
   g_assert_true(release_full(queue));
   release_take(queue);
   g_assert_false(release_full(queue));

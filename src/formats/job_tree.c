@@ -1,0 +1,164 @@
+/* From bytes to a parsed document: what a parser must never see is refused first; what it finds becomes problems. */
+#include "formats/job_tree.h"
+
+#include "formats/job_reader.h"
+
+#include <string.h>
+
+/* Line and column of byte @at. */
+static SourcePos tree_byte_pos(const char *file, const char *text, size_t at)
+{
+  SourcePos pos = {.file = file, .line = 1, .column = 1};
+  for (size_t i = 0; i < at; i++) {
+    pos.column = text[i] == '\n' ? 1 : pos.column + 1;
+    pos.line += text[i] == '\n';
+  }
+  return pos;
+}
+
+static struct fy_token *tree_token(struct fy_node *node)
+{
+  for (int depth = 0; node && depth < JOB_FILE_DEPTH_MAX; depth++) {
+    if (fy_node_is_scalar(node))
+      return fy_node_get_scalar_token(node);
+    void *iter = NULL;
+    if (fy_node_is_mapping(node)) {
+      struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter);
+      node = pair ? fy_node_pair_key(pair) : NULL;
+    } else {
+      node = fy_node_sequence_iterate(node, &iter);
+    }
+  }
+  return NULL;
+}
+
+/* The key of @parent whose value is @node, or NULL. */
+static struct fy_node *tree_key_of(struct fy_node *parent, const struct fy_node *node)
+{
+  void *iter = NULL;
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(parent, &iter); pair; pair = fy_node_mapping_iterate(parent, &iter))
+    if (fy_node_pair_value(pair) == node)
+      return fy_node_pair_key(pair);
+  return NULL;
+}
+
+SourcePos job_tree_pos(const char *file, struct fy_node *node)
+{
+  struct fy_token *token = tree_token(node);
+  for (int depth = 0; node && !token && depth < JOB_FILE_DEPTH_MAX; depth++) {
+    struct fy_node *parent = fy_node_get_parent(node);
+    token = parent && fy_node_is_mapping(parent) ? tree_token(tree_key_of(parent, node)) : tree_token(parent);
+    node = parent;
+  }
+  const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
+  return (SourcePos){.file = file, .line = mark ? mark->line + 1 : 1, .column = mark ? mark->column + 1 : 1};
+}
+
+/* What must hold before a parser may look at it. */
+static bool tree_check_bytes(const char *text, size_t length, const char *file, Problems *problems)
+{
+  const char *bad;
+  SourcePos start = {.file = file, .line = 1, .column = 1};
+  if (length > JOB_FILE_BYTES_MAX)
+    problems_add(problems, PROBLEM_ERROR, start, "file is larger than 8 MiB");
+  else if ((bad = memchr(text, '\0', length)))
+    problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)), "NUL byte: this is not a text file");
+  else if (!g_utf8_validate(text, (gssize)length, &bad))
+    problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)), "not valid UTF-8");
+  else
+    return true;
+  return false;
+}
+
+/* libfyaml prints what it cannot attach to a place; our problems say it all. */
+static void tree_silence(struct fy_diag *diag, void *user, const char *text, size_t length)
+{
+  (void)diag;
+  (void)user;
+  (void)text;
+  (void)length;
+}
+
+static void tree_parser_errors(struct fy_diag *diag, const char *file, Problems *problems)
+{
+  void *iter = NULL;
+  bool any = false;
+  for (struct fy_diag_error *e = fy_diag_errors_iterate(diag, &iter); e; e = fy_diag_errors_iterate(diag, &iter)) {
+    SourcePos pos = {.file = file, .line = MAX(e->line, 1), .column = MAX(e->column, 1)};
+    bool deep = g_str_has_prefix(e->msg, "Max depth") || strstr(e->msg, "depth limit");
+    if (deep)
+      problems_add(problems, PROBLEM_ERROR, pos, "nested deeper than %d levels", JOB_FILE_DEPTH_MAX);
+    else
+      problems_add(problems, PROBLEM_ERROR, pos, "not YAML: %s", e->msg);
+    any = true;
+  }
+  if (!any)
+    problems_add(problems, PROBLEM_ERROR, (SourcePos){file, 1, 1}, "not YAML");
+}
+
+static bool tree_empty(struct fy_document *document)
+{
+  struct fy_node *root = document ? fy_document_root(document) : NULL;
+  size_t length = 0;
+  const char *text = root && fy_node_is_scalar(root) ? fy_node_get_scalar(root, &length) : NULL;
+  return !root || (fy_node_is_scalar(root) && (!text || length == 0));
+}
+
+/* The one document of the text, with duplicate keys still in it: libfyaml looks for them in quadratic time, job_tree_check in linear. */
+static bool tree_load(JobTree *tree, const char *file, Problems *problems)
+{
+  tree->document = fy_parse_load_document(tree->parser);
+  struct fy_document *second = tree->document ? fy_parse_load_document(tree->parser) : NULL;
+  bool broken = fy_parser_get_stream_error(tree->parser);
+  if (broken)
+    tree_parser_errors(tree->diag, file, problems);
+  else if (second)
+    problems_add(problems, PROBLEM_ERROR, job_tree_pos(file, fy_document_root(second)), "a second document begins here; wanted one");
+  else if (tree_empty(tree->document))
+    problems_add(problems, PROBLEM_ERROR, (SourcePos){file, 1, 1}, "file is empty; wanted keys job and agents");
+  if (second)
+    fy_parse_document_destroy(tree->parser, second);
+  return !broken && !second && !tree_empty(tree->document);
+}
+
+static bool tree_finish(JobTree *tree, const char *file, Problems *problems)
+{
+  int aliases = 0;
+  if (!job_tree_check(tree->document, file, problems, &aliases))
+    return false;
+  if (aliases == 0 || fy_document_resolve(tree->document) == 0)
+    return true;
+  tree_parser_errors(tree->diag, file, problems);
+  return false;
+}
+
+bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *file, Problems *problems)
+{
+  if (!tree_check_bytes(text, length, file, problems))
+    return false;
+  struct fy_diag_cfg diag_config;
+  fy_diag_cfg_default(&diag_config);
+  diag_config.fp = NULL;
+  diag_config.output_fn = tree_silence;
+  diag_config.colorize = false;
+  tree->diag = fy_diag_create(&diag_config);
+  fy_diag_set_collect_errors(tree->diag, true);
+  struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = tree->diag};
+  tree->parser = fy_parser_create(&config);
+  tree->document = NULL;
+  g_assert(tree->parser);
+  fy_parser_set_string(tree->parser, text, length);
+  if (tree_load(tree, file, problems) && tree_finish(tree, file, problems))
+    return true;
+  job_tree_close(tree);
+  return false;
+}
+
+void job_tree_close(JobTree *tree)
+{
+  if (tree->document)
+    fy_parse_document_destroy(tree->parser, tree->document);
+  fy_parser_destroy(tree->parser);
+  fy_diag_destroy(tree->diag);
+  *tree = (JobTree){0};
+}
