@@ -181,6 +181,7 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   instance->attempt = report->attempt;
   instance->restarts = report->restarts;
   instance->pid = report->pid;
+  instance->seen_port = report->port;
   instance->since_ms = report->since_ms;
   if (report->last_exit.code >= 0 || report->last_exit.signal)
     text_set(&instance->output, report->output ? report->output : instance->output);

@@ -51,6 +51,7 @@ typedef struct Instance {
   int64_t seen_generation;
   int attempt, restarts;
   int64_t pid;
+  int seen_port; /* that its process was started with */
   int64_t since_ms;
   char *observed_reason;
   char *output;

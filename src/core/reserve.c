@@ -19,40 +19,42 @@ static int reserve_declared(const Instance *instance)
   return plan_declared_port(job, (guint)index, instance->replica);
 }
 
-/* Ports that nobody may be given: those of every slot in use. Then what this rollout's own slots claim: fixed ports, and automatic ones
- * that they had before and that are still free; a slot whose old port is taken loses it. */
-static GHashTable *reserve_used(Core *core, const Deployment *own)
+/* Which slot may have a port: the first that claims it. */
+static void reserve_claim(GHashTable *used, int port, Instance *instance)
+{
+  if (port > 0 && !g_hash_table_contains(used, GINT_TO_POINTER(port)))
+    g_hash_table_insert(used, GINT_TO_POINTER(port), instance);
+}
+
+/* Ports that are not free for a proposal, each with its slot: of what runs anywhere, then what @deployment declares, then what its agents
+ * had before - so that neither a running nor a declared port is proposed to another, and an agent keeps its port over a stop. */
+static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
   for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *deployment = core->deployments->pdata[i];
-    for (guint k = 0; k < deployment->instances->len; k++) {
-      const Instance *instance = deployment->instances->pdata[k];
-      bool claims = deployment == own && reserve_wanted(instance);
-      bool keeps = instance->desired_running || instance_live(instance) || instance->step == STEP_WAITING;
-      if (instance->port > 0 && keeps && !claims)
-        g_hash_table_add(used, GINT_TO_POINTER(instance->port));
+    const Deployment *other = core->deployments->pdata[i];
+    for (guint k = 0; k < other->instances->len; k++) {
+      Instance *instance = other->instances->pdata[k];
+      bool waits = other != deployment && instance->step == STEP_WAITING;
+      if (instance->desired_running || instance_live(instance) || waits)
+        reserve_claim(used, instance->port, instance);
     }
   }
-  for (guint k = 0; k < own->instances->len; k++) {
-    Instance *instance = own->instances->pdata[k];
-    if (!reserve_wanted(instance))
-      continue;
-    int declared = reserve_declared(instance);
-    if (declared == PORT_AUTO && (instance->port <= 0 || !g_hash_table_add(used, GINT_TO_POINTER(instance->port))))
-      instance->port = 0;
-    else if (declared > 0)
-      g_hash_table_add(used, GINT_TO_POINTER(declared));
-  }
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (reserve_wanted(deployment->instances->pdata[i]))
+      reserve_claim(used, reserve_declared(deployment->instances->pdata[i]), deployment->instances->pdata[i]);
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (reserve_wanted(deployment->instances->pdata[i]))
+      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->port, deployment->instances->pdata[i]);
   return used;
 }
 
-static int reserve_next_port(const Core *core, GHashTable *used)
+static int reserve_next_port(const Core *core, GHashTable *used, Instance *instance)
 {
   int port = core->config.port_base;
   while (port < 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
     port++;
-  g_hash_table_add(used, GINT_TO_POINTER(port));
+  reserve_claim(used, port, instance);
   return port;
 }
 
@@ -61,9 +63,10 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame 
 {
   int declared = reserve_declared(instance), port = declared;
   if (declared == PORT_AUTO) {
-    port = instance->port > 0 ? instance->port : reserve_next_port(core, used);
+    bool keeps = instance->port > 0 && g_hash_table_lookup(used, GINT_TO_POINTER(instance->port)) == instance;
+    port = keeps ? instance->port : reserve_next_port(core, used, instance);
   }
-  bool holds = port > 0 && port == instance->port && instance_live(instance);
+  bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
   if (instance->port != port) {
     instance->port = port;
     touch_instance(core, instance, TOUCH_STORED);

@@ -74,8 +74,11 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   instance->target = revision;
   instance->stage = g_array_index(plan->stage_of, int, index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
-  if (!needs)
+  if (!needs) {
     instance->revision = revision;
+    if (instance_live(instance) && instance->seen_generation == instance->generation)
+      instance->port = instance->seen_port; /* a port that was meant for a start which now does not happen is void */
+  }
   touch_instance(core, instance, TOUCH_STORED);
 }
 

@@ -54,6 +54,17 @@ SourcePos job_tree_pos(const char *file, struct fy_node *node)
   return (SourcePos){.file = file, .line = mark ? mark->line + 1 : 1, .column = mark ? mark->column + 1 : 1};
 }
 
+/* What could be an anchor: '&' where a value may begin. libfyaml keeps anchors in a list, so their number is bounded before it sees them.
+ */
+static bool tree_many_anchors(const char *text, size_t length)
+{
+  int n = 0;
+  const char *end = text + length - 1;
+  for (const char *p = memchr(text, '&', length); p && p < end; p = memchr(p + 1, '&', (size_t)(end - p)))
+    n += (p == text || strchr(" \t\n[{,:", p[-1])) && !g_ascii_isspace(p[1]);
+  return n > JOB_FILE_ANCHORS_MAX;
+}
+
 /* What must hold before a parser may look at it. */
 static bool tree_check_bytes(const char *text, size_t length, const char *file, Problems *problems)
 {
@@ -65,6 +76,8 @@ static bool tree_check_bytes(const char *text, size_t length, const char *file, 
     problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)), "NUL byte: this is not a text file");
   else if (!g_utf8_validate(text, (gssize)length, &bad))
     problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)), "not valid UTF-8");
+  else if (length && tree_many_anchors(text, length))
+    problems_add(problems, PROBLEM_ERROR, start, "more than %d anchors", JOB_FILE_ANCHORS_MAX);
   else
     return true;
   return false;
@@ -143,7 +156,7 @@ bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *f
   diag_config.colorize = false;
   tree->diag = fy_diag_create(&diag_config);
   fy_diag_set_collect_errors(tree->diag, true);
-  struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = tree->diag};
+  struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DISABLE_ACCELERATORS | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = tree->diag};
   tree->parser = fy_parser_create(&config);
   tree->document = NULL;
   g_assert(tree->parser);

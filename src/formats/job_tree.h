@@ -11,8 +11,8 @@ typedef struct JobTree {
   struct fy_document *document; /* its root is a mapping, list or text; positions need parser and text alive */
 } JobTree;
 
-/* Parses @length bytes; @text must outlive @tree. Appends every problem found at @file and returns false with nothing to close when there is
- * one. Limits: JOB_FILE_* of job_reader.h. */
+/* Parses @length bytes; @text must outlive @tree. Appends every problem found at @file and returns false with nothing to close when there
+ * is one. Limits: JOB_FILE_* of job_reader.h. */
 bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *file, Problems *problems);
 void job_tree_close(JobTree *tree);
 

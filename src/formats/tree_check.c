@@ -68,27 +68,35 @@ static void walk_twice(TreeWalk *walk, struct fy_node_pair *pair, TreeKey key)
   walk_error(walk, fy_node_pair_key(pair), "key '%s' is there twice", name);
 }
 
-/* Pairwise for the few keys of most mappings, a hash table beyond. */
+/* Is @key among the keys seen? Pairwise for the few keys of most mappings, a hash table beyond. */
+static bool walk_seen(TreeKey *keys, int n, GHashTable **table, TreeKey key)
+{
+  for (int i = 0; i < MIN(n, KEYS_COMPARED); i++)
+    if (keys[i].length == key.length && memcmp(keys[i].text, key.text, key.length) == 0)
+      return true;
+  if (n < KEYS_COMPARED) {
+    keys[n] = key;
+    return false;
+  }
+  if (!*table)
+    *table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  return !g_hash_table_add(*table, g_strndup(key.text, key.length));
+}
+
 static void walk_keys(TreeWalk *walk, struct fy_node *mapping)
 {
   TreeKey keys[KEYS_COMPARED];
+  g_autoptr(GHashTable) table = NULL;
   int n = 0;
-  bool few = fy_node_mapping_item_count(mapping) <= KEYS_COMPARED;
-  g_autoptr(GHashTable) seen = few ? NULL : g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   void *iter = NULL;
   for (struct fy_node_pair *pair = fy_node_mapping_iterate(mapping, &iter); pair; pair = fy_node_mapping_iterate(mapping, &iter)) {
     TreeKey key;
-    bool twice = false;
     if (!walk_key(walk, pair, &key))
       continue;
-    for (int i = 0; i < n && !twice; i++)
-      twice = keys[i].length == key.length && memcmp(keys[i].text, key.text, key.length) == 0;
-    if (few)
-      keys[n++] = key;
-    else
-      twice = !g_hash_table_add(seen, g_strndup(key.text, key.length));
-    if (twice)
+    if (walk_seen(keys, n, &table, key))
       walk_twice(walk, pair, key);
+    else
+      n++;
   }
 }
 

@@ -52,9 +52,8 @@ void probes_due(Held *held)
 static void probes_next(Held *held)
 {
   const HealthSpec *health = &held->spec->health;
-  int64_t gap = held->was_healthy ? health->interval_ms : MIN(held->probe_gap_ms *= 2, health->interval_ms);
-  if (held->was_healthy && held->failures > 0)
-    gap = MIN(gap, health->interval_ms);
+  held->probe_gap_ms = MIN(held->probe_gap_ms * 2, health->interval_ms);
+  int64_t gap = held->was_healthy ? health->interval_ms : held->probe_gap_ms;
   held->probe_boot_ms = held->supervisor->now.boot_ms + gap;
   held_schedule(held);
 }

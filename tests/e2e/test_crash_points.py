@@ -1,5 +1,6 @@
 """Ends a process at its n-th commit, file write or message, for every n that an `up` or a `down` reaches: whatever was acknowledged is carried out
 after the next start, nothing runs twice, nothing is left open. Needs the build with crash points (./dev test makes it)."""
+import contextlib
 import json
 import os
 import pathlib
@@ -92,8 +93,8 @@ class Crash:
             return None
         if not found:
             return "absent"
-        rollout = found[0]["rollout"]
-        return found[0]["status"] if rollout["phase"] == "done" else None
+        # degraded is what it is called until the node has told again what runs
+        return found[0]["status"] if found[0]["rollout"]["phase"] == "done" and found[0]["status"] != "degraded" else None
 
 
 def captured_job(reeve, marker):
@@ -162,7 +163,10 @@ def test_every_point(tmp_path_factory, monkeypatch, capsys, node, role, what):
         try:
             reached = what(crash)
         except AssertionError as error:
-            raise AssertionError(f"crash point {n} of {role} ({node} node): {error}\n{(crash.reeve.directory / 'server.out').read_text()[-3000:]}") from error
+            said = "".join(path.read_text()[-3000:] for path in crash.reeve.directory.glob("*.out"))
+            with contextlib.suppress(OSError, AssertionError):
+                said += json.dumps(crash.reeve.deployment("c"), indent=1)
+            raise AssertionError(f"crash point {n} of {role} ({node} node): {error}\n{said}") from error
         finally:
             crash.reeve.close()
             for pids in sleepers(crash.marker).values():

@@ -834,6 +834,19 @@ static bool sim_event_dead(const Sim *sim, const SimEvent *event)
          (event->node_life >= 0 && event->node_life != sim->node_life) || (event->link_life >= 0 && event->link_life != sim->link_life);
 }
 
+/* An event that will not happen owns its data. */
+static void sim_event_drop(SimEvent *event)
+{
+  if (event->fn == deed_do) {
+    g_free(((Deed *)event->data)->id);
+    g_free(((Deed *)event->data)->text);
+  } else if (event->fn == sim_proc_end) {
+    g_free(((ProcEnd *)event->data)->id);
+  }
+  g_free(event->data);
+  g_free(event);
+}
+
 /* The earliest of the next event, the core's and the node's wake-up. */
 static void sim_step(Sim *sim)
 {
@@ -856,8 +869,11 @@ static void sim_step(Sim *sim)
   }
   sim->boot_ms = MAX(sim->boot_ms, event->at);
   g_sequence_remove(first);
-  if (!sim_event_dead(sim, event) || event->fn == sim_proc_end)
-    event->fn(sim, event->data);
+  if (sim_event_dead(sim, event) && event->fn != sim_proc_end) {
+    sim_event_drop(event);
+    return;
+  }
+  event->fn(sim, event->data);
   g_free(event);
 }
 
@@ -933,21 +949,10 @@ static char *sim_run(uint64_t seed, bool verbose)
     for (guint i = sim.traced > SIM_TRACE ? sim.traced - SIM_TRACE : 0; i < sim.traced && !verbose; i++)
       printf("  %s\n", sim.trace[i % SIM_TRACE]->str);
   }
-  while (!g_sequence_is_empty(sim.events)) { /* what was under way owns its data */
+  while (!g_sequence_is_empty(sim.events)) {
     GSequenceIter *first = g_sequence_get_begin_iter(sim.events);
-    SimEvent *event = g_sequence_get(first);
+    sim_event_drop(g_sequence_get(first));
     g_sequence_remove(first);
-    if (event->fn == sim_to_node || event->fn == sim_to_server)
-      g_free(event->data);
-    else if (event->fn == deed_do) {
-      g_free(((Deed *)event->data)->id);
-      g_free(((Deed *)event->data)->text);
-      g_free(event->data);
-    } else if (event->fn == sim_proc_end) {
-      g_free(((ProcEnd *)event->data)->id);
-      g_free(event->data);
-    }
-    g_free(event);
   }
   for (guint i = 0; i < SIM_TRACE; i++)
     if (sim.trace[i])

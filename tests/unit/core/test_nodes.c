@@ -189,6 +189,19 @@ static void test_automatic_beside_fixed(void)
   g_assert_cmpint(world_slot(world, "c", 0)->port, ==, 8102);
 }
 
+/* ... also when an automatic agent had it before. */
+static void test_declared_before_kept(void)
+{
+  g_autoptr(Job) job = auto_job("a b");
+  g_autoptr(World) world = world_up(job);
+  g_assert_cmpint(world_slot(world, "a", 0)->port, ==, 8100);
+  world_do(world, COMMAND_DOWN, "desk");
+  world_agent(job, "b")->port = 8100;
+  world_deploy(world, job, false);
+  g_assert_cmpint(world_slot(world, "b", 0)->port, ==, 8100);
+  g_assert_cmpint(world_slot(world, "a", 0)->port, !=, 8100);
+}
+
 static void test_two_deployments_share_no_port(void)
 {
   g_autoptr(Job) job = auto_job("a"), other = auto_job("a");
@@ -360,6 +373,7 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/liveness-begins-anew-after-load", test_liveness_begins_anew_after_load);
   g_test_add_func("/ports/automatic", test_automatic_ports);
   g_test_add_func("/ports/automatic-beside-fixed", test_automatic_beside_fixed);
+  g_test_add_func("/ports/declared-before-kept", test_declared_before_kept);
   g_test_add_func("/ports/two-deployments", test_two_deployments_share_no_port);
   g_test_add_func("/ports/taken", test_taken_port_fails);
   g_test_add_func("/ports/late-answer", test_late_answer_to_reserve);

@@ -224,6 +224,32 @@ static void test_rollback_restores_ports(void)
   g_assert_cmpint(world_slot(world, "a", 0)->port, ==, 9000);
 }
 
+/* The same for an agent that was not yet touched when the update failed, also when its port was an automatic one. */
+static void test_rollback_before_the_port_moved(void)
+{
+  g_autoptr(World) world = world_new();
+  world_connect(world);
+  g_autoptr(Job) before = world_job("a b c");
+  world_agent(before, "c")->port = PORT_AUTO;
+  world_deploy(world, before, false);
+  g_assert_cmpint(world_slot(world, "c", 0)->port, ==, 8100);
+  g_autoptr(Job) after = world_job("a b c");
+  strmap_set(&world_agent(after, "a")->environment, "LEVEL", "2");
+  world_agent(after, "b")->port = 9500;
+  world_agent(after, "c")->port = 9600;
+  world_habit(world, "a", HABIT_HANGS);
+  world_deploy(world, after, false);
+  world_habit(world, "a", HABIT_HEALTHY);
+  world_forget_log(world);
+  world_do(world, COMMAND_CANCEL, "desk");
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_CANCELLED);
+  g_assert_null(strstr(world->log->str, "start b"));
+  g_assert_null(strstr(world->log->str, "start c"));
+  g_assert_cmpint(world_slot(world, "b", 0)->port, ==, 9010);
+  g_assert_cmpint(world_slot(world, "c", 0)->port, ==, 8100);
+  g_assert_cmpstr(world_environment(world, "a", 0, "CONNECTED_AGENTS"), ==, "http://localhost:9010");
+}
+
 static void test_rollback_command(void)
 {
   g_autoptr(World) world = world_up("a b");
@@ -432,6 +458,7 @@ int main(int argc, char **argv)
   g_test_add_func("/rollout/update-rewrites-peers", test_update_rewrites_peers);
   g_test_add_func("/rollout/update-fails-and-goes-back", test_update_fails_and_goes_back);
   g_test_add_func("/rollout/rollback-restores-ports", test_rollback_restores_ports);
+  g_test_add_func("/rollout/rollback-before-the-port-moved", test_rollback_before_the_port_moved);
   g_test_add_func("/rollout/rollback-command", test_rollback_command);
   g_test_add_func("/rollout/down-and-up", test_down_and_up);
   g_test_add_func("/rollout/restart", test_restart);
