@@ -24,5 +24,5 @@ void reader_checks(Reader *reader)
   checks_ports(reader);
   const char *entry = reader->job->entry_point;
   if (entry && job_find_agent(reader->job, entry) < 0)
-    problems_add(reader->problems, PROBLEM_ERROR, reader->entry_point_pos, "'execution.entry_point': unknown agent '%s'", entry);
+    reader_unknown_agent(reader, reader->entry_point_pos, "execution.entry_point", entry);
 }

@@ -40,7 +40,8 @@ Job *job_read(const char *text, size_t length, const JobReadOptions *options, Pr
   g_autoptr(Job) job = job_new();
   job->directory = g_strdup(options->directory);
   AgentSpec *preset = agent_spec_new("");
-  Reader reader = {.options = options, .problems = problems, .job = job, .health_default = preset->health};
+  g_autoptr(GHashTable) ignored = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  Reader reader = {.options = options, .problems = problems, .job = job, .ignored = ignored, .health_default = preset->health};
   agent_spec_free(preset);
   reader_caller(&reader);
   reader_read(&reader, fy_document_root(tree.document));

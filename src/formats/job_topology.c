@@ -2,219 +2,258 @@
 #include "formats/reader.h"
 #include "plan/plan.h"
 
+#include <stddef.h>
 #include <string.h>
 
-static const char *const *topology_ids(const Reader *reader)
+static const char *const hub_types[] = {"hub-spoke", NULL}, *const pipeline_types[] = {"pipeline", NULL}, *const dag_types[] = {"dag", NULL},
+                               *const mesh_types[] = {"mesh", NULL}, *const tree_types[] = {"hierarchical", NULL};
+static const char *const type_words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic", NULL};
+
+/* The values of the block, as found. */
+typedef struct TopologyBlock {
+  struct fy_node *type, *hub, *spokes, *stages, *connections, *agents, *root, *levels, *strategy;
+} TopologyBlock;
+
+typedef struct TopologyReader {
+  Reader *reader;
+  struct fy_node *node; /* the block itself */
+  TopologyBlock block;
+  guint *marks; /* per agent: the last list that named it */
+  guint list;   /* number of the list being read, from 1 */
+} TopologyReader;
+
+static void row_node(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  const char **ids = g_new0(const char *, reader->job->agents->len + 1);
-  for (guint i = 0; i < reader->job->agents->len; i++)
-    ids[i] = job_agent(reader->job, i)->id;
-  return ids;
+  (void)reader;
+  (void)path;
+  *(struct fy_node **)(void *)((char *)base + row->offset) = value;
 }
+
+#define KEY(name, types, what, text)                                                                                                       \
+  {                                                                                                                                        \
+    .key = #name, .read = row_node, .offset = offsetof(TopologyBlock, name), .words = types, .type = what, .help = text                    \
+  }
+
+/* words: the only types that have the key; NULL = all. */
+const Row topology_rows[] = {
+    KEY(type, NULL, "hub-spoke, pipeline, dag, mesh, hierarchical, dynamic", "required; without a topology block it is dynamic"),
+    KEY(hub, hub_types, "agent id", "hub-spoke: the agent that is given the URLs of all spokes"),
+    KEY(spokes, hub_types, "list of ids", "hub-spoke: started before the hub"),
+    KEY(stages, pipeline_types, "list of ids or lists of ids", "pipeline: each stage is given the URLs of the next"),
+    KEY(connections, dag_types, "list of {from, to}", "dag: `from` is given the URL of `to`, an id or a list of ids"),
+    KEY(agents, mesh_types, "list of ids", "mesh: each is given the URLs of all others; at least two"),
+    KEY(root, tree_types, "agent id", "hierarchical: the agent at the top"),
+    KEY(levels, tree_types, "list of lists, or of {parent, children}",
+        "hierarchical: each level is given the URLs of the next; with parent and children, a parent those of its children"),
+    KEY(strategy, NULL, "text", "accepted and without effect: a topology has one order"),
+    {.key = NULL}};
+
+typedef struct ConnectionBlock {
+  struct fy_node *from, *to, *parent, *children;
+} ConnectionBlock;
+
+static const Row connection_rows[] = {
+    {.key = "from", .read = row_node, .offset = offsetof(ConnectionBlock, from)},
+    {.key = "to", .read = row_node, .offset = offsetof(ConnectionBlock, to)},
+    {.key = "type", .read = row_ignored, .help = "agents talk as they like"},
+    {.key = "condition", .read = row_ignored, .help = "agents talk as they like"},
+    {.key = NULL}};
+
+static const Row level_rows[] = {{.key = "parent", .read = row_node, .offset = offsetof(ConnectionBlock, parent)},
+                                 {.key = "children", .read = row_node, .offset = offsetof(ConnectionBlock, children)},
+                                 {.key = NULL}};
 
 /* Index of the agent that @node names, or -1 after an error with the nearest id. */
 static int topology_agent(Reader *reader, struct fy_node *node, const char *path)
 {
-  g_autofree char *id = reader_text(reader, node, path, "the id of an agent");
+  g_autofree char *id = reader_text(reader, node, path, NULL, "the id of an agent");
   if (!id)
     return -1;
   int index = job_find_agent(reader->job, id);
-  if (index >= 0)
-    return index;
-  const char *const *ids = topology_ids(reader);
-  const char *nearest = problems_nearest(id, ids);
-  if (nearest)
-    reader_error(reader, node, "'%s': unknown agent '%s'; did you mean '%s'?", path, id, nearest);
-  else
-    reader_error(reader, node, "'%s': unknown agent '%s'", path, id);
-  g_free((gpointer)(uintptr_t)ids);
-  return -1;
+  if (index < 0)
+    reader_unknown_agent(reader, reader_pos(reader, node), path, id);
+  return index;
+}
+
+static void topology_member(TopologyReader *it, struct fy_node *node, const char *path, GArray *out)
+{
+  int index = topology_agent(it->reader, node, path);
+  if (index < 0)
+    return;
+  guint member = (guint)index;
+  if (it->marks[member] == it->list) {
+    reader_error(it->reader, node, "'%s': agent '%s' is there twice", path, job_agent(it->reader->job, member)->id);
+    return;
+  }
+  it->marks[member] = it->list;
+  g_array_append_val(out, member);
 }
 
 /* Agents of an id or a list of ids, appended to @out. */
-static void topology_members(Reader *reader, struct fy_node *node, const char *path, GArray *out)
+static void topology_members(TopologyReader *it, struct fy_node *node, const char *path, GArray *out)
 {
   if (!fy_node_is_sequence(node)) {
-    int index = topology_agent(reader, node, path);
-    guint member = (guint)index;
-    if (index >= 0)
-      g_array_append_val(out, member);
+    topology_member(it, node, path, out);
     return;
   }
   void *iter = NULL;
-  for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item; item = fy_node_sequence_iterate(node, &iter)) {
-    int index = topology_agent(reader, item, path);
-    guint member = (guint)index;
-    for (guint i = 0; i < out->len && index >= 0 && out->len < 1000; i++)
-      if (g_array_index(out, guint, i) == member) {
-        reader_error(reader, item, "'%s': agent '%s' is there twice", path, job_agent(reader->job, member)->id);
-        index = -1;
-      }
-    if (index >= 0)
-      g_array_append_val(out, member);
-  }
+  struct fy_node *item = fy_node_sequence_iterate(node, &iter);
+  if (!item)
+    reader_error(it->reader, node, "'%s': the list is empty", path);
+  for (; item; item = fy_node_sequence_iterate(node, &iter))
+    topology_member(it, item, path, out);
 }
 
-static struct fy_node *topology_get(Reader *reader, struct fy_node *node, const char *key, bool required)
+/* @value, or NULL after an error that the type needs @key. */
+static struct fy_node *topology_need(TopologyReader *it, struct fy_node *value, const char *key)
 {
-  struct fy_node *value = fy_node_mapping_lookup_by_string(node, key, (size_t)-1);
-  if (!value && required)
-    reader_error(reader, node, "'topology.%s': missing", key);
+  if (!value)
+    reader_error(it->reader, it->node, "'topology.%s': missing", key);
   return value;
 }
 
-static void topology_group_of(Reader *reader, struct fy_node *node, const char *key, guint least)
+static void topology_group_of(TopologyReader *it, struct fy_node *value, const char *key, guint least)
 {
-  struct fy_node *value = topology_get(reader, node, key, true);
   g_autofree char *path = reader_join("topology", key);
   g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
-  if (value) {
-    int before = reader->problems->errors;
-    topology_members(reader, value, path, members);
-    if (members->len < least && reader->problems->errors == before)
-      reader_error(reader, value, "'%s': wanted at least %u agents", path, least);
-  }
-  topology_add_group(&reader->job->topology, (const guint *)(void *)members->data, members->len);
+  int before = it->reader->problems->errors;
+  if (topology_need(it, value, key))
+    topology_members(it, value, path, members);
+  if (members->len < least && it->reader->problems->errors == before)
+    reader_error(it->reader, value, "'%s': wanted at least %u agents", path, least);
+  topology_add_group(&it->reader->job->topology, (const guint *)(void *)members->data, members->len);
 }
 
-static void topology_hub_of(Reader *reader, struct fy_node *node, const char *key)
+static void topology_hub_of(TopologyReader *it, struct fy_node *value, const char *key)
 {
-  struct fy_node *value = topology_get(reader, node, key, true);
   g_autofree char *path = reader_join("topology", key);
-  int index = value ? topology_agent(reader, value, path) : -1;
-  reader->job->topology.hub = index;
+  it->reader->job->topology.hub = topology_need(it, value, key) ? topology_agent(it->reader, value, path) : -1;
 }
 
-static void read_hub_spoke(Reader *reader, struct fy_node *node)
+static void read_hub_spoke(TopologyReader *it)
 {
-  topology_hub_of(reader, node, "hub");
-  topology_group_of(reader, node, "spokes", 1);
-  const GArray *spokes = topology_group(&reader->job->topology, 0);
+  const Topology *topology = &it->reader->job->topology;
+  topology_hub_of(it, it->block.hub, "hub");
+  topology_group_of(it, it->block.spokes, "spokes", 1);
+  const GArray *spokes = topology_group(topology, 0);
   for (guint i = 0; i < spokes->len; i++)
-    if ((gint)g_array_index(spokes, guint, i) == reader->job->topology.hub)
-      reader_error(reader, node, "'topology.spokes': the hub '%s' is among its spokes",
-                   job_agent(reader->job, g_array_index(spokes, guint, i))->id);
+    if ((gint)g_array_index(spokes, guint, i) == topology->hub)
+      reader_error(it->reader, it->block.spokes, "'topology.spokes': the hub '%s' is among its spokes",
+                   job_agent(it->reader->job, (guint)topology->hub)->id);
 }
 
-static void topology_connect(Reader *reader, guint from, guint to)
+/* Edges from @source to each of @targets, an id or a list. */
+static void topology_connect(TopologyReader *it, int source, struct fy_node *targets, const char *path)
 {
-  Connection edge = {.from = from, .to = to};
-  g_array_append_val(reader->job->topology.connections, edge);
+  g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
+  topology_members(it, targets, path, members);
+  for (guint i = 0; i < members->len && source >= 0; i++) {
+    Connection edge = {.from = (guint)source, .to = g_array_index(members, guint, i)};
+    g_array_append_val(it->reader->job->topology.connections, edge);
+  }
 }
 
 /* A {parent, children} map of a hierarchical tree. */
-static void read_tree_level(Reader *reader, struct fy_node *level)
+static void read_tree_level(TopologyReader *it, struct fy_node *level)
 {
-  struct fy_node *parent = fy_node_mapping_lookup_by_string(level, "parent", (size_t)-1);
-  struct fy_node *children = fy_node_mapping_lookup_by_string(level, "children", (size_t)-1);
-  reader->job->topology.is_tree = true;
-  if (!parent || !children) {
-    reader_error(reader, level, "'topology.levels': wanted both parent and children");
-    return;
-  }
-  int from = topology_agent(reader, parent, "topology.levels.parent");
-  g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
-  topology_members(reader, children, "topology.levels.children", members);
-  for (guint i = 0; i < members->len && from >= 0; i++)
-    topology_connect(reader, (guint)from, g_array_index(members, guint, i));
+  ConnectionBlock block = {0};
+  it->reader->job->topology.is_tree = true;
+  reader_mapping(it->reader, level, level_rows, &block, "topology.levels");
+  if (block.parent && block.children)
+    topology_connect(it, topology_agent(it->reader, block.parent, "topology.levels.parent"), block.children, "topology.levels.children");
+  else
+    reader_error(it->reader, level, "'topology.levels': wanted both parent and children");
 }
 
 /* A list of levels or stages, each an id or a list of ids. */
-static void read_levels(Reader *reader, struct fy_node *node, const char *key)
+static void read_levels(TopologyReader *it, struct fy_node *list, const char *key)
 {
-  struct fy_node *list = topology_get(reader, node, key, true), *item;
   g_autofree char *path = reader_join("topology", key);
   void *iter = NULL;
-  if (!list)
+  if (!topology_need(it, list, key))
     return;
-  if (!fy_node_is_sequence(list) || !fy_node_sequence_iterate(list, &iter)) {
-    reader_error(reader, list, "'%s': wanted a list that is not empty", path);
-    return;
-  }
-  iter = NULL;
-  while ((item = fy_node_sequence_iterate(list, &iter))) {
-    if (fy_node_is_mapping(item)) {
-      read_tree_level(reader, item);
+  struct fy_node *item = fy_node_is_sequence(list) ? fy_node_sequence_iterate(list, &iter) : NULL;
+  if (!item)
+    reader_error(it->reader, list, "'%s': wanted a list that is not empty", path);
+  for (; item; item = fy_node_sequence_iterate(list, &iter)) {
+    if (fy_node_is_mapping(item) && list == it->block.levels) {
+      read_tree_level(it, item);
       continue;
     }
     g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
-    int before = reader->problems->errors;
-    topology_members(reader, item, path, members);
-    if (members->len == 0 && reader->problems->errors == before)
-      reader_error(reader, item, "'%s': an empty group", path);
-    topology_add_group(&reader->job->topology, (const guint *)(void *)members->data, members->len);
+    topology_members(it, item, path, members);
+    topology_add_group(&it->reader->job->topology, (const guint *)(void *)members->data, members->len);
   }
 }
 
-static void read_pipeline(Reader *reader, struct fy_node *node)
+static void read_pipeline(TopologyReader *it)
 {
-  read_levels(reader, node, "stages");
+  read_levels(it, it->block.stages, "stages");
 }
 
-static void read_hierarchical(Reader *reader, struct fy_node *node)
+/* Every parent of a tree is the root or somebody's child; children were seen at most once, so the rest is a tree or a cycle. */
+static void topology_check_tree(TopologyReader *it)
 {
-  Topology *topology = &reader->job->topology;
-  topology_hub_of(reader, node, "root");
-  read_levels(reader, node, "levels");
+  const Topology *topology = &it->reader->job->topology;
+  for (guint i = 0; i < topology->connections->len; i++) {
+    guint parent = g_array_index(topology->connections, Connection, i).from;
+    if ((gint)parent == topology->hub || it->marks[parent] == it->list)
+      continue;
+    reader_error(it->reader, it->block.levels, "'topology.levels': parent '%s' is not below the root",
+                 job_agent(it->reader->job, parent)->id);
+    it->marks[parent] = it->list; /* said once */
+  }
+}
+
+static void read_hierarchical(TopologyReader *it)
+{
+  const Topology *topology = &it->reader->job->topology;
+  topology_hub_of(it, it->block.root, "root");
+  read_levels(it, it->block.levels, "levels");
   if (topology->is_tree && topology->groups->len)
-    reader_error(reader, node, "'topology.levels': lists and {parent, children} cannot be mixed");
-  for (guint g = 0; g < topology->groups->len; g++) {
-    const GArray *group = topology_group(topology, g);
-    for (guint i = 0; i < group->len; i++)
-      if ((gint)g_array_index(group, guint, i) == topology->hub)
-        reader_error(reader, node, "'topology.levels': the root '%s' is inside a level",
-                     job_agent(reader->job, g_array_index(group, guint, i))->id);
-  }
+    reader_error(it->reader, it->block.levels, "'topology.levels': lists and {parent, children} cannot be mixed");
+  else if (topology->is_tree)
+    topology_check_tree(it);
+  if (topology->hub >= 0 && it->marks[topology->hub] == it->list)
+    reader_error(it->reader, it->block.levels, "'topology.levels': the root '%s' is inside a level",
+                 job_agent(it->reader->job, (guint)topology->hub)->id);
 }
 
-static void read_mesh(Reader *reader, struct fy_node *node)
+static void read_mesh(TopologyReader *it)
 {
-  topology_group_of(reader, node, "agents", 2);
+  topology_group_of(it, it->block.agents, "agents", 2);
 }
 
-static void read_connection(Reader *reader, struct fy_node *item)
+static void read_connection(TopologyReader *it, struct fy_node *item)
 {
-  struct fy_node *from = fy_node_mapping_lookup_by_string(item, "from", (size_t)-1);
-  struct fy_node *to = fy_node_mapping_lookup_by_string(item, "to", (size_t)-1);
-  static const char *const ignored[] = {"type", "condition"};
-  for (size_t i = 0; i < G_N_ELEMENTS(ignored); i++) {
-    struct fy_node *extra = fy_node_mapping_lookup_by_string(item, ignored[i], (size_t)-1);
-    if (extra)
-      reader_warn(reader, extra, "not honoured: 'topology.connections.%s' (agents talk as they like)", ignored[i]);
-  }
-  if (!from || !to) {
-    reader_error(reader, item, "'topology.connections': wanted both from and to");
-    return;
-  }
-  int source = topology_agent(reader, from, "topology.connections.from");
-  g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
-  topology_members(reader, to, "topology.connections.to", members);
-  for (guint i = 0; i < members->len && source >= 0; i++)
-    topology_connect(reader, (guint)source, g_array_index(members, guint, i));
+  ConnectionBlock block = {0};
+  reader_mapping(it->reader, item, connection_rows, &block, "topology.connections");
+  it->list++;
+  if (block.from && block.to)
+    topology_connect(it, topology_agent(it->reader, block.from, "topology.connections.from"), block.to, "topology.connections.to");
+  else
+    reader_error(it->reader, item, "'topology.connections': wanted both from and to");
 }
 
-static void read_dag(Reader *reader, struct fy_node *node)
+static void read_dag(TopologyReader *it)
 {
-  struct fy_node *list = topology_get(reader, node, "connections", true), *item;
+  struct fy_node *list = topology_need(it, it->block.connections, "connections");
   void *iter = NULL;
   if (!list)
     return;
-  if (!fy_node_is_sequence(list)) {
-    reader_error(reader, list, "'topology.connections': wanted a list of {from, to}");
-    return;
-  }
-  while ((item = fy_node_sequence_iterate(list, &iter))) {
+  if (!fy_node_is_sequence(list))
+    reader_error(it->reader, list, "'topology.connections': wanted a list of {from, to}");
+  for (struct fy_node *item = fy_node_sequence_iterate(list, &iter); item; item = fy_node_sequence_iterate(list, &iter)) {
     if (fy_node_is_mapping(item))
-      read_connection(reader, item);
+      read_connection(it, item);
     else
-      reader_error(reader, item, "'topology.connections': wanted {from, to}");
+      reader_error(it->reader, item, "'topology.connections': wanted {from, to}");
   }
 }
 
-static void read_dynamic(Reader *reader, struct fy_node *node)
+static void read_dynamic(TopologyReader *it)
 {
-  (void)reader;
-  (void)node;
+  (void)it;
 }
 
 /* Removes repeated edges, keeping the first of each. */
@@ -266,53 +305,47 @@ static void topology_check_left_out(Reader *reader, struct fy_node *node)
       reader_warn(reader, node, "agent '%s' is not in the topology; it is started without connections", job_agent(reader->job, i)->id);
 }
 
-static bool topology_known_key(const char *key)
+/* Keys of other types have no meaning here; say so. */
+static void topology_check_unused(TopologyReader *it, const char *type)
 {
-  static const char *const keys[] = {"type", "hub", "spokes", "stages", "connections", "agents", "root", "levels", "strategy"};
-  for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-    if (strcmp(key, keys[i]) == 0)
-      return true;
-  return false;
+  for (const Row *row = topology_rows; row->key; row++) {
+    struct fy_node *value = *(struct fy_node **)(void *)((char *)&it->block + row->offset);
+    if (value && row->words && !g_strv_contains(row->words, type))
+      reader_warn(it->reader, value, "'topology.%s' has no meaning with type '%s'; it is not honoured", row->key, type);
+  }
 }
 
-static void topology_check_keys(Reader *reader, struct fy_node *node)
+static void topology_read(TopologyReader *it)
 {
-  void *iter = NULL;
-  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair; pair = fy_node_mapping_iterate(node, &iter)) {
-    g_autofree char *key = reader_text(reader, fy_node_pair_key(pair), "topology", "a key");
-    if (key && !topology_known_key(key))
-      reader_warn(reader, fy_node_pair_key(pair), "unknown key '%s' in 'topology'; it is not honoured", key);
-  }
+  static void (*const readers[])(TopologyReader *) = {
+      [TOPOLOGY_HUB_SPOKE] = read_hub_spoke, [TOPOLOGY_PIPELINE] = read_pipeline,         [TOPOLOGY_DAG] = read_dag,
+      [TOPOLOGY_MESH] = read_mesh,           [TOPOLOGY_HIERARCHICAL] = read_hierarchical, [TOPOLOGY_DYNAMIC] = read_dynamic};
+  Reader *reader = it->reader;
+  int type = TOPOLOGY_DYNAMIC, before = reader->problems->errors;
+  const Row row = {.key = "type", .words = type_words};
+  row_enum(reader, &row, it->block.type, &type, "topology");
+  if (reader->problems->errors != before)
+    return;
+  reader->job->topology.type = (TopologyType)type;
+  reader->job->topology.pos = reader_pos(reader, it->node);
+  topology_check_unused(it, type_words[type]);
+  readers[type](it);
+  topology_unique(&reader->job->topology);
+  if (reader->problems->errors != before)
+    return; /* references are broken: cycles and gaps would only repeat it */
+  topology_check_cycle(reader, it->node);
+  if (type != TOPOLOGY_DYNAMIC)
+    topology_check_left_out(reader, it->node);
 }
 
 void reader_topology(Reader *reader, struct fy_node *node)
 {
-  static void (*const readers[])(Reader *, struct fy_node *) = {
-      [TOPOLOGY_HUB_SPOKE] = read_hub_spoke, [TOPOLOGY_PIPELINE] = read_pipeline,         [TOPOLOGY_DAG] = read_dag,
-      [TOPOLOGY_MESH] = read_mesh,           [TOPOLOGY_HIERARCHICAL] = read_hierarchical, [TOPOLOGY_DYNAMIC] = read_dynamic};
-  static const char *const words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic", NULL};
   if (!node)
     return; /* dynamic */
-  if (!fy_node_is_mapping(node)) {
-    reader_error(reader, node, "'topology': wanted a mapping of keys");
-    return;
-  }
-  topology_check_keys(reader, node);
-  struct fy_node *type_node = topology_get(reader, node, "type", true);
-  if (!type_node)
-    return;
-  int type = TOPOLOGY_DYNAMIC, before = reader->problems->errors;
-  const Row row = {.key = "type", .words = words};
-  row_enum(reader, &row, type_node, &type, "topology");
-  if (reader->problems->errors != before)
-    return;
-  reader->job->topology.type = (TopologyType)type;
-  reader->job->topology.pos = reader_pos(reader, node);
-  readers[type](reader, node);
-  topology_unique(&reader->job->topology);
-  if (reader->problems->errors != before)
-    return; /* references are broken: cycles and gaps would only repeat it */
-  topology_check_cycle(reader, node);
-  if (type != TOPOLOGY_DYNAMIC)
-    topology_check_left_out(reader, node);
+  g_autofree guint *marks = g_new0(guint, reader->job->agents->len + 1);
+  TopologyReader it = {.reader = reader, .node = node, .marks = marks, .list = 1};
+  int before = reader->problems->errors;
+  reader_mapping(reader, node, topology_rows, &it.block, "topology");
+  if (topology_need(&it, it.block.type, "type") && reader->problems->errors == before)
+    topology_read(&it);
 }

@@ -38,6 +38,29 @@ void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...)
   va_end(args);
 }
 
+void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const char *id)
+{
+  guint n = reader->job->agents->len;
+  const char *nearest = NULL;
+  if (reader->problems->items->len < PROBLEMS_MAX) { /* looking for the nearest of many, for a line that nobody sees, takes long */
+    g_autofree const char **ids = g_new0(const char *, n + 1);
+    for (guint i = 0; i < n; i++)
+      ids[i] = job_agent(reader->job, i)->id;
+    nearest = problems_nearest(id, ids);
+  }
+  if (nearest)
+    problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': unknown agent '%s'; did you mean '%s'?", path, id, nearest);
+  else
+    problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': unknown agent '%s'", path, id);
+}
+
+void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const char *why)
+{
+  reader_warn(reader, at, "not honoured: '%s' (%s)", name, why);
+  if (g_hash_table_add(reader->ignored, g_strdup(name)))
+    g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+}
+
 char *reader_join(const char *path, const char *key)
 {
   return path[0] ? g_strconcat(path, ".", key, NULL) : g_strdup(key);
@@ -71,7 +94,7 @@ static void reader_unknown(Reader *reader, struct fy_node *at, const Row *rows, 
 void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path)
 {
   if (!fy_node_is_mapping(node)) {
-    reader_error(reader, node, "'%s': wanted a mapping of keys", path);
+    reader_error(reader, node, "'%s': wanted a mapping of keys", path[0] ? path : "the file");
     return;
   }
   void *iter = NULL;
@@ -89,22 +112,43 @@ void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void 
     const Row *row = rows_find(rows, key);
     if (!row)
       reader_unknown(reader, key_node, rows, key, path);
-    else if (value && !(fy_node_is_scalar(value) && fy_node_is_null(value)))
+    else if (!reader_is_null(value))
       row->read(reader, row, value, base, path);
   }
 }
 
 /* ---- scalars ---- */
 
-char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *wanted)
+bool reader_is_null(struct fy_node *node)
+{
+  return !node || (fy_node_is_scalar(node) && fy_node_is_null(node));
+}
+
+bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
+{
+  g_autofree char *name = NULL;
+  if (fy_node_is_mapping(node) && fy_node_mapping_item_count(node) <= JOB_FILE_MAP_MAX)
+    return true;
+  name = reader_join(path, key);
+  if (fy_node_is_mapping(node))
+    reader_error(reader, node, "'%s': more than %d keys", name, JOB_FILE_MAP_MAX);
+  else
+    reader_error(reader, node, "'%s': wanted %s", name, wanted);
+  return false;
+}
+
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
 {
   size_t length;
-  const char *text = fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
-  if (!text) {
-    reader_error(reader, node, "'%s': wanted %s, not a list or mapping", path, wanted);
-    return NULL;
-  }
-  return g_strndup(text, length);
+  const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
+  if (text)
+    return g_strndup(text, length);
+  g_autofree char *name = key ? reader_join(path, key) : g_strdup(path);
+  if (node && fy_node_is_scalar(node))
+    reader_error(reader, node, "'%s': wanted %s, not an empty value", name, wanted);
+  else
+    reader_error(reader, node, "'%s': wanted %s, not a list or mapping", name, wanted);
+  return NULL;
 }
 
 bool reader_number(struct fy_node *node, double *out)
@@ -133,6 +177,12 @@ char *reader_any(struct fy_node *node)
   return copy;
 }
 
+static bool expand_is_name(const char *name)
+{
+  size_t n = strspn(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_");
+  return n > 0 && !name[n] && !g_ascii_isdigit(name[0]);
+}
+
 /* Appends the value of the variable in braces at @p (after "${"); returns what follows the brace, or NULL. */
 static const char *expand_one(Reader *reader, struct fy_node *at, const char *p, GString *out)
 {
@@ -145,8 +195,12 @@ static const char *expand_one(Reader *reader, struct fy_node *at, const char *p,
     *fallback = '\0';
     fallback += 2;
   }
+  if (!expand_is_name(inside) || (fallback && strstr(fallback, "${"))) {
+    reader_error(reader, at, "'${%.*s}': wanted ${NAME} or ${NAME:-text}; write $$ for a dollar sign", (int)MIN(end - p, 80), p);
+    return end + 1;
+  }
   const char *value = reader->options->variable ? reader->options->variable(inside, reader->options->data) : NULL;
-  if (!value || (fallback && !value[0]))
+  if (fallback && (!value || !value[0]))
     value = fallback;
   if (!value)
     reader_error(reader, at, "variable '%s' is not set; set it, or write ${%s:-default}", inside, inside);
@@ -166,7 +220,7 @@ char *reader_expand(Reader *reader, struct fy_node *at, const char *text)
     } else if (p[0] == '$' && p[1] == '{') {
       const char *next = expand_one(reader, at, p + 2, out);
       if (!next) {
-        reader_error(reader, at, "'${' without '}' in '%s'; write $$ for a dollar sign", text);
+        reader_error(reader, at, "'${' without '}' in '%.80s'; write $$ for a dollar sign", text);
         break;
       }
       p = next;
@@ -191,8 +245,7 @@ char *reader_path(const Reader *reader, const char *text)
 
 void row_text(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  g_autofree char *name = reader_join(path, row->key);
-  g_autofree char *text = reader_text(reader, value, name, "text");
+  g_autofree char *text = reader_text(reader, value, path, row->key, "text");
   if (!text)
     return;
   g_free(AT(base, row, char *));
@@ -201,11 +254,11 @@ void row_text(Reader *reader, const Row *row, struct fy_node *value, void *base,
 
 void row_bool(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  g_autofree char *name = reader_join(path, row->key);
-  g_autofree char *text = reader_text(reader, value, name, "true or false");
+  g_autofree char *text = reader_text(reader, value, path, row->key, "true or false");
   if (!text)
     return;
   bool yes = strcmp(text, "true") == 0, no = strcmp(text, "false") == 0;
+  g_autofree char *name = yes || no ? NULL : reader_join(path, row->key);
   if (!yes && !no)
     reader_error(reader, value, "'%s': wanted true or false, not '%s'", name, text);
   else
@@ -264,8 +317,7 @@ void row_seconds(Reader *reader, const Row *row, struct fy_node *value, void *ba
 
 void row_memory(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  g_autofree char *name = reader_join(path, row->key);
-  g_autofree char *text = reader_text(reader, value, name, "a size such as 512M");
+  g_autofree char *text = reader_text(reader, value, path, row->key, "a size such as 512M");
   if (!text)
     return;
   char *unit;
@@ -278,66 +330,67 @@ void row_memory(Reader *reader, const Row *row, struct fy_node *value, void *bas
     unit++;
   if (unit[0] == 'B' || unit[0] == 'b')
     unit++;
-  if (unit[0] || number <= 0 || number > 1e15) {
+  for (long i = letter ? letter - letters + 1 : 0; i > 0; i--)
+    number *= 1024;
+  if (unit[0] || !g_ascii_isdigit(text[0]) || !(number >= 1 && number <= 1e15)) {
+    g_autofree char *name = reader_join(path, row->key);
     reader_error(reader, value, "'%s': wanted a size such as 512M or 2G, not '%s'", name, text);
     return;
   }
-  for (long i = letter ? letter - letters + 1 : 0; i > 0; i--)
-    number *= 1024;
   AT(base, row, int64_t) = (int64_t)number;
 }
 
 void row_words(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  g_autofree char *name = reader_join(path, row->key);
   if (!fy_node_is_sequence(value)) {
+    g_autofree char *name = reader_join(path, row->key);
     reader_error(reader, value, "'%s': wanted a list of words, as in [python3, server.py]; there is no shell", name);
     return;
   }
   GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
   void *iter = NULL;
-  bool ok = true;
   for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item; item = fy_node_sequence_iterate(value, &iter)) {
-    g_autofree char *text = reader_text(reader, item, name, "words");
-    ok = ok && text;
+    g_autofree char *text = reader_text(reader, item, path, row->key, "words");
     if (text)
       g_ptr_array_add(words, reader_expand(reader, item, text));
   }
-  if (ok && words->len == 0)
+  if (!fy_node_sequence_get_by_index(value, 0)) {
+    g_autofree char *name = reader_join(path, row->key);
     reader_error(reader, value, "'%s': the list is empty", name);
+  }
   g_ptr_array_add(words, NULL);
   g_strfreev(AT(base, row, char **));
   AT(base, row, char **) = (char **)g_ptr_array_free(words, FALSE);
 }
 
+static bool environment_is_name(const char *name)
+{
+  return name[0] && !strchr(name, '=');
+}
+
 void row_environment(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  g_autofree char *name = reader_join(path, row->key);
-  if (!fy_node_is_mapping(value)) {
-    reader_error(reader, value, "'%s': wanted a mapping of NAME: value", name);
+  StrMap *map = &AT(base, row, StrMap);
+  if (!reader_is_map(reader, value, path, row->key, "a mapping of NAME: value"))
     return;
-  }
   void *iter = NULL;
   for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
     struct fy_node *key_node = fy_node_pair_key(pair), *item = fy_node_pair_value(pair);
-    g_autofree char *key = reader_text(reader, key_node, name, "a name");
-    g_autofree char *text =
-        item && !(fy_node_is_scalar(item) && fy_node_is_null(item)) ? reader_text(reader, item, name, "text") : g_strdup("");
+    g_autofree char *key = reader_text(reader, key_node, path, row->key, "a name");
+    g_autofree char *text = reader_is_null(item) ? g_strdup("") : reader_text(reader, item, path, row->key, "text");
     if (!key || !text)
       continue;
-    if (!key[0] || strchr(key, '=')) {
-      reader_error(reader, key_node, "'%s': '%s' is not a name of a variable", name, key);
-      continue;
-    }
-    g_autofree char *expanded = reader_expand(reader, item, text);
-    strmap_set(&AT(base, row, StrMap), key, expanded);
+    g_autofree char *expanded = environment_is_name(key) ? reader_expand(reader, item, text) : NULL;
+    if (expanded)
+      strmap_set(map, key, expanded);
+    else
+      reader_error(reader, key_node, "'%s.%s': '%s' is not a name of a variable", path, row->key, key);
   }
 }
 
 void row_enum(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  g_autofree char *name = reader_join(path, row->key);
-  g_autofree char *text = reader_text(reader, value, name, "a word");
+  g_autofree char *text = reader_text(reader, value, path, row->key, "a word");
   if (!text)
     return;
   for (int i = 0; row->words[i]; i++)
@@ -345,7 +398,7 @@ void row_enum(Reader *reader, const Row *row, struct fy_node *value, void *base,
       AT(base, row, int) = i;
       return;
     }
-  g_autofree char *allowed = g_strjoinv(", ", (char **)(uintptr_t)row->words);
+  g_autofree char *name = reader_join(path, row->key), *allowed = g_strjoinv(", ", (char **)(uintptr_t)row->words);
   const char *nearest = problems_nearest(text, row->words);
   reader_error(reader, value, "'%s': unknown value '%s'; allowed: %s%s%s%s", name, text, allowed, nearest ? "; did you mean '" : "",
                nearest ? nearest : "", nearest ? "'?" : "");
@@ -361,6 +414,5 @@ void row_ignored(Reader *reader, const Row *row, struct fy_node *value, void *ba
 {
   (void)base;
   g_autofree char *name = reader_join(path, row->key);
-  reader_warn(reader, value, "not honoured: '%s' (%s)", name, row->help);
-  g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+  reader_ignore(reader, value, name, row->help);
 }

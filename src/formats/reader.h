@@ -1,5 +1,6 @@
 #pragma once
-/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by its rows. */
+/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by its rows. Values reach the rows parsed and
+ * checked by job_tree.h. */
 #include "formats/job_reader.h"
 
 #include <libfyaml.h>
@@ -8,13 +9,10 @@ typedef struct Reader {
   const JobReadOptions *options;
   Problems *problems;
   Job *job;
-  AgentSpec *agent;     /* being read */
-  GPtrArray *env_files; /* of EnvFile*, in order of agents */
+  GHashTable *ignored; /* names in job->not_honoured, so that each is there once */
   struct fy_node *topology, *agents;
-  char *entry_point;
   SourcePos entry_point_pos;
-  HealthSpec health_default; /* of deployment.health_check */
-  bool health_enabled;
+  HealthSpec health_default; /* of deployment.health_check, for agents without health */
 } Reader;
 
 typedef struct Row Row;
@@ -38,13 +36,21 @@ void reader_error(Reader *reader, struct fy_node *at, const char *format, ...) G
 void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Reads every pair of @node by @rows into @base; unknown keys are named with the nearest known one. @path: "agents[2].health". */
 void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path);
-/* Text of a scalar (copied), or NULL after an error that says what was wanted. */
-char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *wanted);
+/* Text of a scalar (copied), or NULL after an error that says what was wanted at @path.@key (@key may be NULL). */
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
 /* Any value as text: scalars as they are, lists and maps as JSON. Caller frees. */
 char *reader_any(struct fy_node *node);
 /* @text with ${VAR}, ${VAR:-default} and $$ resolved; problems at @at. Caller frees. */
 char *reader_expand(Reader *reader, struct fy_node *at, const char *text);
 char *reader_path(const Reader *reader, const char *text);
+/* An agent that does not exist, with the nearest that does. */
+void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const char *id);
+/* Notes once that the file asks for @name and Reeve does not do it, and warns at @at why. */
+void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const char *why);
+/* Nothing, null or ~. */
+bool reader_is_null(struct fy_node *node);
+/* True when @node is a mapping of at most JOB_FILE_MAP_MAX keys; else an error names @path.@key. */
+bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
 bool reader_number(struct fy_node *node, double *out);
 char *reader_join(const char *path, const char *key);
 
@@ -64,6 +70,14 @@ void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);
 
 /* job_schema.c */
 extern const Row job_rows[];
+/* job_agents.c */
+extern const Row agent_rows[];
+#define ROWS_END                                                                                                                           \
+  {                                                                                                                                        \
+    .key = NULL                                                                                                                            \
+  }
+/* job_topology.c */
+extern const Row topology_rows[];
 void reader_agents(Reader *reader, struct fy_node *node);
 
 /* job_topology.c: fills job->topology once all agents are known, checks references and cycles. */

@@ -83,7 +83,7 @@ static void held_adopt_spec(Held *held, const Instruction *instruction)
   g_string_free(copy, TRUE);
   g_assert(held->spec);
   held->desired_running = true;
-  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = false;
+  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = false;
   held->attempt = held->restarts = 0;
   held->last_exit = (ExitStatus){.code = -1};
   held->health = HEALTH_UNKNOWN;
@@ -173,8 +173,11 @@ static void on_started(Held *held, const NodeEvent *event)
 
 static void on_started_late(Held *held, const NodeEvent *event)
 {
-  held->pid = event->pid; /* stop was asked while it started: the signal that we owe follows now */
-  act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
+  held->pid = event->pid; /* stop was asked while it started: what we owe follows now */
+  if (held->killed)
+    act(held->supervisor, NODE_ACTION_KILL, held); /* the grace is over, and the first kill found nothing */
+  else
+    act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
 }
 
 static void on_start_failed(Held *held, const NodeEvent *event)
@@ -325,17 +328,15 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
     adopt_resume(held, event);
     return;
   }
-  /* A shim of a former generation: its process, if any, is ended like an orphan's; the shim goes with it. */
+  /* A shim of a former generation: its process, if any, is ended; the shim goes with it; ours starts for the first time. */
+  held->shim_up = held->unstarted = true;
   if (event->pid) {
-    held->shim_up = true;
     held->attempt = event->attempt;
     held->pid = event->pid;
     held_set_life(held, LIFE_STOPPING, "of a former generation");
     act(held->supervisor, NODE_ACTION_KILL, held);
     return;
   }
-  act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->attempt = 0;
   held_ended(held, "of a former generation");
 }
 
@@ -377,8 +378,11 @@ static void on_final_found(Held *held, const NodeEvent *event)
 
 static void on_final_absent(Held *held, const NodeEvent *event)
 {
-  if (event->orphan)
-    act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
+  if (!event->orphan)
+    return;
+  held->desired_running = false;
+  act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
+  held_set_life(held, LIFE_ORPHAN, held->reason); /* a start that comes meanwhile waits for its end */
 }
 
 static void on_probe(Held *held, const NodeEvent *event)

@@ -42,6 +42,7 @@ typedef struct Held {
   bool forget;           /* remove once nothing lives */
   bool unhealthy_stop;   /* STOPPING because of its probes: start again */
   bool shim_wanted_away; /* stop came while the shim was starting */
+  bool unstarted;        /* what was found at start is of a former generation: its end says nothing about ours */
   Instruction *pending;  /* a newer start that waits for the old tree's end; owned */
   int64_t started_boot_ms;
   int64_t act_boot_ms;   /* end of grace, of back-off, of settling; INT64_MAX = none */

@@ -45,6 +45,19 @@ static void restart_now(Held *held)
   held_set_life(held, held->shim_up ? LIFE_STARTING : LIFE_SHIM, held->reason);
 }
 
+/* The first start of a generation that was stored and got no further; no restart, whatever became of its predecessor. */
+static void restart_first(Held *held)
+{
+  if (held->shim_up)
+    act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = held->unstarted = false;
+  held->attempt = 0;
+  held->last_exit = (ExitStatus){.code = -1};
+  g_clear_pointer(&held->output, g_free);
+  g_clear_pointer(&held->reason, g_free);
+  restart_now(held);
+}
+
 static void restart_again(Held *held, const char *reason)
 {
   const RestartSpec *restart = &held->spec->restart;
@@ -85,6 +98,8 @@ void held_ended(Held *held, const char *reason)
   }
   if (!held->desired_running)
     restart_final(held, LIFE_STOPPED, kept);
+  else if (held->unstarted)
+    restart_first(held);
   else if (restart_wanted(held, unhealthy))
     restart_again(held, kept);
   else

@@ -74,7 +74,7 @@ def test_full_and_empty_again(small):
     wait_until(refused, 30, "changes are refused for want of room")
     path.write_text(job(script, progress, ', environment: {X: "1"}'))
     done = reeve.run("up", "-d", path, code=11)
-    assert "full" in done.stderr
+    assert "no room on the disk" in done.stderr
     assert reeve.get("/healthz")["status"] == "degraded" and reeve.get("/api/server")["store"] == "full"
     assert "full" in reeve.run("server", "status").stdout
     doctor = reeve.run("doctor", code=1)

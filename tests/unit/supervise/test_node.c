@@ -1,0 +1,364 @@
+/* The node as a whole: hello, reports, terms, adoption after its own absence, deadlines of many instances. */
+#include "rig.h"
+
+#include <string.h>
+
+static const Frame *node_frame(const Rig *rig, guint i)
+{
+  g_assert_cmpuint(i, <, rig->frames->len);
+  return rig->frames->pdata[i];
+}
+
+/* The file as a node left it that ran attempt 1 and was killed then. */
+static char *node_file(const InstanceSpec *spec)
+{
+  g_autoptr(Rig) rig = rig_new("boot-1");
+  rig_frame(rig, FRAME_START, 1, 1, spec);
+  return g_strdup(rig->files->str);
+}
+
+/* A node of boot @boot that finds @file; its shim is told by the caller. */
+static Rig *node_reborn(const char *boot, const char *file)
+{
+  Rig *rig = rig_new(boot);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILE, .text = file});
+  rig_wants(rig, "");
+  return rig;
+}
+
+static void test_hello(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  g_assert_cmpuint(rig->frames->len, ==, 0); /* not before it knows what it holds */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  g_assert_cmpuint(rig->frames->len, ==, 1);
+  const Frame *hello = node_frame(rig, 0);
+  g_assert_cmpint(hello->type, ==, FRAME_HELLO);
+  g_assert_cmpstr(hello->boot_id, ==, "boot-1");
+  g_assert_cmpint(hello->protocol, ==, PROTOCOL_VERSION);
+  g_assert_cmpuint(hello->reports->len, ==, 1);
+  const InstanceReport *report = hello->reports->pdata[0];
+  g_assert_cmpint(report->state, ==, INSTANCE_RUNNING);
+  g_assert_cmpint(report->attempt, ==, 4);
+  g_assert_cmpint(report->pid, ==, 77);
+}
+
+/* While the link is down nothing is queued: the next hello says how things are then. */
+static void test_reconnect(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_DOWN});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.code = 1}});
+  g_assert_cmpuint(rig->frames->len, ==, 0);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  g_assert_cmpuint(rig->frames->len, ==, 1);
+  g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_HELLO);
+  g_assert_cmpint(((InstanceReport *)node_frame(rig, 0)->reports->pdata[0])->state, ==, INSTANCE_BACKOFF);
+}
+
+static void test_idempotent_start(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  static const struct {
+    int64_t epoch, generation;
+  } old[] = {{1, 1}, {1, 0}, {0, 9}};
+  for (guint i = 0; i < G_N_ELEMENTS(old); i++) {
+    rig_frame(rig, FRAME_START, old[i].epoch, old[i].generation, spec);
+    g_assert_cmpuint(rig->frames->len, ==, 1); /* answered by a report, and nothing is done */
+    g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_REPORT);
+    rig_wants(rig, "");
+  }
+  rig_frame(rig, FRAME_STOP, 0, 9, NULL); /* of an older epoch */
+  rig_wants(rig, "");
+  rig_is(rig, "running unknown a1 r0 -");
+  rig_frame(rig, FRAME_START, 2, 1, spec);
+  rig_wants(rig, "signal 15");
+}
+
+static void test_stop_unknown(void)
+{
+  g_autoptr(Rig) rig = rig_new("boot-1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  rig_forget(rig);
+  rig_frame(rig, FRAME_STOP, 3, 5, NULL);
+  const InstanceReport *report = node_frame(rig, 0)->reports->pdata[0];
+  g_assert_cmpint(report->state, ==, INSTANCE_STOPPED);
+  g_assert_cmpint(report->epoch, ==, 3);
+  g_assert_cmpint(report->generation, ==, 5);
+  g_assert_cmpuint(supervisor_size(rig->node), ==, 0);
+}
+
+/* A server that was replaced commands nothing any more. */
+static void test_term(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  g_autoptr(Frame) welcome = frame_new(FRAME_WELCOME);
+  welcome->term = 2;
+  welcome->heartbeat_ms = 1000;
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
+  rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* term 1 */
+  rig_wants(rig, "");
+  rig_is(rig, "running unknown a1 r0 -");
+}
+
+static void test_heartbeat(void)
+{
+  g_autoptr(Rig) rig = rig_new("boot-1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  g_assert_cmpint(rig->actions->wake_at_ms, ==, INT64_MAX);
+  g_autoptr(Frame) welcome = frame_new(FRAME_WELCOME);
+  welcome->heartbeat_ms = 1000;
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
+  rig_forget(rig);
+  rig_pass(rig, 3500);
+  g_assert_cmpuint(rig->frames->len, ==, 3);
+  g_assert_cmpint(node_frame(rig, 2)->type, ==, FRAME_HEARTBEAT);
+  g_assert_cmpint(node_frame(rig, 2)->seq, ==, 3);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_DOWN});
+  g_assert_cmpint(rig->actions->wake_at_ms, ==, INT64_MAX);
+}
+
+static void test_frames_pass(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_frame(rig, FRAME_RESERVE, 1, 2, spec);
+  rig_frame(rig, FRAME_RELEASE, 1, 2, NULL);
+  rig_wants(rig, "reserve; release");
+  g_autoptr(Frame) reserved = frame_new(FRAME_RESERVED);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_RESERVED, .frame = reserved});
+  g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_RESERVED);
+  rig_forget(rig);
+  g_autoptr(Frame) strange = frame_new(FRAME_UNKNOWN);
+  strange->data = g_strdup("dance");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = strange});
+  g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_UNKNOWN_TYPE);
+  g_assert_cmpstr(node_frame(rig, 0)->data, ==, "dance");
+}
+
+/* New peers are written for the running agent and kept for the next attempt; nobody restarts. */
+static void test_peers(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  g_autoptr(Frame) frame = frame_new(FRAME_PEERS);
+  frame->term = 1;
+  Instruction *instruction = instruction_new("ins_1", 1, 1);
+  instruction->peers = g_strdup("[{\"id\":\"b\"}]");
+  g_ptr_array_add(frame->instructions, instruction);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = frame});
+  rig_wants(rig, "peers; store g1");
+  g_assert_nonnull(strstr(rig->files->str, "\\\"b\\\""));
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = frame});
+  rig_wants(rig, "");
+}
+
+/* ---- adoption ---- */
+
+static void test_adopt_running(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77});
+  rig_is(rig, "running unknown a4 r0 -");
+  rig_pass(rig, 10);
+  rig_wants(rig, "probe a4");
+}
+
+static void test_adopt_ended(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 3}});
+  rig_is(rig, "backoff unknown a1 r1 exit status 3, while nobody watched");
+  rig_pass(rig, 100);
+  rig_wants(rig, "start a2");
+}
+
+/* A batch that ended well while we were away is done, also after the file was read once more. */
+static void test_adopt_batch_done(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->kind = AGENT_BATCH;
+  g_autofree char *file = node_file(spec);
+  g_autofree char *then = NULL;
+  {
+    g_autoptr(Rig) rig = node_reborn("boot-1", file);
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 0}});
+    rig_wants(rig, "end-shim; store g1");
+    then = g_strdup(rig->files->str);
+  }
+  g_autoptr(Rig) rig = node_reborn("boot-1", then);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 1});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_pass(rig, 100000);
+  rig_wants(rig, "");
+  rig_is(rig, "completed unknown a0 r0 exit status 0, while nobody watched");
+}
+
+static void test_adopt_orphan(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .orphan = true});
+  rig_wants(rig, "end-orphan");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_pass(rig, 100);
+  rig_wants(rig, "shim g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "start a3");
+}
+
+/* Stored and never started: that is no failure, it starts now. */
+static void test_adopt_never_started(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->restart.policy = RESTART_NEVER;
+  g_autofree char *file = node_file(spec);
+  {
+    g_autoptr(Rig) rig = node_reborn("boot-1", file);
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT});
+    rig_wants(rig, "shim g1");
+  }
+  g_autoptr(Rig) rig = node_reborn("boot-1", file); /* the shim is an idle one of a former generation */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .exit = {.code = 0}});
+  rig_wants(rig, "end-shim; shim g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "start a1");
+  rig_is(rig, "starting unknown a1 r0 -");
+}
+
+/* What runs is of a former generation: it ends, however it ends, and then ours starts for the first time. */
+static void test_adopt_former_generation(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->restart.policy = RESTART_NEVER;
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .pid = 55});
+  rig_wants(rig, "kill");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 5, .exit = {.code = 0}});
+  rig_wants(rig, "end-shim; shim g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "start a1");
+}
+
+/* After a reboot nothing starts until the server says so. */
+static void test_adopt_rebooted(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-2", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 1});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_pass(rig, 100000);
+  rig_wants(rig, "");
+  rig_is(rig, "stopped unknown a1 r0 the machine was restarted");
+  rig_frame(rig, FRAME_START, 1, 2, spec);
+  rig_wants(rig, "store g2");
+}
+
+/* An unreadable file does not hide a living process, and nothing starts beside it. */
+static void test_adopt_unreadable(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  static const char *const bad[] = {"", "{", "[]", "{\"id\":\"ins_2\"}", "{\"id\":\"ins_1\",\"spec\":{\"argv\":7}}"};
+  for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+    g_autoptr(Rig) rig = node_reborn("boot-1", bad[i]);
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+    rig_wants(rig, "kill");
+    rig_frame(rig, FRAME_START, 1, 1, spec);
+    rig_wants(rig, "");
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.code = -1, .signal = 9}});
+    rig_wants(rig, "end-shim; store g1");
+  }
+  g_autoptr(Rig) rig = node_reborn("boot-1", "{");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 1, .orphan = true});
+  rig_wants(rig, "end-orphan");
+  rig_frame(rig, FRAME_START, 1, 1, spec);
+  rig_wants(rig, ""); /* not before the old tree ended */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_wants(rig, "store g1");
+}
+
+static void test_adopt_stopping(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) before = rig_running(spec);
+  rig_frame(before, FRAME_STOP, 1, 1, NULL);
+  g_autoptr(Rig) rig = node_reborn("boot-1", before->files->str);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_wants(rig, "signal 15"); /* it goes on stopping */
+  rig_pass(rig, 500);
+  rig_wants(rig, "kill");
+}
+
+/* ---- many ---- */
+
+static void test_ten_thousand(void)
+{
+  enum { N = 10000 };
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_new("boot-1");
+  g_autoptr(GString) text = g_string_new(NULL);
+  instance_spec_write(spec, text);
+  g_autoptr(Frame) start = frame_new(FRAME_START);
+  for (int i = 0; i < N; i++) {
+    g_autofree char *id = g_strdup_printf("ins_%05d", i);
+    Instruction *instruction = instruction_new(id, 1, 1);
+    instruction->spec = instance_spec_parse(text->str, text->len, NULL);
+    g_ptr_array_add(start->instructions, instruction);
+  }
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = start});
+  for (int i = 0; i < N; i++) {
+    g_autofree char *id = g_strdup_printf("ins_%05d", i);
+    rig->now.boot_ms++;
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .instance = id, .generation = 1});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP, .instance = id});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_STARTED, .instance = id, .attempt = 1, .pid = 100 + i});
+  }
+  g_assert_cmpuint(supervisor_size(rig->node), ==, N);
+  g_assert_cmpint(rig->actions->wake_at_ms, ==, rig->now.boot_ms + 1); /* the one started nine moments ago: probes go out in order */
+  rig_forget(rig);
+  rig_pass(rig, 9);
+  guint probes = 0;
+  for (const char *at = rig->log->str; (at = strstr(at, "probe")); at++)
+    probes++;
+  g_assert_cmpuint(probes, ==, 9);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/node/hello", test_hello);
+  g_test_add_func("/node/reconnect", test_reconnect);
+  g_test_add_func("/node/idempotent-start", test_idempotent_start);
+  g_test_add_func("/node/stop-unknown", test_stop_unknown);
+  g_test_add_func("/node/term", test_term);
+  g_test_add_func("/node/heartbeat", test_heartbeat);
+  g_test_add_func("/node/frames-pass", test_frames_pass);
+  g_test_add_func("/node/peers", test_peers);
+  g_test_add_func("/node/adopt-running", test_adopt_running);
+  g_test_add_func("/node/adopt-ended", test_adopt_ended);
+  g_test_add_func("/node/adopt-batch-done", test_adopt_batch_done);
+  g_test_add_func("/node/adopt-orphan", test_adopt_orphan);
+  g_test_add_func("/node/adopt-never-started", test_adopt_never_started);
+  g_test_add_func("/node/adopt-former-generation", test_adopt_former_generation);
+  g_test_add_func("/node/adopt-rebooted", test_adopt_rebooted);
+  g_test_add_func("/node/adopt-unreadable", test_adopt_unreadable);
+  g_test_add_func("/node/adopt-stopping", test_adopt_stopping);
+  g_test_add_func("/node/ten-thousand", test_ten_thousand);
+  return g_test_run();
+}
