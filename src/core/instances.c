@@ -50,7 +50,9 @@ void instance_recount(Instance *instance)
   Deployment *deployment = instance->deployment;
   bool completed = g_strcmp0(instance->outcome, "completed") == 0;
   bool fine = instance->desired_running && (instance_ready(instance) || completed);
-  bool bad = instance->desired_running && !fine;
+  bool coming = instance->health == HEALTH_UNKNOWN &&
+                (instance->state == INSTANCE_PENDING || instance->state == INSTANCE_STARTING || instance->state == INSTANCE_RUNNING);
+  bool bad = instance->desired_running && !fine && !(coming && !instance->outcome); /* not yet probed is not yet bad */
   deployment->bad += (guint)bad - (guint)instance->bad;
   deployment->healthy += (guint)fine - (guint)instance->fine;
   instance->bad = bad;

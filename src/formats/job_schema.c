@@ -1,25 +1,14 @@
-/* The keys of a job file, as rows: the only place that knows them. */
+/* The keys of a job file at its top, as rows, and the reference made from all rows. */
 #include "base/text.h"
-#include "formats/agent_file.h"
 #include "formats/reader.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 
-enum { ENV_FILE_MAX = 1024 * 1024, AGENT_FILE_MAX = 1024 * 1024 };
-
-#define END                                                                                                                                \
-  {                                                                                                                                        \
-    .key = NULL                                                                                                                            \
-  }
 #define SECONDS_MAX 31536000.0
 
-static const char *const kind_words[] = {"service", "batch", NULL};
-static const char *const policy_words[] = {"never", "on-failure", "always", NULL};
 static const char *const failure_words[] = {"rollback", "stop", "keep", NULL};
 static const char *const order_words[] = {"topology", "callees-first", NULL};
-static const char *const target_words[] = {"localhost", "remote", "container", "kubernetes", NULL};
 
 /* ---- the job ---- */
 
@@ -50,7 +39,7 @@ static const Row job_head_rows[] = {
     {.key = "version", .read = row_text, .offset = offsetof(Job, version), .type = "text", .help = "of the job, for people"},
     {.key = "description", .read = row_text, .offset = offsetof(Job, description), .type = "text", .help = "for people"},
     {.key = "tags", .read = row_tags, .type = "list", .help = "for people"},
-    END};
+    ROWS_END};
 
 static void row_health_check(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
@@ -58,24 +47,6 @@ static void row_health_check(Reader *reader, const Row *row, struct fy_node *val
   g_autofree char *name = reader_join(path, row->key);
   reader_mapping(reader, value, row->rows, &reader->health_default, name);
 }
-
-static void row_health_enabled(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
-{
-  bool enabled = true;
-  Row local = *row;
-  local.offset = 0;
-  row_bool(reader, &local, value, &enabled, path);
-  if (!enabled)
-    ((HealthSpec *)base)->kind = HEALTH_NONE;
-}
-
-static const Row health_check_rows[] = {{.key = "enabled",
-                                         .read = row_health_enabled,
-                                         .type = "true, false",
-                                         .preset = "true",
-                                         .help = "false: an agent is healthy when it stays up"},
-                                        HEALTH_TIMES,
-                                        END};
 
 static void row_strategy(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
@@ -87,7 +58,7 @@ static void row_strategy(Reader *reader, const Row *row, struct fy_node *value, 
   row_enum(reader, &local, value, &strategy, path);
   ((Job *)base)->parallel = strategy == 1;
   if (strategy == 2)
-    reader_warn(reader, value, "not honoured: '%s.strategy: sequential' (agents of a stage start in parallel)", path);
+    reader_ignore(reader, value, "deployment.strategy: sequential", "agents of a stage start in parallel");
 }
 
 static const Row deployment_rows[] = {
@@ -125,7 +96,7 @@ static const Row deployment_rows[] = {
      .help = "callees-first starts those who are called before those who call"},
     {.key = "ssh", .read = row_ignored, .type = "mapping", .help = "ssh is not supported by this version"},
     {.key = "network", .read = row_ignored, .type = "mapping", .help = "firewalls are not touched"},
-    END};
+    ROWS_END};
 
 static void row_entry_point(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
@@ -147,7 +118,7 @@ static const Row execution_rows[] = {
      .help = "kept for people; `up` starts everything"},
     {.key = "routing", .read = row_ignored, .type = "mapping", .help = "Reeve does not route between agents"},
     {.key = "collaboration", .read = row_ignored, .type = "mapping", .help = "Reeve does not vote"},
-    END};
+    ROWS_END};
 
 static void row_agents(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
@@ -165,30 +136,33 @@ static void row_topology(Reader *reader, const Row *row, struct fy_node *value, 
   reader->topology = value;
 }
 
-const Row job_rows[] = {
-    {.key = "job", .read = row_rows, .rows = job_head_rows, .type = "mapping", .help = "what the job is called"},
-    {.key = "agents", .read = row_agents, .rows = agent_rows, .type = "list", .help = "what runs"},
-    {.key = "topology", .read = row_topology, .type = "mapping", .help = "who is given whose URL, and in which order they start"},
-    {.key = "deployment", .read = row_rows, .rows = deployment_rows, .type = "mapping", .help = "how it is brought up"},
-    {.key = "execution", .read = row_rows, .rows = execution_rows, .type = "mapping", .help = "how it is used"},
-    {.key = "environment",
-     .read = row_environment,
-     .offset = offsetof(Job, environment),
-     .type = "mapping",
-     .help = "variables of every agent"},
-    {.key = "on_failure",
-     .read = row_enum,
-     .offset = offsetof(Job, on_failure),
-     .words = failure_words,
-     .type = "rollback, stop, keep",
-     .help = "as deployment.on_failure"},
-    {.key = "start_order",
-     .read = row_enum,
-     .offset = offsetof(Job, start_order),
-     .words = order_words,
-     .type = "topology, callees-first",
-     .help = "as deployment.start_order"},
-    END};
+const Row job_rows[] = {{.key = "job", .read = row_rows, .rows = job_head_rows, .type = "mapping", .help = "what the job is called"},
+                        {.key = "agents", .read = row_agents, .rows = agent_rows, .type = "list", .help = "what runs"},
+                        {.key = "topology",
+                         .read = row_topology,
+                         .rows = topology_rows,
+                         .type = "mapping",
+                         .help = "who is given whose URL, and in which order they start"},
+                        {.key = "deployment", .read = row_rows, .rows = deployment_rows, .type = "mapping", .help = "how it is brought up"},
+                        {.key = "execution", .read = row_rows, .rows = execution_rows, .type = "mapping", .help = "how it is used"},
+                        {.key = "environment",
+                         .read = row_environment,
+                         .offset = offsetof(Job, environment),
+                         .type = "mapping",
+                         .help = "variables of every agent"},
+                        {.key = "on_failure",
+                         .read = row_enum,
+                         .offset = offsetof(Job, on_failure),
+                         .words = failure_words,
+                         .type = "rollback, stop, keep",
+                         .help = "as deployment.on_failure"},
+                        {.key = "start_order",
+                         .read = row_enum,
+                         .offset = offsetof(Job, start_order),
+                         .words = order_words,
+                         .type = "topology, callees-first",
+                         .help = "as deployment.start_order"},
+                        ROWS_END};
 
 /* ---- reference ---- */
 
@@ -213,14 +187,15 @@ char *job_schema_markdown(void)
       "# The job file\n\nYAML 1.2, or the same as JSON. Made from the rows of `src/formats/job_schema.c`; a test compares. Unknown "
       "keys are warned about with the nearest known one; `--strict` makes warnings errors. Limits: 8 MiB, 64 levels, 100 aliases.\n");
   schema_rows(out, job_rows, "");
-  g_string_append(out, "\n## topology\n\n| type | keys | stages | connections |\n|---|---|---|---|\n"
-                       "| `hub-spoke` | `hub`, `spokes: [ids]` | spokes, then hub | hub is given every spoke |\n"
-                       "| `pipeline` | `stages: [id or [ids], ...]` | one after the other | each stage is given the next |\n"
-                       "| `dag` | `connections: [{from, to: id or [ids]}]` | by depth | `from` is given `to` |\n"
-                       "| `mesh` | `agents: [ids]` | one | each is given all others |\n"
-                       "| `hierarchical` | `root`, `levels: [[ids], ...]` or `levels: [{parent, children: [ids]}]` | root, then level by "
-                       "level | each level is given "
-                       "the next; with parent and children, the parent its children |\n"
-                       "| `dynamic` | none | one | none |\n");
+  g_string_append(
+      out, "\n## Stages and connections of each topology\n\n| type | stages | connections |\n|---|---|---|\n"
+           "| `hub-spoke` | spokes, then hub | the hub is given every spoke |\n"
+           "| `pipeline` | one after the other | each stage is given the next |\n"
+           "| `dag` | by depth | `from` is given `to` |\n"
+           "| `mesh` | one | each is given all others |\n"
+           "| `hierarchical` | root, then level by level | each level is given the next; in a tree a parent its children |\n"
+           "| `dynamic` | one | none |\n\n"
+           "To be given an agent means to have its URL in `CONNECTED_AGENTS`. Agents that the topology leaves out are started in the "
+           "last stage, under `dag` in the first, and are warned about.\n");
   return g_string_free(out, FALSE);
 }

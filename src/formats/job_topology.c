@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const hub_types[] = {"hub-spoke", NULL}, *const pipeline_types[] = {"pipeline", NULL}, *const dag_types[] = {"dag", NULL},
-                               *const mesh_types[] = {"mesh", NULL}, *const tree_types[] = {"hierarchical", NULL};
+static const char *const hub_types[] = {"hub-spoke", NULL}, *const pipeline_types[] = {"pipeline", NULL},
+                         *const dag_types[] = {"dag", NULL}, *const mesh_types[] = {"mesh", NULL},
+                         *const tree_types[] = {"hierarchical", NULL};
 static const char *const type_words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic", NULL};
 
 /* The values of the block, as found. */
@@ -52,12 +53,11 @@ typedef struct ConnectionBlock {
   struct fy_node *from, *to, *parent, *children;
 } ConnectionBlock;
 
-static const Row connection_rows[] = {
-    {.key = "from", .read = row_node, .offset = offsetof(ConnectionBlock, from)},
-    {.key = "to", .read = row_node, .offset = offsetof(ConnectionBlock, to)},
-    {.key = "type", .read = row_ignored, .help = "agents talk as they like"},
-    {.key = "condition", .read = row_ignored, .help = "agents talk as they like"},
-    {.key = NULL}};
+static const Row connection_rows[] = {{.key = "from", .read = row_node, .offset = offsetof(ConnectionBlock, from)},
+                                      {.key = "to", .read = row_node, .offset = offsetof(ConnectionBlock, to)},
+                                      {.key = "type", .read = row_ignored, .help = "agents talk as they like"},
+                                      {.key = "condition", .read = row_ignored, .help = "agents talk as they like"},
+                                      {.key = NULL}};
 
 static const Row level_rows[] = {{.key = "parent", .read = row_node, .offset = offsetof(ConnectionBlock, parent)},
                                  {.key = "children", .read = row_node, .offset = offsetof(ConnectionBlock, children)},

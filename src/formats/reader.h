@@ -1,6 +1,6 @@
 #pragma once
-/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by its rows. Values reach the rows parsed and
- * checked by job_tree.h. */
+/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by its rows. Values reach the rows parsed
+ * and checked by job_tree.h. */
 #include "formats/job_reader.h"
 
 #include <libfyaml.h>
@@ -70,6 +70,8 @@ void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);
 
 /* job_schema.c */
 extern const Row job_rows[];
+/* job_life.c */
+extern const Row health_rows[], health_check_rows[], restart_rows[], stop_rows[], resource_rows[];
 /* job_agents.c */
 extern const Row agent_rows[];
 #define ROWS_END                                                                                                                           \

@@ -221,6 +221,7 @@ static void on_shim_gone(Held *held, const NodeEvent *event)
 {
   held->shim_up = false;
   if (event->orphan) {
+    probes_end(held);
     act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
     held_set_life(held, LIFE_ORPHAN, "its shim died");
     return;

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -167,6 +168,21 @@ def bare():
         one.run("server", "stop", "--down", code=None)
         one.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def own_examples(directory):
+    """A copy of examples/ in @directory on ports that are free: what somebody left running from the real ones is in nobody's way."""
+    shutil.copytree(ROOT / "examples", directory / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    files = sorted((directory / "examples").rglob("*.yaml"))
+    numbers = sorted({number for file in files for number in re.findall(r"\b9\d{3}\b", file.read_text())})
+    with contextlib.ExitStack() as stack:
+        holders = [stack.enter_context(socket.socket()) for _ in numbers]
+        for holder in holders:
+            holder.bind(("127.0.0.1", 0))
+        free = {number: str(holder.getsockname()[1]) for number, holder in zip(numbers, holders)}
+    for file in files:
+        file.write_text(re.sub(r"\b9\d{3}\b", lambda match: free[match[0]], file.read_text()))
+    return directory / "examples"
 
 
 def alive(pid):

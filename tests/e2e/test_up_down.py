@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from conftest import ROOT, alive, wait_until
+from conftest import alive, wait_until
 
 SLEEPERS = """
 job: {name: demo, version: "1", description: test}
@@ -70,23 +70,6 @@ def test_failed_first_deployment_is_stopped(reeve):
     states = {k: i["state"] for k, i in reeve.instances("demo").items()}
     assert states["a"] == "stopped" and states["b"] == "failed"
     assert "the reason" in reeve.run("logs", "demo").stdout
-
-
-@pytest.mark.asan
-def test_desk_answers_and_names_who_is_missing(reeve):
-    reeve.run("up", "-d", ROOT / "examples/desk/job.yaml")
-    answer = reeve.run("prompt", "desk", "What happened today?").stdout
-    assert "news says" in answer and "stats says" in answer and "missing" not in answer
-    reeve.run("down", "desk")
-    text = (ROOT / "examples/desk/job.yaml").read_text().replace("agents/", f"{ROOT}/examples/desk/agents/")
-    text = text.replace("config: {port: 9001}", "config: {port: 9001}\n    restart: {policy: never}")
-    reeve.run("up", "-d", reeve.job(text))
-    import os
-    os.kill(reeve.instances("desk")["news"]["pid"], 9)
-    wait_until(lambda: reeve.instances("desk")["news"]["state"] == "failed", what="the killed worker is failed")
-    answer = reeve.run("prompt", "desk", "And now?").stdout
-    assert "missing: news" in answer and "stats says" in answer
-    assert reeve.deployment("desk")["status"] == "degraded"
 
 
 def test_batch_completes_and_is_not_started_again(reeve):

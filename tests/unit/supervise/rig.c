@@ -38,12 +38,18 @@ static void rig_note(Rig *rig, const NodeAction *action)
   static const struct {
     const char *word;
     char mark; /* g: generation, a: attempt, s: signal */
-  } notes[NODE_ACTION_N] = {[NODE_ACTION_STORE] = {"store", 'g'},         [NODE_ACTION_START_SHIM] = {"shim", 'g'},
-                            [NODE_ACTION_START] = {"start", 'a'},         [NODE_ACTION_SIGNAL] = {"signal", 's'},
-                            [NODE_ACTION_KILL] = {"kill", 0},             [NODE_ACTION_END_SHIM] = {"end-shim", 0},
-                            [NODE_ACTION_END_ORPHAN] = {"end-orphan", 0}, [NODE_ACTION_PROBE] = {"probe", 'a'},
-                            [NODE_ACTION_RESERVE_PORTS] = {"reserve", 0}, [NODE_ACTION_RELEASE_PORTS] = {"release", 0},
-                            [NODE_ACTION_PEERS] = {"peers", 0},           [NODE_ACTION_REMOVE] = {"remove", 0},
+  } notes[NODE_ACTION_N] = {[NODE_ACTION_STORE] = {"store", 'g'},
+                            [NODE_ACTION_START_SHIM] = {"shim", 'g'},
+                            [NODE_ACTION_START] = {"start", 'a'},
+                            [NODE_ACTION_SIGNAL] = {"signal", 's'},
+                            [NODE_ACTION_KILL] = {"kill", 0},
+                            [NODE_ACTION_END_SHIM] = {"end-shim", 0},
+                            [NODE_ACTION_END_ORPHAN] = {"end-orphan", 0},
+                            [NODE_ACTION_PROBE] = {"probe", 'a'},
+                            [NODE_ACTION_RESERVE_PORTS] = {"reserve", 0},
+                            [NODE_ACTION_RELEASE_PORTS] = {"release", 0},
+                            [NODE_ACTION_PEERS] = {"peers", 0},
+                            [NODE_ACTION_REMOVE] = {"remove", 0},
                             [NODE_ACTION_LOG] = {"log", 0}};
   if (action->type == NODE_ACTION_SEND) {
     g_autoptr(GError) error = NULL;
@@ -152,8 +158,7 @@ InstanceSpec *rig_spec(void)
   spec->health.interval_ms = 1000;
   spec->health.timeout_ms = 200;
   spec->health.retries = 2;
-  spec->restart =
-      (RestartSpec){.policy = RESTART_ON_FAILURE, .max = 2, .delay_ms = 100, .max_delay_ms = 300, .stable_ms = 10000};
+  spec->restart = (RestartSpec){.policy = RESTART_ON_FAILURE, .max = 2, .delay_ms = 100, .max_delay_ms = 300, .stable_ms = 10000};
   spec->stop.grace_ms = 500;
   return spec;
 }

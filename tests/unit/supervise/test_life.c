@@ -5,7 +5,8 @@
 
 static void life_exit(Rig *rig, int attempt, int code, int signal)
 {
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = attempt, .exit = {.code = code, .signal = signal}, .text = "last words"});
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = attempt, .exit = {.code = code, .signal = signal}, .text = "last words"});
 }
 
 static void life_started(Rig *rig, int attempt)
@@ -15,8 +16,9 @@ static void life_started(Rig *rig, int attempt)
 
 static void life_probe(Rig *rig, int attempt, bool ok)
 {
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_PROBE, .attempt = attempt, .ok = ok, .text = ok ? NULL : "HTTP 503", .found = ok ? "/health" : NULL});
+  rig_event(
+      rig,
+      (NodeEvent){.type = NODE_EVENT_PROBE, .attempt = attempt, .ok = ok, .text = ok ? NULL : "HTTP 503", .found = ok ? "/health" : NULL});
 }
 
 static Rig *life_healthy(const InstanceSpec *spec)

@@ -1,0 +1,301 @@
+/* Rows of one agent, and what an agent as a whole must be. */
+#include "base/text.h"
+#include "formats/agent_file.h"
+#include "formats/reader.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { ENV_FILE_MAX = 1024 * 1024, AGENT_FILE_MAX = 1024 * 1024 };
+
+static const char *const kind_words[] = {"service", "batch", NULL};
+static const char *const target_words[] = {"localhost", "remote", "container", "kubernetes", NULL};
+
+static void row_target(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  AgentSpec *agent = base;
+  int target = TARGET_LOCALHOST;
+  Row local = *row;
+  local.offset = 0;
+  row_enum(reader, &local, value, &target, path);
+  agent->target = (AgentTarget)target;
+  if (target != TARGET_LOCALHOST)
+    reader_error(reader, value, "'%s.target': '%s' is not supported by this version; allowed: localhost", path, target_words[target]);
+}
+
+#define KEPT(name, field, text)                                                                                                            \
+  {                                                                                                                                        \
+    .key = name, .read = row_text, .offset = offsetof(AgentSpec, field), .type = "text", .help = text                                      \
+  }
+
+static const Row agent_deployment_rows[] = {
+    {.key = "target",
+     .read = row_target,
+     .words = target_words,
+     .type = "localhost",
+     .preset = "localhost",
+     .help = "where it runs; remote, container and kubernetes are refused by this version"},
+    {.key = "environment",
+     .read = row_environment,
+     .offset = offsetof(AgentSpec, environment),
+     .type = "mapping",
+     .help = "variables of this agent; override all others"},
+    KEPT("host", host, "of target remote"),
+    KEPT("user", ssh_user, "of target remote"),
+    KEPT("ssh_key", ssh_key, "of target remote"),
+    KEPT("python", python, "interpreter of module"),
+    KEPT("workdir", workdir, "of target remote"),
+    KEPT("image", image, "of target container"),
+    KEPT("network", network, "of target container"),
+    KEPT("container_name", container_name, "of target container"),
+    KEPT("namespace", k8s_namespace, "of target kubernetes"),
+    KEPT("service_type", service_type, "of target kubernetes"),
+    {.key = "password", .read = row_ignored, .type = "text", .help = "passwords in job files are not used; use keys"},
+    {.key = "port",
+     .read = row_int,
+     .offset = offsetof(AgentSpec, ssh_port),
+     .low = 1,
+     .high = 65535,
+     .type = "port",
+     .help = "of ssh, target remote"},
+    ROWS_END};
+
+static void config_port(Reader *reader, AgentSpec *agent, struct fy_node *value, const char *text, const char *path)
+{
+  double number;
+  if (strcmp(text, "auto") == 0)
+    agent->port = PORT_AUTO;
+  else if (reader_number(value, &number) && number >= 1 && number <= 65535 && number == (int)number)
+    agent->port = (int)number;
+  else
+    reader_error(reader, value, "'%s.config.port': wanted a number from 1 to 65535 or auto, not '%s'", path, text);
+}
+
+static void row_config(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  AgentSpec *agent = base;
+  if (!reader_is_map(reader, value, path, row->key, "a mapping of keys"))
+    return;
+  void *iter = NULL;
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
+    struct fy_node *item = fy_node_pair_value(pair);
+    g_autofree char *key = reader_text(reader, fy_node_pair_key(pair), path, row->key, "a name");
+    g_autofree char *text = item ? reader_any(item) : g_strdup("");
+    if (key && strcmp(key, "port") == 0)
+      config_port(reader, agent, item, text, path);
+    else if (key)
+      strmap_set(&agent->config, key, text);
+  }
+}
+
+static void row_working_dir(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  AgentSpec *agent = base;
+  row_text(reader, row, value, base, path);
+  if (!agent->working_dir)
+    return;
+  char *absolute = reader_path(reader, agent->working_dir);
+  g_free(agent->working_dir);
+  agent->working_dir = absolute;
+}
+
+/* One line KEY=VALUE of an env file; quotes around a value are taken off. */
+static void env_file_line(Reader *reader, struct fy_node *at, AgentSpec *agent, const char *file, int number, char *line)
+{
+  g_strstrip(line);
+  if (!line[0] || line[0] == '#')
+    return;
+  char *equals = strchr(line, '=');
+  if (!equals || equals == line) {
+    reader_error(reader, at, "env_file '%s' line %d: wanted NAME=value", file, number);
+    return;
+  }
+  *equals = '\0';
+  char *value = g_strstrip(equals + 1);
+  size_t length = strlen(value);
+  if (length >= 2 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0]) {
+    value[length - 1] = '\0';
+    value++;
+  }
+  g_strstrip(line);
+  if (!strmap_get(&agent->environment, line)) /* what the job says itself wins */
+    strmap_set(&agent->environment, line, value);
+}
+
+static char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max)
+{
+  g_autoptr(GError) error = NULL;
+  size_t length = 0;
+  char *text = reader->options->read_file ? reader->options->read_file(path, max, &length, reader->options->data, &error) : NULL;
+  if (!text)
+    reader_error(reader, at, "%s: %s", what, error ? error->message : "cannot be read here");
+  else if (!g_utf8_validate(text, (gssize)length, NULL)) {
+    reader_error(reader, at, "%s '%s': not a UTF-8 text file", what, path);
+    g_clear_pointer(&text, g_free);
+  }
+  return text;
+}
+
+static void row_env_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
+  g_autofree char *file = name ? reader_path(reader, name) : NULL;
+  g_autofree char *text = file ? reader_load(reader, value, "env_file", file, ENV_FILE_MAX) : NULL;
+  if (!text)
+    return;
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  if (g_strv_length(lines) > JOB_FILE_MAP_MAX)
+    reader_error(reader, value, "env_file '%s': more than %d lines", file, JOB_FILE_MAP_MAX);
+  for (int i = 0; i < JOB_FILE_MAP_MAX && lines[i]; i++)
+    env_file_line(reader, value, base, file, i + 1, lines[i]);
+}
+
+static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  AgentSpec *agent = base;
+  g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
+  if (!name)
+    return;
+  g_free(agent->agent_file);
+  agent->agent_file = reader_path(reader, name);
+  agent->agent_text = reader_load(reader, value, "agent file", agent->agent_file, AGENT_FILE_MAX);
+  if (!agent->agent_text)
+    return;
+  AgentFile *file = agent_file_read(agent->agent_text, strlen(agent->agent_text), agent->agent_file, reader->problems);
+  if (agent->port == PORT_NONE)
+    agent->port = file && file->port > 0 ? file->port : PORT_AUTO;
+  agent_file_free(file);
+}
+
+/* An agent with a health of its own is looked at, even where deployment.health_check is off; the times of that block stay the defaults. */
+static void row_health(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  ((AgentSpec *)base)->health.kind = HEALTH_DISCOVER;
+  row_rows(reader, row, value, base, path);
+}
+
+static const Row reeve_rows[] = {
+    {.key = "agent", .read = row_agent_file, .type = "file", .help = "agent.toml or agent.json, served by `reeve agent serve`"}, ROWS_END};
+
+const Row agent_rows[] = {
+    {.key = "id", .read = row_text, .offset = offsetof(AgentSpec, id), .type = "name", .help = "required; unique in the job"},
+    {.key = "type", .read = row_text, .offset = offsetof(AgentSpec, type), .type = "text", .help = "class in the module; checked to exist"},
+    {.key = "module",
+     .read = row_text,
+     .offset = offsetof(AgentSpec, module),
+     .type = "dotted name",
+     .help = "run as python3 -m; one of module, command, reeve is required"},
+    {.key = "command",
+     .read = row_words,
+     .offset = offsetof(AgentSpec, command),
+     .type = "list of words",
+     .help = "run as it is, without a shell"},
+    {.key = "reeve", .read = row_rows, .rows = reeve_rows, .type = "mapping", .help = "run Reeve's own agent server"},
+    {.key = "kind",
+     .read = row_enum,
+     .offset = offsetof(AgentSpec, kind),
+     .words = kind_words,
+     .type = "service, batch",
+     .preset = "service",
+     .help = "a batch agent is ready when it exited 0 and is not started again"},
+    {.key = "replicas",
+     .read = row_int,
+     .offset = offsetof(AgentSpec, replicas),
+     .low = 1,
+     .high = JOB_REPLICAS_MAX,
+     .type = "number",
+     .preset = "1",
+     .help = "replica k of a fixed port p listens on p + k"},
+    {.key = "config", .read = row_config, .type = "mapping", .help = "port: a number or auto; every key K reaches the agent as AGENT_K"},
+    {.key = "health",
+     .read = row_health,
+     .offset = offsetof(AgentSpec, health),
+     .rows = health_rows,
+     .type = "mapping",
+     .help = "how its health is seen; without it /.well-known/agent-configuration, /.well-known/agent-card.json and /health are tried"},
+    {.key = "restart",
+     .read = row_rows,
+     .offset = offsetof(AgentSpec, restart),
+     .rows = restart_rows,
+     .type = "mapping",
+     .help = "what follows the end of its process"},
+    {.key = "stop",
+     .read = row_rows,
+     .offset = offsetof(AgentSpec, stop),
+     .rows = stop_rows,
+     .type = "mapping",
+     .help = "how it is stopped"},
+    {.key = "resources",
+     .read = row_rows,
+     .offset = offsetof(AgentSpec, resources),
+     .rows = resource_rows,
+     .type = "mapping",
+     .help = "limits"},
+    {.key = "working_dir",
+     .read = row_working_dir,
+     .offset = offsetof(AgentSpec, working_dir),
+     .type = "directory",
+     .preset = "that of the job file",
+     .help = "where it is started"},
+    {.key = "user",
+     .read = row_text,
+     .offset = offsetof(AgentSpec, user),
+     .type = "user name",
+     .help = "run as this user; Reeve must run as root"},
+    {.key = "env_file", .read = row_env_file, .type = "file", .help = "lines NAME=value, read when the job is; environment wins over it"},
+    {.key = "environment",
+     .read = row_environment,
+     .offset = offsetof(AgentSpec, environment),
+     .type = "mapping",
+     .help = "variables; ${VAR} and ${VAR:-default} are the caller's, $$ is a dollar sign"},
+    {.key = "deployment", .read = row_rows, .rows = agent_deployment_rows, .type = "mapping", .help = "where it runs"},
+    ROWS_END};
+
+static void reader_check_agent(Reader *reader, struct fy_node *node, const AgentSpec *agent, const char *path)
+{
+  int ways = (agent->module != NULL) + (agent->command && agent->command[0]) + (agent->agent_file != NULL);
+  if (ways != 1)
+    reader_error(reader, node, "agent '%s': %s of module, command, reeve", agent->id, ways ? "more than one" : "none");
+  if (!text_is_name(agent->id))
+    reader_error(reader, node, "'%s.id': '%s' is not a name; allowed: up to 64 letters, digits, '.', '_', '-'", path, agent->id);
+  if (agent->port > 0 && agent->port + agent->replicas - 1 > 65535)
+    reader_error(reader, node, "agent '%s': its last replica would have port %d", agent->id, agent->port + agent->replicas - 1);
+  if (agent->port > 0 && agent->port < 1024)
+    reader_warn(reader, node, "agent '%s': port %d needs root", agent->id, agent->port);
+  if ((agent->health.kind == HEALTH_HTTP || agent->health.kind == HEALTH_TCP) && agent->port == PORT_NONE)
+    reader_error(reader, node, "agent '%s': a probe by http or tcp needs config.port", agent->id);
+}
+
+void reader_agents(Reader *reader, struct fy_node *node)
+{
+  if (!fy_node_is_sequence(node)) {
+    reader_error(reader, node, "'agents': wanted a list of agents");
+    return;
+  }
+  void *iter = NULL;
+  int i = 0;
+  if (fy_node_sequence_item_count(node) > JOB_AGENTS_MAX) {
+    reader_error(reader, node, "'agents': more than %d agents", JOB_AGENTS_MAX);
+    return;
+  }
+  for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item; item = fy_node_sequence_iterate(node, &iter), i++) {
+    char path[40];
+    g_snprintf(path, sizeof path, "agents[%d]", i);
+    AgentSpec *agent = agent_spec_new("");
+    agent->health = reader->health_default;
+    agent->pos = reader_pos(reader, item);
+    reader_mapping(reader, item, agent_rows, agent, path);
+    if (!agent->id[0]) {
+      reader_error(reader, item, "'%s.id': missing", path);
+      agent_spec_free(agent);
+      continue;
+    }
+    reader_check_agent(reader, item, agent, path);
+    if (!job_add_agent(reader->job, agent)) {
+      reader_error(reader, item, "agent '%s' is there twice", agent->id);
+      agent_spec_free(agent);
+    }
+  }
+  if (i == 0)
+    reader_error(reader, node, "'agents': the list is empty");
+}
