@@ -55,26 +55,3 @@ def shape(pid):
     """(resident KiB, open descriptors) of @pid."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]), len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def test_flapping(reeve):
-    """24 agents that live for a moment, again and again, for two minutes: memory and descriptors stay flat."""
-    lines = "".join(f'  - {{id: f{n}, command: [sleep, "0.{n + 10}"], restart: {{policy: always, max: -1, delay: 0.05, max_delay: 0.05}}}}\n' for n in range(24))
-    reeve.run("up", "-d", reeve.job(f'job: {{name: flap, version: "1", description: test}}\nagents:\n{lines}topology: {{type: dynamic}}\n'), code=None)
-    processes = [process.pid for process in (reeve.server_process, reeve.node_process) if process]
-
-    def attempts():
-        return sum(instance["attempt"] for instance in reeve.deployment("flap")["instances"])
-
-    wait_until(lambda: attempts() > 200, 60, "they flap")
-    early, first = [shape(pid) for pid in processes], attempts()
-    end = time.monotonic() + FLAP_SECONDS
-    wait_until(lambda: time.monotonic() > end, FLAP_SECONDS + 30, "the time is over")
-    assert attempts() > first + FLAP_SECONDS * 20, "they flap all the time"
-    for (kib, fds), (kib_late, fds_late) in zip(early, (shape(pid) for pid in processes)):
-        assert kib_late < kib * 1.25 + 2048, f"resident memory went from {kib} to {kib_late} KiB"
-        assert fds_late <= fds + 24, f"descriptors went from {fds} to {fds_late}"
-    reeve.run("down", "flap")
-    wait_until(lambda: not reeve.shims(), what="no shim is left")
-
-
