@@ -50,7 +50,9 @@ static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, boo
 /* Something that runs there and that nobody here wants: end it and remove it. */
 static void node_refuse_instance(Core *core, const NodeObject *node, const InstanceReport *report)
 {
-  turn_send(core, node->id, FRAME_STOP, instruction_new(report->id, report->epoch, report->generation));
+  bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED || report->state == INSTANCE_FAILED;
+  if (!ended) /* a stop is answered, and the answer would be refused again, for ever */
+    turn_send(core, node->id, FRAME_STOP, instruction_new(report->id, report->epoch, report->generation));
   turn_send(core, node->id, FRAME_FORGET, instruction_new(report->id, report->epoch, report->generation));
 }
 

@@ -64,6 +64,7 @@ void held_store(Held *held)
   NodeAction *action = act(held->supervisor, NODE_ACTION_STORE, held);
   action->text = instance_file_write(held);
   action->generation = held->generation;
+  held->stores++;
 }
 
 /* ---- start ---- */
@@ -188,9 +189,6 @@ static void on_start_failed(Held *held, const NodeEvent *event)
     held_ended(held, why);
     return;
   }
-  if (held->shim_up)
-    act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
   held_set_life(held, LIFE_FAILED, why); /* a command that cannot be executed does not get better by repeating */
   held_store(held);
 }
@@ -228,6 +226,16 @@ static void on_shim_gone(Held *held, const NodeEvent *event)
   }
   held->last_exit = (ExitStatus){.code = -1};
   held_ended(held, "its shim died");
+}
+
+/* The last thing that was written is the outcome, and it is durable: nobody needs the shim any more. */
+static void on_outcome_stored(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  if (held->stores > 0 || !held->shim_up)
+    return;
+  act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = false;
 }
 
 /* An idle shim (between attempts, or after the end) is gone: the next attempt gets a new one. */
@@ -411,9 +419,18 @@ static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
                        [NODE_EVENT_START_FAILED] = on_start_failed,
                        [NODE_EVENT_SHIM_GONE] = on_shim_gone},
     [LIFE_ORPHAN] = {[NODE_EVENT_ORPHAN_ENDED] = on_orphan_ended},
-    [LIFE_STOPPED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found, [NODE_EVENT_SHIM_ABSENT] = on_final_absent},
-    [LIFE_COMPLETED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found, [NODE_EVENT_SHIM_ABSENT] = on_final_absent},
-    [LIFE_FAILED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found, [NODE_EVENT_SHIM_ABSENT] = on_final_absent},
+    [LIFE_STOPPED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
+                      [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
+                      [NODE_EVENT_STORED] = on_outcome_stored,
+                      [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+    [LIFE_COMPLETED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
+                        [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
+                        [NODE_EVENT_STORED] = on_outcome_stored,
+                        [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+    [LIFE_FAILED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
+                     [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
+                     [NODE_EVENT_STORED] = on_outcome_stored,
+                     [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
 };
 
 int supervise_cell_exists(int life, int event)
@@ -423,6 +440,8 @@ int supervise_cell_exists(int life, int event)
 
 void held_event(Held *held, const NodeEvent *event)
 {
+  if ((event->type == NODE_EVENT_STORED || event->type == NODE_EVENT_STORE_FAILED) && held->stores > 0)
+    held->stores--;
   LifeMove move = life_moves[held->life][event->type];
   if (!move)
     return;

@@ -40,6 +40,7 @@ typedef struct Held {
   bool shim_up;          /* a shim with the present spec holds it */
   bool rebooted;         /* its last process belongs to another boot */
   bool forget;           /* remove once nothing lives */
+  int stores;            /* files on their way to the disk */
   bool unhealthy_stop;   /* STOPPING because of its probes: start again */
   bool shim_wanted_away; /* stop came while the shim was starting */
   bool unstarted;        /* what was found at start is of a former generation: its end says nothing about ours */

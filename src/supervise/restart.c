@@ -14,16 +14,14 @@ static bool restart_clean(const Held *held)
   return held->last_exit.code == 0 && held->last_exit.signal == 0;
 }
 
-/* Nothing runs and nothing shall: the shim may go, the outcome is kept. */
+/* Nothing runs and nothing shall: the outcome is stored, and only then may the shim go that remembers how it ended. */
 static void restart_final(Held *held, Life life, const char *reason)
 {
-  if (held->shim_up)
-    act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
   held_set_life(held, life, reason);
-  held_store(held);
   if (held->forget)
-    held_drop(held);
+    held_forget(held);
+  else
+    held_store(held);
 }
 
 static bool restart_wanted(const Held *held, bool unhealthy)

@@ -58,8 +58,10 @@ static void rig_note(Rig *rig, const NodeAction *action)
     g_ptr_array_add(rig->frames, frame);
     return;
   }
-  if (action->type == NODE_ACTION_STORE)
+  if (action->type == NODE_ACTION_STORE) {
     g_string_assign(rig->files, action->text);
+    rig->stores++;
+  }
   g_string_append_printf(rig->log, "%s%s", rig->log->len ? "; " : "", notes[action->type].word);
   if (notes[action->type].mark == 'g')
     g_string_append_printf(rig->log, " g%" G_GINT64_FORMAT, action->generation);
@@ -87,7 +89,15 @@ void rig_event(Rig *rig, NodeEvent event)
 {
   if (!event.instance && rig_of_instance(event.type))
     event.instance = "ins_1";
+  if (event.type == NODE_EVENT_STORED || event.type == NODE_EVENT_STORE_FAILED)
+    rig->stores--;
   rig_apply(rig, &event);
+}
+
+void rig_stored(Rig *rig, int64_t generation)
+{
+  while (rig->stores > 0)
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = generation});
 }
 
 void rig_pass(Rig *rig, int64_t ms)

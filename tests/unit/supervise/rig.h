@@ -9,6 +9,7 @@ typedef struct Rig {
   GString *log;      /* "store g1; shim g1; start a1; probe a1; ..." since rig_wants */
   GString *files;    /* text of the last STORE */
   GPtrArray *frames; /* of Frame*: sent since rig_wants */
+  int stores;        /* STORE actions not answered yet */
 } Rig;
 
 Rig *rig_new(const char *boot_id);
@@ -21,6 +22,8 @@ void rig_event(Rig *rig, NodeEvent event);
 void rig_pass(Rig *rig, int64_t ms);
 /* A frame of @type with one instruction for "ins_1"; @spec (borrowed) may be NULL. */
 void rig_frame(Rig *rig, FrameType type, int64_t epoch, int64_t generation, const InstanceSpec *spec);
+/* Answers every STORE that is still unanswered; @generation of all of them. */
+void rig_stored(Rig *rig, int64_t generation);
 /* What was wanted since the last call is exactly @log; forgets it and the frames. */
 void rig_wants(Rig *rig, const char *log);
 void rig_forget(Rig *rig);

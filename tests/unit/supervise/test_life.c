@@ -21,6 +21,15 @@ static void life_probe(Rig *rig, int attempt, bool ok)
       (NodeEvent){.type = NODE_EVENT_PROBE, .attempt = attempt, .ok = ok, .text = ok ? NULL : "HTTP 503", .found = ok ? "/health" : NULL});
 }
 
+/* The outcome is written, and the shim that remembers it leaves when that is durable. */
+static void life_over(Rig *rig, int64_t generation)
+{
+  g_autofree char *wanted = g_strdup_printf("store g%" G_GINT64_FORMAT, generation);
+  rig_wants(rig, wanted);
+  rig_stored(rig, generation);
+  rig_wants(rig, "end-shim");
+}
+
 static Rig *life_healthy(const InstanceSpec *spec)
 {
   Rig *rig = rig_running(spec);
@@ -141,7 +150,7 @@ static void test_backoff_doubles_and_gives_up(void)
     life_started(rig, i + 2);
   }
   life_exit(rig, 5, 3, 0);
-  rig_wants(rig, "end-shim; store g1");
+  life_over(rig, 1);
   rig_is(rig, "failed unknown a5 r4 exit status 3, after 4 restarts");
   g_assert_cmpint(rig->actions->wake_at_ms, ==, INT64_MAX);
 }
@@ -217,7 +226,7 @@ static void test_stop(void)
   rig_pass(rig, 1);
   rig_wants(rig, "kill");
   life_exit(rig, 1, -1, 9);
-  rig_wants(rig, "end-shim; store g1");
+  life_over(rig, 1);
   rig_is(rig, "stopped unknown a1 r0 killed by signal 9 (Killed)");
   g_assert_nonnull(strstr(rig->files->str, "\"outcome\":\"stopped\""));
 }
@@ -234,7 +243,7 @@ static void test_stop_while_starting(void)
   life_started(rig, 2);
   rig_wants(rig, "signal 15");
   life_exit(rig, 2, 0, 0);
-  rig_wants(rig, "end-shim; store g1");
+  life_over(rig, 1);
   rig_is(rig, "stopped unknown a2 r1 exit status 0");
 }
 
@@ -258,7 +267,7 @@ static void test_stop_in_backoff(void)
   g_autoptr(Rig) rig = rig_running(spec);
   life_exit(rig, 1, 1, 0);
   rig_frame(rig, FRAME_STOP, 1, 1, NULL);
-  rig_wants(rig, "end-shim; store g1");
+  life_over(rig, 1);
   rig_is(rig, "stopped unknown a1 r1 stopped by request");
   rig_pass(rig, 60000);
   rig_wants(rig, "");
@@ -296,7 +305,7 @@ static void test_stop_cancels_successor(void)
   rig_frame(rig, FRAME_STOP, 1, 3, NULL);
   rig_forget(rig);
   life_exit(rig, 1, 0, 0);
-  rig_wants(rig, "end-shim; store g3");
+  life_over(rig, 3);
   rig_is(rig, "stopped unknown a1 r0 exit status 0");
 }
 
@@ -309,7 +318,7 @@ static void test_start_failures(void)
     rig_pass(rig, 100);
     rig_forget(rig);
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = 2, .text = "No such file or directory"});
-    rig_wants(rig, "end-shim; store g1");
+    life_over(rig, 1);
     rig_is(rig, "failed unknown a2 r1 start '/bin/clerk': No such file or directory");
   }
   g_autoptr(Rig) rig = rig_new("boot-1");
@@ -339,6 +348,29 @@ static void test_shim_dies(void)
   rig_wants(rig, "shim g1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
   rig_wants(rig, "start a2");
+}
+
+/* The shim remembers how a batch ended until that is durable: also when an older write is answered first, or the disk refuses. */
+static void test_outcome_before_shim(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->kind = AGENT_BATCH;
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* writes */
+  rig_forget(rig);
+  life_exit(rig, 1, 0, 0);
+  rig_wants(rig, "store g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1}); /* of the stop */
+  rig_wants(rig, "");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
+  rig_wants(rig, "end-shim");
+  g_autoptr(Rig) full = rig_running(spec);
+  life_exit(full, 1, 0, 0);
+  rig_event(full, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device"});
+  rig_wants(full, "store g1");
+  rig_is(full, "completed unknown a1 r0 exit status 0");
+  rig_frame(full, FRAME_START, 1, 2, spec);
+  rig_wants(full, "end-shim; store g2");
 }
 
 static void test_forget(void)
@@ -374,6 +406,7 @@ int main(int argc, char **argv)
   g_test_add_func("/life/stop-cancels-successor", test_stop_cancels_successor);
   g_test_add_func("/life/start-failures", test_start_failures);
   g_test_add_func("/life/shim-dies", test_shim_dies);
+  g_test_add_func("/life/outcome-before-shim", test_outcome_before_shim);
   g_test_add_func("/life/forget", test_forget);
   return g_test_run();
 }
