@@ -1,0 +1,58 @@
+#pragma once
+/* One question to the agent, whatever door it came through: it waits for its turn, goes to the brain together with the history of its
+ * session, has the tools called that the model wants, and ends with one answer. The doors translate; they know no brain. */
+#include "agent/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Agent Agent;
+typedef struct Ask Ask;
+
+/* What a client may change for one question; the agent file's word counts where nothing is set. */
+typedef struct AskOptions {
+  const char *model;  /* NULL = the file's; another name than the file's or the agent's is passed on to the brain */
+  double temperature; /* NAN = not set */
+  double top_p;       /* NAN = not set */
+  int max_tokens;     /* 0 = not set */
+} AskOptions;
+
+typedef struct AskSpec {
+  const char *door;       /* "prompt", "ollama", "openai", "a2a": for log and metrics; static */
+  GPtrArray *messages;    /* of Message*, at least one, the last of them a user's; borrowed */
+  const char *session_id; /* NULL = none; its history goes before @messages, and @messages and the answer join it; borrowed */
+  const char *context;    /* JSON object as text, NULL = none; borrowed */
+  AskOptions options;
+} AskSpec;
+
+typedef struct AskUsage {
+  int64_t prompt_tokens, completion_tokens; /* -1 = the brain does not tell */
+  int rounds, tool_calls;
+} AskUsage;
+
+/* How it ended. Refusals (429) and failures have status, word, title and detail of a problem document; an answer has status 200. */
+typedef struct AskResult {
+  int status;       /* 200; 429, 502 (the brain failed or is away), 503 (the agent stops), 504 (its time is over) */
+  const char *word; /* "busy", "brain-failed", "unavailable", "timeout"; NULL with 200 */
+  const char *title, *detail;
+  const char *text; /* the whole answer, also when it was given in deltas; with a failure what came before it; NUL-terminated UTF-8 */
+  size_t length;
+  const char *finish; /* "stop" or "length" */
+  AskUsage usage;
+  int64_t duration_ms;    /* since it came */
+  int64_t first_token_ms; /* from its start at the brain to the first delta, -1 = none */
+  int64_t retry_after_s;  /* with 429, else 0 */
+} AskResult;
+
+/* All are called on the loop, never from within ask_begin. What they are given is borrowed for the call. */
+typedef struct AskListener {
+  void (*delta)(const char *text, size_t length, void *data); /* a piece of the answer, whole UTF-8 characters; NULL = not wanted */
+  void (*tool)(const char *name, bool begins, void *data);    /* a tool call begins or ends; NULL = not wanted */
+  void (*done)(const AskResult *result, void *data);          /* exactly once, unless cancelled; the Ask is gone after it */
+} AskListener;
+
+/* Takes a question. Always returns one; also a refusal comes through done, at the next turn of the loop. @listener and @data outlive it. */
+Ask *ask_begin(Agent *agent, const AskSpec *spec, const AskListener *listener, void *data);
+/* Nobody wants the answer: the brain and the tools are ended, done is not called. */
+void ask_cancel(Ask *ask);
