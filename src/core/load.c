@@ -123,6 +123,7 @@ static bool load_rollout(Core *core, const Value *values, GError **error)
   rollout->actor = g_strdup(values[ROL_ACTOR].text);
   rollout->failed = g_strdup(values[ROL_FAILED].text);
   rollout->agent = g_strdup(values[ROL_AGENT].text);
+  rollout->rolling = values[ROL_ROLLING].number != 0;
   return true;
 }
 

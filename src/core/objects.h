@@ -79,6 +79,7 @@ typedef struct Rollout {
   int64_t deadline_boot_ms;                        /* (volatile) derived */
   RolloutOutcome verdict;                          /* what the outcome will be once its work is done */
   char *agent;                                     /* restart: only this agent; NULL = all */
+  bool rolling;                                    /* restart: as gently as an update, see rolling.c */
   int64_t request;                                 /* (volatile) of the reserve in flight */
   guint waiting;                                   /* (volatile) instances that the present stage still waits for */
   bool dirty, touched;                             /* (volatile) */

@@ -93,6 +93,7 @@ Record *record_of_rollout(const Rollout *rollout)
   record_text(record, ROL_FAILED, rollout->failed);
   record_text(record, ROL_VERDICT, rollout_outcome_word(rollout->verdict));
   record_text(record, ROL_AGENT, rollout->agent);
+  record_int(record, ROL_ROLLING, rollout->rolling);
   return record;
 }
 

@@ -1,10 +1,23 @@
-/* The steps; see migrations.h. Version 1 is the first: an empty database gets it whole from the table specs. */
+/* The steps from one schema to the next; see migrations.h. Version 1 is the first; an empty database gets the newest whole from the table
+ * specs, so a step must end at the same columns in the same order. */
 #include "store/migrations.h"
 
 #include <stddef.h>
 
+#define SQL_TABLE(name, columns, index)                                                                                                    \
+  "CREATE TABLE " name " (id TEXT PRIMARY KEY NOT NULL, " columns ") WITHOUT ROWID;"                                                       \
+  "CREATE INDEX " name "_" index " ON " name " (" index ");"
+
+/* 1 -> 2: rolling restarts; schedules and their runs. */
+static const char step_1[] = "ALTER TABLE rollouts ADD COLUMN rolling INTEGER;" /* */
+    SQL_TABLE("schedules", "deployment TEXT, agent TEXT, handled_at INTEGER, queued INTEGER, spec TEXT", "deployment") SQL_TABLE(
+        "schedule_runs",
+        "schedule TEXT, due_at INTEGER, started_at INTEGER, ended_at INTEGER, outcome TEXT, reason TEXT, generation INTEGER, actor TEXT",
+        "schedule");
+
+static const char *const steps[] = {NULL, step_1};
+
 const char *migration_sql(int from_version)
 {
-  (void)from_version;
-  return NULL;
+  return from_version >= 0 && (size_t)from_version < sizeof steps / sizeof *steps ? steps[from_version] : NULL;
 }
