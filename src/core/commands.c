@@ -194,12 +194,79 @@ void command_rollback(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
-static void command_remove_row(Core *core, TableId table, const char *id)
+/* Refuses @job when two of its replicas would have the same port, or one that does not exist. */
+static bool command_ports_clash(Core *core, const Command *command, const Job *job)
 {
-  Record *record = record_new(table);
-  record_text(record, 0, id);
-  record->deleted = true;
-  g_ptr_array_add(core->removed, record);
+  g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL); /* port -> agent id */
+  for (guint i = 0; i < job->agents->len; i++) {
+    const AgentSpec *agent = job_agent(job, i);
+    for (int replica = 0; agent->port > 0 && replica < agent->replicas; replica++) {
+      int port = agent->port + replica;
+      const char *other = g_hash_table_lookup(taken, GINT_TO_POINTER(port));
+      if (port <= 65535 && !other) {
+        g_hash_table_insert(taken, GINT_TO_POINTER(port), agent->id);
+        continue;
+      }
+      core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s': replica %d would have port %d, %s%s%s", agent->id, replica, port,
+                  other ? "which is the port of agent '" : "which does not exist", other ? other : "", other ? "'" : "");
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The job of @revision with another number of replicas, as JSON; NULL after a refusal. Caller frees. */
+static char *command_scaled_job(Core *core, const Command *command, const Revision *revision)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Job) job = job_from_json(revision->job_json, g_ref_string_length(revision->job_json), &error);
+  int index = job ? job_find_agent(job, command->agent) : -1;
+  if (index < 0) {
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'", command->deployment, command->agent);
+    return NULL;
+  }
+  AgentSpec *agent = job->agents->pdata[index];
+  if (command->number < 1 || command->number > JOB_REPLICAS_MAX) {
+    core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s': %d replicas; allowed: 1 to %d; to stop it, take it out of the job",
+                command->agent, command->number, JOB_REPLICAS_MAX);
+    return NULL;
+  }
+  if (agent->schedule.set && command->number != 1) {
+    core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s' runs by a schedule: it has one replica", command->agent);
+    return NULL;
+  }
+  agent->replicas = command->number;
+  return command_ports_clash(core, command, job) ? NULL : job_to_json(job);
+}
+
+void command_scale(Core *core, const Command *command)
+{
+  Deployment *deployment = command_deployment(core, command);
+  if (!deployment || command_refuse_open(core, command, deployment))
+    return;
+  const Revision *revision = revision_find(deployment, deployment->revision);
+  if (!revision || deployment->settled != DEPLOYMENT_RUNNING) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; bring it up first", deployment->name,
+                deployment_status_word(deployment->status));
+    return;
+  }
+  g_autofree char *job_json = command_scaled_job(core, command, revision);
+  if (!job_json)
+    return;
+  const Job *job = revision_job(revision);
+  if (job_agent(job, (guint)job_find_agent(job, command->agent))->replicas == command->number) {
+    command_accept_rollout(core, command, deployment->rollout, false);
+    return;
+  }
+  g_autofree char *cause = g_strdup_printf("scale %s=%d", command->agent, command->number);
+  Command scaled = *command;
+  scaled.source_name = revision->source_name;
+  scaled.source = revision->source;
+  scaled.job_json = job_json;
+  const Revision *added = command_add_revision(core, deployment, &scaled, cause);
+  Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_UPDATE, added->number, command);
+  core_audit(core, command, "scale", deployment->name, cause);
+  command_accept_rollout(core, command, rollout, true);
 }
 
 void command_forget(Core *core, const Command *command)
@@ -221,13 +288,13 @@ void command_forget(Core *core, const Command *command)
     const NodeObject *node = core_node(core, instance->node);
     if (node && node->linked)
       turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
-    command_remove_row(core, TABLE_INSTANCES, instance->id);
+    turn_remove(core, TABLE_INSTANCES, instance->id);
   }
   for (guint i = 0; i < deployment->rollouts->len; i++)
-    command_remove_row(core, TABLE_ROLLOUTS, ((const Rollout *)deployment->rollouts->pdata[i])->id);
+    turn_remove(core, TABLE_ROLLOUTS, ((const Rollout *)deployment->rollouts->pdata[i])->id);
   for (guint i = 0; i < deployment->revisions->len; i++)
-    command_remove_row(core, TABLE_REVISIONS, ((const Revision *)deployment->revisions->pdata[i])->id);
-  command_remove_row(core, TABLE_DEPLOYMENTS, deployment->id);
+    turn_remove(core, TABLE_REVISIONS, ((const Revision *)deployment->revisions->pdata[i])->id);
+  turn_remove(core, TABLE_DEPLOYMENTS, deployment->id);
   g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
   core_accept(core, command, 202, body);
   core_remove_deployment(core, deployment);

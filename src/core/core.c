@@ -24,6 +24,7 @@ Core *core_new(const CoreConfig *config)
   core->nodes = g_ptr_array_new();
   core->open = g_ptr_array_new();
   core->removed = g_ptr_array_new();
+  core->doomed = g_ptr_array_new();
   core->outbox = g_ptr_array_new();
   core->touched_deployments = g_ptr_array_new();
   core->touched_rollouts = g_ptr_array_new();
@@ -47,6 +48,7 @@ void core_free(Core *core)
   GPtrArray *lists[] = {core->nodes,
                         core->open,
                         core->removed,
+                        core->doomed,
                         core->outbox,
                         core->touched_deployments,
                         core->touched_rollouts,
@@ -200,9 +202,11 @@ static int64_t core_next_wake(const Core *core)
 void core_apply(Core *core, const Command *command, Now now, Effects *effects)
 {
   static void (*const handlers[COMMAND_N])(Core *, const Command *) = {
-      [COMMAND_DEPLOY] = command_deploy,         [COMMAND_DOWN] = command_down,           [COMMAND_RESTART] = command_restart,
-      [COMMAND_CANCEL] = command_cancel,         [COMMAND_ROLLBACK] = command_rollback,   [COMMAND_FORGET] = command_forget,
-      [COMMAND_NODE_FRAME] = command_node_frame, [COMMAND_NODE_GONE] = command_node_gone, [COMMAND_TICK] = command_tick,
+      [COMMAND_DEPLOY] = command_deploy,       [COMMAND_DOWN] = command_down,
+      [COMMAND_RESTART] = command_restart,     [COMMAND_SCALE] = command_scale,
+      [COMMAND_CANCEL] = command_cancel,       [COMMAND_ROLLBACK] = command_rollback,
+      [COMMAND_FORGET] = command_forget,       [COMMAND_NODE_FRAME] = command_node_frame,
+      [COMMAND_NODE_GONE] = command_node_gone, [COMMAND_TICK] = command_tick,
   };
   g_assert((int)command->type >= 0 && command->type < COMMAND_N);
   core->now = now;

@@ -23,6 +23,7 @@ typedef enum CommandType {
   COMMAND_RESTART,    /* all agents or one, in stage order */
   COMMAND_CANCEL,     /* the open rollout of a deployment */
   COMMAND_ROLLBACK,   /* to revision @number */
+  COMMAND_SCALE,      /* @agent of a deployment to @number replicas: a new revision */
   COMMAND_FORGET,     /* a stopped deployment and its logs go */
   COMMAND_NODE_FRAME, /* hello, heartbeat, report, reserved */
   COMMAND_NODE_GONE,  /* its link broke */
@@ -37,11 +38,12 @@ typedef struct Command {
   const char *actor;                /* "uid:1000", "node:local": who, for the audit trail */
   const char *deployment;           /* name or id: all but deploy and node commands */
   const char *agent;                /* restart: NULL = all */
-  int number;                       /* rollback: revision, 0 = the one before */
+  int number;                       /* rollback: revision, 0 = the one before; scale: replicas */
   const Job *job;                   /* deploy: resolved */
   const char *source_name, *source; /* deploy: file name and text as the user wrote it; job_json its resolved form */
   const char *job_json;
   bool replace;     /* deploy: cancel the open rollout first */
+  bool rolling;     /* restart: as gently as an update */
   const char *node; /* node commands: node id (authenticated by the link, not read from the frame) */
   const Frame *frame;
 } Command;

@@ -11,12 +11,13 @@ struct Core {
   uint64_t stored_next_id; /* as last written */
   int64_t next_request;    /* of reserves (volatile) */
   int64_t term;
-  GPtrArray *deployments;                                                                /* of Deployment*, sorted by name; owned */
-  GHashTable *by_key;                                                                    /* name and id -> Deployment* */
-  GHashTable *instances;                                                                 /* id -> Instance* */
-  GPtrArray *nodes;                                                                      /* of NodeObject*; owned */
-  GPtrArray *open;                                                                       /* of Rollout* not done (volatile) */
-  GPtrArray *removed;                                                                    /* of Record*: deletions of this turn */
+  GPtrArray *deployments; /* of Deployment*, sorted by name; owned */
+  GHashTable *by_key;     /* name and id -> Deployment* */
+  GHashTable *instances;  /* id -> Instance* */
+  GPtrArray *nodes;       /* of NodeObject*; owned */
+  GPtrArray *open;        /* of Rollout* not done (volatile) */
+  GPtrArray *doomed;      /* of Instance*: leave for good at the end of this turn */
+  GPtrArray *removed;     /* of Record*: deletions of this turn */
   GPtrArray *touched_deployments, *touched_rollouts, *touched_instances, *touched_nodes; /* of this turn */
   GPtrArray *outbox; /* of Outgoing*: frames of this turn by node and type */
   Now now;
@@ -44,6 +45,8 @@ void turn_send(Core *core, const char *node, FrameType type, Instruction *instru
 /* A start that was decided earlier in this turn does not leave: the slot is stopped after all. */
 void turn_unsend_start(Core *core, const char *node, const char *instance);
 /* The frame itself, for its other members. */
+/* The row of @table with key @id goes at the end of the turn. */
+void turn_remove(Core *core, TableId table, const char *id);
 Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request);
 void turn_flush(Core *core);
 
@@ -62,6 +65,7 @@ void deployment_sort(Deployment *deployment);
 Deployment *core_find(const Core *core, const char *key);
 void core_add_deployment(Core *core, Deployment *deployment);
 void core_remove_deployment(Core *core, Deployment *deployment);
+void core_remove_instance(Core *core, Instance *instance);
 Revision *revision_find(const Deployment *deployment, int number);
 const Plan *revision_plan(const Revision *revision);
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
@@ -101,6 +105,18 @@ void rollout_recount(Rollout *rollout);
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node);
 bool rollout_is_open(const Rollout *rollout);
 
+/* rolling.c */
+typedef struct Rolling Rolling;
+/* The count of what is out among slots @first to @end - 1 of @rollout's deployment, one stage. */
+Rolling *rolling_new(const Rollout *rollout, guint first, guint end);
+void rolling_free(Rolling *rolling);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rolling, rolling_free)
+bool rolling_take(Rolling *rolling, const Instance *instance); /* may it be replaced now? Counts it when it may */
+/* A slot beyond the replicas of both revisions: it covers for those that are being replaced, and goes when the rollout ends. */
+bool rolling_is_extra(const Rollout *rollout, const Instance *instance);
+int rolling_extra_slots(const Rollout *rollout, const Job *job, const AgentSpec *agent); /* how many, once its own slots have steps */
+int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);                 /* replica number of the first */
+
 /* reserve.c */
 void reserve_send(Core *core, Rollout *rollout);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
@@ -119,6 +135,7 @@ void command_down(Core *core, const Command *command);
 void command_restart(Core *core, const Command *command);
 void command_cancel(Core *core, const Command *command);
 void command_rollback(Core *core, const Command *command);
+void command_scale(Core *core, const Command *command);
 void command_forget(Core *core, const Command *command);
 void command_node_frame(Core *core, const Command *command);
 void command_node_gone(Core *core, const Command *command);

@@ -148,6 +148,20 @@ void core_remove_deployment(Core *core, Deployment *deployment)
   g_ptr_array_remove(core->deployments, deployment); /* frees */
 }
 
+void core_remove_instance(Core *core, Instance *instance)
+{
+  Deployment *deployment = instance->deployment;
+  NodeObject *node = core_node(core, instance->node);
+  g_autofree char *key = g_strdup_printf("%s/%d", instance->agent, instance->replica);
+  if (node)
+    g_hash_table_remove(node->instances, instance);
+  deployment->bad -= instance->bad;
+  deployment->healthy -= instance->fine;
+  g_hash_table_remove(deployment->slots, key);
+  g_hash_table_remove(core->instances, instance->id);
+  g_ptr_array_remove(deployment->instances, instance); /* frees */
+}
+
 Revision *revision_find(const Deployment *deployment, int number)
 {
   for (guint i = deployment->revisions->len; i > 0; i--) {

@@ -82,6 +82,7 @@ typedef struct Rollout {
   bool rolling;                                    /* restart: as gently as an update, see rolling.c */
   int64_t request;                                 /* (volatile) of the reserve in flight */
   guint waiting;                                   /* (volatile) instances that the present stage still waits for */
+  guint queued;                                    /* (volatile) those of them whose turn has not come: rolling.c */
   bool dirty, touched;                             /* (volatile) */
 } Rollout;
 

@@ -93,9 +93,14 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
   }
   if (revision > 0) {
     const Plan *plan = revision_plan(revision_find(deployment, revision));
-    for (guint i = 0; i < plan->job->agents->len; i++)
-      for (int replica = 0; replica < job_agent(plan->job, i)->replicas; replica++)
+    for (guint i = 0; i < plan->job->agents->len; i++) {
+      const AgentSpec *agent = job_agent(plan->job, i);
+      for (int replica = 0; replica < agent->replicas; replica++)
         rollout_target_slot(core, rollout, plan, i, replica);
+      int first = rolling_first_extra(rollout, agent), extra = rolling_extra_slots(rollout, plan->job, agent);
+      for (int replica = first; replica < first + extra; replica++)
+        rollout_target_slot(core, rollout, plan, i, replica);
+    }
   }
   deployment_sort(deployment);
 }
@@ -132,9 +137,12 @@ static bool rollout_waits_for(const Rollout *rollout, const Instance *instance)
 void rollout_recount(Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
-  rollout->waiting = 0;
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++)
-    rollout->waiting += rollout_waits_for(rollout, deployment->instances->pdata[i]);
+  rollout->waiting = rollout->queued = 0;
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    rollout->waiting += rollout_waits_for(rollout, instance);
+    rollout->queued += rollout->phase == ROLLOUT_PHASE_APPLY && instance->step == STEP_WAITING;
+  }
 }
 
 /* Longest grace period of the slots that stop now: ending them may take that long. */
@@ -158,12 +166,52 @@ static int64_t rollout_duration(const Rollout *rollout)
 static void rollout_begin_apply(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+  guint first = rollout_first(deployment, rollout->stage), end = rollout_first(deployment, rollout->stage + 1);
+  g_autoptr(Rolling) rolling = rolling_new(rollout, first, end);
+  rollout->queued = 0;
+  for (guint i = first; i < end; i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance->step != STEP_WAITING)
       continue;
+    if (!rolling_take(rolling, instance)) {
+      rollout->queued++;
+      continue;
+    }
     instance_set_step(core, instance, STEP_STARTING);
     instance_start(core, instance, instance->target);
+  }
+}
+
+/* The stage has so long from now. */
+static void rollout_begin_time(Core *core, Rollout *rollout)
+{
+  rollout->stage_at_ms = core->now.wall_ms;
+  rollout->duration_ms = rollout_duration(rollout);
+  rollout->deadline_boot_ms = core->now.boot_ms + rollout->duration_ms;
+  touch_rollout(core, rollout, TOUCH_STORED);
+}
+
+/* One slot of the stage is through, so the next may go, with the time of a stage for itself. */
+static void rollout_next_slots(Core *core, Rollout *rollout)
+{
+  if (rollout->phase != ROLLOUT_PHASE_APPLY || rollout->queued == 0)
+    return;
+  guint before = rollout->queued;
+  rollout_begin_apply(core, rollout);
+  if (rollout->queued != before)
+    rollout_begin_time(core, rollout);
+}
+
+/* Extra slots have done their part. */
+static void rollout_drop_extra(Core *core, Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0 || !rolling_is_extra(rollout, instance))
+      continue;
+    instance->target = 0;
+    touch_instance(core, instance, TOUCH_STORED);
   }
 }
 
@@ -183,12 +231,11 @@ static void rollout_begin_prune(Core *core, Rollout *rollout)
 void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
 {
   core_cover(core, "rollout", (int)phase, (int)rollout->kind);
+  if (phase == ROLLOUT_PHASE_PRUNE && rollout->phase == ROLLOUT_PHASE_APPLY)
+    rollout_drop_extra(core, rollout);
   rollout->phase = phase;
   rollout->stage = stage;
-  rollout->stage_at_ms = core->now.wall_ms;
-  rollout->duration_ms = rollout_duration(rollout);
-  rollout->deadline_boot_ms = core->now.boot_ms + rollout->duration_ms;
-  touch_rollout(core, rollout, TOUCH_STORED);
+  rollout_begin_time(core, rollout);
   if (phase == ROLLOUT_PHASE_APPLY)
     rollout_begin_apply(core, rollout);
   else if (phase == ROLLOUT_PHASE_PRUNE)
@@ -257,6 +304,7 @@ static void rollout_settled_one(Core *core, Rollout *rollout, Instance *instance
     return;
   g_assert(rollout->waiting > 0);
   rollout->waiting--;
+  rollout_next_slots(core, rollout);
   rollout_pump(core, rollout);
 }
 
@@ -279,8 +327,11 @@ void rollout_instance_changed(Core *core, Instance *instance)
   }
   bool failed = instance->step == STEP_STARTING ? rollout_start_failed(rollout, instance)
                                                 : instance->state == INSTANCE_FAILED && instance->seen_generation == instance->generation;
-  if (!failed)
+  if (!failed) {
+    if (instance_ready(instance))
+      rollout_next_slots(core, rollout); /* an extra slot that fell and came back covers for others again */
     return;
+  }
   g_autofree char *cause = rollout_start_cause(instance, instance->step == STEP_STARTING ? "ended before it was healthy" : "failed");
   rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
 }
@@ -315,6 +366,7 @@ static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *f
       instance_set_step(core, instance, STEP_READY);
   }
   rollout_recount(rollout);
+  rollout_next_slots(core, rollout);
   rollout_pump(core, rollout);
 }
 
@@ -394,6 +446,7 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
   rollout->to = to;
   text_set(&rollout->actor, command ? command->actor : "reeve");
   text_set(&rollout->agent, command && kind == ROLLOUT_KIND_RESTART ? command->agent : NULL);
+  rollout->rolling = command && kind == ROLLOUT_KIND_RESTART && command->rolling;
   rollout->started_at_ms = core->now.wall_ms;
   deployment->rollout = rollout;
   deployment->outcome = OUTCOME_OPEN;
@@ -452,6 +505,23 @@ static void rollout_send_peers(Core *core, const Deployment *deployment)
   }
 }
 
+/* Extra slots leave with the rollout; one that still lives (on_failure: keep) is stopped and goes with the next. */
+static void rollout_end_extra(Core *core, Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    const Revision *revision = revision_find(deployment, instance->revision);
+    int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+    if (index < 0 || instance->replica < job_agent(revision_job(revision), (guint)index)->replicas || !rolling_is_extra(rollout, instance))
+      continue;
+    if (instance->desired_running)
+      instance_stop(core, instance);
+    if (instance->generation == 0 || instance_ended(instance))
+      g_ptr_array_add(core->doomed, instance);
+  }
+}
+
 void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 {
   Deployment *deployment = rollout->deployment;
@@ -464,7 +534,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   rollout->waiting = 0;
   g_ptr_array_remove(core->open, rollout);
   touch_rollout(core, rollout, TOUCH_STORED);
-  if (outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->kind != ROLLOUT_KIND_DEPLOY)
+  if (rollout->to > 0 && (outcome != OUTCOME_SUCCEEDED || rollout->kind != ROLLOUT_KIND_DEPLOY))
     rollout_send_peers(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
@@ -476,6 +546,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
     else
       instance_reconcile(core, instance); /* a start of an earlier generation may have been lost while this one waited */
   }
+  rollout_end_extra(core, rollout);
   bool kept = outcome == OUTCOME_FAILED && rollout_policy(rollout, outcome) == ON_FAILURE_KEEP;
   if (rollout->to > 0 && (outcome == OUTCOME_SUCCEEDED || kept))
     deployment->revision = rollout->to;

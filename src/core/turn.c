@@ -144,6 +144,28 @@ static void turn_flush_instances(Core *core)
   g_ptr_array_set_size(core->touched_instances, 0);
 }
 
+void turn_remove(Core *core, TableId table, const char *id)
+{
+  Record *record = record_new(table);
+  record_text(record, 0, id);
+  record->deleted = true;
+  g_ptr_array_add(core->removed, record);
+}
+
+/* After their last word was announced. */
+static void turn_flush_doomed(Core *core)
+{
+  for (guint i = 0; i < core->doomed->len; i++) {
+    Instance *instance = core->doomed->pdata[i];
+    const NodeObject *node = core_node(core, instance->node);
+    if (node && node->linked)
+      turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
+    turn_remove(core, TABLE_INSTANCES, instance->id);
+    core_remove_instance(core, instance);
+  }
+  g_ptr_array_set_size(core->doomed, 0);
+}
+
 static void turn_flush_rollouts(Core *core)
 {
   for (guint i = 0; i < core->touched_rollouts->len; i++) {
@@ -176,6 +198,7 @@ void turn_flush(Core *core)
 {
   turn_flush_nodes(core);
   turn_flush_instances(core);
+  turn_flush_doomed(core);
   turn_flush_rollouts(core); /* before deployments: watchers learn the outcome with its cause first */
   turn_flush_deployments(core);
   turn_flush_outbox(core);

@@ -48,6 +48,25 @@ static void row_health_check(Reader *reader, const Row *row, struct fy_node *val
   reader_mapping(reader, value, row->rows, &reader->health_default, name);
 }
 
+static const Row update_rows[] = {{.key = "max_unavailable",
+                                   .read = row_int,
+                                   .offset = offsetof(UpdateSpec, max_unavailable),
+                                   .low = 1,
+                                   .high = JOB_REPLICAS_MAX,
+                                   .type = "number",
+                                   .preset = "1",
+                                   .help = "so many running agents of a stage are replaced at once"},
+                                  {.key = "max_surge",
+                                   .read = row_int,
+                                   .offset = offsetof(UpdateSpec, max_surge),
+                                   .low = 0,
+                                   .high = JOB_REPLICAS_MAX,
+                                   .type = "number",
+                                   .preset = "1",
+                                   .help = "an agent without port is given so many extra instances of the new kind first, so that none is "
+                                           "missing; 0: it is replaced in place, as an agent with a port always is"},
+                                  ROWS_END};
+
 static void row_strategy(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
   static const char *const words[] = {"staged", "parallel", "sequential", "top-down", NULL};
@@ -87,6 +106,12 @@ static const Row deployment_rows[] = {
      .type = "rollback, stop, keep",
      .preset = "rollback",
      .help = "what follows a failed stage: back to the former revision (a first deployment is stopped), stop everything, leave it"},
+    {.key = "update",
+     .read = row_rows,
+     .rows = update_rows,
+     .offset = offsetof(Job, update),
+     .type = "mapping",
+     .help = "how gently running agents are replaced"},
     {.key = "start_order",
      .read = row_enum,
      .offset = offsetof(Job, start_order),

@@ -24,6 +24,7 @@ Job *job_new(void)
   job->topology.groups = g_array_new(FALSE, FALSE, sizeof(GArray *));
   job->topology.connections = g_array_new(FALSE, FALSE, sizeof(Connection));
   job->timeout_ms = 60000;
+  job->update = (UpdateSpec){.max_unavailable = 1, .max_surge = 1};
   job->not_honoured = g_ptr_array_new_with_free_func(g_free);
   strmap_init(&job->environment);
   strmap_init(&job->caller);
@@ -70,9 +71,27 @@ void agent_spec_free(AgentSpec *agent)
 {
   if (!agent)
     return;
-  char *texts[] = {agent->id,    agent->type,    agent->module,         agent->agent_file,    agent->agent_text,   agent->working_dir,
-                   agent->user,  agent->host,    agent->ssh_user,       agent->ssh_key,       agent->python,       agent->workdir,
-                   agent->image, agent->network, agent->container_name, agent->k8s_namespace, agent->service_type, agent->health.path};
+  char *texts[] = {agent->id,
+                   agent->type,
+                   agent->module,
+                   agent->agent_file,
+                   agent->agent_text,
+                   agent->working_dir,
+                   agent->user,
+                   agent->host,
+                   agent->ssh_user,
+                   agent->ssh_key,
+                   agent->python,
+                   agent->workdir,
+                   agent->image,
+                   agent->network,
+                   agent->container_name,
+                   agent->k8s_namespace,
+                   agent->service_type,
+                   agent->health.path,
+                   agent->schedule.cron,
+                   agent->schedule.timezone,
+                   agent->schedule.tz_rule};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   g_strfreev(agent->command);

@@ -76,6 +76,24 @@ typedef struct ResourceSpec {
 /* config.port */
 enum { PORT_NONE = 0, PORT_AUTO = -1 };
 
+/* How gently running agents are replaced: see core/rolling.c. */
+typedef struct UpdateSpec {
+  int max_unavailable; /* slots of a stage that may be out at once, 1..1000; default 1 */
+  int max_surge;       /* extra slots that an agent without port gets meanwhile, 0..1000; default 1 */
+} UpdateSpec;
+
+typedef enum ScheduleOverlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_REPLACE } ScheduleOverlap;
+
+/* When a batch agent runs; exactly one of cron and every_ms. */
+typedef struct ScheduleSpec {
+  bool set;
+  char *cron;       /* five fields, see base/cron.h; NULL = by interval */
+  int64_t every_ms; /* 1,000.. */
+  char *timezone;   /* as written, for people; NULL = UTC */
+  char *tz_rule;    /* the POSIX rule of that zone ("CET-1CEST,M3.5.0,M10.5.0/3"), NULL = UTC */
+  ScheduleOverlap overlap;
+} ScheduleSpec;
+
 typedef struct AgentSpec {
   char *id;   /* unique in the job */
   char *type; /* class name for a module; may be NULL */
@@ -95,6 +113,7 @@ typedef struct AgentSpec {
   RestartSpec restart;
   StopSpec stop;
   ResourceSpec resources;
+  ScheduleSpec schedule; /* of a batch agent; not set = it runs once, when it is brought up */
   char *host; /* target remote: host, user, ssh_key, python, workdir, ssh_port; container: image, network, container_name; kubernetes:
                  k8s_namespace */
   char *ssh_user, *ssh_key, *python, *workdir, *image, *network, *container_name, *k8s_namespace, *service_type;
@@ -128,6 +147,7 @@ typedef struct Job {
   Topology topology;
   StartOrder start_order;
   FailurePolicy on_failure;
+  UpdateSpec update;
   int64_t timeout_ms; /* per stage; default 60,000 */
   bool parallel;      /* informational: strategy parallel */
   char *entry_point;  /* agent id or NULL */

@@ -117,6 +117,8 @@ static char *job_write(const Job *job, bool with_caller)
   jw_int(out, "start_order", job->start_order);
   jw_int(out, "on_failure", job->on_failure);
   jw_int(out, "timeout_ms", job->timeout_ms);
+  jw_int(out, "max_unavailable", job->update.max_unavailable);
+  jw_int(out, "max_surge", job->update.max_surge);
   jw_bool(out, "parallel", job->parallel);
   jw_str(out, "entry_point", job->entry_point);
   jw_bool(out, "auto_start", job->auto_start);
@@ -274,10 +276,13 @@ static bool job_read_texts(const json_t *list, GPtrArray *out, const char *key, 
 static bool job_read_settings(const json_t *object, Job *job, GError **error)
 {
   int64_t order = START_TOPOLOGY, on_failure = ON_FAILURE_ROLLBACK;
+  int64_t unavailable = job->update.max_unavailable, surge = job->update.max_surge;
   if (!spec_read_text(object, "version", &job->version, error) || !spec_read_text(object, "description", &job->description, error) ||
       !spec_read_int(object, "start_order", START_TOPOLOGY, START_CALLEES_FIRST, &order, error) ||
       !spec_read_int(object, "on_failure", ON_FAILURE_ROLLBACK, ON_FAILURE_KEEP, &on_failure, error) ||
       !spec_read_int(object, "timeout_ms", 1, INT32_MAX, &job->timeout_ms, error) ||
+      !spec_read_int(object, "max_unavailable", 1, JOB_REPLICAS_MAX, &unavailable, error) ||
+      !spec_read_int(object, "max_surge", 0, JOB_REPLICAS_MAX, &surge, error) ||
       !spec_read_text(object, "entry_point", &job->entry_point, error) || !spec_read_text(object, "directory", &job->directory, error) ||
       !spec_read_map(object, "environment", &job->environment, error) || !spec_read_map(object, "caller", &job->caller, error) ||
       !job_read_texts(json_object_get(object, "tags"), job->tags, "tags", error) ||
@@ -285,6 +290,7 @@ static bool job_read_settings(const json_t *object, Job *job, GError **error)
     return false;
   job->start_order = (StartOrder)order;
   job->on_failure = (FailurePolicy)on_failure;
+  job->update = (UpdateSpec){.max_unavailable = (int)unavailable, .max_surge = (int)surge};
   job->parallel = jget_flag(object, "parallel", false);
   job->auto_start = jget_flag(object, "auto_start", false);
   if (job->entry_point && job_find_agent(job, job->entry_point) < 0)
