@@ -1,7 +1,9 @@
 #pragma once
-/* A brain answers one prompt at a time, many side by side. A new kind is one file with a const table like command_brain and one row in
- * brains.c. */
+/* A brain answers a conversation, many side by side, piece by piece. A new kind is one file with a const table like command_brain and one
+ * row in brains.c. */
+#include "agent/ask.h"
 #include "formats/agent_file.h"
+#include "net/http_client.h"
 #include "net/loop.h"
 
 #include <glib.h>
@@ -9,36 +11,53 @@
 
 typedef struct BrainCall BrainCall;
 
+/* What all calls share; outlives them. */
+typedef struct BrainWorld {
+  Loop *loop;
+  HttpClient *client;
+  const AgentFile *file;
+} BrainWorld;
+
 /* How a call ended. */
 typedef enum BrainOutcome {
   BRAIN_ANSWERED,
-  BRAIN_FAILED,    /* it could not be started, or said that it cannot answer, or said too much */
-  BRAIN_TIMED_OUT, /* the time limit passed first */
+  BRAIN_FAILED,    /* it could not be started, said that it cannot answer, said too much, or broke off */
+  BRAIN_TIMED_OUT, /* the time limit passed first, or it fell silent */
+  BRAIN_AWAY,      /* nobody is there */
 } BrainOutcome;
 
-typedef struct BrainPrompt {
-  const char *text; /* UTF-8 without NUL; borrowed during the call of start only, as all of this */
-  size_t length;
-  const char *session_id; /* NULL = none */
-  const char *context;    /* JSON object as text, NULL = none */
-  int64_t timeout_ms;     /* at least 1 */
-} BrainPrompt;
+/* Borrowed during the call of start only. */
+typedef struct BrainRequest {
+  const GPtrArray *messages; /* of Message*; the system's first, at least one of a user */
+  const char *tools;         /* JSON array as tools_json gives it, NULL = none */
+  AskOptions options;        /* final: what the client and the file say together */
+  const char *session_id;    /* NULL = none */
+  const char *context;       /* JSON object as text, NULL = none */
+  int64_t timeout_ms;        /* at least 1 */
+} BrainRequest;
 
 typedef struct BrainResult {
   BrainOutcome outcome;
-  const char *text; /* BRAIN_ANSWERED: the answer, any bytes, NUL-terminated; else one line on what went wrong */
-  size_t length;
+  const char *detail;                       /* one line on what went wrong, NULL when answered */
+  const GPtrArray *tool_calls;              /* of ToolCall*, what the model wants called before it goes on; NULL or empty = nothing */
+  const char *finish;                       /* "stop", "length"; static; NULL when not answered */
+  int64_t prompt_tokens, completion_tokens; /* -1 = not told */
 } BrainResult;
 
-/* Called on the loop exactly once per started call, never from within start, unless it was cancelled. @result is borrowed. */
-typedef void (*BrainDone)(const BrainResult *result, void *data);
+/* Called on the loop, never from within start. All text comes through delta, also when it comes at once. What they are given is borrowed;
+ * each may cancel the call. */
+typedef struct BrainListener {
+  void (*delta)(const char *text, size_t length, void *data); /* UTF-8 of whole characters without NUL, not empty */
+  void (*done)(const BrainResult *result, void *data);        /* exactly once, unless cancelled; the call is gone after it */
+} BrainListener;
 
 typedef struct Brain {
   const char *provider; /* the word in [llm] provider */
-  /* Begins to answer @prompt. Returns the call, which is the brain's until done or cancel; NULL with @error set (REEVE_ERROR_FAILED) when
-   * it cannot begin. @file outlives the call. */
-  BrainCall *(*start)(Loop *loop, const AgentFile *file, const BrainPrompt *prompt, BrainDone done, void *data, GError **error);
-  /* Ends @call and whatever it started, at once; done is not called. */
+  bool tools;           /* does it ask for tools to be called */
+  /* Begins to answer @request. Returns the call, which is the brain's until done or cancel; NULL with @error set (REEVE_ERROR_FAILED) when
+   * it cannot begin. */
+  BrainCall *(*start)(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data, GError **error);
+  /* Ends @call and whatever it started, at once; nothing is called after it. */
   void (*cancel)(BrainCall *call);
 } Brain;
 

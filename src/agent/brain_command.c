@@ -1,13 +1,17 @@
-/* The brain that is a program: one process per prompt, in a process group of its own, without a shell. The prompt is its standard input,
- * the answer its standard output; what it writes to standard error goes on to ours, and the last line of it explains a failure. */
+/* The brain that is a program: one process per prompt, in a process group of its own, without a shell. What the user said last is its
+ * standard input, the answer its standard output, given on as it comes; what it writes to standard error goes on to ours, and the last line
+ * of it explains a failure. */
 #include "agent/brain.h"
+#include "agent/whole_text.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -19,15 +23,16 @@
 enum {
   ANSWER_BYTES_MAX = 1024 * 1024,
   ERROR_LINE_MAX = 500,
-  RELAY_BYTES = 4096, /* PIPE_BUF: a pipe that polls as writable takes so many without blocking */
-  PIPE_ROUNDS = 16    /* blocks taken from one pipe before others have their turn */
+  MESSAGES_BYTES_MAX = 64 * 1024, /* the kernel takes 128 KiB in one variable of the environment */
+  RELAY_BYTES = 4096,             /* PIPE_BUF: a pipe that polls as writable takes so many without blocking */
+  PIPE_ROUNDS = 16                /* blocks taken from one pipe before others have their turn */
 };
 
 extern char **environ;
 
 struct BrainCall {
   Loop *loop;
-  BrainDone done;
+  const BrainListener *listener; /* NULL = nobody wants it any more */
   void *data;
   pid_t pid;
   int pidfd, in_fd, out_fd, err_fd; /* -1 = closed */
@@ -36,9 +41,11 @@ struct BrainCall {
   LoopTimer *timer;
   GString *prompt;
   size_t prompt_sent;
-  GString *answer;
-  GString *line;   /* of standard error, the one being written */
-  char *last_line; /* the last whole one with something in it */
+  GString *answer, *rest; /* as text; the beginning of a character */
+  size_t told;            /* bytes of answer that the listener has */
+  size_t answer_bytes;    /* as they came */
+  GString *line;          /* of standard error, the one being written */
+  char *last_line;        /* the last whole one with something in it */
   int64_t timeout_ms;
   bool timed_out, too_long;
 };
@@ -78,6 +85,7 @@ static void call_free(BrainCall *call)
   loop_timer_free(call->timer);
   g_string_free(call->prompt, TRUE);
   g_string_free(call->answer, TRUE);
+  g_string_free(call->rest, TRUE);
   g_string_free(call->line, TRUE);
   g_free(call->last_line);
   g_free(call);
@@ -115,21 +123,37 @@ static ssize_t call_read(int fd, char *buffer, size_t size)
   return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+/* Tells what is new; line ends at the end wait, for they are not part of the answer. */
+static void call_tell(BrainCall *call)
+{
+  size_t end = call->answer->len;
+  while (end > call->told && strchr("\r\n", call->answer->str[end - 1]))
+    end--;
+  if (end == call->told || !call->listener)
+    return;
+  size_t from = call->told;
+  call->told = end;
+  call->listener->delta(call->answer->str + from, end - from, call->data);
+}
+
 static void call_take_output(BrainCall *call)
 {
   char buffer[16384];
   for (int i = 0; i < PIPE_ROUNDS && call->out_fd >= 0; i++) {
     ssize_t n = call_read(call->out_fd, buffer, sizeof buffer);
     if (n == 0)
-      return;
-    if (n > 0)
-      g_string_append_len(call->answer, buffer, n);
-    call->too_long = call->answer->len > ANSWER_BYTES_MAX;
+      break;
+    if (n > 0) {
+      whole_text_feed(call->answer, call->rest, buffer, (size_t)n);
+      call->answer_bytes += (size_t)n;
+    }
+    call->too_long = call->answer_bytes > ANSWER_BYTES_MAX;
     if (call->too_long)
       call_kill(call);
     if (n < 0 || call->too_long)
       call_stop_output(call);
   }
+  call_tell(call);
 }
 
 static void call_on_output(void *data)
@@ -209,8 +233,10 @@ static char *call_failure(BrainCall *call, const siginfo_t *info)
 static void call_finish(BrainCall *call, const siginfo_t *info)
 {
   g_autofree char *what = NULL;
-  BrainResult result = {.outcome = BRAIN_ANSWERED};
+  BrainResult result = {.outcome = BRAIN_ANSWERED, .prompt_tokens = -1, .completion_tokens = -1};
   bool answered = info->si_code == CLD_EXITED && info->si_status == 0 && !call->too_long;
+  whole_text_end(call->answer, call->rest);
+  call_tell(call);
   if (call->timed_out && !answered) {
     result.outcome = BRAIN_TIMED_OUT;
     what = g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms; the brain was stopped", call->timeout_ms);
@@ -218,13 +244,11 @@ static void call_finish(BrainCall *call, const siginfo_t *info)
     result.outcome = BRAIN_FAILED;
     what = call_failure(call, info);
   } else {
-    while (call->answer->len && strchr("\r\n", call->answer->str[call->answer->len - 1]))
-      g_string_truncate(call->answer, call->answer->len - 1);
+    result.finish = "stop";
   }
-  result.text = what ? what : call->answer->str;
-  result.length = what ? strlen(what) : call->answer->len;
-  if (call->done)
-    call->done(&result, call->data);
+  result.detail = what;
+  if (call->listener)
+    call->listener->done(&result, call->data);
   call_free(call);
 }
 
@@ -253,24 +277,71 @@ static void call_on_timer(void *data)
 
 static void command_cancel(BrainCall *call)
 {
-  call->done = NULL;
+  call->listener = NULL;
   call_kill(call);
 }
 
 /* ---- its beginning ---- */
 
+static const char *call_system_prompt(const BrainRequest *request)
+{
+  const Message *first = g_ptr_array_index(request->messages, 0);
+  return first->role == ROLE_SYSTEM ? first->text : NULL;
+}
+
+/* What the user said last. */
+static const char *call_prompt(const BrainRequest *request)
+{
+  for (guint i = request->messages->len; i > 0; i--) {
+    const Message *message = g_ptr_array_index(request->messages, i - 1);
+    if (message->role == ROLE_USER)
+      return message->text;
+  }
+  return "";
+}
+
+/* The conversation as JSON, or NULL when it is too long. Caller frees. */
+static char *call_messages(const BrainRequest *request)
+{
+  GString *out = g_string_new(NULL);
+  jw_open(out, NULL, '[');
+  for (guint i = 0; i < request->messages->len && out->len <= MESSAGES_BYTES_MAX; i++) {
+    const Message *message = g_ptr_array_index(request->messages, i);
+    jw_open(out, NULL, '{');
+    jw_str(out, "role", message_role_word(message->role));
+    jw_str(out, "content", message->text);
+    jw_close(out, '}');
+  }
+  jw_close(out, ']');
+  return g_string_free(out, out->len > MESSAGES_BYTES_MAX);
+}
+
+/* Caller frees. */
+static char *call_number(double number)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+  return isnan(number) ? NULL : g_strdup(g_ascii_dtostr(text, sizeof text, number));
+}
+
 /* Our environment and what belongs to this prompt. */
-static char **call_environment(const AgentFile *file, const BrainPrompt *prompt)
+static char **call_environment(const BrainRequest *request)
 {
   char **environment = g_strdupv(environ);
+  g_autofree char *messages = call_messages(request), *temperature = call_number(request->options.temperature),
+                  *top_p = call_number(request->options.top_p),
+                  *max_tokens = call_number(request->options.max_tokens ? request->options.max_tokens : (double)NAN);
   const struct {
     const char *key, *value;
-  } rows[] = {{"AGENT_SESSION_ID", prompt->session_id},
-              {"AGENT_CONTEXT", prompt->context},
-              {"AGENT_MODEL", file->llm_model},
-              {"AGENT_SYSTEM_PROMPT", file->system_prompt}};
+  } rows[] = {{"AGENT_SESSION_ID", request->session_id},
+              {"AGENT_CONTEXT", request->context},
+              {"AGENT_MODEL", request->options.model},
+              {"AGENT_SYSTEM_PROMPT", call_system_prompt(request)},
+              {"AGENT_MESSAGES", messages},
+              {"AGENT_TEMPERATURE", temperature},
+              {"AGENT_TOP_P", top_p},
+              {"AGENT_MAX_TOKENS", max_tokens}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-    if (rows[i].value)
+    if (rows[i].value && strlen(rows[i].value) <= MESSAGES_BYTES_MAX)
       environment = g_environ_setenv(environment, rows[i].key, rows[i].value, TRUE);
   }
   return environment;
@@ -332,7 +403,7 @@ static int take_end(int *fd)
   return taken;
 }
 
-static BrainCall *call_new(Loop *loop, pid_t pid, Pipes *pipes, const BrainPrompt *prompt)
+static BrainCall *call_new(Loop *loop, pid_t pid, Pipes *pipes, const BrainRequest *request)
 {
   BrainCall *call = g_new0(BrainCall, 1);
   call->loop = loop;
@@ -341,10 +412,11 @@ static BrainCall *call_new(Loop *loop, pid_t pid, Pipes *pipes, const BrainPromp
   call->in_fd = take_end(&pipes->in[1]);
   call->out_fd = take_end(&pipes->out[0]);
   call->err_fd = take_end(&pipes->err[0]);
-  call->prompt = g_string_new_len(prompt->text, (gssize)prompt->length);
+  call->prompt = g_string_new(call_prompt(request));
   call->answer = g_string_new(NULL);
+  call->rest = g_string_new(NULL);
   call->line = g_string_new(NULL);
-  call->timeout_ms = prompt->timeout_ms;
+  call->timeout_ms = request->timeout_ms;
   return call;
 }
 
@@ -358,26 +430,27 @@ static BrainCall *call_abandon(BrainCall *call, GError **error)
   return NULL;
 }
 
-static BrainCall *command_start(Loop *loop, const AgentFile *file, const BrainPrompt *prompt, BrainDone done, void *data, GError **error)
+static BrainCall *command_start(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data,
+                                GError **error)
 {
   Pipes pipes;
   if (!pipes_open(&pipes, error))
     return NULL;
-  g_auto(GStrv) environment = call_environment(file, prompt);
-  pid_t pid = call_spawn(file->llm_command, environment, &pipes, error);
-  BrainCall *call = pid > 0 ? call_new(loop, pid, &pipes, prompt) : NULL;
+  g_auto(GStrv) environment = call_environment(request);
+  pid_t pid = call_spawn(world->file->llm_command, environment, &pipes, error);
+  BrainCall *call = pid > 0 ? call_new(world->loop, pid, &pipes, request) : NULL;
   pipes_close(&pipes);
   if (!call || call->pidfd < 0)
     return call ? call_abandon(call, error) : NULL;
-  call->done = done;
+  call->listener = listener;
   call->data = data;
-  call->out_watch = loop_watch_new(loop, call->out_fd, call_on_output, call);
-  call->err_watch = loop_watch_new(loop, call->err_fd, call_on_errors, call);
-  call->exit_watch = loop_watch_new(loop, call->pidfd, call_on_exit, call);
-  call->in_event = event_new(loop_base(loop), call->in_fd, EV_WRITE | EV_PERSIST, call_on_writable, call);
+  call->out_watch = loop_watch_new(world->loop, call->out_fd, call_on_output, call);
+  call->err_watch = loop_watch_new(world->loop, call->err_fd, call_on_errors, call);
+  call->exit_watch = loop_watch_new(world->loop, call->pidfd, call_on_exit, call);
+  call->in_event = event_new(loop_base(world->loop), call->in_fd, EV_WRITE | EV_PERSIST, call_on_writable, call);
   event_add(call->in_event, NULL);
-  call->timer = loop_timer_new(loop, call_on_timer, call);
-  loop_timer_set(call->timer, clock_boot_ms() + prompt->timeout_ms);
+  call->timer = loop_timer_new(world->loop, call_on_timer, call);
+  loop_timer_set(call->timer, clock_boot_ms() + request->timeout_ms);
   return call;
 }
 

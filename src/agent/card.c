@@ -101,10 +101,13 @@ char *card_status_text(const Agent *agent)
   jw_str(out, "version", card_version(agent));
   jw_str(out, "status", agent->draining ? "stopping" : "running");
   jw_int(out, "uptime_ms", clock_boot_ms() - agent->started_ms);
-  jw_int(out, "requests", agent->requests);
-  jw_int(out, "errors", agent->errors);
+  jw_str(out, "provider", agent->brain->provider);
+  jw_str(out, "model", agent->file->llm_model);
+  agent_stats_status(&agent->stats, out);
   jw_int(out, "in_flight", agent->running.length);
   jw_int(out, "queued", agent->waiting.length);
+  jw_int(out, "sessions", sessions_count(agent->sessions));
+  tools_status(agent->tools, out);
   card_peers(out);
   jw_close(out, '}');
   return g_string_free(out, FALSE);

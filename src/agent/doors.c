@@ -29,16 +29,6 @@ static void door_reply(HttpRequest *request, int status, const char *text)
   http_reply(request, status, "application/json", text, strlen(text));
 }
 
-static void door_prompt(Agent *agent, HttpRequest *request)
-{
-  ask_begin(agent, request, &ask_prompt);
-}
-
-static void door_query(Agent *agent, HttpRequest *request)
-{
-  ask_begin(agent, request, &ask_query);
-}
-
 static void door_status(Agent *agent, HttpRequest *request)
 {
   g_autofree char *text = card_status_text(agent);

@@ -2,44 +2,45 @@
 /* The agent server as its own files see it. One Agent per process, owned by serve.c. */
 #include "agent/agent.h"
 #include "agent/brain.h"
+#include "agent/sessions.h"
+#include "agent/stats.h"
+#include "agent/tools.h"
 #include "net/http_server.h"
 
 enum { ASKS_RUNNING_DEFAULT = 8, ASKS_WAITING_MAX = 64, ASK_TIMEOUT_DEFAULT_MS = 120000 };
 
-typedef struct Agent {
+struct Agent {
   Loop *loop;
   HttpServer *http;
+  HttpClient *client;
   const AgentFile *file;
   const Brain *brain;
+  BrainWorld world;
+  Tools *tools;
+  Sessions *sessions;
+  AgentStats stats;
   char *url;          /* "http://localhost:PORT" */
   char **hosts;       /* names that a request may call us by; NULL = any, when we listen beyond loopback */
-  GQueue running;     /* of Ask*: a brain works on it */
+  GQueue running;     /* of Ask*: a brain or its tools work on it */
   GQueue waiting;     /* of Ask*: in the order of arrival */
+  GQueue ending;      /* of Ask*: over, its listener hears of it at the next turn */
   int running_max;    /* asks that brains work on at once */
-  int64_t timeout_ms; /* for one ask: waiting at most this, then working at most this */
+  int64_t timeout_ms; /* for one ask: waiting at most this, then working at most this, all rounds together */
   int64_t started_ms; /* boot clock */
-  int64_t requests;   /* prompts and queries that came */
-  int64_t errors;     /* those of them that were not answered with 200 */
   bool draining;
   LoopTimer *leave; /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
-} Agent;
-
-/* What /prompt and /query differ in. */
-typedef struct AskKind {
-  const char *key; /* of the text in the body */
-  bool context;    /* does the body have one */
-  void (*write)(GString *out, const Agent *agent, const char *session_id, const BrainResult *result, int64_t duration_ms);
-} AskKind;
-extern const AskKind ask_prompt, ask_query;
+};
 
 /* doors.c: the handler of the HTTP server; @data is the Agent. */
 void doors_handle(HttpRequest *request, void *data);
 /* Answers with a problem document; @word is the last part of its type. */
 void door_problem(HttpRequest *request, int status, const char *word, const char *title, const char *detail);
 
-/* asks.c: takes @request with its body, answers now (422, 429) or when a brain has spoken. */
-void ask_begin(Agent *agent, HttpRequest *request, const AskKind *kind);
-/* Answers every ask that is left with 503 and ends its brain. */
+/* door_prompt.c: POST /prompt and POST /query. */
+void door_prompt(Agent *agent, HttpRequest *request);
+void door_query(Agent *agent, HttpRequest *request);
+
+/* ask.c: ends every ask that is left with 503. Nothing is taken after it. */
 void asks_give_up(Agent *agent);
 
 /* card.c: the documents that tell who the agent is. Callers free. */

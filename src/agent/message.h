@@ -26,9 +26,13 @@ void message_free(Message *message);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Message, message_free)
 /* An empty list of Message* that frees what it holds. */
 GPtrArray *messages_new(void);
+/* What it weighs in a history: text and arguments of tool calls. */
+size_t message_bytes(const Message *message);
 
 ToolCall *tool_call_new(const char *id, const char *name, const char *arguments); /* all copied */
 void tool_call_free(ToolCall *call);
+/* An empty list of ToolCall* that frees what it holds. */
+GPtrArray *tool_calls_new(void);
 
 /* "system", "user", "assistant", "tool"; parse gives -1 for another word. */
 const char *message_role_word(MessageRole role);

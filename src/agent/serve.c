@@ -65,10 +65,15 @@ static AgentFile *agent_read(const char *path, int *code)
   return NULL;
 }
 
+static bool agent_is_busy(const Agent *agent)
+{
+  return agent->running.length || agent->waiting.length || agent->ending.length;
+}
+
 static void agent_on_leave(void *data)
 {
   Agent *agent = data;
-  if (agent->running.length || agent->waiting.length) {
+  if (agent_is_busy(agent)) {
     log_warn("drain is over its time", "in_flight=%u queued=%u", agent->running.length, agent->waiting.length);
     asks_give_up(agent);
     loop_timer_set(agent->leave, clock_boot_ms() + LINGER_MS);
@@ -79,7 +84,7 @@ static void agent_on_leave(void *data)
 
 void agent_settle(Agent *agent)
 {
-  if (agent->draining && !agent->running.length && !agent->waiting.length)
+  if (agent->draining && !agent_is_busy(agent))
     loop_timer_set(agent->leave, clock_boot_ms() + LINGER_MS);
 }
 
@@ -111,15 +116,25 @@ static void agent_init(Agent *agent, const AgentFile *file)
   /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
   HttpServerConfig config = {.handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS};
   agent->http = http_server_new(agent->loop, &config);
+  agent->client = http_client_new(agent->loop);
+  agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file};
+  agent->tools = tools_new(agent->loop, agent->client, file);
+  agent->sessions = sessions_new();
   agent->leave = loop_timer_new(agent->loop, agent_on_leave, agent);
+  agent_stats_init(&agent->stats);
   g_queue_init(&agent->running);
   g_queue_init(&agent->waiting);
+  g_queue_init(&agent->ending);
 }
 
 static void agent_done(Agent *agent)
 {
   asks_give_up(agent);
   http_server_free(agent->http);
+  tools_free(agent->tools);
+  http_client_free(agent->client);
+  sessions_free(agent->sessions);
+  agent_stats_done(&agent->stats);
   loop_timer_free(agent->leave);
   loop_free(agent->loop);
   g_strfreev(agent->hosts);
@@ -142,8 +157,8 @@ static int agent_run(Agent *agent, const AgentServeOptions *options)
   log_info("agent serves", "agent=%s url=%s brain=%s timeout_ms=%" G_GINT64_FORMAT, agent->file->name, agent->url, agent->brain->provider,
            agent->timeout_ms);
   loop_run(agent->loop);
-  log_info("agent stopped", "agent=%s requests=%" G_GINT64_FORMAT " errors=%" G_GINT64_FORMAT, agent->file->name, agent->requests,
-           agent->errors);
+  log_info("agent stopped", "agent=%s requests=%" G_GINT64_FORMAT " errors=%" G_GINT64_FORMAT, agent->file->name, agent->stats.requests,
+           agent->stats.errors);
   loop_watch_free(term);
   loop_watch_free(interrupt);
   return 0;

@@ -6,6 +6,8 @@
 #include "net/loop.h"
 
 #include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef struct Tools Tools;
 typedef struct ToolRun ToolRun;

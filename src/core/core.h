@@ -81,7 +81,7 @@ typedef struct Effects {
 Effects *effects_new(void);
 void effects_free(Effects *effects);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Effects, effects_free)
-void message_free(Message *message);
+void core_message_free(Message *message);
 void event_free_(Event *event); /* libevent owns the name event_free */
 void reply_free(Reply *reply);
 

@@ -1,7 +1,7 @@
 /* Life of effects and their parts; see core.h. */
 #include "core/core.h"
 
-void message_free(Message *message)
+void core_message_free(Message *message)
 {
   if (!message)
     return;
@@ -33,7 +33,7 @@ Effects *effects_new(void)
 {
   Effects *effects = g_new0(Effects, 1);
   effects->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
-  effects->messages = g_ptr_array_new_with_free_func((GDestroyNotify)message_free);
+  effects->messages = g_ptr_array_new_with_free_func((GDestroyNotify)core_message_free);
   effects->events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free_);
   effects->replies = g_ptr_array_new_with_free_func((GDestroyNotify)reply_free);
   effects->wake_at_ms = INT64_MAX;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "formats/toml_shim.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,11 +90,17 @@ static void agent_ignored(AgentReader *reader, const json_t *section, const char
 
 static void agent_llm(AgentReader *reader, const json_t *llm)
 {
-  static const char *const known[] = {"provider", "command", "model", "system_prompt", "request_timeout", "timeout", NULL};
+  static const char *const known[] = {"provider", "command",    "model",           "system_prompt", "temperature",
+                                      "top_p",    "max_tokens", "request_timeout", "timeout",       NULL};
   AgentFile *out = reader->out;
   agent_text(reader, llm, "provider", &out->llm_provider);
   agent_text(reader, llm, "model", &out->llm_model);
   agent_text(reader, llm, "system_prompt", &out->system_prompt);
+  if (json_object_get(llm, "temperature"))
+    out->temperature = agent_number(reader, llm, "temperature", 0, 2);
+  if (json_object_get(llm, "top_p"))
+    out->top_p = agent_number(reader, llm, "top_p", 0, 1);
+  out->max_tokens = (int)agent_number(reader, llm, "max_tokens", 1, 10000000);
   double seconds = agent_number(reader, llm, "request_timeout", 0.001, 86400);
   if (seconds <= 0)
     seconds = agent_number(reader, llm, "timeout", 0.001, 86400);
@@ -180,6 +187,7 @@ static json_t *agent_parse(AgentReader *reader, const char *text, size_t length)
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems)
 {
   AgentReader reader = {.out = g_new0(AgentFile, 1), .file = file_name, .problems = problems};
+  reader.out->temperature = reader.out->top_p = (double)NAN;
   reader.out->capabilities = g_ptr_array_new_with_free_func(g_free);
   reader.out->not_honoured = g_ptr_array_new_with_free_func(g_free);
   int before = problems->errors;

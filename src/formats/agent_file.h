@@ -11,6 +11,8 @@ typedef struct AgentFile {
   char *llm_provider;      /* "command" */
   char **llm_command;      /* argv, or NULL */
   char *llm_model, *system_prompt;
+  double temperature, top_p;   /* NAN = not given */
+  int max_tokens;              /* 0 = not given */
   int64_t request_timeout_ms;  /* 0 = not given */
   int64_t timeout_ms;          /* [resources] timeout; 0 = not given */
   int max_concurrent_requests; /* 0 = not given */

@@ -270,6 +270,19 @@ void http_call_cancel(HttpCall *call)
   call_free(call);
 }
 
+int http_call_status(const HttpCall *call)
+{
+  long status = 0;
+  curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+  return (int)status;
+}
+
+const char *http_call_header(const HttpCall *call, const char *name)
+{
+  struct curl_header *header = NULL;
+  return curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+}
+
 /* ---- blocking ---- */
 
 int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)

@@ -40,6 +40,9 @@ void http_client_free(HttpClient *client); /* cancels what is open */
 HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data);
 /* Ends it; done is not called. */
 void http_call_cancel(HttpCall *call);
+/* Within on_data and done: the status of the answer, and its header @name or NULL (borrowed until the next call of either). */
+int http_call_status(const HttpCall *call);
+const char *http_call_header(const HttpCall *call, const char *name);
 
 /* Blocking, for the CLI: returns the status (0 with @error set when there was no answer) and the body in @body (caller frees). */
 int http_fetch(const HttpCallSpec *spec, GString *body, GError **error);

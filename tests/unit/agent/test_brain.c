@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -14,21 +15,37 @@ enum { DEADLINE_MS = 20000, LONG_PROMPT = 1000000 };
 
 typedef struct Heard {
   Loop *loop;
-  int calls;
+  int calls, deltas;
   BrainOutcome outcome;
-  char *text;
-  size_t length;
+  GString *text; /* all deltas */
+  char *detail;
 } Heard;
+
+static void heard_delta(const char *text, size_t length, void *data)
+{
+  Heard *heard = data;
+  g_assert_cmpint(heard->calls, ==, 0);
+  g_assert_true(length > 0 && g_utf8_validate_len(text, length, NULL));
+  heard->deltas++;
+  g_string_append_len(heard->text, text, (gssize)length);
+}
 
 static void heard_done(const BrainResult *result, void *data)
 {
   Heard *heard = data;
   heard->calls++;
   heard->outcome = result->outcome;
-  g_free(heard->text);
-  heard->text = g_memdup2(result->text, result->length + 1);
-  heard->length = result->length;
+  heard->detail = g_strdup(result->detail);
+  g_assert_true((result->outcome == BRAIN_ANSWERED) == (result->detail == NULL));
   loop_stop(heard->loop);
+}
+
+static const BrainListener listener = {.delta = heard_delta, .done = heard_done};
+
+static void heard_clear(Heard *heard)
+{
+  g_string_free(heard->text, TRUE);
+  g_free(heard->detail);
 }
 
 static void heard_late(void *data)
@@ -37,16 +54,36 @@ static void heard_late(void *data)
   g_error("no answer within the deadline of the test");
 }
 
+static void drop(void *message)
+{
+  message_free(message);
+}
+
+/* A conversation that ends with @prompt. */
+static GPtrArray *conversation(const char *prompt)
+{
+  GPtrArray *messages = g_ptr_array_new_with_free_func(drop);
+  g_ptr_array_add(messages, message_new(ROLE_SYSTEM, "be brief"));
+  g_ptr_array_add(messages, message_new(ROLE_USER, prompt));
+  return messages;
+}
+
 /* Runs @argv as a brain with @prompt; @heard gets how it ended. */
 static void ask(const char *const *argv, const char *prompt, int64_t timeout_ms, Heard *heard)
 {
-  AgentFile file = {.llm_command = (char **)(uintptr_t)argv, .llm_model = (char *)(uintptr_t) "tiny"};
-  *heard = (Heard){.loop = loop_new()};
+  AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
+  *heard = (Heard){.loop = loop_new(), .text = g_string_new(NULL)};
   LoopTimer *late = loop_timer_new(heard->loop, heard_late, NULL);
   loop_timer_set(late, clock_boot_ms() + DEADLINE_MS);
-  BrainPrompt question = {.text = prompt, .length = strlen(prompt), .session_id = "s1", .context = "{\"a\":1}", .timeout_ms = timeout_ms};
+  g_autoptr(GPtrArray) messages = conversation(prompt);
+  BrainWorld world = {.loop = heard->loop, .file = &file};
+  BrainRequest question = {.messages = messages,
+                           .options = {.model = "tiny", .temperature = 0.5, .top_p = (double)NAN, .max_tokens = 9},
+                           .session_id = "s1",
+                           .context = "{\"a\":1}",
+                           .timeout_ms = timeout_ms};
   g_autoptr(GError) error = NULL;
-  BrainCall *call = command_brain.start(heard->loop, &file, &question, heard_done, heard, &error);
+  BrainCall *call = command_brain.start(&world, &question, &listener, heard, &error);
   g_assert_no_error(error);
   g_assert_nonnull(call);
   g_assert_cmpint(heard->calls, ==, 0);
@@ -67,8 +104,8 @@ static void test_answer(void)
   Heard heard;
   ask((const char *const[]){"cat", NULL}, "hello\n\n", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
-  g_assert_cmpstr(heard.text, ==, "hello");
-  g_free(heard.text);
+  g_assert_cmpstr(heard.text->str, ==, "hello");
+  heard_clear(&heard);
 }
 
 /* More than every pipe holds, both ways at once. */
@@ -78,8 +115,8 @@ static void test_long(void)
   Heard heard;
   ask((const char *const[]){"cat", NULL}, prompt, 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
-  g_assert_cmpuint(heard.length, ==, LONG_PROMPT);
-  g_free(heard.text);
+  g_assert_cmpuint(heard.text->len, ==, LONG_PROMPT);
+  heard_clear(&heard);
 }
 
 /* A brain need not read its prompt. */
@@ -89,19 +126,35 @@ static void test_unread(void)
   Heard heard;
   ask(PYTHON("import os; os.close(0); print('no need')"), prompt, 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
-  g_assert_cmpstr(heard.text, ==, "no need");
-  g_free(heard.text);
+  g_assert_cmpstr(heard.text->str, ==, "no need");
+  heard_clear(&heard);
 }
 
 static void test_environment(void)
 {
   Heard heard;
   ask(PYTHON(
-          "import os,signal; e=os.environ; print(e['AGENT_SESSION_ID'], e['AGENT_CONTEXT'], e['AGENT_MODEL'], os.getpgid(0) == os.getpid(),"
-          " signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, len(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"),
-      "", 10000, &heard);
-  g_assert_cmpstr(heard.text, ==, "s1 {\"a\":1} tiny True True 0");
-  g_free(heard.text);
+          "import os,signal,json; e=os.environ; print(e['AGENT_SESSION_ID'], e['AGENT_CONTEXT'], e['AGENT_MODEL'], os.getpgid(0) == os.getpid(),"
+          " signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),"
+          " e['AGENT_SYSTEM_PROMPT'], e['AGENT_TEMPERATURE'], e.get('AGENT_TOP_P'), e['AGENT_MAX_TOKENS'],"
+          " [m['role'] + ':' + m['content'] for m in json.loads(e['AGENT_MESSAGES'])])"),
+      "hi", 10000, &heard);
+  g_assert_cmpstr(heard.text->str, ==, "s1 {\"a\":1} tiny True True 0 be brief 0.5 None 9 ['system:be brief', 'user:hi']");
+  heard_clear(&heard);
+}
+
+/* Pieces come as they are written; a character that is cut between two writes comes whole; line ends within count, those at the end do not.
+ */
+static void test_deltas(void)
+{
+  Heard heard;
+  ask(PYTHON(
+          "import os,time\nfor part in b'one\\n', b'\\ntwo \\xe2\\x82', b'\\xac \\xff\\x00', b'\\xf0\\x9f', b'\\r\\n\\n':\n os.write(1, part); time.sleep(0.15)"),
+      "x", 10000, &heard);
+  g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(heard.text->str, ==, "one\n\ntwo \xe2\x82\xac \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  g_assert_cmpint(heard.deltas, >=, 4);
+  heard_clear(&heard);
 }
 
 static void test_exit_code(void)
@@ -109,12 +162,12 @@ static void test_exit_code(void)
   Heard heard;
   ask(PYTHON("import sys; sys.stderr.write('first\\nno model at hand\\n'); sys.exit(3)"), "x", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
-  g_assert_cmpstr(heard.text, ==, "the brain ended with code 3: no model at hand");
-  g_free(heard.text);
+  g_assert_cmpstr(heard.detail, ==, "the brain ended with code 3: no model at hand");
+  heard_clear(&heard);
   ask(PYTHON("import os; os.kill(os.getpid(), 9)"), "x", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
-  g_assert_cmpstr(heard.text, ==, "the brain was killed by signal 9: it wrote nothing to standard error");
-  g_free(heard.text);
+  g_assert_cmpstr(heard.detail, ==, "the brain was killed by signal 9: it wrote nothing to standard error");
+  heard_clear(&heard);
 }
 
 /* A last line without an end counts, control characters are shown. */
@@ -122,8 +175,8 @@ static void test_half_line(void)
 {
   Heard heard;
   ask(PYTHON("import sys; sys.stderr.write('bad \\x1b[31mend'); sys.exit(1)"), "x", 10000, &heard);
-  g_assert_cmpstr(heard.text, ==, "the brain ended with code 1: bad \\x1b[31mend");
-  g_free(heard.text);
+  g_assert_cmpstr(heard.detail, ==, "the brain ended with code 1: bad \\x1b[31mend");
+  heard_clear(&heard);
 }
 
 static void test_too_long(void)
@@ -131,8 +184,8 @@ static void test_too_long(void)
   Heard heard;
   ask(PYTHON("import os\nwhile True: os.write(1, b'x' * 65536)"), "x", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
-  g_assert_cmpstr(heard.text, ==, "the answer is longer than 1048576 bytes");
-  g_free(heard.text);
+  g_assert_cmpstr(heard.detail, ==, "the answer is longer than 1048576 bytes");
+  heard_clear(&heard);
 }
 
 /* The time limit ends the whole group, also a child that the brain waits for. */
@@ -147,9 +200,9 @@ static void test_timeout(void)
   int64_t before = clock_boot_ms();
   ask(PYTHON(code), "x", 1000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_TIMED_OUT);
-  g_assert_cmpstr(heard.text, ==, "no answer within 1000 ms; the brain was stopped");
+  g_assert_cmpstr(heard.detail, ==, "no answer within 1000 ms; the brain was stopped");
   g_assert_cmpint(clock_boot_ms() - before, >=, 1000);
-  g_free(heard.text);
+  heard_clear(&heard);
   g_autofree char *pid_text = NULL;
   g_assert_true(g_file_get_contents(path, &pid_text, NULL, NULL));
   pid_t pid = (pid_t)g_ascii_strtoll(pid_text, NULL, 10);
@@ -169,22 +222,23 @@ static void test_left_behind(void)
   int64_t before = clock_boot_ms();
   ask(PYTHON("import subprocess; subprocess.Popen(['sleep', '1000']); print('done')"), "x", 15000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
-  g_assert_cmpstr(heard.text, ==, "done");
+  g_assert_cmpstr(heard.text->str, ==, "done");
   g_assert_cmpint(clock_boot_ms() - before, <, 10000);
-  g_free(heard.text);
+  heard_clear(&heard);
 }
 
 static void test_no_program(void)
 {
   const char *const argv[] = {"/nonexistent/brain", NULL};
   AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
-  Loop *loop = loop_new();
-  BrainPrompt question = {.text = "x", .length = 1, .timeout_ms = 1000};
+  BrainWorld world = {.loop = loop_new(), .file = &file};
+  g_autoptr(GPtrArray) messages = conversation("x");
+  BrainRequest question = {.messages = messages, .timeout_ms = 1000};
   g_autoptr(GError) error = NULL;
-  g_assert_null(command_brain.start(loop, &file, &question, heard_done, NULL, &error));
+  g_assert_null(command_brain.start(&world, &question, &listener, NULL, &error));
   g_assert_error(error, REEVE_ERROR, REEVE_ERROR_FAILED);
   g_assert_cmpstr(error->message, ==, "start brain '/nonexistent/brain': No such file or directory");
-  loop_free(loop);
+  loop_free(world.loop);
 }
 
 static void quit(void *data)
@@ -197,8 +251,10 @@ static void test_cancel(void)
   const char *const argv[] = {"sleep", "1000", NULL};
   AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
   Heard heard = {.loop = loop_new()};
-  BrainPrompt question = {.text = "x", .length = 1, .timeout_ms = 60000};
-  BrainCall *call = command_brain.start(heard.loop, &file, &question, heard_done, &heard, NULL);
+  BrainWorld world = {.loop = heard.loop, .file = &file};
+  g_autoptr(GPtrArray) messages = conversation("x");
+  BrainRequest question = {.messages = messages, .timeout_ms = 60000};
+  BrainCall *call = command_brain.start(&world, &question, &listener, &heard, NULL);
   g_assert_nonnull(call);
   command_brain.cancel(call);
   LoopTimer *timer = loop_timer_new(heard.loop, quit, heard.loop);
@@ -226,6 +282,7 @@ int main(int argc, char **argv)
   g_test_add_func("/brain/long", test_long);
   g_test_add_func("/brain/unread", test_unread);
   g_test_add_func("/brain/environment", test_environment);
+  g_test_add_func("/brain/deltas", test_deltas);
   g_test_add_func("/brain/exit-code", test_exit_code);
   g_test_add_func("/brain/half-line", test_half_line);
   g_test_add_func("/brain/too-long", test_too_long);
