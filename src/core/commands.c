@@ -269,6 +269,13 @@ void command_scale(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
+static void command_remove_schedule(Core *core, const Schedule *schedule)
+{
+  for (guint i = 0; i < schedule->runs->len; i++)
+    turn_remove(core, TABLE_SCHEDULE_RUNS, ((const ScheduleRun *)schedule->runs->pdata[i])->id);
+  turn_remove(core, TABLE_SCHEDULES, schedule->id);
+}
+
 void command_forget(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
@@ -294,6 +301,8 @@ void command_forget(Core *core, const Command *command)
     turn_remove(core, TABLE_ROLLOUTS, ((const Rollout *)deployment->rollouts->pdata[i])->id);
   for (guint i = 0; i < deployment->revisions->len; i++)
     turn_remove(core, TABLE_REVISIONS, ((const Revision *)deployment->revisions->pdata[i])->id);
+  for (guint i = 0; i < deployment->schedules->len; i++)
+    command_remove_schedule(core, deployment->schedules->pdata[i]);
   turn_remove(core, TABLE_DEPLOYMENTS, deployment->id);
   g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
   core_accept(core, command, 202, body);

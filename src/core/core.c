@@ -21,8 +21,10 @@ Core *core_new(const CoreConfig *config)
   core->deployments = g_ptr_array_new_with_free_func((GDestroyNotify)deployment_free);
   core->by_key = g_hash_table_new(g_str_hash, g_str_equal);
   core->instances = g_hash_table_new(g_str_hash, g_str_equal);
+  core->loading = g_hash_table_new(g_str_hash, g_str_equal);
   core->nodes = g_ptr_array_new();
   core->open = g_ptr_array_new();
+  core->schedules = g_ptr_array_new();
   core->removed = g_ptr_array_new();
   core->doomed = g_ptr_array_new();
   core->outbox = g_ptr_array_new();
@@ -47,6 +49,7 @@ void core_free(Core *core)
   }
   GPtrArray *lists[] = {core->nodes,
                         core->open,
+                        core->schedules,
                         core->removed,
                         core->doomed,
                         core->outbox,
@@ -57,6 +60,7 @@ void core_free(Core *core)
                         core->deployments};
   g_hash_table_unref(core->by_key);
   g_hash_table_unref(core->instances);
+  g_hash_table_unref(core->loading);
   for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
     g_ptr_array_unref(lists[i]);
   g_free(core);
@@ -186,11 +190,12 @@ void command_tick(Core *core, const Command *command)
   (void)command;
   nodes_tick(core);
   core_rollouts_tick(core);
+  schedules_tick(core);
 }
 
 static int64_t core_next_wake(const Core *core)
 {
-  int64_t first = nodes_next_deadline(core);
+  int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
   for (guint i = 0; i < core->open->len; i++) {
     const Rollout *rollout = core->open->pdata[i];
     if (core_deadline_counts(core, rollout))
@@ -202,10 +207,9 @@ static int64_t core_next_wake(const Core *core)
 void core_apply(Core *core, const Command *command, Now now, Effects *effects)
 {
   static void (*const handlers[COMMAND_N])(Core *, const Command *) = {
-      [COMMAND_DEPLOY] = command_deploy,       [COMMAND_DOWN] = command_down,
-      [COMMAND_RESTART] = command_restart,     [COMMAND_SCALE] = command_scale,
-      [COMMAND_CANCEL] = command_cancel,       [COMMAND_ROLLBACK] = command_rollback,
-      [COMMAND_FORGET] = command_forget,       [COMMAND_NODE_FRAME] = command_node_frame,
+      [COMMAND_DEPLOY] = command_deploy,       [COMMAND_DOWN] = command_down,     [COMMAND_RESTART] = command_restart,
+      [COMMAND_SCALE] = command_scale,         [COMMAND_RUN] = command_run,       [COMMAND_CANCEL] = command_cancel,
+      [COMMAND_ROLLBACK] = command_rollback,   [COMMAND_FORGET] = command_forget, [COMMAND_NODE_FRAME] = command_node_frame,
       [COMMAND_NODE_GONE] = command_node_gone, [COMMAND_TICK] = command_tick,
   };
   g_assert((int)command->type >= 0 && command->type < COMMAND_N);

@@ -24,6 +24,7 @@ typedef enum CommandType {
   COMMAND_CANCEL,     /* the open rollout of a deployment */
   COMMAND_ROLLBACK,   /* to revision @number */
   COMMAND_SCALE,      /* @agent of a deployment to @number replicas: a new revision */
+  COMMAND_RUN,        /* a scheduled @agent of a deployment, now */
   COMMAND_FORGET,     /* a stopped deployment and its logs go */
   COMMAND_NODE_FRAME, /* hello, heartbeat, report, reserved */
   COMMAND_NODE_GONE,  /* its link broke */

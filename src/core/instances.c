@@ -49,7 +49,7 @@ void instance_recount(Instance *instance)
 {
   Deployment *deployment = instance->deployment;
   bool completed = g_strcmp0(instance->outcome, "completed") == 0;
-  bool fine = instance->desired_running && (instance_ready(instance) || completed);
+  bool fine = instance->scheduled || (instance->desired_running && (instance_ready(instance) || completed));
   bool coming = instance->health == HEALTH_UNKNOWN &&
                 (instance->state == INSTANCE_PENDING || instance->state == INSTANCE_STARTING || instance->state == INSTANCE_RUNNING);
   bool bad = instance->desired_running && !fine && !(coming && !instance->outcome); /* not yet probed is not yet bad */
@@ -156,6 +156,7 @@ static void instance_keep_outcome(Core *core, Instance *instance, const Instance
   instance->last_exit = report->last_exit;
   instance->ended_at_ms = core->now.wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
+  schedule_instance_ended(core, instance);
 }
 
 static bool instance_same(const Instance *instance, const InstanceReport *report)

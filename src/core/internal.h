@@ -3,6 +3,8 @@
 #include "base/id.h"
 #include "core/coverage.h"
 #include "core/objects.h"
+#include "core/render.h"
+#include "model/cron.h"
 #include "plan/plan.h"
 
 struct Core {
@@ -13,8 +15,10 @@ struct Core {
   int64_t term;
   GPtrArray *deployments; /* of Deployment*, sorted by name; owned */
   GHashTable *by_key;     /* name and id -> Deployment* */
+  GHashTable *loading;    /* id -> Schedule*, while rows are loaded */
   GHashTable *instances;  /* id -> Instance* */
   GPtrArray *nodes;       /* of NodeObject*; owned */
+  GPtrArray *schedules;   /* of Schedule* in force (volatile) */
   GPtrArray *open;        /* of Rollout* not done (volatile) */
   GPtrArray *doomed;      /* of Instance*: leave for good at the end of this turn */
   GPtrArray *removed;     /* of Record*: deletions of this turn */
@@ -56,6 +60,8 @@ Record *record_of_revision(const Deployment *deployment, const Revision *revisio
 Record *record_of_instance(const Instance *instance);
 Record *record_of_rollout(const Rollout *rollout);
 Record *record_of_node(const NodeObject *node);
+Record *record_of_schedule(const Schedule *schedule);
+Record *record_of_schedule_run(const ScheduleRun *run);
 Record *record_of_meta(const char *key, const char *value);
 
 /* objects.c */
@@ -121,6 +127,18 @@ int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);        
 void reserve_send(Core *core, Rollout *rollout);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
 
+/* schedule.c */
+Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent);
+void schedule_free(Schedule *schedule);
+ScheduleRun *schedule_add_run(Schedule *schedule, const char *id);
+bool instance_is_scheduled(const Instance *instance);      /* by the job of its revision */
+void schedules_settle(Core *core, Deployment *deployment); /* after a rollout: which are in force */
+void schedule_attach(Core *core, Schedule *schedule);      /* finds its next time; also when it was loaded */
+void schedules_tick(Core *core);
+int64_t schedules_next_deadline(const Core *core);            /* boot clock; INT64_MAX = none */
+void schedule_instance_ended(Core *core, Instance *instance); /* its outcome is known */
+void schedule_interrupted(Core *core, Instance *instance);    /* a reboot ended its run */
+
 /* spec.c */
 InstanceSpec *instance_make_spec(const Instance *instance);
 char *instance_peers(const Instance *instance);
@@ -135,6 +153,7 @@ void command_down(Core *core, const Command *command);
 void command_restart(Core *core, const Command *command);
 void command_cancel(Core *core, const Command *command);
 void command_rollback(Core *core, const Command *command);
+void command_run(Core *core, const Command *command);
 void command_scale(Core *core, const Command *command);
 void command_forget(Core *core, const Command *command);
 void command_node_frame(Core *core, const Command *command);

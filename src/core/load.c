@@ -127,6 +127,35 @@ static bool load_rollout(Core *core, const Value *values, GError **error)
   return true;
 }
 
+static bool load_schedule(Core *core, const Value *values, GError **error)
+{
+  Deployment *deployment = core_find(core, values[SCH_DEPLOYMENT].text);
+  if (!deployment || !values[SCH_AGENT].text)
+    return load_bad(error, TABLE_SCHEDULES, values, "no such deployment, or no agent");
+  Schedule *schedule = schedule_new(deployment, values[SCH_ID].text, values[SCH_AGENT].text);
+  schedule->handled_at_ms = values[SCH_HANDLED_AT].number;
+  schedule->queued = (int)values[SCH_QUEUED].number;
+  schedule->spec = g_strdup(values[SCH_SPEC].text);
+  g_hash_table_insert(core->loading, schedule->id, schedule);
+  return true;
+}
+
+static bool load_schedule_run(Core *core, const Value *values, GError **error)
+{
+  Schedule *schedule = values[RUN_SCHEDULE].text ? g_hash_table_lookup(core->loading, values[RUN_SCHEDULE].text) : NULL;
+  if (!schedule || !values[RUN_OUTCOME].text)
+    return load_bad(error, TABLE_SCHEDULE_RUNS, values, "no such schedule, or no outcome");
+  ScheduleRun *run = schedule_add_run(schedule, values[RUN_ID].text);
+  run->due_at_ms = values[RUN_DUE_AT].number;
+  run->started_at_ms = values[RUN_STARTED_AT].number;
+  run->ended_at_ms = values[RUN_ENDED_AT].number;
+  run->outcome = g_strdup(values[RUN_OUTCOME].text);
+  run->reason = g_strdup(values[RUN_REASON].text);
+  run->generation = values[RUN_GENERATION].number;
+  run->actor = g_strdup(values[RUN_ACTOR].text);
+  return true;
+}
+
 static bool load_node(Core *core, const Value *values, GError **error)
 {
   (void)error;
@@ -142,8 +171,14 @@ static bool load_node(Core *core, const Value *values, GError **error)
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error)
 {
   static bool (*const loaders[TABLE_N])(Core *, const Value *, GError **) = {
-      [TABLE_META] = load_meta,          [TABLE_DEPLOYMENTS] = load_deployment, [TABLE_REVISIONS] = load_revision,
-      [TABLE_INSTANCES] = load_instance, [TABLE_ROLLOUTS] = load_rollout,       [TABLE_NODES] = load_node,
+      [TABLE_META] = load_meta,
+      [TABLE_DEPLOYMENTS] = load_deployment,
+      [TABLE_REVISIONS] = load_revision,
+      [TABLE_INSTANCES] = load_instance,
+      [TABLE_ROLLOUTS] = load_rollout,
+      [TABLE_SCHEDULES] = load_schedule,
+      [TABLE_SCHEDULE_RUNS] = load_schedule_run,
+      [TABLE_NODES] = load_node,
   };
   if (!values[0].text)
     return load_bad(error, table, values, "no key");
@@ -184,6 +219,20 @@ static void load_link_rollout(Core *core, Deployment *deployment, Now now)
   rollout_recount(rollout);
 }
 
+static gint load_compare_run(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(ScheduleRun *const *)a)->id, (*(ScheduleRun *const *)b)->id);
+}
+
+static void load_schedules(Core *core, Deployment *deployment)
+{
+  for (guint i = 0; i < deployment->schedules->len; i++) {
+    Schedule *schedule = deployment->schedules->pdata[i];
+    g_ptr_array_sort(schedule->runs, load_compare_run);
+    schedule_attach(core, schedule);
+  }
+}
+
 void core_load_done(Core *core, Now now, Effects *effects)
 {
   core->now = now;
@@ -203,12 +252,14 @@ void core_load_done(Core *core, Now now, Effects *effects)
       instance_recount(instance);
     }
     load_link_rollout(core, deployment, now);
+    load_schedules(core, deployment);
     deployment->status = deployment->settled;
     deployment_settle(core, deployment);
     deployment->touched = deployment->dirty = false;
   }
   g_ptr_array_set_size(core->touched_deployments, 0);
-  int64_t first = nodes_next_deadline(core);
+  g_hash_table_remove_all(core->loading);
+  int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
   for (guint i = 0; i < core->open->len; i++)
     first = MIN(first, ((const Rollout *)core->open->pdata[i])->deadline_boot_ms);
   effects->wake_at_ms = first;

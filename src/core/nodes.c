@@ -148,7 +148,7 @@ static void node_hello(Core *core, const Command *command)
     Instance *instance = instances->pdata[i];
     instance_reconcile(core, instance);
     if (instance_stopped_unasked(instance))
-      instance_start(core, instance, instance->revision);
+      instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
   }
   node_pump_rollouts(core);
   for (guint i = 0; i < core->deployments->len; i++)

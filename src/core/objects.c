@@ -65,6 +65,7 @@ Deployment *deployment_new(const char *id, const char *name)
   deployment->revisions = g_ptr_array_new_with_free_func(revision_free);
   deployment->rollouts = g_ptr_array_new_with_free_func(rollout_free);
   deployment->instances = g_ptr_array_new_with_free_func(instance_free);
+  deployment->schedules = g_ptr_array_new_with_free_func((GDestroyNotify)schedule_free);
   deployment->slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   return deployment;
 }
@@ -75,6 +76,7 @@ void deployment_free(Deployment *deployment)
     return;
   g_hash_table_unref(deployment->slots);
   g_ptr_array_unref(deployment->instances);
+  g_ptr_array_unref(deployment->schedules);
   g_ptr_array_unref(deployment->rollouts);
   g_ptr_array_unref(deployment->revisions);
   g_free(deployment->name);
@@ -143,6 +145,8 @@ void core_remove_deployment(Core *core, Deployment *deployment)
       g_hash_table_remove(node->instances, instance);
     g_hash_table_remove(core->instances, instance->id);
   }
+  for (guint i = 0; i < deployment->schedules->len; i++)
+    g_ptr_array_remove(core->schedules, deployment->schedules->pdata[i]);
   g_hash_table_remove(core->by_key, deployment->name);
   g_hash_table_remove(core->by_key, deployment->id);
   g_ptr_array_remove(core->deployments, deployment); /* frees */

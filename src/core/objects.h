@@ -60,6 +60,7 @@ typedef struct Instance {
   bool sent_stop;
   bool bad;            /* counted in Deployment.bad */
   bool fine;           /* counted in Deployment.healthy */
+  bool scheduled;      /* runs by the clock: fine whether it runs or not */
   bool dirty, touched; /* to be stored, to be announced at the end of the turn */
 } Instance;
 
@@ -86,6 +87,29 @@ typedef struct Rollout {
   bool dirty, touched;                             /* (volatile) */
 } Rollout;
 
+/* One time that a scheduled agent ran, or should have. */
+typedef struct ScheduleRun {
+  char id[20];
+  struct Schedule *schedule;
+  int64_t due_at_ms, started_at_ms, ended_at_ms; /* wall; ended 0 = not yet */
+  char *outcome;                                 /* running, completed, failed, stopped, skipped, missed, replaced */
+  char *reason;                                  /* of the outcome, or NULL */
+  int64_t generation;                            /* of the instance that carries it; 0 = none */
+  char *actor;                                   /* "schedule", or who asked for it */
+} ScheduleRun;
+
+/* A batch agent that runs by the clock. */
+typedef struct Schedule {
+  char id[20];
+  struct Deployment *deployment;
+  char *agent;
+  int64_t handled_at_ms; /* wall: every time until then was fired or told */
+  int queued;            /* runs that wait for the present one, 0 or 1 */
+  char *spec;            /* the text of what is in force, NULL = not in force */
+  GPtrArray *runs;       /* of ScheduleRun*, ascending; the last 20 */
+  int64_t next_at_ms;    /* (volatile) derived; INT64_MAX = never */
+} Schedule;
+
 typedef struct Deployment {
   char id[20];
   char *name;
@@ -96,6 +120,7 @@ typedef struct Deployment {
   GPtrArray *revisions;     /* of Revision*, ascending */
   GPtrArray *rollouts;      /* of Rollout*, ascending */
   GPtrArray *instances;     /* of Instance*, stage order then declaration order then replica */
+  GPtrArray *schedules;     /* of Schedule* */
   char *reason;             /* why degraded or failed */
   RolloutOutcome outcome;   /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
@@ -125,4 +150,6 @@ const GPtrArray *core_nodes(const Core *core);
 const Revision *deployment_revision(const Deployment *deployment, int number);
 /* The parsed job of a revision (cached inside). Never NULL: a stored job that no longer parses is a defect. */
 const Job *revision_job(const Revision *revision);
+/* When the present revision says that @schedule runs; NULL when it does no more. */
+const ScheduleSpec *schedule_spec(const Schedule *schedule);
 const char *instance_step_word(InstanceStep step);

@@ -97,6 +97,33 @@ Record *record_of_rollout(const Rollout *rollout)
   return record;
 }
 
+Record *record_of_schedule(const Schedule *schedule)
+{
+  Record *record = record_new(TABLE_SCHEDULES);
+  record_text(record, SCH_ID, schedule->id);
+  record_text(record, SCH_DEPLOYMENT, schedule->deployment->id);
+  record_text(record, SCH_AGENT, schedule->agent);
+  record_int(record, SCH_HANDLED_AT, schedule->handled_at_ms);
+  record_int(record, SCH_QUEUED, schedule->queued);
+  record_text(record, SCH_SPEC, schedule->spec);
+  return record;
+}
+
+Record *record_of_schedule_run(const ScheduleRun *run)
+{
+  Record *record = record_new(TABLE_SCHEDULE_RUNS);
+  record_text(record, RUN_ID, run->id);
+  record_text(record, RUN_SCHEDULE, run->schedule->id);
+  record_int(record, RUN_DUE_AT, run->due_at_ms);
+  record_int(record, RUN_STARTED_AT, run->started_at_ms);
+  record_int(record, RUN_ENDED_AT, run->ended_at_ms);
+  record_text(record, RUN_OUTCOME, run->outcome);
+  record_text(record, RUN_REASON, run->reason);
+  record_int(record, RUN_GENERATION, run->generation);
+  record_text(record, RUN_ACTOR, run->actor);
+  return record;
+}
+
 Record *record_of_node(const NodeObject *node)
 {
   Record *record = record_new(TABLE_NODES);
@@ -129,6 +156,13 @@ static gint dump_compare(gconstpointer a, gconstpointer b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void dump_schedule(GPtrArray *lines, const Schedule *schedule)
+{
+  dump_line(lines, record_of_schedule(schedule));
+  for (guint i = 0; i < schedule->runs->len; i++)
+    dump_line(lines, record_of_schedule_run(schedule->runs->pdata[i]));
+}
+
 char *core_dump(const Core *core)
 {
   g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
@@ -143,6 +177,8 @@ char *core_dump(const Core *core)
       dump_line(lines, record_of_instance(deployment->instances->pdata[k]));
     for (guint k = 0; k < deployment->rollouts->len; k++)
       dump_line(lines, record_of_rollout(deployment->rollouts->pdata[k]));
+    for (guint k = 0; k < deployment->schedules->len; k++)
+      dump_schedule(lines, deployment->schedules->pdata[k]);
   }
   for (guint i = 0; i < core->nodes->len; i++)
     dump_line(lines, record_of_node(core->nodes->pdata[i]));

@@ -110,6 +110,43 @@ void render_deployment(GString *out, const Deployment *deployment, bool with_ins
   jw_close(out, '}');
 }
 
+void render_schedule_run(GString *out, const ScheduleRun *run)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", run->id);
+  jw_str(out, "deployment", run->schedule->deployment->name);
+  jw_str(out, "agent", run->schedule->agent);
+  jw_time(out, "due_at", run->due_at_ms);
+  jw_time(out, "started_at", run->started_at_ms);
+  jw_time(out, "ended_at", run->ended_at_ms);
+  jw_str(out, "outcome", run->outcome);
+  jw_str(out, "reason", run->reason);
+  jw_str(out, "actor", run->actor);
+  jw_close(out, '}');
+}
+
+void render_schedule(GString *out, const Schedule *schedule)
+{
+  const ScheduleSpec *spec = schedule_spec(schedule);
+  jw_open(out, NULL, '{');
+  jw_str(out, "deployment", schedule->deployment->name);
+  jw_str(out, "agent", schedule->agent);
+  jw_str(out, "cron", spec ? spec->cron : NULL);
+  if (spec && !spec->cron)
+    jw_int(out, "every_ms", spec->every_ms);
+  else
+    jw_null(out, "every_ms");
+  jw_str(out, "timezone", spec && spec->timezone ? spec->timezone : "UTC");
+  jw_str(out, "overlap", spec ? schedule_overlap_word(spec->overlap) : NULL);
+  jw_time(out, "next_at", schedule->next_at_ms == INT64_MAX ? 0 : schedule->next_at_ms);
+  jw_int(out, "queued", schedule->queued);
+  jw_open(out, "runs", '[');
+  for (guint i = schedule->runs->len; i > 0; i--)
+    render_schedule_run(out, schedule->runs->pdata[i - 1]);
+  jw_close(out, ']');
+  jw_close(out, '}');
+}
+
 void render_node(GString *out, const NodeObject *node)
 {
   jw_open(out, NULL, '{');

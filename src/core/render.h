@@ -5,4 +5,7 @@
 void render_deployment(GString *out, const Deployment *deployment, bool with_instances);
 void render_rollout(GString *out, const Rollout *rollout);
 void render_instance(GString *out, const Instance *instance);
+/* One schedule with its runs, the newest first. */
+void render_schedule(GString *out, const Schedule *schedule);
+void render_schedule_run(GString *out, const ScheduleRun *run);
 void render_node(GString *out, const NodeObject *node);

@@ -70,7 +70,9 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   int declared = plan_declared_port(plan->job, index, replica);
   if (rollout->verdict != OUTCOME_SUCCEEDED && declared != PORT_AUTO)
     instance->port = MAX(declared, 0); /* the way back asks nobody: the slot had this port before */
-  bool needs = rollout_needs(rollout, instance, plan->job, agent);
+  bool needs = !agent->schedule.set && rollout_needs(rollout, instance, plan->job, agent);
+  if (agent->schedule.set && instance->desired_running && !instance_is_scheduled(instance))
+    instance_stop(core, instance); /* it was a service, or ran once */
   instance->target = revision;
   instance->stage = g_array_index(plan->stage_of, int, index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
@@ -467,6 +469,8 @@ static bool rollout_all_completed(const Deployment *deployment)
     const Instance *instance = deployment->instances->pdata[i];
     if (instance->target == 0)
       continue;
+    if (instance_is_scheduled(instance))
+      return false;
     if (g_strcmp0(instance->outcome, "completed") != 0)
       return false;
     completed++;
@@ -556,13 +560,14 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   if (outcome == OUTCOME_SUCCEEDED && deployment->settled == DEPLOYMENT_STOPPED && rollout->kind != ROLLOUT_KIND_DOWN)
     text_set(&deployment->reason, "every agent completed");
   touch_deployment(core, deployment, TOUCH_STORED);
+  schedules_settle(core, deployment);
   deployment_settle(core, deployment);
 }
 
 /* Was @instance meant to be alive on @node? */
 static bool rollout_ran(const Instance *instance, const char *node)
 {
-  return instance->desired_running && !instance->outcome && g_strcmp0(instance->node, node) == 0;
+  return instance->desired_running && !instance->outcome && !instance_is_scheduled(instance) && g_strcmp0(instance->node, node) == 0;
 }
 
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)

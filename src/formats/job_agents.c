@@ -231,6 +231,12 @@ const Row agent_rows[] = {
      .rows = resource_rows,
      .type = "mapping",
      .help = "limits"},
+    {.key = "schedule",
+     .read = row_schedule,
+     .offset = offsetof(AgentSpec, schedule),
+     .rows = schedule_rows,
+     .type = "mapping",
+     .help = "when a batch agent runs; without it once, when it is brought up"},
     {.key = "working_dir",
      .read = row_working_dir,
      .offset = offsetof(AgentSpec, working_dir),
@@ -262,6 +268,8 @@ static void reader_check_agent(Reader *reader, struct fy_node *node, const Agent
     reader_error(reader, node, "agent '%s': its last replica would have port %d", agent->id, agent->port + agent->replicas - 1);
   if (agent->port > 0 && agent->port < 1024)
     reader_warn(reader, node, "agent '%s': port %d needs root", agent->id, agent->port);
+  if (agent->schedule.set && (agent->kind != AGENT_BATCH || agent->replicas != 1 || agent->port != PORT_NONE))
+    reader_error(reader, node, "agent '%s': a schedule needs kind: batch, one replica and no port", agent->id);
   if ((agent->health.kind == HEALTH_HTTP || agent->health.kind == HEALTH_TCP) && agent->port == PORT_NONE)
     reader_error(reader, node, "agent '%s': a probe by http or tcp needs config.port", agent->id);
 }

@@ -165,6 +165,12 @@ const char *restart_policy_word(RestartPolicy policy)
   return words[policy];
 }
 
+const char *schedule_overlap_word(ScheduleOverlap overlap)
+{
+  static const char *const words[] = {[OVERLAP_SKIP] = "skip", [OVERLAP_QUEUE] = "queue", [OVERLAP_REPLACE] = "replace"};
+  return words[overlap];
+}
+
 const char *failure_policy_word(FailurePolicy policy)
 {
   static const char *const words[] = {"rollback", "stop", "keep"};

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000 };
+enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000, SCHEDULE_EVERY_MIN_MS = 1000 };
 
 /* An ordered map of text; keys unique. Lists stay small, so look-up is linear. */
 typedef struct StrMap {
@@ -87,7 +87,7 @@ typedef enum ScheduleOverlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_REPLACE } Sc
 /* When a batch agent runs; exactly one of cron and every_ms. */
 typedef struct ScheduleSpec {
   bool set;
-  char *cron;       /* five fields, see base/cron.h; NULL = by interval */
+  char *cron;       /* five fields, see model/cron.h; NULL = by interval */
   int64_t every_ms; /* 1,000.. */
   char *timezone;   /* as written, for people; NULL = UTC */
   char *tz_rule;    /* the POSIX rule of that zone ("CET-1CEST,M3.5.0,M10.5.0/3"), NULL = UTC */
@@ -187,3 +187,4 @@ int topology_type_parse(const char *word);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);
 const char *failure_policy_word(FailurePolicy policy);
+const char *schedule_overlap_word(ScheduleOverlap overlap);

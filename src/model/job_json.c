@@ -1,6 +1,7 @@
 /* A resolved Job as JSON, both ways: what the CLI sends, what a revision stores. Keys are the field names of job.h. */
 #include "base/error.h"
 #include "base/json.h"
+#include "model/cron.h"
 #include "model/job.h"
 #include "model/spec_json.h"
 
@@ -92,6 +93,20 @@ static void job_write_topology(GString *out, const Topology *topology)
   jw_close(out, '}');
 }
 
+/* Not part of what makes a process: another time needs no restart. */
+static void job_write_schedule(GString *out, const ScheduleSpec *schedule)
+{
+  if (!schedule->set)
+    return;
+  jw_open(out, "schedule", '{');
+  jw_str(out, "cron", schedule->cron);
+  jw_int(out, "every_ms", schedule->every_ms);
+  jw_str(out, "timezone", schedule->timezone);
+  jw_str(out, "tz_rule", schedule->tz_rule);
+  jw_int(out, "overlap", schedule->overlap);
+  jw_close(out, '}');
+}
+
 static char *job_write(const Job *job, bool with_caller)
 {
   GString *out = g_string_sized_new(1024 + job->agents->len * 512);
@@ -109,6 +124,7 @@ static char *job_write(const Job *job, bool with_caller)
     jw_open(out, NULL, '{');
     jw_str(out, "id", agent->id);
     jw_int(out, "replicas", agent->replicas);
+    job_write_schedule(out, &agent->schedule);
     job_write_agent_body(out, agent);
     jw_close(out, '}');
   }
@@ -167,6 +183,30 @@ static bool job_read_agent_body(const json_t *object, AgentSpec *agent, GError *
   return true;
 }
 
+static bool job_read_schedule(const json_t *object, AgentSpec *agent, GError **error)
+{
+  ScheduleSpec *schedule = &agent->schedule;
+  Cron cron;
+  Zone zone;
+  int64_t overlap = OVERLAP_SKIP;
+  if (!object)
+    return true;
+  if (!json_is_object(object) || agent->kind != AGENT_BATCH || agent->replicas != 1 || agent->port != PORT_NONE)
+    return spec_bad(error, "schedule", "an object, of a batch agent with one replica and no port");
+  if (!spec_read_text(object, "cron", &schedule->cron, error) || !spec_read_text(object, "timezone", &schedule->timezone, error) ||
+      !spec_read_text(object, "tz_rule", &schedule->tz_rule, error) ||
+      !spec_read_int(object, "every_ms", 0, INT64_C(31536000000), &schedule->every_ms, error) ||
+      !spec_read_int(object, "overlap", OVERLAP_SKIP, OVERLAP_REPLACE, &overlap, error))
+    return false;
+  if ((schedule->cron != NULL) == (schedule->every_ms >= SCHEDULE_EVERY_MIN_MS))
+    return spec_bad(error, "schedule", "exactly one of cron and every_ms, at least 1000");
+  if ((schedule->cron && !cron_parse(schedule->cron, &cron, error)) || (schedule->tz_rule && !zone_parse(schedule->tz_rule, &zone, error)))
+    return false;
+  schedule->overlap = (ScheduleOverlap)overlap;
+  schedule->set = true;
+  return true;
+}
+
 /* Exactly one way to run, and a port range that exists. */
 static bool job_check_agent(const AgentSpec *agent, GError **error)
 {
@@ -194,7 +234,8 @@ static bool job_read_agents(const json_t *list, Job *job, GError **error)
     if (!id || !id[0])
       return spec_bad(error, "agents[].id", "text");
     AgentSpec *agent = agent_spec_new(id);
-    if (!job_read_agent_body(item, agent, error) || !job_check_agent(agent, error)) {
+    if (!job_read_agent_body(item, agent, error) || !job_read_schedule(json_object_get(item, "schedule"), agent, error) ||
+        !job_check_agent(agent, error)) {
       agent_spec_free(agent);
       return false;
     }

@@ -1,0 +1,383 @@
+/* Batch agents that run by the clock: when the next run is due, what happens when the former one still goes, and how each ended. A
+ * schedule is in force while its deployment is settled as running; times that pass while no server looks are told, not made up for. */
+#include "core/internal.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <string.h>
+
+enum {
+  SCHEDULE_RUNS_KEPT = 20,
+  SCHEDULE_LATE_MS = 60000, /* a run may begin so late; later it is missed */
+  SCHEDULE_LOOK_MS = 60000, /* the wall clock may be set meanwhile, so it is looked at so often */
+  SCHEDULE_MISSED_MAX = 10000
+};
+
+static void schedule_run_free(gpointer data)
+{
+  ScheduleRun *run = data;
+  g_free(run->outcome);
+  g_free(run->reason);
+  g_free(run->actor);
+  g_free(run);
+}
+
+Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent)
+{
+  Schedule *schedule = g_new0(Schedule, 1);
+  g_strlcpy(schedule->id, id, sizeof schedule->id);
+  schedule->deployment = deployment;
+  schedule->agent = g_strdup(agent);
+  schedule->runs = g_ptr_array_new_with_free_func(schedule_run_free);
+  schedule->next_at_ms = INT64_MAX;
+  g_ptr_array_add(deployment->schedules, schedule);
+  return schedule;
+}
+
+void schedule_free(Schedule *schedule)
+{
+  g_ptr_array_unref(schedule->runs);
+  g_free(schedule->agent);
+  g_free(schedule->spec);
+  g_free(schedule);
+}
+
+ScheduleRun *schedule_add_run(Schedule *schedule, const char *id)
+{
+  ScheduleRun *run = g_new0(ScheduleRun, 1);
+  g_strlcpy(run->id, id, sizeof run->id);
+  run->schedule = schedule;
+  g_ptr_array_add(schedule->runs, run);
+  return run;
+}
+
+static Schedule *schedule_find(const Deployment *deployment, const char *agent)
+{
+  for (guint i = 0; i < deployment->schedules->len; i++)
+    if (strcmp(((const Schedule *)deployment->schedules->pdata[i])->agent, agent) == 0)
+      return deployment->schedules->pdata[i];
+  return NULL;
+}
+
+const ScheduleSpec *schedule_spec(const Schedule *schedule)
+{
+  const Revision *revision = revision_find(schedule->deployment, schedule->deployment->revision);
+  int index = revision ? job_find_agent(revision_job(revision), schedule->agent) : -1;
+  const AgentSpec *agent = index >= 0 ? job_agent(revision_job(revision), (guint)index) : NULL;
+  return agent && agent->schedule.set ? &agent->schedule : NULL;
+}
+
+bool instance_is_scheduled(const Instance *instance)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  return index >= 0 && job_agent(revision_job(revision), (guint)index)->schedule.set;
+}
+
+/* ---- stored ---- */
+
+static void schedule_store(Core *core, const Schedule *schedule)
+{
+  g_ptr_array_add(core->effects->records, record_of_schedule(schedule));
+}
+
+static void schedule_event(Core *core, const ScheduleRun *run)
+{
+  Event *event = g_new0(Event, 1);
+  GString *data = g_string_new(NULL);
+  render_schedule_run(data, run);
+  *event = (Event){.type = g_strdup("schedule"),
+                   .deployment = g_strdup(run->schedule->deployment->name),
+                   .object = g_strdup(run->id),
+                   .data = g_string_free(data, FALSE)};
+  g_ptr_array_add(core->effects->events, event);
+}
+
+static void schedule_store_run(Core *core, const ScheduleRun *run)
+{
+  g_ptr_array_add(core->effects->records, record_of_schedule_run(run));
+  schedule_event(core, run);
+}
+
+/* Notes a run that @outcome is the word for; the oldest goes when there are enough. */
+static ScheduleRun *schedule_note(Core *core, Schedule *schedule, int64_t due_at_ms, const char *outcome, char *reason)
+{
+  char id[ID_BYTES];
+  core_new_id(core, id, "srn");
+  ScheduleRun *run = schedule_add_run(schedule, id);
+  run->due_at_ms = due_at_ms;
+  run->started_at_ms = core->now.wall_ms;
+  run->outcome = g_strdup(outcome);
+  run->reason = reason;
+  run->ended_at_ms = strcmp(outcome, "running") == 0 ? 0 : core->now.wall_ms;
+  while (schedule->runs->len > SCHEDULE_RUNS_KEPT) {
+    turn_remove(core, TABLE_SCHEDULE_RUNS, ((const ScheduleRun *)schedule->runs->pdata[0])->id);
+    g_ptr_array_remove_index(schedule->runs, 0);
+  }
+  return run;
+}
+
+/* ---- in force or not ---- */
+
+static void schedule_arm(Schedule *schedule, const ScheduleSpec *spec)
+{
+  Cron cron;
+  Zone zone = zone_utc;
+  if (!spec->cron)
+    schedule->next_at_ms = schedule->handled_at_ms + spec->every_ms;
+  else if (cron_parse(spec->cron, &cron, NULL) && (!spec->tz_rule || zone_parse(spec->tz_rule, &zone, NULL)))
+    schedule->next_at_ms = cron_next(&cron, &zone, schedule->handled_at_ms);
+  else
+    schedule->next_at_ms = INT64_MAX; /* refused when it was read */
+}
+
+/* What makes two schedules the same. Caller frees. */
+static char *schedule_text(const ScheduleSpec *spec)
+{
+  return g_strdup_printf("%s/%" G_GINT64_FORMAT "/%s", spec->cron ? spec->cron : "", spec->every_ms, spec->tz_rule ? spec->tz_rule : "");
+}
+
+static void schedule_disarm(Core *core, Schedule *schedule)
+{
+  bool stored = schedule->queued > 0 || schedule->spec;
+  schedule->next_at_ms = INT64_MAX;
+  schedule->queued = 0;
+  text_set(&schedule->spec, NULL);
+  g_ptr_array_remove(core->schedules, schedule);
+  if (stored)
+    schedule_store(core, schedule);
+}
+
+static void schedule_enforce(Core *core, Deployment *deployment, const AgentSpec *agent)
+{
+  Schedule *schedule = schedule_find(deployment, agent->id);
+  if (!schedule) {
+    char id[ID_BYTES];
+    core_new_id(core, id, "sch");
+    schedule = schedule_new(deployment, id, agent->id);
+  }
+  g_autofree char *text = schedule_text(&agent->schedule);
+  if (g_strcmp0(schedule->spec, text) != 0) {
+    text_set(&schedule->spec, text);
+    schedule->handled_at_ms = core->now.wall_ms;
+    schedule_store(core, schedule);
+  }
+  schedule_attach(core, schedule);
+}
+
+void schedule_attach(Core *core, Schedule *schedule)
+{
+  const ScheduleSpec *spec = schedule_spec(schedule);
+  Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
+  g_ptr_array_remove(core->schedules, schedule);
+  if (!spec || !schedule->spec)
+    return;
+  schedule_arm(schedule, spec);
+  g_ptr_array_add(core->schedules, schedule);
+  if (instance) {
+    instance->scheduled = true;
+    instance_recount(instance);
+  }
+}
+
+void schedules_settle(Core *core, Deployment *deployment)
+{
+  const Revision *revision = revision_find(deployment, deployment->revision);
+  bool active = revision && deployment->settled == DEPLOYMENT_RUNNING;
+  const Job *job = active ? revision_job(revision) : NULL;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    instance->scheduled = false;
+    instance_recount(instance);
+  }
+  for (guint i = 0; i < deployment->schedules->len; i++) {
+    Schedule *schedule = deployment->schedules->pdata[i];
+    int index = job ? job_find_agent(job, schedule->agent) : -1;
+    if (index < 0 || !job_agent(job, (guint)index)->schedule.set)
+      schedule_disarm(core, schedule);
+  }
+  for (guint i = 0; job && i < job->agents->len; i++)
+    if (job_agent(job, i)->schedule.set)
+      schedule_enforce(core, deployment, job_agent(job, i));
+}
+
+/* ---- runs ---- */
+
+static ScheduleRun *schedule_present_run(const Schedule *schedule)
+{
+  for (guint i = schedule->runs->len; i > 0; i--) {
+    ScheduleRun *run = schedule->runs->pdata[i - 1];
+    if (strcmp(run->outcome, "running") == 0)
+      return run;
+  }
+  return NULL;
+}
+
+static void schedule_end_run(Core *core, ScheduleRun *run, const char *outcome, const char *reason)
+{
+  text_set(&run->outcome, outcome);
+  text_set(&run->reason, reason);
+  run->ended_at_ms = core->now.wall_ms;
+  schedule_store_run(core, run);
+}
+
+/* Starts the agent. */
+static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_at_ms, const char *actor)
+{
+  Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
+  NodeObject *node = instance ? place_choose(core, instance) : NULL;
+  if (!node) {
+    ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "failed", g_strdup("no node is there to run it"));
+    schedule_store_run(core, run);
+    return run;
+  }
+  ScheduleRun *former = schedule_present_run(schedule);
+  if (former)
+    schedule_end_run(core, former, "replaced", "the next run was due");
+  instance_place(core, instance, node->id);
+  instance_start(core, instance, schedule->deployment->revision);
+  ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "running", NULL);
+  run->generation = instance->generation;
+  run->actor = g_strdup(actor);
+  schedule_store_run(core, run);
+  return run;
+}
+
+/* One time that is due now. */
+static ScheduleRun *schedule_fire(Core *core, Schedule *schedule, int64_t due_at_ms, const char *actor)
+{
+  const ScheduleSpec *spec = schedule_spec(schedule);
+  const ScheduleRun *present = schedule_present_run(schedule);
+  if (!present || spec->overlap == OVERLAP_REPLACE)
+    return schedule_start(core, schedule, due_at_ms, actor);
+  char since[ISO_TIME_BYTES];
+  time_iso(present->started_at_ms, since);
+  if (spec->overlap == OVERLAP_QUEUE && schedule->queued == 0) {
+    schedule->queued = 1;
+    schedule_store(core, schedule);
+    return NULL;
+  }
+  ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "skipped",
+                                   g_strdup_printf("the run of %s still goes%s", since, schedule->queued ? " and one waits" : ""));
+  schedule_store_run(core, run);
+  return run;
+}
+
+/* Everything that was due until now: the last is fired unless it is too late for it, the others are told as missed. */
+static void schedule_due(Core *core, Schedule *schedule)
+{
+  const ScheduleSpec *spec = schedule_spec(schedule);
+  int64_t first = schedule->next_at_ms, due = first, last = 0;
+  int passed = 0;
+  for (; due <= core->now.wall_ms && passed < SCHEDULE_MISSED_MAX; due = schedule->next_at_ms) {
+    passed++;
+    last = schedule->handled_at_ms = due;
+    schedule_arm(schedule, spec);
+  }
+  if (due <= core->now.wall_ms) { /* more than anybody counts */
+    schedule->handled_at_ms = core->now.wall_ms;
+    schedule_arm(schedule, spec);
+  }
+  bool late = core->now.wall_ms - last > SCHEDULE_LATE_MS;
+  int missed = passed - !late;
+  if (missed > 0) {
+    char from[ISO_TIME_BYTES], to[ISO_TIME_BYTES];
+    time_iso(first, from);
+    time_iso(last, to);
+    ScheduleRun *run =
+        schedule_note(core, schedule, first, "missed",
+                      g_strdup_printf("%s%d %s from %s to %s passed while no server looked",
+                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed, missed == 1 ? "time" : "times", from, to));
+    schedule_store_run(core, run);
+  }
+  schedule_store(core, schedule);
+  if (!late)
+    schedule_fire(core, schedule, last, "schedule");
+}
+
+static bool schedule_waits(const Schedule *schedule)
+{
+  const Rollout *rollout = schedule->deployment->rollout;
+  return rollout && rollout_is_open(rollout); /* what runs is being changed: afterwards */
+}
+
+void schedules_tick(Core *core)
+{
+  g_autoptr(GPtrArray) all = g_ptr_array_copy(core->schedules, NULL, NULL);
+  for (guint i = 0; i < all->len; i++) {
+    Schedule *schedule = all->pdata[i];
+    if (schedule->next_at_ms <= core->now.wall_ms && !schedule_waits(schedule))
+      schedule_due(core, schedule);
+  }
+}
+
+int64_t schedules_next_deadline(const Core *core)
+{
+  int64_t first = INT64_MAX;
+  for (guint i = 0; i < core->schedules->len; i++) {
+    const Schedule *schedule = core->schedules->pdata[i];
+    if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule))
+      continue;
+    first = MIN(first, CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, SCHEDULE_LOOK_MS));
+  }
+  return first == INT64_MAX ? first : core->now.boot_ms + first;
+}
+
+void schedule_instance_ended(Core *core, Instance *instance)
+{
+  Schedule *schedule = schedule_find(instance->deployment, instance->agent);
+  ScheduleRun *run = schedule ? schedule_present_run(schedule) : NULL;
+  if (!run || run->generation != instance->generation || instance->replica != 0)
+    return;
+  schedule_end_run(core, run, instance->outcome, instance->reason);
+  if (schedule->queued == 0 || !schedule_spec(schedule))
+    return;
+  schedule->queued = 0;
+  schedule_store(core, schedule);
+  schedule_start(core, schedule, core->now.wall_ms, "schedule");
+}
+
+void schedule_interrupted(Core *core, Instance *instance)
+{
+  instance->desired_running = false;
+  text_set(&instance->outcome, "failed");
+  text_set(&instance->reason, "interrupted by a restart of the machine");
+  instance->ended_at_ms = core->now.wall_ms;
+  touch_instance(core, instance, TOUCH_STORED);
+  schedule_instance_ended(core, instance);
+}
+
+/* ---- by hand ---- */
+
+void command_run(Core *core, const Command *command)
+{
+  Deployment *deployment = core_find(core, command->deployment);
+  Schedule *schedule = deployment && command->agent ? schedule_find(deployment, command->agent) : NULL;
+  if (!schedule || !schedule_spec(schedule)) {
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, deployment ? "deployment '%s' has no scheduled agent '%s'" : "no deployment '%s'",
+                command->deployment, command->agent);
+    return;
+  }
+  if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule)) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; its schedules are not in force", deployment->name,
+                deployment_status_word(deployment->status));
+    return;
+  }
+  const ScheduleRun *present = schedule_present_run(schedule);
+  if (present && schedule_spec(schedule)->overlap == OVERLAP_SKIP) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "agent '%s': its run '%s' still goes; wait for it, or give it overlap: queue or replace", schedule->agent, present->id);
+    return;
+  }
+  const ScheduleRun *run = schedule_fire(core, schedule, core->now.wall_ms, command->actor);
+  core_audit(core, command, "run", deployment->name, schedule->agent);
+  g_autoptr(GString) body = g_string_new(NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "deployment", deployment->name);
+  jw_str(body, "agent", schedule->agent);
+  jw_str(body, "run", run ? run->id : NULL);
+  jw_bool(body, "queued", run == NULL);
+  jw_close(body, '}');
+  core_accept(core, command, 202, body->str);
+}
