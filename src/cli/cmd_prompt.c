@@ -7,51 +7,18 @@
 
 enum { PROMPT_TIMEOUT_MS = 120000 };
 
-/* Instance of @agent that has a URL; NULL @agent = any in stage @stage. */
-static const json_t *prompt_find(const json_t *deployment, const char *agent, int stage)
+/* Running instance of @agent that has a URL, or NULL. */
+static const json_t *prompt_find(const json_t *deployment, const char *agent)
 {
   size_t i;
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    bool here = agent ? g_str_equal(jget_str(instance, "agent", ""), agent) : jget_int(instance, "stage", 0) == stage;
+    bool here = g_strcmp0(jget_str(instance, "agent", NULL), agent) == 0;
     if (here && jget_str(instance, "url", NULL) && g_strcmp0(jget_str(instance, "state", NULL), "running") == 0)
       return instance;
   }
   return NULL;
-}
-
-/* Agents of stage @stage, -1 = the last one; *@found = its number. */
-static guint prompt_stage_size(const json_t *deployment, int stage, int *found)
-{
-  size_t i;
-  const json_t *instance;
-  guint n = 0;
-  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
-  {
-    int here = (int)jget_int(instance, "stage", 0);
-    if (stage < 0 && here > *found) {
-      *found = here;
-      n = 0;
-    }
-    if (jget_int(instance, "replica", 0) == 0 && here == (stage < 0 ? *found : stage))
-      n++;
-  }
-  return n;
-}
-
-/* Whom to ask when nobody is named: the entry point that the job names; else who stands alone, at the beginning (pipeline, tree) or at the
- * end (a hub starts after its spokes); else the first. */
-static const json_t *prompt_entry(const json_t *deployment)
-{
-  const char *entry = jget_str(deployment, "entry_point", NULL);
-  if (entry)
-    return prompt_find(deployment, entry, 0);
-  int last = 0;
-  guint at_end = prompt_stage_size(deployment, -1, &last);
-  bool end = at_end == 1 && prompt_stage_size(deployment, 0, &last) != 1;
-  const json_t *instance = prompt_find(deployment, NULL, end ? last : 0);
-  return instance ? instance : prompt_find(deployment, NULL, last);
 }
 
 static int prompt_ask(Cli *cli, const char *url, const char *text, GError **error)
@@ -96,12 +63,13 @@ int cmd_prompt(Cli *cli, GError **error)
   json_t *deployment = api_deployment(cli, target[0], error);
   if (!deployment)
     return 1;
-  const json_t *instance = target[1] ? prompt_find(deployment, target[1], 0) : prompt_entry(deployment);
+  g_autofree char *agent = g_strdup(target[1] ? target[1] : jget_str(deployment, "entry_point", NULL));
+  const json_t *instance = agent ? prompt_find(deployment, agent) : NULL;
   g_autofree char *url = g_strdup(jget_str(instance, "url", NULL));
   json_decref(deployment);
   if (!url) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "'%s' has no running agent%s%s with a URL; see: reeve ps %s", target[0],
-                target[1] ? " " : "", target[1] ? target[1] : "", target[0]);
+                agent ? " " : "", agent ? agent : "", target[0]);
     return 1;
   }
   return prompt_ask(cli, url, text->str, error);

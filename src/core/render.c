@@ -78,7 +78,15 @@ void render_instance(GString *out, const Instance *instance)
   jw_close(out, '}');
 }
 
-void render_deployment(GString *out, const Deployment *deployment, bool with_instances)
+/* Whom a prompt for the deployment goes to, by the revision that is there, or that comes when there is none yet. */
+static const char *render_entry_point(const Deployment *deployment)
+{
+  int number = deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
+  const Revision *revision = deployment_revision(deployment, number);
+  return revision ? job_entry_agent(revision_job(revision)) : NULL;
+}
+
+void render_deployment(GString *out, const Deployment *deployment, RenderDepth depth)
 {
   guint agents = 0;
   for (guint i = 0; i < deployment->instances->len; i++)
@@ -101,7 +109,9 @@ void render_deployment(GString *out, const Deployment *deployment, bool with_ins
   }
   jw_int(out, "agents", agents);
   jw_int(out, "healthy", deployment->healthy);
-  if (with_instances) {
+  if (depth == RENDER_FULL)
+    jw_str(out, "entry_point", render_entry_point(deployment));
+  if (depth != RENDER_BRIEF) {
     jw_open(out, "instances", '[');
     for (guint i = 0; i < deployment->instances->len; i++)
       render_instance(out, deployment->instances->pdata[i]);

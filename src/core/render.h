@@ -2,7 +2,10 @@
 /* JSON of the core's objects as the API and the events show them (api/openapi.yaml). Appends to @out; no trees, since GETs are hot. */
 #include "core/objects.h"
 
-void render_deployment(GString *out, const Deployment *deployment, bool with_instances);
+/* RENDER_FULL adds what only its reader needs and what costs the parsed job: the entry point. */
+typedef enum RenderDepth { RENDER_BRIEF, RENDER_INSTANCES, RENDER_FULL } RenderDepth;
+
+void render_deployment(GString *out, const Deployment *deployment, RenderDepth depth);
 void render_rollout(GString *out, const Rollout *rollout);
 void render_instance(GString *out, const Instance *instance);
 /* One schedule with its runs, the newest first. */

@@ -123,7 +123,7 @@ static void turn_flush_deployments(Core *core)
     if (deployment->dirty)
       g_ptr_array_add(core->effects->records, record_of_deployment(deployment));
     GString *data = g_string_new(NULL);
-    render_deployment(data, deployment, false);
+    render_deployment(data, deployment, RENDER_BRIEF);
     turn_event(core, "deployment", deployment->name, deployment->id, data);
     deployment->dirty = deployment->touched = false;
   }

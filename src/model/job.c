@@ -121,6 +121,19 @@ const AgentSpec *job_agent(const Job *job, guint index)
   return job->agents->pdata[index];
 }
 
+const char *job_entry_agent(const Job *job)
+{
+  if (job->entry_point)
+    return job->entry_point;
+  int hub = job->topology.hub;
+  if (hub >= 0 && job_agent(job, (guint)hub)->port != PORT_NONE)
+    return job_agent(job, (guint)hub)->id;
+  for (guint i = 0; i < job->agents->len; i++)
+    if (job_agent(job, i)->port != PORT_NONE)
+      return job_agent(job, i)->id;
+  return NULL;
+}
+
 void topology_add_group(Topology *topology, const guint *members, guint n)
 {
   GArray *group = g_array_sized_new(FALSE, FALSE, sizeof(guint), n);

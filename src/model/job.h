@@ -169,6 +169,9 @@ bool job_add_agent(Job *job, AgentSpec *agent);
 /* Index of agent @id, or -1. */
 int job_find_agent(const Job *job, const char *id);
 const AgentSpec *job_agent(const Job *job, guint index);
+/* Id of the agent that a prompt goes to when nobody is named: the entry point that the job names, else the hub or root of its topology,
+ * else the first agent, of these with a port; NULL when no agent has a port. Borrowed. */
+const char *job_entry_agent(const Job *job);
 void topology_add_group(Topology *topology, const guint *members, guint n);
 /* Members of group @i: a GArray of guint; borrowed. */
 const GArray *topology_group(const Topology *topology, guint i);

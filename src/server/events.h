@@ -23,7 +23,8 @@ const char *event_ring_add(EventRing *ring, const Event *event);
 gint64 event_ring_last(const EventRing *ring);
 /* The number after which a watcher with Last-Event-ID @id goes on, or -1 when it must begin with `reset`. */
 gint64 event_ring_resume(const EventRing *ring, const char *id);
-/* Text of event @seq when it is still there and concerns @deployment (NULL = all), else NULL. */
+/* Text of event @seq when it is still there and concerns @deployment (NULL = all), else NULL. Valid until the ring is next read or changed:
+ * past events lie packed. */
 const char *event_ring_at(const EventRing *ring, gint64 seq, const char *deployment);
 /* "RUN-SEQ" of the newest event; caller frees. */
 char *event_ring_id(const EventRing *ring);

@@ -14,7 +14,7 @@ void get_deployments(RouteCall *call)
   jw_open(out, NULL, '{');
   jw_open(out, "deployments", '[');
   for (guint i = 0; i < all->len; i++)
-    render_deployment(out, g_ptr_array_index(all, i), false);
+    render_deployment(out, g_ptr_array_index(all, i), RENDER_BRIEF);
   jw_close(out, ']');
   jw_close(out, '}');
   turn_answer(call->server, call->request, 200, "application/json", out);
@@ -26,7 +26,7 @@ void get_deployment(RouteCall *call)
   if (!deployment)
     return;
   GString *out = turn_scratch(call->server);
-  render_deployment(out, deployment, true);
+  render_deployment(out, deployment, RENDER_FULL);
   turn_answer(call->server, call->request, 200, "application/json", out);
 }
 

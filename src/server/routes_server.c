@@ -92,7 +92,7 @@ static void events_snapshot(GString *out, const Core *core, const char *name)
   for (guint i = 0; i < all->len; i++) {
     const Deployment *deployment = g_ptr_array_index(all, i);
     if (!name || g_str_equal(name, deployment->name))
-      render_deployment(out, deployment, true);
+      render_deployment(out, deployment, RENDER_INSTANCES);
   }
   jw_close(out, ']');
   jw_close(out, '}');

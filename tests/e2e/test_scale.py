@@ -3,10 +3,11 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
-from conftest import BIN, alive, wait_until
+from conftest import BIN, Reeve, alive, wait_until
 
 SLEEPER_SOURCE = "#include <signal.h>\n#include <unistd.h>\nint main(void)\n{\n  signal(SIGTERM, SIG_DFL);\n  for (;;)\n    pause();\n}\n"
 FLAP_SECONDS = int(os.environ.get("REEVE_FLAP_SECONDS", "120"))
@@ -55,3 +56,51 @@ def shape(pid):
     """(resident KiB, open descriptors) of @pid."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]), len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.fixture
+def both():
+    """One Reeve with its node inside and one with a node of its own, side by side, so that a long test takes its time once."""
+    pair = [Reeve(tempfile.mkdtemp(prefix="reeve-e2e-"), node) for node in ("embedded", "process")]
+    try:
+        yield [one.start() for one in pair]
+    finally:
+        for one in pair:
+            one.close()
+            shutil.rmtree(one.directory, ignore_errors=True)
+
+
+class Flapping:
+    """24 agents that live for a moment, again and again."""
+
+    def __init__(self, reeve):
+        lines = "".join(f'  - {{id: f{n}, command: [sleep, "0.{n + 10}"], restart: {{policy: always, max: -1, delay: 0.05, max_delay: 0.05}}}}\n' for n in range(24))
+        job = reeve.job(f'job: {{name: flap, version: "1", description: test}}\nagents:\n{lines}topology: {{type: dynamic}}\n')
+        reeve.run("up", "-d", job, code=None)  # they end while their stage starts: as the policy of failures likes
+        self.reeve, self.pids = reeve, [process.pid for process in (reeve.server_process, reeve.node_process) if process]
+
+    def attempts(self):
+        return sum(instance["attempt"] for instance in self.reeve.deployment("flap")["instances"])
+
+    def note(self):
+        self.early, self.first = [shape(pid) for pid in self.pids], self.attempts()
+
+    def check(self):
+        assert self.attempts() > self.first + FLAP_SECONDS * 20, "they flap all the time"
+        for (kib, fds), (kib_late, fds_late) in zip(self.early, (shape(pid) for pid in self.pids)):
+            assert kib_late < kib * 1.25 + 2048, f"node {self.reeve.node}: resident memory went from {kib} to {kib_late} KiB"
+            assert fds_late <= fds + 24, f"node {self.reeve.node}: descriptors went from {fds} to {fds_late}"
+
+
+def test_flapping(both):
+    """Memory and descriptors of server and node stay flat while two dozen agents flap for two minutes (REEVE_FLAP_SECONDS)."""
+    runs = [Flapping(reeve) for reeve in both]
+    for run in runs:
+        wait_until(lambda run=run: run.attempts() > 200, 60, "they flap")
+        run.note()
+    end = time.monotonic() + FLAP_SECONDS
+    wait_until(lambda: time.monotonic() > end, FLAP_SECONDS + 30, "the time is over")
+    for run in runs:
+        run.check()
+        run.reeve.run("down", "flap")
+        wait_until(lambda run=run: not run.reeve.shims(), what="no shim is left")

@@ -330,9 +330,9 @@ static void test_render(void)
   g_autoptr(World) world = world_up_agents("a b");
   world_report(world, "b", 0, INSTANCE_FAILED, HEALTH_UNKNOWN, "exit status 3");
   g_autoptr(GString) text = g_string_new(NULL);
-  render_deployment(text, world_desk(world), true);
+  render_deployment(text, world_desk(world), RENDER_FULL);
   json_t *root = parsed(text->str);
-  assert_keys(root, "id name status revision rollout outcome reason created_at updated_at agents healthy instances");
+  assert_keys(root, "id name status revision rollout outcome reason created_at updated_at agents healthy entry_point instances");
   assert_keys(json_object_get(root, "rollout"),
               "id kind phase stage stages from to outcome cause actor started_at ended_at failed deployment");
   const json_t *b = json_array_get(json_object_get(root, "instances"), 1);

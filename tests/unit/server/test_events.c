@@ -58,11 +58,35 @@ static void test_wrap_and_filter(void)
   event_ring_free(ring);
 }
 
+/* Past events lie packed in blocks: each one that the ring promises comes back as it was, whatever order they are read in. */
+static void test_blocks(void)
+{
+  enum { SIZE = 1000 };
+  EventRing *ring = event_ring_new("r", SIZE);
+  for (int i = 1; i <= 3 * SIZE + 7; i++) {
+    g_autofree char *data = g_strdup_printf("{\"n\":%d,\"pad\":\"%.*s\"}", i, i % 50, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    ring_add(ring, i % 3 ? "desk" : NULL, data);
+  }
+  gint64 last = event_ring_last(ring);
+  g_assert_cmpint(last, ==, 3 * SIZE + 7);
+  g_assert_null(event_ring_at(ring, last - SIZE, NULL));
+  for (int k = 0; k < SIZE; k++) {
+    gint64 seq = last - SIZE + 1 + k * 7 % SIZE;
+    g_autofree char *data =
+        g_strdup_printf("{\"n\":%d,\"pad\":\"%.*s\"}", (int)seq, (int)seq % 50, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    g_autofree char *want = g_strdup_printf("event: instance\nid: r-%d\ndata: %s\n\n", (int)seq, data);
+    g_assert_cmpstr(event_ring_at(ring, seq, NULL), ==, want);
+    g_assert_true((event_ring_at(ring, seq, "desk") != NULL) == (seq % 3 != 0));
+  }
+  event_ring_free(ring);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/server/events/text", test_text);
   g_test_add_func("/server/events/resume", test_resume);
   g_test_add_func("/server/events/wrap-and-filter", test_wrap_and_filter);
+  g_test_add_func("/server/events/blocks", test_blocks);
   return g_test_run();
 }
