@@ -19,7 +19,9 @@
   X(STORE_FAILED, "store-failed", 503, 12, "the store cannot be written")                                                                  \
   X(DENIED, "denied", 403, 13, "the caller has no right to do this")                                                                       \
   X(UNHEALTHY, "unhealthy", 503, 14, "an agent is failed, unhealthy or gone")                                                              \
-  X(LIMIT, "limit", 413, 15, "an input is larger, deeper or more numerous than the documented limit")
+  X(LIMIT, "limit", 413, 15, "an input is larger, deeper or more numerous than the documented limit")                                      \
+  X(UNAUTHENTICATED, "unauthenticated", 401, 16, "the server wants a token, or does not know the one it was given")                        \
+  X(RATE_LIMITED, "rate-limited", 429, 17, "too many refused requests from one address; try again later")
 
 typedef enum ReeveError {
 #define X(id, word, http, code, text) REEVE_ERROR_##id,
@@ -35,7 +37,7 @@ GQuark reeve_error_quark(void);
 const char *reeve_error_word(int code);
 /* HTTP status 400..599 for @code. */
 int reeve_error_http(int code);
-/* Exit code 1..15 of the CLI for @code. */
+/* Exit code 1..17 of the CLI for @code. */
 int reeve_error_exit(int code);
 /* One English sentence on what @code means, for docs and --help; static. */
 const char *reeve_error_meaning(int code);

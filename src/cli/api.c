@@ -3,15 +3,99 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "cli/progress.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { API_TOKEN_BYTES_MAX = 4096 };
+
+const char *api_remote(const Cli *cli)
+{
+  const char *url = cli->options.text[OPT_SERVER] ? cli->options.text[OPT_SERVER] : g_getenv("REEVE_SERVER");
+  return url && *url ? url : NULL;
+}
 
 static void api_unavailable(const Cli *cli, const char *reason, GError **error)
 {
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
-              "no server answers on '%s': %s; start one with 'reeve server start' or 'reeve up FILE'", cli->paths.socket, reason);
+  if (api_remote(cli))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "no server answers on '%s': %s", api_remote(cli), reason);
+  else
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "no server answers on '%s': %s; start one with 'reeve server start' or 'reeve up FILE'", cli->paths.socket, reason);
+}
+
+/* The token in the file @path, which nobody but its owner may read. */
+static char *api_token_file(const char *path, GError **error)
+{
+  struct stat status;
+  if (stat(path, &status) == 0 && (status.st_mode & 077)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "read token '%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
+                (unsigned)status.st_mode & 07777, path);
+    return NULL;
+  }
+  char *text = fs_read(path, API_TOKEN_BYTES_MAX, NULL, error);
+  return text ? g_strstrip(text) : NULL;
+}
+
+/* The token of a remote server; NULL with @error unset when there is none. */
+static char *api_token(GError **error)
+{
+  const char *token = g_getenv("REEVE_TOKEN"), *file = g_getenv("REEVE_TOKEN_FILE");
+  if (token && *token)
+    return g_strdup(token);
+  if (file && *file)
+    return api_token_file(file, error);
+  g_autofree char *usual = g_build_filename(g_get_user_config_dir(), "reeve", "token", NULL);
+  return access(usual, F_OK) == 0 ? api_token_file(usual, error) : NULL;
+}
+
+static bool api_call_remote(ApiCall *call, const char *base, const char *path, GError **error)
+{
+  if (!g_str_has_prefix(base, "http://") && !g_str_has_prefix(base, "https://")) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "server '%s': wanted http://HOST:PORT or https://HOST:PORT", base);
+    return false;
+  }
+  GError *failed = NULL;
+  g_autofree char *token = api_token(&failed);
+  if (failed || (token && strpbrk(token, "\r\n"))) {
+    if (failed)
+      g_propagate_error(error, failed);
+    else
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "the token has more than one line");
+    return false;
+  }
+  g_autofree char *stem = g_strdup(base);
+  while (g_str_has_suffix(stem, "/"))
+    stem[strlen(stem) - 1] = '\0';
+  call->url = g_strconcat(stem, path, NULL);
+  call->header = token ? g_strconcat("Authorization: Bearer ", token, NULL) : NULL;
+  call->headers[0] = call->header;
+  return true;
+}
+
+bool api_call_init(ApiCall *call, const Cli *cli, const char *path, GError **error)
+{
+  const char *base = api_remote(cli);
+  *call = (ApiCall){0};
+  if (base && !api_call_remote(call, base, path, error))
+    return false;
+  if (!base) {
+    call->url = g_strconcat("http://reeve", path, NULL);
+    call->socket = paths_short_socket(cli->paths.socket);
+  }
+  call->spec = (HttpCallSpec){.url = call->url, .unix_socket = call->socket, .headers = call->header ? call->headers : NULL};
+  return true;
+}
+
+void api_call_done(ApiCall *call)
+{
+  g_free(call->url);
+  g_free(call->socket);
+  g_free(call->header);
 }
 
 static void api_append_problem(GString *text, const json_t *problem)
@@ -50,19 +134,18 @@ void api_problem(const char *body, size_t length, int status, GError **error)
 
 json_t *api_call(const Cli *cli, const char *method, const char *path, const char *body, int *status, GError **error)
 {
-  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
-  g_autofree char *socket = paths_short_socket(cli->paths.socket);
+  g_auto(ApiCall) call = {0};
   g_autoptr(GString) reply = g_string_new(NULL);
   g_autoptr(GError) failed = NULL;
-  HttpCallSpec spec = {.method = method,
-                       .url = url,
-                       .unix_socket = socket,
-                       .content_type = body ? "application/json" : NULL,
-                       .body = body,
-                       .body_length = body ? strlen(body) : 0,
-                       .timeout_ms = API_TIMEOUT_MS,
-                       .reply_bytes_max = API_REPLY_BYTES_MAX};
-  int got = http_fetch(&spec, reply, &failed);
+  if (!api_call_init(&call, cli, path, error))
+    return NULL;
+  call.spec.method = method;
+  call.spec.content_type = body ? "application/json" : NULL;
+  call.spec.body = body;
+  call.spec.body_length = body ? strlen(body) : 0;
+  call.spec.timeout_ms = API_TIMEOUT_MS;
+  call.spec.reply_bytes_max = API_REPLY_BYTES_MAX;
+  int got = http_fetch(&call.spec, reply, &failed);
   if (got == 0) {
     api_unavailable(cli, failed ? failed->message : "no answer", error);
     return NULL;
@@ -95,10 +178,12 @@ json_t *api_deployment(const Cli *cli, const char *name, GError **error)
 
 bool api_alive(const Cli *cli)
 {
-  g_autofree char *socket = paths_short_socket(cli->paths.socket);
+  g_auto(ApiCall) call = {0};
   g_autoptr(GString) reply = g_string_new(NULL);
-  HttpCallSpec spec = {.url = "http://reeve/healthz", .unix_socket = socket, .timeout_ms = 5000};
-  return http_fetch(&spec, reply, NULL) != 0;
+  if (!api_call_init(&call, cli, "/healthz", NULL))
+    return false;
+  call.spec.timeout_ms = 5000;
+  return http_fetch(&call.spec, reply, NULL) != 0;
 }
 
 void api_events_init(ApiEvents *events, ApiEventFn event, void *user)
@@ -172,16 +257,28 @@ char *api_events_path(const char *name)
   return g_strconcat("/api/events?deployment=", escaped, NULL);
 }
 
+/* The error that a bare status stands for. */
+static ReeveError api_status_code(int status)
+{
+  static const ReeveError codes[] = {REEVE_ERROR_NOT_FOUND, REEVE_ERROR_UNAUTHENTICATED, REEVE_ERROR_DENIED, REEVE_ERROR_RATE_LIMITED};
+  for (guint i = 0; i < G_N_ELEMENTS(codes); i++)
+    if (reeve_error_http((int)codes[i]) == status)
+      return codes[i];
+  return REEVE_ERROR_INTERNAL;
+}
+
 bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData data, void *user, GError **error)
 {
-  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
-  g_autofree char *socket = paths_short_socket(cli->paths.socket);
+  g_auto(ApiCall) call = {0};
   g_autoptr(GError) failed = NULL;
-  HttpCallSpec spec = {.url = url, .unix_socket = socket, .timeout_ms = timeout_ms, .stream = true};
+  if (!api_call_init(&call, cli, path, error))
+    return false;
+  call.spec.timeout_ms = timeout_ms;
+  call.spec.stream = true;
   int64_t start_ms = clock_boot_ms();
-  int status = http_fetch_stream(&spec, data, user, &failed);
+  int status = http_fetch_stream(&call.spec, data, user, &failed);
   if (status >= 400)
-    g_set_error(error, REEVE_ERROR, status == 404 ? REEVE_ERROR_NOT_FOUND : REEVE_ERROR_INTERNAL, "the server answered %d", status);
+    g_set_error(error, REEVE_ERROR, (int)api_status_code(status), "the server answered %d", status);
   else if (status == 0 && timeout_ms && clock_boot_ms() - start_ms >= timeout_ms)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "not reached within %.1f s", (double)timeout_ms / 1000);
   else if (status == 0)

@@ -1,10 +1,23 @@
 #pragma once
-/* Talking to the server over its control socket. */
+/* Talking to the server: over its control socket, or with --server URL over TCP with a token. */
 #include "cli/cli.h"
 #include "net/http_client.h"
 
 enum { API_TIMEOUT_MS = 30000, API_REPLY_BYTES_MAX = 64 * 1024 * 1024 };
 
+/* One request on its way to the server; the strings live as long as it does. */
+typedef struct ApiCall {
+  HttpCallSpec spec;
+  char *url, *socket, *header;
+  const char *headers[2];
+} ApiCall;
+/* Prepares a call of @path ("/api/deployments") at the server that @cli means. False with @error when the URL or the token cannot be used.
+ */
+bool api_call_init(ApiCall *call, const Cli *cli, const char *path, GError **error);
+void api_call_done(ApiCall *call);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ApiCall, api_call_done)
+/* URL of the server that --server or REEVE_SERVER names, NULL = the control socket. Borrowed. */
+const char *api_remote(const Cli *cli);
 /* Calls @method @path ("/api/deployments") with @body (JSON text or NULL). Returns the parsed answer (caller's reference) and its status in
  * @status (may be NULL). A problem document becomes an error whose code is its type and whose message is its detail and all problems; no
  * answer is REEVE_ERROR_UNAVAILABLE and says how to start a server. */

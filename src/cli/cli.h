@@ -82,6 +82,7 @@ int cmd_restart(Cli *cli, GError **error);
 int cmd_rollback(Cli *cli, GError **error);
 int cmd_server(Cli *cli, GError **error);
 int cmd_status(Cli *cli, GError **error);
+int cmd_token(Cli *cli, GError **error);
 int cmd_up(Cli *cli, GError **error);
 int cmd_validate(Cli *cli, GError **error);
 int cmd_version(Cli *cli, GError **error);

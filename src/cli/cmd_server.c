@@ -32,8 +32,12 @@ static int server_foreground(Cli *cli, GError **error)
     return 1;
   }
   g_autofree char *node_socket = cli_flag(cli, OPT_NODE_SOCKET) ? g_canonicalize_filename(cli->options.text[OPT_NODE_SOCKET], NULL) : NULL;
+  const char *listen = cli_flag(cli, OPT_LISTEN) ? cli->options.text[OPT_LISTEN] : g_getenv("REEVE_LISTEN");
+  bool given = listen && *listen;
   ServerOptions options = {.data_dir = cli->paths.data_dir,
                            .socket_path = cli->paths.socket,
+                           .listen = given ? listen : SERVER_LISTEN_DEFAULT,
+                           .listen_optional = !given,
                            .node_socket = node_socket,
                            .shim_path = shim,
                            .reeve_path = self,
@@ -45,6 +49,10 @@ static int server_foreground(Cli *cli, GError **error)
 static int server_start(Cli *cli, GError **error)
 {
   bool started = false;
+  if (api_remote(cli)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "server '%s' is another one: start it where it runs", api_remote(cli));
+    return 1;
+  }
   if (!launch_server(cli, &started, error))
     return 1;
   cli_note(cli, started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
@@ -90,7 +98,7 @@ static int server_stop(Cli *cli, GError **error)
     return 1;
   }
   json_decref(answer);
-  if (!server_wait_gone(pid, cli_ms(cli, OPT_TIMEOUT, STOP_TIMEOUT_MS), error))
+  if (!api_remote(cli) && !server_wait_gone(pid, cli_ms(cli, OPT_TIMEOUT, STOP_TIMEOUT_MS), error))
     return 1;
   cli_note(cli, cli_flag(cli, OPT_KEEP) ? "the server has stopped; agents go on" : "the server has stopped");
   return 0;
@@ -104,10 +112,12 @@ static int server_status(Cli *cli, GError **error)
   if (cli_is_data(cli)) {
     cli_print_data(cli, server);
   } else {
-    cli_print("pid:       %d\nversion:   %s\nuptime:    %d s\nsocket:    %s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
-              (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), (int)(jget_int(server, "uptime_ms", 0) / 1000),
-              cli->paths.socket, jget_str(server, "data_dir", "?"), jget_str(server, "store", "?"),
-              json_array_size(json_object_get(server, "running_agents")));
+    const char *listen = jget_str(server, "listen", NULL), *note = jget_str(server, "listen_note", NULL);
+    cli_print(
+        "pid:       %d\nversion:   %s\nuptime:    %d s\nsocket:    %s\nlisten:    %s%s%s%s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
+        (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), (int)(jget_int(server, "uptime_ms", 0) / 1000),
+        cli->paths.socket, listen ? listen : "none", note ? " (" : "", note ? note : "", note ? ")" : "", jget_str(server, "data_dir", "?"),
+        jget_str(server, "store", "?"), json_array_size(json_object_get(server, "running_agents")));
   }
   json_decref(server);
   return 0;

@@ -20,7 +20,6 @@ typedef struct Up {
   const char *name;
   Loop *loop;
   HttpClient *http;
-  char *socket;
   Progress progress;
   ApiEvents events;
   LogLines logs;
@@ -29,11 +28,6 @@ typedef struct Up {
   int code;
   GError *error;
 } Up;
-
-static HttpCallSpec up_spec(const Up *up, const char *url)
-{
-  return (HttpCallSpec){.url = url, .unix_socket = up->socket, .stream = true};
-}
 
 static bool up_log_data(const char *bytes, size_t length, void *data)
 {
@@ -51,15 +45,25 @@ static void up_end(Up *up, UpPhase phase)
   loop_stop(up->loop);
 }
 
+/* Starts a stream from the server. */
+static void up_call(Up *up, const char *path, HttpData data, HttpDone done)
+{
+  g_auto(ApiCall) call = {0};
+  if (!api_call_init(&call, up->cli, path, up->error ? NULL : &up->error)) {
+    up_end(up, UP_ENDED);
+    return;
+  }
+  call.spec.stream = true;
+  http_client_call(up->http, &call.spec, data, done, up);
+}
+
 static void up_stay(Up *up)
 {
   up->phase = UP_STAY;
   if (cli_flag(up->cli, OPT_MONITOR))
     return;
   g_autofree char *path = api_path(up->name, "/logs?follow=1");
-  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
-  HttpCallSpec spec = up_spec(up, url);
-  http_client_call(up->http, &spec, up_log_data, up_logs_end, up);
+  up_call(up, path, up_log_data, up_logs_end);
 }
 
 static void up_table(Cli *cli, const char *name)
@@ -173,9 +177,7 @@ static void up_watch(Up *up)
   if (timeout_ms)
     loop_timer_set(timer, up->progress.start_ms + timeout_ms);
   g_autofree char *path = api_events_path(up->name);
-  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
-  HttpCallSpec spec = up_spec(up, url);
-  http_client_call(up->http, &spec, up_events_data, up_events_end, up);
+  up_call(up, path, up_events_data, up_events_end);
   loop_run(up->loop);
   http_client_free(up->http);
   loop_timer_free(timer);
@@ -188,7 +190,6 @@ static int up_follow(Cli *cli, const char *name, const char *rollout, GError **e
 {
   Up up = {.cli = cli, .name = name, .loop = loop_new()};
   up.http = http_client_new(up.loop);
-  up.socket = paths_short_socket(cli->paths.socket);
   progress_init(&up.progress, cli, name, rollout);
   api_events_init(&up.events, up_event, &up);
   log_lines_init(&up.logs, cli);
@@ -204,7 +205,6 @@ static int up_follow(Cli *cli, const char *name, const char *rollout, GError **e
   log_lines_done(&up.logs);
   api_events_done(&up.events);
   progress_done(&up.progress);
-  g_free(up.socket);
   loop_free(up.loop);
   return up.code;
 }

@@ -109,6 +109,10 @@ bool launch_server(const Cli *cli, bool *started, GError **error)
     *started = false;
   if (api_alive(cli))
     return true;
+  if (api_remote(cli)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "no server answers on '%s'; it is started where it runs", api_remote(cli));
+    return false;
+  }
   if (!fs_mkdirs(cli->paths.data_dir, 0700, error))
     return false;
   g_autofree char *lock_path = g_build_filename(cli->paths.data_dir, "launch.lock", NULL);

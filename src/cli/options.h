@@ -9,6 +9,7 @@ typedef enum OptionId {
   OPT_OUTPUT, /* the global ones come first: every verb has them */
   OPT_DATA_DIR,
   OPT_SOCKET,
+  OPT_SERVER,
   OPT_NO_COLOR,
   OPT_QUIET,
   OPT_HELP,
@@ -25,7 +26,9 @@ typedef enum OptionId {
   OPT_FOR,
   OPT_KEEP,
   OPT_DOWN,
-  OPT_SERVER,
+  OPT_LISTEN,
+  OPT_ROLE,
+  OPT_EXPIRES,
   OPT_NODE_SOCKET,
   OPT_VERBOSE,
   OPT_PORT,

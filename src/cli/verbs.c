@@ -169,15 +169,32 @@ const Verb verbs[] = {
      .summary = "run the server, or start and stop it in the background",
      .details = "Without a word the server runs in the foreground. `stop` refuses while agents run and names them; --keep leaves them "
                 "running, to be "
-                "adopted by the next server, --down stops them in reverse order.",
+                "adopted by the next server, --down stops them in reverse order. Beside its control socket the server serves the API over "
+                "TCP on loopback, for those who have a token: 'reeve token create'. REEVE_LISTEN does the same as --listen.",
      .examples = "reeve server start\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
                  "stop first",
-     .options = OPTIONS(OPT_KEEP, OPT_DOWN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
+     .options = OPTIONS(OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
      .choices = "start|stop|status",
      .run = cmd_server},
+    {.name = "token",
+     .words = "create|list|revoke [NAME]",
+     .summary = "make, list and revoke tokens for the API over TCP",
+     .details =
+         "A token is printed once, when it is made; the server keeps only its hash. Roles: viewer reads, operator changes deployments, "
+         "admin also manages tokens, secrets and the server. With --server URL, or REEVE_SERVER, any verb talks to a server over TCP; its "
+         "token is taken from REEVE_TOKEN, else from the file that REEVE_TOKEN_FILE names, else from ~/.config/reeve/token. The file must "
+         "be yours alone (mode 0600).",
+     .examples = "reeve token create ci --role operator --expires 30d\nreeve token list\nreeve token revoke ci\n"
+                 "REEVE_TOKEN=... reeve --server http://127.0.0.1:7373 ps",
+     .options = OPTIONS(OPT_ROLE, OPT_EXPIRES),
+     .words_min = 1,
+     .words_max = 2,
+     .word_kind = WORDS_CHOICE,
+     .choices = "create|list|revoke",
+     .run = cmd_token},
     {.name = "node",
      .words = "",
      .summary = "run a node as a process of its own",
@@ -185,7 +202,7 @@ const Verb verbs[] = {
          "Dials the node socket of a server that was started with --node-socket, and carries out what it is told. Its state lives in "
          "--data-dir.",
      .examples = "reeve node --server /run/reeve/node.sock --data-dir /var/lib/reeve-node",
-     .options = OPTIONS(OPT_SERVER, OPT_VERBOSE),
+     .options = OPTIONS(OPT_VERBOSE),
      .words_min = 0,
      .words_max = 0,
      .run = cmd_node},

@@ -23,6 +23,8 @@ Core *core_new(const CoreConfig *config)
   core->instances = g_hash_table_new(g_str_hash, g_str_equal);
   core->loading = g_hash_table_new(g_str_hash, g_str_equal);
   core->nodes = g_ptr_array_new();
+  core->tokens = g_ptr_array_new_with_free_func((GDestroyNotify)token_free);
+  core->secrets = g_ptr_array_new_with_free_func((GDestroyNotify)secret_free);
   core->open = g_ptr_array_new();
   core->schedules = g_ptr_array_new();
   core->removed = g_ptr_array_new();
@@ -48,6 +50,8 @@ void core_free(Core *core)
     g_free(node);
   }
   GPtrArray *lists[] = {core->nodes,
+                        core->tokens,
+                        core->secrets,
                         core->open,
                         core->schedules,
                         core->removed,
@@ -207,10 +211,21 @@ static int64_t core_next_wake(const Core *core)
 void core_apply(Core *core, const Command *command, Now now, Effects *effects)
 {
   static void (*const handlers[COMMAND_N])(Core *, const Command *) = {
-      [COMMAND_DEPLOY] = command_deploy,       [COMMAND_DOWN] = command_down,     [COMMAND_RESTART] = command_restart,
-      [COMMAND_SCALE] = command_scale,         [COMMAND_RUN] = command_run,       [COMMAND_CANCEL] = command_cancel,
-      [COMMAND_ROLLBACK] = command_rollback,   [COMMAND_FORGET] = command_forget, [COMMAND_NODE_FRAME] = command_node_frame,
-      [COMMAND_NODE_GONE] = command_node_gone, [COMMAND_TICK] = command_tick,
+      [COMMAND_DEPLOY] = command_deploy,
+      [COMMAND_DOWN] = command_down,
+      [COMMAND_RESTART] = command_restart,
+      [COMMAND_SCALE] = command_scale,
+      [COMMAND_RUN] = command_run,
+      [COMMAND_CANCEL] = command_cancel,
+      [COMMAND_ROLLBACK] = command_rollback,
+      [COMMAND_FORGET] = command_forget,
+      [COMMAND_NODE_FRAME] = command_node_frame,
+      [COMMAND_NODE_GONE] = command_node_gone,
+      [COMMAND_TICK] = command_tick,
+      [COMMAND_TOKEN_CREATE] = command_token_create,
+      [COMMAND_TOKEN_REVOKE] = command_token_revoke,
+      [COMMAND_SECRET_SET] = command_secret_set,
+      [COMMAND_SECRET_REMOVE] = command_secret_remove,
   };
   g_assert((int)command->type >= 0 && command->type < COMMAND_N);
   core->now = now;

@@ -18,19 +18,39 @@ typedef struct CoreConfig {
 } CoreConfig;
 
 typedef enum CommandType {
-  COMMAND_DEPLOY,     /* a new revision; a new deployment when the name is new */
-  COMMAND_DOWN,       /* stop everything of a deployment in reverse stage order */
-  COMMAND_RESTART,    /* all agents or one, in stage order */
-  COMMAND_CANCEL,     /* the open rollout of a deployment */
-  COMMAND_ROLLBACK,   /* to revision @number */
-  COMMAND_SCALE,      /* @agent of a deployment to @number replicas: a new revision */
-  COMMAND_RUN,        /* a scheduled @agent of a deployment, now */
-  COMMAND_FORGET,     /* a stopped deployment and its logs go */
-  COMMAND_NODE_FRAME, /* hello, heartbeat, report, reserved */
-  COMMAND_NODE_GONE,  /* its link broke */
-  COMMAND_TICK,       /* the wake-up that the core asked for, or any time */
+  COMMAND_DEPLOY,        /* a new revision; a new deployment when the name is new */
+  COMMAND_DOWN,          /* stop everything of a deployment in reverse stage order */
+  COMMAND_RESTART,       /* all agents or one, in stage order */
+  COMMAND_CANCEL,        /* the open rollout of a deployment */
+  COMMAND_ROLLBACK,      /* to revision @number */
+  COMMAND_SCALE,         /* @agent of a deployment to @number replicas: a new revision */
+  COMMAND_RUN,           /* a scheduled @agent of a deployment, now */
+  COMMAND_FORGET,        /* a stopped deployment and its logs go */
+  COMMAND_TOKEN_CREATE,  /* @token */
+  COMMAND_TOKEN_REVOKE,  /* @token->name */
+  COMMAND_SECRET_SET,    /* @secret */
+  COMMAND_SECRET_REMOVE, /* @secret->name */
+  COMMAND_NODE_FRAME,    /* hello, heartbeat, report, reserved */
+  COMMAND_NODE_GONE,     /* its link broke */
+  COMMAND_TICK,          /* the wake-up that the core asked for, or any time */
   COMMAND_N
 } CommandType;
+
+/* What is asked about a token. */
+typedef struct TokenAsk {
+  const char *name;
+  Role role;
+  const char *hash;    /* SHA-256 of the token, 64 hex digits: all that is ever stored of it */
+  const char *shown;   /* the token itself, for the reply only */
+  int64_t lifetime_ms; /* 0 = for ever */
+} TokenAsk;
+
+/* What is asked about a secret. The core holds the sealed text only. */
+typedef struct SecretAsk {
+  const char *name;
+  const char *sealed; /* ciphertext as text, at most SECRET_SEALED_MAX bytes */
+} SecretAsk;
+enum { TOKENS_MAX = 1000, SECRETS_MAX = 1000, SECRET_SEALED_MAX = 96 * 1024 };
 
 /* All pointers are borrowed for the duration of core_apply. */
 typedef struct Command {
@@ -47,6 +67,8 @@ typedef struct Command {
   bool rolling;     /* restart: as gently as an update */
   const char *node; /* node commands: node id (authenticated by the link, not read from the frame) */
   const Frame *frame;
+  const TokenAsk *token;
+  const SecretAsk *secret;
 } Command;
 
 /* One line to one node. */

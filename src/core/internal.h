@@ -13,15 +13,16 @@ struct Core {
   uint64_t stored_next_id; /* as last written */
   int64_t next_request;    /* of reserves (volatile) */
   int64_t term;
-  GPtrArray *deployments; /* of Deployment*, sorted by name; owned */
-  GHashTable *by_key;     /* name and id -> Deployment* */
-  GHashTable *loading;    /* id -> Schedule*, while rows are loaded */
-  GHashTable *instances;  /* id -> Instance* */
-  GPtrArray *nodes;       /* of NodeObject*; owned */
-  GPtrArray *schedules;   /* of Schedule* in force (volatile) */
-  GPtrArray *open;        /* of Rollout* not done (volatile) */
-  GPtrArray *doomed;      /* of Instance*: leave for good at the end of this turn */
-  GPtrArray *removed;     /* of Record*: deletions of this turn */
+  GPtrArray *deployments;      /* of Deployment*, sorted by name; owned */
+  GHashTable *by_key;          /* name and id -> Deployment* */
+  GHashTable *loading;         /* id -> Schedule*, while rows are loaded */
+  GHashTable *instances;       /* id -> Instance* */
+  GPtrArray *nodes;            /* of NodeObject*; owned */
+  GPtrArray *tokens, *secrets; /* of Token*, Secret*, sorted by name; owned */
+  GPtrArray *schedules;        /* of Schedule* in force (volatile) */
+  GPtrArray *open;             /* of Rollout* not done (volatile) */
+  GPtrArray *doomed;           /* of Instance*: leave for good at the end of this turn */
+  GPtrArray *removed;          /* of Record*: deletions of this turn */
   GPtrArray *touched_deployments, *touched_rollouts, *touched_instances, *touched_nodes; /* of this turn */
   GPtrArray *outbox; /* of Outgoing*: frames of this turn by node and type */
   Now now;
@@ -48,9 +49,9 @@ void touch_node(Core *core, NodeObject *node, Touch touch);
 void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction);
 /* A start that was decided earlier in this turn does not leave: the slot is stopped after all. */
 void turn_unsend_start(Core *core, const char *node, const char *instance);
-/* The frame itself, for its other members. */
 /* The row of @table with key @id goes at the end of the turn. */
 void turn_remove(Core *core, TableId table, const char *id);
+/* The frame itself, for its other members. */
 Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request);
 void turn_flush(Core *core);
 
@@ -62,6 +63,8 @@ Record *record_of_rollout(const Rollout *rollout);
 Record *record_of_node(const NodeObject *node);
 Record *record_of_schedule(const Schedule *schedule);
 Record *record_of_schedule_run(const ScheduleRun *run);
+Record *record_of_token(const Token *token);
+Record *record_of_secret(const Secret *secret);
 Record *record_of_meta(const char *key, const char *value);
 
 /* objects.c */
@@ -159,6 +162,18 @@ void command_forget(Core *core, const Command *command);
 void command_node_frame(Core *core, const Command *command);
 void command_node_gone(Core *core, const Command *command);
 void command_tick(Core *core, const Command *command);
+
+/* tokens.c */
+void command_token_create(Core *core, const Command *command);
+void command_token_revoke(Core *core, const Command *command);
+bool load_token(Core *core, const Value *values);
+void token_free(Token *token);
+
+/* secrets.c */
+void command_secret_set(Core *core, const Command *command);
+void command_secret_remove(Core *core, const Command *command);
+bool load_secret(Core *core, const Value *values);
+void secret_free(Secret *secret);
 
 /* nodes.c */
 void nodes_tick(Core *core);

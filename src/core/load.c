@@ -17,6 +17,8 @@ static bool load_meta(Core *core, const Value *values, GError **error)
 {
   if (g_strcmp0(values[META_KEY].text, "next_id") == 0 && values[META_VALUE].text)
     core->next_id = core->stored_next_id = g_ascii_strtoull(values[META_VALUE].text, NULL, 10);
+  if (g_strcmp0(values[META_KEY].text, "term") == 0 && values[META_VALUE].text)
+    core->term = MAX(1, g_ascii_strtoll(values[META_VALUE].text, NULL, 10));
   (void)error;
   return true;
 }
@@ -168,6 +170,16 @@ static bool load_node(Core *core, const Value *values, GError **error)
   return true;
 }
 
+static bool load_token_row(Core *core, const Value *values, GError **error)
+{
+  return load_token(core, values) || load_bad(error, TABLE_TOKENS, values, "no name, no hash, or an unknown role");
+}
+
+static bool load_secret_row(Core *core, const Value *values, GError **error)
+{
+  return load_secret(core, values) || load_bad(error, TABLE_SECRETS, values, "no sealed text");
+}
+
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error)
 {
   static bool (*const loaders[TABLE_N])(Core *, const Value *, GError **) = {
@@ -179,6 +191,8 @@ bool core_load_row(Core *core, TableId table, const Value *values, GError **erro
       [TABLE_SCHEDULES] = load_schedule,
       [TABLE_SCHEDULE_RUNS] = load_schedule_run,
       [TABLE_NODES] = load_node,
+      [TABLE_TOKENS] = load_token_row,
+      [TABLE_SECRETS] = load_secret_row,
   };
   if (!values[0].text)
     return load_bad(error, table, values, "no key");

@@ -140,6 +140,32 @@ typedef struct NodeObject {
   bool dirty, touched;   /* (volatile) */
 } NodeObject;
 
+/* A bearer token: what is stored of it. */
+typedef struct Token {
+  char id[20];
+  char *name; /* unique */
+  Role role;
+  char *hash; /* SHA-256, 64 hex digits */
+  int64_t created_at_ms;
+  int64_t expires_at_ms; /* 0 = never */
+  char *actor;
+} Token;
+
+/* A secret as it is stored: sealed by the server, which holds the key. */
+typedef struct Secret {
+  char *name; /* unique */
+  char *sealed;
+  int64_t version; /* 1, 2, ...: grows with each set, also after a removal (it comes from the counter of ids) */
+  int64_t created_at_ms, updated_at_ms;
+  char *actor;
+} Secret;
+
+/* The token with @hash (64 hex digits) that is valid at @wall_ms, or NULL. Takes the same time wherever the texts differ. */
+const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall_ms);
+/* All tokens (of Token*), all secrets (of Secret*), sorted by name; borrowed until the next core_apply. */
+const GPtrArray *core_tokens(const Core *core);
+const GPtrArray *core_secrets(const Core *core);
+const Secret *core_secret(const Core *core, const char *name);
 /* Deployment by name or id, NULL = none. */
 const Deployment *core_deployment(const Core *core, const char *name);
 /* All deployments sorted by name: of Deployment*; borrowed until the next core_apply. */

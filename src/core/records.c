@@ -135,6 +135,31 @@ Record *record_of_node(const NodeObject *node)
   return record;
 }
 
+Record *record_of_token(const Token *token)
+{
+  Record *record = record_new(TABLE_TOKENS);
+  record_text(record, TOK_ID, token->id);
+  record_text(record, TOK_NAME, token->name);
+  record_text(record, TOK_ROLE, role_word(token->role));
+  record_text(record, TOK_HASH, token->hash);
+  record_int(record, TOK_CREATED_AT, token->created_at_ms);
+  record_int(record, TOK_EXPIRES_AT, token->expires_at_ms);
+  record_text(record, TOK_ACTOR, token->actor);
+  return record;
+}
+
+Record *record_of_secret(const Secret *secret)
+{
+  Record *record = record_new(TABLE_SECRETS);
+  record_text(record, SEC_NAME, secret->name);
+  record_text(record, SEC_SEALED, secret->sealed);
+  record_int(record, SEC_VERSION, secret->version);
+  record_int(record, SEC_CREATED_AT, secret->created_at_ms);
+  record_int(record, SEC_UPDATED_AT, secret->updated_at_ms);
+  record_text(record, SEC_ACTOR, secret->actor);
+  return record;
+}
+
 static void dump_line(GPtrArray *lines, Record *record)
 {
   const TableSpec *spec = &table_specs[record->table];
@@ -182,6 +207,10 @@ char *core_dump(const Core *core)
   }
   for (guint i = 0; i < core->nodes->len; i++)
     dump_line(lines, record_of_node(core->nodes->pdata[i]));
+  for (guint i = 0; i < core->tokens->len; i++)
+    dump_line(lines, record_of_token(core->tokens->pdata[i]));
+  for (guint i = 0; i < core->secrets->len; i++)
+    dump_line(lines, record_of_secret(core->secrets->pdata[i]));
   g_ptr_array_sort(lines, dump_compare);
   g_ptr_array_add(lines, NULL);
   return g_strjoinv("\n", (char **)lines->pdata);

@@ -29,6 +29,9 @@
 
 #define NODE_STATUSES(X) X(ONLINE, "online") X(SILENT, "silent") X(LOST, "lost") X(DRAINING, "draining") X(CORDONED, "cordoned")
 
+/* What a caller may do, least first; a token has one of the last three. PUBLIC: anybody who reaches the server, without a token. */
+#define ROLES(X) X(PUBLIC, "public") X(VIEWER, "viewer") X(OPERATOR, "operator") X(ADMIN, "admin")
+
 #define STATES_ENUM(Type, PREFIX, LIST)   typedef enum Type { LIST(PREFIX##_ENUM_ITEM) PREFIX##_N } Type
 #define DEPLOYMENT_ENUM_ITEM(id, word)    DEPLOYMENT_##id,
 #define OUTCOME_ENUM_ITEM(id, word)       OUTCOME_##id,
@@ -37,6 +40,7 @@
 #define INSTANCE_ENUM_ITEM(id, word)      INSTANCE_##id,
 #define HEALTH_ENUM_ITEM(id, word)        HEALTH_##id,
 #define NODE_ENUM_ITEM(id, word)          NODE_##id,
+#define ROLE_ENUM_ITEM(id, word)          ROLE_##id,
 STATES_ENUM(DeploymentStatus, DEPLOYMENT, DEPLOYMENT_STATUSES);
 STATES_ENUM(RolloutOutcome, OUTCOME, ROLLOUT_OUTCOMES);
 STATES_ENUM(RolloutKind, ROLLOUT_KIND, ROLLOUT_KINDS);
@@ -44,6 +48,7 @@ STATES_ENUM(RolloutPhase, ROLLOUT_PHASE, ROLLOUT_PHASES);
 STATES_ENUM(InstanceState, INSTANCE, INSTANCE_STATES);
 STATES_ENUM(Health, HEALTH, HEALTHS);
 STATES_ENUM(NodeStatus, NODE, NODE_STATUSES);
+STATES_ENUM(Role, ROLE, ROLES);
 
 /* The JSON word of a state; static. Out of range is a defect (g_assert). */
 const char *deployment_status_word(DeploymentStatus status);
@@ -53,6 +58,7 @@ const char *rollout_phase_word(RolloutPhase phase);
 const char *instance_state_word(InstanceState state);
 const char *health_word(Health health);
 const char *node_status_word(NodeStatus status);
+const char *role_word(Role role);
 
 /* The state whose word is @word, or -1. */
 int deployment_status_parse(const char *word);
@@ -62,3 +68,4 @@ int rollout_phase_parse(const char *word);
 int instance_state_parse(const char *word);
 int health_parse(const char *word);
 int node_status_parse(const char *word);
+int role_parse(const char *word);

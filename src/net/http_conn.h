@@ -45,6 +45,7 @@ struct Conn {
   LoopTimer *timer; /* checks deadline_ms; set lazily, so that a request costs no timer call */
   int64_t deadline_ms;
   int peer_uid;
+  char peer_address[48]; /* numeric, of a TCP peer */
   bool in_parse, half_closed, complete;
   GList link; /* in HttpServer.conns */
 };

@@ -70,6 +70,11 @@ int http_request_peer_uid(const HttpRequest *request)
   return request->conn->peer_uid;
 }
 
+const char *http_request_peer_address(const HttpRequest *request)
+{
+  return request->conn->peer_address;
+}
+
 void http_request_set_data(HttpRequest *request, void *data)
 {
   request->data = data;

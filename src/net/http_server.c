@@ -382,15 +382,14 @@ static int conn_peer_uid(int fd)
 
 static void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
 {
-  (void)listener;
-  (void)address;
-  (void)length;
   HttpServer *server = data;
   evutil_make_socket_nonblocking(fd);
   Conn *conn = g_new0(Conn, 1);
   conn->server = server;
   conn->link.data = conn;
   conn->peer_uid = conn_peer_uid(fd);
+  if (conn->peer_uid < 0)
+    getnameinfo(address, (socklen_t)length, conn->peer_address, sizeof conn->peer_address, NULL, 0, NI_NUMERICHOST);
   conn->url = g_string_new(NULL);
   conn->name = g_string_new(NULL);
   conn->value = g_string_new(NULL);

@@ -41,6 +41,8 @@ const char *http_request_header(const HttpRequest *request, const char *name);
 const char *http_request_body(const HttpRequest *request, size_t *length); /* NUL-terminated too */
 /* Uid of the peer on a unix socket, -1 on TCP. */
 int http_request_peer_uid(const HttpRequest *request);
+/* Address of the peer on TCP ("127.0.0.1", "::1"), "" on a unix socket. Borrowed. */
+const char *http_request_peer_address(const HttpRequest *request);
 /* The caller's pointer, for finding a request from elsewhere. */
 void http_request_set_data(HttpRequest *request, void *data);
 void *http_request_data(const HttpRequest *request);

@@ -4,6 +4,7 @@
 #include "core/objects.h"
 #include "core/release.h"
 #include "net/http_server.h"
+#include "server/auth.h"
 #include "server/events.h"
 #include "server/metrics.h"
 #include "server/server.h"
@@ -42,6 +43,11 @@ struct Server {
   int exit_code;
   GString *scratch; /* for rendering answers */
   HttpServer *http;
+  AuthLimiter *limiter;
+  char *listen_text; /* "127.0.0.1:7373", NULL = no TCP */
+  char *listen_note; /* why the default address could not be had, or NULL */
+  int listen_port;
+  bool listen_local; /* only this machine reaches it: the Host header is checked */
   Hub *hub;
   Events *events;
   Logs *logs;

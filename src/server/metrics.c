@@ -5,7 +5,7 @@
 #include "server/routes.h"
 
 /* Statuses that are told apart; everything else is "other". */
-static const int metrics_statuses[] = {200, 202, 400, 403, 404, 405, 409, 413, 422, 500, 503, 504, 507};
+static const int metrics_statuses[] = {200, 201, 202, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503, 504, 507};
 G_STATIC_ASSERT(G_N_ELEMENTS(metrics_statuses) <= METRICS_STATUS_MAX);
 
 void metrics_count(Metrics *metrics, guint route, int status)
@@ -44,6 +44,14 @@ static void metrics_requests(const Metrics *metrics, GString *out)
       g_string_append_printf(out, "\"} %" G_GUINT64_FORMAT "\n", metrics->requests[route][slot]);
     }
   }
+}
+
+static void metrics_auth(const Metrics *metrics, GString *out)
+{
+  metrics_head(out, "reeve_auth_failures_total", "counter", "Requests refused for who sent them, by reason.");
+  for (int i = 0; i < AUTH_FAILURE_N; i++)
+    g_string_append_printf(out, "reeve_auth_failures_total{reason=\"%s\"} %" G_GUINT64_FORMAT "\n", auth_failure_word((AuthFailure)i),
+                           metrics->auth_failures[i]);
 }
 
 static void metrics_objects(const Server *server, GString *out)
@@ -94,5 +102,6 @@ void metrics_render(const Server *server, GString *out)
   metrics_one(out, "reeve_event_streams", "gauge", "Open event streams.", events_streams(server->events));
   metrics_one(out, "reeve_event_streams_dropped_total", "counter", "Event streams ended because their reader was too slow.",
               (guint64)events_dropped(server->events));
+  metrics_auth(metrics, out);
   metrics_requests(metrics, out);
 }

@@ -1,11 +1,14 @@
 #pragma once
 /* Counters of this run, and their Prometheus text. */
+#include "server/auth.h"
+
 #include <glib.h>
 
-enum { METRICS_ROUTES_MAX = 32, METRICS_STATUS_MAX = 16 };
+enum { METRICS_ROUTES_MAX = 96, METRICS_STATUS_MAX = 20 };
 
 typedef struct Metrics {
   guint64 requests[METRICS_ROUTES_MAX + 1][METRICS_STATUS_MAX + 1]; /* by route (last: no route) and status (last: any other) */
+  guint64 auth_failures[AUTH_FAILURE_N];
   guint64 commits;
   guint64 commit_errors;
   guint64 reloads;

@@ -18,6 +18,12 @@ static const BodyMember body_rollback[] = {{.name = "number", .type = BODY_INT, 
 static const char *const stop_modes[] = {"refuse", "keep", "down", NULL};
 static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes}, {NULL}};
 
+static const char *const token_roles[] = {"admin", "operator", "viewer", NULL};
+static const BodyMember body_token[] = {{.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
+                                        {.name = "role", .type = BODY_TEXT, .required = true, .words = token_roles},
+                                        {.name = "expires_s", .type = BODY_INT, .min = 1, .max = 3650 * 86400},
+                                        {NULL}};
+
 /* The most used route stands first; otherwise the order means nothing. */
 const Route routes[] = {
     {.method = "GET", .pattern = "/api/deployments/{name}", .role = ROLE_VIEWER, .handler = get_deployment},
@@ -50,8 +56,11 @@ const Route routes[] = {
     {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .stream = true},
     {.method = "GET", .pattern = "/api/server", .role = ROLE_VIEWER, .handler = get_server},
     {.method = "POST", .pattern = "/api/server/stop", .role = ROLE_ADMIN, .handler = post_server_stop, .has_body = true, .body = body_stop},
+    {.method = "GET", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = get_tokens},
+    {.method = "POST", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = post_tokens, .has_body = true, .body = body_token},
+    {.method = "DELETE", .pattern = "/api/tokens/{name}", .role = ROLE_ADMIN, .handler = delete_token},
     {.method = "GET", .pattern = "/api/openapi.yaml", .role = ROLE_VIEWER, .handler = get_openapi},
-    {.method = "GET", .pattern = "/healthz", .role = ROLE_VIEWER, .handler = get_health},
+    {.method = "GET", .pattern = "/healthz", .role = ROLE_PUBLIC, .handler = get_health},
     {.method = "GET", .pattern = "/metrics", .role = ROLE_VIEWER, .handler = get_metrics},
 };
 const guint routes_n = G_N_ELEMENTS(routes);
@@ -211,20 +220,21 @@ void routes_handle(HttpRequest *request, void *data)
   Server *server = data;
   RouteMatch match;
   http_request_set_data(request, NULL);
-  int peer = http_request_peer_uid(request);
-  int role = route_role(peer, (int)geteuid());
-  if (role < 0) {
-    route_problem(server, request, REEVE_ERROR_DENIED, "only the user of the server and root may use this socket", NULL, NULL);
+  Caller caller;
+  if (!auth_caller(server, request, &caller))
+    return;
+  route_match(http_request_method(request), http_request_path(request), &match);
+  if (!match.route && caller.role == ROLE_PUBLIC) { /* strangers learn nothing of what there is */
+    auth_refuse(server, request, &caller, ROLE_VIEWER);
     return;
   }
-  route_match(http_request_method(request), http_request_path(request), &match);
   if (!match.route) {
     route_unknown(server, request, &match);
     return;
   }
   http_request_set_data(request, (void *)match.route);
-  if (role < (int)match.route->role) {
-    route_problem(server, request, REEVE_ERROR_DENIED, "the caller's role does not allow this", NULL, NULL);
+  if (caller.role < match.route->role) {
+    auth_refuse(server, request, &caller, match.route->role);
     return;
   }
   if (server->unreadable) {
@@ -239,7 +249,7 @@ void routes_handle(HttpRequest *request, void *data)
       return;
   }
   call.body = body;
-  snprintf(call.actor, sizeof call.actor, "uid:%d", peer);
+  g_strlcpy(call.actor, caller.actor, sizeof call.actor);
   match.route->handler(&call);
   json_decref(body);
 }

@@ -1,9 +1,8 @@
 #pragma once
 /* The table of routes, and how requests are answered. */
+#include "server/auth.h"
 #include "server/body.h"
 #include "server/internal.h"
-
-typedef enum Role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN } Role;
 
 /* One request on its way through a handler. @name: the {name} of the path; @body: parsed and checked, NULL without a body table. */
 typedef struct RouteCall {
@@ -11,7 +10,7 @@ typedef struct RouteCall {
   HttpRequest *request;
   const char *name;
   const json_t *body;
-  char actor[32];
+  char actor[AUTH_ACTOR_BYTES];
 } RouteCall;
 
 typedef void (*RouteHandler)(RouteCall *call);
@@ -19,7 +18,7 @@ typedef void (*RouteHandler)(RouteCall *call);
 typedef struct Route {
   const char *method;
   const char *pattern; /* segments; "{name}" matches one segment of 1..64 characters */
-  Role role;           /* least role that may use it */
+  Role role;           /* least role that may use it; PUBLIC: nobody is asked for a token */
   RouteHandler handler;
   bool has_body;          /* a JSON body is read and checked against @body */
   const BodyMember *body; /* NULL with has_body: only {} */
@@ -61,6 +60,9 @@ void get_metrics(RouteCall *call);
 void get_openapi(RouteCall *call);
 void get_nodes(RouteCall *call);
 void get_events(RouteCall *call);
+void get_tokens(RouteCall *call);
+void post_tokens(RouteCall *call);
+void delete_token(RouteCall *call);
 void get_deployments(RouteCall *call);
 void post_deployments(RouteCall *call);
 void get_deployment(RouteCall *call);

@@ -32,6 +32,8 @@ void get_server(RouteCall *call)
   jw_str(out, "version", REEVE_VERSION);
   jw_int(out, "uptime_ms", clock_boot_ms() - server->started_boot_ms);
   jw_str(out, "data_dir", server->options->data_dir);
+  jw_str(out, "listen", server->listen_text);
+  jw_str(out, "listen_note", server->listen_note);
   jw_str(out, "store", store_words[server->store_state]);
   jw_str(out, "store_reason", server->store_reason);
   stop_running_agents(server, out, "running_agents");

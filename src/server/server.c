@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "server/listen.h"
 #include "server/routes.h"
 
 #include <signal.h>
@@ -50,7 +51,8 @@ void server_leave(Server *server, int exit_code)
 static bool server_listen(Server *server, GError **error)
 {
   g_autofree char *directory = g_path_get_dirname(server->options->socket_path);
-  return fs_mkdirs(directory, 0700, error) && http_server_listen_unix(server->http, server->options->socket_path, error);
+  return fs_mkdirs(directory, 0700, error) && http_server_listen_unix(server->http, server->options->socket_path, error) &&
+         listen_open(server, error);
 }
 
 bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error)
@@ -64,6 +66,7 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store = store_thread_new(server->loop, driver, store);
   server->drain = loop_timer_new(server->loop, server_drain, server);
   server->http = http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server});
+  server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
   server->logs = logs_new(server);
   server->hub = hub_new(server);
@@ -85,6 +88,9 @@ void server_close(Server *server)
   turn_close(server);
   stop_free(server->stopping);
   http_server_free(server->http);
+  auth_limiter_free(server->limiter);
+  g_free(server->listen_text);
+  g_free(server->listen_note);
   loop_timer_free(server->drain);
   loop_free(server->loop);
   *server = (Server){.exit_code = server->exit_code};
@@ -101,9 +107,11 @@ static void server_on_hangup(void *data)
   log_info("hangup ignored", "%s", "");
 }
 
-static void server_ready(const ServerOptions *options)
+static void server_ready(const Server *server)
 {
-  log_info("server serves", "pid=%d version=%s socket=%s data=%s", getpid(), REEVE_VERSION, options->socket_path, options->data_dir);
+  const ServerOptions *options = server->options;
+  log_info("server serves", "pid=%d version=%s socket=%s listen=%s data=%s", getpid(), REEVE_VERSION, options->socket_path,
+           server->listen_text ? server->listen_text : "none", options->data_dir);
   if (options->ready_fd < 0)
     return;
   if (write(options->ready_fd, "+", 1) != 1)
@@ -142,7 +150,7 @@ int server_main(const ServerOptions *options)
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);
   if (server_begin(&life, options, &error)) {
-    server_ready(options);
+    server_ready(&life.server);
     loop_run(life.server.loop);
   } else {
     log_error("server cannot start", "code=%s error=\"%s\"", reeve_error_word(error->code), error->message);

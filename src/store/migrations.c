@@ -2,22 +2,26 @@
  * specs, so a step must end at the same columns in the same order. */
 #include "store/migrations.h"
 
-#include <stddef.h>
+#include <glib.h>
 
 #define SQL_TABLE(name, columns, index)                                                                                                    \
   "CREATE TABLE " name " (id TEXT PRIMARY KEY NOT NULL, " columns ") WITHOUT ROWID;"                                                       \
   "CREATE INDEX " name "_" index " ON " name " (" index ");"
 
-/* 1 -> 2: rolling restarts; schedules and their runs. */
+/* 1 -> 2: rolling restarts; schedules and their runs; tokens and secrets. */
 static const char step_1[] = "ALTER TABLE rollouts ADD COLUMN rolling INTEGER;" /* */
     SQL_TABLE("schedules", "deployment TEXT, agent TEXT, handled_at INTEGER, queued INTEGER, spec TEXT", "deployment") SQL_TABLE(
         "schedule_runs",
         "schedule TEXT, due_at INTEGER, started_at INTEGER, ended_at INTEGER, outcome TEXT, reason TEXT, generation INTEGER, actor TEXT",
-        "schedule");
+        "schedule") "CREATE TABLE tokens (id TEXT PRIMARY KEY NOT NULL, name TEXT, role TEXT, hash TEXT, created_at INTEGER, expires_at INTEGER, actor TEXT)"
+                    " WITHOUT ROWID;"
+                    "CREATE TABLE secrets (name TEXT PRIMARY KEY NOT NULL, sealed TEXT, version INTEGER, created_at INTEGER, updated_at INTEGER, actor TEXT)"
+                    " WITHOUT ROWID;";
 
 static const char *const steps[] = {NULL, step_1};
 
 const char *migration_sql(int from_version)
 {
-  return from_version >= 0 && (size_t)from_version < sizeof steps / sizeof *steps ? steps[from_version] : NULL;
+  g_assert(from_version > 0 && (size_t)from_version < G_N_ELEMENTS(steps));
+  return steps[from_version];
 }

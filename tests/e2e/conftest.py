@@ -50,7 +50,7 @@ class Reeve:
     def __init__(self, directory, node):
         self.directory, self.node = pathlib.Path(directory), node
         self.data = self.directory / "data"
-        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.directory), "XDG_STATE_HOME": str(self.directory), "NO_COLOR": "1"}
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.directory), "XDG_STATE_HOME": str(self.directory), "NO_COLOR": "1", "REEVE_LISTEN": "none"}
         self.server_process = self.node_process = None
 
     def run(self, *args, code=0, timeout=60, **environment):

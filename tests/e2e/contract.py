@@ -11,6 +11,11 @@ KNOWN = {"type", "properties", "additionalProperties", "required", "items", "enu
          "description", "default", "$ref"}
 
 
+# What the front of the API answers for every operation, listed there or not.
+FOR_ALL = {"401": {"$ref": "#/components/responses/Unauthenticated"}, "403": {"$ref": "#/components/responses/Denied"},
+           "429": {"$ref": "#/components/responses/RateLimited"}}
+
+
 def resolve(node):
     while "$ref" in node:
         found = SPEC
@@ -69,12 +74,17 @@ def check(schema, value, where="body"):
         check_object(schema, value, where)
 
 
+def roles():
+    """{(method, path): least role}."""
+    return {(method.upper(), path): operation["x-role"] for path, methods in SPEC["paths"].items() for method, operation in methods.items()}
+
+
 def operations():
     """{(method, path): {status: {content type: schema}}}."""
     found = {}
     for path, methods in SPEC["paths"].items():
         for method, operation in methods.items():
             answers = {int(status): {kind: content["schema"] for kind, content in resolve(answer)["content"].items()}
-                       for status, answer in operation["responses"].items()}
+                       for status, answer in {**operation["responses"], **FOR_ALL}.items()}
             found[method.upper(), path] = answers
     return found

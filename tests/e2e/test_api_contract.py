@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 from conftest import Reeve, wait_until
-from contract import SPEC, check, operations
+from contract import SPEC, check, operations, roles
 
 OPERATIONS = operations()
 # Documented, but out of reach of this test, with the reason.
@@ -40,8 +40,11 @@ class Driver:
 
     def __init__(self, reeve):
         self.reeve, self.seen, self.wrong = reeve, set(), []
+        self.address = None
 
     def connect(self):
+        if self.address:
+            return socket.create_connection(self.address, timeout=20)
         one = socket.socket(socket.AF_UNIX)
         one.settimeout(20)
         wait_until(lambda: self.try_connect(one), what="room in the queue of new connections")
@@ -70,11 +73,11 @@ class Driver:
             body = re.sub(rb"(^|\r\n)[0-9a-f]+\r\n", b"", body).removesuffix(b"\r\n")
         return int(head.split()[1]), fields[b"content-type"], body
 
-    def send(self, method, path, body=None, raw=None, length=None):
-        """@raw: bytes in place of @body; @length: the Content-Length to claim, "" = none."""
+    def send(self, method, path, body=None, raw=None, length=None, headers=()):
+        """@raw: bytes in place of @body; @length: the Content-Length to claim, "" = none; @headers: more lines."""
         data = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
         claimed = len(data) if length is None else length
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + "".join(f"{line}\r\n" for line in headers)
         if method == "POST" and claimed != "":
             head += f"Content-Length: {claimed}\r\nContent-Type: application/json\r\n"
         with contextlib.closing(self.connect()) as one:
@@ -123,6 +126,51 @@ def changes():
     return [(method, path.replace("{name}", "nobody")) for method, path in OPERATIONS if method == "POST"]
 
 
+RANKS = ["public", "viewer", "operator", "admin"]
+
+
+def harmless(method, path):
+    """A request that changes nothing even for those who may."""
+    return method, path.replace("{name}", "nobody"), {"no_such_member": 1} if method == "POST" else None
+
+
+def drive_roles(driver, tokens):
+    for (method, path), least in roles().items():
+        for role, token in tokens.items():
+            headers = [f"X-API-Key: {token}" if role == "operator" else f"Authorization: Bearer {token}"] if token else []
+            status, answer = driver.send(*harmless(method, path), headers=headers)
+            refused = 401 if role == "public" else 403
+            may = RANKS.index(role) >= RANKS.index(least)
+            if may == (status == refused) or (not may and status != refused):
+                driver.wrong.append(f"{method} {path} by {role}: {status} {answer}, wants {least}")
+            if not may and role != "public" and least not in answer["detail"]:
+                driver.wrong.append(f"{method} {path} by {role}: {answer['detail']} does not name {least}")
+
+
+def drive_wrong_tokens(driver, tokens):
+    assert driver.send("GET", "/api/nodes", headers=["X-API-Key: reeve_guess"])[0] == 401
+    driver.want(401, "GET", "/api/nodes", headers=["Authorization: Basic YTpi"])
+    for method, path in OPERATIONS:
+        wait_until(lambda m=method, p=path: driver.send(*harmless(m, p), headers=["Authorization: Bearer reeve_guess"])[0] == 429, what="too many guesses")
+    wait_until(lambda: driver.send("GET", "/healthz", headers=["Authorization: Bearer reeve_guess"])[0] == 401, what="room for another guess")
+    driver.want(200, "GET", "/api/nodes", headers=[f"Authorization: Bearer {tokens['viewer']}"])
+
+
+def drive_tokens(driver):
+    """Every operation by every role over TCP, and with tokens that are none."""
+    tokens = {"public": None}
+    for role in RANKS[1:]:
+        tokens[role] = driver.want(201, "POST", "/api/tokens", {"name": f"t-{role}", "role": role, "expires_s": 3600})["token"]
+    assert tokens["admin"] not in json.dumps(driver.want(200, "GET", "/api/tokens"))
+    driver.want(409, "POST", "/api/tokens", {"name": "t-admin", "role": "viewer"})
+    host, port = driver.want(200, "GET", "/api/server")["listen"].split(":")
+    driver.address = (host, int(port))
+    drive_roles(driver, tokens)
+    drive_wrong_tokens(driver, tokens)
+    driver.address = None
+    driver.want(200, "DELETE", "/api/tokens/t-operator")
+
+
 def drive_reading(driver):
     for path in ("/healthz", "/metrics", "/api/openapi.yaml", "/api/server", "/api/nodes", "/api/deployments"):
         driver.want(200, "GET", path)
@@ -143,6 +191,8 @@ def drive_bad_bodies(driver):
         driver.want(413, method, path, raw=b"{}", length=2 * 1024 * 1024)
         driver.want(413, method, path, raw=b'{"x":' + b"[" * 70 + b"]" * 70 + b"}")
         driver.want(422, method, path, {"no_such_member": 1})
+    for name in ("../x", "x" * 65):
+        driver.want(422, "POST", "/api/tokens", {"name": name, "role": "viewer"})
     driver.want(422, "POST", "/api/deployments", deploy({"name": "x"}))
     driver.want(422, "POST", "/api/deployments", deploy(job("../x", agent("a", "sleep", "1"))))
 
@@ -219,6 +269,8 @@ def drive_leaving(driver):
         driver.want(503, "POST", f"/api/deployments/good/{path}", {})
     driver.want(503, "POST", "/api/deployments", deploy(GOOD))
     driver.want(503, "DELETE", "/api/deployments/good")
+    driver.want(503, "POST", "/api/tokens", {"name": "late", "role": "viewer"})
+    driver.want(503, "DELETE", "/api/tokens/late")
     driver.send("POST", "/api/server/stop", {"mode": "down"})
     assert driver.reeve.server_process.wait(timeout=30) == 0
 
@@ -242,6 +294,8 @@ def drive_full_store(driver):
         for path in ("down", "restart", "cancel", "rollback"):
             full.want(507, "POST", f"/api/deployments/good/{path}", {})
         full.want(507, "DELETE", "/api/deployments/good")
+        full.want(507, "POST", "/api/tokens", {"name": "more", "role": "viewer"})
+        full.want(507, "DELETE", "/api/tokens/more")
         full.want(507, "POST", "/api/server/stop", {"mode": "down"})
         assert full.want(200, "GET", "/healthz")["status"] == "degraded"
         driver.seen |= full.seen
@@ -255,7 +309,7 @@ def drive_full_store(driver):
 
 
 def drive_all(driver):
-    for drive in (drive_reading, drive_bad_bodies, drive_changes, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_changes, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
         drive(driver)
 
 
@@ -264,7 +318,7 @@ def test_every_operation_to_every_status(bare):
         if "root" in os.environ.get("REEVE_WITHOUT", "").split():
             pytest.skip("left out: root")
         pytest.fail("needs root for other users and small disks; leave it out with --without root")
-    driver = Driver(bare.start())
+    driver = Driver(bare.start(REEVE_LISTEN="127.0.0.1:0"))
     try:
         drive_all(driver)
     finally:

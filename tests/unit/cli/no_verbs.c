@@ -20,6 +20,7 @@
   X(rollback) \
   X(server) \
   X(status) \
+  X(token) \
   X(up) \
   X(validate) \
   X(version) \

@@ -1,0 +1,45 @@
+#pragma once
+/* Who a request comes from, and what it may do. On the control socket the peer's uid is the authority; over TCP a bearer token is. */
+#include "model/states.h"
+#include "net/http_server.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { AUTH_TOKEN_MAX = 128, AUTH_HASH_BYTES = 65, AUTH_ACTOR_BYTES = 80 };
+
+/* Why a request was refused, for /metrics. */
+#define AUTH_FAILURES(X) X(MISSING, "missing") X(UNKNOWN, "unknown") X(ROLE, "role") X(HOST, "host") X(USER, "user") X(LIMITED, "limited")
+typedef enum AuthFailure {
+#define X(id, word) AUTH_FAILURE_##id,
+  AUTH_FAILURES(X)
+#undef X
+      AUTH_FAILURE_N
+} AuthFailure;
+const char *auth_failure_word(AuthFailure failure); /* static */
+
+/* Counts refused tokens per peer address: ten at once, then one each second. Bounded; pure. */
+typedef struct AuthLimiter AuthLimiter;
+AuthLimiter *auth_limiter_new(void);
+void auth_limiter_free(AuthLimiter *limiter);
+/* One more refusal of @address at @boot_ms. False: too many; it should be told so and nothing else. */
+bool auth_limiter_count(AuthLimiter *limiter, const char *address, int64_t boot_ms);
+
+/* A new token: "reeve_" and 256 random bits as text. Caller frees. */
+char *auth_token_new(void);
+/* SHA-256 of @token as 64 hex digits into @out. */
+void auth_hash(const char *token, char out[AUTH_HASH_BYTES]);
+/* The token in the headers of @request (Authorization: Bearer, or X-API-Key), or NULL. Borrowed. */
+const char *auth_credential(const HttpRequest *request);
+/* True when the Host header @host means a server that listens on loopback at @port: against DNS rebinding. */
+bool auth_host_is_local(const char *host, int port);
+
+struct Server;
+typedef struct Caller {
+  Role role;
+  char actor[AUTH_ACTOR_BYTES]; /* "uid:1000", "token:NAME" */
+} Caller;
+/* Finds out who sent @request. False after an answer: 401, 403 or 429. A request without a token is ROLE_PUBLIC. */
+bool auth_caller(struct Server *server, HttpRequest *request, Caller *caller);
+/* Answers that @caller lacks @role: 401 for one without a token, else 403. */
+void auth_refuse(struct Server *server, HttpRequest *request, const Caller *caller, Role role);
