@@ -67,6 +67,7 @@ const char *cli_state_color(const char *state);
 
 int cmd_agent(Cli *cli, GError **error);
 int cmd_completion(Cli *cli, GError **error);
+int cmd_diff(Cli *cli, GError **error);
 int cmd_doctor(Cli *cli, GError **error);
 int cmd_down(Cli *cli, GError **error);
 int cmd_events(Cli *cli, GError **error);
@@ -80,6 +81,9 @@ int cmd_prompt(Cli *cli, GError **error);
 int cmd_ps(Cli *cli, GError **error);
 int cmd_restart(Cli *cli, GError **error);
 int cmd_rollback(Cli *cli, GError **error);
+int cmd_run(Cli *cli, GError **error);
+int cmd_scale(Cli *cli, GError **error);
+int cmd_schedules(Cli *cli, GError **error);
 int cmd_server(Cli *cli, GError **error);
 int cmd_status(Cli *cli, GError **error);
 int cmd_token(Cli *cli, GError **error);

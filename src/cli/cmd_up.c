@@ -8,6 +8,7 @@
 #include "cli/monitor.h"
 #include "cli/progress.h"
 #include "cli/show.h"
+#include "cli/show_diff.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -218,14 +219,72 @@ static char *up_body(const Cli *cli, const char *path, const JobFile *file)
   jw_str(body, "source", file->text);
   jw_raw(body, "job", job);
   jw_bool(body, "replace", cli_flag(cli, OPT_REPLACE));
+  if (cli_flag(cli, OPT_PLAN))
+    jw_str(body, "plan", cli->options.text[OPT_PLAN]);
   jw_close(body, '}');
   return g_string_free(body, FALSE);
+}
+
+/* What a dry run says: the plan and its id on stdout. */
+static int up_show_plan(Cli *cli, json_t *preview)
+{
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, preview);
+    return 0;
+  }
+  g_autofree char *text = show_diff_text(json_object_get(preview, "diff"), cli->color_out);
+  g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">FROM", ">TO", NULL});
+  size_t i;
+  const json_t *action;
+  cli_print("%s", text);
+  json_array_foreach(json_object_get(preview, "actions"), i, action)
+  {
+    table_cell(table, jget_str(action, "agent", NULL));
+    table_cell(table, jget_str(action, "action", NULL));
+    table_cell_format(table, "%d", (int)jget_int(action, "from", 0));
+    table_cell_format(table, "%d", (int)jget_int(action, "to", 0));
+  }
+  cli_print_table(cli, table);
+  cli_print("%s\n", jget_str(preview, "plan", ""));
+  cli_note(cli, "nothing was changed; reeve up --plan %s FILE does exactly this", jget_str(preview, "plan", ""));
+  return 0;
+}
+
+static json_t *up_preview(Cli *cli, const JobFile *file, GError **error)
+{
+  g_autofree char *job = job_to_json(file->job);
+  g_autofree char *body = g_strdup_printf("{\"job\":%s}", job);
+  return api_call(cli, "POST", "/api/plan", body, NULL, error);
+}
+
+/* Before an update: what it changes. A server that cannot say it is no reason to stop. */
+static void up_announce(Cli *cli, const JobFile *file)
+{
+  json_t *preview = up_preview(cli, file, NULL);
+  if (jget_int(preview, "from", 0) > 0) {
+    g_autofree char *text = show_diff_text(json_object_get(preview, "diff"), cli->color_err);
+    if (text[0])
+      cli_note(cli, "%s: from revision %d:\n%s", file->job->name, (int)jget_int(preview, "from", 0), g_strchomp(text));
+  }
+  json_decref(preview);
+}
+
+static int up_dry_run(Cli *cli, const JobFile *file, GError **error)
+{
+  json_t *preview = launch_server(cli, NULL, error) ? up_preview(cli, file, error) : NULL;
+  int code = preview ? up_show_plan(cli, preview) : 1;
+  json_decref(preview);
+  return code;
 }
 
 static int up_deploy(Cli *cli, const char *path, const JobFile *file, GError **error)
 {
   g_autofree char *body = up_body(cli, path, file), *name = g_strdup(file->job->name);
-  json_t *answer = launch_server(cli, NULL, error) ? api_call(cli, "POST", "/api/deployments", body, NULL, error) : NULL;
+  if (!launch_server(cli, NULL, error))
+    return 1;
+  if (!cli->quiet)
+    up_announce(cli, file);
+  json_t *answer = api_call(cli, "POST", "/api/deployments", body, NULL, error);
   if (!answer)
     return 1;
   bool changed = jget_flag(answer, "changed", true);
@@ -246,7 +305,9 @@ int cmd_up(Cli *cli, GError **error)
   JobFile file;
   if (!job_file_read(cli, path, true, &file, error))
     return 1;
-  int code = job_file_accept(cli, path, &file, error) ? up_deploy(cli, path, &file, error) : 1;
+  int code = 1;
+  if (job_file_accept(cli, path, &file, error))
+    code = cli_flag(cli, OPT_DRY_RUN) ? up_dry_run(cli, &file, error) : up_deploy(cli, path, &file, error);
   job_file_done(&file);
   return code;
 }

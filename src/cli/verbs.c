@@ -33,15 +33,30 @@ const Verb verbs[] = {
      .details =
          "Starts a server in the background if none runs, deploys FILE and shows progress. Then it stays and prints what the agents print; "
          "Ctrl-C stops them, Ctrl-C again leaves them running. A lost terminal leaves them running too. When a job of the same name runs "
-         "already, the difference becomes a new revision. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
+         "already, the difference is shown and becomes a new revision: agents that changed are replaced a few at a time, in stage order, each "
+         "gated on its health. --dry-run shows that without doing it, and prints the id of the plan; --plan ID deploys only if the plan is "
+         "still the same. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
          "8 cancelled.",
-     .examples = "reeve up job.yaml\nreeve up -d job.yaml          # return when everything runs\nreeve up --monitor job.yaml   # health "
-                 "instead of logs",
-     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
+     .examples =
+         "reeve up job.yaml\nreeve up -d job.yaml          # return when everything runs\nreeve up --dry-run job.yaml   # what would change\nreeve up --monitor job.yaml   # health "
+         "instead of logs",
+     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_FILE,
      .run = cmd_up},
+    {.name = "diff",
+     .words = "FILE|NAME",
+     .summary = "show what a file would change, or how two revisions differ",
+     .details =
+         "Agents added, changed and removed, key by key, and whose environment is stale. With a FILE: against what runs. With the NAME of a "
+         "deployment: its present revision against the one before, or --from and --to. Values of keys that sound like secrets are not shown.",
+     .examples = "reeve diff job.yaml\nreeve diff --from 1 --to 3 desk",
+     .options = OPTIONS(OPT_FROM, OPT_TO, OPT_STRICT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_FILE,
+     .run = cmd_diff},
     {.name = "down",
      .words = "NAME",
      .summary = "stop a deployment, in reverse order",
@@ -87,13 +102,48 @@ const Verb verbs[] = {
     {.name = "restart",
      .words = "NAME [AGENT]",
      .summary = "restart the agents of a deployment, or one of them",
-     .details = "Agents are restarted in stage order, each gated on its health; ports and URLs stay.",
-     .examples = "reeve restart desk\nreeve restart desk boss",
-     .options = OPTIONS(OPT_TIMEOUT),
+     .details =
+         "Agents are restarted in stage order, each gated on its health; ports and URLs stay. With --rolling only a few at a time are out, "
+         "as in an update.",
+     .examples = "reeve restart desk\nreeve restart --rolling desk\nreeve restart desk boss",
+     .options = OPTIONS(OPT_ROLLING, OPT_TIMEOUT),
      .words_min = 1,
      .words_max = 2,
      .word_kind = WORDS_DEPLOYMENT,
      .run = cmd_restart},
+    {.name = "scale",
+     .words = "NAME AGENT=N...",
+     .summary = "change the number of replicas of an agent",
+     .details =
+         "Makes a new revision with N replicas and rolls it out; what already runs is left alone. The job file is not touched: the next "
+         "`reeve up` of it takes its number again.",
+     .examples = "reeve scale desk weather=3",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 2,
+     .words_max = -1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_scale},
+    {.name = "schedules",
+     .words = "[NAME]",
+     .summary = "list agents that run by the clock, with their last runs",
+     .details =
+         "When each is due next, and how its last run ended. With NAME or -o wide also the runs before: completed, failed, skipped because the "
+         "former still went, missed while no server looked.",
+     .examples = "reeve schedules\nreeve schedules -o wide nightly",
+     .words_min = 0,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_schedules},
+    {.name = "run",
+     .words = "NAME/AGENT",
+     .summary = "run a scheduled agent now",
+     .details = "Starts it at once and waits for its end: exit code 0 when it completed, 6 when it failed. With -d it does not wait.",
+     .examples = "reeve run nightly/report\nreeve run -d nightly/report",
+     .options = OPTIONS(OPT_DETACH, OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_run},
     {.name = "monitor",
      .words = "[NAME]",
      .summary = "print every change of state and health as it happens",

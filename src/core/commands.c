@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "core/preview.h"
 
 #include <string.h>
 
@@ -77,12 +78,26 @@ static bool command_check_job(Core *core, const Command *command)
   return false;
 }
 
+static bool command_plan_is_stale(Core *core, const Command *command)
+{
+  char present[PREVIEW_ID_BYTES];
+  if (!command->plan)
+    return false;
+  core_plan_id(core, command->job, present);
+  if (strcmp(present, command->plan) == 0)
+    return false;
+  core_refuse(core, command, REEVE_ERROR_CONFLICT,
+              "plan '%s' of '%s' is not what would happen now: the file, or what runs, has changed since; look at a new one with --dry-run",
+              command->plan, command->job->name);
+  return true;
+}
+
 void command_deploy(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->job->name);
   if (deployment && !command->replace && command_refuse_open(core, command, deployment))
     return;
-  if (!command_check_job(core, command))
+  if (!command_check_job(core, command) || command_plan_is_stale(core, command))
     return;
   Revision *revision = deployment ? command_same_revision(deployment, command->job) : NULL;
   bool open = deployment && deployment->rollout && rollout_is_open(deployment->rollout);

@@ -63,6 +63,7 @@ typedef struct Command {
   const Job *job;                   /* deploy: resolved */
   const char *source_name, *source; /* deploy: file name and text as the user wrote it; job_json its resolved form */
   const char *job_json;
+  const char *plan; /* deploy: refused unless core_plan_id still says so; NULL = do not ask */
   bool replace;     /* deploy: cancel the open rollout first */
   bool rolling;     /* restart: as gently as an update */
   const char *node; /* node commands: node id (authenticated by the link, not read from the frame) */

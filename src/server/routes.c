@@ -12,8 +12,15 @@ static const BodyMember body_deploy[] = {{.name = "source_name", .type = BODY_TE
                                          {.name = "source", .type = BODY_TEXT, .required = true},
                                          {.name = "job", .type = BODY_OBJECT, .required = true},
                                          {.name = "replace", .type = BODY_BOOL},
+                                         {.name = "plan", .type = BODY_TEXT, .min = 1, .max = 64},
                                          {NULL}};
-static const BodyMember body_restart[] = {{.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64}, {NULL}};
+static const BodyMember body_plan[] = {{.name = "job", .type = BODY_OBJECT, .required = true}, {NULL}};
+static const BodyMember body_scale[] = {{.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
+                                        {.name = "replicas", .type = BODY_INT, .required = true, .min = 1, .max = JOB_REPLICAS_MAX},
+                                        {NULL}};
+static const BodyMember body_run[] = {{.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
+static const BodyMember body_restart[] = {
+    {.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64}, {.name = "rolling", .type = BODY_BOOL}, {NULL}};
 static const BodyMember body_rollback[] = {{.name = "number", .type = BODY_INT, .min = 1, .max = INT32_MAX}, {NULL}};
 static const char *const stop_modes[] = {"refuse", "keep", "down", NULL};
 static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes}, {NULL}};
@@ -49,6 +56,21 @@ const Route routes[] = {
      .handler = post_rollback,
      .has_body = true,
      .body = body_rollback},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/scale",
+     .role = ROLE_OPERATOR,
+     .handler = post_scale,
+     .has_body = true,
+     .body = body_scale},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/run",
+     .role = ROLE_OPERATOR,
+     .handler = post_run,
+     .has_body = true,
+     .body = body_run},
+    {.method = "GET", .pattern = "/api/deployments/{name}/diff", .role = ROLE_VIEWER, .handler = get_diff},
+    {.method = "POST", .pattern = "/api/plan", .role = ROLE_VIEWER, .handler = post_plan, .has_body = true, .body = body_plan},
+    {.method = "GET", .pattern = "/api/schedules", .role = ROLE_VIEWER, .handler = get_schedules},
     {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
     {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
     {.method = "GET", .pattern = "/api/deployments/{name}/logs", .role = ROLE_VIEWER, .handler = get_logs, .stream = true},

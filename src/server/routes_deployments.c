@@ -1,8 +1,10 @@
 /* Routes on deployments: reading them from the core, and the changes that people ask for. */
 #include "base/error.h"
 #include "base/text.h"
+#include "core/preview.h"
 #include "core/render.h"
 #include "core/why.h"
+#include "plan/diff.h"
 #include "server/routes.h"
 
 #include <string.h>
@@ -30,27 +32,36 @@ void get_deployment(RouteCall *call)
   turn_answer(call->server, call->request, 200, "application/json", out);
 }
 
-static void post_deploy_invalid(RouteCall *call, const char *message)
+static void job_invalid(RouteCall *call, const char *message)
 {
   g_autoptr(GPtrArray) problems = g_ptr_array_new();
   g_ptr_array_add(problems, (char *)message);
   route_problem(call->server, call->request, REEVE_ERROR_INVALID, "member 'job' is no resolved job", problems, NULL);
 }
 
-void post_deployments(RouteCall *call)
+/* The job of the body, or NULL after an answer that says what is wrong with it. */
+static Job *job_of_body(RouteCall *call)
 {
   g_autoptr(GError) error = NULL;
   char *text = json_dumps(json_object_get(call->body, "job"), JSON_COMPACT);
   g_autoptr(Job) job = job_from_json(text, strlen(text), &error);
   free(text);
   if (!job) {
-    post_deploy_invalid(call, error->message);
-    return;
+    job_invalid(call, error->message);
+    return NULL;
   }
   if (!job->name || !text_is_name(job->name)) {
-    post_deploy_invalid(call, "the name of a job has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit");
-    return;
+    job_invalid(call, "the name of a job has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit");
+    return NULL;
   }
+  return g_steal_pointer(&job);
+}
+
+void post_deployments(RouteCall *call)
+{
+  g_autoptr(Job) job = job_of_body(call);
+  if (!job)
+    return;
   g_autofree char *job_json = job_to_json(job); /* what is stored is what was understood, nothing else */
   Command command = {.type = COMMAND_DEPLOY,
                      .actor = call->actor,
@@ -59,8 +70,61 @@ void post_deployments(RouteCall *call)
                      .source_name = jget_str(call->body, "source_name", NULL),
                      .source = jget_str(call->body, "source", NULL),
                      .job_json = job_json,
+                     .plan = jget_str(call->body, "plan", NULL),
                      .replace = jget_flag(call->body, "replace", false)};
   turn_change(call->server, &command, call->request);
+}
+
+void post_plan(RouteCall *call)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Job) job = job_of_body(call);
+  if (!job)
+    return;
+  g_autofree char *preview = core_preview(call->server->core, job, &error);
+  if (!preview) {
+    job_invalid(call, error->message);
+    return;
+  }
+  GString *out = turn_scratch(call->server);
+  g_string_append(out, preview);
+  turn_answer(call->server, call->request, 200, "application/json", out);
+}
+
+/* Revision @number of @deployment, or NULL after a 404. */
+static const Revision *diff_revision(RouteCall *call, const Deployment *deployment, int64_t number)
+{
+  const Revision *revision = deployment_revision(deployment, (int)number);
+  if (revision)
+    return revision;
+  g_autofree char *detail = number > 0 ? g_strdup_printf("deployment '%s' has no revision %" G_GINT64_FORMAT, deployment->name, number)
+                                       : g_strdup_printf("deployment '%s' has no earlier revision to compare with", deployment->name);
+  route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
+  return NULL;
+}
+
+void get_diff(RouteCall *call)
+{
+  const Deployment *deployment = route_deployment(call);
+  int64_t from, to;
+  if (!deployment)
+    return;
+  int64_t present = deployment->revision;
+  if (!route_query_int(call, "to", 1, INT32_MAX, MAX(present, 1), &to) || !route_query_int(call, "from", 1, INT32_MAX, to - 1, &from))
+    return;
+  const Revision *before = diff_revision(call, deployment, from);
+  const Revision *after = before ? diff_revision(call, deployment, to) : NULL;
+  if (!after)
+    return;
+  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), NULL); /* stored jobs have no cycle */
+  GString *out = turn_scratch(call->server);
+  jw_open(out, NULL, '{');
+  jw_str(out, "name", deployment->name);
+  jw_int(out, "from", from);
+  jw_int(out, "to", to);
+  jw_raw(out, "diff", diff);
+  jw_close(out, '}');
+  turn_answer(call->server, call->request, 200, "application/json", out);
 }
 
 static void deployment_change(RouteCall *call, CommandType type, const char *agent, int number)
@@ -81,7 +145,38 @@ void post_down(RouteCall *call)
 
 void post_restart(RouteCall *call)
 {
-  deployment_change(call, COMMAND_RESTART, jget_str(call->body, "agent", NULL), 0);
+  Command command = {.type = COMMAND_RESTART,
+                     .actor = call->actor,
+                     .deployment = call->name,
+                     .agent = jget_str(call->body, "agent", NULL),
+                     .rolling = jget_flag(call->body, "rolling", false)};
+  turn_change(call->server, &command, call->request);
+}
+
+void post_scale(RouteCall *call)
+{
+  deployment_change(call, COMMAND_SCALE, jget_str(call->body, "agent", NULL), (int)jget_int(call->body, "replicas", 0));
+}
+
+void post_run(RouteCall *call)
+{
+  deployment_change(call, COMMAND_RUN, jget_str(call->body, "agent", NULL), 0);
+}
+
+void get_schedules(RouteCall *call)
+{
+  GString *out = turn_scratch(call->server);
+  const GPtrArray *all = core_deployments(call->server->core);
+  jw_open(out, NULL, '{');
+  jw_open(out, "schedules", '[');
+  for (guint i = 0; i < all->len; i++) {
+    const Deployment *deployment = g_ptr_array_index(all, i);
+    for (guint k = 0; k < deployment->schedules->len; k++)
+      render_schedule(out, g_ptr_array_index(deployment->schedules, k));
+  }
+  jw_close(out, ']');
+  jw_close(out, '}');
+  turn_answer(call->server, call->request, 200, "application/json", out);
 }
 
 void post_cancel(RouteCall *call)

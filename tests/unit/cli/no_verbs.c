@@ -5,6 +5,7 @@
 #define NO_VERBS(X) \
   X(agent) \
   X(completion) \
+  X(diff) \
   X(doctor) \
   X(down) \
   X(events) \
@@ -18,6 +19,9 @@
   X(ps) \
   X(restart) \
   X(rollback) \
+  X(run) \
+  X(scale) \
+  X(schedules) \
   X(server) \
   X(status) \
   X(token) \

@@ -1,0 +1,55 @@
+/* reeve diff: a file against what runs, or two revisions. */
+#include "base/json.h"
+#include "cli/api.h"
+#include "cli/job_file.h"
+#include "cli/show_diff.h"
+
+#include <unistd.h>
+
+static int diff_print(const Cli *cli, json_t *answer)
+{
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, answer);
+  } else {
+    g_autofree char *text = show_diff_text(json_object_get(answer, "diff"), cli->color_out);
+    cli_print("%s", text);
+    if (!text[0])
+      cli_note(cli, "no difference");
+  }
+  json_decref(answer);
+  return 0;
+}
+
+static int diff_file(Cli *cli, const char *path, GError **error)
+{
+  JobFile file;
+  json_t *answer = NULL;
+  if (!job_file_read(cli, path, false, &file, error))
+    return 1;
+  if (job_file_accept(cli, path, &file, error)) {
+    g_autofree char *job = job_to_json(file.job);
+    g_autofree char *body = g_strdup_printf("{\"job\":%s}", job);
+    answer = api_call(cli, "POST", "/api/plan", body, NULL, error);
+  }
+  job_file_done(&file);
+  return answer ? diff_print(cli, answer) : 1;
+}
+
+static int diff_revisions(Cli *cli, const char *name, GError **error)
+{
+  g_autoptr(GString) rest = g_string_new("/diff");
+  if (cli_flag(cli, OPT_FROM))
+    g_string_append_printf(rest, "?from=%d", (int)cli->options.number[OPT_FROM]);
+  if (cli_flag(cli, OPT_TO))
+    g_string_append_printf(rest, "%cto=%d", rest->len > 5 ? '&' : '?', (int)cli->options.number[OPT_TO]);
+  g_autofree char *path = api_path(name, rest->str);
+  json_t *answer = api_get(cli, path, error);
+  return answer ? diff_print(cli, answer) : 1;
+}
+
+int cmd_diff(Cli *cli, GError **error)
+{
+  const char *word = cli_word(cli, 0);
+  bool revisions = cli_flag(cli, OPT_FROM) || cli_flag(cli, OPT_TO);
+  return !revisions && access(word, R_OK) == 0 ? diff_file(cli, word, error) : diff_revisions(cli, word, error);
+}

@@ -1,0 +1,151 @@
+/* reeve schedules and reeve run: agents that run by the clock. */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/api.h"
+
+#include <string.h>
+
+static char *schedule_words(const json_t *schedule)
+{
+  const char *cron = jget_str(schedule, "cron", NULL), *zone = jget_str(schedule, "timezone", "UTC");
+  if (cron)
+    return g_strdup_printf("%s %s", cron, zone);
+  return g_strdup_printf("every %g s", (double)jget_int(schedule, "every_ms", 0) / 1000);
+}
+
+static void schedule_row(Table *table, const json_t *schedule)
+{
+  const json_t *last = json_array_get(json_object_get(schedule, "runs"), 0);
+  g_autofree char *words = schedule_words(schedule);
+  table_cell(table, jget_str(schedule, "deployment", NULL));
+  table_cell(table, jget_str(schedule, "agent", NULL));
+  table_cell(table, words);
+  table_cell(table, jget_str(schedule, "overlap", NULL));
+  table_cell(table, jget_str(schedule, "next_at", NULL));
+  table_cell(table, jget_str(last, "started_at", NULL));
+  table_cell(table, jget_str(last, "outcome", NULL));
+  table_color(table, cli_state_color(jget_str(last, "outcome", NULL)));
+  table_cell(table, jget_str(last, "reason", NULL));
+}
+
+static void schedule_runs(const Cli *cli, const json_t *schedules, const char *name)
+{
+  g_autoptr(Table) table =
+      table_new((const char *const[]){"RUN", "DEPLOYMENT", "AGENT", "DUE", "STARTED", "ENDED", "OUTCOME", "BY", "REASON", NULL});
+  size_t i, k;
+  const json_t *schedule, *run;
+  json_array_foreach(schedules, i, schedule)
+  {
+    if (name && !g_str_equal(name, jget_str(schedule, "deployment", "")))
+      continue;
+    json_array_foreach(json_object_get(schedule, "runs"), k, run)
+    {
+      static const char *const keys[] = {"id", "deployment", "agent", "due_at", "started_at", "ended_at", "outcome", "actor", "reason"};
+      for (size_t c = 0; c < G_N_ELEMENTS(keys); c++)
+        table_cell(table, jget_str(run, keys[c], NULL));
+    }
+  }
+  cli_print_table(cli, table);
+}
+
+int cmd_schedules(Cli *cli, GError **error)
+{
+  const char *name = cli_word(cli, 0);
+  json_t *answer = api_get(cli, "/api/schedules", error);
+  if (!answer)
+    return 1;
+  const json_t *schedules = json_object_get(answer, "schedules");
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, answer);
+  } else {
+    g_autoptr(Table) table =
+        table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
+    size_t i;
+    const json_t *schedule;
+    json_array_foreach(schedules, i, schedule) if (!name || g_str_equal(name, jget_str(schedule, "deployment", "")))
+        schedule_row(table, schedule);
+    cli_print_table(cli, table);
+    if (cli->output == OUTPUT_WIDE || name) {
+      cli_print("\n");
+      schedule_runs(cli, schedules, name);
+    }
+  }
+  json_decref(answer);
+  return 0;
+}
+
+/* ---- run ---- */
+
+typedef struct RunWait {
+  const Cli *cli;
+  const char *run;
+  char *outcome, *reason;
+} RunWait;
+
+static void run_seen(RunWait *wait, const json_t *run)
+{
+  const char *outcome = jget_str(run, "outcome", "");
+  if (g_strcmp0(jget_str(run, "id", NULL), wait->run) != 0 || g_str_equal(outcome, "running") || wait->outcome)
+    return;
+  wait->outcome = g_strdup(outcome);
+  wait->reason = g_strdup(jget_str(run, "reason", NULL));
+}
+
+/* The end may have come before the stream began: it is looked up once, when the stream opens. */
+static bool run_event(const char *type, const json_t *data, void *user)
+{
+  RunWait *wait = user;
+  size_t i, k;
+  const json_t *schedule, *run;
+  if (g_str_equal(type, "schedule"))
+    run_seen(wait, data);
+  if (!g_str_equal(type, "reset"))
+    return !wait->outcome;
+  json_t *answer = api_get(wait->cli, "/api/schedules", NULL);
+  json_array_foreach(json_object_get(answer, "schedules"), i, schedule) json_array_foreach(json_object_get(schedule, "runs"), k, run)
+      run_seen(wait, run);
+  json_decref(answer);
+  return !wait->outcome;
+}
+
+static int run_wait(Cli *cli, const char *name, const char *run, GError **error)
+{
+  RunWait wait = {.cli = cli, .run = run};
+  bool ok = api_follow(cli, name, cli_ms(cli, OPT_TIMEOUT, 0), run_event, &wait, error);
+  int code = wait.outcome && g_str_equal(wait.outcome, "completed") ? 0 : 6;
+  if (wait.outcome)
+    cli_note(cli, "run %s %s%s%s", run, wait.outcome, wait.reason ? ": " : "", wait.reason ? wait.reason : "");
+  g_free(wait.outcome);
+  g_free(wait.reason);
+  return ok ? code : 1;
+}
+
+int cmd_run(Cli *cli, GError **error)
+{
+  g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0), "/", 2);
+  if (!parts[0] || !parts[1] || !parts[1][0]) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "run '%s': wanted NAME/AGENT", cli_word(cli, 0));
+    return 1;
+  }
+  g_autoptr(GString) body = g_string_new(NULL);
+  jw_open(body, NULL, '{');
+  jw_str(body, "agent", parts[1]);
+  jw_close(body, '}');
+  g_autofree char *path = api_path(parts[0], "/run");
+  json_t *answer = api_call(cli, "POST", path, body->str, NULL, error);
+  if (!answer)
+    return 1;
+  g_autofree char *run = g_strdup(jget_str(answer, "run", NULL));
+  if (cli_is_data(cli))
+    cli_print_data(cli, answer);
+  json_decref(answer);
+  if (!run) {
+    cli_note(cli, "a run still goes; the next one waits for its end");
+    return 0;
+  }
+  if (cli_flag(cli, OPT_DETACH)) {
+    cli_note(cli, "run %s has begun", run);
+    return 0;
+  }
+  return run_wait(cli, parts[0], run, error);
+}

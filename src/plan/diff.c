@@ -1,0 +1,216 @@
+/* Owns the comparison of two jobs, for people: what an update would do and why. */
+#include "plan/diff.h"
+
+#include "base/json.h"
+#include "plan/plan.h"
+
+#include <string.h>
+
+enum { DIFF_VALUE_MAX = 200 };
+
+/* ---- values ---- */
+
+/* May the value of @key be shown? The last part of the key says what it is. */
+static bool diff_is_secret(const char *key)
+{
+  static const char *const words[] = {"secret", "token", "password", "passwd", "api_key", "apikey", "credential", "private"};
+  g_autofree char *lower = g_ascii_strdown(key, -1);
+  for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+    if (strstr(lower, words[i]))
+      return true;
+  return g_str_has_suffix(lower, "_key");
+}
+
+static char *diff_text(const json_t *value)
+{
+  if (!value || json_is_null(value))
+    return NULL;
+  if (json_is_string(value))
+    return g_strdup(json_string_value(value));
+  char *dumped = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = g_strdup(dumped);
+  free(dumped);
+  return text;
+}
+
+static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value)
+{
+  g_autofree char *text = diff_text(value);
+  size_t n = text ? strlen(text) : 0;
+  if (!text || !diff_is_secret(key)) {
+    g_autofree char *cut = n > DIFF_VALUE_MAX ? g_utf8_make_valid(text, DIFF_VALUE_MAX) : NULL;
+    g_autofree char *shown = cut ? g_strdup_printf("%s... (%zu bytes)", cut, n) : NULL;
+    jw_str(out, member, shown ? shown : text);
+  } else {
+    jw_str(out, member, "(not shown)");
+  }
+}
+
+static void diff_write(GString *out, const char *key, const json_t *before, const json_t *after)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "key", key);
+  diff_write_value(out, "before", key, before);
+  diff_write_value(out, "after", key, after);
+  jw_close(out, '}');
+}
+
+static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after);
+
+/* Members of both objects, in the order of @after, then what only @before has. */
+static void diff_objects(GString *out, const char *path, json_t *before, json_t *after)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach(after, key, value)
+  {
+    g_autofree char *name = path[0] ? g_strconcat(path, ".", key, NULL) : g_strdup(key);
+    diff_values(out, name, json_object_get(before, key), value);
+  }
+  json_object_foreach(before, key, value)
+  {
+    g_autofree char *name = path[0] ? g_strconcat(path, ".", key, NULL) : g_strdup(key);
+    if (!json_object_get(after, key))
+      diff_values(out, name, value, NULL);
+  }
+}
+
+static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after)
+{
+  if (json_equal(before, after) || (json_is_null(before) && !after) || (!before && json_is_null(after)))
+    return;
+  json_t *left = (json_t *)(uintptr_t)before, *right = (json_t *)(uintptr_t)after; /* jansson's iterators want them so */
+  if ((!before || json_is_object(before)) && (!after || json_is_object(after)) && (before || after))
+    diff_objects(out, path, left, right);
+  else
+    diff_write(out, path, before, after);
+}
+
+/* ---- jobs ---- */
+
+/* A job with what a diff looks at. */
+typedef struct DiffSide {
+  const Job *job;
+  json_t *tree; /* of job_to_json, NULL without job */
+  Plan *plan;
+} DiffSide;
+
+static int diff_port(guint agent, int replica, void *data)
+{
+  return plan_declared_port(data, agent, replica);
+}
+
+static bool diff_open(DiffSide *side, const Job *job, GError **error)
+{
+  *side = (DiffSide){.job = job};
+  if (!job)
+    return true;
+  g_autofree char *text = job_digest_text(job);
+  side->tree = json_loads(text, 0, NULL);
+  side->plan = plan_new(job, error);
+  return side->plan != NULL;
+}
+
+static void diff_close(DiffSide *side)
+{
+  json_decref(side->tree);
+  plan_free(side->plan);
+}
+
+static json_t *diff_agent(const DiffSide *side, const char *id)
+{
+  int index = side->job ? job_find_agent(side->job, id) : -1;
+  return index < 0 ? NULL : json_array_get(json_object_get(side->tree, "agents"), (size_t)index);
+}
+
+static char *diff_connected(const DiffSide *side, const char *id)
+{
+  int index = job_find_agent(side->job, id);
+  return plan_connected_agents(side->plan, (guint)index, diff_port, (void *)(uintptr_t)side->job);
+}
+
+static void diff_write_agent(GString *out, const char *id, const char *change, const json_t *agent, const char *keys)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "agent", id);
+  jw_str(out, "change", change);
+  jw_int(out, "replicas", jget_int(agent, "replicas", 1));
+  jw_raw(out, "keys", keys);
+  jw_close(out, '}');
+}
+
+/* Agent @id of both jobs. */
+static void diff_pair(GString *out, const char *id, const DiffSide *before, const DiffSide *after, bool job_changed)
+{
+  json_t *left = diff_agent(before, id), *right = diff_agent(after, id);
+  g_autoptr(GString) keys = g_string_new(NULL);
+  jw_open(keys, NULL, '[');
+  diff_objects(keys, "", left, right);
+  jw_close(keys, ']');
+  g_autofree char *was = diff_connected(before, id), *is = diff_connected(after, id);
+  bool changed = strcmp(keys->str, "[]") != 0;
+  if (changed || (g_strcmp0(was, is) != 0 && !job_changed))
+    diff_write_agent(out, id, changed ? "changed" : "stale", right, keys->str);
+}
+
+static void diff_agents(GString *out, const DiffSide *before, const DiffSide *after, bool job_changed)
+{
+  for (guint i = 0; i < after->job->agents->len; i++) {
+    const char *id = job_agent(after->job, i)->id;
+    if (diff_agent(before, id))
+      diff_pair(out, id, before, after, job_changed);
+    else
+      diff_write_agent(out, id, "added", diff_agent(after, id), "[]");
+  }
+  for (guint i = 0; before->job && i < before->job->agents->len; i++) {
+    const char *id = job_agent(before->job, i)->id;
+    if (job_find_agent(after->job, id) < 0)
+      diff_write_agent(out, id, "removed", diff_agent(before, id), "[]");
+  }
+}
+
+/* Everything but the agents; the topology is told as one. */
+static char *diff_job_keys(const DiffSide *before, const DiffSide *after)
+{
+  GString *out = g_string_new(NULL);
+  jw_open(out, NULL, '[');
+  if (before->job) {
+    json_t *left = json_copy(before->tree), *right = json_copy(after->tree);
+    json_object_del(left, "agents");
+    json_object_del(right, "agents");
+    if (!json_equal(json_object_get(left, "topology"), json_object_get(right, "topology"))) {
+      json_t *was = json_string(topology_type_word(before->job->topology.type)),
+             *is = json_string(topology_type_word(after->job->topology.type));
+      diff_write(out, "topology", was, is);
+      json_decref(was);
+      json_decref(is);
+    }
+    json_object_del(left, "topology");
+    json_object_del(right, "topology");
+    diff_objects(out, "", left, right);
+    json_decref(left);
+    json_decref(right);
+  }
+  jw_close(out, ']');
+  return g_string_free(out, FALSE);
+}
+
+char *plan_diff_json(const Job *before, const Job *after, GError **error)
+{
+  DiffSide left = {0}, right = {0};
+  GString *out = NULL;
+  if (diff_open(&left, before, error) && diff_open(&right, after, error)) {
+    g_autofree char *keys = diff_job_keys(&left, &right);
+    bool restarts = strstr(keys, "\"key\":\"environment.") || strstr(keys, "\"key\":\"directory\"");
+    out = g_string_new(NULL);
+    jw_open(out, NULL, '{');
+    jw_open(out, "agents", '[');
+    diff_agents(out, &left, &right, restarts);
+    jw_close(out, ']');
+    jw_raw(out, "job", keys);
+    jw_close(out, '}');
+  }
+  diff_close(&left);
+  diff_close(&right);
+  return out ? g_string_free(out, FALSE) : NULL;
+}
