@@ -16,6 +16,7 @@ typedef struct BrainWorld {
   Loop *loop;
   HttpClient *client;
   const AgentFile *file;
+  const char *api_key; /* NULL = none */
 } BrainWorld;
 
 /* How a call ended. */
@@ -66,4 +67,5 @@ const Brain *brain_find(const char *provider);
 /* The known providers, "a, b"; static. */
 const char *brain_providers(void);
 
-extern const Brain command_brain; /* brain_command.c */
+/* brain_*.c */
+extern const Brain command_brain, ollama_brain, openai_brain;

@@ -1,7 +1,7 @@
 /* Owns the list of brains. */
 #include "agent/brain.h"
 
-static const Brain *const brains[] = {&command_brain};
+static const Brain *const brains[] = {&command_brain, &ollama_brain, &openai_brain};
 
 const Brain *brain_find(const char *provider)
 {
@@ -13,5 +13,5 @@ const Brain *brain_find(const char *provider)
 
 const char *brain_providers(void)
 {
-  return "command";
+  return "command, ollama, openai";
 }

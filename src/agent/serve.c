@@ -1,4 +1,5 @@
 /* Owns the life of `reeve agent serve`: reads the agent file, listens, runs, drains, leaves. */
+#include "agent/brain_key.h"
 #include "agent/internal.h"
 
 #include "base/clock.h"
@@ -15,7 +16,8 @@ enum {
   AGENT_FILE_MAX = 1024 * 1024,
   DRAIN_MS = 10000,
   LINGER_MS = 100, /* an answer is in the peer's socket by then; a reader slower than this loses its end */
-  REPLY_SLACK_MS = 5000
+  REPLY_SLACK_MS = 5000,
+  CONNECTIONS_SPARE = 16 /* outgoing ones to one host beside those of brains */
 };
 
 static bool agent_is_loopback(const char *host)
@@ -104,12 +106,21 @@ static void agent_on_signal(void *data)
   agent_drain(data);
 }
 
-static void agent_init(Agent *agent, const AgentFile *file)
+/* How many questions brains have at once: no more than the agent may have, no more than its brain takes. */
+static int agent_running_max(const AgentFile *file)
+{
+  int requests = file->max_concurrent_requests, brain = file->concurrency;
+  int least = requests && brain ? MIN(requests, brain) : MAX(requests, brain);
+  return least ? least : ASKS_RUNNING_DEFAULT;
+}
+
+/* @api_key: of the brain's server, NULL = none; borrowed. */
+static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
 {
   int64_t timeout_ms = file->request_timeout_ms ? file->request_timeout_ms : file->timeout_ms;
   *agent = (Agent){.file = file,
                    .brain = brain_find(file->llm_provider),
-                   .running_max = file->max_concurrent_requests ? file->max_concurrent_requests : ASKS_RUNNING_DEFAULT,
+                   .running_max = agent_running_max(file),
                    .timeout_ms = timeout_ms ? timeout_ms : ASK_TIMEOUT_DEFAULT_MS,
                    .started_ms = clock_boot_ms(),
                    .loop = loop_new()};
@@ -117,7 +128,8 @@ static void agent_init(Agent *agent, const AgentFile *file)
   HttpServerConfig config = {.handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS};
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
-  agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file};
+  agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key};
+  http_client_set_connections(agent->client, agent->running_max + CONNECTIONS_SPARE);
   agent->tools = tools_new(agent->loop, agent->client, file);
   agent->sessions = sessions_new();
   agent->leave = loop_timer_new(agent->loop, agent_on_leave, agent);
@@ -173,8 +185,15 @@ int agent_serve_main(const AgentServeOptions *options)
   for (guint i = 0; i < file->not_honoured->len; i++)
     log_warn("not honoured", "file=%s key=%s", options->agent_file, (const char *)g_ptr_array_index(file->not_honoured, i));
   signal(SIGCHLD, SIG_DFL); /* ignored, the kernel would take the exit codes of brains */
+  g_autoptr(GError) error = NULL;
+  g_autofree char *api_key = brain_key_read(file, &error);
+  if (error) {
+    fprintf(stderr, "reeve: %s: %s\n", options->agent_file, error->message);
+    agent_file_free(file);
+    return reeve_error_exit(REEVE_ERROR_INVALID);
+  }
   Agent agent;
-  agent_init(&agent, file);
+  agent_init(&agent, file, api_key);
   code = agent_run(&agent, options);
   agent_done(&agent);
   agent_file_free(file);

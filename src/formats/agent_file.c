@@ -1,5 +1,5 @@
 /* Reads agent.toml and agent.json; see agent_file.h. */
-#include "formats/agent_file.h"
+#include "formats/agent_reader.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -11,20 +11,14 @@
 
 enum { AGENT_FILE_BYTES_MAX = 1024 * 1024 };
 
-typedef struct AgentReader {
-  AgentFile *out;
-  const char *file;
-  Problems *problems;
-} AgentReader;
-
 void agent_file_free(AgentFile *file)
 {
   if (!file)
     return;
-  char *texts[] = {file->name, file->version, file->description, file->author, file->llm_provider, file->llm_model, file->system_prompt};
+  char *texts[] = {file->name, file->version, file->description, file->author};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
-  g_strfreev(file->llm_command);
+  agent_llm_clear(file);
   g_ptr_array_unref(file->capabilities);
   g_ptr_array_unref(file->not_honoured);
   g_free(file);
@@ -35,12 +29,12 @@ static void agent_bad(AgentReader *reader, int line, int column, const char *wha
   problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, line, column}, "%s", what);
 }
 
-static void agent_wanted(AgentReader *reader, const char *key, const char *wanted)
+void agent_wanted(AgentReader *reader, const char *key, const char *wanted)
 {
   problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 0, 0}, "'%s': wanted %s", key, wanted);
 }
 
-static void agent_text(AgentReader *reader, const json_t *section, const char *key, char **out)
+void agent_text(AgentReader *reader, const json_t *section, const char *key, char **out)
 {
   const json_t *value = json_object_get(section, key);
   if (value && !json_is_string(value))
@@ -49,7 +43,7 @@ static void agent_text(AgentReader *reader, const json_t *section, const char *k
     *out = g_strdup(json_string_value(value));
 }
 
-static void agent_texts(AgentReader *reader, const json_t *section, const char *key, GPtrArray *out)
+void agent_texts(AgentReader *reader, const json_t *section, const char *key, GPtrArray *out)
 {
   json_t *value = json_object_get(section, key), *item;
   size_t i;
@@ -64,7 +58,7 @@ static void agent_texts(AgentReader *reader, const json_t *section, const char *
   }
 }
 
-static double agent_number(AgentReader *reader, const json_t *section, const char *key, double low, double high)
+double agent_number(AgentReader *reader, const json_t *section, const char *key, double low, double high)
 {
   const json_t *value = json_object_get(section, key);
   if (!value)
@@ -76,8 +70,7 @@ static double agent_number(AgentReader *reader, const json_t *section, const cha
   return 0;
 }
 
-/* Names what a section has and this version does not act on. */
-static void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known)
+void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known)
 {
   const char *key;
   json_t *value;
@@ -86,39 +79,6 @@ static void agent_ignored(AgentReader *reader, const json_t *section, const char
     if (!g_strv_contains(known, key))
       g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
   }
-}
-
-static void agent_llm(AgentReader *reader, const json_t *llm)
-{
-  static const char *const known[] = {"provider", "command",    "model",           "system_prompt", "temperature",
-                                      "top_p",    "max_tokens", "request_timeout", "timeout",       NULL};
-  AgentFile *out = reader->out;
-  agent_text(reader, llm, "provider", &out->llm_provider);
-  agent_text(reader, llm, "model", &out->llm_model);
-  agent_text(reader, llm, "system_prompt", &out->system_prompt);
-  if (json_object_get(llm, "temperature"))
-    out->temperature = agent_number(reader, llm, "temperature", 0, 2);
-  if (json_object_get(llm, "top_p"))
-    out->top_p = agent_number(reader, llm, "top_p", 0, 1);
-  out->max_tokens = (int)agent_number(reader, llm, "max_tokens", 1, 10000000);
-  double seconds = agent_number(reader, llm, "request_timeout", 0.001, 86400);
-  if (seconds <= 0)
-    seconds = agent_number(reader, llm, "timeout", 0.001, 86400);
-  out->request_timeout_ms = (int64_t)(seconds * 1000);
-  GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
-  agent_texts(reader, llm, "command", words);
-  bool some = words->len > 0;
-  g_ptr_array_add(words, NULL);
-  char **argv = (char **)g_ptr_array_free(words, FALSE);
-  if (some)
-    out->llm_command = argv;
-  else
-    g_strfreev(argv);
-  if (!out->llm_provider && some)
-    out->llm_provider = g_strdup("command");
-  if (g_strcmp0(out->llm_provider, "command") == 0 && !some)
-    agent_wanted(reader, "llm.command", "a list of words, since provider is \"command\"");
-  agent_ignored(reader, llm, "llm", known);
 }
 
 static void agent_sections(AgentReader *reader, const json_t *root)

@@ -8,16 +8,20 @@
 typedef struct AgentFile {
   char *name, *version, *description, *author;
   GPtrArray *capabilities; /* of char* */
-  char *llm_provider;      /* "command" */
+  char *llm_provider;      /* "command", "ollama", "openai" */
   char **llm_command;      /* argv, or NULL */
   char *llm_model, *system_prompt;
-  double temperature, top_p;   /* NAN = not given */
-  int max_tokens;              /* 0 = not given */
-  int64_t request_timeout_ms;  /* 0 = not given */
-  int64_t timeout_ms;          /* [resources] timeout; 0 = not given */
-  int max_concurrent_requests; /* 0 = not given */
-  int port;                    /* [deployment] port; 0 = automatic */
-  GPtrArray *not_honoured;     /* of char*: sections and keys that this version does not act on */
+  char *base_url;                                    /* of a model server, without slash at its end; set for ollama and openai */
+  double temperature, top_p;                         /* NAN = not given */
+  int max_tokens;                                    /* 0 = not given */
+  int64_t request_timeout_ms;                        /* 0 = not given */
+  int64_t idle_timeout_ms;                           /* between two pieces of an answer; 0 = not given */
+  int concurrency;                                   /* [llm] concurrency; 0 = not given */
+  char *api_key_env, *api_key_file, *api_key_secret; /* where the key is, at most one of them */
+  int64_t timeout_ms;                                /* [resources] timeout; 0 = not given */
+  int max_concurrent_requests;                       /* 0 = not given */
+  int port;                                          /* [deployment] port; 0 = automatic */
+  GPtrArray *not_honoured;                           /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 
 /* Reads @length bytes, TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them. */

@@ -234,6 +234,12 @@ HttpClient *http_client_new(Loop *loop)
   return client;
 }
 
+void http_client_set_connections(HttpClient *client, int per_host)
+{
+  curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX(per_host, CLIENT_HOST_CONNECTIONS));
+  curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)MAX(per_host, CLIENT_HOST_CONNECTIONS));
+}
+
 void http_client_free(HttpClient *client)
 {
   if (!client)

@@ -35,6 +35,8 @@ typedef bool (*HttpData)(const char *bytes, size_t length, void *data); /* false
 
 HttpClient *http_client_new(Loop *loop);
 void http_client_free(HttpClient *client); /* cancels what is open */
+/* Connections to one host at once, 64 unless told; calls beyond wait for one. */
+void http_client_set_connections(HttpClient *client, int per_host);
 /* Starts a call; redirects are not followed, only http and https are spoken. @on_data may be NULL unless spec.stream. All of @spec is
  * copied. */
 HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data);

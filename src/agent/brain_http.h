@@ -1,0 +1,22 @@
+#pragma once
+/* What the brains have in common that are model servers: one POST whose answer streams, tried again before its first byte only. */
+#include "agent/brain.h"
+#include "agent/model_stream.h"
+
+/* All is copied but @format. */
+typedef struct BrainPost {
+  const char *url;
+  const char *body; /* JSON */
+  size_t length;
+  const ModelFormat *format;
+} BrainPost;
+
+/* As Brain.start and Brain.cancel. */
+BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms, const BrainListener *listener, void *data);
+void brain_http_cancel(BrainCall *call);
+
+/* brain_ollama.c, brain_openai.c: the body of a request. For tests. */
+void ollama_write_body(GString *out, const BrainRequest *request);
+void openai_write_body(GString *out, const BrainRequest *request);
+/* "temperature": 0.5; nothing when @number is NAN. */
+void brain_write_number(GString *out, const char *key, double number);

@@ -1,0 +1,43 @@
+/* What an Ollama server says to /api/chat: one JSON document a line, the last with "done": true. */
+#include "agent/model_stream.h"
+
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A call comes whole, its arguments as an object. */
+static void ollama_tool_call(ModelStream *stream, const json_t *said)
+{
+  const json_t *function = json_object_get(said, "function"), *arguments = json_object_get(function, "arguments");
+  ToolCall *call = model_stream_tool_call(stream, stream->tool_calls->len);
+  const char *id = jget_str(said, "id", "");
+  if (!call)
+    return;
+  if (id[0]) {
+    g_free(call->id);
+    call->id = g_strdup(id);
+  }
+  g_free(call->name);
+  call->name = g_strdup(jget_str(function, "name", ""));
+  char *text = json_is_string(arguments) ? NULL : json_dumps(arguments, JSON_COMPACT | JSON_ENCODE_ANY);
+  const char *plain = text ? text : json_is_string(arguments) ? json_string_value(arguments) : "{}";
+  model_stream_arguments(stream, call, plain, strlen(plain));
+  free(text);
+}
+
+static void ollama_take(ModelStream *stream, const json_t *said)
+{
+  const json_t *message = json_object_get(said, "message"), *call;
+  size_t i;
+  json_array_foreach(json_object_get(message, "tool_calls"), i, call) ollama_tool_call(stream, call);
+  if (jget_flag(said, "done", false)) {
+    stream->prompt_tokens = jget_int(said, "prompt_eval_count", -1);
+    stream->completion_tokens = jget_int(said, "eval_count", -1);
+    stream->finish = g_str_equal(jget_str(said, "done_reason", "stop"), "length") ? "length" : "stop";
+    stream->over = true;
+  }
+  model_stream_text(stream, json_object_get(message, "content"));
+}
+
+const ModelFormat ollama_format = {.framing = FRAMING_LINES, .take = ollama_take};

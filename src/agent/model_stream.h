@@ -1,0 +1,70 @@
+#pragma once
+/* What a model server says, as it comes: bytes in any pieces go in, text and at the end tool calls and usage come out. Touches no socket;
+ * what a kind of server says is read by its format. */
+#include "agent/message.h"
+#include "agent/sse.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum {
+  MODEL_LINE_MAX = 1024 * 1024,        /* one line, one event */
+  MODEL_ANSWER_MAX = 16 * 1024 * 1024, /* all text of one answer; also a whole answer that is one JSON document */
+  MODEL_TOOL_CALLS_MAX = 64,
+  MODEL_ARGUMENTS_MAX = 64 * 1024 /* of one tool call */
+};
+
+typedef struct ModelStream ModelStream;
+
+/* A piece of the answer; false = nobody wants more. The stream must live until the feed has returned. */
+typedef bool (*ModelDelta)(const char *text, size_t length, void *data);
+
+typedef enum ModelFraming {
+  FRAMING_LINES, /* one JSON document a line */
+  FRAMING_EVENTS,
+  FRAMING_WHOLE /* one JSON document */
+} ModelFraming;
+
+typedef struct ModelFormat {
+  ModelFraming framing; /* when the server streams */
+  /* Reads one document that it said. */
+  void (*take)(ModelStream *stream, const json_t *said);
+} ModelFormat;
+
+extern const ModelFormat ollama_format, openai_format;
+
+/* Fields may be read; the functions below and the formats write them. */
+struct ModelStream {
+  const ModelFormat *format;
+  ModelFraming framing;
+  LineReader lines;
+  SseReader events;
+  GString *whole;
+  ModelDelta delta;
+  void *data;
+  GPtrArray *tool_calls;                    /* of ToolCall* */
+  int64_t prompt_tokens, completion_tokens; /* -1 = not told */
+  const char *finish;                       /* "stop" or "length", NULL = it did not say yet */
+  size_t text_bytes;
+  bool over;    /* the answer is complete */
+  bool stopped; /* the listener wanted no more */
+  char *error;  /* what went wrong, one line; NULL = nothing */
+};
+
+/* @framing is how the answer comes: the format's own, or FRAMING_WHOLE for a server that does not stream. */
+ModelStream *model_stream_new(const ModelFormat *format, ModelFraming framing, ModelDelta delta, void *data);
+void model_stream_free(ModelStream *stream);
+/* False when no more is wanted: over, stopped or error tells why. */
+bool model_stream_feed(ModelStream *stream, const char *bytes, size_t length);
+/* The server said all that it has to say; sets error when the answer is not complete. */
+void model_stream_end(ModelStream *stream);
+
+/* For the formats. */
+void model_stream_text(ModelStream *stream, const json_t *text);
+void model_stream_fail(ModelStream *stream, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Tool call @index, made if it is the next one; NULL after an error. */
+ToolCall *model_stream_tool_call(ModelStream *stream, size_t index);
+/* Adds @length bytes to the arguments of @call. */
+void model_stream_arguments(ModelStream *stream, ToolCall *call, const char *text, size_t length);
+/* The message of {"error": "..."} or {"error": {"message": "..."}}, or NULL; borrowed from @said. */
+const char *model_error_text(const json_t *said);

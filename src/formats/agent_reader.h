@@ -1,0 +1,25 @@
+#pragma once
+/* Shared by the files that read agent files. */
+#include "formats/agent_file.h"
+
+#include <jansson.h>
+
+typedef struct AgentReader {
+  AgentFile *out;
+  const char *file;
+  Problems *problems;
+} AgentReader;
+
+/* "'@key': wanted @wanted" */
+void agent_wanted(AgentReader *reader, const char *key, const char *wanted);
+/* Member @key of @section into @out, when it is there; a problem when it is of another kind. */
+void agent_text(AgentReader *reader, const json_t *section, const char *key, char **out);
+void agent_texts(AgentReader *reader, const json_t *section, const char *key, GPtrArray *out);
+/* 0 when it is absent or wrong. */
+double agent_number(AgentReader *reader, const json_t *section, const char *key, double low, double high);
+/* Names what a section has and this version does not act on. @known ends with NULL. */
+void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known);
+
+/* agent_llm.c: the section [llm]. */
+void agent_llm(AgentReader *reader, const json_t *llm);
+void agent_llm_clear(AgentFile *file);

@@ -1,0 +1,42 @@
+/* Any bytes from a model server, in any pieces: the first byte chooses format and framing, the second the size of the pieces. What is heard
+ * does not depend on the pieces. */
+#include "agent/model_stream.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool heard(const char *text, size_t length, void *user)
+{
+  g_assert_true(length > 0 && g_utf8_validate_len(text, length, NULL));
+  g_string_append_len(user, text, (gssize)length);
+  return true;
+}
+
+/* What is heard, how it ends and what is wrong with it, when @data comes in pieces of @step. */
+static char *listen(uint8_t kind, const char *data, size_t size, size_t step)
+{
+  const ModelFormat *format = kind & 1 ? &openai_format : &ollama_format;
+  GString *text = g_string_new(NULL);
+  ModelStream *stream = model_stream_new(format, kind & 2 ? FRAMING_WHOLE : kind & 4 ? FRAMING_LINES : format->framing, heard, text);
+  for (size_t at = 0; at < size; at += step) {
+    g_autofree char *piece = g_memdup2(data + at, MIN(step, size - at));
+    if (!model_stream_feed(stream, piece, MIN(step, size - at)))
+      break;
+  }
+  model_stream_end(stream);
+  g_assert(stream->over || stream->error);
+  g_string_append_printf(text, "\n%d %s %s %u", stream->over, stream->error, stream->finish, stream->tool_calls->len);
+  model_stream_free(stream);
+  return g_string_free(text, FALSE);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  if (size < 2)
+    return 0;
+  g_autofree char *pieces = listen(data[0], (const char *)data + 2, size - 2, data[1] + 1u);
+  g_autofree char *whole = listen(data[0], (const char *)data + 2, size - 2, size);
+  g_assert_cmpstr(pieces, ==, whole);
+  return 0;
+}

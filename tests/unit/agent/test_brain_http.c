@@ -1,0 +1,407 @@
+/* The brains that are model servers, against a stand-in that streams slowly, cuts off, fails, babbles and hangs. */
+#include "agent/brain_http.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "model_server.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DEADLINE_MS = 20000 };
+
+typedef struct Heard {
+  Loop *loop;
+  const Brain *brain;
+  BrainCall *call;
+  GString *text;
+  int deltas, calls, cancel_after;
+  BrainOutcome outcome;
+  char *detail, *tools;
+  const char *finish;
+  int64_t prompt_tokens, completion_tokens, first_ms;
+} Heard;
+
+static void heard_delta(const char *text, size_t length, void *data)
+{
+  Heard *heard = data;
+  if (!heard->deltas)
+    heard->first_ms = clock_boot_ms();
+  g_string_append_len(heard->text, text, (gssize)length);
+  if (++heard->deltas == heard->cancel_after) {
+    heard->brain->cancel(heard->call);
+    loop_stop(heard->loop);
+  }
+}
+
+static void heard_done(const BrainResult *result, void *data)
+{
+  Heard *heard = data;
+  heard->calls++;
+  heard->outcome = result->outcome;
+  heard->detail = g_strdup(result->detail);
+  heard->finish = result->finish;
+  heard->prompt_tokens = result->prompt_tokens;
+  heard->completion_tokens = result->completion_tokens;
+  if (result->tool_calls && result->tool_calls->len)
+    heard->tools = g_strdup(((const ToolCall *)g_ptr_array_index(result->tool_calls, 0))->name);
+  loop_stop(heard->loop);
+}
+
+static const BrainListener listener = {.delta = heard_delta, .done = heard_done};
+
+static void late(void *data)
+{
+  (void)data;
+  g_error("no end within the deadline of the test");
+}
+
+/* One test: a stand-in, a client and what was heard. */
+typedef struct Scene {
+  Heard heard;
+  HttpClient *client;
+  ModelServer *server;
+  LoopTimer *late;
+  AgentFile file;
+  char *base;
+} Scene;
+
+static void scene_open(Scene *scene, const Play *plays, guint n_plays)
+{
+  *scene = (Scene){.heard = {.loop = loop_new(), .text = g_string_new(NULL)}};
+  scene->client = http_client_new(scene->heard.loop);
+  scene->server = model_server_new(scene->heard.loop, plays, n_plays);
+  scene->late = loop_timer_new(scene->heard.loop, late, NULL);
+  loop_timer_set(scene->late, clock_boot_ms() + DEADLINE_MS);
+  scene->base = g_strdup_printf("http://127.0.0.1:%d", model_server_port(scene->server));
+  scene->file = (AgentFile){.base_url = scene->base};
+}
+
+static void scene_ask(Scene *scene, const Brain *brain, int64_t timeout_ms)
+{
+  static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}]";
+  BrainWorld world = {.loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1"};
+  g_autoptr(GPtrArray) messages = messages_new();
+  g_ptr_array_add(messages, message_new(ROLE_SYSTEM, "be brief"));
+  g_ptr_array_add(messages, message_new(ROLE_USER, "hi \"you\""));
+  Message *wants = message_new(ROLE_ASSISTANT, ""), *answer = message_new(ROLE_TOOL, "3");
+  wants->tool_calls = tool_calls_new();
+  g_ptr_array_add(wants->tool_calls, tool_call_new("c1", "add", "{\"a\":1}"));
+  answer->tool_call_id = g_strdup("c1");
+  answer->tool_name = g_strdup("add");
+  g_ptr_array_add(messages, wants);
+  g_ptr_array_add(messages, answer);
+  BrainRequest request = {.messages = messages,
+                          .tools = tools,
+                          .options = {.model = "tiny", .temperature = 0.25, .top_p = (double)NAN, .max_tokens = 50},
+                          .timeout_ms = timeout_ms};
+  scene->heard.brain = brain;
+  scene->heard.call = brain->start(&world, &request, &listener, &scene->heard, NULL);
+  g_assert_nonnull(scene->heard.call);
+  g_assert_cmpint(scene->heard.calls, ==, 0);
+  loop_run(scene->heard.loop);
+}
+
+static void scene_close(Scene *scene)
+{
+  g_assert_cmpint(scene->heard.calls, <=, 1);
+  model_server_free(scene->server);
+  http_client_free(scene->client);
+  loop_timer_free(scene->late);
+  loop_free(scene->heard.loop);
+  g_string_free(scene->heard.text, TRUE);
+  g_free(scene->heard.detail);
+  g_free(scene->heard.tools);
+  g_free(scene->base);
+}
+
+#define PIECES(...)                                                                                                                        \
+  (const char *const[])                                                                                                                    \
+  {                                                                                                                                        \
+    __VA_ARGS__, NULL                                                                                                                      \
+  }
+#define WORD(text)  "{\"message\":{\"content\":\"" text "\"},\"done\":false}\n"
+#define LAST        "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":4,\"eval_count\":2}\n"
+#define EVENT(text) "data: {\"choices\":[{\"delta\":{\"content\":\"" text "\"}}]}\n\n"
+#define NDJSON      "application/x-ndjson"
+#define EVENTS      "text/event-stream; charset=utf-8"
+
+static void test_ollama(void)
+{
+  const Play play = {
+      .status = 200, .type = NDJSON, .pieces = PIECES(WORD("Hel"), "{\"message\":{\"con", "tent\":\"lo\"}}\n", LAST), .pause_ms = 40};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  scene_ask(&scene, &ollama_brain, 10000);
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(scene.heard.text->str, ==, "Hello");
+  g_assert_cmpint(scene.heard.deltas, ==, 2);
+  g_assert_cmpint(clock_boot_ms() - scene.heard.first_ms, >=, 80); /* the first word did not wait for the last */
+  g_assert_cmpstr(scene.heard.finish, ==, "stop");
+  g_assert_cmpint(scene.heard.prompt_tokens, ==, 4);
+  g_assert_cmpint(scene.heard.completion_tokens, ==, 2);
+  g_assert_cmpstr(
+      model_server_body(scene.server), ==,
+      "{\"model\":\"tiny\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"},{\"role\":\"user\",\"content\":\"hi "
+      "\\\"you\\\"\"},{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"add\",\"arguments\":{\"a\":1}"
+      "}}]},{\"role\":\"tool\",\"content\":\"3\",\"tool_name\":\"add\"}],\"stream\":true,\"tools\":[{\"type\":\"function\","
+      "\"function\":{\"name\":\"add\"}}],\"options\":{\"temperature\":0.25,\"num_predict\":50}}");
+  g_assert_true(g_str_has_prefix(model_server_head(scene.server), "POST /api/chat HTTP/1.1\r\n"));
+  scene_close(&scene);
+}
+
+static void test_openai(void)
+{
+  const Play play = {.status = 200,
+                     .type = EVENTS,
+                     .pieces = PIECES(EVENT("a") EVENT("b"),
+                                      "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"add\"}}]},"
+                                      "\"finish_reason\":\"tool_calls\"}]}\n\n",
+                                      "data: [DONE]\n\n")};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  scene_ask(&scene, &openai_brain, 10000);
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(scene.heard.text->str, ==, "ab");
+  g_assert_cmpint(scene.heard.deltas, ==, 2);
+  g_assert_cmpstr(scene.heard.tools, ==, "add");
+  g_assert_cmpint(scene.heard.prompt_tokens, ==, -1);
+  g_assert_cmpstr(
+      model_server_body(scene.server), ==,
+      "{\"model\":\"tiny\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"},{\"role\":\"user\",\"content\":\"hi "
+      "\\\"you\\\"\"},{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{"
+      "\"name\":\"add\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\",\"content\":\"3\",\"tool_call_id\":\"c1\"}],"
+      "\"stream\":true,\"stream_options\":{\"include_usage\":true},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}"
+      "],\"temperature\":0.25,\"max_tokens\":50}");
+  g_assert_true(g_str_has_prefix(model_server_head(scene.server), "POST /v1/chat/completions HTTP/1.1\r\n"));
+  g_assert_nonnull(strstr(model_server_head(scene.server), "\r\nAuthorization: Bearer k-1\r\n"));
+  scene_close(&scene);
+}
+
+/* A base that ends with /v1 is not given a second one; a server that does not stream is understood. */
+static void test_openai_base(void)
+{
+  const Play play = {.status = 200,
+                     .type = "application/json",
+                     .pieces = PIECES("{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}")};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  g_autofree char *base = g_strconcat(scene.base, "/some/v1", NULL);
+  scene.file.base_url = base;
+  scene_ask(&scene, &openai_brain, 10000);
+  g_assert_cmpstr(scene.heard.text->str, ==, "x");
+  g_assert_true(g_str_has_prefix(model_server_head(scene.server), "POST /some/v1/chat/completions HTTP/1.1\r\n"));
+  scene_close(&scene);
+}
+
+/* What is no answer and will not become one, and what it is told as. %s: the URL. */
+static void test_failures(void)
+{
+  g_autofree char *long_line = g_strnfill(10 * 1024 * 1024, 'x');
+  const struct {
+    const Brain *brain;
+    Play play;
+    guint requests;
+    BrainOutcome outcome;
+    const char *text, *detail;
+  } rows[] = {
+      {&ollama_brain,
+       {404, "application/json", NULL, PIECES("{\"error\":\"model 'tiny' not found\"}"), 0, PLAY_END},
+       1,
+       BRAIN_FAILED,
+       "",
+       "status 404: model 'tiny' not found"},
+      {&openai_brain,
+       {401, "application/json", NULL, PIECES("{\"error\":{\"message\":\"bad key\"}}"), 0, PLAY_END},
+       1,
+       BRAIN_FAILED,
+       "",
+       "status 401: bad key"},
+      {&ollama_brain, {503, "text/plain", NULL, PIECES("over\x1bloaded"), 0, PLAY_END}, 3, BRAIN_FAILED, "", "status 503: over\\x1bloaded"},
+      {&ollama_brain,
+       {0, "", NULL, PIECES(""), 0, PLAY_END},
+       3,
+       BRAIN_AWAY,
+       "",
+       "it is away: connection closed without an answer (3 tries)"},
+      {&ollama_brain, {200, NDJSON, NULL, PIECES(WORD("a"), WORD("b")), 0, PLAY_CUT}, 1, BRAIN_FAILED, "ab", NULL},
+      {&ollama_brain,
+       {200, NDJSON, NULL, PIECES(WORD("a")), 0, PLAY_END},
+       1,
+       BRAIN_FAILED,
+       "a",
+       "it broke off in the middle of its answer"},
+      {&openai_brain,
+       {200, EVENTS, NULL, PIECES(EVENT("a"), "data: {\"error\":{\"message\":\"out of memory\"}}\n\n"), 0, PLAY_HANG},
+       1,
+       BRAIN_FAILED,
+       "a",
+       "it broke off: out of memory"},
+      {&ollama_brain,
+       {200, NDJSON, NULL, PIECES(WORD("a"), "garbage\n"), 0, PLAY_HANG},
+       1,
+       BRAIN_FAILED,
+       "a",
+       "it said what is no JSON object: garbage"},
+      {&ollama_brain,
+       {200, NDJSON, NULL, PIECES(WORD("a"), long_line), 0, PLAY_HANG},
+       1,
+       BRAIN_FAILED,
+       "a",
+       "it sent a line of more than 1048576 bytes"},
+      {&openai_brain,
+       {200, EVENTS, NULL, PIECES(EVENT("a"), "data: ", long_line), 0, PLAY_HANG},
+       1,
+       BRAIN_FAILED,
+       "a",
+       "it sent a line of more than 1048576 bytes"},
+      {&openai_brain,
+       {302, "text/html", "Location: http://127.0.0.1/", PIECES("moved"), 0, PLAY_END},
+       1,
+       BRAIN_FAILED,
+       "",
+       "status 302: moved"},
+      {&openai_brain, {429, "application/json", "Retry-After: 3600", PIECES("{}"), 0, PLAY_END}, 1, BRAIN_FAILED, "", "status 429: {}"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Scene scene;
+    scene_open(&scene, &rows[i].play, 1);
+    scene_ask(&scene, rows[i].brain, 10000);
+    g_autofree char *start = g_strdup_printf("the brain at '%s/", scene.base);
+    g_assert_cmpint(scene.heard.outcome, ==, rows[i].outcome);
+    g_assert_cmpstr(scene.heard.text->str, ==, rows[i].text);
+    g_assert_true(g_str_has_prefix(scene.heard.detail, start));
+    g_assert_cmpstr(strstr(scene.heard.detail, "': ") + 3, ==, rows[i].detail ? rows[i].detail : strstr(scene.heard.detail, "': ") + 3);
+    g_assert_cmpuint(model_server_requests(scene.server), ==, rows[i].requests);
+    scene_close(&scene);
+  }
+}
+
+/* Overloaded twice, then well: nobody hears of the first two. */
+static void test_retry(void)
+{
+  const Play plays[] = {{.status = 429, .type = "text/plain", .header = "Retry-After: 1", .pieces = PIECES("slow down")},
+                        {.status = 500, .type = "text/plain", .pieces = PIECES("oops")},
+                        {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("yes"), LAST)}};
+  Scene scene;
+  int64_t before = clock_boot_ms();
+  scene_open(&scene, plays, G_N_ELEMENTS(plays));
+  scene_ask(&scene, &ollama_brain, 15000);
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(scene.heard.text->str, ==, "yes");
+  g_assert_cmpuint(model_server_requests(scene.server), ==, 3);
+  g_assert_cmpint(clock_boot_ms() - before, >=, 1000);
+  scene_close(&scene);
+}
+
+static void test_nobody(void)
+{
+  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(LAST)};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  scene.file.base_url = (char *)(uintptr_t) "http://127.0.0.1:1";
+  scene_ask(&scene, &ollama_brain, 15000);
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_AWAY);
+  g_assert_cmpstr(scene.heard.detail, ==, "the brain at 'http://127.0.0.1:1/api/chat': it is away: connection refused (3 tries)");
+  scene_close(&scene);
+}
+
+static void test_timeouts(void)
+{
+  const struct {
+    Play play;
+    int64_t timeout_ms, idle_ms;
+    const char *text, *detail;
+  } rows[] = {
+      {{200, NDJSON, NULL, PIECES(WORD("a")), 5000, PLAY_HANG}, 300, 0, "", "no answer within 300 ms"},
+      {{200, NDJSON, NULL, PIECES(WORD("a")), 0, PLAY_HANG}, 10000, 300, "a", "it fell silent for 300 ms in the middle of its answer"},
+      {{200, NDJSON, NULL, PIECES(" "), 20, PLAY_AGAIN}, 600, 300, "", "no answer within 600 ms"},
+      {{500, NDJSON, NULL, PIECES("no"), 0, PLAY_HANG}, 10000, 300, "", "it fell silent for 300 ms in the middle of its answer"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Scene scene;
+    scene_open(&scene, &rows[i].play, 1);
+    scene.file.idle_timeout_ms = rows[i].idle_ms;
+    scene_ask(&scene, &ollama_brain, rows[i].timeout_ms);
+    g_assert_cmpint(scene.heard.outcome, ==, BRAIN_TIMED_OUT);
+    g_assert_cmpstr(scene.heard.text->str, ==, rows[i].text);
+    g_assert_cmpstr(strstr(scene.heard.detail, "': ") + 3, ==, rows[i].detail);
+    scene_close(&scene);
+  }
+}
+
+/* An answer is complete with its last word, whatever the connection does. */
+static void test_no_end(void)
+{
+  const Play play = {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("a"), "data: [DONE]\n\n"), .end = PLAY_HANG};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  scene_ask(&scene, &openai_brain, 10000);
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpstr(scene.heard.text->str, ==, "a");
+  scene_close(&scene);
+}
+
+static void quit_when_left(void *data)
+{
+  Scene *scene = data;
+  if (model_server_open(scene->server) == 0)
+    loop_stop(scene->heard.loop);
+  else
+    loop_timer_set(scene->late, clock_boot_ms() + 10);
+}
+
+/* Cancelled from within a delta: the model server sees that we left, and nothing more is heard. */
+static void test_cancel(void)
+{
+  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a") WORD("b") WORD("c")), .pause_ms = 5, .end = PLAY_AGAIN};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  scene.heard.cancel_after = 5;
+  scene_ask(&scene, &ollama_brain, 10000);
+  g_assert_cmpint(scene.heard.deltas, ==, 5);
+  loop_timer_free(scene.late);
+  scene.late = loop_timer_new(scene.heard.loop, quit_when_left, &scene);
+  loop_timer_set(scene.late, clock_boot_ms() + 10);
+  loop_run(scene.heard.loop);
+  g_assert_cmpint(scene.heard.deltas, ==, 5);
+  g_assert_cmpint(scene.heard.calls, ==, 0);
+  scene_close(&scene);
+}
+
+/* Cancelled while it waits for its next try. */
+static void test_cancel_retry(void)
+{
+  const Play play = {.status = 503, .type = "text/plain", .header = "Retry-After: 20", .pieces = PIECES("later")};
+  Scene scene;
+  scene_open(&scene, &play, 1);
+  loop_timer_free(scene.late);
+  scene.late = loop_timer_new(scene.heard.loop, quit_when_left, &scene);
+  loop_timer_set(scene.late, clock_boot_ms() + 200);
+  BrainWorld world = {.loop = scene.heard.loop, .client = scene.client, .file = &scene.file};
+  g_autoptr(GPtrArray) messages = messages_new();
+  g_ptr_array_add(messages, message_new(ROLE_USER, "x"));
+  BrainRequest request = {.messages = messages, .options = {.model = "tiny"}, .timeout_ms = 60000};
+  BrainCall *call = ollama_brain.start(&world, &request, &listener, &scene.heard, NULL);
+  for (int i = 0; model_server_requests(scene.server) == 0 && i < 1000; i++)
+    event_base_loop(loop_base(scene.heard.loop), EVLOOP_ONCE);
+  g_assert_cmpuint(model_server_requests(scene.server), ==, 1);
+  ollama_brain.cancel(call);
+  g_assert_cmpint(scene.heard.calls, ==, 0);
+  scene_close(&scene);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/brain-http/ollama", test_ollama);
+  g_test_add_func("/brain-http/openai", test_openai);
+  g_test_add_func("/brain-http/openai-base", test_openai_base);
+  g_test_add_func("/brain-http/failures", test_failures);
+  g_test_add_func("/brain-http/retry", test_retry);
+  g_test_add_func("/brain-http/nobody", test_nobody);
+  g_test_add_func("/brain-http/timeouts", test_timeouts);
+  g_test_add_func("/brain-http/no-end", test_no_end);
+  g_test_add_func("/brain-http/cancel", test_cancel);
+  g_test_add_func("/brain-http/cancel-retry", test_cancel_retry);
+  return g_test_run();
+}

@@ -1,0 +1,219 @@
+/* What model servers say, cut into pieces in every way: lines, events, both formats, and every limit. */
+#include "agent/model_stream.h"
+
+#include <string.h>
+
+typedef struct Heard {
+  GString *text;
+  int deltas, stop_after;
+} Heard;
+
+static bool heard_delta(const char *text, size_t length, void *data)
+{
+  Heard *heard = data;
+  g_string_append_len(heard->text, text, (gssize)length);
+  g_string_append_c(heard->text, '|');
+  return ++heard->deltas != heard->stop_after;
+}
+
+/* Feeds @said in pieces of @step bytes; the stream as it is at the end. */
+static ModelStream *listen(const ModelFormat *format, ModelFraming framing, const char *said, size_t step, Heard *heard)
+{
+  *heard = (Heard){.text = g_string_new(NULL)};
+  ModelStream *stream = model_stream_new(format, framing, heard_delta, heard);
+  size_t n = strlen(said);
+  for (size_t at = 0; at < n; at += step) {
+    g_autofree char *piece = g_memdup2(said + at, MIN(step, n - at)); /* of its very size, so that ASan sees a step beyond it */
+    if (!model_stream_feed(stream, piece, MIN(step, n - at)))
+      break;
+  }
+  model_stream_end(stream);
+  return stream;
+}
+
+static const char openai_said[] =
+    ": a comment\r\n\r\n"
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n"
+    "data:{\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\r\n\r\n"
+    "event: message\ndata: {\"choices\":[{\"delta\":\ndata: {\"content\":\"lo \\u20ac\"}}]}\n\n"
+    "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c7\",\"type\":\"function\",\"function\":{\"name\":\"add\",\"arguments\":\"\"}}]}}]}\n\n"
+    "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":\"}}]}}]}\n\n"
+    "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}},{\"index\":1,\"function\":{\"name\":\"sub\"}}]}}]}\r\r"
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n"
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}\n\n"
+    "data: [DONE]\n\n";
+
+static void test_openai(void)
+{
+  for (size_t step = 1; step < 200; step++) {
+    Heard heard;
+    ModelStream *stream = listen(&openai_format, FRAMING_EVENTS, openai_said, step, &heard);
+    g_assert_cmpstr(stream->error, ==, NULL);
+    g_assert_true(stream->over);
+    g_assert_cmpstr(heard.text->str, ==, "Hel|lo \xe2\x82\xac|");
+    g_assert_cmpstr(stream->finish, ==, "stop");
+    g_assert_cmpint(stream->prompt_tokens, ==, 5);
+    g_assert_cmpint(stream->completion_tokens, ==, 7);
+    g_assert_cmpuint(stream->tool_calls->len, ==, 2);
+    const ToolCall *first = g_ptr_array_index(stream->tool_calls, 0), *second = g_ptr_array_index(stream->tool_calls, 1);
+    g_assert_cmpstr(first->id, ==, "c7");
+    g_assert_cmpstr(first->name, ==, "add");
+    g_assert_cmpstr(first->arguments, ==, "{\"a\":1}");
+    g_assert_cmpstr(second->id, ==, "call_2");
+    g_assert_cmpstr(second->name, ==, "sub");
+    model_stream_free(stream);
+    g_string_free(heard.text, TRUE);
+  }
+}
+
+/* A server that does not stream. */
+static void test_openai_whole(void)
+{
+  Heard heard;
+  ModelStream *stream =
+      listen(&openai_format, FRAMING_WHOLE,
+             "{\"choices\":[{\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]},"
+             "\n\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}",
+             7, &heard);
+  g_assert_cmpstr(stream->error, ==, NULL);
+  g_assert_cmpstr(heard.text->str, ==, "a|b|");
+  g_assert_cmpstr(stream->finish, ==, "length");
+  g_assert_cmpint(stream->completion_tokens, ==, 2);
+  model_stream_free(stream);
+  g_string_free(heard.text, TRUE);
+}
+
+static const char ollama_said[] =
+    "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"Hel\"},\"done\":false}\n"
+    "\r\n  \n"
+    "{\"message\":{\"content\":\"lo\",\"tool_calls\":[{\"function\":{\"name\":\"add\",\"arguments\":{\"a\":[1,{\"b\":null}]}}}]},\"done\":false}\r\n"
+    "{\"message\":{\"content\":\"!\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":26,\"eval_count\":3}";
+
+static void test_ollama(void)
+{
+  for (size_t step = 1; step < 200; step++) {
+    Heard heard;
+    ModelStream *stream = listen(&ollama_format, FRAMING_LINES, ollama_said, step, &heard);
+    g_assert_cmpstr(stream->error, ==, NULL);
+    g_assert_true(stream->over);
+    g_assert_cmpstr(heard.text->str, ==, "Hel|lo|!|");
+    g_assert_cmpint(stream->prompt_tokens, ==, 26);
+    g_assert_cmpint(stream->completion_tokens, ==, 3);
+    const ToolCall *call = g_ptr_array_index(stream->tool_calls, 0);
+    g_assert_cmpstr(call->name, ==, "add");
+    g_assert_cmpstr(call->id, ==, "call_1");
+    g_assert_cmpstr(call->arguments, ==, "{\"a\":[1,{\"b\":null}]}");
+    model_stream_free(stream);
+    g_string_free(heard.text, TRUE);
+  }
+}
+
+static void test_bad(void)
+{
+  static const struct {
+    const ModelFormat *format;
+    const char *said, *error;
+  } rows[] = {
+      {&ollama_format, "", "it broke off in the middle of its answer"},
+      {&ollama_format, "{\"message\":{\"content\":\"x\"}}\n", "it broke off in the middle of its answer"},
+      {&ollama_format, "{\"error\":\"model 'm' not \\u001bfound\"}\n", "it broke off: model 'm' not \\x1bfound"},
+      {&ollama_format, "<html>\x01</html>\n", "it said what is no JSON object: <html>\\x01</html>"},
+      {&ollama_format, "[]\n", "it said what is no JSON object: []"},
+      {&openai_format, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n", "it broke off: overloaded"},
+      {&openai_format, "event: error\ndata: {\"error\":{}}\n\n", "it broke off: error without a message"},
+      {&openai_format, "data: \xff\xfe\n\n", "it said what is no JSON object: \\xff\\xfe"},
+      {&openai_format, "{\"choices\":[]}", "it broke off in the middle of its answer"},
+      {&openai_format, "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":9}]}}]}\n\n", "its tool calls are numbered with gaps"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    for (size_t step = 1; step < 50; step += 7) {
+      Heard heard;
+      ModelStream *stream = listen(rows[i].format, rows[i].format->framing, rows[i].said, step, &heard);
+      g_assert_false(stream->over);
+      g_assert_cmpstr(stream->error, ==, rows[i].error);
+      model_stream_free(stream);
+      g_string_free(heard.text, TRUE);
+    }
+  }
+}
+
+/* An end that is told counts, also when the very last line of it is missing. */
+static void test_lax_end(void)
+{
+  Heard heard;
+  ModelStream *stream =
+      listen(&openai_format, FRAMING_EVENTS, "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}", 3, &heard);
+  g_assert_cmpstr(stream->error, ==, NULL);
+  g_assert_true(stream->over);
+  g_assert_cmpstr(heard.text->str, ==, "x|");
+  model_stream_free(stream);
+  g_string_free(heard.text, TRUE);
+}
+
+/* Feeds @head and then @repeat until the stream has had enough, at most @max bytes; the error. Caller frees. */
+static char *flood(const ModelFormat *format, ModelFraming framing, const char *head, const char *repeat, size_t max)
+{
+  Heard heard = {.text = g_string_new(NULL)};
+  ModelStream *stream = model_stream_new(format, framing, heard_delta, &heard);
+  size_t fed = 0, n = strlen(repeat);
+  bool more = model_stream_feed(stream, head, strlen(head));
+  for (; more && fed < max; fed += n)
+    more = model_stream_feed(stream, repeat, n);
+  char *error = g_steal_pointer(&stream->error);
+  model_stream_free(stream);
+  g_string_free(heard.text, TRUE);
+  return error;
+}
+
+static void test_limits(void)
+{
+  enum { MUCH = 40 * 1024 * 1024 };
+  g_autofree char *block = g_strnfill(65536, 'x');
+  static const char openai_piece[] = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"";
+  g_autofree char *arguments = g_strconcat(openai_piece, block, "\"}}]}}]}\n\n", NULL);
+  g_autofree char *text = g_strconcat("{\"message\":{\"content\":\"", block, "\"}}\n", NULL);
+  const struct {
+    const ModelFormat *format;
+    ModelFraming framing;
+    const char *head, *repeat, *error;
+  } rows[] = {
+      {&ollama_format, FRAMING_LINES, "{\"a\":\"", block, "it sent a line of more than 1048576 bytes"},
+      {&openai_format, FRAMING_EVENTS, "data: ", block, "it sent a line of more than 1048576 bytes"},
+      {&openai_format, FRAMING_EVENTS, "", "data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
+       "it sent a line of more than 1048576 bytes"},
+      {&openai_format, FRAMING_EVENTS, "", arguments, "the arguments of a tool call are longer than 65536 bytes"},
+      {&openai_format, FRAMING_WHOLE, "{\"a\":\"", block, "its answer is longer than 16777216 bytes"},
+      {&ollama_format, FRAMING_LINES, "", text, "its answer is longer than 16777216 bytes"},
+      {&ollama_format, FRAMING_LINES, "", "{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"a\"}}]}}\n",
+       "it wants more than 64 tools called at once"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *error = flood(rows[i].format, rows[i].framing, rows[i].head, rows[i].repeat, MUCH);
+    g_assert_cmpstr(error, ==, rows[i].error);
+  }
+}
+
+/* A listener that has enough hears nothing more. */
+static void test_stop(void)
+{
+  Heard heard = {.text = g_string_new(NULL), .stop_after = 1};
+  ModelStream *stream = model_stream_new(&ollama_format, FRAMING_LINES, heard_delta, &heard);
+  g_assert_false(model_stream_feed(stream, ollama_said, sizeof ollama_said - 1));
+  g_assert_true(stream->stopped);
+  g_assert_cmpint(heard.deltas, ==, 1);
+  model_stream_free(stream);
+  g_string_free(heard.text, TRUE);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/model-stream/openai", test_openai);
+  g_test_add_func("/model-stream/openai-whole", test_openai_whole);
+  g_test_add_func("/model-stream/ollama", test_ollama);
+  g_test_add_func("/model-stream/bad", test_bad);
+  g_test_add_func("/model-stream/lax-end", test_lax_end);
+  g_test_add_func("/model-stream/limits", test_limits);
+  g_test_add_func("/model-stream/stop", test_stop);
+  return g_test_run();
+}
