@@ -114,7 +114,8 @@ static void agent_init(Agent *agent, const AgentFile *file)
                    .started_ms = clock_boot_ms(),
                    .loop = loop_new()};
   /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
-  HttpServerConfig config = {.handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS};
+  HttpServerConfig config = {
+      .handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS, .eof_is_gone = true};
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
   agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file};
@@ -131,6 +132,7 @@ static void agent_done(Agent *agent)
 {
   asks_give_up(agent);
   http_server_free(agent->http);
+  doors_free(agent->doors);
   tools_free(agent->tools);
   http_client_free(agent->client);
   sessions_free(agent->sessions);
@@ -173,8 +175,16 @@ int agent_serve_main(const AgentServeOptions *options)
   for (guint i = 0; i < file->not_honoured->len; i++)
     log_warn("not honoured", "file=%s key=%s", options->agent_file, (const char *)g_ptr_array_index(file->not_honoured, i));
   signal(SIGCHLD, SIG_DFL); /* ignored, the kernel would take the exit codes of brains */
+  g_autoptr(GError) error = NULL;
+  Doors *doors = doors_new(file, &error);
+  if (!doors) {
+    fprintf(stderr, "reeve: %s\n", error->message);
+    agent_file_free(file);
+    return reeve_error_exit(error->code);
+  }
   Agent agent;
   agent_init(&agent, file);
+  agent.doors = doors;
   code = agent_run(&agent, options);
   agent_done(&agent);
   agent_file_free(file);
