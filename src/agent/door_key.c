@@ -50,11 +50,11 @@ static char *key_from_file(const char *path, GError **error)
 /* The key as the agent file or the environment gives it; NULL without @error when neither does. */
 static char *key_find(const AgentFile *file, GError **error)
 {
-  const char *value = g_getenv(file->api_key_env ? file->api_key_env : "AGENT_API_KEY");
-  if (file->api_key_file)
-    return key_from_file(file->api_key_file, error);
-  if (!value && file->api_key_env)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "[server] api_key_env names '%s', which is not set", file->api_key_env);
+  const char *value = g_getenv(file->server_key_env ? file->server_key_env : "AGENT_API_KEY");
+  if (file->server_key_file)
+    return key_from_file(file->server_key_file, error);
+  if (!value && file->server_key_env)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "[server] api_key_env names '%s', which is not set", file->server_key_env);
   return g_strdup(value);
 }
 
@@ -63,7 +63,8 @@ DoorKeys *door_keys_new(const AgentFile *file, GError **error)
   g_autoptr(GError) problem = NULL;
   g_autofree char *key = key_find(file, &problem);
   const char *asked = g_getenv("AGENT_AUTH_REQUIRED"), *peer = g_getenv("AGENT_PEER_KEY");
-  bool wanted = (asked && (g_ascii_strcasecmp(asked, "true") == 0 || g_str_equal(asked, "1"))) || file->api_key_env || file->api_key_file;
+  bool wanted =
+      (asked && (g_ascii_strcasecmp(asked, "true") == 0 || g_str_equal(asked, "1"))) || file->server_key_env || file->server_key_file;
   if (problem) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return NULL;

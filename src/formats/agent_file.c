@@ -21,8 +21,8 @@ void agent_file_free(AgentFile *file)
 {
   if (!file)
     return;
-  char *texts[] = {file->name,      file->version,       file->description, file->author,      file->llm_provider,
-                   file->llm_model, file->system_prompt, file->api_key_env, file->api_key_file};
+  char *texts[] = {file->name,      file->version,       file->description,    file->author,         file->llm_provider,
+                   file->llm_model, file->system_prompt, file->server_key_env, file->server_key_file};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   g_strfreev(file->llm_command);
@@ -127,9 +127,9 @@ static void agent_server(AgentReader *reader, const json_t *server)
 {
   static const char *const known[] = {"api_key_env", "api_key_file", NULL};
   AgentFile *out = reader->out;
-  agent_text(reader, server, "api_key_env", &out->api_key_env);
-  agent_text(reader, server, "api_key_file", &out->api_key_file);
-  if (out->api_key_env && out->api_key_file)
+  agent_text(reader, server, "api_key_env", &out->server_key_env);
+  agent_text(reader, server, "api_key_file", &out->server_key_file);
+  if (out->server_key_env && out->server_key_file)
     agent_wanted(reader, "server", "api_key_env or api_key_file, not both");
   if (json_object_get(server, "api_key"))
     agent_wanted(reader, "server.api_key",
