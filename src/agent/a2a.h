@@ -15,6 +15,7 @@ enum {
   A2A_PAGE_MAX = 100,
   A2A_TASKS_MAX = 1000,                  /* kept, running ones included */
   A2A_TEXT_BYTES_MAX = 64 * 1024 * 1024, /* of all kept tasks */
+  A2A_RETRY_MS = 60 * 1000,              /* a message that comes again within it is the same, later it is a new one */
   A2A_EXPIRE_MS = 60 * 60 * 1000         /* after its end a task is kept for so long */
 };
 
@@ -123,7 +124,8 @@ void a2a_tasks_free(A2aTasks *tasks);
 A2aTask *a2a_tasks_add(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms, int64_t now_wall_ms);
 /* NULL when there is none (any more). */
 A2aTask *a2a_tasks_find(A2aTasks *tasks, const char *id, int64_t now_boot_ms);
-/* The task that this very message made: the client sends it again because it lost the answer. */
+/* The task that this very message made: the client sends it again because it lost the answer. Only tasks that ended less than A2A_RETRY_MS
+ * ago, for some clients count their messages from 1 again. */
 A2aTask *a2a_tasks_find_message(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms);
 /* Moves @task; a state that ends it is the last. Counts what it holds now. */
 void a2a_tasks_move(A2aTasks *tasks, A2aTask *task, A2aState state, int64_t now_boot_ms, int64_t now_wall_ms);

@@ -117,8 +117,9 @@ A2aTask *a2a_tasks_find_message(A2aTasks *tasks, const A2aCall *call, int64_t no
   for (GList *at = tasks->order.head; at; at = at->next) {
     A2aTask *task = at->data;
     bool same_context = !call->context_id || g_str_equal(call->context_id, task->context_id);
-    if (g_str_equal(task->message_id, call->message_id) && g_str_equal(task->text, call->text) && same_context)
-      return a2a_tasks_find(tasks, task->id, now_boot_ms);
+    bool fresh = !task->ended_ms || now_boot_ms - task->ended_ms < A2A_RETRY_MS;
+    if (fresh && same_context && g_str_equal(task->message_id, call->message_id) && g_str_equal(task->text, call->text))
+      return task;
   }
   return NULL;
 }

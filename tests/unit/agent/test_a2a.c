@@ -140,6 +140,10 @@ static void test_same_message(void)
   g_assert_null(a2a_tasks_find_message(tasks, &other, 2));
   again.context_id = (char *)"elsewhere";
   g_assert_null(a2a_tasks_find_message(tasks, &again, 2));
+  again.context_id = NULL;
+  a2a_tasks_move(tasks, task, A2A_COMPLETED, 5, 5);
+  g_assert_true(a2a_tasks_find_message(tasks, &again, 5 + A2A_RETRY_MS - 1) == task);
+  g_assert_null(a2a_tasks_find_message(tasks, &again, 5 + A2A_RETRY_MS));
   a2a_tasks_free(tasks);
 }
 
