@@ -1,189 +1,145 @@
-/* Owns the plain doors: POST /prompt and POST /query, one JSON object in, one out. */
-#include "agent/internal.h"
+/* Owns our own doors: /prompt and /query, whole or as server-sent events. */
+#include "agent/door.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <math.h>
 #include <string.h>
-#include <sys/random.h>
 
-enum { SESSION_NAME_MAX = 128, CONTEXT_BYTES_MAX = 64 * 1024, SESSION_RANDOM_BYTES = 12 };
+static void jw_text(GString *out, const char *key, const char *text, size_t length)
+{
+  jw_raw(out, key, "");
+  jw_quote(out, text, length);
+}
 
-typedef struct PromptDoor PromptDoor;
+static void prompt_members(const Reply *reply, GString *out, const AskResult *result)
+{
+  jw_text(out, "response", result->text, result->length);
+  jw_str(out, "agent", reply->agent->file->name);
+  if (reply->session_id)
+    jw_str(out, "session_id", reply->session_id);
+  jw_int(out, "duration_ms", clock_boot_ms() - reply->came_ms);
+  jw_open(out, "usage", '{');
+  door_usage(out, &result->usage);
+  jw_close(out, '}');
+}
 
-/* One request on its way. */
-typedef struct Prompt {
-  Agent *agent;
-  HttpRequest *request;
-  const PromptDoor *door;
-  char *text, *session_id, *context;
-  Ask *ask;
-} Prompt;
+static void prompt_whole(const Reply *reply, GString *out, const AskResult *result)
+{
+  jw_open(out, NULL, '{');
+  prompt_members(reply, out, result);
+  jw_close(out, '}');
+}
 
-/* What /prompt and /query differ in. */
-struct PromptDoor {
-  const char *name; /* for log and metrics */
-  const char *key;  /* of the text in the body */
-  bool context;     /* does the body have one */
-  bool names;       /* does a request without session get one */
-  void (*write)(GString *out, const Prompt *prompt, const AskResult *result);
+static void prompt_delta(const Reply *reply, GString *out, const char *text, size_t length)
+{
+  (void)reply;
+  sse_begin(out, "delta");
+  jw_text(out, "text", text, length);
+  sse_end(out);
+}
+
+static void prompt_tool(const Reply *reply, GString *out, const char *name, bool begins)
+{
+  (void)reply;
+  sse_begin(out, "tool");
+  jw_str(out, "name", name);
+  jw_str(out, "phase", begins ? "begins" : "ends");
+  sse_end(out);
+}
+
+static void prompt_close(const Reply *reply, GString *out, const AskResult *result, bool begun)
+{
+  (void)begun;
+  sse_begin(out, "done");
+  prompt_members(reply, out, result);
+  sse_end(out);
+}
+
+static void prompt_broken(const Reply *reply, GString *out, const AskResult *no)
+{
+  (void)reply;
+  sse_begin(out, "error");
+  door_problem_members(out, no);
+  sse_end(out);
+}
+
+static const ReplyShape prompt_shape = {
+    .stream_type = "text/event-stream",
+    .delta = prompt_delta,
+    .tool = prompt_tool,
+    .close = prompt_close,
+    .broken = prompt_broken,
+    .whole = prompt_whole,
+    .refuse = door_refuse_problem,
 };
 
-static void prompt_free(Prompt *prompt)
-{
-  g_free(prompt->text);
-  g_free(prompt->session_id);
-  g_free(prompt->context);
-  g_free(prompt);
-}
-
-static void prompt_on_done(const AskResult *result, void *data)
-{
-  Prompt *prompt = data;
-  http_request_on_gone(prompt->request, NULL, NULL);
-  if (result->status == 200) {
-    g_autoptr(GString) body = g_string_new(NULL);
-    jw_open(body, NULL, '{');
-    prompt->door->write(body, prompt, result);
-    jw_close(body, '}');
-    http_reply(prompt->request, 200, "application/json", body->str, body->len);
-  } else {
-    g_autofree char *retry_after = g_strdup_printf("%" G_GINT64_FORMAT, result->retry_after_s);
-    if (result->retry_after_s)
-      http_reply_header(prompt->request, "Retry-After", retry_after);
-    door_problem(prompt->request, result->status, result->word, result->title, result->detail);
+#define PROMPT_MEMBERS                                                                                                                     \
+  {"session_id", DOOR_SESSION, false, 0, 0}, {"stream", DOOR_FLAG, false, 0, 0}, {"model", DOOR_TEXT, false, 0, 0},                        \
+      {"temperature", DOOR_REAL, false, 0, 2}, {"top_p", DOOR_REAL, false, 0, 1},                                                          \
+  {                                                                                                                                        \
+    "max_tokens", DOOR_INT, false, 1, 10000000                                                                                             \
   }
-  prompt_free(prompt);
+
+static const DoorMember prompt_table[] = {{"prompt", DOOR_TEXT, true, 0, 0}, PROMPT_MEMBERS, {.name = NULL}};
+static const DoorMember query_table[] = {
+    {"query", DOOR_TEXT, true, 0, 0}, {"context", DOOR_OBJECT, false, 0, 0}, PROMPT_MEMBERS, {.name = NULL}};
+
+static bool wants_events(const HttpRequest *request)
+{
+  const char *accept = http_request_header(request, "accept");
+  return accept && strstr(accept, "text/event-stream");
 }
 
-/* The caller left: nobody wants the answer. */
-static void prompt_on_gone(void *data)
+/* Asks with a body that was found right; @key names the text in it. */
+static void prompt_ask(Reply *reply, const json_t *body, const char *key)
 {
-  Prompt *prompt = data;
-  ask_cancel(prompt->ask);
-  prompt_free(prompt);
-}
-
-/* ---- reading the body ---- */
-
-static bool session_is_plain(const char *text)
-{
-  size_t n = strlen(text);
-  for (size_t i = 0; i < n; i++)
-    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-      return false;
-  return n >= 1 && n <= SESSION_NAME_MAX;
-}
-
-/* What is wrong with the optional members of @body, or NULL; fills @prompt with them. */
-static char *prompt_read_more(Prompt *prompt, const json_t *body)
-{
-  const json_t *session = json_object_get(body, "session_id"), *context = json_object_get(body, "context");
-  if (session && !json_is_null(session)) {
-    if (!json_is_string(session) || !session_is_plain(json_string_value(session)))
-      return g_strdup_printf("'session_id': wanted a text of 1 to %d bytes without control characters", SESSION_NAME_MAX);
-    prompt->session_id = g_strdup(json_string_value(session));
-  }
-  if (!prompt->door->context || !context || json_is_null(context))
-    return NULL;
-  if (!json_is_object(context))
-    return g_strdup("'context': wanted an object");
-  char *text = json_dumps(context, JSON_COMPACT);
-  bool fits = strlen(text) <= CONTEXT_BYTES_MAX;
-  prompt->context = fits ? g_strdup(text) : NULL;
-  free(text);
-  return fits ? NULL : g_strdup_printf("'context': larger than %d bytes", CONTEXT_BYTES_MAX);
-}
-
-/* What is wrong with the body of the request, or NULL. Caller frees. */
-static char *prompt_read(Prompt *prompt)
-{
-  size_t length;
-  const char *bytes = http_request_body(prompt->request, &length);
-  g_autoptr(GError) error = NULL;
-  json_t *body = json_parse(bytes, length, &error);
-  if (!body)
-    return g_strdup(error->message);
-  const char *text = jget_str(body, prompt->door->key, NULL);
-  char *wrong = NULL;
-  if (!json_is_object(body))
-    wrong = g_strdup("wanted an object");
-  else if (!text || !text[0])
-    wrong = g_strdup_printf("'%s': wanted a text that is not empty", prompt->door->key);
-  else
-    wrong = prompt_read_more(prompt, body);
-  prompt->text = g_strdup(text);
-  json_decref(body);
-  return wrong;
-}
-
-/* A query without a session begins one: its name only has to be new. */
-static void prompt_name_session(Prompt *prompt)
-{
-  unsigned char bytes[SESSION_RANDOM_BYTES] = {0};
-  char fresh[2 * SESSION_RANDOM_BYTES + 1];
-  ssize_t n = getrandom(bytes, sizeof bytes, 0);
-  for (ssize_t i = 0; i < SESSION_RANDOM_BYTES; i++)
-    g_snprintf(fresh + 2 * i, 3, "%02x", i < n ? bytes[i] : 0);
-  prompt->session_id = g_strdup(fresh);
-}
-
-static void prompt_begin(Agent *agent, HttpRequest *request, const PromptDoor *door)
-{
-  static const AskListener listener = {.done = prompt_on_done};
-  Prompt *prompt = g_new0(Prompt, 1);
-  *prompt = (Prompt){.agent = agent, .request = request, .door = door};
-  g_autofree char *wrong = prompt_read(prompt);
-  if (wrong) {
-    agent_stats_refused(&agent->stats, door->name, 422);
-    door_problem(request, 422, "invalid", "the body is not as it should be", wrong);
-    prompt_free(prompt);
-    return;
-  }
-  if (!prompt->session_id && door->names)
-    prompt_name_session(prompt);
+  const json_t *context = json_object_get(body, "context");
+  char *context_text = json_is_object(context) ? json_dumps(context, JSON_COMPACT) : NULL;
   g_autoptr(GPtrArray) messages = messages_new();
-  g_ptr_array_add(messages, message_new(ROLE_USER, prompt->text));
-  AskSpec spec = {.door = door->name,
-                  .messages = messages,
-                  .session_id = prompt->session_id,
-                  .context = prompt->context,
-                  .options = {.temperature = (double)NAN, .top_p = (double)NAN}};
-  prompt->ask = ask_begin(agent, &spec, &listener, prompt);
-  http_request_on_gone(request, prompt_on_gone, prompt);
+  g_ptr_array_add(messages, message_new(ROLE_USER, jget_str(body, key, "")));
+  AskSpec spec = {.door = "prompt", .messages = messages, .session_id = reply->session_id, .context = context_text};
+  spec.options.model = jget_str(body, "model", NULL);
+  door_options(&spec.options, body, "max_tokens");
+  reply->stream = jget_flag(body, "stream", wants_events(reply->request));
+  reply_ask(reply, &spec);
+  free(context_text);
 }
 
-/* ---- the two doors ---- */
-
-static void prompt_write_text(GString *out, const AskResult *result)
+static void prompt_open(Agent *agent, HttpRequest *request, const DoorMember *table, bool new_session)
 {
-  g_autoptr(GString) quoted = g_string_new(NULL);
-  jw_quote(quoted, result->text, result->length);
-  jw_raw(out, "response", quoted->str);
+  g_autofree char *wrong = NULL;
+  json_t *body = door_body(request, &wrong);
+  if (body)
+    wrong = door_body_check(body, table);
+  if (wrong) {
+    agent_stats_refused(&agent->stats, "prompt", 422);
+    door_refuse(door_refuse_problem, request, 422, "invalid", "the body is not as it should be", wrong);
+  } else {
+    Reply *reply = reply_new(agent, request, &prompt_shape, jget_str(body, "model", NULL));
+    const char *session = jget_str(body, "session_id", NULL);
+    reply->session_id = g_strdup(session || !new_session ? session : reply->id);
+    prompt_ask(reply, body, table[0].name);
+  }
+  json_decref(body);
 }
 
-static void prompt_write_answer(GString *out, const Prompt *prompt, const AskResult *result)
+static void prompt_open_prompt(Agent *agent, HttpRequest *request, const char *rest)
 {
-  prompt_write_text(out, result);
-  jw_str(out, "agent", prompt->agent->file->name);
-  jw_int(out, "duration_ms", result->duration_ms);
+  (void)rest;
+  prompt_open(agent, request, prompt_table, false);
 }
 
-static void prompt_write_query(GString *out, const Prompt *prompt, const AskResult *result)
+/* A query without a session begins one. */
+static void prompt_open_query(Agent *agent, HttpRequest *request, const char *rest)
 {
-  prompt_write_text(out, result);
-  jw_str(out, "session_id", prompt->session_id);
+  (void)rest;
+  prompt_open(agent, request, query_table, true);
 }
 
-static const PromptDoor prompt_door = {.name = "prompt", .key = "prompt", .write = prompt_write_answer};
-static const PromptDoor query_door = {.name = "query", .key = "query", .context = true, .names = true, .write = prompt_write_query};
-
-void door_prompt(Agent *agent, HttpRequest *request)
-{
-  prompt_begin(agent, request, &prompt_door);
-}
-
-void door_query(Agent *agent, HttpRequest *request)
-{
-  prompt_begin(agent, request, &query_door);
-}
+static const DoorRow rows[] = {
+    {"POST", "/prompt", prompt_open_prompt, door_refuse_problem, false},
+    {"POST", "/query", prompt_open_query, door_refuse_problem, false},
+};
+const DoorRows prompt_rows = {rows, G_N_ELEMENTS(rows)};

@@ -1,71 +1,214 @@
-/* Owns the table of routes of an agent, and how a request is refused. */
-#include "agent/internal.h"
+/* Owns the table of all doors, who may open one, and the small doors that are no protocol: health, status, metrics, sessions, shutdown. */
+#include "agent/door.h"
 
+#include "agent/a2a.h"
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <string.h>
+#include <sys/random.h>
 
-typedef struct Door {
-  const char *method, *path;
-  void (*open)(Agent *agent, HttpRequest *request);
-} Door;
+/* ---- refusals ---- */
 
-void door_problem(HttpRequest *request, int status, const char *word, const char *title, const char *detail)
+void door_problem_members(GString *out, const AskResult *no)
+{
+  g_autofree char *type = g_strconcat("urn:reeve:problem:", no->word, NULL);
+  jw_str(out, "type", type);
+  jw_str(out, "title", no->title);
+  jw_int(out, "status", no->status);
+  jw_str(out, "code", no->word);
+  jw_str(out, "detail", no->detail);
+}
+
+void door_refuse_problem(HttpRequest *request, const AskResult *no)
 {
   g_autoptr(GString) body = g_string_new(NULL);
-  g_autofree char *type = g_strconcat("urn:reeve:problem:", word, NULL);
   jw_open(body, NULL, '{');
-  jw_str(body, "type", type);
-  jw_str(body, "title", title);
-  jw_int(body, "status", status);
-  jw_str(body, "code", word);
-  jw_str(body, "detail", detail);
+  door_problem_members(body, no);
   jw_close(body, '}');
-  http_reply(request, status, "application/problem+json", body->str, body->len);
+  http_reply(request, no->status, "application/problem+json", body->str, body->len);
 }
 
-static void door_reply(HttpRequest *request, int status, const char *text)
+void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult *no)
 {
-  http_reply(request, status, "application/json", text, strlen(text));
+  char seconds[24];
+  g_snprintf(seconds, sizeof seconds, "%" G_GINT64_FORMAT, no->retry_after_s);
+  if (no->retry_after_s > 0)
+    http_reply_header(request, "Retry-After", seconds);
+  refuse(request, no);
 }
 
-static void door_status(Agent *agent, HttpRequest *request)
+void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char *word, const char *title, const char *detail)
 {
+  AskResult no = {.status = status, .word = word, .title = title, .detail = detail};
+  refuse(request, &no);
+}
+
+/* ---- what every door needs ---- */
+
+void door_reply(HttpRequest *request, int status, const char *json, size_t length)
+{
+  http_reply(request, status, "application/json", json, length);
+}
+
+void door_id(char out[DOOR_ID_BYTES])
+{
+  unsigned char bytes[(DOOR_ID_BYTES - 1) / 2];
+  if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+    g_error("the kernel gives no randomness");
+  for (size_t i = 0; i < sizeof bytes; i++)
+    g_snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static void usage_count(GString *out, const char *key, int64_t count)
+{
+  if (count >= 0)
+    jw_int(out, key, count);
+  else
+    jw_null(out, key);
+}
+
+void door_usage(GString *out, const AskUsage *usage)
+{
+  usage_count(out, "prompt_tokens", usage->prompt_tokens);
+  usage_count(out, "completion_tokens", usage->completion_tokens);
+  jw_int(out, "rounds", usage->rounds);
+  jw_int(out, "tool_calls", usage->tool_calls);
+}
+
+/* ---- the small doors ---- */
+
+static void open_status(Agent *agent, HttpRequest *request, const char *rest)
+{
+  (void)rest;
   g_autofree char *text = card_status_text(agent);
-  door_reply(request, 200, text);
+  door_reply(request, 200, text, strlen(text));
 }
 
-static void door_health(Agent *agent, HttpRequest *request)
+static void open_health(Agent *agent, HttpRequest *request, const char *rest)
 {
+  (void)rest;
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
   jw_str(body, "status", "healthy");
   jw_str(body, "agent", agent->file->name);
   jw_close(body, '}');
-  door_reply(request, 200, body->str);
+  door_reply(request, 200, body->str, body->len);
 }
 
-static void door_card(Agent *agent, HttpRequest *request)
+static void open_card(Agent *agent, HttpRequest *request, const char *rest)
 {
+  (void)rest;
   g_autofree char *text = card_text(agent);
-  door_reply(request, 200, text);
+  door_reply(request, 200, text, strlen(text));
 }
 
-static void door_shutdown(Agent *agent, HttpRequest *request)
+static void open_shutdown(Agent *agent, HttpRequest *request, const char *rest)
 {
-  door_reply(request, 202, "{\"status\":\"stopping\"}");
+  (void)rest;
+  static const char text[] = "{\"status\":\"stopping\"}";
+  door_reply(request, 202, text, sizeof text - 1);
   if (!agent->draining)
     agent_drain(agent);
 }
 
-static const Door doors[] = {
-    {"POST", "/prompt", door_prompt},
-    {"POST", "/query", door_query},
-    {"GET", "/status", door_status},
-    {"GET", "/health", door_health},
-    {"GET", "/.well-known/agent-configuration", door_card},
-    {"POST", "/shutdown", door_shutdown},
+static void metrics_gauge(GString *out, const char *name, const char *help, guint value)
+{
+  g_string_append_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %u\n", name, help, name, name, value);
+}
+
+static void open_metrics(Agent *agent, HttpRequest *request, const char *rest)
+{
+  (void)rest;
+  g_autoptr(GString) out = g_string_new(NULL);
+  agent_stats_metrics(&agent->stats, out);
+  metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain works on.", agent->running.length);
+  metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.", agent->waiting.length);
+  metrics_gauge(out, "reeve_agent_sessions", "Sessions in memory.", (guint)sessions_count(agent->sessions));
+  metrics_gauge(out, "reeve_agent_a2a_tasks", "Tasks of the A2A door in memory.", a2a_tasks_count(agent->doors->tasks));
+  tools_metrics(agent->tools, out);
+  http_reply(request, 200, "text/plain; version=0.0.4", out->str, out->len);
+}
+
+static void open_sessions(Agent *agent, HttpRequest *request, const char *rest)
+{
+  (void)rest;
+  g_autoptr(GString) out = g_string_new("{");
+  jw_int(out, "active_sessions", sessions_count(agent->sessions));
+  jw_int(out, "max_sessions", SESSIONS_MAX);
+  jw_int(out, "timeout_minutes", SESSION_TTL_MS / 60000);
+  jw_close(out, '}');
+  door_reply(request, 200, out->str, out->len);
+}
+
+static void open_session(Agent *agent, HttpRequest *request, const char *rest)
+{
+  if (sessions_remove(agent->sessions, rest))
+    http_reply(request, 204, "application/json", "", 0);
+  else
+    door_refuse(door_refuse_problem, request, 404, "not-found", "no such session", "there is no session of this name (any more)");
+}
+
+static const DoorRow small[] = {
+    {"GET", "/health", open_health, door_refuse_problem, true},
+    {"GET", "/.well-known/agent-configuration", open_card, door_refuse_problem, true},
+    {"GET", "/status", open_status, door_refuse_problem, false},
+    {"GET", "/metrics", open_metrics, door_refuse_problem, false},
+    {"GET", "/api/sessions", open_sessions, door_refuse_problem, false},
+    {"DELETE", "/api/sessions/", open_session, door_refuse_problem, false},
+    {"POST", "/shutdown", open_shutdown, door_refuse_problem, false},
 };
+static const DoorRows small_rows = {small, G_N_ELEMENTS(small)};
+static const DoorRows *const all_rows[] = {&small_rows, &prompt_rows, &ollama_rows, &openai_rows, &a2a_rows};
+
+/* ---- the way in ---- */
+
+/* What came in @path after a row's path, or NULL when they do not match. */
+static const char *row_rest(const DoorRow *row, const char *path)
+{
+  size_t n = strlen(row->path);
+  if (row->path[n - 1] == '/')
+    return g_str_has_prefix(path, row->path) && path[n] ? path + n : NULL;
+  return g_str_equal(row->path, path) ? "" : NULL;
+}
+
+static bool row_has(const DoorRow *row, const char *method)
+{
+  return g_str_equal(row->method, method) || (g_str_equal(method, "HEAD") && g_str_equal(row->method, "GET"));
+}
+
+/* The row for @path and, if there is one, @method; @rest is what came after its path. NULL when the path is none of ours. */
+static const DoorRow *door_find(const char *method, const char *path, const char **rest)
+{
+  const DoorRow *found = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS(all_rows); i++) {
+    for (size_t k = 0; k < all_rows[i]->n; k++) {
+      const DoorRow *row = &all_rows[i]->rows[k];
+      const char *after = row_rest(row, path);
+      if (!after)
+        continue;
+      found = row;
+      *rest = after;
+      if (row_has(row, method))
+        return row;
+    }
+  }
+  return found;
+}
+
+static void refuse_method(const DoorRow *row, HttpRequest *request)
+{
+  http_reply_header(request, "Allow", g_str_equal(row->method, "GET") ? "GET, HEAD" : row->method);
+  g_autofree char *detail = g_strdup_printf("allowed: %s", row->method);
+  door_refuse(row->refuse, request, 405, "method", "the path does not have this method", detail);
+}
+
+static void refuse_key(const DoorRow *row, HttpRequest *request)
+{
+  http_reply_header(request, "WWW-Authenticate", "Bearer realm=\"agent\"");
+  door_refuse(row->refuse, request, 401, "unauthorized", "a key is required",
+              "send the key of this agent as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'");
+}
 
 /* A page in somebody's browser may send requests to loopback under a name of its own: only names that are ours are answered. */
 static bool door_is_ours(const Agent *agent, const HttpRequest *request)
@@ -81,36 +224,53 @@ static bool door_is_ours(const Agent *agent, const HttpRequest *request)
   return false;
 }
 
+/* While the agent drains, what others began may still be looked at and ended. */
+static bool row_takes_new(const DoorRow *row)
+{
+  return g_str_equal(row->method, "POST") && !g_str_equal(row->path, "/a2a") && !g_str_equal(row->path, "/shutdown");
+}
+
 static void door_open(Agent *agent, HttpRequest *request)
 {
-  const char *method = http_request_method(request), *path = http_request_path(request), *allowed = NULL;
-  for (size_t i = 0; i < G_N_ELEMENTS(doors); i++) {
-    if (!g_str_equal(doors[i].path, path))
-      continue;
-    bool head = g_str_equal(method, "HEAD") && g_str_equal(doors[i].method, "GET");
-    if (head || g_str_equal(doors[i].method, method)) {
-      doors[i].open(agent, request);
-      return;
-    }
-    allowed = doors[i].method;
-  }
-  if (!allowed) {
-    door_problem(request, 404, "not-found", "no such path", "this agent has no such path; see docs/agent.md");
-    return;
-  }
-  http_reply_header(request, "Allow", g_str_equal(allowed, "GET") ? "GET, HEAD" : allowed);
-  g_autofree char *detail = g_strdup_printf("allowed: %s", allowed);
-  door_problem(request, 405, "method", "the path does not have this method", detail);
+  const char *method = http_request_method(request), *rest = "";
+  const DoorRow *row = door_find(method, http_request_path(request), &rest);
+  DoorRefuse refuse = row ? row->refuse : door_refuse_problem;
+  if (!door_is_ours(agent, request))
+    door_refuse(refuse, request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
+  else if (!row)
+    door_refuse(refuse, request, 404, "not-found", "no such path", "this agent has no such path; see docs/agent.md");
+  else if (!row->is_public && !door_keys_allow(agent->doors->keys, request))
+    refuse_key(row, request);
+  else if (!row_has(row, method))
+    refuse_method(row, request);
+  else if (agent->draining && row_takes_new(row))
+    door_refuse(refuse, request, 503, "unavailable", "the agent is stopping", "the agent is stopping and takes nothing new");
+  else
+    row->open(agent, request, rest);
 }
 
 void doors_handle(HttpRequest *request, void *data)
 {
   Agent *agent = data;
-  if (!door_is_ours(agent, request))
-    door_problem(request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
-  else if (agent->draining && g_str_equal(http_request_method(request), "POST"))
-    door_problem(request, 503, "unavailable", "the agent is stopping", "the agent is stopping and takes nothing new");
-  else
-    door_open(agent, request);
+  door_open(agent, request);
   agent_settle(agent);
+}
+
+Doors *doors_new(const AgentFile *file, GError **error)
+{
+  DoorKeys *keys = door_keys_new(file, error);
+  if (!keys)
+    return NULL;
+  Doors *doors = g_new(Doors, 1);
+  *doors = (Doors){.keys = keys, .tasks = a2a_tasks_new()};
+  return doors;
+}
+
+void doors_free(Doors *doors)
+{
+  if (!doors)
+    return;
+  door_keys_free(doors->keys);
+  a2a_tasks_free(doors->tasks);
+  g_free(doors);
 }

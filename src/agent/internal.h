@@ -16,6 +16,7 @@ struct Agent {
   const AgentFile *file;
   const Brain *brain;
   BrainWorld world;
+  struct Doors *doors;
   Tools *tools;
   Sessions *sessions;
   AgentStats stats;
@@ -31,14 +32,12 @@ struct Agent {
   LoopTimer *leave; /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
 };
 
-/* doors.c: the handler of the HTTP server; @data is the Agent. */
+/* doors.c: what the doors keep: keys and A2A tasks. NULL with @error when a key is required and there is none. Free after the server. */
+typedef struct Doors Doors;
+Doors *doors_new(const AgentFile *file, GError **error);
+void doors_free(Doors *doors);
+/* The handler of the HTTP server; @data is the Agent. */
 void doors_handle(HttpRequest *request, void *data);
-/* Answers with a problem document; @word is the last part of its type. */
-void door_problem(HttpRequest *request, int status, const char *word, const char *title, const char *detail);
-
-/* door_prompt.c: POST /prompt and POST /query. */
-void door_prompt(Agent *agent, HttpRequest *request);
-void door_query(Agent *agent, HttpRequest *request);
 
 /* ask.c: ends every ask that is left with 503. Nothing is taken after it. */
 void asks_give_up(Agent *agent);

@@ -125,7 +125,8 @@ static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                    .started_ms = clock_boot_ms(),
                    .loop = loop_new()};
   /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
-  HttpServerConfig config = {.handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS};
+  HttpServerConfig config = {
+      .handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS, .eof_is_gone = true};
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
   agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key};
@@ -143,6 +144,7 @@ static void agent_done(Agent *agent)
 {
   asks_give_up(agent);
   http_server_free(agent->http);
+  doors_free(agent->doors);
   tools_free(agent->tools);
   http_client_free(agent->client);
   sessions_free(agent->sessions);
@@ -187,13 +189,16 @@ int agent_serve_main(const AgentServeOptions *options)
   signal(SIGCHLD, SIG_DFL); /* ignored, the kernel would take the exit codes of brains */
   g_autoptr(GError) error = NULL;
   g_autofree char *api_key = brain_key_read(file, &error);
-  if (error) {
+  Doors *doors = error ? NULL : doors_new(file, &error);
+  if (!doors) {
     fprintf(stderr, "reeve: %s: %s\n", options->agent_file, error->message);
+    int refused = reeve_error_exit(error->code);
     agent_file_free(file);
-    return reeve_error_exit(REEVE_ERROR_INVALID);
+    return refused;
   }
   Agent agent;
   agent_init(&agent, file, api_key);
+  agent.doors = doors;
   code = agent_run(&agent, options);
   agent_done(&agent);
   agent_file_free(file);

@@ -15,7 +15,7 @@ void agent_file_free(AgentFile *file)
 {
   if (!file)
     return;
-  char *texts[] = {file->name, file->version, file->description, file->author};
+  char *texts[] = {file->name, file->version, file->description, file->author, file->server_key_env, file->server_key_file};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   agent_llm_clear(file);
@@ -81,13 +81,28 @@ void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
   }
 }
 
+/* [server]: where the key of the doors is; never the key itself. */
+static void agent_server(AgentReader *reader, const json_t *server)
+{
+  static const char *const known[] = {"api_key_env", "api_key_file", NULL};
+  AgentFile *out = reader->out;
+  agent_text(reader, server, "api_key_env", &out->server_key_env);
+  agent_text(reader, server, "api_key_file", &out->server_key_file);
+  if (out->server_key_env && out->server_key_file)
+    agent_wanted(reader, "server", "api_key_env or api_key_file, not both");
+  if (json_object_get(server, "api_key"))
+    agent_wanted(reader, "server.api_key",
+                 "no key in the file itself: name an environment variable with api_key_env or a file with api_key_file");
+  agent_ignored(reader, server, "server", known);
+}
+
 static void agent_sections(AgentReader *reader, const json_t *root)
 {
   static const char *const agent_known[] = {"name", "version", "description", "author", "license", "capabilities", NULL};
   static const char *const resources_known[] = {"timeout", "max_concurrent_requests", NULL};
   static const char *const deployment_known[] = {"port", NULL};
-  static const char *const sections[] = {"agent",       "llm",    "resources",    "deployment", "name", "version",
-                                         "description", "author", "capabilities", "license",    NULL};
+  static const char *const sections[] = {"agent",   "llm",         "resources", "deployment",   "server",  "name",
+                                         "version", "description", "author",    "capabilities", "license", NULL};
   AgentFile *out = reader->out;
   const json_t *nested = json_object_get(root, "agent"), *resources = json_object_get(root, "resources");
   const json_t *deployment = json_object_get(root, "deployment"), *llm = json_object_get(root, "llm");
@@ -103,6 +118,7 @@ static void agent_sections(AgentReader *reader, const json_t *root)
     agent_ignored(reader, nested, "agent", agent_known);
   if (llm)
     agent_llm(reader, llm);
+  agent_server(reader, json_object_get(root, "server"));
   out->timeout_ms = (int64_t)(agent_number(reader, resources, "timeout", 0.001, 86400) * 1000);
   out->max_concurrent_requests = (int)agent_number(reader, resources, "max_concurrent_requests", 1, 10000);
   out->port = (int)agent_number(reader, deployment, "port", 0, 65535);

@@ -21,6 +21,8 @@ typedef struct AgentFile {
   int64_t timeout_ms;                                /* [resources] timeout; 0 = not given */
   int max_concurrent_requests;                       /* 0 = not given */
   int port;                                          /* [deployment] port; 0 = automatic */
+  char *server_key_env;                              /* [server]: the variable that has the key of the doors, or NULL */
+  char *server_key_file;                             /* [server]: the file that has it, or NULL */
   GPtrArray *not_honoured;                           /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 

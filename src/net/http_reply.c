@@ -235,4 +235,5 @@ void http_stream_end(HttpRequest *request)
     evbuffer_add(bufferevent_get_output(conn->bev), "0\r\n\r\n", 5);
   conn->state = CONN_HANDLING;
   conn_answered(conn);
+  loop_timer_set(conn->timer, conn->deadline_ms); /* it did not run while the stream did */
 }

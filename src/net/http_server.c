@@ -356,7 +356,7 @@ static void conn_on_event(struct bufferevent *bev, short what, void *data)
 {
   Conn *conn = data;
   bool ended = what & BEV_EVENT_EOF;
-  if (ended && conn->state == CONN_HANDLING) {
+  if (ended && conn->state == CONN_HANDLING && !conn->server->config.eof_is_gone) {
     conn->half_closed = true; /* it may still read */
     bufferevent_disable(bev, EV_READ);
     return;

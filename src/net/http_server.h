@@ -21,6 +21,7 @@ typedef struct HttpServerConfig {
   int64_t request_ms_max; /* 0 = 10,000 */
   int64_t reply_ms_max;   /* 0 = 30,000: a request not answered by then gets 503; streams are exempt */
   int connections_max;    /* 0 = 1,000 */
+  bool eof_is_gone;       /* a peer that ends its side while it waits has left; else it may still read */
 } HttpServerConfig;
 
 HttpServer *http_server_new(Loop *loop, const HttpServerConfig *config);

@@ -153,7 +153,7 @@ static void test_refusals(void)
       {"POST", "/prompt", "{}", 422, "'prompt': wanted a text that is not empty"},
       {"POST", "/prompt", "{\"prompt\":7}", 422, "'prompt': wanted a text that is not empty"},
       {"POST", "/prompt", "{\"prompt\":\"\"}", 422, "'prompt': wanted a text that is not empty"},
-      {"POST", "/query", "{\"prompt\":\"x\"}", 422, "'query': wanted a text that is not empty"},
+      {"POST", "/query", "{\"prompt\":\"x\"}", 422, "'query': wanted a text that is not empty; 'prompt': no such member"},
       {"POST", "/query", "{\"query\":\"x\",\"context\":[]}", 422, "'context': wanted an object"},
       {"POST", "/query", "{\"query\":\"x\",\"session_id\":\"a\\nb\"}", 422,
        "'session_id': wanted a text of 1 to 128 bytes without control characters"},

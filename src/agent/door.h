@@ -1,0 +1,119 @@
+#pragma once
+/* What the doors share. A door is one protocol in one file: rows of paths (DoorRow), how it says no (DoorRefuse), and how it says an answer
+ * (ReplyShape). doors.c joins the rows; a new door is a file and a line there. */
+#include "agent/ask.h"
+#include "agent/internal.h"
+#include "base/json.h"
+
+enum {
+  DOOR_MESSAGES_MAX = 1000,           /* in one request */
+  DOOR_BACKLOG_MAX = 4 * 1024 * 1024, /* bytes that a stream's reader may leave behind; more ends the stream */
+  DOOR_SESSION_BYTES_MAX = 128,
+  DOOR_CONTEXT_BYTES_MAX = 64 * 1024,
+  DOOR_ID_BYTES = 25 /* of door_id, with NUL */
+};
+
+/* Answers @request with the status, word, title and detail of @no, in the protocol's own shape. Headers are set already. */
+typedef void (*DoorRefuse)(HttpRequest *request, const AskResult *no);
+
+typedef struct DoorRow {
+  const char *method, *path;                                          /* a path that ends in '/' takes everything below it */
+  void (*open)(Agent *agent, HttpRequest *request, const char *rest); /* @rest: what came after a path that ends in '/' */
+  DoorRefuse refuse;
+  bool is_public; /* open without a key */
+} DoorRow;
+
+typedef struct DoorRows {
+  const DoorRow *rows;
+  size_t n;
+} DoorRows;
+
+extern const DoorRows prompt_rows, ollama_rows, openai_rows, a2a_rows, session_rows;
+
+/* What the doors keep between requests. */
+typedef struct DoorKeys DoorKeys;
+typedef struct A2aTasks A2aTasks;
+struct Doors {
+  DoorKeys *keys;
+  A2aTasks *tasks;
+};
+
+/* doors.c: a JSON answer. */
+void door_reply(HttpRequest *request, int status, const char *json, size_t length);
+/* Refuses with @refuse; the texts are borrowed. */
+void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char *word, const char *title, const char *detail);
+/* The same with all that a result tells, Retry-After too. */
+void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult *no);
+/* A problem document (RFC 9457): how the doors of our own refuse. */
+void door_refuse_problem(HttpRequest *request, const AskResult *no);
+/* 24 random hex digits and NUL. */
+void door_id(char out[DOOR_ID_BYTES]);
+/* GET /.well-known/agent-card.json (door_a2a_card.c): one document that clients of A2A 0.3 and of 1.0 understand. */
+void door_open_a2a_card(Agent *agent, HttpRequest *request, const char *rest);
+
+/* door_body.c: reading of bodies. */
+typedef enum DoorType { DOOR_TEXT, DOOR_SESSION, DOOR_FLAG, DOOR_REAL, DOOR_INT, DOOR_OBJECT } DoorType;
+typedef struct DoorMember {
+  const char *name; /* NULL ends the table */
+  DoorType type;
+  bool required;      /* a required text is not empty */
+  double least, most; /* of numbers */
+} DoorMember;
+/* Everything that is wrong with @body as an object with only @members, in one line; NULL = nothing. Null members count as absent. */
+char *door_body_check(const json_t *body, const DoorMember *members);
+/* The body of @request as an object, or NULL with @wrong (caller frees). */
+json_t *door_body(const HttpRequest *request, char **wrong);
+/* Temperature, top_p and the most tokens, where @from has them as numbers under these names. */
+void door_options(AskOptions *options, const json_t *from, const char *max_tokens);
+/* The messages of a chat in @list, in the manner of Ollama and OpenAI: content is text or a list of text parts; "developer" counts as
+ * system. Returns NULL with @wrong when one is of another kind or the last is no user's. */
+GPtrArray *door_messages(const json_t *list, char **wrong);
+
+/* door_stream.c: one question of one HTTP request, and its answer whole or in pieces. */
+typedef struct Reply Reply;
+typedef struct ReplyShape {
+  const char *stream_type; /* content type of a stream */
+  void (*delta)(const Reply *reply, GString *out, const char *text, size_t length);
+  void (*tool)(const Reply *reply, GString *out, const char *name, bool begins); /* NULL = it is not told */
+  void (*close)(const Reply *reply, GString *out, const AskResult *result,
+                bool begun);                                                /* the end of a stream; !begun: the first bytes too */
+  void (*broken)(const Reply *reply, GString *out, const AskResult *no);    /* the end of a stream that had begun */
+  void (*whole)(const Reply *reply, GString *out, const AskResult *result); /* the answer that is no stream */
+  DoorRefuse refuse;
+} ReplyShape;
+
+struct Reply {
+  const ReplyShape *shape;
+  Agent *agent;
+  HttpRequest *request;
+  Ask *ask;
+  char id[DOOR_ID_BYTES];
+  char *model;                 /* as the client named it, else the agent's name */
+  char *session_id;            /* NULL = none */
+  int64_t created_ms, came_ms; /* wall clock; boot clock */
+  bool stream, begun;
+  bool usage;   /* OpenAI: the client wants it in the stream */
+  GString *out; /* scratch */
+};
+
+/* @model may be NULL. */
+Reply *reply_new(Agent *agent, HttpRequest *request, const ReplyShape *shape, const char *model);
+/* Asks, answers when the answer comes, and frees itself. When the client leaves or reads too slowly the ask is cancelled. */
+void reply_ask(Reply *reply, const AskSpec *spec);
+/* One event of a server-sent stream, whose data is the JSON object that the caller writes between. @event NULL = without a name. */
+void sse_begin(GString *out, const char *event);
+void sse_end(GString *out);
+
+/* door_key.c: who may come in. */
+/* Reads the key from the environment (AGENT_AUTH_REQUIRED, AGENT_API_KEY, AGENT_PEER_KEY) or where @file says. NULL with @error when keys
+ * are wanted and there is none. */
+DoorKeys *door_keys_new(const AgentFile *file, GError **error);
+void door_keys_free(DoorKeys *keys);
+bool door_keys_wanted(const DoorKeys *keys);
+/* May @request come in? Compares in constant time. */
+bool door_keys_allow(const DoorKeys *keys, const HttpRequest *request);
+
+/* The members of a problem document. */
+void door_problem_members(GString *out, const AskResult *no);
+/* Usage as members "prompt_tokens", "completion_tokens" (null = unknown), "rounds", "tool_calls". */
+void door_usage(GString *out, const AskUsage *usage);

@@ -1,0 +1,143 @@
+/* Owns a question while its HTTP request waits for the answer: whole or in pieces, whatever the protocol. A stream begins with the first
+ * piece, so that a failure before it still has a status of its own. */
+#include "agent/door.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <string.h>
+
+static void reply_free(Reply *reply)
+{
+  g_free(reply->model);
+  g_free(reply->session_id);
+  g_string_free(reply->out, TRUE);
+  g_free(reply);
+}
+
+Reply *reply_new(Agent *agent, HttpRequest *request, const ReplyShape *shape, const char *model)
+{
+  Reply *reply = g_new0(Reply, 1);
+  *reply = (Reply){.shape = shape,
+                   .agent = agent,
+                   .request = request,
+                   .model = g_strdup(model && model[0] ? model : agent->file->name),
+                   .created_ms = clock_wall_ms(),
+                   .came_ms = clock_boot_ms(),
+                   .out = g_string_sized_new(512)};
+  door_id(reply->id);
+  return reply;
+}
+
+void sse_begin(GString *out, const char *event)
+{
+  if (event)
+    g_string_append_printf(out, "event: %s\n", event);
+  g_string_append(out, "data: {");
+}
+
+void sse_end(GString *out)
+{
+  g_string_append(out, "}\n\n");
+}
+
+/* Sends what is in the scratch buffer; the first bytes open the stream. */
+static void reply_send(Reply *reply)
+{
+  if (!reply->begun)
+    http_stream_start(reply->request, 200, reply->shape->stream_type);
+  reply->begun = true;
+  http_stream_chunk(reply->request, reply->out->str, reply->out->len);
+  g_string_truncate(reply->out, 0);
+}
+
+/* The last bytes are in the scratch buffer. */
+static void reply_end_stream(Reply *reply)
+{
+  reply_send(reply);
+  http_request_on_gone(reply->request, NULL, NULL);
+  http_stream_end(reply->request);
+}
+
+/* A reader that leaves more behind than we hold for it is told so, and its question ends. */
+static void reply_check_reader(Reply *reply)
+{
+  size_t backlog = http_stream_backlog(reply->request);
+  if (backlog <= DOOR_BACKLOG_MAX)
+    return;
+  AskResult no = {.status = 503, .word = "slow-reader", .title = "the stream is read too slowly", .detail = "the reader left 4 MiB behind"};
+  Agent *agent = reply->agent;
+  log_warn("reader is too slow", "agent=%s request=%s backlog=%zu", agent->file->name, reply->id, backlog);
+  ask_cancel(reply->ask);
+  reply->shape->broken(reply, reply->out, &no);
+  reply_end_stream(reply);
+  reply_free(reply);
+  agent_settle(agent);
+}
+
+static void reply_on_delta(const char *text, size_t length, void *data)
+{
+  Reply *reply = data;
+  if (!reply->stream || length == 0)
+    return;
+  reply->shape->delta(reply, reply->out, text, length);
+  reply_send(reply);
+  reply_check_reader(reply);
+}
+
+static void reply_on_tool(const char *name, bool begins, void *data)
+{
+  Reply *reply = data;
+  if (!reply->stream || !reply->shape->tool)
+    return;
+  reply->shape->tool(reply, reply->out, name, begins);
+  reply_send(reply);
+}
+
+static void reply_finish_stream(Reply *reply, const AskResult *result)
+{
+  if (result->status != 200) {
+    reply->shape->broken(reply, reply->out, result);
+  } else {
+    if (!reply->begun && result->length)
+      reply->shape->delta(reply, reply->out, result->text, result->length); /* a brain that does not stream */
+    reply->shape->close(reply, reply->out, result, reply->begun);
+  }
+  reply_end_stream(reply);
+}
+
+static void reply_on_done(const AskResult *result, void *data)
+{
+  Reply *reply = data;
+  Agent *agent = reply->agent;
+  http_request_on_gone(reply->request, NULL, NULL);
+  if (result->status != 200 && !reply->begun) {
+    door_refuse_result(reply->shape->refuse, reply->request, result);
+  } else if (reply->stream) {
+    reply_finish_stream(reply, result);
+  } else {
+    reply->shape->whole(reply, reply->out, result);
+    door_reply(reply->request, 200, reply->out->str, reply->out->len);
+  }
+  reply_free(reply);
+  agent_settle(agent);
+}
+
+/* The client left: nobody wants the answer. */
+static void reply_on_gone(void *data)
+{
+  Reply *reply = data;
+  Agent *agent = reply->agent;
+  ask_cancel(reply->ask);
+  reply_free(reply);
+  agent_settle(agent);
+}
+
+static const AskListener reply_listener = {.delta = reply_on_delta, .tool = reply_on_tool, .done = reply_on_done};
+
+void reply_ask(Reply *reply, const AskSpec *spec)
+{
+  http_request_on_gone(reply->request, reply_on_gone, reply);
+  reply->ask = ask_begin(reply->agent, spec, &reply_listener, reply);
+}
