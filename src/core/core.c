@@ -75,6 +75,11 @@ int64_t core_term(const Core *core)
   return core->term;
 }
 
+uint64_t core_restarts(const Core *core)
+{
+  return core->restarts;
+}
+
 void core_set_coverage(Core *core, CoreCoverageFn fn, void *data)
 {
   core->coverage = fn;

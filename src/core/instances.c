@@ -180,6 +180,8 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   instance->present = true;
   instance->state = report->state;
   instance->health = report->health;
+  if (instance->attempt > 0 && instance->seen_generation == report->generation && report->attempt > instance->attempt)
+    core->restarts += (uint64_t)(report->attempt - instance->attempt);
   instance->seen_generation = report->generation;
   instance->attempt = report->attempt;
   instance->restarts = report->restarts;

@@ -26,7 +26,8 @@ struct Core {
   GPtrArray *touched_deployments, *touched_rollouts, *touched_instances, *touched_nodes; /* of this turn */
   GPtrArray *outbox; /* of Outgoing*: frames of this turn by node and type */
   Now now;
-  Effects *effects; /* of this turn */
+  Effects *effects;  /* of this turn */
+  uint64_t restarts; /* that nodes made since this core was loaded (volatile) */
   CoreCoverageFn coverage;
   void *coverage_data;
 };

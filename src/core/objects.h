@@ -171,6 +171,8 @@ const Deployment *core_deployment(const Core *core, const char *name);
 /* All deployments sorted by name: of Deployment*; borrowed until the next core_apply. */
 const GPtrArray *core_deployments(const Core *core);
 const Instance *core_instance(const Core *core, const char *id);
+/* How often nodes started an agent again by themselves since this core was loaded. */
+uint64_t core_restarts(const Core *core);
 /* All nodes: of NodeObject*. */
 const GPtrArray *core_nodes(const Core *core);
 const Revision *deployment_revision(const Deployment *deployment, int number);

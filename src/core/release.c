@@ -56,6 +56,13 @@ void release_free(ReleaseQueue *queue)
   g_free(queue);
 }
 
+void release_depth(const ReleaseQueue *queue, guint *records, size_t *bytes)
+{
+  const Batch *committing = queue->committing;
+  *records = queue->open->records->len + (committing ? committing->records->len : 0);
+  *bytes = queue->open->bytes + (committing ? committing->bytes : 0);
+}
+
 bool release_idle(const ReleaseQueue *queue)
 {
   return !queue->committing && queue->open->records->len == 0 && queue->open->turns->len == 0;

@@ -22,6 +22,8 @@ bool release_ready(const ReleaseQueue *queue);
 bool release_full(const ReleaseQueue *queue);
 /* True when nothing is uncommitted. */
 bool release_idle(const ReleaseQueue *queue);
+/* What waits to become durable or to be told: records and bytes of both batches. */
+void release_depth(const ReleaseQueue *queue, guint *records, size_t *bytes);
 /* Closes the open batch and hands its records (GPtrArray of Record*, borrowed until committed/failed) to the committer. */
 const GPtrArray *release_take(ReleaseQueue *queue);
 /* The batch taken is durable: everything in it leaves. */

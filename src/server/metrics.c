@@ -2,7 +2,10 @@
 #include "server/metrics.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "server/routes.h"
+
+#include <string.h>
 
 /* Statuses that are told apart; everything else is "other". */
 static const int metrics_statuses[] = {200, 201, 202, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503, 504, 507};
@@ -46,6 +49,38 @@ static void metrics_requests(const Metrics *metrics, GString *out)
   }
 }
 
+void metrics_event(Metrics *metrics, const Event *event)
+{
+  if (!g_str_equal(event->type, "rollout"))
+    return;
+  json_t *data = json_parse(event->data, strlen(event->data), NULL);
+  int outcome = rollout_outcome_parse(jget_str(data, "outcome", NULL));
+  if (outcome > OUTCOME_OPEN)
+    metrics->rollouts[outcome]++;
+  json_decref(data);
+}
+
+static void metrics_rollouts(const Metrics *metrics, GString *out)
+{
+  metrics_head(out, "reeve_rollouts_total", "counter", "Rollouts that ended in this run, by outcome.");
+  for (int i = OUTCOME_OPEN + 1; i < OUTCOME_N; i++)
+    g_string_append_printf(out, "reeve_rollouts_total{outcome=\"%s\"} %" G_GUINT64_FORMAT "\n", rollout_outcome_word((RolloutOutcome)i),
+                           metrics->rollouts[i]);
+}
+
+/* What waits: for the disk, for an answer. */
+static void metrics_queue(const Server *server, GString *out)
+{
+  guint records;
+  size_t bytes;
+  release_depth(server->queue, &records, &bytes);
+  metrics_one(out, "reeve_release_queue_records", "gauge", "Records that are not durable yet.", records);
+  metrics_one(out, "reeve_release_queue_bytes", "gauge", "Bytes of them.", bytes);
+  metrics_one(out, "reeve_requests_waiting", "gauge", "Requests whose answer waits for a commit.", g_hash_table_size(server->waiters));
+  metrics_one(out, "reeve_tokens", "gauge", "Tokens of the API.", core_tokens(server->core)->len);
+  metrics_one(out, "reeve_secrets", "gauge", "Secrets.", core_secrets(server->core)->len);
+}
+
 static void metrics_auth(const Metrics *metrics, GString *out)
 {
   metrics_head(out, "reeve_auth_failures_total", "counter", "Requests refused for who sent them, by reason.");
@@ -78,6 +113,8 @@ static void metrics_objects(const Server *server, GString *out)
   for (int i = 0; i < INSTANCE_N; i++)
     g_string_append_printf(out, "reeve_instances{state=\"%s\"} %u\n", instance_state_word(i), instances[i]);
   metrics_one(out, "reeve_instance_restarts", "gauge", "Restarts in a row of all instances, as their nodes count them.", restarts);
+  metrics_one(out, "reeve_instance_restarts_total", "counter", "Times that a node started an agent again by itself.",
+              core_restarts(server->core));
   metrics_head(out, "reeve_nodes", "gauge", "Nodes by status.");
   for (int i = 0; i < NODE_N; i++)
     g_string_append_printf(out, "reeve_nodes{status=\"%s\"} %u\n", node_status_word(i), nodes[i]);
@@ -102,6 +139,8 @@ void metrics_render(const Server *server, GString *out)
   metrics_one(out, "reeve_event_streams", "gauge", "Open event streams.", events_streams(server->events));
   metrics_one(out, "reeve_event_streams_dropped_total", "counter", "Event streams ended because their reader was too slow.",
               (guint64)events_dropped(server->events));
+  metrics_rollouts(metrics, out);
+  metrics_queue(server, out);
   metrics_auth(metrics, out);
   metrics_requests(metrics, out);
 }

@@ -1,5 +1,6 @@
 #pragma once
 /* Counters of this run, and their Prometheus text. */
+#include "core/core.h"
 #include "server/auth.h"
 
 #include <glib.h>
@@ -9,6 +10,7 @@ enum { METRICS_ROUTES_MAX = 96, METRICS_STATUS_MAX = 20 };
 typedef struct Metrics {
   guint64 requests[METRICS_ROUTES_MAX + 1][METRICS_STATUS_MAX + 1]; /* by route (last: no route) and status (last: any other) */
   guint64 auth_failures[AUTH_FAILURE_N];
+  guint64 rollouts[OUTCOME_N]; /* that ended in this run */
   guint64 commits;
   guint64 commit_errors;
   guint64 reloads;
@@ -17,6 +19,9 @@ typedef struct Metrics {
 
 /* Counts one answered request. @route: index in the table, or METRICS_ROUTES_MAX. */
 void metrics_count(Metrics *metrics, guint route, int status);
+
+/* Counts what @event tells: a rollout that has ended. */
+void metrics_event(Metrics *metrics, const Event *event);
 
 struct Server;
 /* Appends everything in the Prometheus text format 0.0.4 to @out. */

@@ -13,10 +13,20 @@ void get_deployments(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
   const GPtrArray *all = core_deployments(call->server->core);
+  const char *status = http_request_query(call->request, "status");
+  int wanted = status ? deployment_status_parse(status) : -1;
+  if (status && wanted < 0) {
+    route_problem(call->server, call->request, REEVE_ERROR_USAGE,
+                  "query parameter 'status' wants deploying, running, degraded, failed, stopping or stopped", NULL, NULL);
+    return;
+  }
   jw_open(out, NULL, '{');
   jw_open(out, "deployments", '[');
-  for (guint i = 0; i < all->len; i++)
-    render_deployment(out, g_ptr_array_index(all, i), RENDER_BRIEF);
+  for (guint i = 0; i < all->len; i++) {
+    const Deployment *deployment = g_ptr_array_index(all, i);
+    if (!status || (int)deployment->status == wanted)
+      render_deployment(out, deployment, RENDER_BRIEF);
+  }
   jw_close(out, ']');
   jw_close(out, '}');
   turn_answer(call->server, call->request, 200, "application/json", out);

@@ -81,8 +81,11 @@ static void turn_leave(Effects *effects, void *data)
     const Message *message = g_ptr_array_index(effects->messages, i);
     hub_send(server->hub, message->node, message->frame);
   }
-  for (guint i = 0; i < effects->events->len; i++)
-    events_publish(server->events, g_ptr_array_index(effects->events, i));
+  for (guint i = 0; i < effects->events->len; i++) {
+    const Event *event = g_ptr_array_index(effects->events, i);
+    metrics_event(&server->metrics, event);
+    events_publish(server->events, event);
+  }
   for (guint i = 0; i < effects->replies->len; i++)
     turn_reply(server, g_ptr_array_index(effects->replies, i));
   effects_free(effects);

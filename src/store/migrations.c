@@ -8,15 +8,19 @@
   "CREATE TABLE " name " (id TEXT PRIMARY KEY NOT NULL, " columns ") WITHOUT ROWID;"                                                       \
   "CREATE INDEX " name "_" index " ON " name " (" index ");"
 
+#define TOKENS                                                                                                                             \
+  "CREATE TABLE tokens (id TEXT PRIMARY KEY NOT NULL, name TEXT, role TEXT, hash TEXT, created_at INTEGER, expires_at INTEGER, "           \
+  "actor TEXT) WITHOUT ROWID;"
+#define SECRETS                                                                                                                            \
+  "CREATE TABLE secrets (name TEXT PRIMARY KEY NOT NULL, sealed TEXT, version INTEGER, created_at INTEGER, updated_at INTEGER, "           \
+  "actor TEXT) WITHOUT ROWID;"
+
 /* 1 -> 2: rolling restarts; schedules and their runs; tokens and secrets. */
 static const char step_1[] = "ALTER TABLE rollouts ADD COLUMN rolling INTEGER;" /* */
     SQL_TABLE("schedules", "deployment TEXT, agent TEXT, handled_at INTEGER, queued INTEGER, spec TEXT", "deployment") SQL_TABLE(
         "schedule_runs",
         "schedule TEXT, due_at INTEGER, started_at INTEGER, ended_at INTEGER, outcome TEXT, reason TEXT, generation INTEGER, actor TEXT",
-        "schedule") "CREATE TABLE tokens (id TEXT PRIMARY KEY NOT NULL, name TEXT, role TEXT, hash TEXT, created_at INTEGER, expires_at INTEGER, actor TEXT)"
-                    " WITHOUT ROWID;"
-                    "CREATE TABLE secrets (name TEXT PRIMARY KEY NOT NULL, sealed TEXT, version INTEGER, created_at INTEGER, updated_at INTEGER, actor TEXT)"
-                    " WITHOUT ROWID;";
+        "schedule") TOKENS SECRETS;
 
 static const char *const steps[] = {NULL, step_1};
 

@@ -185,6 +185,14 @@ def own_examples(directory):
     return directory / "examples"
 
 
+def npm_tool(name):
+    """Path of a program of tests/npm, which ./dev test installs."""
+    path = ROOT / "build/npm/node_modules/.bin" / name
+    if not path.exists():
+        pytest.fail(f"{path} is missing: run tests/npm/install, as ./dev test does")
+    return path
+
+
 def alive(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"

@@ -214,6 +214,12 @@ def drive_changes(driver):
     for path in ("", "/history", "/why", "/logs"):
         driver.want(200, "GET", f"/api/deployments/good{path}")
     driver.want(400, "GET", "/api/deployments/good/logs?tail=x")
+    driver.want(400, "GET", "/api/deployments?status=nice")
+    assert not driver.want(200, "GET", "/api/deployments?status=failed")["deployments"]
+    assert [d["name"] for d in driver.want(200, "GET", "/api/deployments?status=running")["deployments"]] == ["good"]
+    text = driver.want(200, "GET", "/metrics")
+    for line in ('reeve_rollouts_total{outcome="succeeded"} 4', 'reeve_deployments{status="running"} 1', "reeve_release_queue_records 0"):
+        assert line in text, (line, text)
 
 
 def drive_open_rollout(driver):
