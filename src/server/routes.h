@@ -74,3 +74,4 @@ void post_rollback(RouteCall *call);
 void get_history(RouteCall *call);
 void get_why(RouteCall *call);
 void get_logs(RouteCall *call);
+void post_exec(RouteCall *call);

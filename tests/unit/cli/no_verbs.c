@@ -8,6 +8,7 @@
   X(doctor) \
   X(down) \
   X(events) \
+  X(exec) \
   X(help) \
   X(history) \
   X(logs) \
