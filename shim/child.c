@@ -49,6 +49,7 @@ static int child_write_state(int attempt, pid_t pid, unsigned long long start_ti
   ssize_t n = write(fd, text, (size_t)length);
   int result = n == length ? 0 : -(n < 0 ? errno : ENOSPC);
   close(fd);
+  shim_crash_point("state rename");
   if (result == 0 && renameat(SHIM_DIR_FD, "state.new", SHIM_DIR_FD, "state") != 0)
     result = -errno;
   return result;
@@ -162,6 +163,7 @@ static int child_release(int attempt, pid_t pid, int gate, int fault, unsigned l
   if (result != 0)
     return -result;
   int e = 0;
+  shim_crash_point("gate");
   if (write(gate, "g", 1) != 1)
     return errno;
   ssize_t n;
@@ -171,14 +173,31 @@ static int child_release(int attempt, pid_t pid, int gate, int fault, unsigned l
   return n == (ssize_t)sizeof e ? e : 0;
 }
 
+/* The pipes of stdout and stderr, or with an attached shim the descriptors that the node handed over. */
+static bool child_open(const ShimSpec *spec, int pipes[4][2])
+{
+  if (spec->attached) {
+    pipes[0][1] = SHIM_OUT_FD;
+    pipes[1][1] = SHIM_ERR_FD;
+  }
+  bool ok = true;
+  for (int i = spec->attached ? 2 : 0; i < 4 && ok; i++)
+    ok = pipe2(pipes[i], O_CLOEXEC) == 0;
+  return ok;
+}
+
+static int child_nonblock(int fd)
+{
+  if (fd >= 0)
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+  return fd;
+}
+
 pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time)
 {
   int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* out, err, gate, fault */
-  bool ok = true;
-  for (int i = 0; i < 4 && ok; i++)
-    ok = pipe2(pipes[i], O_CLOEXEC) == 0;
-  int e = ok ? 0 : errno;
-  pid_t pid = ok ? fork() : -1;
+  int e = child_open(spec, pipes) ? 0 : errno;
+  pid_t pid = e ? -1 : fork();
   if (pid == 0) {
     close(pipes[2][1]);
     child_run(spec, pipes[0][1], pipes[1][1], pipes[2][0], pipes[3][1]);
@@ -197,13 +216,12 @@ pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, u
   close(pipes[0][1]);
   close(pipes[1][1]);
   if (e) {
-    close(pipes[0][0]);
-    close(pipes[1][0]);
+    pipes[0][1] = pipes[1][1] = -1;
+    child_close(pipes[0]);
+    child_close(pipes[1]);
     return -e; /* the child ends itself; the loop reaps it */
   }
-  fcntl(pipes[0][0], F_SETFL, O_NONBLOCK);
-  fcntl(pipes[1][0], F_SETFL, O_NONBLOCK);
-  *out_fd = pipes[0][0];
-  *err_fd = pipes[1][0];
+  *out_fd = child_nonblock(pipes[0][0]);
+  *err_fd = child_nonblock(pipes[1][0]);
   return pid;
 }

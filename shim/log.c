@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_READ = 65536, LOG_LINE_MAX = 8192, LOG_HEAD = 48, LOG_OUT = 2 * LOG_READ };
+enum { LOG_READ = 65536, LOG_LINE_MAX = 8192, LOG_HEAD = 48, LOG_OUT = 2 * LOG_READ, LOG_QUIET_MS = 1000 };
 
 static struct {
   int fd;
@@ -23,7 +23,10 @@ static struct {
   size_t out_length;
   char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
   size_t line_length[LOG_STREAMS];
-  char head[LOG_HEAD]; /* time of this batch */
+  int64_t line_at_ms[LOG_STREAMS]; /* when it grew last, on the boot clock */
+  bool open[LOG_STREAMS];          /* the last record of the stream was a part of a line */
+  unsigned long long marked;       /* bytes written since log_mark */
+  char head[LOG_HEAD];             /* time of this batch */
   size_t head_length;
   time_t second;
 } log_state;
@@ -39,6 +42,7 @@ static void log_rotate(void)
   }
   log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   log_state.size = 0;
+  shim_rotated();
 }
 
 /* Writes all of @text or counts it as dropped. */
@@ -58,6 +62,7 @@ static void log_put(const char *text, size_t length)
     text += n;
     length -= (size_t)n;
     log_state.size += n;
+    log_state.marked += (unsigned long long)n;
   }
 }
 
@@ -79,6 +84,7 @@ static void log_flush(void)
 {
   if (!log_state.out_length)
     return;
+  shim_crash_point("log write");
   log_say_dropped();
   log_put(log_state.out, log_state.out_length);
   log_state.out_length = 0;
@@ -115,6 +121,14 @@ static void log_record(int stream, bool full, const char *text, size_t length)
   p += length;
   *p++ = '\n';
   log_state.out_length = (size_t)(p - log_state.out);
+  log_state.open[stream] = !full;
+}
+
+static int64_t log_boot_ms(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* @text continues the unfinished line of @stream, which may become a record. */
@@ -135,8 +149,10 @@ static void log_piece(int stream, const char *text, size_t length, bool ends)
   }
   memcpy(log_state.line[stream] + *have, text, length);
   *have += length;
-  if (!ends)
+  if (!ends) {
+    log_state.line_at_ms[stream] = log_boot_ms();
     return;
+  }
   log_record(stream, true, log_state.line[stream], *have);
   *have = 0;
 }
@@ -171,6 +187,40 @@ void log_finish(int stream)
   log_record(stream, false, log_state.line[stream], log_state.line_length[stream]);
   log_state.line_length[stream] = 0;
   log_flush();
+}
+
+int log_quiet_ms(void)
+{
+  int64_t first = INT64_MAX, now = log_boot_ms();
+  for (int stream = 0; stream < LOG_STREAMS; stream++)
+    if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS < first)
+      first = log_state.line_at_ms[stream] + LOG_QUIET_MS;
+  if (first == INT64_MAX)
+    return -1;
+  return first > now ? (int)(first - now) : 0;
+}
+
+void log_quiet(void)
+{
+  int64_t now = log_boot_ms();
+  for (int stream = 0; stream < LOG_STREAMS; stream++)
+    if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS <= now)
+      log_finish(stream);
+}
+
+void log_mark(void)
+{
+  log_stamp();
+  for (int stream = 0; stream < LOG_STREAMS; stream++)
+    if (log_state.open[stream])
+      log_record(stream, true, "", 0);
+  log_flush();
+  log_state.marked = 0;
+}
+
+unsigned long long log_marked(void)
+{
+  return log_state.marked;
 }
 
 void log_open(const ShimSpec *spec)

@@ -1,4 +1,4 @@
-/* The shim's loop: one control connection, one agent, its output. Verbs are a table; protocol 1 in docs/protocol.md. */
+/* The shim's loop: one control connection, one agent, its output. Protocol 1 is in docs/protocol.md. */
 #include "shim.h"
 
 #include <errno.h>
@@ -28,15 +28,18 @@ static struct {
   int code, signal;       /* of the last attempt; code -1 = none */
   int pipes[LOG_STREAMS]; /* -1 = closed */
   int epoll, listener, control, signals;
+  bool leaving; /* attached, and nobody is there any more: ends with its tree */
 } shim;
 
 #ifdef REEVE_CRASH_POINTS
 void shim_crash_point(const char *what)
 {
   static long passed;
-  const char *at = getenv("REEVE_CRASH_AT"), *role = getenv("REEVE_CRASH_ROLE");
+  const char *at = getenv("REEVE_CRASH_AT"), *role = getenv("REEVE_CRASH_ROLE"), *once = getenv("REEVE_CRASH_ONCE");
   if (!at || (role && strcmp(role, "shim") != 0) || ++passed != strtol(at, NULL, 10))
     return;
+  if (once && open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) < 0)
+    return; /* another shim was first */
   dprintf(STDERR_FILENO, "crash point %ld (%s) reached in shim\n", passed, what);
   _exit(97);
 }
@@ -49,8 +52,23 @@ void shim_crash_point(const char *what)
 
 static void shim_watch(int fd)
 {
+  if (fd < 0)
+    return;
   struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
   epoll_ctl(shim.epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* The control connection is over. An attached shim has nobody to work for: its tree goes, then it. */
+static void shim_lost(void)
+{
+  close(shim.control);
+  shim.control = -1;
+  if (!shim.spec.attached)
+    return; /* the node comes back and asks */
+  if (shim.state != SHIM_RUNNING && shim.state != SHIM_ENDING)
+    exit(0);
+  shim.leaving = true;
+  tree_kill();
 }
 
 __attribute__((format(printf, 1, 2))) static void shim_send(const char *format, ...)
@@ -63,17 +81,20 @@ __attribute__((format(printf, 1, 2))) static void shim_send(const char *format, 
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
   shim_crash_point("shim message");
-  if (send(shim.control, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) {
-    close(shim.control); /* the node is gone; it will come back and ask */
-    shim.control = -1;
-  }
+  if (send(shim.control, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+    shim_lost();
 }
 
 static void shim_hello(void)
 {
   static const char *const words[] = {"idle", "running", "running", "ended"};
-  shim_send("hello version=%d generation=%ld attempt=%d pid=%d start=%llu state=%s code=%d signal=%d", SHIM_PROTOCOL, shim.spec.generation,
-            shim.attempt, (int)shim.pid, shim.start_time, words[shim.state], shim.code, shim.signal);
+  shim_send("hello version=%d generation=%ld attempt=%d pid=%d start=%llu state=%s code=%d signal=%d output=%llu", SHIM_PROTOCOL,
+            shim.spec.generation, shim.attempt, (int)shim.pid, shim.start_time, words[shim.state], shim.code, shim.signal, log_marked());
+}
+
+void shim_rotated(void)
+{
+  shim_send("rotated");
 }
 
 /* ---- the agent's end ---- */
@@ -106,7 +127,9 @@ static void shim_try_finish(void)
   }
   shim.state = SHIM_ENDED;
   shim.pid = 0;
-  shim_send("exited attempt=%d code=%d signal=%d", shim.attempt, shim.code, shim.signal);
+  if (shim.leaving)
+    exit(0);
+  shim_send("exited attempt=%d code=%d signal=%d output=%llu", shim.attempt, shim.code, shim.signal, log_marked());
 }
 
 static void shim_reap(void)
@@ -131,21 +154,20 @@ static void shim_reap(void)
 
 /* ---- verbs ---- */
 
-static long shim_argument(const char *message, const char *key)
-{
-  const char *p = strstr(message, key);
-  return p ? strtol(p + strlen(key), NULL, 10) : 0;
-}
-
-static void verb_start(const char *message)
+static void verb_start(const Message *message)
 {
   if (shim.state == SHIM_RUNNING || shim.state == SHIM_ENDING) {
     shim_hello(); /* asked twice: the answer is what runs */
     return;
   }
-  shim.attempt = (int)shim_argument(message, "attempt=");
+  if (shim.spec.attached && shim.attempt) { /* its descriptors are used up */
+    shim_send("start-failed attempt=%d errno=%d", message->attempt, EALREADY);
+    return;
+  }
+  shim.attempt = message->attempt;
   shim.code = -1;
   shim.signal = 0;
+  log_mark();
   pid_t pid = child_start(&shim.spec, shim.attempt, &shim.pipes[LOG_STDOUT], &shim.pipes[LOG_STDERR], &shim.start_time);
   if (pid < 0) {
     shim.state = SHIM_IDLE;
@@ -159,20 +181,20 @@ static void verb_start(const char *message)
   shim_send("started attempt=%d pid=%d start=%llu", shim.attempt, (int)pid, shim.start_time);
 }
 
-static void verb_signal(const char *message)
+static void verb_signal(const Message *message)
 {
   if (shim.state == SHIM_RUNNING)
-    kill(-shim.pid, (int)shim_argument(message, "sig="));
+    kill(-shim.pid, message->signal);
 }
 
-static void verb_kill(const char *message)
+static void verb_kill(const Message *message)
 {
   (void)message;
   if (shim.state == SHIM_RUNNING || shim.state == SHIM_ENDING)
     tree_kill();
 }
 
-static void verb_end(const char *message)
+static void verb_end(const Message *message)
 {
   (void)message;
   if (shim.state == SHIM_RUNNING || shim.state == SHIM_ENDING)
@@ -181,28 +203,21 @@ static void verb_end(const char *message)
   exit(0);
 }
 
-static void verb_query(const char *message)
+static void verb_query(const Message *message)
 {
   (void)message;
   shim_hello();
 }
 
-static const struct {
-  const char *word;
-  void (*run)(const char *message);
-} verbs[] = {{"start", verb_start}, {"signal", verb_signal}, {"kill", verb_kill}, {"end", verb_end}, {"query", verb_query}};
-
-/* Runs the verb of @message; an unknown one belongs to a newer node and is answered. */
-static void shim_message(const char *message)
+static void verb_unknown(const Message *message)
 {
-  size_t length = strcspn(message, " ");
-  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-    if (strlen(verbs[i].word) == length && strncmp(verbs[i].word, message, length) == 0) {
-      verbs[i].run(message);
-      return;
-    }
+  (void)message;
   shim_send("unknown");
 }
+
+static void (*const verbs[MESSAGE_N])(const Message *message) = {
+    [MESSAGE_UNKNOWN] = verb_unknown, [MESSAGE_START] = verb_start, [MESSAGE_SIGNAL] = verb_signal,
+    [MESSAGE_KILL] = verb_kill,       [MESSAGE_END] = verb_end,     [MESSAGE_QUERY] = verb_query};
 
 /* ---- loop ---- */
 
@@ -213,12 +228,12 @@ static void shim_on_control(void)
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return;
   if (n <= 0) {
-    close(shim.control);
-    shim.control = -1;
+    shim_lost();
     return;
   }
   text[n] = '\0';
-  shim_message(text);
+  Message message = message_parse(text);
+  verbs[message.verb](&message);
 }
 
 static void shim_on_connect(void)
@@ -246,7 +261,7 @@ static void shim_loop(void)
 {
   for (;;) {
     struct epoll_event events[8];
-    int n = epoll_wait(shim.epoll, events, 8, -1);
+    int n = epoll_wait(shim.epoll, events, 8, log_quiet_ms());
     for (int i = 0; i < n; i++) {
       int fd = events[i].data.fd;
       if (fd == shim.control)
@@ -258,6 +273,7 @@ static void shim_loop(void)
       else
         shim_on_pipe(fd);
     }
+    log_quiet();
   }
 }
 
@@ -289,6 +305,8 @@ int main(void)
   close(SHIM_SPEC_FD);
   fcntl(SHIM_DIR_FD, F_SETFD, FD_CLOEXEC);
   fcntl(SHIM_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+  for (int fd = SHIM_OUT_FD; shim.spec.attached && fd <= SHIM_ERR_FD; fd++)
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L);
   sigset_t all;
@@ -301,7 +319,8 @@ int main(void)
   shim.epoll = epoll_create1(EPOLL_CLOEXEC);
   if (shim.signals < 0 || shim.epoll < 0 || shim_listen() != 0)
     return shim_die("listen");
-  log_open(&shim.spec);
+  if (!shim.spec.attached)
+    log_open(&shim.spec);
   shim_watch(shim.signals);
   shim_watch(shim.listener);
   shim_watch(shim.control);

@@ -8,6 +8,7 @@
 
 /* Descriptors that the node hands over at birth. */
 enum { SHIM_SPEC_FD = 3, SHIM_DIR_FD = 4, SHIM_CONTROL_FD = 5, SHIM_PROTOCOL = 1, SHIM_MESSAGE_MAX = 512 };
+enum { SHIM_OUT_FD = 6, SHIM_ERR_FD = 7 }; /* only with "attached" */
 enum { SHIM_WORDS_MAX = 4096, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
 
 /* What to run, read once from SHIM_SPEC_FD: "key:length:bytes\n" again and again. All texts lie in one mapping. */
@@ -21,14 +22,33 @@ typedef struct ShimSpec {
   long uid, gid;                 /* -1 = stay */
   long nofile_soft, nofile_hard; /* rlimits to give back, -1 = leave */
   long log_bytes, log_files;     /* rotation: size of one, how many */
-  long generation;               /* the node\'s number of this spec, told in hello */
+  long generation;               /* the node's number of this spec, told in hello */
+  long attached;                 /* 1: output goes to SHIM_OUT_FD and SHIM_ERR_FD; the tree ends with the control connection */
 } ShimSpec;
 
 /* spec.c: false with a reason on stderr. */
 bool spec_read(int fd, ShimSpec *spec);
 
-/* child.c: forks attempt; stdout and stderr come back as pipes. The state file is written before the child may exec. Returns the pid, or
- * -errno of what failed. */
+/* message.c: what a node says. Members that are absent, negative or no numbers are 0. */
+typedef enum MessageVerb {
+  MESSAGE_UNKNOWN,
+  MESSAGE_START,
+  MESSAGE_SIGNAL,
+  MESSAGE_KILL,
+  MESSAGE_END,
+  MESSAGE_QUERY,
+  MESSAGE_N
+} MessageVerb;
+typedef struct Message {
+  MessageVerb verb;
+  int attempt; /* start */
+  int signal;  /* signal */
+} Message;
+/* @text: one datagram, NUL-terminated. */
+Message message_parse(const char *text);
+
+/* child.c: forks attempt; stdout and stderr come back as pipes, -1 with @spec->attached, whose descriptors are closed here then. The state
+ * file is written before the child may exec. Returns the pid, or -errno of what failed. */
 pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time);
 /* Start time of @pid in clock ticks since boot (field 22 of its stat), 0 = gone. */
 unsigned long long child_start_time(pid_t pid);
@@ -43,6 +63,14 @@ void log_open(const ShimSpec *spec);
 bool log_drain(int stream, int fd);
 /* Writes what is left of a line that never ended. */
 void log_finish(int stream);
+/* ms until an unfinished line was quiet for so long that it is written as a part, -1 = there is none; and writes those that were. */
+int log_quiet_ms(void);
+void log_quiet(void);
+/* A new attempt begins: ends the lines that the last one left unfinished. log_marked is the bytes of records written since. */
+void log_mark(void);
+unsigned long long log_marked(void);
+/* main.c: the log was rotated; tells the node. */
+void shim_rotated(void);
 
 /* Ends the process here in test builds with REEVE_CRASH_AT; else nothing. */
 void shim_crash_point(const char *what);

@@ -36,7 +36,8 @@ static bool spec_take(ShimSpec *spec, const char *key, char *text)
                  {"nofile_hard", offsetof(ShimSpec, nofile_hard)},
                  {"log_bytes", offsetof(ShimSpec, log_bytes)},
                  {"log_files", offsetof(ShimSpec, log_files)},
-                 {"generation", offsetof(ShimSpec, generation)}};
+                 {"generation", offsetof(ShimSpec, generation)},
+                 {"attached", offsetof(ShimSpec, attached)}};
   if (strcmp(key, "argv") == 0)
     return spec_word(spec->argv, &spec->n_argv, SHIM_WORDS_MAX, text);
   if (strcmp(key, "env") == 0)

@@ -286,6 +286,19 @@ bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData d
   return status > 0 && status < 400;
 }
 
+int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error)
+{
+  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
+  g_autofree char *socket = paths_short_socket(cli->paths.socket);
+  g_autoptr(GError) failed = NULL;
+  HttpCallSpec spec = {
+      .method = "POST", .url = url, .unix_socket = socket, .content_type = "application/json", .body = body, .body_length = strlen(body)};
+  int status = http_fetch_stream(&spec, data, user, &failed);
+  if (status == 0)
+    api_unavailable(cli, failed ? failed->message : "no answer", error);
+  return status;
+}
+
 static bool api_follow_data(const char *bytes, size_t length, void *user)
 {
   return api_events_feed(user, bytes, length);

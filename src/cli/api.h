@@ -53,6 +53,8 @@ char *api_events_path(const char *name);
 bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error);
 /* GETs @path as a stream. */
 bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData data, void *user, GError **error);
+/* POSTs @body to @path and streams the answer, also that of a refusal. Returns its status, 0 with @error when there was no answer. */
+int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error);
 /* Waits until the rollout @rollout of @name has an outcome, printing progress on stderr; returns the exit code of the outcome. */
 int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms, GError **error);
 /* POSTs a change of @name ("/down"), then waits for its rollout; returns the exit code. */

@@ -71,6 +71,7 @@ int cmd_diff(Cli *cli, GError **error);
 int cmd_doctor(Cli *cli, GError **error);
 int cmd_down(Cli *cli, GError **error);
 int cmd_events(Cli *cli, GError **error);
+int cmd_exec(Cli *cli, GError **error);
 int cmd_help(Cli *cli, GError **error);
 int cmd_history(Cli *cli, GError **error);
 int cmd_logs(Cli *cli, GError **error);

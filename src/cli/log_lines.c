@@ -6,18 +6,37 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LOG_RECORD_MAX = 1024 * 1024 };
 
 void log_lines_init(LogLines *lines, const Cli *cli)
 {
-  *lines = (LogLines){.cli = cli, .line = g_string_new(NULL)};
+  *lines = (LogLines){.cli = cli, .terminal = isatty(STDOUT_FILENO), .line = g_string_new(NULL), .out = g_string_new(NULL)};
   lines->colors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+/* Ends the line that is open. */
+static void log_lines_close(LogLines *lines)
+{
+  if (lines->open)
+    g_string_append(lines->out, lines->cli->color_out ? "\033[0m\n" : "\n");
+  g_clear_pointer(&lines->open, g_free);
+}
+
+static void log_lines_print(LogLines *lines)
+{
+  fwrite(lines->out->str, 1, lines->out->len, stdout);
+  fflush(stdout);
+  g_string_truncate(lines->out, 0);
 }
 
 void log_lines_done(LogLines *lines)
 {
+  log_lines_close(lines);
+  log_lines_print(lines);
   g_string_free(lines->line, TRUE);
+  g_string_free(lines->out, TRUE);
   g_hash_table_unref(lines->colors);
 }
 
@@ -32,14 +51,46 @@ static const char *log_lines_color(LogLines *lines, const char *prefix)
   return colors[(index - 1) % G_N_ELEMENTS(colors)];
 }
 
-/* A terminal is shown no control characters of a stranger but colours and tabs; a pipe gets the text as it is. */
-static char *log_lines_text(const LogLines *lines, const char *text, size_t length)
+/* Length of a sequence at @text that only sets colours: ESC [ digits ; : m. 0 = it is something else. */
+static size_t log_lines_sgr(const char *text)
+{
+  if (text[0] != '\033' || text[1] != '[')
+    return 0;
+  size_t n = 2 + strspn(text + 2, "0123456789;:");
+  return text[n] == 'm' ? n + 1 : 0;
+}
+
+char *log_lines_harmless(const char *text, size_t length)
 {
   char *copy = g_strndup(text, length);
-  for (char *p = copy; lines->cli->color_out && *p; p++)
-    if ((unsigned char)*p < 0x20 && *p != '\t' && !(*p == '\033' && p[1] == '['))
+  for (char *p = copy; *p;) {
+    size_t sgr = log_lines_sgr(p);
+    if (sgr) {
+      p += sgr;
+      continue;
+    }
+    bool c1 = (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0; /* U+0080..U+009F, CSI too */
+    if (c1)
+      p[0] = p[1] = '?';
+    else if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
       *p = '?';
+    p += c1 ? 2 : 1;
+  }
   return copy;
+}
+
+/* Begins the line of a record, unless it goes on with the one that is open. @key: whose line it is. */
+static void log_lines_begin(LogLines *lines, const char *prefix, const char *key)
+{
+  if (lines->open && g_str_equal(lines->open, key))
+    return;
+  log_lines_close(lines);
+  lines->width = MAX(lines->width, table_width(prefix));
+  int pad = lines->width - table_width(prefix);
+  const char *sgr = lines->cli->color_out ? log_lines_color(lines, prefix) : NULL;
+  g_string_append_printf(lines->out, "%s%s%s%s%*s |%s ", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", prefix, pad, "",
+                         sgr ? "\033[0m" : "");
+  lines->open = g_strdup(key);
 }
 
 static void log_lines_record(LogLines *lines)
@@ -49,12 +100,15 @@ static void log_lines_record(LogLines *lines)
   const char *agent = jget_str(record, "agent", "?");
   int replica = (int)jget_int(record, "replica", 0);
   g_autofree char *prefix = replica > 0 ? g_strdup_printf("%s/%d", agent, replica) : g_strdup(agent);
+  g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
   if (json_is_string(value)) {
-    g_autofree char *text = log_lines_text(lines, json_string_value(value), json_string_length(value));
-    lines->width = MAX(lines->width, table_width(prefix));
-    int pad = lines->width - table_width(prefix);
-    const char *sgr = lines->cli->color_out ? log_lines_color(lines, prefix) : NULL;
-    cli_print("%s%s%s%s%*s |%s %s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", prefix, pad, "", sgr ? "\033[0m" : "", text);
+    size_t length = json_string_length(value);
+    g_autofree char *text =
+        lines->terminal ? log_lines_harmless(json_string_value(value), length) : g_strndup(json_string_value(value), length);
+    log_lines_begin(lines, prefix, key);
+    g_string_append(lines->out, text);
+    if (!jget_flag(record, "partial", false))
+      log_lines_close(lines);
   }
   json_decref(record);
 }
@@ -69,10 +123,11 @@ bool log_lines_feed(LogLines *lines, const char *bytes, size_t length)
       break;
     bytes = newline + 1;
     if (lines->cli->output == OUTPUT_JSON)
-      cli_print("%s\n", lines->line->str);
+      g_string_append_printf(lines->out, "%s\n", lines->line->str);
     else
       log_lines_record(lines);
     g_string_truncate(lines->line, 0);
   }
+  log_lines_print(lines);
   return ferror(stdout) == 0;
 }

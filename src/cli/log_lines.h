@@ -4,12 +4,18 @@
 
 typedef struct LogLines {
   const Cli *cli;
+  bool terminal;      /* stdout is one */
   GString *line;      /* record that has not ended yet */
+  GString *out;       /* to be printed */
   GHashTable *colors; /* agent -> index + 1 */
   int width;          /* of the widest prefix so far */
+  char *open;         /* whose line has no end yet, "INSTANCE STREAM"; NULL = nobody's */
 } LogLines;
 
 void log_lines_init(LogLines *lines, const Cli *cli);
 void log_lines_done(LogLines *lines);
-/* Prints the NDJSON records in @bytes on stdout: "agent | text", or the record itself with -o json. False when stdout is gone. */
+/* Prints the NDJSON records in @bytes on stdout: "agent | text", or the record itself with -o json. Parts of a line are joined while nobody
+ * else says something. False when stdout is gone. */
 bool log_lines_feed(LogLines *lines, const char *bytes, size_t length);
+/* @text as a terminal may be shown it: of control characters only tabs, of sequences only colours (ESC [ ... m). Caller frees. */
+char *log_lines_harmless(const char *text, size_t length);

@@ -176,6 +176,19 @@ const Verb verbs[] = {
      .words_max = -1,
      .word_kind = WORDS_DEPLOYMENT,
      .run = cmd_prompt},
+    {.name = "exec",
+     .words = "NAME[/AGENT[/REPLICA]] -- COMMAND...",
+     .summary = "run a command beside an agent",
+     .details = "Runs COMMAND on the agent's node, in its directory, with its variables, as its user and within its limits; its input is "
+                "closed. What it prints is printed, and its exit code is returned: 128 and the number for a signal, 127 when it cannot be "
+                "run. Ctrl-C ends it, and so does --timeout (exit code 9). The audit trail keeps who ran which program, not its "
+                "arguments.",
+     .examples = "reeve exec desk/boss -- env\nreeve exec --timeout 10s desk/boss -- sh -c 'cat *.log'",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 2,
+     .words_max = -1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_exec},
     {.name = "why",
      .words = "NAME",
      .summary = "explain why a deployment is not as it should be",

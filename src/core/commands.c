@@ -209,6 +209,17 @@ void command_rollback(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
+/* Nothing of the core changes: whoever looks later sees who ran what. Arguments may hold secrets and are not kept. */
+void command_exec(Core *core, const Command *command)
+{
+  const Deployment *deployment = command_deployment(core, command);
+  if (!deployment)
+    return;
+  g_autofree char *detail = g_strdup_printf("%s/%d: %s", command->agent, command->number, command->source_name);
+  core_audit(core, command, "exec", deployment->name, detail);
+  core_accept(core, command, 200, "{}");
+}
+
 /* Refuses @job when two of its replicas would have the same port, or one that does not exist. */
 static bool command_ports_clash(Core *core, const Command *command, const Job *job)
 {

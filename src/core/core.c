@@ -223,6 +223,7 @@ void core_apply(Core *core, const Command *command, Now now, Effects *effects)
       [COMMAND_RUN] = command_run,
       [COMMAND_CANCEL] = command_cancel,
       [COMMAND_ROLLBACK] = command_rollback,
+      [COMMAND_EXEC] = command_exec,
       [COMMAND_FORGET] = command_forget,
       [COMMAND_NODE_FRAME] = command_node_frame,
       [COMMAND_NODE_GONE] = command_node_gone,

@@ -25,6 +25,7 @@ typedef enum CommandType {
   COMMAND_ROLLBACK,      /* to revision @number */
   COMMAND_SCALE,         /* @agent of a deployment to @number replicas: a new revision */
   COMMAND_RUN,           /* a scheduled @agent of a deployment, now */
+  COMMAND_EXEC,          /* @source_name, a program, is about to run beside a replica: only noted in the audit trail */
   COMMAND_FORGET,        /* a stopped deployment and its logs go */
   COMMAND_TOKEN_CREATE,  /* @token */
   COMMAND_TOKEN_REVOKE,  /* @token->name */
@@ -58,8 +59,8 @@ typedef struct Command {
   uint64_t reply_to;                /* token of the waiting request, 0 = nobody waits */
   const char *actor;                /* "uid:1000", "node:local": who, for the audit trail */
   const char *deployment;           /* name or id: all but deploy and node commands */
-  const char *agent;                /* restart: NULL = all */
-  int number;                       /* rollback: revision, 0 = the one before; scale: replicas */
+  const char *agent;                /* restart: NULL = all; exec */
+  int number;                       /* rollback: revision, 0 = the one before; scale: replicas; exec: replica */
   const Job *job;                   /* deploy: resolved */
   const char *source_name, *source; /* deploy: file name and text as the user wrote it; job_json its resolved form */
   const char *job_json;

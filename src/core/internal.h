@@ -157,6 +157,7 @@ void command_down(Core *core, const Command *command);
 void command_restart(Core *core, const Command *command);
 void command_cancel(Core *core, const Command *command);
 void command_rollback(Core *core, const Command *command);
+void command_exec(Core *core, const Command *command);
 void command_run(Core *core, const Command *command);
 void command_scale(Core *core, const Command *command);
 void command_forget(Core *core, const Command *command);

@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SHIM_FIRST_FD = 10, SHIM_TEXT = 512, SHIM_LOG_BYTES = 10 * 1024 * 1024, SHIM_LOG_FILES = 5, SHIM_GROUPS = 64 };
+enum { SHIM_FIRST_FD = 10, SHIM_TEXT = 512, SHIM_LOG_BYTES = 10 * 1024 * 1024, SHIM_LOG_FILES = 5, SHIM_GROUPS = 64, SHIM_FDS = 5 };
 
 struct Shim {
   int fd;
@@ -32,29 +32,16 @@ struct Shim {
 
 /* ---- messages ---- */
 
-static int64_t shim_number(const char *message, const char *key)
+static void shim_dispatch(const Shim *shim, const char *text)
 {
-  const char *p = strstr(message, key);
-  return p ? strtoll(p + strlen(key), NULL, 10) : 0;
-}
-
-static ExitStatus shim_exit(const char *message)
-{
-  return (ExitStatus){.code = (int)shim_number(message, " code="), .signal = (int)shim_number(message, " signal=")};
-}
-
-static void shim_dispatch(Shim *shim, const char *message)
-{
-  int attempt = (int)shim_number(message, " attempt=");
-  if (g_str_has_prefix(message, "hello "))
-    shim->events->hello(shim->data, shim_number(message, " generation="), attempt, shim_number(message, " pid="),
-                        strstr(message, "state=ended") != NULL, shim_exit(message));
-  else if (g_str_has_prefix(message, "started "))
-    shim->events->started(shim->data, attempt, shim_number(message, " pid="));
-  else if (g_str_has_prefix(message, "start-failed "))
-    shim->events->start_failed(shim->data, attempt, (int)shim_number(message, " errno="));
-  else if (g_str_has_prefix(message, "exited "))
-    shim->events->exited(shim->data, attempt, shim_exit(message));
+  ShimMessage message = shim_message_parse(text);
+  const ShimNewsFn listeners[SHIM_NEWS_N] = {[SHIM_HELLO] = shim->events->hello,
+                                             [SHIM_STARTED] = shim->events->started,
+                                             [SHIM_START_FAILED] = shim->events->start_failed,
+                                             [SHIM_EXITED] = shim->events->exited,
+                                             [SHIM_ROTATED] = shim->events->rotated};
+  if (listeners[message.news])
+    listeners[message.news](shim->data, &message);
 }
 
 /* One datagram a wake-up: the callbacks may free the shim, so nothing of it is touched after them. */
@@ -187,18 +174,20 @@ static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
     log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing + 1);
 }
 
+static void spec_put_words(GString *out, const char *key, char *const *words, const ShimLaunch *launch)
+{
+  for (size_t i = 0; words && words[i]; i++) {
+    g_autofree char *word = shim_substitute(words[i], launch->instance_dir, launch->reeve_path);
+    spec_put(out, key, word);
+  }
+}
+
 static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
 {
   const InstanceSpec *spec = launch->spec;
   GString *out = g_string_new(NULL);
-  for (size_t i = 0; spec->argv[i]; i++) {
-    g_autofree char *word = shim_substitute(spec->argv[i], launch->directory, launch->reeve_path);
-    spec_put(out, "argv", word);
-  }
-  for (size_t i = 0; spec->environment && spec->environment[i]; i++) {
-    g_autofree char *word = shim_substitute(spec->environment[i], launch->directory, launch->reeve_path);
-    spec_put(out, "env", word);
-  }
+  spec_put_words(out, "argv", launch->argv ? launch->argv : spec->argv, launch);
+  spec_put_words(out, "env", spec->environment, launch);
   if (spec->working_dir)
     spec_put(out, "cwd", spec->working_dir);
   struct rlimit limit;
@@ -210,6 +199,8 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
   spec_put_number(out, "log_bytes", SHIM_LOG_BYTES);
   spec_put_number(out, "log_files", SHIM_LOG_FILES);
   spec_put_number(out, "generation", launch->generation);
+  if (launch->attached)
+    spec_put_number(out, "attached", 1);
   spec_put_cgroups(out, launch);
   bool ok = spec_put_user(out, spec->user, error);
   *length = out->len;
@@ -239,7 +230,7 @@ static int shim_memfd(const char *text, size_t length)
 
 static char **shim_environment(void)
 {
-  static const char *const passed[] = {"REEVE_CRASH_AT", "REEVE_CRASH_ROLE"};
+  static const char *const passed[] = {"REEVE_CRASH_AT", "REEVE_CRASH_ROLE", "REEVE_CRASH_ONCE"};
   char **environment = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS(passed); i++)
     if (g_getenv(passed[i]))
@@ -247,7 +238,8 @@ static char **shim_environment(void)
   return environment ? environment : g_new0(char *, 1);
 }
 
-static int shim_posix_spawn(const ShimLaunch *launch, const int fds[3], pid_t *pid)
+/* @fds go to 3, 4, ...; -1 ends them. */
+static int shim_posix_spawn(const ShimLaunch *launch, const int fds[SHIM_FDS], pid_t *pid)
 {
   g_autofree char *name = g_strdup_printf("%s/%s", launch->spec->deployment, launch->spec->agent);
   char *argv[] = {(char *)(uintptr_t) "reeve-shim", name, NULL};
@@ -256,7 +248,7 @@ static int shim_posix_spawn(const ShimLaunch *launch, const int fds[3], pid_t *p
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < SHIM_FDS && fds[i] >= 0; i++)
     posix_spawn_file_actions_adddup2(&actions, fds[i], 3 + i);
   int code = posix_spawn(pid, launch->shim_path, &actions, NULL, argv, environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -271,11 +263,17 @@ Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const Shi
     return NULL;
   int pair[2] = {-1, -1};
   int made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
-  int fds[3] = {shim_memfd(text, length), shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), shim_high(pair[1])};
+  int fds[SHIM_FDS] = {shim_memfd(text, length), shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), shim_high(pair[1]),
+                       -1, -1};
+  bool ready = made == 0 && fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0;
+  for (int i = 0; i < 2 && launch->attached; i++) {
+    fds[3 + i] = fcntl(launch->attached[i], F_DUPFD_CLOEXEC, SHIM_FIRST_FD);
+    ready = ready && fds[3 + i] >= 0;
+  }
   pid_t pid = 0;
   fs_crash_point("shim spawn");
-  int code = made != 0 || fds[0] < 0 || fds[1] < 0 || fds[2] < 0 ? errno : shim_posix_spawn(launch, fds, &pid);
-  for (int i = 0; i < 3; i++)
+  int code = ready ? shim_posix_spawn(launch, fds, &pid) : errno;
+  for (int i = 0; i < SHIM_FDS; i++)
     if (fds[i] >= 0)
       close(fds[i]);
   if (code) {
@@ -305,43 +303,4 @@ Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, 
   if (fd >= 0)
     close(fd);
   return NULL;
-}
-
-/* ---- log tail ---- */
-
-/* The text of a record "TIME STREAM FLAG TEXT". */
-static const char *tail_text(const char *line)
-{
-  for (int i = 0; i < 3 && line; i++) {
-    line = strchr(line, ' ');
-    line = line ? line + 1 : NULL;
-  }
-  return line ? line : "";
-}
-
-char *shim_log_tail(const char *directory, size_t bytes)
-{
-  enum { TAIL_READ = 16384, TAIL_LINES = 20 };
-  g_autofree char *path = g_build_filename(directory, "log", NULL);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return NULL;
-  char buffer[TAIL_READ + 1];
-  off_t size = lseek(fd, 0, SEEK_END), from = MAX(size - TAIL_READ, 0);
-  ssize_t n = pread(fd, buffer, TAIL_READ, from);
-  close(fd);
-  if (n <= 0)
-    return NULL;
-  buffer[n] = '\0';
-  for (ssize_t i = 0; i < n; i++)
-    if (!buffer[i])
-      buffer[i] = '.';
-  g_auto(GStrv) lines = g_strsplit(g_strchomp(buffer), "\n", -1);
-  guint count = g_strv_length(lines), first = count > TAIL_LINES ? count - TAIL_LINES : 0;
-  GString *out = g_string_new(NULL);
-  for (guint i = from > 0 && first == 0 ? 1 : first; i < count; i++)
-    g_string_append_printf(out, "%s%s", out->len ? "\n" : "", tail_text(lines[i]));
-  if (out->len > bytes)
-    g_string_erase(out, 0, (gssize)(out->len - bytes));
-  return g_string_free(out, out->len == 0);
 }

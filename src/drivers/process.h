@@ -2,28 +2,32 @@
 /* The process driver: an instance is a process held by a shim, which this file starts, finds again and talks to (docs/protocol.md "Shim").
  */
 #include "drivers/reaper.h"
-#include "model/frame.h"
+#include "drivers/shim_message.h"
 
 typedef struct Shim Shim;
 
-/* What a shim tells. All on the loop; never from inside a call into this file. */
+/* What a shim tells, by message; NULL = not listened to. All on the loop; never from inside a call into this file. The Shim may be freed in
+ * any of them. */
+typedef void (*ShimNewsFn)(void *data, const ShimMessage *message);
 typedef struct ShimEvents {
-  /* First message of a connection: @generation of its spec, @attempt, @pid (0 = nothing runs), how the last attempt ended. */
-  void (*hello)(void *data, int64_t generation, int attempt, int64_t pid, bool ended, ExitStatus exit);
-  void (*started)(void *data, int attempt, int64_t pid);
-  void (*start_failed)(void *data, int attempt, int error_number);
-  void (*exited)(void *data, int attempt, ExitStatus exit);
-  /* The connection broke without our asking: the shim is dead. The Shim may be freed here. */
-  void (*gone)(void *data);
+  ShimNewsFn hello; /* first message of a connection */
+  ShimNewsFn started;
+  ShimNewsFn start_failed;
+  ShimNewsFn exited;
+  ShimNewsFn rotated;       /* a log file was closed and a new one begun */
+  void (*gone)(void *data); /* the connection broke without our asking: the shim is dead */
 } ShimEvents;
 
 typedef struct ShimLaunch {
   const char *shim_path;
-  const char *directory;  /* of the instance; exists */
-  const char *reeve_path; /* replaces @REEVE_BIN@ */
-  const char *id;
+  const char *directory;    /* of the shim; exists */
+  const char *instance_dir; /* replaces @REEVE_INSTANCE_DIR@ */
+  const char *reeve_path;   /* replaces @REEVE_BIN@ */
+  const char *id;           /* of the instance, whose control groups are joined */
   const InstanceSpec *spec;
+  char *const *argv; /* runs this instead of @spec->argv; NULL = that */
   int64_t generation;
+  const int *attached; /* two descriptors that take stdout and stderr, borrowed; the tree ends with our connection. NULL = a log */
 } ShimLaunch;
 
 /* Starts a shim for @launch. Returns NULL with @error: shim missing, user unknown, descriptors spent. hello follows. */
@@ -37,7 +41,8 @@ void shim_signal(Shim *shim, int signal);
 void shim_kill(Shim *shim);
 /* The shim may leave; the connection's end is then no news. */
 void shim_end(Shim *shim);
-/* Last lines of the log in @directory, texts only, at most @bytes. Caller frees; NULL when there are none. */
-char *shim_log_tail(const char *directory, size_t bytes);
+/* Last lines of the log in @directory, texts only, at most @bytes of them, from no more than the last @written bytes of records (-1 = no
+ * limit). Caller frees; NULL when there are none. */
+char *shim_log_tail(const char *directory, size_t bytes, int64_t written);
 /* Replaces the two placeholders in one word; caller frees. */
 char *shim_substitute(const char *word, const char *directory, const char *reeve_path);

@@ -28,9 +28,10 @@ void frame_free(Frame *frame)
 {
   if (!frame)
     return;
-  char *texts[] = {frame->node, frame->name, frame->boot_id, frame->version, frame->instance, frame->data, frame->error};
+  char *texts[] = {frame->node, frame->name, frame->boot_id, frame->version, frame->instance, frame->data, frame->error, frame->stream};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
+  g_strfreev(frame->argv);
   g_ptr_array_unref(frame->reports);
   g_ptr_array_unref(frame->instructions);
   g_ptr_array_unref(frame->reservations);

@@ -16,6 +16,8 @@ enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX =
   X(RESERVED, "reserved")           /* node: answer to reserve */                                                                          \
   X(LOG_DATA, "log-data")           /* node, bulk: records of a log request */                                                             \
   X(LOG_END, "log-end")             /* node: no more records, or why not */                                                                \
+  X(EXEC_DATA, "exec-data")         /* node, bulk: what a command wrote */                                                                 \
+  X(EXEC_END, "exec-end")           /* node: the command has ended, or why it could not run */                                             \
   X(UNKNOWN_TYPE, "unknown-type")   /* both: I do not know the type that you sent */                                                       \
   X(WELCOME, "welcome")             /* server: accepted; lease, heartbeat interval, term */                                                \
   X(HEARTBEAT_ACK, "heartbeat-ack") /* server */                                                                                           \
@@ -27,7 +29,10 @@ enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX =
   X(PEERS, "peers")                 /* server: new peers file of an instance */                                                            \
   X(LOG_READ, "log-read")           /* server: open a log request */                                                                       \
   X(LOG_CREDIT, "log-credit")       /* server: so many more bulk frames of a request */                                                    \
-  X(LOG_CANCEL, "log-cancel")       /* server */
+  X(LOG_CANCEL, "log-cancel")       /* server */                                                                                           \
+  X(EXEC, "exec")                   /* server: run a command in the environment of an instance */                                          \
+  X(EXEC_CREDIT, "exec-credit")     /* server: so many more bulk frames of a command */                                                    \
+  X(EXEC_CANCEL, "exec-cancel")     /* server: nobody waits for it any more: end it */
 
 typedef enum FrameType {
 #define X(id, word) FRAME_##id,
@@ -86,18 +91,22 @@ typedef struct Frame {
   int64_t protocol;               /* hello, welcome */
   int64_t seq;                    /* heartbeat, heartbeat-ack */
   int64_t lease_ms, heartbeat_ms; /* welcome */
-  int64_t request;                /* reserve, reserved, release; log-*: chosen by the server */
+  int64_t request;                /* reserve, reserved, release; log-*, exec*: chosen by the server */
   int port_base;                  /* reserve: first automatic port */
   GPtrArray *reports;             /* of InstanceReport* (hello, report) */
   GPtrArray *instructions;        /* of Instruction* (reserve, start, stop, forget, peers) */
   GPtrArray *reservations;        /* of Reservation* (reserved) */
-  char *instance;                 /* log-read: instance id */
+  char *instance;                 /* log-read, exec: instance id */
   int64_t since_ms;               /* log-read: wall, 0 = from the beginning */
   int64_t tail;                   /* log-read: only the last so many records, -1 = all */
   bool follow;                    /* log-read */
-  int64_t credit;                 /* log-read, log-credit: bulk frames that may be sent */
-  char *data;                     /* log-data: lines in the format of the log files; unknown-type: the type */
-  char *error;                    /* log-end: why, or NULL */
+  int64_t credit;                 /* log-read, log-credit, exec, exec-credit: bulk frames that may be sent */
+  char *data;                     /* log-data: lines in the format of the log files; exec-data: base64; unknown-type: the type */
+  char *error;                    /* log-end, exec-end: why, or NULL */
+  char **argv;                    /* exec: NULL-terminated */
+  char *stream;                   /* exec-data: "stdout", "stderr" */
+  int64_t timeout_ms;             /* exec: 0 = none; exec-end: it was over after so long */
+  int64_t exit_code, exit_signal; /* exec-end; without error */
 } Frame;
 
 Frame *frame_new(FrameType type);

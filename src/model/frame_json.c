@@ -14,7 +14,7 @@ static const struct {
   size_t offset;
 } frame_texts[] = {{"node", offsetof(Frame, node)},       {"name", offsetof(Frame, name)},         {"boot_id", offsetof(Frame, boot_id)},
                    {"version", offsetof(Frame, version)}, {"instance", offsetof(Frame, instance)}, {"data", offsetof(Frame, data)},
-                   {"error", offsetof(Frame, error)}},
+                   {"error", offsetof(Frame, error)},     {"stream", offsetof(Frame, stream)}},
   frame_ints[] = {{"term", offsetof(Frame, term)},
                   {"protocol", offsetof(Frame, protocol)},
                   {"seq", offsetof(Frame, seq)},
@@ -22,7 +22,10 @@ static const struct {
                   {"heartbeat_ms", offsetof(Frame, heartbeat_ms)},
                   {"request", offsetof(Frame, request)},
                   {"since_ms", offsetof(Frame, since_ms)},
-                  {"credit", offsetof(Frame, credit)}};
+                  {"credit", offsetof(Frame, credit)},
+                  {"timeout_ms", offsetof(Frame, timeout_ms)},
+                  {"exit_code", offsetof(Frame, exit_code)},
+                  {"exit_signal", offsetof(Frame, exit_signal)}};
 
 #define FIELD(frame, type, row) (*(type *)(void *)((char *)(frame) + (row).offset))
 
@@ -111,6 +114,8 @@ char *frame_write(const Frame *frame)
     jw_int(out, "tail", frame->tail);
   if (frame->follow)
     jw_bool(out, "follow", true);
+  if (frame->argv)
+    spec_write_strv(out, "argv", frame->argv);
   frame_write_lists(out, frame);
   jw_close(out, '}');
   return g_string_free(out, FALSE);
@@ -222,6 +227,8 @@ static bool frame_read(const json_t *object, Frame *frame, GError **error)
     return false;
   frame->port_base = (int)port_base;
   frame->follow = jget_flag(object, "follow", false);
+  if (!spec_read_strv(object, "argv", &frame->argv, error))
+    return false;
   return frame_read_lists(object, frame, error);
 }
 

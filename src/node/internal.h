@@ -9,6 +9,9 @@
 typedef struct Writer Writer;
 typedef struct Ports Ports;
 typedef struct NodeLogs NodeLogs;
+typedef struct NodeExecs NodeExecs;
+typedef struct Keep Keep;
+typedef struct ExecRun ExecRun;
 
 /* One instance as node/ sees it: its directory, its shim's connection, a probe on its way. */
 typedef struct Hold {
@@ -33,7 +36,7 @@ typedef struct QueuedEvent {
 
 struct Node {
   Loop *loop;
-  char *state_dir, *instances_dir, *shim_path, *reeve_path, *node_id;
+  char *state_dir, *instances_dir, *runs_dir, *shim_path, *reeve_path, *node_id;
   int lock;
   Supervisor *supervisor;
   NodeActions *actions;
@@ -46,6 +49,9 @@ struct Node {
   Writer *writer;
   Ports *ports;
   NodeLogs *logs;
+  NodeExecs *execs;
+  Keep *keep;
+  uint64_t last_run; /* number of the last directory of a command */
   NodeSend send;
   void *send_data;
   guint adopting; /* instances whose shims have not answered yet */
@@ -91,3 +97,42 @@ NodeLogs *node_logs_new(Node *node);
 void node_logs_free(NodeLogs *logs);
 void node_logs_frame(NodeLogs *logs, const Frame *frame);
 void node_logs_link_down(NodeLogs *logs);
+
+/* keep.c: soon looks whether logs must go; at the latest every hour. */
+Keep *keep_new(Node *node);
+void keep_free(Keep *keep);
+void keep_soon(Keep *keep);
+typedef struct KeepLimits {
+  int64_t cap_bytes; /* of all log files of the node */
+  int64_t gone_ms;   /* logs of an instance that nobody held for so long go */
+  int64_t now_ms;    /* wall */
+} KeepLimits;
+/* Is somebody writing the log of @id? */
+typedef bool (*KeepHeldFn)(const char *id, void *data);
+/* Removes what is too old and then, oldest first, what is too much; never a file that is being written. Returns the bytes removed. */
+int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const KeepLimits *limits);
+
+/* run.c: a command in the environment of an instance, held by a shim that ends with us. */
+typedef struct ExecSpec {
+  const char *instance;     /* id */
+  const InstanceSpec *spec; /* of the instance: environment, directory, user, limits */
+  char *const *argv;
+  const int *fds; /* two, that take stdout and stderr; borrowed */
+} ExecSpec;
+/* @error: why it could not be started, or how it was lost; NULL = it ended with @exit and nothing of its tree is left. The run may be freed
+ * inside. */
+typedef void (*ExecEnded)(void *data, ExitStatus exit, const char *error);
+/* NULL with @error when not even its shim starts. */
+ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *data, GError **error);
+void exec_run_signal(ExecRun *run, int signal);
+/* Ends the whole tree if it still runs. */
+void exec_run_free(ExecRun *run);
+/* Ends what commands of an earlier node left behind, and removes their directories. */
+void exec_runs_sweep(Node *node);
+
+/* exec.c: commands that the server asks for. */
+NodeExecs *node_execs_new(Node *node);
+void node_execs_free(NodeExecs *execs);
+/* @spec: of the instance that the frame names, NULL with @refused; both borrowed. */
+void node_execs_frame(NodeExecs *execs, const Frame *frame, const InstanceSpec *spec, const char *refused);
+void node_execs_link_down(NodeExecs *execs);

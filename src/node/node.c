@@ -146,6 +146,11 @@ static void do_log(Node *node, const NodeAction *action)
   node_logs_frame(node->logs, action->frame);
 }
 
+static void do_exec(Node *node, const NodeAction *action)
+{
+  node_execs_frame(node->execs, action->frame, action->spec, action->text);
+}
+
 static void node_carry_out(Node *node, const NodeAction *action)
 {
   static void (*const table[NODE_ACTION_N])(Node *, const NodeAction *) = {
@@ -163,6 +168,7 @@ static void node_carry_out(Node *node, const NodeAction *action)
       [NODE_ACTION_PEERS] = do_peers,
       [NODE_ACTION_REMOVE] = do_remove,
       [NODE_ACTION_LOG] = do_log,
+      [NODE_ACTION_EXEC] = do_exec,
   };
   table[action->type](node, action);
 }
@@ -228,6 +234,7 @@ void node_link_down(Node *node)
     return;
   node->send = NULL;
   node_logs_link_down(node->logs);
+  node_execs_link_down(node->execs);
   NodeEvent down = {.type = NODE_EVENT_LINK_DOWN};
   node_event(node, &down, NULL);
 }
@@ -265,6 +272,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->lock = -1;
   node->state_dir = g_strdup(config->state_dir);
   node->instances_dir = g_build_filename(config->state_dir, "instances", NULL);
+  node->runs_dir = g_build_filename(config->state_dir, "runs", NULL);
   node->shim_path = g_strdup(config->shim_path);
   node->reeve_path = g_strdup(config->reeve_path);
   node->node_id = g_strdup(config->node_id);
@@ -284,6 +292,9 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->writer = writer_new(node);
   node->ports = ports_new();
   node->logs = node_logs_new(node);
+  node->execs = node_execs_new(node);
+  node->keep = keep_new(node);
+  exec_runs_sweep(node);
   adopt_begin(node);
   return node;
 }
@@ -294,7 +305,9 @@ void node_free(Node *node)
     return;
   node->send = NULL;
   g_hash_table_unref(node->holds);
+  node_execs_free(node->execs);
   node_logs_free(node->logs);
+  keep_free(node->keep);
   ports_free(node->ports);
   writer_free(node->writer);
   http_client_free(node->http);
@@ -307,6 +320,7 @@ void node_free(Node *node)
     close(node->lock);
   g_free(node->state_dir);
   g_free(node->instances_dir);
+  g_free(node->runs_dir);
   g_free(node->shim_path);
   g_free(node->reeve_path);
   g_free(node->node_id);

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,7 +20,7 @@ typedef struct ProbeRun {
   HttpCall *call;
   int fd; /* TCP */
   struct event *event;
-  pid_t pid; /* exec */
+  ExecRun *command; /* exec */
   LoopTimer *timer;
 } ProbeRun;
 
@@ -37,10 +35,7 @@ void probe_cancel(ProbeRun *run)
     event_free(run->event);
   if (run->fd >= 0)
     close(run->fd);
-  if (run->pid > 0) {
-    kill(-run->pid, SIGKILL);
-    reaper_forget(run->hold->node->reaper, run->pid);
-  }
+  exec_run_free(run->command);
   loop_timer_free(run->timer);
   g_free(run->path);
   g_free(run);
@@ -128,14 +123,14 @@ static void probe_connect(ProbeRun *run)
 
 /* ---- a command ---- */
 
-static void probe_on_exit(pid_t pid, int code, int signal, void *data)
+static void probe_on_ended(void *data, ExitStatus exit, const char *error)
 {
-  (void)pid;
   ProbeRun *run = data;
-  run->pid = 0;
-  g_autofree char *text = signal ? g_strdup_printf("exit by signal %d of the probe command", signal)
-                                 : g_strdup_printf("exit status %d of the probe command", code);
-  probe_done(run, code == 0, code == 0 ? NULL : text);
+  g_autofree char *text = error         ? g_strdup_printf("probe command '%s': %s", run->health->argv[0], error)
+                          : exit.signal ? g_strdup_printf("exit by signal %d of the probe command", exit.signal)
+                                        : g_strdup_printf("exit status %d of the probe command", exit.code);
+  bool ok = !error && exit.code == 0 && exit.signal == 0;
+  probe_done(run, ok, ok ? NULL : text);
 }
 
 static void probe_on_late(void *data)
@@ -145,35 +140,20 @@ static void probe_on_late(void *data)
   probe_done(run, false, text);
 }
 
-static void probe_spawn(ProbeRun *run)
+/* The command sees what its agent sees: its variables, directory, user and limits. What it writes is nobody's. */
+static void probe_spawn(ProbeRun *run, const InstanceSpec *spec)
 {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  g_auto(GStrv) environment = g_get_environ();
-  g_autofree char *port = g_strdup_printf("%d", run->port);
-  environment = g_environ_setenv(environment, "AGENT_PORT", port, TRUE);
-  int code = posix_spawnp(&run->pid, run->health->argv[0], &actions, &attributes, run->health->argv, environment);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (code) {
-    run->pid = 0;
-    g_autofree char *text = g_strdup_printf("probe command '%s': %s", run->health->argv[0], g_strerror(code));
-    probe_done(run, false, text);
+  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  const int fds[2] = {null, null};
+  ExecSpec what = {.instance = run->hold->id, .spec = spec, .argv = run->health->argv, .fds = fds};
+  g_autoptr(GError) error = NULL;
+  run->command = exec_run_new(run->hold->node, &what, probe_on_ended, run, &error);
+  if (null >= 0)
+    close(null);
+  if (!run->command) {
+    probe_on_ended(run, (ExitStatus){.code = -1}, error->message);
     return;
   }
-  reaper_watch(run->hold->node->reaper, run->pid, probe_on_exit, run);
   run->timer = loop_timer_new(run->hold->node->loop, probe_on_late, run);
   loop_timer_set(run->timer, clock_boot_ms() + run->timeout_ms);
 }
@@ -190,7 +170,7 @@ void probe_start(Hold *hold, const NodeAction *action)
     probe_connect(run);
     return;
   case HEALTH_EXEC:
-    probe_spawn(run);
+    probe_spawn(run, action->spec);
     return;
   case HEALTH_HTTP:
     run->path = g_strdup(action->health->path);

@@ -20,10 +20,16 @@ static void hold_tell(Hold *hold, NodeEvent event)
   node_event(hold->node, &event, NULL);
 }
 
-static void hold_on_hello(void *data, int64_t generation, int attempt, int64_t pid, bool ended, ExitStatus exit)
+/* What the attempt that ended said last, unless it ended well. */
+static char *hold_output(const Hold *hold, const ShimMessage *message)
+{
+  bool clean = message->exit.code == 0 && message->exit.signal == 0;
+  return clean ? NULL : shim_log_tail(hold->directory, HOLD_OUTPUT_BYTES, message->output);
+}
+
+static void hold_on_hello(void *data, const ShimMessage *message)
 {
   Hold *hold = data;
-  (void)ended;
   if (hold->shim_starting) {
     hold->shim_starting = false;
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
@@ -32,27 +38,39 @@ static void hold_on_hello(void *data, int64_t generation, int attempt, int64_t p
   if (!hold->adopting)
     return;
   hold->adopting = false;
-  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = generation, .attempt = attempt, .pid = pid, .exit = exit});
+  g_autofree char *output = message->ended ? hold_output(hold, message) : NULL;
+  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
+                              .generation = message->generation,
+                              .attempt = message->attempt,
+                              .pid = message->pid,
+                              .exit = message->exit,
+                              .text = output});
   adopt_told(hold->node);
 }
 
-static void hold_on_started(void *data, int attempt, int64_t pid)
+static void hold_on_started(void *data, const ShimMessage *message)
 {
-  hold_tell(data, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = attempt, .pid = pid});
+  hold_tell(data, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = message->attempt, .pid = message->pid});
 }
 
-static void hold_on_start_failed(void *data, int attempt, int error_number)
+static void hold_on_start_failed(void *data, const ShimMessage *message)
 {
-  hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = attempt, .text = g_strerror(error_number)});
+  hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = message->attempt, .text = g_strerror(message->error_number)});
 }
 
-static void hold_on_exited(void *data, int attempt, ExitStatus exit)
+static void hold_on_exited(void *data, const ShimMessage *message)
 {
   Hold *hold = data;
   hold_drop_probe(hold);
-  bool clean = exit.code == 0 && exit.signal == 0;
-  g_autofree char *output = clean ? NULL : shim_log_tail(hold->directory, HOLD_OUTPUT_BYTES);
-  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = attempt, .exit = exit, .text = output});
+  g_autofree char *output = hold_output(hold, message);
+  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = message->attempt, .exit = message->exit, .text = output});
+}
+
+static void hold_on_rotated(void *data, const ShimMessage *message)
+{
+  const Hold *hold = data;
+  (void)message;
+  keep_soon(hold->node->keep);
 }
 
 static void hold_on_gone(void *data)
@@ -78,6 +96,7 @@ const ShimEvents hold_shim_events = {.hello = hold_on_hello,
                                      .started = hold_on_started,
                                      .start_failed = hold_on_start_failed,
                                      .exited = hold_on_exited,
+                                     .rotated = hold_on_rotated,
                                      .gone = hold_on_gone};
 
 /* The files that the agent is told of, beside its instance. */
@@ -103,6 +122,7 @@ void hold_start_shim(Hold *hold, const NodeAction *action)
   shim_free(g_steal_pointer(&hold->shim));
   ShimLaunch launch = {.shim_path = node->shim_path,
                        .directory = hold->directory,
+                       .instance_dir = hold->directory,
                        .reeve_path = node->reeve_path,
                        .id = hold->id,
                        .spec = action->spec,

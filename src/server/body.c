@@ -7,8 +7,11 @@
 
 static const char *body_type_word(BodyType type)
 {
-  static const char *const words[] = {
-      [BODY_TEXT] = "text", [BODY_INT] = "whole number", [BODY_BOOL] = "true or false", [BODY_OBJECT] = "object"};
+  static const char *const words[] = {[BODY_TEXT] = "text",
+                                      [BODY_INT] = "whole number",
+                                      [BODY_BOOL] = "true or false",
+                                      [BODY_OBJECT] = "object",
+                                      [BODY_TEXTS] = "list of texts"};
   return words[type];
 }
 
@@ -18,6 +21,14 @@ static const char *body_json_word(const json_t *value)
       [JSON_OBJECT] = "object", [JSON_ARRAY] = "list", [JSON_STRING] = "text", [JSON_INTEGER] = "whole number",
       [JSON_REAL] = "number",   [JSON_TRUE] = "true",  [JSON_FALSE] = "false", [JSON_NULL] = "null"};
   return words[json_typeof(value)];
+}
+
+static bool body_all_texts(const json_t *list)
+{
+  size_t i;
+  const json_t *item;
+  json_array_foreach(list, i, item) if (!json_is_string(item)) return false;
+  return json_is_array(list);
 }
 
 static bool body_type_fits(BodyType type, const json_t *value)
@@ -31,6 +42,8 @@ static bool body_type_fits(BodyType type, const json_t *value)
     return json_is_boolean(value);
   case BODY_OBJECT:
     return json_is_object(value);
+  case BODY_TEXTS:
+    return body_all_texts(value);
   }
   return false;
 }
@@ -56,11 +69,14 @@ static void body_check_value(const BodyMember *member, const json_t *value, GPtr
     body_check_word(member, json_string_value(value), problems);
     return;
   }
-  bool text = member->type == BODY_TEXT;
-  int64_t size = text ? (int64_t)json_string_length(value) : member->type == BODY_INT ? json_integer_value(value) : member->min;
+  bool text = member->type == BODY_TEXT, texts = member->type == BODY_TEXTS;
+  int64_t size = text                       ? (int64_t)json_string_length(value)
+                 : texts                    ? (int64_t)json_array_size(value)
+                 : member->type == BODY_INT ? json_integer_value(value)
+                                            : member->min;
   if (member->max && (size < member->min || size > member->max))
     g_ptr_array_add(problems, g_strdup_printf("member '%s' %s %" G_GINT64_FORMAT "; allowed: %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
-                                              member->name, text ? "has a length of" : "is", size, member->min, member->max));
+                                              member->name, text || texts ? "has a length of" : "is", size, member->min, member->max));
 }
 
 static const BodyMember *body_find(const BodyMember *members, const char *name)

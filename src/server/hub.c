@@ -141,6 +141,7 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   HubPeer *other = hub_find(hub, peer->node);
   if (other) {
     logs_node_gone(hub->server->logs, peer->node);
+    execs_node_gone(hub->server->execs, peer->node);
     hub_close_peer(other);
   }
   peer->greeted = true;
@@ -153,10 +154,17 @@ static void hub_on_log(HubPeer *peer, const Frame *frame)
   logs_frame(peer->hub->server->logs, peer->node, frame);
 }
 
+static void hub_on_exec(HubPeer *peer, const Frame *frame)
+{
+  execs_frame(peer->hub->server->execs, peer->node, frame);
+}
+
 static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
 {
   g_autofree char *type = text_escape(frame->data ? frame->data : "", 40);
   log_debug("node does not know a frame type", "node=%s type=%s", peer->node, type);
+  if (g_strcmp0(frame->data, frame_type_word(FRAME_EXEC)) == 0)
+    execs_unknown(peer->hub->server->execs, peer->node);
 }
 
 /* A type that this release does not know, or that only a server sends: the node is told, and the link goes on. */
@@ -170,13 +178,9 @@ static void hub_on_unknown(HubPeer *peer, const Frame *frame)
 
 /* Empty: hub_on_unknown. */
 static const HubFrameFn hub_handlers[FRAME_N] = {
-    [FRAME_HELLO] = hub_on_hello,
-    [FRAME_HEARTBEAT] = hub_on_core,
-    [FRAME_REPORT] = hub_on_core,
-    [FRAME_RESERVED] = hub_on_core,
-    [FRAME_LOG_DATA] = hub_on_log,
-    [FRAME_LOG_END] = hub_on_log,
-    [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
+    [FRAME_HELLO] = hub_on_hello,    [FRAME_HEARTBEAT] = hub_on_core, [FRAME_REPORT] = hub_on_core,
+    [FRAME_RESERVED] = hub_on_core,  [FRAME_LOG_DATA] = hub_on_log,   [FRAME_LOG_END] = hub_on_log,
+    [FRAME_EXEC_DATA] = hub_on_exec, [FRAME_EXEC_END] = hub_on_exec,  [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
 };
 
 static void hub_handle(HubPeer *peer, const char *text, size_t length)
@@ -230,6 +234,7 @@ static void hub_tell_gone(Hub *hub, const char *node)
     return;
   log_info("node link gone", "node=%s", node);
   logs_node_gone(hub->server->logs, node);
+  execs_node_gone(hub->server->execs, node);
   turn_apply(hub->server, &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
 }
 

@@ -13,6 +13,7 @@
 typedef struct Server Server;
 typedef struct Hub Hub;
 typedef struct Logs Logs;
+typedef struct Execs Execs;
 typedef struct Stopping Stopping;
 
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
@@ -51,6 +52,7 @@ struct Server {
   Hub *hub;
   Events *events;
   Logs *logs;
+  Execs *execs;
   Stopping *stopping;
   Metrics metrics;
   int64_t started_boot_ms;
@@ -73,12 +75,15 @@ void turn_close(Server *server);
 void turn_apply(Server *server, const Command *command);
 /* A change asked for by @request: refused while the store is not OK, the queue is full or the server leaves. Sets the reply token. */
 void turn_change(Server *server, Command *command, HttpRequest *request);
+/* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone, or was refused. */
+typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
+/* Like turn_change, but an accepted change is not answered: @leave is called once it is stored. It is called in any case, and must free
+ * @data. */
+void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data);
 /* The server's buffer for one answer, empty. */
 GString *turn_scratch(Server *server);
 /* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when nothing is. */
 void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body);
-/* Called with the JSON of a read when it may leave; @request NULL = the peer has gone. */
-typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
 /* Like turn_answer, but @leave is called instead of answering; it must free @data. */
 void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data);
 /* The present on the core's clock. */
@@ -110,6 +115,17 @@ void logs_frame(Logs *logs, const char *node, const Frame *frame);
 void logs_node_gone(Logs *logs, const char *node);
 /* Ends every stream. */
 void logs_end(Logs *logs);
+
+/* --- routes_exec.c: commands beside agents --- */
+Execs *execs_new(Server *server);
+void execs_free(Execs *execs);
+/* An EXEC_DATA or EXEC_END frame of @node. */
+void execs_frame(Execs *execs, const char *node, const Frame *frame);
+/* @node has lost its link, or does not know commands. */
+void execs_node_gone(Execs *execs, const char *node);
+void execs_unknown(Execs *execs, const char *node);
+/* Ends every stream and its command. */
+void execs_end(Execs *execs);
 
 /* --- stop.c: POST /api/server/stop --- */
 /* Appends "deployment/agent" of every instance that runs, or is meant to, as a JSON list. Returns how many. */

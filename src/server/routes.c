@@ -22,6 +22,11 @@ static const BodyMember body_run[] = {{.name = "agent", .type = BODY_TEXT, .requ
 static const BodyMember body_restart[] = {
     {.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64}, {.name = "rolling", .type = BODY_BOOL}, {NULL}};
 static const BodyMember body_rollback[] = {{.name = "number", .type = BODY_INT, .min = 1, .max = INT32_MAX}, {NULL}};
+static const BodyMember body_exec[] = {{.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64},
+                                       {.name = "replica", .type = BODY_INT, .min = 0, .max = INT32_MAX},
+                                       {.name = "argv", .type = BODY_TEXTS, .required = true, .min = 1, .max = 1024},
+                                       {.name = "timeout_ms", .type = BODY_INT, .min = 1, .max = 86400000},
+                                       {NULL}};
 static const char *const stop_modes[] = {"refuse", "keep", "down", NULL};
 static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes}, {NULL}};
 
@@ -69,8 +74,15 @@ const Route routes[] = {
      .has_body = true,
      .body = body_run},
     {.method = "GET", .pattern = "/api/deployments/{name}/diff", .role = ROLE_VIEWER, .handler = get_diff},
-    {.method = "POST", .pattern = "/api/plan", .role = ROLE_VIEWER, .handler = post_plan, .has_body = true, .body = body_plan},
+    {.method = "POST", .pattern = "/api/plan", .role = ROLE_OPERATOR, .handler = post_plan, .has_body = true, .body = body_plan},
     {.method = "GET", .pattern = "/api/schedules", .role = ROLE_VIEWER, .handler = get_schedules},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/exec",
+     .role = ROLE_OPERATOR,
+     .handler = post_exec,
+     .has_body = true,
+     .body = body_exec,
+     .stream = true},
     {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
     {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
     {.method = "GET", .pattern = "/api/deployments/{name}/logs", .role = ROLE_VIEWER, .handler = get_logs, .stream = true},

@@ -79,3 +79,4 @@ void get_schedules(RouteCall *call);
 void get_history(RouteCall *call);
 void get_why(RouteCall *call);
 void get_logs(RouteCall *call);
+void post_exec(RouteCall *call);

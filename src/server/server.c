@@ -45,6 +45,7 @@ void server_leave(Server *server, int exit_code)
   http_server_close_listeners(server->http);
   events_end(server->events, "the server leaves");
   logs_end(server->logs);
+  execs_end(server->execs);
   loop_timer_set(server->drain, 0); /* from the loop: the request that asked for it is still being answered */
 }
 
@@ -69,6 +70,7 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
   server->logs = logs_new(server);
+  server->execs = execs_new(server);
   server->hub = hub_new(server);
   if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error))
     return true;
@@ -81,8 +83,10 @@ void server_close(Server *server)
   if (server->http)
     http_server_close_listeners(server->http);
   logs_end(server->logs); /* tells nodes, so before the links go */
+  execs_end(server->execs);
   hub_free(server->hub);
   logs_free(server->logs);
+  execs_free(server->execs);
   events_free(server->events);
   store_thread_free(server->store);
   turn_close(server);

@@ -50,6 +50,10 @@ static void waiter_answer(Server *server, Waiter *waiter, const Reply *reply)
   HttpRequest *request = waiter->request;
   if (request)
     http_request_on_gone(request, NULL, NULL);
+  if (waiter->leave && request && reply->code >= 0) {
+    route_problem(server, request, reply->code, reply->body, NULL, waiter->rollout);
+    request = NULL;
+  }
   if (waiter->leave)
     waiter->leave(server, request, reply->body, waiter->data);
   else if (request && reply->code < 0)
@@ -289,19 +293,40 @@ void turn_apply(Server *server, const Command *command)
     turn_after(server);
 }
 
-void turn_change(Server *server, Command *command, HttpRequest *request)
+/* True after an answer: no change is taken now. */
+static bool turn_refuses(Server *server, HttpRequest *request)
 {
   if (server->store_state != STORE_STATE_OK) {
     route_problem(server, request, server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
                   server->store_reason, NULL, NULL);
-    return;
+    return true;
   }
   if (server->leaving || server->stopping || release_full(server->queue)) {
     route_problem(server, request, REEVE_ERROR_UNAVAILABLE,
                   server->leaving || server->stopping ? "the server is stopping" : "too many changes wait for the store", NULL, NULL);
+    return true;
+  }
+  return false;
+}
+
+void turn_change(Server *server, Command *command, HttpRequest *request)
+{
+  if (turn_refuses(server, request))
+    return;
+  command->reply_to = waiter_add(server, request, "application/json");
+  turn_apply(server, command);
+}
+
+void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data)
+{
+  if (turn_refuses(server, request)) {
+    leave(server, NULL, NULL, data);
     return;
   }
   command->reply_to = waiter_add(server, request, "application/json");
+  Waiter *waiter = g_hash_table_lookup(server->waiters, &command->reply_to);
+  waiter->leave = leave;
+  waiter->data = data;
   turn_apply(server, command);
 }
 

@@ -202,15 +202,21 @@ static char *exit_reason(const ExitStatus *status)
   return status->code >= 0 ? g_strdup_printf("exit status %d", status->code) : g_strdup("it ended unseen");
 }
 
+/* Only what this attempt said counts; "" tells the server that it said nothing, where an earlier one did. */
+static void held_set_output(Held *held, const char *text)
+{
+  if (!text && !held->output)
+    return;
+  g_free(held->output);
+  held->output = g_strdup(text ? text : "");
+}
+
 static void on_exited(Held *held, const NodeEvent *event)
 {
   if (event->attempt != held->attempt)
     return;
   held->last_exit = event->exit;
-  if (event->text) {
-    g_free(held->output);
-    held->output = g_strdup(event->text);
-  }
+  held_set_output(held, event->text);
   g_autofree char *why = exit_reason(&event->exit);
   held_ended(held, why);
 }
@@ -326,6 +332,7 @@ static void adopt_resume(Held *held, const NodeEvent *event)
     return;
   }
   held->last_exit = event->exit;
+  held_set_output(held, event->text);
   g_autofree char *ended = exit_reason(&event->exit);
   g_autofree char *why = g_strdup_printf("%s, while nobody watched", ended);
   held_ended(held, why);

@@ -39,6 +39,7 @@ void probes_end(Held *held)
 void probes_due(Held *held)
 {
   NodeAction *action = act(held->supervisor, NODE_ACTION_PROBE, held);
+  action->spec = held->spec;
   action->health = &held->spec->health;
   action->port = held->spec->port;
   action->path = g_strdup(held->probe_path);

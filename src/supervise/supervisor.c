@@ -289,6 +289,20 @@ static void supervisor_on_log(Supervisor *supervisor, const Frame *frame)
   supervisor_pass(supervisor, NODE_ACTION_LOG, frame);
 }
 
+/* What is stopped has nothing to look at; what failed or backs off has. */
+static void supervisor_on_exec(Supervisor *supervisor, const Frame *frame)
+{
+  const Held *held = frame->instance ? g_hash_table_lookup(supervisor->held, frame->instance) : NULL;
+  NodeAction *action = act(supervisor, NODE_ACTION_EXEC, NULL);
+  action->frame = frame;
+  if (frame->type != FRAME_EXEC)
+    return;
+  if (held && held->spec && held->desired_running)
+    action->spec = held->spec;
+  else
+    action->text = g_strdup(held ? "it is stopped" : "its node does not hold it");
+}
+
 static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)
 {
   g_autoptr(Frame) answer = frame_new(FRAME_UNKNOWN_TYPE);
@@ -299,10 +313,11 @@ static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)
 static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
 {
   static void (*const handlers[FRAME_N])(Supervisor *, const Frame *) = {
-      [FRAME_UNKNOWN] = supervisor_on_unknown, [FRAME_WELCOME] = supervisor_on_welcome, [FRAME_HEARTBEAT_ACK] = supervisor_on_ack,
-      [FRAME_RESERVE] = supervisor_on_reserve, [FRAME_RELEASE] = supervisor_on_release, [FRAME_START] = supervisor_on_start,
-      [FRAME_STOP] = supervisor_on_stop,       [FRAME_FORGET] = supervisor_on_forget,   [FRAME_PEERS] = supervisor_on_peers,
-      [FRAME_LOG_READ] = supervisor_on_log,    [FRAME_LOG_CREDIT] = supervisor_on_log,  [FRAME_LOG_CANCEL] = supervisor_on_log};
+      [FRAME_UNKNOWN] = supervisor_on_unknown, [FRAME_WELCOME] = supervisor_on_welcome,  [FRAME_HEARTBEAT_ACK] = supervisor_on_ack,
+      [FRAME_RESERVE] = supervisor_on_reserve, [FRAME_RELEASE] = supervisor_on_release,  [FRAME_START] = supervisor_on_start,
+      [FRAME_STOP] = supervisor_on_stop,       [FRAME_FORGET] = supervisor_on_forget,    [FRAME_PEERS] = supervisor_on_peers,
+      [FRAME_LOG_READ] = supervisor_on_log,    [FRAME_LOG_CREDIT] = supervisor_on_log,   [FRAME_LOG_CANCEL] = supervisor_on_log,
+      [FRAME_EXEC] = supervisor_on_exec,       [FRAME_EXEC_CREDIT] = supervisor_on_exec, [FRAME_EXEC_CANCEL] = supervisor_on_exec};
   if (!handlers[frame->type])
     return;
   if (frame->type != FRAME_UNKNOWN && frame->term < supervisor->term)

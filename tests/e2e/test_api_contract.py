@@ -121,6 +121,11 @@ class Driver:
         return wait_until(lambda: (d := self.want(200, "GET", f"/api/deployments/{name}"))["rollout"]["phase"] == "done" and d, what=f"{name} settles")
 
 
+def smallest(path):
+    """The smallest body that @path accepts."""
+    return {"argv": ["true"]} if path.endswith("/exec") else {}
+
+
 def changes():
     """Every operation with a body, on a deployment that does not exist where it wants one."""
     return [(method, path.replace("{name}", "nobody")) for method, path in OPERATIONS if method == "POST"]
@@ -181,7 +186,7 @@ def drive_reading(driver):
         check(SPEC["components"]["schemas"]["Deployment"], deployment, "reset")
     for method, path in OPERATIONS:
         if "{name}" in path:
-            driver.want(404, method, path.replace("{name}", "nobody"), {} if method == "POST" else None)
+            driver.want(404, method, path.replace("{name}", "nobody"), smallest(path) if method == "POST" else None)
 
 
 def drive_bad_bodies(driver):
@@ -220,6 +225,12 @@ def drive_changes(driver):
     text = driver.want(200, "GET", "/metrics")
     for line in ('reeve_rollouts_total{outcome="succeeded"} 4', 'reeve_deployments{status="running"} 1', "reeve_release_queue_records 0"):
         assert line in text, (line, text)
+    written = driver.want(200, "POST", "/api/deployments/good/exec", {"agent": "a", "replica": 0, "argv": ["printf", "a\\377"], "timeout_ms": 60000})
+    assert [list(record) for record in written] in ([["stream", "base64"], ["exit_code"]], [["stream", "text"], ["stream", "base64"], ["exit_code"]]), written
+    assert driver.want(200, "POST", "/api/deployments/good/exec", {"argv": ["sleep", "1000"], "timeout_ms": 1})[-1]["timed_out"] is True
+    driver.want(422, "POST", "/api/deployments/good/exec", {"argv": []})
+    driver.want(422, "POST", "/api/deployments/good/exec", {"argv": [""]})
+    driver.want(422, "POST", "/api/deployments/good/exec", {"argv": ["true", "x" * 200000]})
 
 
 def drive_open_rollout(driver):
@@ -271,8 +282,8 @@ def drive_leaving(driver):
     driver.settle("deaf")
     wait_until(lambda: driver.want(200, "GET", "/api/deployments/deaf/logs"), what="it is deaf")
     driver.want(202, "POST", "/api/server/stop", {"mode": "down"})
-    for path in ("down", "restart", "cancel", "rollback"):
-        driver.want(503, "POST", f"/api/deployments/good/{path}", {})
+    for path in ("down", "restart", "cancel", "rollback", "exec"):
+        driver.want(503, "POST", f"/api/deployments/good/{path}", smallest("/" + path))
     driver.want(503, "POST", "/api/deployments", deploy(GOOD))
     driver.want(503, "DELETE", "/api/deployments/good")
     driver.want(503, "POST", "/api/tokens", {"name": "late", "role": "viewer"})
@@ -297,8 +308,8 @@ def drive_full_store(driver):
             while True:
                 ballast.write(b"x" * 4096)
         wait_until(lambda: full.send("POST", "/api/deployments", deploy(BETTER, source="x" * 500000))[0] == 507, what="the store is full")
-        for path in ("down", "restart", "cancel", "rollback"):
-            full.want(507, "POST", f"/api/deployments/good/{path}", {})
+        for path in ("down", "restart", "cancel", "rollback", "exec"):
+            full.want(507, "POST", f"/api/deployments/good/{path}", smallest("/" + path))
         full.want(507, "DELETE", "/api/deployments/good")
         full.want(507, "POST", "/api/tokens", {"name": "more", "role": "viewer"})
         full.want(507, "DELETE", "/api/tokens/more")

@@ -9,6 +9,7 @@
   X(doctor) \
   X(down) \
   X(events) \
+  X(exec) \
   X(help) \
   X(history) \
   X(logs) \

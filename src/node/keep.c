@@ -1,0 +1,143 @@
+/* How much of the logs is kept: a cap for the whole node, oldest files first, and an end for instances that are long gone. */
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "node/internal.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEEP_SOON_MS = 5000, KEEP_EVERY_MS = 3600 * 1000, KEEP_FILES = 5 };
+#define KEEP_CAP_BYTES ((int64_t)2 * 1024 * 1024 * 1024)
+#define KEEP_GONE_MS   ((int64_t)7 * 24 * 3600 * 1000)
+
+struct Keep {
+  Node *node;
+  LoopTimer *timer;
+  int64_t due_ms;
+};
+
+typedef struct KeepFile {
+  char *path;
+  int64_t bytes, at_ms;
+  bool written; /* somebody writes to it: stays */
+} KeepFile;
+
+static void keep_file_free(gpointer data)
+{
+  KeepFile *file = data;
+  g_free(file->path);
+  g_free(file);
+}
+
+static int64_t keep_time_ms(const struct stat *st)
+{
+  return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
+
+/* Adds the log files of one instance to @files. Returns when anything was last written about it; 0 = nothing is there. */
+static int64_t keep_collect(const char *directory, bool held, GPtrArray *files)
+{
+  static const char *const names[] = {"log", "log.1", "log.2", "log.3", "log.4", "instance.json"};
+  int64_t last_ms = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+    g_autofree char *path = g_build_filename(directory, names[i], NULL);
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+      continue;
+    last_ms = MAX(last_ms, keep_time_ms(&st));
+    if (i >= KEEP_FILES)
+      continue;
+    KeepFile *file = g_new0(KeepFile, 1);
+    *file = (KeepFile){.path = g_steal_pointer(&path), .bytes = st.st_size, .at_ms = keep_time_ms(&st), .written = held && i == 0};
+    g_ptr_array_add(files, file);
+  }
+  return last_ms;
+}
+
+static gint keep_older(gconstpointer a, gconstpointer b)
+{
+  const KeepFile *x = *(KeepFile *const *)a, *y = *(KeepFile *const *)b;
+  return x->at_ms != y->at_ms ? (x->at_ms < y->at_ms ? -1 : 1) : g_strcmp0(x->path, y->path);
+}
+
+/* Removes files from @first on until those after it have at most @most bytes. Returns the bytes removed. */
+static int64_t keep_remove(const GPtrArray *files, guint first, int64_t most)
+{
+  int64_t total = 0, removed = 0;
+  for (guint i = first; i < files->len; i++)
+    total += ((const KeepFile *)files->pdata[i])->bytes;
+  for (guint i = first; i < files->len && total - removed > most; i++) {
+    const KeepFile *file = files->pdata[i];
+    if (!file->written && unlink(file->path) == 0)
+      removed += file->bytes;
+  }
+  return removed;
+}
+
+int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const KeepLimits *limits)
+{
+  g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(keep_file_free);
+  g_autoptr(GDir) dir = g_dir_open(instances_dir, 0, NULL);
+  int64_t removed = 0;
+  for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
+    if (!id_is(name, "ins"))
+      continue;
+    g_autofree char *directory = g_build_filename(instances_dir, name, NULL);
+    bool is_held = held(name, data);
+    guint first = files->len;
+    int64_t last_ms = keep_collect(directory, is_held, files);
+    if (is_held || last_ms >= limits->now_ms - limits->gone_ms)
+      continue;
+    removed += keep_remove(files, first, -1);
+    g_ptr_array_set_size(files, (gint)first);
+  }
+  g_ptr_array_sort(files, keep_older);
+  return removed + keep_remove(files, 0, limits->cap_bytes);
+}
+
+static bool keep_held(const char *id, void *data)
+{
+  Node *node = data;
+  const Hold *hold = node_hold(node, id, false);
+  return hold && (hold->shim || hold->adopting || hold->shim_starting);
+}
+
+static void keep_arm(Keep *keep, int64_t in_ms)
+{
+  keep->due_ms = clock_boot_ms() + in_ms;
+  loop_timer_set(keep->timer, keep->due_ms);
+}
+
+static void keep_due(void *data)
+{
+  Keep *keep = data;
+  KeepLimits limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()};
+  int64_t removed = keep_sweep(keep->node->instances_dir, keep_held, keep->node, &limits);
+  if (removed > 0)
+    log_info("old logs removed", "bytes=%" G_GINT64_FORMAT, removed);
+  keep_arm(keep, KEEP_EVERY_MS);
+}
+
+void keep_soon(Keep *keep)
+{
+  if (keep->due_ms > clock_boot_ms() + KEEP_SOON_MS)
+    keep_arm(keep, KEEP_SOON_MS);
+}
+
+Keep *keep_new(Node *node)
+{
+  Keep *keep = g_new0(Keep, 1);
+  keep->node = node;
+  keep->timer = loop_timer_new(node->loop, keep_due, keep);
+  keep_arm(keep, KEEP_SOON_MS);
+  return keep;
+}
+
+void keep_free(Keep *keep)
+{
+  if (!keep)
+    return;
+  loop_timer_free(keep->timer);
+  g_free(keep);
+}
