@@ -123,7 +123,8 @@ class Driver:
 
 def smallest(path):
     """The smallest body that @path accepts."""
-    return {"argv": ["true"]} if path.endswith("/exec") else {}
+    bodies = {"/exec": {"argv": ["true"]}, "/scale": {"agent": "a", "replicas": 2}, "/run": {"agent": "tick"}}
+    return next((body for end, body in bodies.items() if path.endswith(end)), {})
 
 
 def changes():
@@ -177,7 +178,7 @@ def drive_tokens(driver):
 
 
 def drive_reading(driver):
-    for path in ("/healthz", "/metrics", "/api/openapi.yaml", "/api/server", "/api/nodes", "/api/deployments"):
+    for path in ("/healthz", "/metrics", "/api/openapi.yaml", "/api/server", "/api/nodes", "/api/deployments", "/api/schedules"):
         driver.want(200, "GET", path)
     _, first = driver.send("GET", "/api/events")
     kind, data = re.search(r"event: (\w+)\n(?:.*\n)*?data: (.*)", first).groups()
@@ -233,11 +234,51 @@ def drive_changes(driver):
     driver.want(422, "POST", "/api/deployments/good/exec", {"argv": ["true", "x" * 200000]})
 
 
+def drive_plans(driver):
+    """Previews, plans that are kept or stale, scaling, differences."""
+    wider = job("good", agent("a", "sleep", "1000", environment={"MARK": "2", "API_TOKEN": "hush"}))
+    plan = driver.want(200, "POST", "/api/plan", {"job": wider})
+    assert plan["changed"] and plan["actions"] == [{"agent": "a", "action": "replace", "from": 1, "to": 1}], plan
+    assert {"key": "environment.MARK", "before": None, "after": "2"} in plan["diff"]["agents"][0]["keys"] and "hush" not in json.dumps(plan)
+    driver.want(422, "POST", "/api/plan", {"job": {"name": "x"}})
+    driver.want(202, "POST", "/api/deployments/good/scale", {"agent": "a", "replicas": 2})
+    driver.settle("good")
+    driver.want(200, "POST", "/api/deployments/good/scale", {"agent": "a", "replicas": 2})
+    assert "has changed since" in driver.want(409, "POST", "/api/deployments", deploy(wider, plan=plan["plan"]))["detail"]
+    plan = driver.want(200, "POST", "/api/plan", {"job": wider})
+    driver.want(202, "POST", "/api/deployments", deploy(wider, plan=plan["plan"]))
+    driver.settle("good")
+    assert driver.want(200, "GET", "/api/deployments/good/diff")["diff"]["agents"][0]["change"] == "changed"
+    driver.want(200, "GET", "/api/deployments/good/diff?from=1&to=2")
+    driver.want(404, "GET", "/api/deployments/good/diff?from=99")
+    driver.want(400, "GET", "/api/deployments/good/diff?from=x")
+    driver.want(202, "POST", "/api/deployments/good/restart", {"rolling": True})
+    driver.settle("good")
+    driver.want(202, "POST", "/api/deployments/good/rollback", {"number": 1})
+    driver.settle("good")
+
+
+def drive_schedules(driver):
+    clock = job("clock", agent("tick", "sleep", "1000", kind=1, schedule={"every_ms": 3600000}), agent("tock", "true", kind=1, schedule={"cron": "0 0 1 1 *"}))
+    driver.want(202, "POST", "/api/deployments", deploy(clock))
+    driver.settle("clock")
+    assert [s["cron"] for s in driver.want(200, "GET", "/api/schedules")["schedules"]] == [None, "0 0 1 1 *"]
+    driver.want(202, "POST", "/api/deployments/clock/run", {"agent": "tick"})
+    driver.want(409, "POST", "/api/deployments/clock/run", {"agent": "tick"})
+    driver.want(202, "POST", "/api/deployments/clock/run", {"agent": "tock"})
+    wait_until(lambda: driver.want(200, "GET", "/api/schedules")["schedules"][1]["runs"][0]["outcome"] == "completed", what="the run completes")
+    driver.want(422, "POST", "/api/deployments", deploy(job("clock", agent("tick", "true", kind=1, schedule={"cron": "0 0 31 2 *"}))))
+    driver.want(202, "POST", "/api/deployments/clock/down", {})
+    driver.settle("clock")
+    assert driver.want(200, "GET", "/api/schedules")["schedules"][0]["runs"][0]["outcome"] == "stopped"
+    driver.want(202, "DELETE", "/api/deployments/clock")
+
+
 def drive_open_rollout(driver):
     never = job("slow", agent("a", "sleep", "1000", health={"kind": 3, "argv": ["false"], "interval_ms": 1000}), timeout_ms=3600000)
     accepted = driver.want(202, "POST", "/api/deployments", deploy(never))
-    for path in ("restart", "rollback"):
-        assert driver.want(409, "POST", f"/api/deployments/slow/{path}", {}).get("rollout") == accepted.get("rollout")
+    for path in ("restart", "rollback", "scale"):
+        assert driver.want(409, "POST", f"/api/deployments/slow/{path}", smallest("/" + path)).get("rollout") == accepted.get("rollout")
     assert driver.want(409, "POST", "/api/deployments", deploy(never)).get("rollout") == accepted.get("rollout")
     driver.want(200, "GET", "/api/deployments/slow/why")
     driver.want(202, "POST", "/api/deployments/slow/cancel", {})
@@ -282,7 +323,7 @@ def drive_leaving(driver):
     driver.settle("deaf")
     wait_until(lambda: driver.want(200, "GET", "/api/deployments/deaf/logs"), what="it is deaf")
     driver.want(202, "POST", "/api/server/stop", {"mode": "down"})
-    for path in ("down", "restart", "cancel", "rollback", "exec"):
+    for path in ("down", "restart", "cancel", "rollback", "exec", "scale", "run"):
         driver.want(503, "POST", f"/api/deployments/good/{path}", smallest("/" + path))
     driver.want(503, "POST", "/api/deployments", deploy(GOOD))
     driver.want(503, "DELETE", "/api/deployments/good")
@@ -308,7 +349,7 @@ def drive_full_store(driver):
             while True:
                 ballast.write(b"x" * 4096)
         wait_until(lambda: full.send("POST", "/api/deployments", deploy(BETTER, source="x" * 500000))[0] == 507, what="the store is full")
-        for path in ("down", "restart", "cancel", "rollback", "exec"):
+        for path in ("down", "restart", "cancel", "rollback", "exec", "scale", "run"):
             full.want(507, "POST", f"/api/deployments/good/{path}", smallest("/" + path))
         full.want(507, "DELETE", "/api/deployments/good")
         full.want(507, "POST", "/api/tokens", {"name": "more", "role": "viewer"})
@@ -326,7 +367,7 @@ def drive_full_store(driver):
 
 
 def drive_all(driver):
-    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_changes, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_changes, drive_plans, drive_schedules, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
         drive(driver)
 
 
