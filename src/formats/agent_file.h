@@ -1,6 +1,7 @@
 #pragma once
 /* agent.toml and agent.json: what an agent served by Reeve is. JSON comes flat or nested; both are read. */
 #include "base/problems.h"
+#include "formats/agent_tools.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ typedef struct AgentFile {
   int64_t timeout_ms;                                /* [resources] timeout; 0 = not given */
   int max_concurrent_requests;                       /* 0 = not given */
   int port;                                          /* [deployment] port; 0 = automatic */
+  AgentTools *tools;                                 /* [mcp_servers], [sub_agents]; never NULL */
   GPtrArray *not_honoured;                           /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 
