@@ -148,6 +148,7 @@ static void prompt_begin(Agent *agent, HttpRequest *request, const PromptDoor *d
                   .messages = messages,
                   .session_id = prompt->session_id,
                   .context = prompt->context,
+                  .depth = door_depth(request),
                   .options = {.temperature = (double)NAN, .top_p = (double)NAN}};
   prompt->ask = ask_begin(agent, &spec, &listener, prompt);
   http_request_on_gone(request, prompt_on_gone, prompt);

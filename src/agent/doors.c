@@ -1,6 +1,7 @@
 /* Owns the table of routes of an agent, and how a request is refused. */
 #include "agent/internal.h"
 
+#include "agent/peers.h"
 #include "base/json.h"
 
 #include <string.h>
@@ -22,6 +23,13 @@ void door_problem(HttpRequest *request, int status, const char *word, const char
   jw_str(body, "detail", detail);
   jw_close(body, '}');
   http_reply(request, status, "application/problem+json", body->str, body->len);
+}
+
+int door_depth(const HttpRequest *request)
+{
+  const char *text = http_request_header(request, "x-reeve-depth");
+  gint64 depth = 0;
+  return text && g_ascii_string_to_signed(text, 10, 0, PEER_DEPTH_MAX, &depth, NULL) ? (int)depth : text ? PEER_DEPTH_MAX : 0;
 }
 
 static void door_reply(HttpRequest *request, int status, const char *text)

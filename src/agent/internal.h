@@ -35,6 +35,9 @@ struct Agent {
 void doors_handle(HttpRequest *request, void *data);
 /* Answers with a problem document; @word is the last part of its type. */
 void door_problem(HttpRequest *request, int status, const char *word, const char *title, const char *detail);
+/* How many agents the question in @request passed through, 0..PEER_DEPTH_MAX (peers.h): its header X-Reeve-Depth, which agents send when
+ * they ask agents. What is no such number counts as the most. For AskSpec.depth. */
+int door_depth(const HttpRequest *request);
 
 /* door_prompt.c: POST /prompt and POST /query. */
 void door_prompt(Agent *agent, HttpRequest *request);

@@ -23,6 +23,7 @@ enum {
   READ_BYTES = 16384,
   READ_ROUNDS = 16,  /* blocks taken from one pipe before others have their turn */
   STOP_MS = 2000,    /* from SIGTERM to SIGKILL */
+  CLOSED_MS = 200,   /* from the end of its standard output to SIGTERM */
   GARBAGE_LINES = 10 /* lines that are no messages and are shown, of one process */
 };
 
@@ -35,7 +36,7 @@ struct McpLink {
   int pidfd, in_fd, out_fd, err_fd; /* -1 = closed */
   struct event *in_event;           /* writable; added while there is something to write */
   LoopWatch *out_watch, *err_watch, *exit_watch;
-  LoopTimer *timer; /* until SIGKILL */
+  LoopTimer *timer; /* until the next signal */
   GString *unread;  /* what its standard input did not take yet */
   size_t written;   /* of @unread */
   McpReader out, err;
@@ -89,7 +90,11 @@ static void link_end(McpLink *link, const char *why)
 
 static void link_on_timer(void *data)
 {
-  link_signal(data, SIGKILL);
+  McpLink *link = data;
+  if (link->stop_why)
+    link_signal(link, SIGKILL);
+  else
+    link_end(link, "it closed its standard output");
 }
 
 /* ---- its standard input ---- */
@@ -175,8 +180,9 @@ static void link_on_output(void *data)
     if (n == 0)
       return;
     if (n < 0) {
-      link_close_output(link);
-      link_end(link, "it closed its standard output");
+      link_close_output(link); /* most often since it has just ended: its exit code says more */
+      if (!link->stop_why)
+        loop_timer_set(link->timer, clock_boot_ms() + CLOSED_MS);
     } else if (!mcp_read_lines(&link->out, buffer, (size_t)n, link_take_output, link)) {
       link_close_output(link);
     }

@@ -289,7 +289,7 @@ static void read_sub(ToolsReader *reader, const char *name, const json_t *sectio
 
 typedef void (*ReadOneFn)(ToolsReader *reader, const char *name, const json_t *section, GPtrArray *out);
 
-static void read_section(ToolsReader *reader, const json_t *root, const char *section, size_t max, ReadOneFn read, GPtrArray *out)
+static void read_section(ToolsReader *reader, const json_t *root, const char *section, size_t max, ReadOneFn read_one, GPtrArray *out)
 {
   const json_t *all = json_object_get(root, section);
   const char *name;
@@ -307,7 +307,7 @@ static void read_section(ToolsReader *reader, const json_t *root, const char *se
       else if (!json_is_object(one))
         tools_bad(reader, "wanted a section [%s.%s]", section, name);
       else
-        read(reader, name, one, out);
+        read_one(reader, name, one, out);
     }
 }
 
