@@ -45,6 +45,7 @@ struct Ask {
   guint n_new;
   char *session_id, *context, *model;
   AskOptions options;
+  int depth;
   int64_t came_ms, started_ms, deadline_ms;
   BrainCall *call; /* while a brain works */
   AskTool *tools;  /* while tools work: n_tools of them */
@@ -296,7 +297,7 @@ static void ask_call_tools(Ask *ask, const GPtrArray *calls)
     AskTool *tool = &ask->tools[i];
     if (!ask_tell_tool(ask, tool->call->name, true))
       break;
-    tool->run = tools_call(ask->agent->tools, tool->call->name, tool->call->arguments, left_ms, ask_on_tool, tool);
+    tool->run = tools_call_at(ask->agent->tools, tool->call->name, tool->call->arguments, left_ms, ask->depth, ask_on_tool, tool);
   }
   ask_release(ask);
 }
@@ -446,7 +447,7 @@ static void ask_set_messages(Ask *ask, const GPtrArray *messages)
 Ask *ask_begin(Agent *agent, const AskSpec *spec, const AskListener *listener, void *data)
 {
   Ask *ask = g_new0(Ask, 1);
-  *ask = (Ask){.agent = agent, .door = spec->door, .listener = listener, .data = data, .came_ms = clock_boot_ms()};
+  *ask = (Ask){.agent = agent, .door = spec->door, .listener = listener, .data = data, .depth = spec->depth, .came_ms = clock_boot_ms()};
   ask->link.data = ask;
   ask->session_id = g_strdup(spec->session_id);
   ask->context = g_strdup(spec->context);

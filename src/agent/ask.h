@@ -24,6 +24,7 @@ typedef struct AskSpec {
   const char *session_id; /* NULL = none; its history goes before @messages, and @messages and the answer join it; borrowed */
   const char *context;    /* JSON object as text, NULL = none; borrowed */
   AskOptions options;
+  int depth; /* agents that the question passed through before this one: 0 = a person asks */
 } AskSpec;
 
 typedef struct AskUsage {

@@ -38,6 +38,10 @@ struct Doors {
   A2aTasks *tasks;
 };
 
+/* How many agents the question in @request passed through, 0..PEER_DEPTH_MAX (peers.h): its header X-Reeve-Depth, which agents send when
+ * they ask agents. What is no such number counts as the most. For AskSpec.depth. */
+int door_depth(const HttpRequest *request);
+
 /* doors.c: a JSON answer. */
 void door_reply(HttpRequest *request, int status, const char *json, size_t length);
 /* Refuses with @refuse; the texts are borrowed. */

@@ -225,14 +225,15 @@ static void taken_on_turn(void *data)
 }
 
 /* Makes a task of a message and asks. NULL when there is no room for one more. */
-static A2aTask *task_begin(Agent *agent, const A2aCall *call)
+static A2aTask *task_begin(Agent *agent, const A2aCall *call, int depth)
 {
   A2aTask *task = a2a_tasks_add(tasks_of(agent), call, clock_boot_ms(), clock_wall_ms());
   if (!task)
     return NULL;
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, call->text));
-  AskSpec spec = {.door = "a2a", .messages = messages, .session_id = task->context_id, .options = {.temperature = NAN, .top_p = NAN}};
+  AskSpec spec = {
+      .door = "a2a", .messages = messages, .session_id = task->context_id, .depth = depth, .options = {.temperature = NAN, .top_p = NAN}};
   task->owner = agent;
   task->ask = ask_begin(agent, &spec, &task_listener, task);
   A2aTaken *taken = g_new(A2aTaken, 1);
@@ -266,7 +267,7 @@ static void fault_of_follow_up(Agent *agent, const A2aCall *call, A2aFault *faul
 }
 
 /* The task for a message: the one that it made before, or a new one. */
-static A2aTask *send_task(Agent *agent, const A2aCall *call, A2aFault *fault)
+static A2aTask *send_task(Agent *agent, const HttpRequest *request, const A2aCall *call, A2aFault *fault)
 {
   if (call->task_id) {
     fault_of_follow_up(agent, call, fault);
@@ -278,7 +279,7 @@ static A2aTask *send_task(Agent *agent, const A2aCall *call, A2aFault *fault)
     return NULL;
   }
   if (!task)
-    task = task_begin(agent, call);
+    task = task_begin(agent, call, door_depth(request));
   if (!task)
     a2a_fault(fault, A2A_INTERNAL, "%d tasks are being worked on; try again", A2A_TASKS_MAX);
   return task;
@@ -286,7 +287,7 @@ static A2aTask *send_task(Agent *agent, const A2aCall *call, A2aFault *fault)
 
 static void method_send(Agent *agent, HttpRequest *request, const A2aCall *call, A2aFault *fault)
 {
-  A2aTask *task = send_task(agent, call, fault);
+  A2aTask *task = send_task(agent, request, call, fault);
   if (!task)
     return;
   if (call->blocking && !a2a_state_ends(task->state))
@@ -307,7 +308,7 @@ static void stream_task(A2aTask *task, HttpRequest *request, const A2aCall *call
 
 static void method_stream(Agent *agent, HttpRequest *request, const A2aCall *call, A2aFault *fault)
 {
-  A2aTask *task = send_task(agent, call, fault);
+  A2aTask *task = send_task(agent, request, call, fault);
   if (task)
     stream_task(task, request, call);
 }

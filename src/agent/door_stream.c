@@ -139,5 +139,7 @@ static const AskListener reply_listener = {.delta = reply_on_delta, .tool = repl
 void reply_ask(Reply *reply, const AskSpec *spec)
 {
   http_request_on_gone(reply->request, reply_on_gone, reply);
-  reply->ask = ask_begin(reply->agent, spec, &reply_listener, reply);
+  AskSpec deeper = *spec;
+  deeper.depth = door_depth(reply->request);
+  reply->ask = ask_begin(reply->agent, &deeper, &reply_listener, reply);
 }

@@ -2,6 +2,7 @@
 #include "agent/door.h"
 
 #include "agent/a2a.h"
+#include "agent/peers.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -27,6 +28,13 @@ void door_refuse_problem(HttpRequest *request, const AskResult *no)
   door_problem_members(body, no);
   jw_close(body, '}');
   http_reply(request, no->status, "application/problem+json", body->str, body->len);
+}
+
+int door_depth(const HttpRequest *request)
+{
+  const char *text = http_request_header(request, "x-reeve-depth");
+  gint64 depth = 0;
+  return text && g_ascii_string_to_signed(text, 10, 0, PEER_DEPTH_MAX, &depth, NULL) ? (int)depth : text ? PEER_DEPTH_MAX : 0;
 }
 
 void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult *no)

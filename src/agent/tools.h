@@ -33,6 +33,9 @@ void tools_free(Tools *tools); /* ends what runs; its servers get SIGTERM, then 
 const char *tools_json(Tools *tools);
 /* Calls tool @name with @arguments (JSON object as text). An unknown name or bad arguments come back as a result that is not ok. */
 ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, ToolDone done, void *data);
+/* As tools_call, for a question that passed through @depth agents before this one (header X-Reeve-Depth of its request, 0 = a person's): a
+ * tool that asks an agent says so further, and refuses at PEER_DEPTH_MAX (peers.h). */
+ToolRun *tools_call_at(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, int depth, ToolDone done, void *data);
 void tool_run_cancel(ToolRun *run);
 /* Writes members for /status: "tools": [...names], "mcp_servers": [{"name","status","tools","restarts","error"}]. */
 void tools_status(const Tools *tools, GString *out);

@@ -21,6 +21,7 @@ void agent_file_free(AgentFile *file)
   agent_llm_clear(file);
   g_ptr_array_unref(file->capabilities);
   g_ptr_array_unref(file->not_honoured);
+  agent_tools_free(file->tools);
   g_free(file);
 }
 
@@ -101,8 +102,8 @@ static void agent_sections(AgentReader *reader, const json_t *root)
   static const char *const agent_known[] = {"name", "version", "description", "author", "license", "capabilities", NULL};
   static const char *const resources_known[] = {"timeout", "max_concurrent_requests", NULL};
   static const char *const deployment_known[] = {"port", NULL};
-  static const char *const sections[] = {"agent",   "llm",         "resources", "deployment",   "server",  "name",
-                                         "version", "description", "author",    "capabilities", "license", NULL};
+  static const char *const sections[] = {"agent", "llm",     "resources",   "deployment", "server",       "mcp_servers", "sub_agents",
+                                         "name",  "version", "description", "author",     "capabilities", "license",     NULL};
   AgentFile *out = reader->out;
   const json_t *nested = json_object_get(root, "agent"), *resources = json_object_get(root, "resources");
   const json_t *deployment = json_object_get(root, "deployment"), *llm = json_object_get(root, "llm");
@@ -174,6 +175,7 @@ AgentFile *agent_file_read(const char *text, size_t length, const char *file_nam
     root = agent_parse(&reader, text, length);
   if (root)
     agent_sections(&reader, root);
+  reader.out->tools = agent_tools_read(root, &(AgentSource){file_name, text, length}, problems);
   json_decref(root);
   if (problems->errors == before)
     return reader.out;

@@ -1,6 +1,7 @@
 #pragma once
 /* agent.toml and agent.json: what an agent served by Reeve is. JSON comes flat or nested; both are read. */
 #include "base/problems.h"
+#include "formats/agent_tools.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ typedef struct AgentFile {
   int port;                                          /* [deployment] port; 0 = automatic */
   char *server_key_env;                              /* [server]: the variable that has the key of the doors, or NULL */
   char *server_key_file;                             /* [server]: the file that has it, or NULL */
+  AgentTools *tools;                                 /* [mcp_servers], [sub_agents]; never NULL */
   GPtrArray *not_honoured;                           /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <string.h>
 
 enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64 };
@@ -26,6 +27,8 @@ struct HttpCall {
   bool stopped; /* on_data said enough */
   bool in_callback;
   bool cancelled;
+  bool forbidden; /* the guard refused an address */
+  HttpGuard guard;
   char *host;
   int64_t timeout_ms;
   HttpData on_data;
@@ -53,6 +56,40 @@ static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
   }
   g_string_append_len(call->reply, bytes, (gssize)length);
   return length;
+}
+
+/* Is the IPv4 address @ip (host order) one that @guard forbids? */
+static bool guard_forbids_v4(HttpGuard guard, uint32_t ip)
+{
+  bool link_local = ip >> 16 == 0xa9fe, multicast_or_above = ip >> 28 >= 0xe, unspecified = ip >> 24 == 0;
+  return link_local || multicast_or_above || unspecified || (guard == HTTP_GUARD_LOOPBACK && ip >> 24 == 127);
+}
+
+bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address)
+{
+  if (guard == HTTP_GUARD_NONE)
+    return false;
+  if (address->sa_family == AF_INET)
+    return guard_forbids_v4(guard, ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
+  if (address->sa_family != AF_INET6)
+    return false;
+  const struct in6_addr *ip = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(ip))
+    return guard_forbids_v4(guard, ntohl(ip->s6_addr32[3]));
+  return IN6_IS_ADDR_LINKLOCAL(ip) || IN6_IS_ADDR_MULTICAST(ip) || IN6_IS_ADDR_UNSPECIFIED(ip) ||
+         (guard == HTTP_GUARD_LOOPBACK && IN6_IS_ADDR_LOOPBACK(ip));
+}
+
+/* The last moment before a connection, after the name was resolved: no name leads to an address that is forbidden. */
+static curl_socket_t call_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+  (void)purpose;
+  HttpCall *call = data;
+  if (http_guard_forbids(call->guard, &address->addr)) {
+    call->forbidden = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static void call_free(HttpCall *call)
@@ -101,6 +138,11 @@ static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone d
   call->data = data;
   call->timeout_ms = spec->timeout_ms;
   call->host = call_host(spec->url);
+  call->guard = spec->guard;
+  if (call->guard) {
+    curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, call_open_socket);
+    curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETDATA, call);
+  }
   curl_easy_setopt(call->easy, CURLOPT_URL, spec->url);
   curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(call->easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -126,6 +168,8 @@ static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone d
 /* Short and stable words for why there was no answer; caller frees. */
 static char *call_error(const HttpCall *call, CURLcode code)
 {
+  if (call->forbidden && code != CURLE_OK)
+    return g_strdup_printf("'%s' leads to an address that must not be called", call->host);
   switch (code) {
   case CURLE_COULDNT_CONNECT: {
     long number = 0;

@@ -4,9 +4,17 @@
 
 #include <glib.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 typedef struct HttpClient HttpClient;
 typedef struct HttpCall HttpCall;
+
+/* Which addresses a call may not reach, whatever its host name resolves to. */
+typedef enum HttpGuard {
+  HTTP_GUARD_NONE,
+  HTTP_GUARD_LOCAL,   /* no link-local (169.254.0.0/16, fe80::/10), multicast, broadcast or unspecified address */
+  HTTP_GUARD_LOOPBACK /* nor a loopback one */
+} HttpGuard;
 
 typedef struct HttpCallSpec {
   const char *method; /* NULL = GET */
@@ -20,6 +28,7 @@ typedef struct HttpCallSpec {
   int64_t connect_ms;         /* 0 = 5,000 */
   size_t reply_bytes_max;     /* 0 = 1 MiB; more is an error; not for streams */
   bool stream;                /* deliver by on_data as it comes instead of collecting */
+  HttpGuard guard;
 } HttpCallSpec;
 
 typedef struct HttpResult {
@@ -40,6 +49,8 @@ void http_client_set_connections(HttpClient *client, int per_host);
 /* Starts a call; redirects are not followed, only http and https are spoken. @on_data may be NULL unless spec.stream. All of @spec is
  * copied. */
 HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data);
+/* Does @guard forbid @address? Addresses of IPv4 within IPv6 count as what they stand for; other families are allowed. */
+bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address);
 /* Ends it; done is not called. */
 void http_call_cancel(HttpCall *call);
 /* Within on_data and done: the status of the answer, and its header @name or NULL (borrowed until the next call of either). */

@@ -1,0 +1,173 @@
+/* Bytes of an MCP server to lines, events and JSON-RPC messages; see mcp_frame.h. */
+#include "agent/mcp_frame.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+void mcp_reader_clear(McpReader *reader)
+{
+  if (reader->text)
+    g_string_free(reader->text, TRUE);
+  if (reader->line)
+    g_string_free(reader->line, TRUE);
+  *reader = (McpReader){0};
+}
+
+/* Adds to @out what still fits into the text; the rest, and everything once it is too long, is only counted. */
+static void reader_keep(McpReader *reader, GString *out, const char *bytes, size_t length)
+{
+  if (!reader->skipped && out->len + length <= MCP_TEXT_MAX) {
+    g_string_append_len(out, bytes, (gssize)length);
+    return;
+  }
+  reader->skipped += length + (reader->skipped ? 0 : out->len);
+  g_string_truncate(out, 0);
+}
+
+/* The text has ended: gives it away and begins a new one. The texts are kept by their owner until @take is back, so that a reader may be
+ * cleared within it. */
+static bool reader_end(McpReader *reader, McpTake take, void *data)
+{
+  g_autoptr(GString) whole = reader->text;
+  bool too_long = reader->skipped > 0;
+  reader->text = g_string_new(NULL);
+  reader->skipped = 0;
+  if (too_long)
+    return take(MCP_PIECE_TOO_LONG, "", 0, data);
+  return whole->len == 0 || take(MCP_PIECE_WHOLE, whole->str, whole->len, data);
+}
+
+bool mcp_read_lines(McpReader *reader, const char *bytes, size_t length, McpTake take, void *data)
+{
+  if (!reader->text)
+    reader->text = g_string_new(NULL);
+  while (length > 0) {
+    const char *end = memchr(bytes, '\n', length);
+    size_t part = end ? (size_t)(end - bytes) : length;
+    reader_keep(reader, reader->text, bytes, part);
+    if (reader->skipped > MCP_SKIP_MAX)
+      return take(MCP_PIECE_ENDLESS, "", 0, data);
+    if (!end)
+      return true;
+    if (reader->text->len && reader->text->str[reader->text->len - 1] == '\r')
+      g_string_truncate(reader->text, reader->text->len - 1);
+    if (!reader_end(reader, take, data))
+      return false;
+    bytes = end + 1;
+    length -= part + 1;
+  }
+  return true;
+}
+
+/* ---- events ---- */
+
+/* Takes a whole line of an event stream; an empty one ends the event. */
+static bool event_line(McpReader *reader, McpTake take, void *data)
+{
+  g_autoptr(GString) line = reader->line;
+  reader->line = g_string_new(NULL);
+  if (line->len == 0 && !reader->skipped && reader->text->len == 0)
+    return true;
+  if (line->len == 0) {
+    if (!reader->skipped) /* every line of data put a line feed behind it */
+      g_string_truncate(reader->text, reader->text->len - 1);
+    return reader_end(reader, take, data);
+  }
+  if (!g_str_has_prefix(line->str, "data") || (line->str[4] && line->str[4] != ':'))
+    return true;
+  size_t skip = line->str[4] == 0 ? 4 : line->str[5] == ' ' ? 6 : 5;
+  g_string_append_c(line, '\n');
+  reader_keep(reader, reader->text, line->str + skip, line->len - skip);
+  return true;
+}
+
+bool mcp_read_events(McpReader *reader, const char *bytes, size_t length, McpTake take, void *data)
+{
+  if (!reader->text)
+    reader->text = g_string_new(NULL);
+  if (!reader->line)
+    reader->line = g_string_new(NULL);
+  while (length > 0) {
+    if (reader->after_cr && *bytes == '\n') {
+      bytes++, length--;
+      reader->after_cr = false;
+      continue;
+    }
+    size_t part = 0;
+    while (part < length && bytes[part] != '\n' && bytes[part] != '\r')
+      part++;
+    reader_keep(reader, reader->line, bytes, part);
+    if (reader->skipped > MCP_SKIP_MAX)
+      return take(MCP_PIECE_ENDLESS, "", 0, data);
+    if (part == length)
+      return true;
+    reader->after_cr = bytes[part] == '\r';
+    if (!event_line(reader, take, data))
+      return false;
+    bytes += part + 1;
+    length -= part + 1;
+  }
+  return true;
+}
+
+/* ---- JSON-RPC ---- */
+
+static void message_free(void *data)
+{
+  McpMessage *message = data;
+  json_decref(message->root);
+  g_free(message);
+}
+
+static void message_read_response(McpMessage *message)
+{
+  const json_t *id = json_object_get(message->root, "id"), *failure = json_object_get(message->root, "error");
+  message->kind = MCP_RESPONSE;
+  message->id = json_is_integer(id) ? json_integer_value(id) : -1;
+  message->result = failure ? NULL : json_object_get(message->root, "result");
+  message->code = jget_int(failure, "code", 0);
+  message->error = jget_str(failure, "message", "an error without a message");
+}
+
+/* What @root says, which it takes; NULL when it is no JSON-RPC message. */
+static McpMessage *message_new(json_t *root)
+{
+  McpMessage *message = g_new0(McpMessage, 1);
+  const json_t *id = json_object_get(root, "id");
+  bool answers = json_object_get(root, "result") || json_is_object(json_object_get(root, "error"));
+  message->root = root;
+  message->method = jget_str(root, "method", NULL);
+  message->params = json_object_get(root, "params");
+  message->id_json = json_is_string(id) || json_is_integer(id) ? id : NULL;
+  if (message->method) {
+    message->kind = message->id_json ? MCP_REQUEST : MCP_NOTIFICATION;
+  } else if (answers) {
+    message_read_response(message);
+  } else {
+    message_free(message);
+    return NULL;
+  }
+  return message;
+}
+
+GPtrArray *mcp_parse(const char *text, size_t length, GError **error)
+{
+  json_t *root = json_parse(text, length, error);
+  if (!root)
+    return NULL;
+  GPtrArray *messages = g_ptr_array_new_with_free_func(message_free);
+  bool batch = json_is_array(root), fine = !batch || json_array_size(root) <= MCP_BATCH_MAX;
+  for (size_t i = 0; fine && i < (batch ? json_array_size(root) : 1); i++) {
+    McpMessage *message = message_new(json_incref(batch ? json_array_get(root, i) : root));
+    fine = message != NULL;
+    if (message)
+      g_ptr_array_add(messages, message);
+  }
+  json_decref(root);
+  if (fine)
+    return messages;
+  g_ptr_array_unref(messages);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "not a JSON-RPC message, or more than %d of them", MCP_BATCH_MAX);
+  return NULL;
+}
