@@ -1,12 +1,15 @@
 /* reeve server: in the foreground, and start, stop, status of the one in the background. */
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "cli/api.h"
 #include "cli/launch.h"
+#include "server/agents_config.h"
 #include "server/server.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -24,8 +27,51 @@ static int server_ready_fd(void)
   return given ? (int)fd : -1;
 }
 
+/* The configuration file: the one asked for, or the usual one when it is there. NULL text without @error: none. */
+static char *server_config_text(const Cli *cli, char **path, size_t *length, GError **error)
+{
+  const char *asked = cli->options.text[OPT_CONFIG];
+  *path = asked ? g_canonicalize_filename(asked, NULL) : g_build_filename(g_get_user_config_dir(), "reeve", "config.json", NULL);
+  if (!asked && access(*path, F_OK) != 0)
+    return NULL;
+  char *text = fs_read(*path, AGENTS_CONFIG_BYTES_MAX, length, error);
+  if (!text)
+    g_prefix_error(error, "read '%s': ", *path);
+  return text;
+}
+
+/* The deployment block and what the command line says over it. NULL with @error after all problems were printed. */
+static AgentsConfig *server_config(const Cli *cli, GError **error)
+{
+  g_autoptr(AgentsConfig) config = agents_config_new();
+  g_autoptr(Problems) problems = problems_new();
+  g_autofree char *path = NULL;
+  size_t length = 0;
+  g_autofree char *text = server_config_text(cli, &path, &length, error);
+  if (*error)
+    return NULL;
+  g_autofree char *base = g_path_get_dirname(path);
+  bool ok = !text || agents_config_read(config, text, length, path, base, problems);
+  g_autofree char *said = problems_text(problems);
+  fputs(said, stderr);
+  if (!ok) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d error%s; the server was not started", path, problems->errors,
+                problems->errors == 1 ? "" : "s");
+    return NULL;
+  }
+  if (cli_flag(cli, OPT_AGENTS_DIR)) {
+    g_free(config->directory);
+    config->directory = g_canonicalize_filename(cli->options.text[OPT_AGENTS_DIR], NULL);
+    config->directory_required = true;
+  }
+  return g_steal_pointer(&config);
+}
+
 static int server_foreground(Cli *cli, GError **error)
 {
+  g_autoptr(AgentsConfig) config = server_config(cli, error);
+  if (!config)
+    return 1;
   g_autofree char *shim = paths_shim(), *self = paths_self();
   if (!shim) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "find 'reeve-shim' beside '%s': no such program; install it there", self);
@@ -41,6 +87,7 @@ static int server_foreground(Cli *cli, GError **error)
                            .node_socket = node_socket,
                            .shim_path = shim,
                            .reeve_path = self,
+                           .agents = config,
                            .ready_fd = server_ready_fd(),
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
   return server_main(&options);

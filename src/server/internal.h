@@ -4,6 +4,7 @@
 #include "core/objects.h"
 #include "core/release.h"
 #include "net/http_server.h"
+#include "server/agents_config.h"
 #include "server/auth.h"
 #include "server/events.h"
 #include "server/metrics.h"
@@ -14,6 +15,7 @@ typedef struct Server Server;
 typedef struct Hub Hub;
 typedef struct Logs Logs;
 typedef struct Stopping Stopping;
+typedef struct Agents Agents;
 
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
 typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
@@ -52,6 +54,7 @@ struct Server {
   Events *events;
   Logs *logs;
   Stopping *stopping;
+  Agents *agents; /* NULL = no agents directory */
   Metrics metrics;
   int64_t started_boot_ms;
 };
@@ -71,14 +74,17 @@ bool turn_open(Server *server, GError **error);
 void turn_close(Server *server);
 /* Applies @command; its effects leave by the release queue. */
 void turn_apply(Server *server, const Command *command);
+/* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone. */
+typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
 /* A change asked for by @request: refused while the store is not OK, the queue is full or the server leaves. Sets the reply token. */
 void turn_change(Server *server, Command *command, HttpRequest *request);
+/* The same, but @leave answers when the change is accepted and stored: @body is the core's reply. A refusal is answered as ever; @leave is
+ * then called with @request NULL, so that it frees @data. */
+void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data);
 /* The server's buffer for one answer, empty. */
 GString *turn_scratch(Server *server);
 /* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when nothing is. */
 void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body);
-/* Called with the JSON of a read when it may leave; @request NULL = the peer has gone. */
-typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
 /* Like turn_answer, but @leave is called instead of answering; it must free @data. */
 void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data);
 /* The present on the core's clock. */
@@ -110,6 +116,10 @@ void logs_frame(Logs *logs, const char *node, const Frame *frame);
 void logs_node_gone(Logs *logs, const char *node);
 /* Ends every stream. */
 void logs_end(Logs *logs);
+
+/* --- agents_dir.c: the agents directory; see agents.h --- */
+void agents_continue(Agents *agents);
+void agents_free(Agents *agents);
 
 /* --- stop.c: POST /api/server/stop --- */
 /* Appends "deployment/agent" of every instance that runs, or is meant to, as a JSON list. Returns how many. */

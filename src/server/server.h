@@ -14,6 +14,7 @@ typedef struct ServerOptions {
   const char *reeve_path;  /* of the embedded node: what runs `reeve agent serve` */
   int ready_fd;            /* one byte is written and the descriptor closed once the server serves; -1 = nobody waits */
   bool verbose;            /* debug lines on stderr */
+  const struct AgentsConfig *agents; /* agents directory and what goes with it; NULL = defaults and no directory */
 } ServerOptions;
 
 /* Runs a server until SIGTERM, SIGINT or POST /api/server/stop; agents are kept running unless asked otherwise. Returns the exit code:
