@@ -89,7 +89,7 @@ const Route routes[] = {
     {.method = "POST", .pattern = "/check", .role = ROLE_VIEWER, .handler = post_check, .has_body = true},
     {.method = "POST", .pattern = "/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
     {.method = "POST", .pattern = "/agents/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
-    {.method = "GET", .pattern = "/health", .role = ROLE_VIEWER, .handler = get_agents_health},
+    {.method = "GET", .pattern = "/health", .role = ROLE_PUBLIC, .handler = get_agents_health},
     {.method = "GET", .pattern = "/api/nodes", .role = ROLE_VIEWER, .handler = get_nodes},
     {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .stream = true},
     {.method = "GET", .pattern = "/api/server", .role = ROLE_VIEWER, .handler = get_server},

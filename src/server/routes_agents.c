@@ -480,8 +480,12 @@ static void agents_verb_stop(RouteCall *call, const char *name)
     agents_change(call, name, COMMAND_DOWN, &verb_stop);
     return;
   }
-  AgentWait wait = {.agents = call->server->agents, .request = call->request, .verb = &verb_stop, .name = (char *)(uintptr_t)name};
-  wait_answer(&wait, 200);
+  AgentWait *wait = agents_wait(call, name, &verb_stop);
+  if (!wait)
+    return;
+  wait->request = call->request;
+  wait_answer(wait, 200);
+  wait_free(wait);
 }
 
 /* One that does not run is started. */
