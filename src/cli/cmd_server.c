@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STOP_TIMEOUT_MS = 120000 };
+enum { STOP_TIMEOUT_MS = 120000, CONFIGURED_PORTS_TRIED = 100 };
 
 /* `reeve up` and `server start` wait on this descriptor for the first byte. */
 static int server_ready_fd(void)
@@ -67,6 +67,19 @@ static AgentsConfig *server_config(const Cli *cli, GError **error)
   return g_steal_pointer(&config);
 }
 
+/* Where the API listens: the command line, the environment, the configuration file, the usual place. Caller frees. */
+static char *server_listen(const Cli *cli, const AgentsConfig *config, ServerOptions *options)
+{
+  const char *listen = cli_flag(cli, OPT_LISTEN) ? cli->options.text[OPT_LISTEN] : g_getenv("REEVE_LISTEN");
+  bool given = listen && *listen, configured = !given && config->enabled && config->api_port > 0;
+  options->listen_optional = !given && !configured;
+  if (!configured)
+    return g_strdup(given ? listen : SERVER_LISTEN_DEFAULT);
+  const char *host = g_str_equal(config->host, "localhost") ? "127.0.0.1" : config->host;
+  options->listen_tries = config->auto_discover_port ? CONFIGURED_PORTS_TRIED : 0;
+  return g_strdup_printf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, config->api_port);
+}
+
 static int server_foreground(Cli *cli, GError **error)
 {
   g_autoptr(AgentsConfig) config = server_config(cli, error);
@@ -78,18 +91,16 @@ static int server_foreground(Cli *cli, GError **error)
     return 1;
   }
   g_autofree char *node_socket = cli_flag(cli, OPT_NODE_SOCKET) ? g_canonicalize_filename(cli->options.text[OPT_NODE_SOCKET], NULL) : NULL;
-  const char *listen = cli_flag(cli, OPT_LISTEN) ? cli->options.text[OPT_LISTEN] : g_getenv("REEVE_LISTEN");
-  bool given = listen && *listen;
   ServerOptions options = {.data_dir = cli->paths.data_dir,
                            .socket_path = cli->paths.socket,
-                           .listen = given ? listen : SERVER_LISTEN_DEFAULT,
-                           .listen_optional = !given,
                            .node_socket = node_socket,
                            .shim_path = shim,
                            .reeve_path = self,
                            .agents = config,
                            .ready_fd = server_ready_fd(),
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
+  g_autofree char *listen = server_listen(cli, config, &options);
+  options.listen = listen;
   return server_main(&options);
 }
 

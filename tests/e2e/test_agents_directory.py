@@ -4,6 +4,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import time
 
 import pytest
@@ -225,6 +226,22 @@ def test_max_agents_and_configuration(bare):
     bare.start()
     assert bare.get("/agents")["directory"] is None
     assert "--agents-dir" in bare.run("agents", code=4).stderr
+
+
+def test_configured_api_port(bare):
+    """The port of the block is taken: the next one, or none with auto_discover_port false."""
+    config = bare.directory / "config.json"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        block = {"host": "localhost", "api_port": port}
+        config.write_text(json.dumps({"deployment": block}))
+        bare.server_args = ["--config", config]
+        bare.start(REEVE_LISTEN="")
+        host, got = bare.get("/api/server")["listen"].split(":")
+        assert host == "127.0.0.1" and port < int(got) <= port + 100
+        bare.run("server", "stop")
+        config.write_text(json.dumps({"deployment": {**block, "auto_discover_port": False}}))
+        assert str(port) in bare.run("server", "--config", config, code=5, REEVE_LISTEN="").stderr
 
 
 def test_a_missing_directory_is_said(bare):
