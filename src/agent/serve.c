@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "formats/expand.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -42,6 +43,12 @@ static char **agent_hosts(const char *host)
   return g_strsplit(all, ",", -1);
 }
 
+static const char *agent_variable(const char *name, void *data)
+{
+  (void)data;
+  return g_getenv(name);
+}
+
 /* Reads @path; says on stderr what is wrong with it. */
 static AgentFile *agent_read(const char *path, int *code)
 {
@@ -54,7 +61,8 @@ static AgentFile *agent_read(const char *path, int *code)
     *code = reeve_error_exit(error->code);
     return NULL;
   }
-  AgentFile *file = agent_file_read(text, length, path, problems);
+  g_autofree char *expanded = expand_text(text, length, path, agent_variable, NULL, problems);
+  AgentFile *file = expanded ? agent_file_read(expanded, strlen(expanded), path, problems) : NULL;
   if (file && !brain_find(file->llm_provider))
     problems_add(problems, PROBLEM_ERROR, (SourcePos){path, 0, 0}, "llm.provider '%s': this version has no such brain; known: %s",
                  file->llm_provider ? file->llm_provider : "", brain_providers());

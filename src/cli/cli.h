@@ -19,7 +19,7 @@ typedef struct Cli {
 } Cli;
 
 /* A verb: its row is the source of `reeve help`, --help, completion and the man page. */
-typedef enum WordKind { WORDS_NONE, WORDS_FILE, WORDS_DEPLOYMENT, WORDS_VERB, WORDS_CHOICE } WordKind;
+typedef enum WordKind { WORDS_NONE, WORDS_FILE, WORDS_DEPLOYMENT, WORDS_AGENT, WORDS_VERB, WORDS_CHOICE } WordKind;
 struct Verb {
   const char *name;
   const char *words;        /* of the synopsis: "NAME [AGENT]"; "" = none */
@@ -66,7 +66,9 @@ char *cli_since(const char *iso);
 const char *cli_state_color(const char *state);
 
 int cmd_agent(Cli *cli, GError **error);
+int cmd_agents(Cli *cli, GError **error);
 int cmd_completion(Cli *cli, GError **error);
+int cmd_deploy(Cli *cli, GError **error);
 int cmd_diff(Cli *cli, GError **error);
 int cmd_doctor(Cli *cli, GError **error);
 int cmd_down(Cli *cli, GError **error);
@@ -88,6 +90,7 @@ int cmd_schedules(Cli *cli, GError **error);
 int cmd_server(Cli *cli, GError **error);
 int cmd_status(Cli *cli, GError **error);
 int cmd_token(Cli *cli, GError **error);
+int cmd_undeploy(Cli *cli, GError **error);
 int cmd_up(Cli *cli, GError **error);
 int cmd_validate(Cli *cli, GError **error);
 int cmd_version(Cli *cli, GError **error);

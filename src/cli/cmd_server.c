@@ -1,18 +1,21 @@
 /* reeve server: in the foreground, and start, stop, status of the one in the background. */
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "cli/api.h"
 #include "cli/launch.h"
+#include "server/agents_config.h"
 #include "server/server.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STOP_TIMEOUT_MS = 120000 };
+enum { STOP_TIMEOUT_MS = 120000, CONFIGURED_PORTS_TRIED = 100 };
 
 /* `reeve up` and `server start` wait on this descriptor for the first byte. */
 static int server_ready_fd(void)
@@ -24,25 +27,80 @@ static int server_ready_fd(void)
   return given ? (int)fd : -1;
 }
 
+/* The configuration file: the one asked for, or the usual one when it is there. NULL text without @error: none. */
+static char *server_config_text(const Cli *cli, char **path, size_t *length, GError **error)
+{
+  const char *asked = cli->options.text[OPT_CONFIG];
+  *path = asked ? g_canonicalize_filename(asked, NULL) : g_build_filename(g_get_user_config_dir(), "reeve", "config.json", NULL);
+  if (!asked && access(*path, F_OK) != 0)
+    return NULL;
+  char *text = fs_read(*path, AGENTS_CONFIG_BYTES_MAX, length, error);
+  if (!text)
+    g_prefix_error(error, "read '%s': ", *path);
+  return text;
+}
+
+/* The deployment block and what the command line says over it. NULL with @error after all problems were printed. */
+static AgentsConfig *server_config(const Cli *cli, GError **error)
+{
+  g_autoptr(AgentsConfig) config = agents_config_new();
+  g_autoptr(Problems) problems = problems_new();
+  g_autofree char *path = NULL;
+  size_t length = 0;
+  g_autofree char *text = server_config_text(cli, &path, &length, error);
+  if (*error)
+    return NULL;
+  g_autofree char *base = g_path_get_dirname(path);
+  bool ok = !text || agents_config_read(config, text, length, path, base, problems);
+  g_autofree char *said = problems_text(problems);
+  fputs(said, stderr);
+  if (!ok) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d error%s; the server was not started", path, problems->errors,
+                problems->errors == 1 ? "" : "s");
+    return NULL;
+  }
+  if (cli_flag(cli, OPT_AGENTS_DIR)) {
+    g_free(config->directory);
+    config->directory = g_canonicalize_filename(cli->options.text[OPT_AGENTS_DIR], NULL);
+    config->directory_required = true;
+  }
+  return g_steal_pointer(&config);
+}
+
+/* Where the API listens: the command line, the environment, the configuration file, the usual place. Caller frees. */
+static char *server_listen(const Cli *cli, const AgentsConfig *config, ServerOptions *options)
+{
+  const char *listen = cli_flag(cli, OPT_LISTEN) ? cli->options.text[OPT_LISTEN] : g_getenv("REEVE_LISTEN");
+  bool given = listen && *listen, configured = !given && config->enabled && config->api_port > 0;
+  options->listen_optional = !given && !configured;
+  if (!configured)
+    return g_strdup(given ? listen : SERVER_LISTEN_DEFAULT);
+  const char *host = g_str_equal(config->host, "localhost") ? "127.0.0.1" : config->host;
+  options->listen_tries = config->auto_discover_port ? CONFIGURED_PORTS_TRIED : 0;
+  return g_strdup_printf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, config->api_port);
+}
+
 static int server_foreground(Cli *cli, GError **error)
 {
+  g_autoptr(AgentsConfig) config = server_config(cli, error);
+  if (!config)
+    return 1;
   g_autofree char *shim = paths_shim(), *self = paths_self();
   if (!shim) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "find 'reeve-shim' beside '%s': no such program; install it there", self);
     return 1;
   }
   g_autofree char *node_socket = cli_flag(cli, OPT_NODE_SOCKET) ? g_canonicalize_filename(cli->options.text[OPT_NODE_SOCKET], NULL) : NULL;
-  const char *listen = cli_flag(cli, OPT_LISTEN) ? cli->options.text[OPT_LISTEN] : g_getenv("REEVE_LISTEN");
-  bool given = listen && *listen;
   ServerOptions options = {.data_dir = cli->paths.data_dir,
                            .socket_path = cli->paths.socket,
-                           .listen = given ? listen : SERVER_LISTEN_DEFAULT,
-                           .listen_optional = !given,
                            .node_socket = node_socket,
                            .shim_path = shim,
                            .reeve_path = self,
+                           .agents = config,
                            .ready_fd = server_ready_fd(),
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
+  g_autofree char *listen = server_listen(cli, config, &options);
+  options.listen = listen;
   return server_main(&options);
 }
 

@@ -32,6 +32,7 @@ static char *completion_choices(const char *choices)
 static char *completion_bash_words(const Verb *verb)
 {
   static const char names[] = "$(reeve ps -q -o json 2>/dev/null | sed -n 's/^      \"name\": \"\\(.*\\)\",$/\\1/p')";
+  static const char agents[] = "$(reeve agents -q -o json 2>/dev/null | sed -n 's/^      \"name\": \"\\(.*\\)\",$/\\1/p')";
   g_autofree char *choices = verb->choices ? completion_choices(verb->choices) : NULL;
   g_autofree char *all = completion_verbs();
   switch (verb->word_kind) {
@@ -39,6 +40,8 @@ static char *completion_bash_words(const Verb *verb)
     return g_strdup("-f");
   case WORDS_DEPLOYMENT:
     return g_strdup_printf("-W \"%s\"", names);
+  case WORDS_AGENT:
+    return g_strdup_printf("-W \"%s\"", agents);
   case WORDS_VERB:
     return g_strdup_printf("-W \"%s\"", all);
   case WORDS_CHOICE:

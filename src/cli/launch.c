@@ -25,10 +25,29 @@ static bool launch_errno(const char *what, const char *path, GError **error)
   return false;
 }
 
+/* The server is started in "/", so paths go absolute. */
+static GPtrArray *launch_argv(const Cli *cli, const char *self)
+{
+  static const OptionId handed_on[] = {OPT_AGENTS_DIR, OPT_CONFIG};
+  const char *const head[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket};
+  GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+  for (guint i = 0; i < G_N_ELEMENTS(head); i++)
+    g_ptr_array_add(argv, g_strdup(head[i]));
+  for (guint i = 0; i < G_N_ELEMENTS(handed_on); i++) {
+    const char *path = cli->options.text[handed_on[i]];
+    if (!path)
+      continue;
+    g_ptr_array_add(argv, g_strconcat("--", option_specs[handed_on[i]].name, NULL));
+    g_ptr_array_add(argv, g_canonicalize_filename(path, NULL));
+  }
+  g_ptr_array_add(argv, NULL);
+  return argv;
+}
+
 static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **error)
 {
   g_autofree char *self = paths_self();
-  const char *argv[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket, NULL};
+  g_autoptr(GPtrArray) argv = launch_argv(cli, self);
   g_auto(GStrv) child_env = g_environ_setenv(g_strdupv(environ), "REEVE_READY_FD", G_STRINGIFY(3), TRUE);
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -41,7 +60,7 @@ static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **err
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid = -1;
-  int failed = posix_spawn(&pid, self, &actions, &attributes, (char *const *)argv, child_env);
+  int failed = posix_spawn(&pid, self, &actions, &attributes, (char *const *)argv->pdata, child_env);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failed) {

@@ -43,6 +43,8 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_TO] = {"to", 0, OPTION_COUNT, "REVISION", NULL, "revision to go back to, or to compare with"},
     [OPT_MAN] = {"man", 0, OPTION_FLAG, NULL, NULL, "write the man page instead"},
     [OPT_FORGET] = {"forget", 0, OPTION_FLAG, NULL, NULL, "afterwards remove the deployment with its logs and history"},
+    [OPT_AGENTS_DIR] = {"agents-dir", 0, OPTION_DIRECTORY, "DIR", NULL, "watch DIR/*/agent.toml and agent.json"},
+    [OPT_CONFIG] = {"config", 0, OPTION_FILE, "FILE", NULL, "configuration file (default ~/.config/reeve/config.json)"},
 };
 
 void options_init(Options *options)

@@ -41,6 +41,8 @@ typedef enum OptionId {
   OPT_TO,
   OPT_MAN,
   OPT_FORGET,
+  OPT_AGENTS_DIR,
+  OPT_CONFIG,
   OPT_N
 } OptionId;
 

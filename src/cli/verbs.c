@@ -230,18 +230,53 @@ const Verb verbs[] = {
     {.name = "server",
      .words = "[start|stop|status]",
      .summary = "run the server, or start and stop it in the background",
-     .details = "Without a word the server runs in the foreground. `stop` refuses while agents run and names them; --keep leaves them "
-                "running, to be "
-                "adopted by the next server, --down stops them in reverse order. Beside its control socket the server serves the API over "
-                "TCP on loopback, for those who have a token: 'reeve token create'. REEVE_LISTEN does the same as --listen.",
-     .examples = "reeve server start\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
-                 "stop first",
-     .options = OPTIONS(OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
+     .details =
+         "Without a word the server runs in the foreground. `stop` refuses while agents run and names them; --keep leaves them "
+         "running, to be "
+         "adopted by the next server, --down stops them in reverse order. Beside its control socket the server serves the API over "
+         "TCP on loopback, for those who have a token: 'reeve token create'. REEVE_LISTEN does the same as --listen. With --agents-dir, or a deployment block in the "
+         "configuration file, agent files are found and can be deployed by name.",
+     .examples =
+         "reeve server start\nreeve server --agents-dir agents   # with an agents directory\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
+         "stop first",
+     .options = OPTIONS(OPT_AGENTS_DIR, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
      .choices = "start|stop|status",
      .run = cmd_server},
+    {.name = "agents",
+     .words = "",
+     .summary = "list the agents of the server's agents directory",
+     .details = "What the server found in the directory that it was started with (--agents-dir): discovered, running, failed, stopped, or "
+                "invalid with what is wrong with the file and where.",
+     .examples = "reeve agents\nreeve agents -o json",
+     .words_min = 0,
+     .words_max = 0,
+     .run = cmd_agents},
+    {.name = "deploy",
+     .words = "AGENT",
+     .summary = "deploy an agent of the agents directory, or redeploy it when its file has changed",
+     .details =
+         "Starts AGENT on the next free port from 8100 up, or on the port that it had before, and waits until it is healthy. A deployed "
+         "agent is a deployment of its own name: status, logs, restart, why and history work on it.",
+     .examples = "reeve deploy LogReader\nreeve status LogReader",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_AGENT,
+     .run = cmd_deploy},
+    {.name = "undeploy",
+     .words = "AGENT",
+     .summary = "stop an agent of the agents directory",
+     .details = "The stop signal, then after the grace period the end of the whole process tree. Its port is free for others until it is "
+                "deployed again.",
+     .examples = "reeve undeploy LogReader",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_AGENT,
+     .run = cmd_undeploy},
     {.name = "token",
      .words = "create|list|revoke [NAME]",
      .summary = "make, list and revoke tokens for the API over TCP",

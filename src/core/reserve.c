@@ -78,7 +78,7 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame 
   instance->revision = revision;
   g_clear_pointer(&instruction->spec->agent_text, g_free);
   instruction->spec->port = holds ? 0 : port;
-  instruction->port_fixed = declared != PORT_AUTO;
+  instruction->port_fixed = declared != PORT_AUTO || core->config.ports_fixed;
   g_ptr_array_add(frame->instructions, instruction);
 }
 

@@ -4,6 +4,7 @@
 #include "core/objects.h"
 #include "core/release.h"
 #include "net/http_server.h"
+#include "server/agents_config.h"
 #include "server/auth.h"
 #include "server/events.h"
 #include "server/metrics.h"
@@ -15,6 +16,7 @@ typedef struct Hub Hub;
 typedef struct Logs Logs;
 typedef struct Execs Execs;
 typedef struct Stopping Stopping;
+typedef struct Agents Agents;
 
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
 typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
@@ -54,6 +56,7 @@ struct Server {
   Logs *logs;
   Execs *execs;
   Stopping *stopping;
+  Agents *agents; /* NULL = no agents directory */
   Metrics metrics;
   int64_t started_boot_ms;
 };
@@ -73,12 +76,12 @@ bool turn_open(Server *server, GError **error);
 void turn_close(Server *server);
 /* Applies @command; its effects leave by the release queue. */
 void turn_apply(Server *server, const Command *command);
+/* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone. */
+typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
 /* A change asked for by @request: refused while the store is not OK, the queue is full or the server leaves. Sets the reply token. */
 void turn_change(Server *server, Command *command, HttpRequest *request);
-/* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone, or was refused. */
-typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
-/* Like turn_change, but an accepted change is not answered: @leave is called once it is stored. It is called in any case, and must free
- * @data. */
+/* The same, but @leave answers when the change is accepted and stored: @body is the core's reply. A refusal is answered as ever; @leave is
+ * then called with @request NULL, so that it frees @data. */
 void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data);
 /* The server's buffer for one answer, empty. */
 GString *turn_scratch(Server *server);
@@ -126,6 +129,9 @@ void execs_node_gone(Execs *execs, const char *node);
 void execs_unknown(Execs *execs, const char *node);
 /* Ends every stream and its command. */
 void execs_end(Execs *execs);
+/* --- agents_dir.c: the agents directory; see agents.h --- */
+void agents_continue(Agents *agents);
+void agents_free(Agents *agents);
 
 /* --- stop.c: POST /api/server/stop --- */
 /* Appends "deployment/agent" of every instance that runs, or is meant to, as a JSON list. Returns how many. */

@@ -53,8 +53,11 @@ bool listen_open(Server *server, GError **error)
     return true;
   if (!listen_parse(text, &host, &port, error))
     return false;
-  if (listen_at(server, host, port, &failed))
-    return true;
+  for (int i = 0; i <= server->options->listen_tries && port + i <= 65535; i++) {
+    g_clear_error(&failed);
+    if (listen_at(server, host, port + i, &failed))
+      return true;
+  }
   if (!server->options->listen_optional) {
     g_propagate_error(error, g_steal_pointer(&failed));
     return false;

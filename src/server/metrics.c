@@ -142,5 +142,7 @@ void metrics_render(const Server *server, GString *out)
   metrics_rollouts(metrics, out);
   metrics_queue(server, out);
   metrics_auth(metrics, out);
+  metrics_one(out, "reeve_agent_files_read_total", "counter", "Files of the agents directory that were read.", metrics->agent_files_read);
+  metrics_one(out, "reeve_agent_scans_total", "counter", "Times that the whole agents directory was looked at.", metrics->agent_scans);
   metrics_requests(metrics, out);
 }

@@ -15,6 +15,7 @@ typedef struct Metrics {
   guint64 commit_errors;
   guint64 reloads;
   guint64 frames_in, frames_out;
+  guint64 agent_files_read, agent_scans;
 } Metrics;
 
 /* Counts one answered request. @route: index in the table, or METRICS_ROUTES_MAX. */

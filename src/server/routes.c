@@ -27,6 +27,7 @@ static const BodyMember body_exec[] = {{.name = "agent", .type = BODY_TEXT, .min
                                        {.name = "argv", .type = BODY_TEXTS, .required = true, .min = 1, .max = 1024},
                                        {.name = "timeout_ms", .type = BODY_INT, .min = 1, .max = 86400000},
                                        {NULL}};
+static const BodyMember body_agent[] = {{.name = "agent_name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
 static const char *const stop_modes[] = {"refuse", "keep", "down", NULL};
 static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes}, {NULL}};
 
@@ -86,6 +87,21 @@ const Route routes[] = {
     {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
     {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
     {.method = "GET", .pattern = "/api/deployments/{name}/logs", .role = ROLE_VIEWER, .handler = get_logs, .stream = true},
+    /* the agents directory, in both spellings of its clients */
+    {.method = "GET", .pattern = "/agents", .role = ROLE_VIEWER, .handler = get_agents},
+    {.method = "GET", .pattern = "/agents/{name}", .role = ROLE_VIEWER, .handler = get_agent},
+    {.method = "GET", .pattern = "/status/{name}", .role = ROLE_VIEWER, .handler = get_agent},
+    {.method = "GET", .pattern = "/agents/{name}/diagnostics", .role = ROLE_VIEWER, .handler = get_agent_diagnostics},
+    {.method = "POST", .pattern = "/agents/{name}/start", .role = ROLE_OPERATOR, .handler = post_agent_start, .has_body = true},
+    {.method = "POST", .pattern = "/agents/{name}/stop", .role = ROLE_OPERATOR, .handler = post_agent_stop, .has_body = true},
+    {.method = "POST", .pattern = "/agents/{name}/restart", .role = ROLE_OPERATOR, .handler = post_agent_restart, .has_body = true},
+    {.method = "POST", .pattern = "/start", .role = ROLE_OPERATOR, .handler = post_start, .has_body = true, .body = body_agent},
+    {.method = "POST", .pattern = "/stop", .role = ROLE_OPERATOR, .handler = post_stop, .has_body = true, .body = body_agent},
+    {.method = "POST", .pattern = "/restart", .role = ROLE_OPERATOR, .handler = post_restart_agent, .has_body = true, .body = body_agent},
+    {.method = "POST", .pattern = "/check", .role = ROLE_VIEWER, .handler = post_check, .has_body = true},
+    {.method = "POST", .pattern = "/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
+    {.method = "POST", .pattern = "/agents/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
+    {.method = "GET", .pattern = "/health", .role = ROLE_PUBLIC, .handler = get_agents_health},
     {.method = "GET", .pattern = "/api/nodes", .role = ROLE_VIEWER, .handler = get_nodes},
     {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .stream = true},
     {.method = "GET", .pattern = "/api/server", .role = ROLE_VIEWER, .handler = get_server},
@@ -170,9 +186,8 @@ void route_count_stream(Server *server, HttpRequest *request)
   metrics_count(&server->metrics, route_index(request), 200);
 }
 
-/* The document of @status; @code gives the word of its type, so that programs need not read the detail. */
-static void route_problem_status(Server *server, HttpRequest *request, int status, const char *word, const char *title, const char *detail,
-                                 const GPtrArray *problems, const char *rollout)
+void route_problem_status(Server *server, HttpRequest *request, int status, const char *word, const char *title, const char *detail,
+                          const GPtrArray *problems, const char *rollout)
 {
   g_autoptr(GString) body = g_string_new(NULL);
   g_autofree char *type = g_strconcat("urn:reeve:problem:", word, NULL);

@@ -45,6 +45,9 @@ void routes_handle(HttpRequest *request, void *data);
 void route_reply(Server *server, HttpRequest *request, int status, const char *content_type, const char *body, size_t length);
 /* A problem document (RFC 9457) for a ReeveError @code. @problems (of char*) and @rollout become members of their own; both may be NULL. */
 void route_problem(Server *server, HttpRequest *request, int code, const char *detail, const GPtrArray *problems, const char *rollout);
+/* The document of @status, which no ReeveError stands for; @word is the word of its type. */
+void route_problem_status(Server *server, HttpRequest *request, int status, const char *word, const char *title, const char *detail,
+                          const GPtrArray *problems, const char *rollout);
 /* Counts a stream that begins. */
 void route_count_stream(Server *server, HttpRequest *request);
 /* The deployment named in the path, or NULL after a 404. */
@@ -80,3 +83,15 @@ void get_history(RouteCall *call);
 void get_why(RouteCall *call);
 void get_logs(RouteCall *call);
 void post_exec(RouteCall *call);
+void get_agents(RouteCall *call);
+void get_agent(RouteCall *call);
+void get_agents_health(RouteCall *call);
+void get_agent_diagnostics(RouteCall *call);
+void post_check(RouteCall *call);
+void post_agent_start(RouteCall *call);
+void post_agent_stop(RouteCall *call);
+void post_agent_restart(RouteCall *call);
+void post_start(RouteCall *call);
+void post_stop(RouteCall *call);
+void post_restart_agent(RouteCall *call);
+void post_agents_deploy(RouteCall *call);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "server/agents.h"
 #include "server/listen.h"
 #include "server/routes.h"
 
@@ -46,6 +47,7 @@ void server_leave(Server *server, int exit_code)
   events_end(server->events, "the server leaves");
   logs_end(server->logs);
   execs_end(server->execs);
+  agents_continue(server->agents);
   loop_timer_set(server->drain, 0); /* from the loop: the request that asked for it is still being answered */
 }
 
@@ -54,6 +56,15 @@ static bool server_listen(Server *server, GError **error)
   g_autofree char *directory = g_path_get_dirname(server->options->socket_path);
   return fs_mkdirs(directory, 0700, error) && http_server_listen_unix(server->http, server->options->socket_path, error) &&
          listen_open(server, error);
+}
+
+static bool server_watch_agents(Server *server, GError **error)
+{
+  const AgentsConfig *config = server->options->agents;
+  if (!config || !config->enabled || !config->directory)
+    return true;
+  server->agents = agents_open(server, error);
+  return server->agents != NULL;
 }
 
 bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error)
@@ -72,7 +83,7 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->logs = logs_new(server);
   server->execs = execs_new(server);
   server->hub = hub_new(server);
-  if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error))
+  if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error))
     return true;
   server_close(server);
   return false;
@@ -82,6 +93,7 @@ void server_close(Server *server)
 {
   if (server->http)
     http_server_close_listeners(server->http);
+  g_clear_pointer(&server->agents, agents_free);
   logs_end(server->logs); /* tells nodes, so before the links go */
   execs_end(server->execs);
   hub_free(server->hub);

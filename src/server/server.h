@@ -5,15 +5,17 @@
 #define SERVER_LISTEN_DEFAULT "127.0.0.1:7373"
 
 typedef struct ServerOptions {
-  const char *data_dir;    /* state directory; made when absent; held by one server at a time */
-  const char *socket_path; /* control socket (HTTP); its directory is made when absent */
-  const char *listen;      /* "HOST:PORT" of the API over TCP; NULL or "none" = only the control socket */
-  bool listen_optional;    /* a taken @listen is only a warning */
-  const char *node_socket; /* NULL = the node runs embedded, in DATA/node; else listen there for a node process */
-  const char *shim_path;   /* of the embedded node; NULL = no embedded node either (tests attach their own) */
-  const char *reeve_path;  /* of the embedded node: what runs `reeve agent serve` */
-  int ready_fd;            /* one byte is written and the descriptor closed once the server serves; -1 = nobody waits */
-  bool verbose;            /* debug lines on stderr */
+  const char *data_dir;              /* state directory; made when absent; held by one server at a time */
+  const char *socket_path;           /* control socket (HTTP); its directory is made when absent */
+  const char *listen;                /* "HOST:PORT" of the API over TCP; NULL or "none" = only the control socket */
+  bool listen_optional;              /* a taken @listen is only a warning */
+  int listen_tries;                  /* how many further ports are tried when that of @listen is taken */
+  const char *node_socket;           /* NULL = the node runs embedded, in DATA/node; else listen there for a node process */
+  const char *shim_path;             /* of the embedded node; NULL = no embedded node either (tests attach their own) */
+  const char *reeve_path;            /* of the embedded node: what runs `reeve agent serve` */
+  int ready_fd;                      /* one byte is written and the descriptor closed once the server serves; -1 = nobody waits */
+  bool verbose;                      /* debug lines on stderr */
+  const struct AgentsConfig *agents; /* agents directory and what goes with it; NULL = defaults and no directory */
 } ServerOptions;
 
 /* Runs a server until SIGTERM, SIGINT or POST /api/server/stop; agents are kept running unless asked otherwise. Returns the exit code:

@@ -50,13 +50,12 @@ static void waiter_answer(Server *server, Waiter *waiter, const Reply *reply)
   HttpRequest *request = waiter->request;
   if (request)
     http_request_on_gone(request, NULL, NULL);
-  if (waiter->leave && request && reply->code >= 0) {
-    route_problem(server, request, reply->code, reply->body, NULL, waiter->rollout);
-    request = NULL;
-  }
+  bool refused = reply->code >= 0 && !waiter->read;
   if (waiter->leave)
-    waiter->leave(server, request, reply->body, waiter->data);
-  else if (request && reply->code < 0)
+    waiter->leave(server, refused ? NULL : request, reply->body, waiter->data);
+  if (waiter->leave && !refused)
+    return;
+  if (request && reply->code < 0)
     route_reply(server, request, reply->status, waiter->content_type, reply->body ? reply->body : "{}",
                 reply->body ? strlen(reply->body) : 2);
   else if (request)
@@ -103,6 +102,7 @@ static void turn_after(Server *server)
   if (server->store_state == STORE_STATE_OK && release_ready(server->queue))
     store_thread_commit(server->store, release_take(server->queue), turn_committed, server);
   hub_drain(server->hub);
+  agents_continue(server->agents);
   stop_continue(server);
 }
 
@@ -147,7 +147,13 @@ static bool turn_row(TableId table, const Value *values, void *data, GError **er
 /* A fresh core with what is stored; replaces the old one on success. */
 static bool turn_load(Server *server, GError **error)
 {
-  CoreConfig config = {.lease_ms = 35000, .lost_ms = 60000, .heartbeat_ms = 10000, .port_base = 8100, .version = REEVE_VERSION};
+  const AgentsConfig *agents = server->options->agents;
+  CoreConfig config = {.lease_ms = 35000,
+                       .lost_ms = 60000,
+                       .heartbeat_ms = 10000,
+                       .port_base = agents ? agents->base_port : AGENTS_PORT_BASE,
+                       .ports_fixed = agents && !agents->auto_discover_port,
+                       .version = REEVE_VERSION};
   g_autoptr(Core) core = core_new(&config);
   if (!server->driver->load(server->store_handle, turn_row, core, error))
     return false;
@@ -293,25 +299,24 @@ void turn_apply(Server *server, const Command *command)
     turn_after(server);
 }
 
-/* True after an answer: no change is taken now. */
-static bool turn_refuses(Server *server, HttpRequest *request)
+/* True when no change can be taken now; @request has its answer then. */
+static bool turn_refuse_change(Server *server, HttpRequest *request)
 {
-  if (server->store_state != STORE_STATE_OK) {
+  bool stopping = server->leaving || server->stopping;
+  if (server->store_state != STORE_STATE_OK)
     route_problem(server, request, server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
                   server->store_reason, NULL, NULL);
-    return true;
-  }
-  if (server->leaving || server->stopping || release_full(server->queue)) {
-    route_problem(server, request, REEVE_ERROR_UNAVAILABLE,
-                  server->leaving || server->stopping ? "the server is stopping" : "too many changes wait for the store", NULL, NULL);
-    return true;
-  }
-  return false;
+  else if (stopping || release_full(server->queue))
+    route_problem(server, request, REEVE_ERROR_UNAVAILABLE, stopping ? "the server is stopping" : "too many changes wait for the store",
+                  NULL, NULL);
+  else
+    return false;
+  return true;
 }
 
 void turn_change(Server *server, Command *command, HttpRequest *request)
 {
-  if (turn_refuses(server, request))
+  if (turn_refuse_change(server, request))
     return;
   command->reply_to = waiter_add(server, request, "application/json");
   turn_apply(server, command);
@@ -319,7 +324,7 @@ void turn_change(Server *server, Command *command, HttpRequest *request)
 
 void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data)
 {
-  if (turn_refuses(server, request)) {
+  if (turn_refuse_change(server, request)) {
     leave(server, NULL, NULL, data);
     return;
   }

@@ -52,6 +52,7 @@ class Reeve:
         self.data = self.directory / "data"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.directory), "XDG_STATE_HOME": str(self.directory), "NO_COLOR": "1", "REEVE_LISTEN": "none"}
         self.server_process = self.node_process = None
+        self.server_args = []
 
     def run(self, *args, code=0, timeout=60, **environment):
         done = subprocess.run([BIN, "--data-dir", self.data, *map(str, args)], env={**self.environment, **environment}, capture_output=True, text=True,
@@ -63,7 +64,7 @@ class Reeve:
         env = {**self.environment, **environment}
         log = open(self.directory / "server.out", "ab")
         more = ["--node-socket", self.directory / "node.sock"] if self.node == "process" else []
-        self.server_process = subprocess.Popen([BIN, "--data-dir", self.data, "server", *more], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.server_process = subprocess.Popen([BIN, "--data-dir", self.data, "server", *more, *map(str, self.server_args)], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(self.answers, what="the server answers")
         if self.node == "process" and not self.node_process:
             self.start_node(**environment)

@@ -35,6 +35,17 @@ GOOD = job("good", agent("a", "sleep", "1000"))
 BETTER = job("good", agent("a", "sleep", "2000"))
 
 
+def agents_directory(reeve):
+    """An agents directory for @reeve, not started yet: one agent, one whose name a deployment has, one with errors."""
+    served = '[agent]\nname = "{}"\n[llm]\nprovider = "command"\ncommand = ["cat"]\n'
+    texts = {"served": served.format("served"), "good": served.format("good"), "broken": "[agent"}
+    for name, text in texts.items():
+        (reeve.directory / "agents" / name).mkdir(parents=True)
+        (reeve.directory / "agents" / name / "agent.toml").write_text(text)
+    reeve.server_args = ["--agents-dir", reeve.directory / "agents"]
+    return reeve
+
+
 class Driver:
     """Sends requests, validates every answer against the document, and remembers what it saw."""
 
@@ -129,7 +140,7 @@ def smallest(path):
 
 def changes():
     """Every operation with a body, on a deployment that does not exist where it wants one."""
-    return [(method, path.replace("{name}", "nobody")) for method, path in OPERATIONS if method == "POST"]
+    return [(method, path.replace("{name}", "nobody")) for (method, path), answers in OPERATIONS.items() if method == "POST" and 501 not in answers]
 
 
 RANKS = ["public", "viewer", "operator", "admin"]
@@ -158,7 +169,8 @@ def drive_wrong_tokens(driver, tokens):
     driver.want(401, "GET", "/api/nodes", headers=["Authorization: Basic YTpi"])
     for method, path in OPERATIONS:
         wait_until(lambda m=method, p=path: driver.send(*harmless(m, p), headers=["Authorization: Bearer reeve_guess"])[0] == 429, what="too many guesses")
-    wait_until(lambda: driver.send("GET", "/healthz", headers=["Authorization: Bearer reeve_guess"])[0] == 401, what="room for another guess")
+    for path in ("/healthz", "/health"):
+        wait_until(lambda p=path: driver.send("GET", p, headers=["Authorization: Bearer reeve_guess"])[0] == 401, what="room for another guess")
     driver.want(200, "GET", "/api/nodes", headers=[f"Authorization: Bearer {tokens['viewer']}"])
 
 
@@ -274,6 +286,36 @@ def drive_schedules(driver):
     driver.want(202, "DELETE", "/api/deployments/clock")
 
 
+def in_both_spellings(driver, status, verb, name, query=""):
+    driver.want(status, "POST", f"/agents/{name}/{verb}{query}", {})
+    driver.want(status, "POST", f"/{verb}{query}", {"agent_name": name})
+
+
+def drive_agents(driver):
+    for path in ("/agents", "/agents/served", "/status/served", "/agents/broken/diagnostics", "/health"):
+        driver.want(200, "GET", path)
+    for verb in ("start", "stop", "restart"):
+        in_both_spellings(driver, 404, verb, "nobody")
+        in_both_spellings(driver, 422 if verb != "stop" else 200, verb, "broken")
+        in_both_spellings(driver, 409 if verb != "stop" else 200, verb, "good")
+        in_both_spellings(driver, 200, verb, "served")
+        for path, body in ((f"/agents/served/{verb}", {}), (f"/{verb}", {"agent_name": "served"})):
+            driver.want(200, "POST", "/stop" if verb == "start" else "/start", {"agent_name": "served"})
+            driver.want(202, "POST", path + "?wait=0", body)
+            driver.settle("served")
+        driver.want(400, "POST", f"/agents/served/{verb}?wait=x", {})
+    for path in ("/agents/served", "/agents/served/diagnostics"):
+        driver.want(200, "GET", path)
+    checksum = driver.want(200, "GET", "/agents/served")["checksum"]
+    assert driver.want(200, "POST", f"/check?checksum={checksum}")["running"]
+    assert not driver.want(200, "POST", "/check?checksum=0")["exists"]
+    driver.want(400, "POST", "/check", {})
+    for path in ("/deploy", "/agents/deploy"):
+        driver.want(501, "POST", path, {})
+        driver.want(411, "POST", path, length="")
+        driver.want(413, "POST", path, raw=b"{}", length=2 * 1024 * 1024)
+
+
 def drive_open_rollout(driver):
     never = job("slow", agent("a", "sleep", "1000", health={"kind": 3, "argv": ["false"], "interval_ms": 1000}), timeout_ms=3600000)
     accepted = driver.want(202, "POST", "/api/deployments", deploy(never))
@@ -329,6 +371,8 @@ def drive_leaving(driver):
     driver.want(503, "DELETE", "/api/deployments/good")
     driver.want(503, "POST", "/api/tokens", {"name": "late", "role": "viewer"})
     driver.want(503, "DELETE", "/api/tokens/late")
+    for verb in ("start", "stop", "restart"):
+        in_both_spellings(driver, 503, verb, "served")
     driver.send("POST", "/api/server/stop", {"mode": "down"})
     assert driver.reeve.server_process.wait(timeout=30) == 0
 
@@ -341,8 +385,9 @@ def drive_full_store(driver):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], check=True)
     reeve = Reeve(directory, "embedded")
     try:
-        reeve.start()
+        agents_directory(reeve).start()
         full = Driver(reeve)
+        full.want(200, "POST", "/start", {"agent_name": "served"})
         full.want(202, "POST", "/api/deployments", deploy(GOOD))
         full.settle("good")
         with contextlib.suppress(OSError), open(small / "ballast", "wb", buffering=0) as ballast:
@@ -351,6 +396,8 @@ def drive_full_store(driver):
         wait_until(lambda: full.send("POST", "/api/deployments", deploy(BETTER, source="x" * 500000))[0] == 507, what="the store is full")
         for path in ("down", "restart", "cancel", "rollback", "exec", "scale", "run"):
             full.want(507, "POST", f"/api/deployments/good/{path}", smallest("/" + path))
+        for verb in ("start", "stop", "restart"):
+            in_both_spellings(full, 507, verb, "served")
         full.want(507, "DELETE", "/api/deployments/good")
         full.want(507, "POST", "/api/tokens", {"name": "more", "role": "viewer"})
         full.want(507, "DELETE", "/api/tokens/more")
@@ -367,7 +414,7 @@ def drive_full_store(driver):
 
 
 def drive_all(driver):
-    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_changes, drive_plans, drive_schedules, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_changes, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
         drive(driver)
 
 
@@ -376,7 +423,7 @@ def test_every_operation_to_every_status(bare):
         if "root" in os.environ.get("REEVE_WITHOUT", "").split():
             pytest.skip("left out: root")
         pytest.fail("needs root for other users and small disks; leave it out with --without root")
-    driver = Driver(bare.start(REEVE_LISTEN="127.0.0.1:0"))
+    driver = Driver(agents_directory(bare).start(REEVE_LISTEN="127.0.0.1:0"))
     try:
         drive_all(driver)
     finally:

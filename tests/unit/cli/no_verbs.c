@@ -4,7 +4,9 @@
 /* clang-format off */
 #define NO_VERBS(X) \
   X(agent) \
+  X(agents) \
   X(completion) \
+  X(deploy) \
   X(diff) \
   X(doctor) \
   X(down) \
@@ -26,6 +28,7 @@
   X(server) \
   X(status) \
   X(token) \
+  X(undeploy) \
   X(up) \
   X(validate) \
   X(version) \

@@ -1,0 +1,90 @@
+/* reeve agents: the table of the agents directory, and what `reeve status` says of one that is not deployed. */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/agents.h"
+#include "cli/api.h"
+
+static void agents_row(Table *table, const json_t *agent)
+{
+  const char *status = jget_str(agent, "status", NULL), *health = jget_str(agent, "health_status", NULL);
+  const json_t *numbers[] = {json_object_get(agent, "port"), json_object_get(agent, "pid")};
+  table_cell(table, jget_str(agent, "name", "?"));
+  table_cell(table, status);
+  table_color(table, cli_state_color(status));
+  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
+    if (json_is_integer(numbers[i]))
+      table_cell_format(table, "%d", (int)json_integer_value(numbers[i]));
+    else
+      table_cell(table, NULL);
+  }
+  table_cell(table, health);
+  table_color(table, cli_state_color(health));
+  table_cell_format(table, "%d", (int)jget_int(agent, "restart_count", 0));
+  const char *error = jget_str(agent, "error_message", NULL);
+  g_auto(GStrv) lines = g_strsplit(error ? error : "", "\n", 2); /* the first line of many: `reeve status NAME` has all */
+  table_cell(table, lines[0]);
+}
+
+json_t *agents_fetch(const Cli *cli, GError **error)
+{
+  json_t *answer = api_get(cli, "/agents", error);
+  if (!answer || jget_str(answer, "directory", NULL))
+    return answer;
+  json_decref(answer);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+              "the server watches no agents directory; start it with 'reeve server --agents-dir DIR'");
+  return NULL;
+}
+
+int cmd_agents(Cli *cli, GError **error)
+{
+  json_t *answer = agents_fetch(cli, error);
+  if (!answer)
+    return 1;
+  if (cli_is_data(cli)) {
+    cli_print_data(cli, answer);
+    json_decref(answer);
+    return 0;
+  }
+  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">PORT", ">PID", "HEALTH", ">RESTARTS", "ERROR", NULL});
+  size_t i;
+  const json_t *agent;
+  json_array_foreach(json_object_get(answer, "agents"), i, agent) agents_row(table, agent);
+  cli_print("Managed Agent Instances (%d total):\n", (int)jget_int(answer, "count", 0));
+  cli_print_table(cli, table);
+  cli_note(cli, "in '%s'; deploy one with: reeve deploy NAME", jget_str(answer, "directory", "?"));
+  json_decref(answer);
+  return 0;
+}
+
+char *agents_path(const char *name, const char *rest)
+{
+  g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+  return g_strconcat("/agents/", escaped, rest, NULL);
+}
+
+static void agents_line(const char *label, const json_t *agent, const char *key)
+{
+  const json_t *value = json_object_get(agent, key);
+  if (json_is_integer(value))
+    cli_print("%s%d\n", label, (int)json_integer_value(value));
+  else
+    cli_print("%s%s\n", label, json_is_string(value) && *json_string_value(value) ? json_string_value(value) : "-");
+}
+
+void agents_show(const json_t *agent)
+{
+  static const struct {
+    const char *label, *key;
+  } lines[] = {{"Agent: ", "name"},
+               {"Status: ", "status"},
+               {"Port: ", "port"},
+               {"PID: ", "pid"},
+               {"Started: ", "start_time"},
+               {"Health: ", "health_status"},
+               {"Restarts: ", "restart_count"},
+               {"Config: ", "config_path"},
+               {"Error: ", "error_message"}};
+  for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
+    agents_line(lines[i].label, agent, lines[i].key);
+}

@@ -1,0 +1,68 @@
+/* reeve deploy and undeploy: agents of the server's agents directory, by name. */
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/agents.h"
+#include "cli/api.h"
+
+/* Asks for the change and follows its rollout. */
+static int deploy_change(Cli *cli, const char *name, const char *verb, bool *changed, GError **error)
+{
+  g_autofree char *rest = g_strdup_printf("/%s?wait=0", verb), *path = agents_path(name, rest);
+  int status = 0;
+  json_t *answer = api_call(cli, "POST", path, "{}", &status, error);
+  if (!answer)
+    return 1;
+  g_autofree char *rollout = g_strdup(jget_str(answer, "rollout", NULL));
+  json_decref(answer);
+  *changed = status == 202;
+  return *changed && rollout ? api_wait_rollout(cli, name, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
+}
+
+/* Answers that name an agent's place, after a change. */
+static json_t *deploy_look(const Cli *cli, const char *name, GError **error)
+{
+  g_autofree char *path = agents_path(name, "");
+  return api_get(cli, path, error);
+}
+
+int cmd_deploy(Cli *cli, GError **error)
+{
+  const char *name = cli_word(cli, 0);
+  bool changed = false;
+  int code = deploy_change(cli, name, "start", &changed, error);
+  if (code != 0 || *error)
+    return code;
+  json_t *agent = deploy_look(cli, name, error);
+  if (!agent)
+    return 1;
+  int port = (int)jget_int(agent, "port", 0);
+  if (cli_is_data(cli))
+    cli_print_data(cli, agent);
+  else if (changed)
+    cli_print("Agent %s deployed on port %d\n", name, port);
+  else
+    cli_print("Agent %s runs already as its file says, on port %d\n", name, port);
+  const json_t *ignored = json_object_get(agent, "not_honoured"), *key;
+  size_t i;
+  json_array_foreach(ignored, i, key) cli_note(cli, "not honoured: %s", json_string_value(key));
+  json_decref(agent);
+  return 0;
+}
+
+int cmd_undeploy(Cli *cli, GError **error)
+{
+  const char *name = cli_word(cli, 0);
+  bool changed = false;
+  int code = deploy_change(cli, name, "stop", &changed, error);
+  if (code != 0 || *error)
+    return code;
+  if (cli_is_data(cli)) {
+    json_t *agent = deploy_look(cli, name, error);
+    if (agent)
+      cli_print_data(cli, agent);
+    json_decref(agent);
+  } else {
+    cli_print(changed ? "Agent %s stopped\n" : "Agent %s is not deployed\n", name);
+  }
+  return 0;
+}

@@ -1,0 +1,90 @@
+#pragma once
+/* The agents directory: DIR/NAME/agent.toml or agent.json, discovered and watched. What is found is volatile; a deployed agent is an
+ * ordinary deployment of a job with one agent, named after it. For the files of this room only. */
+#include "formats/job_reader.h"
+#include "net/watch.h"
+#include "server/agents_config.h"
+#include "server/internal.h"
+
+enum { AGENTS_FILE_BYTES_MAX = 1024 * 1024, AGENTS_ENTRIES_MAX = 10000, AGENTS_DELAY_MS = 15, AGENTS_RETRY_MS = 2000 };
+
+/* What an agent file says, checked. */
+typedef struct AgentDef {
+  char *name, *description, *version;
+  char *text;   /* as it is handed to `agent serve`, variables unexpanded */
+  char *sha256; /* of the file, lower-case hex */
+  char *md5;    /* the same, for clients that look it up so */
+  int port;     /* 0 = automatic */
+  bool auto_start;
+  bool auto_restart;        /* default true */
+  int max_restarts;         /* -1 = as configured */
+  int64_t restart_delay_ms; /* default 5,000 */
+  StrMap variables;         /* that the file uses, with their values now */
+  GPtrArray *not_honoured;  /* of char* */
+} AgentDef;
+
+/* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of $NAME. Appends all problems; NULL when
+ * there is an error among them. */
+AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, Problems *problems);
+void agent_def_free(AgentDef *def);
+
+/* One directory in the agents directory that has, or had, an agent file. */
+typedef struct AgentEntry {
+  char *directory;      /* its name, the key */
+  char *name;           /* of the agent: as last read, else the directory's */
+  char *path;           /* of the file; NULL = there is none */
+  char *problem;        /* what is wrong with the file; NULL = nothing */
+  const char *taken_by; /* directory of the agent that has its name already; NULL = nobody */
+  AgentDef *def;        /* NULL when the file has errors */
+  int watch;            /* -1 = not watched */
+  int64_t stamp[4];
+  bool fresh; /* just (re)read: auto_start is looked at */
+} AgentEntry;
+
+struct Agents {
+  Server *server;
+  const AgentsConfig *config;
+  int root; /* O_PATH descriptor of the directory, -1 = it is not there */
+  int root_watch;
+  Watch *watch;
+  LoopTimer *retry;     /* armed while something cannot be watched */
+  LoopTimer *later;     /* what must happen outside of a turn: automatic starts, answers */
+  GHashTable *entries;  /* directory name -> AgentEntry* */
+  GHashTable *by_watch; /* watch id -> AgentEntry* */
+  GHashTable *by_name;  /* agent name -> AgentEntry*, the first in order of directories among those without errors */
+  GPtrArray *sorted;    /* of AgentEntry* with a file, by name */
+  GPtrArray *waits;     /* of AgentWait*: answers that wait for a rollout */
+  bool auto_pending;
+};
+
+/* --- agents_dir.c --- */
+/* Reads and watches the directory of server->options->agents, which is enabled and has one. NULL with @error when a required one is absent.
+ */
+Agents *agents_open(Server *server, GError **error);
+/* Something left or was committed: what waits for that goes on soon. Cheap when nothing waits. agents_continue(Agents *) stands in
+ * internal.h. */
+/* The agent called @name, or NULL. */
+const AgentEntry *agents_find(const Agents *agents, const char *name);
+/* --- agents_deploy.c --- */
+/* True when @deployment was made from a file of the directory. */
+bool agents_owns(const Agents *agents, const Deployment *deployment);
+/* How many deployments of the directory are up or coming up, @but (may be NULL) not counted. */
+int agents_count_up(const Agents *agents, const Deployment *but);
+/* The job that deploys @entry, which has no problem. Caller frees. */
+Job *agents_make_job(const Agents *agents, const AgentEntry *entry);
+/* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND, INVALID, CONFLICT or LIMIT. */
+const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error);
+/* Fills @command (deploy) and the texts it borrows. */
+typedef struct AgentsDeploy {
+  Job *job;
+  char *job_json;
+  Command command;
+} AgentsDeploy;
+void agents_deploy_init(AgentsDeploy *deploy, const Agents *agents, const AgentEntry *entry, const char *actor);
+void agents_deploy_done(AgentsDeploy *deploy);
+/* Deploys agents with auto_start whose files are fresh and whose names were never deployed. */
+void agents_auto_start(Agents *agents);
+/* --- routes_agents.c --- */
+/* Answers the requests whose rollout has ended or whose patience has. */
+void agents_answer_waits(Agents *agents);
+void agents_drop_waits(Agents *agents);

@@ -1,0 +1,169 @@
+/* Owns the way from an agent file to a deployment: a job with one agent, what stands against it, and the automatic starts. */
+#include "base/error.h"
+#include "base/log.h"
+#include "server/agents.h"
+
+#include <string.h>
+
+/* The last revision says where a deployment came from. */
+static const Revision *agents_last_revision(const Deployment *deployment)
+{
+  return deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+}
+
+bool agents_owns(const Agents *agents, const Deployment *deployment)
+{
+  const Revision *revision = agents_last_revision(deployment);
+  const char *from = revision ? revision->source_name : NULL;
+  size_t n = strlen(agents->config->directory);
+  return from && strncmp(from, agents->config->directory, n) == 0 && from[n] == '/' &&
+         (g_str_has_suffix(from, "/agent.toml") || g_str_has_suffix(from, "/agent.json"));
+}
+
+static bool agents_is_up(const Deployment *deployment)
+{
+  const Rollout *rollout = deployment->rollout;
+  if (rollout && rollout->phase != ROLLOUT_PHASE_DONE)
+    return rollout->kind != ROLLOUT_KIND_DOWN;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (instance->desired_running && !instance->outcome)
+      return true;
+  }
+  return false;
+}
+
+int agents_count_up(const Agents *agents, const Deployment *but)
+{
+  const GPtrArray *all = core_deployments(agents->server->core);
+  int n = 0;
+  for (guint i = 0; i < all->len; i++)
+    n += all->pdata[i] != but && agents_is_up(all->pdata[i]) && agents_owns(agents, all->pdata[i]);
+  return n;
+}
+
+/* ---- the job ---- */
+
+static void agents_job_restart(const Agents *agents, const AgentDef *def, RestartSpec *restart)
+{
+  const AgentsConfig *config = agents->config;
+  restart->policy = config->restart_on_failure && def->auto_restart ? RESTART_ON_FAILURE : RESTART_NEVER;
+  restart->max = def->max_restarts >= 0 ? def->max_restarts : config->max_restarts;
+  restart->delay_ms = def->restart_delay_ms;
+  restart->max_delay_ms = MAX(restart->max_delay_ms, restart->delay_ms);
+}
+
+Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
+{
+  static const char *const caller[] = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "PATH", "VIRTUAL_ENV"};
+  const AgentDef *def = entry->def;
+  Job *job = job_new();
+  AgentSpec *agent = agent_spec_new(def->name);
+  job->name = g_strdup(def->name);
+  job->version = g_strdup(def->version);
+  job->description = g_strdup(def->description);
+  job->directory = g_path_get_dirname(entry->path);
+  for (guint i = 0; i < G_N_ELEMENTS(caller); i++)
+    if (g_getenv(caller[i]))
+      strmap_set(&job->caller, caller[i], g_getenv(caller[i]));
+  for (guint i = 0; i < def->not_honoured->len; i++)
+    g_ptr_array_add(job->not_honoured, g_strdup(def->not_honoured->pdata[i]));
+  agent->agent_file = g_strdup(entry->path);
+  agent->agent_text = g_strdup(def->text);
+  agent->port = def->port > 0 ? def->port : PORT_AUTO;
+  agent->health.interval_ms = agents->config->health_interval_ms;
+  agents_job_restart(agents, def, &agent->restart);
+  for (guint i = 0; i < strmap_size(&def->variables); i++)
+    strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);
+  job_add_agent(job, agent);
+  return job;
+}
+
+void agents_deploy_init(AgentsDeploy *deploy, const Agents *agents, const AgentEntry *entry, const char *actor)
+{
+  deploy->job = agents_make_job(agents, entry);
+  deploy->job_json = job_to_json(deploy->job);
+  deploy->command = (Command){.type = COMMAND_DEPLOY,
+                              .actor = actor,
+                              .deployment = deploy->job->name,
+                              .job = deploy->job,
+                              .source_name = entry->path,
+                              .source = entry->def->text,
+                              .job_json = deploy->job_json};
+}
+
+void agents_deploy_done(AgentsDeploy *deploy)
+{
+  job_free(deploy->job);
+  g_free(deploy->job_json);
+}
+
+/* ---- what stands against it ---- */
+
+static void agents_unknown(const Agents *agents, const char *name, GError **error)
+{
+  g_autofree const char **names = g_new0(const char *, agents->sorted->len + 1);
+  for (guint i = 0; i < agents->sorted->len; i++)
+    names[i] = ((const AgentEntry *)agents->sorted->pdata[i])->name;
+  const char *nearest = problems_nearest(name, names);
+  g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no agent '%s' in '%s'%s", name, agents->config->directory, hint);
+}
+
+const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error)
+{
+  const AgentEntry *entry = agents_find(agents, name);
+  const Deployment *deployment = core_deployment(agents->server->core, name);
+  const Revision *revision = deployment ? agents_last_revision(deployment) : NULL;
+  int max = agents->config->max_agents;
+  if (!entry)
+    agents_unknown(agents, name, error);
+  else if (!entry->def)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "agent '%s' cannot be deployed; nothing was changed:\n%s", name, entry->problem);
+  else if (deployment && !agents_owns(agents, deployment))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
+                "a deployment '%s' exists that was made from '%s'; forget it, or give the agent in '%s' another name", name,
+                revision ? revision->source_name : "elsewhere", entry->path);
+  else if (agents_count_up(agents, deployment) >= max)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
+                "%d agents are deployed already and max_agents is %d; undeploy one or raise max_agents",
+                agents_count_up(agents, deployment), max);
+  else
+    return entry;
+  return NULL;
+}
+
+/* ---- automatic starts ---- */
+
+/* One that a person has stopped stays stopped: only a name that was never deployed is started. */
+static void agents_auto_one(Agents *agents, const char *name)
+{
+  g_autoptr(GError) error = NULL;
+  const AgentEntry *entry = agents_deployable(agents, name, &error);
+  if (!entry) {
+    log_warn("agent is not started automatically", "agent=%s reason=\"%s\"", name, error->message);
+    return;
+  }
+  AgentsDeploy deploy;
+  agents_deploy_init(&deploy, agents, entry, "server:auto-start");
+  log_info("agent is started automatically", "agent=%s file=%s", name, entry->path);
+  turn_apply(agents->server, &deploy.command);
+  agents_deploy_done(&deploy);
+}
+
+void agents_auto_start(Agents *agents)
+{
+  Server *server = agents->server;
+  if (!agents->auto_pending || server->leaving || server->stopping || server->store_state != STORE_STATE_OK)
+    return;
+  for (guint i = 0; i < agents->sorted->len; i++) {
+    AgentEntry *entry = agents->sorted->pdata[i];
+    bool wanted = entry->fresh && entry->def && entry->def->auto_start && !entry->taken_by;
+    if (wanted && turn_full(server))
+      return; /* the rest when something has been committed */
+    entry->fresh = false;
+    if (wanted && !core_deployment(server->core, entry->name))
+      agents_auto_one(agents, entry->name);
+  }
+  agents->auto_pending = false;
+}
