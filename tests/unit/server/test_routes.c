@@ -72,7 +72,7 @@ static void test_table(void)
   for (guint i = 0; i < routes_n; i++) {
     g_assert_nonnull(routes[i].handler);
     g_assert_true(routes[i].pattern[0] == '/');
-    g_assert_true(g_str_equal(routes[i].method, "POST") == routes[i].has_body);
+    g_assert_true(g_str_equal(routes[i].method, "POST") || !routes[i].has_body);
     if (!g_str_equal(routes[i].method, "GET") && !g_str_equal(routes[i].pattern, "/check")) /* which asks, and changes nothing */
       g_assert_cmpint(routes[i].role, >, ROLE_VIEWER);
   }
