@@ -81,8 +81,12 @@ static void check_port_of(Sim *sim, GHashTable *used, Instance *instance)
     return;
   const Instance *other = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
   if (other && (check_port_automatic(instance) || check_port_automatic(other)))
-    sim_break(sim, "port %d is handed out to '%s' of '%s' and to '%s' of '%s'", instance->port, instance->agent, instance->deployment->name,
-              other->agent, other->deployment->name);
+    sim_break(sim,
+              "port %d is handed out to '%s' (%s, %s, generation %" G_GINT64_FORMAT
+              ") of '%s' and to '%s' (%s, %s, generation %" G_GINT64_FORMAT ") of '%s'",
+              instance->port, instance->agent, instance->id, instance_step_word(instance->step), instance->generation,
+              instance->deployment->name, other->agent, other->id, instance_step_word(other->step), other->generation,
+              other->deployment->name);
   g_hash_table_insert(used, GINT_TO_POINTER(instance->port), instance);
 }
 

@@ -40,6 +40,8 @@ static void link_arrives(Sim *sim, SimWay way, int64_t delay_ms, const char *tex
 
 void sim_send(Sim *sim, SimWay way, const char *text)
 {
+  if (sim->verbose)
+    sim_say(sim, "%s %s%.300s", way == TO_NODE ? "-> node" : "-> server", sim->link_up && !sim->lossy[way] ? "" : "LOST ", text);
   if (!sim->link_up || sim->lossy[way])
     return;
   if (sim_fault_chance(sim, sim->rates.lost)) {
