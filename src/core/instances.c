@@ -159,6 +159,16 @@ static void instance_keep_outcome(Core *core, Instance *instance, const Instance
   schedule_instance_ended(core, instance);
 }
 
+void instance_keep_port(Core *core, Instance *instance)
+{
+  bool told =
+      instance->present && instance_live(instance) && instance->desired_running && instance->seen_generation == instance->generation;
+  if (!told || instance->step == STEP_WAITING || instance->port == instance->seen_port)
+    return;
+  instance->port = instance->seen_port;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
 static bool instance_same(const Instance *instance, const InstanceReport *report)
 {
   return instance->present && instance->state == report->state && instance->health == report->health &&
@@ -188,6 +198,7 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   instance->pid = report->pid;
   instance->seen_port = report->port;
   instance->since_ms = report->since_ms;
+  instance_keep_port(core, instance);
   if (report->last_exit.code >= 0 || report->last_exit.signal)
     text_set(&instance->output, report->output ? report->output : instance->output);
   text_set(&instance->observed_reason, report->reason);

@@ -94,6 +94,8 @@ bool instance_is_batch(const Instance *instance);
 void instance_set_step(Core *core, Instance *instance, InstanceStep step);
 void instance_start(Core *core, Instance *instance, int revision); /* next generation, runs @revision */
 void instance_stop(Core *core, Instance *instance);
+/* The port is the one that the process was started with, unless a start with another one is on its way. */
+void instance_keep_port(Core *core, Instance *instance);
 void instance_observe(Core *core, Instance *instance, const InstanceReport *report);
 /* Sends what the node must hear about @instance: desired minus observed. */
 void instance_reconcile(Core *core, Instance *instance);
@@ -129,6 +131,10 @@ int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);        
 
 /* reserve.c */
 void reserve_send(Core *core, Rollout *rollout);
+/* The way back asks no node: targets with an automatic port and none left get one that nobody here has. */
+void reserve_back(const Core *core, Deployment *deployment);
+/* An automatic slot whose new start does not come: the port of its last process, unless somebody else has it by now. */
+void reserve_keep(Core *core, Instance *instance);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
 
 /* schedule.c */

@@ -47,13 +47,22 @@ static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, boo
   return node;
 }
 
-/* Something that runs there and that nobody here wants: end it and remove it. */
+/* Something that runs there and that nobody here wants: the node ends it and removes it. A stop would be answered, and the answer refused
+ * again, for ever. */
 static void node_refuse_instance(Core *core, const NodeObject *node, const InstanceReport *report)
 {
-  bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED || report->state == INSTANCE_FAILED;
-  if (!ended) /* a stop is answered, and the answer would be refused again, for ever */
-    turn_send(core, node->id, FRAME_STOP, instruction_new(report->id, report->epoch, report->generation));
   turn_send(core, node->id, FRAME_FORGET, instruction_new(report->id, report->epoch, report->generation));
+}
+
+/* What we know to have ended lives there in a life that we do not know: it is not wanted, and no start will replace it. */
+static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *instance, const InstanceReport *report)
+{
+  bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED || report->state == INSTANCE_FAILED;
+  bool other = report->epoch != instance->epoch || report->generation != instance->generation;
+  if (ended || !other || !instance->desired_running || !instance->outcome || instance->sent_stop)
+    return;
+  turn_send(core, node->id, FRAME_STOP, instruction_new(instance->id, instance->epoch, instance->generation));
+  instance->sent_stop = true;
 }
 
 static void node_report(Core *core, NodeObject *node, const InstanceReport *report)
@@ -72,9 +81,13 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     instance->epoch = report->epoch + 1;
     instance->generation = MAX(instance->generation, report->generation) + 1;
     instance->sent_generation = 0;
+    instance->sent_stop = false;
     touch_instance(core, instance, TOUCH_STORED);
+    instance_reconcile(core, instance); /* what was on its way is older than what the node has: it will not be taken */
+    node_end_unknown_life(core, node, instance, report);
     return;
   }
+  node_end_unknown_life(core, node, instance, report);
   instance_observe(core, instance, report);
 }
 

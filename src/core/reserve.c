@@ -38,6 +38,8 @@ static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
       bool waits = other != deployment && instance->step == STEP_WAITING;
       if (instance->desired_running || instance_live(instance) || waits)
         reserve_claim(used, instance->port, instance);
+      if (instance_live(instance))
+        reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
     }
   }
   for (guint i = 0; i < deployment->instances->len; i++)
@@ -58,6 +60,20 @@ static int reserve_next_port(const Core *core, GHashTable *used, Instance *insta
   return port;
 }
 
+void reserve_back(const Core *core, Deployment *deployment)
+{
+  GHashTable *used = NULL;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0 || instance->port > 0 || reserve_declared(instance) != PORT_AUTO)
+      continue;
+    if (!used)
+      used = reserve_used(core, deployment);
+    instance->port = reserve_next_port(core, used, instance);
+  }
+  g_clear_pointer(&used, g_hash_table_unref);
+}
+
 /* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port itself. */
 static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame *frame)
 {
@@ -67,10 +83,6 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame 
     port = keeps ? instance->port : reserve_next_port(core, used, instance);
   }
   bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
-  if (instance->port != port) {
-    instance->port = port;
-    touch_instance(core, instance, TOUCH_STORED);
-  }
   int revision = instance->revision;
   instance->revision = instance->target; /* the spec of what shall run */
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation + 1);
@@ -113,6 +125,23 @@ void reserve_send(Core *core, Rollout *rollout)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0); /* nothing to ask */
 }
 
+static void reserve_give(Core *core, Instance *instance, int port)
+{
+  if (instance->port == port)
+    return;
+  instance->port = port;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
+void reserve_keep(Core *core, Instance *instance)
+{
+  g_autoptr(GHashTable) used = reserve_used(core, instance->deployment);
+  int port = instance->seen_port > 0 ? instance->seen_port : instance->port;
+  const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(port));
+  bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
+  reserve_give(core, instance, ours ? port : reserve_next_port(core, used, instance));
+}
+
 static Rollout *reserve_find(const Core *core, int64_t request)
 {
   for (guint i = 0; i < core->open->len; i++) {
@@ -123,6 +152,68 @@ static Rollout *reserve_find(const Core *core, int64_t request)
   return NULL;
 }
 
+static Instance *reserve_instance(const Core *core, const Rollout *rollout, const Reservation *reservation)
+{
+  Instance *instance = g_hash_table_lookup(core->instances, reservation->id);
+  return instance && instance->deployment == rollout->deployment ? instance : NULL;
+}
+
+/* One refusal is enough; then no port of the answer counts. */
+static bool reserve_refused(Core *core, Rollout *rollout, const char *node, const Frame *frame)
+{
+  for (guint i = 0; i < frame->reservations->len; i++) {
+    const Reservation *reservation = frame->reservations->pdata[i];
+    const Instance *instance = reservation->error ? reserve_instance(core, rollout, reservation) : NULL;
+    if (!instance)
+      continue;
+    g_autofree char *cause = g_strdup_printf("agent '%s': %s", instance->agent, reservation->error);
+    turn_frame(core, node, FRAME_RELEASE, frame->request);
+    rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+    return true;
+  }
+  return false;
+}
+
+/* The slots that the answer is about, each with its port. */
+static GHashTable *reserve_apply(Core *core, const Rollout *rollout, const Frame *frame)
+{
+  GHashTable *asked = g_hash_table_new(NULL, NULL);
+  for (guint i = 0; i < frame->reservations->len; i++) {
+    const Reservation *reservation = frame->reservations->pdata[i];
+    Instance *instance = reserve_instance(core, rollout, reservation);
+    if (!instance)
+      continue;
+    g_hash_table_add(asked, instance);
+    int declared = reserve_declared(instance);
+    if (declared != PORT_AUTO)
+      reserve_give(core, instance, MAX(declared, 0));
+    else if (reservation->port > 0) /* else its process has it */
+      reserve_give(core, instance, reservation->port);
+  }
+  return asked;
+}
+
+/* The node put an automatic port in the place of one that was taken. It sees what is bound, not what we gave to a slot whose process is
+ * not there at the moment: such a slot is given the next port above, and the node is asked again. */
+static bool reserve_clash(Core *core, const Rollout *rollout, GHashTable *used, GHashTable *asked)
+{
+  bool clash = false;
+  for (guint i = 0; i < rollout->deployment->instances->len; i++) {
+    Instance *instance = rollout->deployment->instances->pdata[i];
+    const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
+    bool ours = !owner || owner == instance || g_hash_table_contains(asked, owner);
+    if (!g_hash_table_contains(asked, instance) || ours || reserve_declared(instance) != PORT_AUTO)
+      continue;
+    int port = instance->port;
+    while (port < 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
+      port++;
+    reserve_give(core, instance, port);
+    reserve_claim(used, port, instance);
+    clash = true;
+  }
+  return clash;
+}
+
 void reserve_answer(Core *core, const char *node, const Frame *frame)
 {
   Rollout *rollout = frame->request ? reserve_find(core, frame->request) : NULL;
@@ -130,21 +221,15 @@ void reserve_answer(Core *core, const char *node, const Frame *frame)
     turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
     return;
   }
-  for (guint i = 0; i < frame->reservations->len; i++) {
-    const Reservation *reservation = frame->reservations->pdata[i];
-    Instance *instance = g_hash_table_lookup(core->instances, reservation->id);
-    if (!instance || instance->deployment != rollout->deployment)
-      continue;
-    if (reservation->error) {
-      g_autofree char *cause = g_strdup_printf("agent '%s': %s", instance->agent, reservation->error);
-      turn_frame(core, node, FRAME_RELEASE, frame->request);
-      rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
-      return;
-    }
-    if (reservation->port > 0 && reservation->port != instance->port) {
-      instance->port = reservation->port;
-      touch_instance(core, instance, TOUCH_STORED);
-    }
+  if (reserve_refused(core, rollout, node, frame))
+    return;
+  g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment); /* before the answer is applied */
+  g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);
+  if (reserve_clash(core, rollout, used, asked)) {
+    turn_frame(core, node, FRAME_RELEASE, frame->request);
+    rollout->request = 0;
+    reserve_send(core, rollout);
+    return;
   }
   rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
 }

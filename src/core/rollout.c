@@ -52,6 +52,22 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, cons
   return !rollout_same_agent(instance, job, agent);
 }
 
+/* The way back asks nobody: the port that the slot had before. @declared: in the former revision. 0 = none, or an automatic one is to be
+ * found. */
+static int rollout_port_back(const Rollout *rollout, const Instance *instance, int declared)
+{
+  const Revision *left = revision_find(instance->deployment, rollout->to);
+  int index = left ? job_find_agent(revision_job(left), instance->agent) : -1, given = PORT_AUTO;
+  if (declared != PORT_AUTO)
+    return MAX(declared, 0);
+  if (index >= 0)
+    given = plan_declared_port(revision_job(left), (guint)index, instance->replica);
+  if (given == PORT_AUTO)
+    return instance->port;
+  bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */
+  return former ? instance->seen_port : 0;
+}
+
 static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, guint index, int replica)
 {
   Deployment *deployment = rollout->deployment;
@@ -67,9 +83,8 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   int revision = revision_find(deployment, rollout->to)->number;
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     revision = rollout->from;
-  int declared = plan_declared_port(plan->job, index, replica);
-  if (rollout->verdict != OUTCOME_SUCCEEDED && declared != PORT_AUTO)
-    instance->port = MAX(declared, 0); /* the way back asks nobody: the slot had this port before */
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    instance->port = rollout_port_back(rollout, instance, plan_declared_port(plan->job, index, replica));
   bool needs = !agent->schedule.set && rollout_needs(rollout, instance, plan->job, agent);
   if (agent->schedule.set && instance->desired_running && !instance_is_scheduled(instance))
     instance_stop(core, instance); /* it was a service, or ran once */
@@ -104,6 +119,8 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
         rollout_target_slot(core, rollout, plan, i, replica);
     }
   }
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    reserve_back(core, deployment);
   deployment_sort(deployment);
 }
 
@@ -483,6 +500,9 @@ static DeploymentStatus rollout_settled_status(const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
   bool goes_on = rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER;
+  bool all = rollout->kind == ROLLOUT_KIND_RESTART && !rollout->agent && rollout->outcome == OUTCOME_SUCCEEDED;
+  if (goes_on && rollout->from == 0 && !all)
+    return DEPLOYMENT_FAILED; /* what was left of it was started again; the rest is as missing as before */
   switch (rollout->outcome) {
   case OUTCOME_SUCCEEDED:
     return rollout->kind == ROLLOUT_KIND_DOWN || rollout_all_completed(deployment) ? DEPLOYMENT_STOPPED : DEPLOYMENT_RUNNING;
@@ -526,6 +546,20 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
   }
 }
 
+/* The start that @instance waited for does not come: its port is again that of what it runs. */
+static void rollout_keep_port(Core *core, Instance *instance)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  int declared = index < 0 ? PORT_NONE : plan_declared_port(revision_job(revision), (guint)index, instance->replica);
+  if (declared == PORT_AUTO) {
+    reserve_keep(core, instance);
+  } else if (index >= 0 && instance->port != declared) {
+    instance->port = declared;
+    touch_instance(core, instance, TOUCH_STORED);
+  }
+}
+
 void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 {
   Deployment *deployment = rollout->deployment;
@@ -545,6 +579,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
     if (instance->step != STEP_WAITING)
       continue;
     instance_set_step(core, instance, STEP_IDLE);
+    rollout_keep_port(core, instance);
     if (instance_stopped_unasked(instance))
       instance_start(core, instance, instance->revision);
     else

@@ -301,6 +301,8 @@ void held_stop(Held *held)
 
 void held_forget(Held *held)
 {
+  if (held->forget && held_alive(held) && !held->desired_running && !held->pending)
+    return; /* on its way; a report would be answered by the next forget */
   held->forget = true;
   if (held_alive(held)) {
     held_stop(held);
@@ -308,7 +310,15 @@ void held_forget(Held *held)
   }
   if (held->shim_up)
     act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held_drop(held);
+  held->shim_up = false;
+  if (held->stores == 0) {
+    held_drop(held);
+    return;
+  }
+  held->life = LIFE_STOPPED; /* a file that is on its way to the disk would come after the directory went: wait for it */
+  held->desired_running = false;
+  held->act_boot_ms = INT64_MAX;
+  held_schedule(held);
 }
 
 /* ---- adoption ---- */
@@ -449,6 +459,10 @@ void held_event(Held *held, const NodeEvent *event)
 {
   if ((event->type == NODE_EVENT_STORED || event->type == NODE_EVENT_STORE_FAILED) && held->stores > 0)
     held->stores--;
+  if (held->forget && held->stores == 0 && !held_alive(held)) {
+    held_forget(held);
+    return;
+  }
   LifeMove move = life_moves[held->life][event->type];
   if (!move)
     return;

@@ -379,7 +379,11 @@ static void test_forget(void)
   g_autoptr(Rig) rig = life_healthy(spec);
   rig_frame(rig, FRAME_FORGET, 1, 1, NULL);
   rig_wants(rig, "store g1; signal 15"); /* first it ends */
+  rig_frame(rig, FRAME_FORGET, 1, 1, NULL);
+  rig_wants(rig, ""); /* said twice, done once */
   life_exit(rig, 1, 0, 0);
+  g_assert_null(strstr(rig->log->str, "remove")); /* its file is on its way to the disk, and would come after */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
   g_assert_true(g_str_has_suffix(rig->log->str, "remove"));
   rig_is(rig, "absent");
   g_assert_cmpuint(supervisor_size(rig->node), ==, 0);

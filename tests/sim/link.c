@@ -1,0 +1,94 @@
+/* The link between node and server: frames keep their order, arrive late, twice, or not at all. After a lost frame nothing of that
+ * direction arrives any more, as on a connection whose other end is gone, until one of the two notices or the node dials anew. */
+#include "sim.h"
+
+#include <string.h>
+
+enum { LINK_LATE_MS = 4000, LINK_NOTICED_MS = 30000 };
+
+static void link_at_node(Sim *sim, void *data)
+{
+  g_autoptr(Frame) frame = frame_parse(data, strlen(data), NULL);
+  if (!frame)
+    g_error("frame that does not parse: %s", (const char *)data);
+  NodeEvent event = {.type = NODE_EVENT_FRAME, .frame = frame};
+  if (sim->node_up)
+    sim_node_event(sim, &event);
+}
+
+static void link_at_server(Sim *sim, void *data)
+{
+  g_autoptr(Frame) frame = frame_parse(data, strlen(data), NULL);
+  if (!frame)
+    g_error("frame that does not parse: %s", (const char *)data);
+  Command command = {.type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame};
+  if (sim->server_up)
+    sim_apply(sim, &command);
+}
+
+static void link_noticed(Sim *sim, void *data)
+{
+  (void)data;
+  sim_link_break(sim);
+}
+
+static void link_arrives(Sim *sim, SimWay way, int64_t delay_ms, const char *text)
+{
+  sim->arrives_at[way] = MAX(sim->arrives_at[way], sim->boot_ms + delay_ms);
+  sim_at(sim, sim->arrives_at[way] - sim->boot_ms, LIVES_WITH_LINK, way == TO_NODE ? link_at_node : link_at_server, g_strdup(text), g_free);
+}
+
+void sim_send(Sim *sim, SimWay way, const char *text)
+{
+  if (sim->verbose)
+    sim_say(sim, "%s %s%.300s", way == TO_NODE ? "-> node" : "-> server", sim->link_up && !sim->lossy[way] ? "" : "LOST ", text);
+  if (!sim->link_up || sim->lossy[way])
+    return;
+  if (sim_fault_chance(sim, sim->rates.lost)) {
+    sim_say(sim, "frames to the %s are lost", way == TO_NODE ? "node" : "server");
+    sim->lossy[way] = true;
+    sim_at(sim, 1 + sim_below(sim, LINK_NOTICED_MS), LIVES_WITH_LINK, link_noticed, NULL, NULL);
+    return;
+  }
+  link_arrives(sim, way, sim_fault_chance(sim, sim->rates.late) ? 1 + sim_below(sim, LINK_LATE_MS) : 1, text);
+  if (sim_fault_chance(sim, sim->rates.repeated))
+    link_arrives(sim, way, 1, text);
+}
+
+static void link_down(Sim *sim, bool server_knows)
+{
+  if (!sim->link_up)
+    return;
+  sim->link_up = false;
+  sim->lives[LIVES_WITH_LINK]++;
+  if (sim->server_up && server_knows) {
+    Command gone = {.type = COMMAND_NODE_GONE, .node = "local", .actor = "local"};
+    sim_apply(sim, &gone);
+  }
+  if (sim->node_up) {
+    NodeEvent down = {.type = NODE_EVENT_LINK_DOWN};
+    sim_node_event(sim, &down);
+  }
+}
+
+void sim_link_break(Sim *sim)
+{
+  if (sim->link_up)
+    sim_say(sim, "link breaks");
+  link_down(sim, true);
+}
+
+void sim_link_connect(Sim *sim)
+{
+  if (sim->link_up && sim_fault_chance(sim, sim->rates.lost)) {
+    sim_say(sim, "the node dials anew before the server notices");
+    link_down(sim, false);
+  }
+  if (sim->link_up || !sim->server_up || !sim->node_up || sim->store_full)
+    return;
+  sim->link_up = true;
+  sim->lossy[TO_NODE] = sim->lossy[TO_SERVER] = false;
+  sim->arrives_at[TO_NODE] = sim->arrives_at[TO_SERVER] = sim->boot_ms;
+  NodeEvent up = {.type = NODE_EVENT_LINK_UP};
+  sim_node_event(sim, &up);
+}

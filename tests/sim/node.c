@@ -1,0 +1,268 @@
+/* The node: the supervisor's actions carried out on a modelled disk and modelled shims, crashes between any two of them, adoption at start.
+ */
+#include "sim.h"
+
+#include "base/json.h"
+#include "supervise/coverage.h"
+
+#include <string.h>
+
+enum { NODE_SLOW_DISK_MS = 3000 };
+
+/* One action on its way to the disk or to a shim. */
+typedef struct Deed {
+  NodeActionType type;
+  char *id, *text;
+  int attempt;
+  int64_t generation;
+} Deed;
+
+static void deed_free(gpointer data)
+{
+  Deed *deed = data;
+  g_free(deed->id);
+  g_free(deed->text);
+  g_free(deed);
+}
+
+static void node_tell(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
+{
+  NodeEvent event = {.type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt, .text = text};
+  sim_node_event(sim, &event);
+}
+
+static void node_stored(Sim *sim, void *data)
+{
+  node_tell(sim, data, NODE_EVENT_STORED, NULL);
+}
+
+static void node_not_stored(Sim *sim, void *data)
+{
+  node_tell(sim, data, NODE_EVENT_STORE_FAILED, "no space left");
+}
+
+/* The file is there; the node hears of it a little later, if it lives so long. */
+static void deed_store(Sim *sim, const Deed *deed)
+{
+  bool failed = sim_fault_chance(sim, sim->rates.store_failed);
+  if (!failed)
+    g_hash_table_replace(sim->files, g_strdup(deed->id), g_strdup(deed->text));
+  Deed *told = g_new0(Deed, 1);
+  *told = (Deed){.id = g_strdup(deed->id), .attempt = deed->attempt, .generation = deed->generation};
+  sim_at(sim, 1, LIVES_WITH_NODE, failed ? node_not_stored : node_stored, told, deed_free);
+}
+
+static void deed_start_shim(Sim *sim, const Deed *deed)
+{
+  if (sim_fault_chance(sim, sim->rates.shim_failed)) {
+    node_tell(sim, deed, NODE_EVENT_SHIM_FAILED, "no memory");
+    return;
+  }
+  sim_shim_start(sim, deed->id, deed->generation);
+  node_tell(sim, deed, NODE_EVENT_SHIM_UP, NULL);
+}
+
+static void deed_start(Sim *sim, const Deed *deed)
+{
+  sim_release_instance(sim, deed->id);
+  if (!sim_shim(sim, deed->id)->alive)
+    node_tell(sim, deed, NODE_EVENT_SHIM_GONE, NULL);
+  else if (sim_fault_chance(sim, sim->rates.start_failed))
+    node_tell(sim, deed, NODE_EVENT_START_FAILED, "no such file");
+  else
+    sim_shim_run(sim, deed->id, deed->attempt);
+}
+
+static void deed_signal(Sim *sim, const Deed *deed)
+{
+  sim_shim_signal(sim, deed->id, false);
+}
+
+static void deed_kill(Sim *sim, const Deed *deed)
+{
+  sim_shim_signal(sim, deed->id, true);
+}
+
+static void deed_end_shim(Sim *sim, const Deed *deed)
+{
+  sim_release_instance(sim, deed->id);
+  sim_shim_end(sim, deed->id);
+}
+
+static void deed_end_orphan(Sim *sim, const Deed *deed)
+{
+  sim_orphan_end(sim, deed->id);
+  node_tell(sim, deed, NODE_EVENT_ORPHAN_ENDED, NULL);
+}
+
+static void deed_probe(Sim *sim, const Deed *deed)
+{
+  bool up = sim_answers(sim, deed->id);
+  const char *what = up ? NULL : sim_below(sim, 2) ? "HTTP 503" : "connection refused";
+  NodeEvent event = {
+      .type = NODE_EVENT_PROBE, .instance = deed->id, .attempt = deed->attempt, .ok = up, .text = what, .found = up ? "/health" : NULL};
+  sim_node_event(sim, &event);
+}
+
+static void deed_remove(Sim *sim, const Deed *deed)
+{
+  sim_release_instance(sim, deed->id);
+  sim_shim(sim, deed->id)->starts = 0; /* after a restored backup the id may come again, for another agent */
+  g_hash_table_remove(sim->files, deed->id);
+}
+
+static void deed_do(Sim *sim, void *data)
+{
+  static void (*const table[NODE_ACTION_N])(Sim *, const Deed *) = {[NODE_ACTION_STORE] = deed_store,
+                                                                    [NODE_ACTION_START_SHIM] = deed_start_shim,
+                                                                    [NODE_ACTION_START] = deed_start,
+                                                                    [NODE_ACTION_SIGNAL] = deed_signal,
+                                                                    [NODE_ACTION_KILL] = deed_kill,
+                                                                    [NODE_ACTION_END_SHIM] = deed_end_shim,
+                                                                    [NODE_ACTION_END_ORPHAN] = deed_end_orphan,
+                                                                    [NODE_ACTION_PROBE] = deed_probe,
+                                                                    [NODE_ACTION_REMOVE] = deed_remove};
+  const Deed *deed = data;
+  if (table[deed->type])
+    table[deed->type](sim, deed);
+}
+
+/* How long an action takes. Files and directories keep their order: one thread writes them. */
+static int64_t node_delay(Sim *sim, NodeActionType type)
+{
+  switch (type) {
+  case NODE_ACTION_END_SHIM:
+  case NODE_ACTION_REMOVE:
+    return 0;
+  case NODE_ACTION_STORE: {
+    int64_t delay = sim_fault_chance(sim, 20) ? sim_below(sim, NODE_SLOW_DISK_MS) : 1 + sim_below(sim, 10);
+    sim->disk_at = MAX(sim->disk_at, sim->boot_ms + delay);
+    return sim->disk_at - sim->boot_ms;
+  }
+  case NODE_ACTION_PROBE:
+    return 1 + (sim->faults ? sim_below(sim, 20) : 0);
+  default:
+    return 1;
+  }
+}
+
+/* What was handed to the kernel or a shim may still happen after the node died. */
+static SimLife node_lives(Sim *sim, NodeActionType type)
+{
+  static const bool survives[NODE_ACTION_N] = {[NODE_ACTION_START_SHIM] = true,
+                                               [NODE_ACTION_START] = true,
+                                               [NODE_ACTION_SIGNAL] = true,
+                                               [NODE_ACTION_KILL] = true,
+                                               [NODE_ACTION_END_SHIM] = true};
+  return survives[type] && (type == NODE_ACTION_END_SHIM || sim_below(sim, 2)) ? LIVES_WITH_MACHINE : LIVES_WITH_NODE;
+}
+
+static void node_carry_out(Sim *sim, const NodeAction *action)
+{
+  if (action->type == NODE_ACTION_SEND) {
+    sim_send(sim, TO_SERVER, action->text);
+    return;
+  }
+  if (action->type == NODE_ACTION_RELEASE_PORTS) {
+    sim_release_request(sim, action->frame->request);
+    return;
+  }
+  if (action->type == NODE_ACTION_RESERVE_PORTS) {
+    g_autofree char *text = sim_reserve(sim, action->frame);
+    sim_send(sim, TO_SERVER, text);
+    return;
+  }
+  Deed *deed = g_new0(Deed, 1);
+  *deed = (Deed){.type = action->type,
+                 .id = g_strdup(action->instance),
+                 .text = g_strdup(action->text),
+                 .attempt = action->attempt,
+                 .generation = action->generation};
+  SimLife lives = node_lives(sim, action->type);
+  sim_at(sim, node_delay(sim, action->type), lives, deed_do, deed, deed_free);
+}
+
+void sim_node_event(Sim *sim, const NodeEvent *event)
+{
+  if (!sim->node_up)
+    return;
+  node_apply(sim->node, event, sim_now(sim), sim->actions);
+  sim->node_wake = sim->actions->wake_at_ms;
+  for (guint i = 0; i < sim->actions->items->len && sim->node_up; i++) {
+    if (sim_fault_chance(sim, sim->rates.node_crash))
+      sim_node_crash(sim);
+    else
+      node_carry_out(sim, &g_array_index(sim->actions->items, NodeAction, i));
+  }
+  node_actions_clear(sim->actions);
+}
+
+/* ---- life ---- */
+
+void sim_node_crash(Sim *sim)
+{
+  if (!sim->node_up)
+    return;
+  sim_say(sim, "node crashes");
+  sim->node_up = false;
+  sim->lives[LIVES_WITH_NODE]++;
+  sim_link_break(sim);
+  g_clear_pointer(&sim->node, supervisor_free);
+  g_hash_table_remove_all(sim->reserved);
+  sim_at(sim, 20 + sim_below(sim, 3000), LIVES_ALWAYS, sim_node_start, NULL, NULL);
+}
+
+static void node_found(Sim *sim, void *data)
+{
+  NodeEvent found = sim_shim_found(sim, data);
+  sim_node_event(sim, &found);
+}
+
+static void node_adopted(Sim *sim, void *data)
+{
+  (void)data;
+  NodeEvent done = {.type = NODE_EVENT_FILES_DONE};
+  sim_node_event(sim, &done);
+}
+
+void sim_node_start(Sim *sim, void *data)
+{
+  (void)data;
+  sim_say(sim, "node starts, boot %s", sim->boot_id);
+  SupervisorConfig config = {.node_id = "local", .node_name = "sim", .boot_id = sim->boot_id, .version = "sim"};
+  sim->node = supervisor_new(&config);
+  supervisor_set_coverage(sim->node, sim_cover_life, NULL);
+  sim->node_up = true;
+  sim->disk_at = sim->boot_ms;
+  int64_t last = 0;
+  g_autoptr(GList) ids = sim_sorted_keys(sim->files);
+  for (GList *at = ids; at && sim->node_up; at = at->next) {
+    NodeEvent file = {.type = NODE_EVENT_FILE, .instance = at->data, .text = g_hash_table_lookup(sim->files, at->data)};
+    int64_t asked = sim_below(sim, 20);
+    last = MAX(last, asked);
+    sim_at(sim, asked, LIVES_WITH_NODE, node_found, g_strdup(at->data), g_free);
+    sim_node_event(sim, &file);
+  }
+  if (sim->node_up)
+    sim_at(sim, last, LIVES_WITH_NODE, node_adopted, NULL, NULL);
+}
+
+/* ---- its files ---- */
+
+InstanceSpec *sim_file_spec(const Sim *sim, const char *id)
+{
+  const char *text = g_hash_table_lookup(sim->files, id);
+  json_t *object = text ? json_parse(text, strlen(text), NULL) : NULL;
+  const json_t *spec = object ? json_object_get(object, "spec") : NULL;
+  InstanceSpec *found = spec ? instance_spec_from_json(spec, NULL) : NULL;
+  json_decref(object);
+  return found;
+}
+
+int64_t sim_file_number(const Sim *sim, const char *id, const char *key)
+{
+  const char *text = g_hash_table_lookup(sim->files, id);
+  g_autofree char *member = g_strdup_printf("\"%s\":", key);
+  const char *at = text ? strstr(text, member) : NULL;
+  return at ? g_ascii_strtoll(at + strlen(member), NULL, 10) : 0;
+}

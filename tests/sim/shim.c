@@ -1,0 +1,265 @@
+/* Shims and the process trees that they hold: started, told of, ended; a shim can die at each message and leave its tree behind. */
+#include "sim.h"
+
+#include "supervise/instance.h"
+
+#include <string.h>
+
+/* A message to the node, or the end of a process, that is on its way. */
+typedef struct News {
+  char *id;
+  NodeEvent event;
+  int64_t pid;
+} News;
+
+static void news_free(gpointer data)
+{
+  News *news = data;
+  g_free(news->id);
+  g_free(news);
+}
+
+SimShim *sim_shim(Sim *sim, const char *id)
+{
+  SimShim *shim = g_hash_table_lookup(sim->shims, id);
+  if (!shim) {
+    shim = g_new0(SimShim, 1);
+    shim->id = g_strdup(id);
+    shim->exit.code = -1;
+    g_hash_table_insert(sim->shims, shim->id, shim);
+  }
+  return shim;
+}
+
+void sim_shim_free(void *data)
+{
+  SimShim *shim = data;
+  g_free(shim->id);
+  g_free(shim);
+}
+
+/* ---- messages ---- */
+
+static void shim_told(Sim *sim, void *data)
+{
+  News *news = data;
+  news->event.instance = news->id;
+  sim_node_event(sim, &news->event);
+}
+
+/* The node hears of it when it has a connection to the shim; messages keep their order. */
+static void shim_tell(Sim *sim, SimShim *shim, NodeEvent event)
+{
+  if (!sim->node_up || shim->told_life != sim->lives[LIVES_WITH_NODE])
+    return;
+  News *news = g_new0(News, 1);
+  *news = (News){.id = g_strdup(shim->id), .event = event};
+  shim->told_at = MAX(shim->told_at, sim->boot_ms + (sim->faults ? sim_below(sim, 4) : 0));
+  sim_at(sim, shim->told_at - sim->boot_ms, LIVES_WITH_NODE, shim_told, news, news_free);
+}
+
+static void shim_met(Sim *sim, SimShim *shim)
+{
+  shim->told_life = sim->node_up ? sim->lives[LIVES_WITH_NODE] : -1;
+  shim->told_at = sim->boot_ms;
+}
+
+void sim_shim_dies(Sim *sim, SimShim *shim)
+{
+  if (!shim->alive)
+    return;
+  sim_say(sim, "shim of %s dies", shim->id);
+  shim->alive = shim->running = false;
+  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = shim->proc.alive});
+  shim->told_life = -1;
+}
+
+void sim_some_shim_dies(Sim *sim)
+{
+  g_autoptr(GList) ids = sim_sorted_keys(sim->shims);
+  for (GList *at = ids; at; at = at->next) {
+    SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
+    if (!shim->alive || !sim_chance(sim, 20))
+      continue;
+    sim_shim_dies(sim, shim);
+    return;
+  }
+}
+
+static void shim_crash_point(Sim *sim, SimShim *shim)
+{
+  if (sim_fault_chance(sim, sim->rates.shim_crash))
+    sim_shim_dies(sim, shim);
+}
+
+/* ---- processes ---- */
+
+static void proc_end(Sim *sim, void *data)
+{
+  const News *news = data;
+  SimShim *shim = g_hash_table_lookup(sim->shims, news->id);
+  if (!shim || !shim->proc.alive || shim->proc.pid != news->pid)
+    return;
+  shim->proc.alive = false;
+  shim->ended_at = sim->boot_ms;
+  if (!shim->alive)
+    return;
+  shim->running = false;
+  shim->ended = true;
+  shim->exit = news->event.exit;
+  if (shim->proc.batch && shim->exit.code == 0)
+    sim_mark_healthy(sim, shim);
+  sim_say(sim, "%s ends: %d/%d", shim->id, shim->exit.code, shim->exit.signal);
+  shim_crash_point(sim, shim);
+  shim_tell(sim, shim,
+            (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = shim->attempt, .exit = shim->exit, .text = shim->exit.code ? "oops" : NULL});
+  shim_crash_point(sim, shim);
+}
+
+static void proc_end_later(Sim *sim, const SimShim *shim, int64_t delay_ms, int code, int signal)
+{
+  News *news = g_new0(News, 1);
+  *news = (News){.id = g_strdup(shim->id), .pid = shim->proc.pid, .event.exit = {.code = code, .signal = signal}};
+  sim_at(sim, delay_ms, LIVES_WITH_MACHINE, proc_end, news, news_free);
+}
+
+/* An agent that nobody probes is healthy when it stayed up so long. */
+static void proc_settled(Sim *sim, void *data)
+{
+  const News *news = data;
+  const SimShim *shim = g_hash_table_lookup(sim->shims, news->id);
+  if (shim && shim->proc.alive && shim->proc.pid == news->pid)
+    sim_mark_healthy(sim, shim);
+}
+
+static void proc_settles(Sim *sim, const SimShim *shim)
+{
+  News *news = g_new0(News, 1);
+  *news = (News){.id = g_strdup(shim->id), .pid = shim->proc.pid};
+  sim_at(sim, HELD_SETTLE_MS, LIVES_WITH_MACHINE, proc_settled, news, news_free);
+}
+
+/* What the agent will do: come up, hang, flap, fail, refuse to stop. */
+static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
+{
+  Proc *proc = &shim->proc;
+  bool unlucky = sim->faults;
+  proc->healthy_at = sim->boot_ms + 5 + sim_below(sim, unlucky && sim_chance(sim, 10) ? 8000 : 300);
+  proc->ignores_term = unlucky && sim_chance(sim, 10);
+  proc->flapping = unlucky && sim_chance(sim, 5);
+  if (unlucky && sim_chance(sim, 3))
+    proc->healthy_at = INT64_MAX;
+  proc->batch = spec->kind == AGENT_BATCH;
+  if (spec->health.kind == HEALTH_DISCOVER && !spec->port && !proc->batch)
+    proc_settles(sim, shim);
+  if (proc->batch)
+    proc_end_later(sim, shim, 10 + sim_below(sim, 500), unlucky && sim_chance(sim, 20) ? 3 : 0, 0);
+  else if (unlucky && sim_chance(sim, 8))
+    proc_end_later(sim, shim, 1 + sim_below(sim, 3000), sim_chance(sim, 80) ? 1 : 0, 0);
+}
+
+static void proc_start(Sim *sim, SimShim *shim, const InstanceSpec *spec)
+{
+  bool taken = spec->port > 0 && !sim_port_free(sim, spec->port);
+  shim->proc = (Proc){.alive = true, .pid = (int64_t)++sim->next_pid, .epoch = shim->epoch, .generation = shim->generation};
+  if (taken) { /* the gap between its predecessor's end and its bind was somebody else's */
+    sim_say(sim, "%s finds its port %d taken", shim->id, spec->port);
+    proc_end_later(sim, shim, 5, 98, 0);
+    return;
+  }
+  shim->proc.port = spec->port;
+  proc_draw_fate(sim, shim, spec);
+}
+
+void sim_shim_start(Sim *sim, const char *id, int64_t generation)
+{
+  SimShim *shim = sim_shim(sim, id);
+  if (shim->proc.alive)
+    sim_break(sim, "a new shim of '%s' while its old tree lives", id);
+  int64_t epoch = sim_file_number(sim, id, "epoch");
+  if (shim->generation != generation || shim->epoch != epoch)
+    shim->starts = 0;
+  shim->epoch = epoch;
+  shim->generation = generation;
+  shim->alive = true;
+  shim->attempt = 0;
+  shim->running = shim->ended = false;
+  shim->exit = (ExitStatus){.code = -1};
+  shim_met(sim, shim);
+}
+
+void sim_shim_run(Sim *sim, const char *id, int attempt)
+{
+  SimShim *shim = sim_shim(sim, id);
+  g_autoptr(InstanceSpec) spec = sim_file_spec(sim, id);
+  if (shim->running || shim->proc.alive) {
+    sim_break(sim, "two process trees of '%s' at once", id);
+    return;
+  }
+  if (!spec) {
+    sim_break(sim, "'%s' starts and the node keeps no file of it", id);
+    return;
+  }
+  shim->attempt = attempt;
+  shim->running = true;
+  shim->ended = false;
+  sim_say(sim, "%s (%s of %s) starts, epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT " attempt %d, restart %s", id, spec->agent,
+          spec->deployment, shim->epoch, shim->generation, attempt, restart_policy_word(spec->restart.policy));
+  sim_check_start(sim, shim, spec);
+  proc_start(sim, shim, spec);
+  shim_crash_point(sim, shim);
+  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = attempt, .pid = shim->proc.pid});
+  shim_crash_point(sim, shim);
+}
+
+void sim_shim_signal(Sim *sim, const char *id, bool kill)
+{
+  const SimShim *shim = sim_shim(sim, id);
+  if (!shim->alive || !shim->running)
+    return;
+  if (kill)
+    proc_end_later(sim, shim, 1 + (sim->faults ? sim_below(sim, 5) : 0), -1, 9);
+  else if (!shim->proc.ignores_term)
+    proc_end_later(sim, shim, 1 + sim_below(sim, 200), sim_chance(sim, 80) ? 0 : 143, 0);
+}
+
+void sim_shim_end(Sim *sim, const char *id)
+{
+  SimShim *shim = sim_shim(sim, id);
+  if (!shim->running)
+    shim->alive = false;
+  if (!shim->alive)
+    shim->told_life = -1;
+}
+
+void sim_orphan_end(Sim *sim, const char *id)
+{
+  SimShim *shim = sim_shim(sim, id);
+  shim->proc.alive = shim->running = false;
+  shim->ended_at = sim->boot_ms;
+}
+
+bool sim_answers(Sim *sim, const char *id)
+{
+  const SimShim *shim = sim_shim(sim, id);
+  bool up = shim->alive && shim->running && shim->proc.alive && shim->proc.healthy_at <= sim->boot_ms;
+  if (!up || (sim->faults && shim->proc.flapping && sim_chance(sim, 50)))
+    return false;
+  sim_mark_healthy(sim, shim);
+  return true;
+}
+
+NodeEvent sim_shim_found(Sim *sim, const char *id)
+{
+  SimShim *shim = g_hash_table_lookup(sim->shims, id);
+  if (!shim || !shim->alive)
+    return (NodeEvent){
+        .type = NODE_EVENT_SHIM_ABSENT, .instance = id, .attempt = shim ? shim->attempt : 0, .orphan = shim && shim->proc.alive};
+  shim_met(sim, shim);
+  return (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
+                     .instance = id,
+                     .generation = shim->generation,
+                     .attempt = shim->attempt,
+                     .pid = shim->running ? shim->proc.pid : 0,
+                     .exit = shim->exit};
+}

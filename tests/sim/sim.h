@@ -1,0 +1,189 @@
+#pragma once
+/* What the files of the simulator share: one world of virtual time that holds the real core, release queue and supervisor, and models of
+ * all around them. Everything random comes from the world's seed, so a seed that finds a bug finds it for ever. */
+#include "core/objects.h"
+#include "core/release.h"
+#include "supervise/supervise.h"
+
+enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 70000, SIM_TRACE = 80 };
+
+/* The process tree of one attempt; outlives its shim. */
+typedef struct Proc {
+  bool alive, batch, ignores_term, flapping;
+  int64_t pid, healthy_at;
+  int64_t epoch, generation;
+  int port; /* that it holds while it lives; 0 = none */
+} Proc;
+
+/* A shim and what it holds; outlives the node. */
+typedef struct SimShim {
+  char *id;
+  bool alive;
+  int told_life;   /* the life of the node that has a connection to it */
+  int64_t told_at; /* when its last message arrives: they keep their order */
+  int64_t epoch, generation;
+  int attempt;
+  bool running, ended;
+  ExitStatus exit;
+  Proc proc;
+  int64_t started_at, ended_at;
+  int starts, node_life; /* in a row, under one life of the node */
+} SimShim;
+
+typedef struct Sim Sim;
+typedef void (*SimFn)(Sim *sim, void *data);
+
+/* What can go away between an event's planning and its time: it dies with it. */
+typedef enum SimLife { LIVES_ALWAYS, LIVES_WITH_SERVER, LIVES_WITH_NODE, LIVES_WITH_LINK, LIVES_WITH_MACHINE, SIM_LIFE_N } SimLife;
+
+/* How much goes wrong, in parts of a thousand for each chance; drawn from the seed, so that seeds differ in character. */
+typedef struct SimRates {
+  int server_crash, node_crash, shim_crash; /* at each commit, action, message */
+  int late, repeated, lost;                 /* of each frame */
+  int store_failed, shim_failed, start_failed;
+  int restores; /* of 100 seeds */
+} SimRates;
+
+/* A copy of the durable rows, and what was acknowledged when it was made. */
+typedef struct SimBackup {
+  GHashTable *rows[TABLE_N];
+  GHashTable *promised;
+} SimBackup;
+
+struct Sim {
+  /* world.c */
+  uint64_t random, seq, next_pid, steps;
+  int64_t boot_ms, wall_offset;
+  GSequence *events;
+  GString *trace[SIM_TRACE];
+  guint traced;
+  guint pulses; /* of faults and requests so far */
+  bool verbose, faults;
+  SimRates rates;
+  int lives[SIM_LIFE_N]; /* the present ones */
+  char *broken;
+  /* store.c */
+  GHashTable *rows[TABLE_N]; /* durable */
+  bool store_full;
+  SimBackup *backup;
+  GHashTable *restored; /* ids of the rollouts that were open in a restored backup: stages of theirs may be done anew */
+  /* server.c */
+  Core *core;
+  ReleaseQueue *queue;
+  bool server_up, committing, commit_fails, commit_crashes;
+  int64_t server_wake;
+  /* link.c */
+  bool link_up;
+  bool lossy[2];         /* a direction whose frames do not arrive any more */
+  int64_t arrives_at[2]; /* of the last frame of a direction */
+  /* node.c */
+  Supervisor *node;
+  NodeActions *actions;
+  GHashTable *files; /* id -> text, durable */
+  bool node_up;
+  int64_t node_wake, disk_at; /* next timer; when its last write is done */
+  char boot_id[32];
+  int boots;
+  GHashTable *reserved; /* port -> who has it; dies with the node */
+  GHashTable *foreign;  /* set of ports that programs of others hold */
+  bool command_missing; /* the program "tool" cannot be found for the moment */
+  /* shim.c */
+  GHashTable *shims; /* id -> SimShim* */
+  /* users.c */
+  uint64_t next_token;
+  /* checks.c */
+  GHashTable *promised;    /* deployment name -> revision acknowledged */
+  GHashTable *was_healthy; /* "id/epoch/generation" set */
+  guint commits;
+};
+
+/* ---- world.c: time, chance, events, one run ---- */
+uint64_t sim_random(Sim *sim);
+int sim_below(Sim *sim, int n);
+bool sim_chance(Sim *sim, int percent);
+/* True @thousandth of 1000 times while faults happen, never after. */
+bool sim_fault_chance(Sim *sim, int thousandth);
+Now sim_now(const Sim *sim);
+/* A line of the trace that is printed with a broken invariant. */
+void sim_say(Sim *sim, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* An invariant does not hold; the first one counts and ends the run. */
+void sim_break(Sim *sim, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* @fn with @data in @delay_ms, unless what it @lives with is gone by then; @data is freed with @done (NULL = not owned) in any case. */
+void sim_at(Sim *sim, int64_t delay_ms, SimLife lives, SimFn fn, void *data, GDestroyNotify done);
+GList *sim_sorted_keys(GHashTable *table); /* of text keys; the list is the caller's */
+/* One run: the text of what broke (caller frees), or NULL. */
+char *sim_run(uint64_t seed, bool verbose);
+
+/* ---- faults.c ---- */
+void sim_draw_rates(Sim *sim);
+void sim_fault(Sim *sim);
+
+/* ---- store.c: what is on the server's disk ---- */
+void sim_store_init(Sim *sim);
+void sim_store_done(Sim *sim);
+void sim_write_rows(Sim *sim, const GPtrArray *records);
+/* The core that the rows give; its first effects into @effects. */
+Core *sim_load(const Sim *sim, Effects *effects);
+void sim_backup(Sim *sim);
+void sim_restore(Sim *sim); /* only while the server is down */
+
+/* ---- server.c ---- */
+void sim_apply(Sim *sim, const Command *command);
+void sim_server_start(Sim *sim, void *data);
+void sim_server_crash(Sim *sim);
+
+/* ---- link.c ---- */
+typedef enum SimWay { TO_NODE, TO_SERVER } SimWay;
+void sim_send(Sim *sim, SimWay way, const char *text);
+void sim_link_break(Sim *sim);
+void sim_link_connect(Sim *sim);
+
+/* ---- node.c ---- */
+void sim_node_event(Sim *sim, const NodeEvent *event);
+void sim_node_start(Sim *sim, void *data);
+void sim_node_crash(Sim *sim);
+InstanceSpec *sim_file_spec(const Sim *sim, const char *id); /* of the node's file, or NULL; the caller's */
+int64_t sim_file_number(const Sim *sim, const char *id, const char *key);
+
+/* ---- ports.c: what the node has bound ---- */
+char *sim_reserve(Sim *sim, const Frame *reserve); /* the answer as text, the caller's */
+void sim_release_request(Sim *sim, int64_t request);
+void sim_release_instance(Sim *sim, const char *id);
+bool sim_port_free(const Sim *sim, int port);
+
+/* ---- shim.c ---- */
+SimShim *sim_shim(Sim *sim, const char *id);
+void sim_shim_free(void *shim);
+void sim_shim_start(Sim *sim, const char *id, int64_t generation);
+void sim_shim_run(Sim *sim, const char *id, int attempt);
+void sim_shim_signal(Sim *sim, const char *id, bool kill);
+void sim_shim_end(Sim *sim, const char *id);
+void sim_shim_dies(Sim *sim, SimShim *shim);
+void sim_some_shim_dies(Sim *sim);
+void sim_orphan_end(Sim *sim, const char *id);
+bool sim_answers(Sim *sim, const char *id); /* would a probe of its agent succeed now? */
+NodeEvent sim_shim_found(Sim *sim, const char *id);
+
+/* ---- users.c ---- */
+void sim_user(Sim *sim);
+
+/* ---- checks.c: the invariants ---- */
+void sim_check_reply(Sim *sim, const Reply *reply);
+void sim_check_fold(Sim *sim);
+void sim_check_promises(Sim *sim);
+void sim_check_ports(Sim *sim);
+void sim_check_row(Sim *sim, const Record *was, const Record *is);
+void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec);
+void sim_mark_healthy(Sim *sim, const SimShim *shim);
+bool sim_settled(const Sim *sim);
+void sim_check_quiet(Sim *sim);
+
+/* ---- coverage.c: which cells of the state tables were reached, over all runs ---- */
+void sim_cover_begin(void);
+void sim_cover_end(void);
+void sim_cover_core(const char *table, int state, int event, void *data);
+void sim_cover_life(int life, int event, void *data);
+/* Prints every cell with its count. */
+void sim_cover_print(void);
+/* Compares with the file of cells that may stay unreached; prints and counts what does not agree. */
+int sim_cover_compare(const char *path);

@@ -1,0 +1,142 @@
+/* The server's disk: durable rows, the core that is loaded from them, and backups. */
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void sim_store_init(Sim *sim)
+{
+  for (int table = 0; table < TABLE_N; table++)
+    sim->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+  sim->restored = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static void backup_free(SimBackup *backup)
+{
+  for (int table = 0; backup && table < TABLE_N; table++)
+    g_hash_table_unref(backup->rows[table]);
+  if (backup)
+    g_hash_table_unref(backup->promised);
+  g_free(backup);
+}
+
+void sim_store_done(Sim *sim)
+{
+  for (int table = 0; table < TABLE_N; table++)
+    g_hash_table_unref(sim->rows[table]);
+  backup_free(sim->backup);
+  g_hash_table_unref(sim->restored);
+}
+
+static Record *store_copy(const Record *record)
+{
+  Record *copy = record_new(record->table);
+  *copy = *record;
+  for (int i = 0; i < RECORD_COLUMNS_MAX; i++)
+    if (copy->values[i].text)
+      g_ref_string_acquire(copy->values[i].text);
+  return copy;
+}
+
+void sim_write_rows(Sim *sim, const GPtrArray *records)
+{
+  for (guint i = 0; i < records->len; i++) {
+    const Record *record = records->pdata[i];
+    GHashTable *rows = sim->rows[record->table];
+    if (table_specs[record->table].history)
+      continue;
+    if (record->deleted) {
+      g_hash_table_remove(rows, record->values[0].text);
+      continue;
+    }
+    if (record->table == TABLE_ROLLOUTS)
+      sim_say(sim, "rollout %s: %s, %s, stage %d, %s", record->values[ROL_ID].text, record->values[ROL_KIND].text,
+              record->values[ROL_PHASE].text, (int)record->values[ROL_STAGE].number, record->values[ROL_OUTCOME].text);
+    sim_check_row(sim, g_hash_table_lookup(rows, record->values[0].text), record);
+    Record *copy = store_copy(record);
+    g_hash_table_replace(rows, copy->values[0].text, copy);
+  }
+}
+
+Core *sim_load(const Sim *sim, Effects *effects)
+{
+  Core *core = core_new(NULL);
+  g_autoptr(GError) error = NULL;
+  for (int table = 0; table < TABLE_N; table++) {
+    GHashTableIter iter;
+    gpointer record;
+    g_hash_table_iter_init(&iter, sim->rows[table]);
+    while (g_hash_table_iter_next(&iter, NULL, &record))
+      if (!core_load_row(core, (TableId)table, ((const Record *)record)->values, &error))
+        g_error("load: %s", error->message);
+  }
+  core_load_done(core, sim_now(sim), effects);
+  return core;
+}
+
+/* ---- backups ---- */
+
+static void store_copy_rows(GHashTable *from, GHashTable *to)
+{
+  GHashTableIter iter;
+  gpointer record;
+  g_hash_table_iter_init(&iter, from);
+  while (g_hash_table_iter_next(&iter, NULL, &record)) {
+    Record *copy = store_copy(record);
+    g_hash_table_replace(to, copy->values[0].text, copy);
+  }
+}
+
+static void store_copy_promises(GHashTable *from, GHashTable *to)
+{
+  GHashTableIter iter;
+  gpointer name, revision;
+  g_hash_table_iter_init(&iter, from);
+  while (g_hash_table_iter_next(&iter, &name, &revision))
+    g_hash_table_replace(to, g_strdup(name), revision);
+}
+
+void sim_backup(Sim *sim)
+{
+  backup_free(sim->backup);
+  sim->backup = g_new0(SimBackup, 1);
+  for (int table = 0; table < TABLE_N; table++) {
+    sim->backup->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+    store_copy_rows(sim->rows[table], sim->backup->rows[table]);
+  }
+  sim->backup->promised = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  store_copy_promises(sim->promised, sim->backup->promised);
+  sim_say(sim, "backup");
+}
+
+static int64_t store_term(const Sim *sim)
+{
+  const Record *row = g_hash_table_lookup(sim->rows[TABLE_META], "term");
+  return row ? strtoll(row->values[META_VALUE].text, NULL, 10) : 1;
+}
+
+static bool store_open(const Record *rollout)
+{
+  return strcmp(rollout->values[ROL_OUTCOME].text, "open") == 0;
+}
+
+/* As `reeve restore` does: the rows of the backup, under a term that no node has seen. */
+void sim_restore(Sim *sim)
+{
+  g_autofree char *term = g_strdup_printf("%" G_GINT64_FORMAT, store_term(sim) + 1);
+  for (int table = 0; table < TABLE_N; table++) {
+    g_hash_table_remove_all(sim->rows[table]);
+    store_copy_rows(sim->backup->rows[table], sim->rows[table]);
+  }
+  g_hash_table_remove_all(sim->promised);
+  store_copy_promises(sim->backup->promised, sim->promised);
+  g_autoptr(GList) rollouts = sim_sorted_keys(sim->rows[TABLE_ROLLOUTS]);
+  for (GList *at = rollouts; at; at = at->next)
+    if (store_open(g_hash_table_lookup(sim->rows[TABLE_ROLLOUTS], at->data)))
+      g_hash_table_add(sim->restored, g_strdup(at->data));
+  Record *row = record_new(TABLE_META);
+  record_text(row, META_KEY, "term");
+  record_text(row, META_VALUE, term);
+  g_hash_table_replace(sim->rows[TABLE_META], row->values[0].text, row);
+  sim_say(sim, "the backup is restored, term %s", term);
+}

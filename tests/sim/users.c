@@ -1,0 +1,148 @@
+/* What people ask for: jobs of every shape, and every command at any moment. */
+#include "sim.h"
+
+enum { USER_AGENTS_MAX = 20 };
+
+/* ---- jobs ---- */
+
+static int user_port(Sim *sim, const char *name, int i, int variant)
+{
+  if (sim_chance(sim, 30))
+    return PORT_AUTO;
+  int base = name[0] == 'r' || sim_chance(sim, 10) ? 9000 : 9500;
+  return base + i * 10 + (sim_chance(sim, 15) ? variant : 0);
+}
+
+/* Every field that a process is made of depends on @variant, so that a field of the wrong revision is seen. */
+static AgentSpec *user_agent(Sim *sim, const char *name, int i, int variant)
+{
+  g_autofree char *id = g_strdup_printf("a%d", i), *word = g_strdup_printf("v%d", variant), *path = g_strdup_printf("/health/%d", variant);
+  AgentSpec *agent = agent_spec_new(id);
+  char *argv[] = {(char *)(uintptr_t)(sim_chance(sim, 5) ? "tool" : "run"), word, NULL};
+  agent->command = g_strdupv(argv);
+  agent->kind = sim_chance(sim, 15) ? AGENT_BATCH : AGENT_SERVICE;
+  agent->port = agent->kind == AGENT_SERVICE && !sim_chance(sim, 15) ? user_port(sim, name, i, variant) : PORT_NONE;
+  agent->replicas = 1 + (sim_chance(sim, 20) ? sim_below(sim, 3) : 0);
+  agent->working_dir = g_strdup_printf("/srv/%d", variant);
+  strmap_set(&agent->environment, "VARIANT", word);
+  agent->health.kind = agent->port == PORT_NONE ? HEALTH_DISCOVER : sim_chance(sim, 80) ? HEALTH_HTTP : HEALTH_TCP;
+  agent->health.path = agent->health.kind == HEALTH_HTTP ? g_steal_pointer(&path) : NULL;
+  agent->health.interval_ms = 2000 + variant * 1000;
+  agent->health.timeout_ms = 1000 + variant;
+  agent->restart.policy = (RestartPolicy)sim_below(sim, 3);
+  agent->restart.max = sim_below(sim, 5) - 1;
+  agent->restart.delay_ms = sim_below(sim, 3) * 200;
+  agent->restart.max_delay_ms = 2000;
+  agent->restart.stable_ms = 3000 + sim_below(sim, 3) * 20000;
+  agent->stop.grace_ms = 500 + variant;
+  return agent;
+}
+
+static void user_topology(Sim *sim, Job *job)
+{
+  Topology *topology = &job->topology;
+  guint n = job->agents->len;
+  topology->type = (TopologyType)sim_below(sim, 6);
+  topology->hub = topology->type == TOPOLOGY_HUB_SPOKE || topology->type == TOPOLOGY_HIERARCHICAL ? 0 : -1;
+  guint first = topology->hub >= 0 ? 1 : 0, members[USER_AGENTS_MAX];
+  for (guint i = 1; topology->type == TOPOLOGY_DAG && i < n; i++) {
+    Connection edge = {.from = (guint)sim_below(sim, (int)i), .to = i};
+    g_array_append_val(topology->connections, edge);
+  }
+  if (topology->type == TOPOLOGY_DAG || topology->type == TOPOLOGY_DYNAMIC)
+    return;
+  bool levels = topology->type == TOPOLOGY_PIPELINE || topology->type == TOPOLOGY_HIERARCHICAL;
+  guint most = levels ? 1 + (guint)sim_below(sim, 4) : n;
+  for (guint i = first; i < n; i += most) {
+    guint count = MIN(most, n - i);
+    for (guint k = 0; k < count; k++)
+      members[k] = i + k;
+    topology_add_group(topology, members, count);
+  }
+}
+
+static Job *user_job(Sim *sim, const char *name)
+{
+  Job *job = job_new();
+  job->name = g_strdup(name);
+  job->timeout_ms = 20000;
+  job->on_failure = (FailurePolicy)sim_below(sim, 3);
+  job->start_order = sim_chance(sim, 25) ? START_CALLEES_FIRST : START_TOPOLOGY;
+  int n = sim_chance(sim, 15) ? 2 + sim_below(sim, USER_AGENTS_MAX - 1) : 2 + sim_below(sim, 6), variant = 1 + sim_below(sim, 3);
+  for (int i = 0; i < n; i++)
+    job_add_agent(job, user_agent(sim, name, i, sim_chance(sim, 50) ? 0 : variant));
+  user_topology(sim, job);
+  return job;
+}
+
+/* ---- commands ---- */
+
+static void user_deploy(Sim *sim, Command *command)
+{
+  g_autoptr(Job) job = user_job(sim, command->deployment);
+  g_autofree char *json = job_to_json(job);
+  command->job = job;
+  command->job_json = json;
+  command->source = "";
+  command->source_name = "sim.yaml";
+  command->replace = sim_chance(sim, 40);
+  sim_apply(sim, command);
+}
+
+static void user_restart(Sim *sim, Command *command)
+{
+  g_autofree char *agent = sim_chance(sim, 40) ? g_strdup_printf("a%d", sim_below(sim, 4)) : NULL;
+  command->agent = agent;
+  sim_apply(sim, command);
+}
+
+static void user_rollback(Sim *sim, Command *command)
+{
+  command->number = sim_chance(sim, 50) ? 0 : 1 + sim_below(sim, 4);
+  sim_apply(sim, command);
+}
+
+/* What is forgotten is promised to nobody any more, whether or not the answer arrives. */
+static void user_forget(Sim *sim, Command *command)
+{
+  sim_apply(sim, command);
+  if (sim->core && !core_deployment(sim->core, command->deployment))
+    g_hash_table_remove(sim->promised, command->deployment);
+}
+
+static void user_plain(Sim *sim, Command *command)
+{
+  sim_apply(sim, command);
+}
+
+typedef struct UserWish {
+  int weight;
+  CommandType type;
+  const char *word;
+  void (*ask)(Sim *sim, Command *command);
+} UserWish;
+
+static const UserWish wishes[] = {
+    {40, COMMAND_DEPLOY, "deploy", user_deploy},       {12, COMMAND_DOWN, "down", user_plain},
+    {14, COMMAND_RESTART, "restart", user_restart},    {14, COMMAND_CANCEL, "cancel", user_plain},
+    {14, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_forget},
+};
+
+void sim_user(Sim *sim)
+{
+  static const char *const names[] = {"red", "blue"};
+  if (!sim->server_up)
+    return;
+  const char *name = names[sim_below(sim, G_N_ELEMENTS(names))];
+  Command command = {.reply_to = ++sim->next_token, .actor = "uid:0", .deployment = name};
+  int kind = sim_below(sim, 100);
+  for (size_t i = 0; i < G_N_ELEMENTS(wishes); i++) {
+    if (kind < wishes[i].weight) {
+      command.type = wishes[i].type;
+      sim_say(sim, "user: %s %s", wishes[i].word, name);
+      wishes[i].ask(sim, &command);
+      return;
+    }
+    kind -= wishes[i].weight;
+  }
+}
