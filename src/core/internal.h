@@ -105,9 +105,11 @@ void instance_place(Core *core, Instance *instance, const char *node);
 /* deployments.c */
 void deployment_settle(Core *core, Deployment *deployment); /* derives status; announces a change */
 
+/* targets.c */
+void rollout_targets(Core *core, Rollout *rollout, int revision); /* every slot's target and step; makes new slots */
+
 /* rollout.c */
 Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to, const Command *command);
-void rollout_targets(Core *core, Rollout *rollout, int revision); /* every slot's target and step; makes new slots */
 void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage);
 void rollout_pump(Core *core, Rollout *rollout);
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause);
@@ -133,8 +135,9 @@ int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);        
 void reserve_send(Core *core, Rollout *rollout);
 /* The way back asks no node: targets with an automatic port and none left get one that nobody here has. */
 void reserve_back(const Core *core, Deployment *deployment);
-/* An automatic slot whose new start does not come: the port of its last process, unless somebody else has it by now. */
-void reserve_keep(Core *core, Instance *instance);
+/* An automatic slot whose new start does not come: the port of its last process, unless somebody else has it by now. *@used is what is
+ * taken, made by the first call and kept for the next of the same deployment and turn; the caller frees it. */
+void reserve_keep(Core *core, Instance *instance, GHashTable **used);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
 
 /* schedule.c */

@@ -133,13 +133,14 @@ static void reserve_give(Core *core, Instance *instance, int port)
   touch_instance(core, instance, TOUCH_STORED);
 }
 
-void reserve_keep(Core *core, Instance *instance)
+void reserve_keep(Core *core, Instance *instance, GHashTable **used)
 {
-  g_autoptr(GHashTable) used = reserve_used(core, instance->deployment);
+  if (!*used)
+    *used = reserve_used(core, instance->deployment);
   int port = instance->seen_port > 0 ? instance->seen_port : instance->port;
-  const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(port));
+  const Instance *owner = g_hash_table_lookup(*used, GINT_TO_POINTER(port));
   bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
-  reserve_give(core, instance, ours ? port : reserve_next_port(core, used, instance));
+  reserve_give(core, instance, ours ? port : reserve_next_port(core, *used, instance));
 }
 
 static Rollout *reserve_find(const Core *core, int64_t request)

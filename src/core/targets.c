@@ -1,0 +1,109 @@
+/* What a rollout wants of every slot: a revision, or none; which of them have to be started for it, and with which port. */
+#include "core/internal.h"
+
+#include <string.h>
+
+/* The same process in both revisions? */
+static bool rollout_same_agent(const Instance *instance, const Job *job, const AgentSpec *agent)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  if (!revision)
+    return false;
+  const Job *old_job = revision_job(revision);
+  if (old_job == job)
+    return true;
+  int index = job_find_agent(old_job, agent->id);
+  if (index < 0)
+    return false;
+  g_autofree char *before = agent_spec_digest_text(old_job, job_agent(old_job, (guint)index));
+  g_autofree char *after = agent_spec_digest_text(job, agent);
+  return strcmp(before, after) == 0;
+}
+
+/* Must the slot be started (again) to be what @rollout wants? */
+static bool rollout_needs(const Rollout *rollout, const Instance *instance, const Job *job, const AgentSpec *agent)
+{
+  bool completed = agent->kind == AGENT_BATCH && g_strcmp0(instance->outcome, "completed") == 0;
+  bool undoing = rollout->verdict != OUTCOME_SUCCEEDED;
+  if (rollout->kind == ROLLOUT_KIND_RESTART && !undoing)
+    return rollout->agent ? strcmp(rollout->agent, agent->id) == 0 : !completed;
+  if (rollout->kind == ROLLOUT_KIND_RECOVER)
+    return instance->desired_running && !instance->outcome;
+  if (!instance->desired_running || instance->generation == 0 || g_strcmp0(instance->outcome, "failed") == 0)
+    return true;
+  if (instance->present && !instance_live(instance) && !completed)
+    return true; /* a reboot ended it */
+  return !rollout_same_agent(instance, job, agent);
+}
+
+/* The way back asks nobody: the port that the slot had before. @declared: in the former revision. 0 = none, or an automatic one is to be
+ * found. */
+static int rollout_port_back(const Rollout *rollout, const Instance *instance, int declared)
+{
+  const Revision *left = revision_find(instance->deployment, rollout->to);
+  int index = left ? job_find_agent(revision_job(left), instance->agent) : -1, given = PORT_AUTO;
+  if (declared != PORT_AUTO)
+    return MAX(declared, 0);
+  if (index >= 0)
+    given = plan_declared_port(revision_job(left), (guint)index, instance->replica);
+  if (given == PORT_AUTO)
+    return instance->port;
+  bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */
+  return former ? instance->seen_port : 0;
+}
+
+static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, guint index, int replica)
+{
+  Deployment *deployment = rollout->deployment;
+  const AgentSpec *agent = job_agent(plan->job, index);
+  Instance *instance = deployment_slot(deployment, agent->id, replica);
+  if (!instance) {
+    char id[ID_BYTES];
+    core_new_id(core, id, "ins");
+    instance = instance_new(deployment, id, agent->id, replica);
+    instance->created_at_ms = core->now.wall_ms;
+    g_hash_table_insert(core->instances, instance->id, instance);
+  }
+  int revision = revision_find(deployment, rollout->to)->number;
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    revision = rollout->from;
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    instance->port = rollout_port_back(rollout, instance, plan_declared_port(plan->job, index, replica));
+  bool needs = !agent->schedule.set && rollout_needs(rollout, instance, plan->job, agent);
+  if (agent->schedule.set && instance->desired_running && !instance_is_scheduled(instance))
+    instance_stop(core, instance); /* it was a service, or ran once */
+  instance->target = revision;
+  instance->stage = g_array_index(plan->stage_of, int, index);
+  instance->step = needs ? STEP_WAITING : STEP_IDLE;
+  if (!needs) {
+    instance->revision = revision;
+    if (instance_live(instance) && instance->seen_generation == instance->generation)
+      instance->port = instance->seen_port; /* a port that was meant for a start which now does not happen is void */
+  }
+  touch_instance(core, instance, TOUCH_STORED);
+}
+
+void rollout_targets(Core *core, Rollout *rollout, int revision)
+{
+  Deployment *deployment = rollout->deployment;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    instance->target = 0;
+    instance->step = instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
+    touch_instance(core, instance, TOUCH_STORED);
+  }
+  if (revision > 0) {
+    const Plan *plan = revision_plan(revision_find(deployment, revision));
+    for (guint i = 0; i < plan->job->agents->len; i++) {
+      const AgentSpec *agent = job_agent(plan->job, i);
+      for (int replica = 0; replica < agent->replicas; replica++)
+        rollout_target_slot(core, rollout, plan, i, replica);
+      int first = rolling_first_extra(rollout, agent), extra = rolling_extra_slots(rollout, plan->job, agent);
+      for (int replica = first; replica < first + extra; replica++)
+        rollout_target_slot(core, rollout, plan, i, replica);
+    }
+  }
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    reserve_back(core, deployment);
+  deployment_sort(deployment);
+}
