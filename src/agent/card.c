@@ -93,6 +93,21 @@ static void card_peers(GString *out)
   jw_close(out, ']');
 }
 
+static void metrics_gauge(GString *out, const char *name, const char *help, int64_t value)
+{
+  g_string_append_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %" G_GINT64_FORMAT "\n", name, help, name, name, value);
+}
+
+void agent_metrics(const Agent *agent, GString *out)
+{
+  agent_stats_metrics(&agent->stats, out);
+  metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain or its tools work on.", agent->running.length);
+  metrics_gauge(out, "reeve_agent_in_flight_max", "How many may be worked on at once.", agent->running_max);
+  metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.", agent->waiting.length);
+  metrics_gauge(out, "reeve_agent_sessions", "Sessions with a history.", sessions_count(agent->sessions));
+  tools_metrics(agent->tools, out);
+}
+
 char *card_status_text(const Agent *agent)
 {
   GString *out = g_string_new(NULL);

@@ -114,8 +114,7 @@ static int agent_running_max(const AgentFile *file)
   return least ? least : ASKS_RUNNING_DEFAULT;
 }
 
-/* @api_key: of the brain's server, NULL = none; borrowed. */
-static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
+void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
 {
   int64_t timeout_ms = file->request_timeout_ms ? file->request_timeout_ms : file->timeout_ms;
   *agent = (Agent){.file = file,
@@ -140,7 +139,7 @@ static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
   g_queue_init(&agent->ending);
 }
 
-static void agent_done(Agent *agent)
+void agent_done(Agent *agent)
 {
   asks_give_up(agent);
   http_server_free(agent->http);
