@@ -29,7 +29,8 @@ struct Agent {
   int64_t timeout_ms; /* for one ask: waiting at most this, then working at most this, all rounds together */
   int64_t started_ms; /* boot clock */
   bool draining;
-  LoopTimer *leave; /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
+  int64_t leave_by_ms; /* while draining */
+  LoopTimer *leave;    /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
 };
 
 /* doors.c: what the doors keep: keys and A2A tasks. NULL with @error when a key is required and there is none. Free after the server. */
