@@ -405,6 +405,7 @@ static int64_t agent_retry_after_s(const Agent *agent)
 void asks_give_up(Agent *agent)
 {
   GQueue *queues[] = {&agent->waiting, &agent->running, &agent->ending};
+  agent->draining = true;
   agent->running_max = 0; /* nobody takes the places */
   for (size_t i = 0; i < G_N_ELEMENTS(queues); i++) {
     while (queues[i]->length) {

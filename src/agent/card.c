@@ -1,5 +1,6 @@
 /* Owns the documents that tell who the agent is: the agent-configuration card and the status. */
-#include "agent/internal.h"
+#include "agent/a2a.h"
+#include "agent/door.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -91,6 +92,23 @@ static void card_peers(GString *out)
     jw_close(out, '}');
   }
   jw_close(out, ']');
+}
+
+static void metrics_gauge(GString *out, const char *name, const char *help, int64_t value)
+{
+  g_string_append_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %" G_GINT64_FORMAT "\n", name, help, name, name, value);
+}
+
+void agent_metrics(const Agent *agent, GString *out)
+{
+  agent_stats_metrics(&agent->stats, out);
+  metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain or its tools work on.", agent->running.length);
+  metrics_gauge(out, "reeve_agent_in_flight_max", "How many may be worked on at once.", agent->running_max);
+  metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.", agent->waiting.length);
+  metrics_gauge(out, "reeve_agent_sessions", "Sessions with a history.", sessions_count(agent->sessions));
+  if (agent->doors)
+    metrics_gauge(out, "reeve_agent_a2a_tasks", "Tasks of the A2A door in memory.", a2a_tasks_count(agent->doors->tasks));
+  tools_metrics(agent->tools, out);
 }
 
 char *card_status_text(const Agent *agent)

@@ -120,21 +120,11 @@ static void open_shutdown(Agent *agent, HttpRequest *request, const char *rest)
     agent_drain(agent);
 }
 
-static void metrics_gauge(GString *out, const char *name, const char *help, guint value)
-{
-  g_string_append_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %u\n", name, help, name, name, value);
-}
-
 static void open_metrics(Agent *agent, HttpRequest *request, const char *rest)
 {
   (void)rest;
   g_autoptr(GString) out = g_string_new(NULL);
-  agent_stats_metrics(&agent->stats, out);
-  metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain works on.", agent->running.length);
-  metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.", agent->waiting.length);
-  metrics_gauge(out, "reeve_agent_sessions", "Sessions in memory.", (guint)sessions_count(agent->sessions));
-  metrics_gauge(out, "reeve_agent_a2a_tasks", "Tasks of the A2A door in memory.", a2a_tasks_count(agent->doors->tasks));
-  tools_metrics(agent->tools, out);
+  agent_metrics(agent, out);
   http_reply(request, 200, "text/plain; version=0.0.4", out->str, out->len);
 }
 

@@ -29,7 +29,8 @@ struct Agent {
   int64_t timeout_ms; /* for one ask: waiting at most this, then working at most this, all rounds together */
   int64_t started_ms; /* boot clock */
   bool draining;
-  LoopTimer *leave; /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
+  int64_t leave_by_ms; /* while draining */
+  LoopTimer *leave;    /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
 };
 
 /* doors.c: what the doors keep: keys and A2A tasks. NULL with @error when a key is required and there is none. Free after the server. */
@@ -45,8 +46,14 @@ void asks_give_up(Agent *agent);
 /* card.c: the documents that tell who the agent is. Callers free. */
 char *card_text(const Agent *agent);
 char *card_status_text(const Agent *agent);
+/* All that is counted, as Prometheus text. */
+void agent_metrics(const Agent *agent, GString *out);
 
-/* serve.c: no new connections; leaves when nothing is in flight, at the latest after 10 s. Again: leaves at once. */
+/* serve.c: an agent with a loop of its own that listens nowhere yet. @file and @api_key (of the brain's server, NULL = none) outlive it. */
+void agent_init(Agent *agent, const AgentFile *file, const char *api_key);
+/* Ends what is under way. */
+void agent_done(Agent *agent);
+/* No new connections; leaves when nothing is in flight, at the latest after 10 s. Again: leaves at once. */
 void agent_drain(Agent *agent);
 /* To be called whenever a request was answered or its peer left. */
 void agent_settle(Agent *agent);

@@ -12,13 +12,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
   AGENT_FILE_MAX = 1024 * 1024,
   DRAIN_MS = 10000,
-  LINGER_MS = 100, /* an answer is in the peer's socket by then; a reader slower than this loses its end */
+  LAST_WORDS_MS = 500, /* for the refusals of those that were not answered in time */
+  LINGER_MS = 20,      /* between two looks whether all that was said has been taken */
   REPLY_SLACK_MS = 5000,
-  CONNECTIONS_SPARE = 16 /* outgoing ones to one host beside those of brains */
+  CONNECTIONS_OTHER = 928, /* beside those of questions; 1,000 in all unless the file allows more questions at once */
+  CONNECTIONS_SPARE = 16   /* outgoing ones to one host beside those of brains */
 };
 
 static bool agent_is_loopback(const char *host)
@@ -80,12 +83,23 @@ static bool agent_is_busy(const Agent *agent)
   return agent->running.length || agent->waiting.length || agent->ending.length;
 }
 
+/* Answers that the kernel has are as good as read; a slow reader gets the time of the drain for the others. */
+static bool agent_is_heard(const Agent *agent)
+{
+  return !http_server_open(agent->http) && !http_server_backlog(agent->http);
+}
+
 static void agent_on_leave(void *data)
 {
   Agent *agent = data;
+  if (!agent_is_busy(agent) && !agent_is_heard(agent) && clock_boot_ms() < agent->leave_by_ms) {
+    loop_timer_set(agent->leave, MIN(clock_boot_ms() + LINGER_MS, agent->leave_by_ms));
+    return;
+  }
   if (agent_is_busy(agent)) {
     log_warn("drain is over its time", "in_flight=%u queued=%u", agent->running.length, agent->waiting.length);
     asks_give_up(agent);
+    agent->leave_by_ms = clock_boot_ms() + LAST_WORDS_MS;
     loop_timer_set(agent->leave, clock_boot_ms() + LINGER_MS);
     return;
   }
@@ -104,7 +118,8 @@ void agent_drain(Agent *agent)
   agent->draining = true;
   log_info("draining", "agent=%s in_flight=%u queued=%u", agent->file->name, agent->running.length, agent->waiting.length);
   http_server_close_listeners(agent->http);
-  loop_timer_set(agent->leave, clock_boot_ms() + (again ? 0 : DRAIN_MS));
+  agent->leave_by_ms = clock_boot_ms() + (again ? 0 : DRAIN_MS);
+  loop_timer_set(agent->leave, agent->leave_by_ms);
   if (!again)
     agent_settle(agent);
 }
@@ -122,8 +137,17 @@ static int agent_running_max(const AgentFile *file)
   return least ? least : ASKS_RUNNING_DEFAULT;
 }
 
-/* @api_key: of the brain's server, NULL = none; borrowed. */
-static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
+/* Every question has a connection on both sides. */
+static void agent_raise_files(int wanted)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= (rlim_t)wanted)
+    return;
+  limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)wanted);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
 {
   int64_t timeout_ms = file->request_timeout_ms ? file->request_timeout_ms : file->timeout_ms;
   *agent = (Agent){.file = file,
@@ -133,8 +157,12 @@ static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                    .started_ms = clock_boot_ms(),
                    .loop = loop_new()};
   /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
-  HttpServerConfig config = {
-      .handler = doors_handle, .data = agent, .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS, .eof_is_gone = true};
+  HttpServerConfig config = {.handler = doors_handle,
+                             .data = agent,
+                             .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS,
+                             .eof_is_gone = true,
+                             .connections_max = agent->running_max + ASKS_WAITING_MAX + CONNECTIONS_OTHER};
+  agent_raise_files(2 * config.connections_max);
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
   agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key};
@@ -148,7 +176,7 @@ static void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
   g_queue_init(&agent->ending);
 }
 
-static void agent_done(Agent *agent)
+void agent_done(Agent *agent)
 {
   asks_give_up(agent);
   http_server_free(agent->http);
@@ -167,7 +195,8 @@ static int agent_run(Agent *agent, const AgentServeOptions *options)
 {
   const char *host = options->host ? options->host : "127.0.0.1";
   g_autoptr(GError) error = NULL;
-  int port = http_server_listen_tcp(agent->http, host, options->port, &error);
+  int wanted = options->port ? options->port : agent->file->port;
+  int port = http_server_listen_tcp(agent->http, host, wanted, &error);
   if (port < 0) {
     fprintf(stderr, "reeve: %s\n", error->message);
     return reeve_error_exit(error->code);
@@ -186,14 +215,31 @@ static int agent_run(Agent *agent, const AgentServeOptions *options)
   return 0;
 }
 
+/* Limits of a process are set by who starts it, and who starts it again: without a job nobody does. */
+static void agent_say_not_honoured(const AgentFile *file, const char *path)
+{
+  bool deployed = g_getenv("AGENT_ID") != NULL;
+  const struct {
+    bool asked;
+    const char *key;
+  } rows[] = {{file->memory_bytes > 0, "resources.memory_limit"},
+              {file->cpu_limit > 0, "resources.cpu_limit"},
+              {file->health_interval_ms > 0, "resources.health_check_interval"},
+              {file->auto_restart == 1, "deployment.auto_restart"}};
+  for (guint i = 0; i < file->not_honoured->len; i++)
+    log_warn("not honoured", "file=%s key=%s", path, (const char *)g_ptr_array_index(file->not_honoured, i));
+  for (size_t i = 0; !deployed && i < G_N_ELEMENTS(rows); i++)
+    if (rows[i].asked)
+      log_warn("not honoured", "file=%s key=%s why=needs-a-job", path, rows[i].key);
+}
+
 int agent_serve_main(const AgentServeOptions *options)
 {
   int code = 0;
   AgentFile *file = agent_read(options->agent_file, &code);
   if (!file)
     return code;
-  for (guint i = 0; i < file->not_honoured->len; i++)
-    log_warn("not honoured", "file=%s key=%s", options->agent_file, (const char *)g_ptr_array_index(file->not_honoured, i));
+  agent_say_not_honoured(file, options->agent_file);
   signal(SIGCHLD, SIG_DFL); /* ignored, the kernel would take the exit codes of brains */
   g_autoptr(GError) error = NULL;
   g_autofree char *api_key = brain_key_read(file, &error);

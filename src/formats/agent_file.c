@@ -100,13 +100,10 @@ static void agent_server(AgentReader *reader, const json_t *server)
 static void agent_sections(AgentReader *reader, const json_t *root)
 {
   static const char *const agent_known[] = {"name", "version", "description", "author", "license", "capabilities", NULL};
-  static const char *const resources_known[] = {"timeout", "max_concurrent_requests", NULL};
-  static const char *const deployment_known[] = {"port", NULL};
   static const char *const sections[] = {"agent", "llm",     "resources",   "deployment", "server",       "mcp_servers", "sub_agents",
                                          "name",  "version", "description", "author",     "capabilities", "license",     NULL};
   AgentFile *out = reader->out;
-  const json_t *nested = json_object_get(root, "agent"), *resources = json_object_get(root, "resources");
-  const json_t *deployment = json_object_get(root, "deployment"), *llm = json_object_get(root, "llm");
+  const json_t *nested = json_object_get(root, "agent"), *llm = json_object_get(root, "llm");
   const json_t *agent = json_is_object(nested) ? nested : root;
   agent_text(reader, agent, "name", &out->name);
   agent_text(reader, agent, "version", &out->version);
@@ -120,11 +117,7 @@ static void agent_sections(AgentReader *reader, const json_t *root)
   if (llm)
     agent_llm(reader, llm);
   agent_server(reader, json_object_get(root, "server"));
-  out->timeout_ms = (int64_t)(agent_number(reader, resources, "timeout", 0.001, 86400) * 1000);
-  out->max_concurrent_requests = (int)agent_number(reader, resources, "max_concurrent_requests", 1, 10000);
-  out->port = (int)agent_number(reader, deployment, "port", 0, 65535);
-  agent_ignored(reader, resources, "resources", resources_known);
-  agent_ignored(reader, deployment, "deployment", deployment_known);
+  agent_limits(reader, root);
   const char *key;
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)root, key, value)

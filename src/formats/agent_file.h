@@ -2,9 +2,13 @@
 /* agent.toml and agent.json: what an agent served by Reeve is. JSON comes flat or nested; both are read. */
 #include "base/problems.h"
 #include "formats/agent_tools.h"
+#include "model/job.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Of auto_restart, max_restarts and restart_delay_ms. */
+enum { AGENT_NOT_SET = -2 };
 
 typedef struct AgentFile {
   char *name, *version, *description, *author;
@@ -21,13 +25,22 @@ typedef struct AgentFile {
   char *api_key_env, *api_key_file, *api_key_secret; /* where the key is, at most one of them */
   int64_t timeout_ms;                                /* [resources] timeout; 0 = not given */
   int max_concurrent_requests;                       /* 0 = not given */
-  int port;                                          /* [deployment] port; 0 = automatic */
-  char *server_key_env;                              /* [server]: the variable that has the key of the doors, or NULL */
-  char *server_key_file;                             /* [server]: the file that has it, or NULL */
-  AgentTools *tools;                                 /* [mcp_servers], [sub_agents]; never NULL */
-  GPtrArray *not_honoured;                           /* of char*: sections and keys that this version does not act on */
+  double cpu_limit;                                  /* cores, for whoever starts it; 0 = not given */
+  int64_t memory_bytes;                              /* memory_limit, for whoever starts it; 0 = not given */
+  int64_t health_interval_ms;                        /* 0 = not given */
+  int auto_restart;                                  /* [deployment]: 0, 1 or AGENT_NOT_SET */
+  int max_restarts;                                  /* -1 = no limit */
+  int64_t restart_delay_ms;
+  int port;                /* [deployment] port; 0 = automatic */
+  char *server_key_env;    /* [server]: the variable that has the key of the doors, or NULL */
+  char *server_key_file;   /* [server]: the file that has it, or NULL */
+  AgentTools *tools;       /* [mcp_servers], [sub_agents]; never NULL */
+  GPtrArray *not_honoured; /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 
 /* Reads @length bytes, TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them. */
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems);
 void agent_file_free(AgentFile *file);
+/* Writes into @agent of a job what @file asks for and the job does not say itself: port and resources each; the restart and the health
+ * interval when it says nothing about them. */
+void agent_file_fold(const AgentFile *file, bool has_restart, bool has_health, AgentSpec *agent);

@@ -23,3 +23,6 @@ void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
 /* agent_llm.c: the section [llm]. */
 void agent_llm(AgentReader *reader, const json_t *llm);
 void agent_llm_clear(AgentFile *file);
+
+/* agent_limits.c: the sections [resources] and [deployment] of @root. */
+void agent_limits(AgentReader *reader, const json_t *root);

@@ -159,11 +159,23 @@ static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value
   g_free(agent->agent_file);
   agent->agent_file = reader_path(reader, name);
   agent->agent_text = reader_load(reader, value, "agent file", agent->agent_file, AGENT_FILE_MAX);
+}
+
+/* After the whole agent was read, for what the job says counts wherever it stands. */
+static void reader_fold_file(Reader *reader, struct fy_node *node, AgentSpec *agent)
+{
   if (!agent->agent_text)
     return;
   AgentFile *file = agent_file_read(agent->agent_text, strlen(agent->agent_text), agent->agent_file, reader->problems);
-  if (agent->port == PORT_NONE)
-    agent->port = file && file->port > 0 ? file->port : PORT_AUTO;
+  if (!file)
+    return;
+  bool has_restart = fy_node_by_path(node, "restart", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
+  bool has_health = fy_node_by_path(node, "health", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
+  agent_file_fold(file, has_restart, has_health, agent);
+  for (guint i = 0; i < file->not_honoured->len; i++) {
+    g_autofree char *name = g_strdup_printf("%s: %s", agent->id, (const char *)g_ptr_array_index(file->not_honoured, i));
+    reader_ignore(reader, node, name, "the agent server does not act on this part of the agent file");
+  }
   agent_file_free(file);
 }
 
@@ -293,6 +305,7 @@ void reader_agents(Reader *reader, struct fy_node *node)
     agent->health = reader->health_default;
     agent->pos = reader_pos(reader, item);
     reader_mapping(reader, item, agent_rows, agent, path);
+    reader_fold_file(reader, item, agent);
     if (!agent->id[0]) {
       reader_error(reader, item, "'%s.id': missing", path);
       agent_spec_free(agent);

@@ -1,5 +1,6 @@
 /* Values of a job file by kind; see reader.h. */
 #include "formats/reader.h"
+#include "formats/size.h"
 
 #include "base/text.h"
 #include "formats/job_tree.h"
@@ -320,24 +321,10 @@ void row_memory(Reader *reader, const Row *row, struct fy_node *value, void *bas
   g_autofree char *text = reader_text(reader, value, path, row->key, "a size such as 512M");
   if (!text)
     return;
-  char *unit;
-  double number = g_ascii_strtod(text, &unit);
-  static const char letters[] = "KMGT";
-  const char *letter = unit[0] ? strchr(letters, g_ascii_toupper(unit[0])) : NULL;
-  if (letter)
-    unit++;
-  if (unit[0] == 'i')
-    unit++;
-  if (unit[0] == 'B' || unit[0] == 'b')
-    unit++;
-  for (long i = letter ? letter - letters + 1 : 0; i > 0; i--)
-    number *= 1024;
-  if (unit[0] || !g_ascii_isdigit(text[0]) || !(number >= 1 && number <= 1e15)) {
+  if (!size_parse(text, &AT(base, row, int64_t))) {
     g_autofree char *name = reader_join(path, row->key);
     reader_error(reader, value, "'%s': wanted a size such as 512M or 2G, not '%s'", name, text);
-    return;
   }
-  AT(base, row, int64_t) = (int64_t)number;
 }
 
 void row_words(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)

@@ -551,6 +551,16 @@ void http_server_free(HttpServer *server)
   g_free(server);
 }
 
+size_t http_server_backlog(const HttpServer *server)
+{
+  size_t bytes = 0;
+  for (const GList *link = server->conns.head; link; link = link->next) {
+    const Conn *conn = link->data;
+    bytes += evbuffer_get_length(bufferevent_get_output(conn->bev));
+  }
+  return bytes;
+}
+
 int http_server_open(const HttpServer *server)
 {
   return server->open;

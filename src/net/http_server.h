@@ -33,6 +33,8 @@ int http_server_listen_tcp(HttpServer *server, const char *host, int port, GErro
 /* Stops accepting; requests in flight go on. http_server_open counts those. */
 void http_server_close_listeners(HttpServer *server);
 int http_server_open(const HttpServer *server);
+/* Bytes of answers that peers have not taken yet, of all connections. */
+size_t http_server_backlog(const HttpServer *server);
 
 const char *http_request_method(const HttpRequest *request); /* "GET"; any token */
 const char *http_request_path(const HttpRequest *request);   /* decoded, no query */

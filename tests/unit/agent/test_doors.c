@@ -270,6 +270,33 @@ static void test_drain(void)
   g_assert_cmpint(served_end(&served), ==, 0);
 }
 
+/* A reader that takes its time gets all of an answer that was given before the end; escaped, it is more than the kernel holds. */
+static void test_drain_slow_reader(void)
+{
+  enum { ANSWER = 6000000, SLOW_US = 400000 };
+  Served served = serve(BRAIN("[\"python3\", \"-S\", \"-c\", \"print(chr(1) * 1000000)\"]", ""));
+  static const char request[] =
+      "POST /prompt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"x\"}";
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)served.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  g_assert_cmpint(connect(fd, (struct sockaddr *)&to, sizeof to), ==, 0);
+  g_assert_cmpint(write(fd, request, sizeof request - 1), ==, sizeof request - 1);
+  struct pollfd answered = {.fd = fd, .events = POLLIN};
+  g_assert_cmpint(poll(&answered, 1, DEADLINE_MS), ==, 1);
+  g_assert_cmpint(call(&served, "POST", "/shutdown", "", NULL), ==, 202);
+  g_usleep(SLOW_US); /* this is the slowness that is tested */
+  g_autofree char *buffer = g_malloc(65536);
+  size_t total = 0;
+  ssize_t n;
+  while ((n = read(fd, buffer, 65536)) > 0)
+    total += (size_t)n;
+  close(fd);
+  g_assert_cmpint(n, ==, 0);
+  g_assert_cmpuint(total, >, ANSWER);
+  g_assert_cmpint(served_end(&served), ==, 0);
+}
+
 static int serve_code(const char *toml)
 {
   g_autofree char *dir = g_dir_make_tmp("reeve-test-agent-XXXXXX", NULL), *file = g_build_filename(dir, "agent.toml", NULL);
@@ -308,6 +335,7 @@ int main(int argc, char **argv)
   g_test_add_func("/doors/bad-brains", test_bad_brains);
   g_test_add_func("/doors/queue", test_queue);
   g_test_add_func("/doors/drain", test_drain);
+  g_test_add_func("/doors/drain-slow-reader", test_drain_slow_reader);
   g_test_add_func("/doors/bad-files", test_bad_files);
   return g_test_run();
 }
