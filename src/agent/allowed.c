@@ -69,9 +69,10 @@ bool allowed_url(const char *url, AllowedKind kind, const char *hosts, HttpGuard
     return false;
   }
   bool loopback = host_is_loopback(host);
-  *guard = loopback || kind == ALLOWED_PEER ? HTTP_GUARD_LOCAL : HTTP_GUARD_LOOPBACK;
-  if (kind != ALLOWED_SERVER || loopback || !hosts || host_is_listed(host, hosts))
+  if (kind != ALLOWED_SERVER || loopback || !hosts || host_is_listed(host, hosts)) {
+    *guard = loopback || kind == ALLOWED_PEER ? HTTP_GUARD_LOCAL : HTTP_GUARD_LOOPBACK;
     return true;
+  }
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "host '%s' is not allowed; add it to AGENT_ALLOWED_HOSTS", shown);
   return false;
 }

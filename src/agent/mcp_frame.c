@@ -1,4 +1,4 @@
-/* Bytes of an MCP server to lines, events and JSON-RPC messages; see mcp_frame.h. */
+/* Bytes of an MCP server to lines and JSON-RPC messages; see mcp_frame.h. */
 #include "agent/mcp_frame.h"
 
 #include "base/error.h"
@@ -9,24 +9,21 @@ void mcp_reader_clear(McpReader *reader)
 {
   if (reader->text)
     g_string_free(reader->text, TRUE);
-  if (reader->line)
-    g_string_free(reader->line, TRUE);
   *reader = (McpReader){0};
 }
 
-/* Adds to @out what still fits into the text; the rest, and everything once it is too long, is only counted. */
-static void reader_keep(McpReader *reader, GString *out, const char *bytes, size_t length)
+/* Adds what still fits into the line; everything once it is too long is only counted. */
+static void reader_keep(McpReader *reader, const char *bytes, size_t length)
 {
-  if (!reader->skipped && out->len + length <= MCP_TEXT_MAX) {
-    g_string_append_len(out, bytes, (gssize)length);
+  if (!reader->skipped && reader->text->len + length <= MCP_TEXT_MAX) {
+    g_string_append_len(reader->text, bytes, (gssize)length);
     return;
   }
-  reader->skipped += length + (reader->skipped ? 0 : out->len);
-  g_string_truncate(out, 0);
+  reader->skipped += length + (reader->skipped ? 0 : reader->text->len);
+  g_string_truncate(reader->text, 0);
 }
 
-/* The text has ended: gives it away and begins a new one. The texts are kept by their owner until @take is back, so that a reader may be
- * cleared within it. */
+/* The line has ended: gives it away and begins a new one. What is given is held here, so that the reader may be cleared by @take. */
 static bool reader_end(McpReader *reader, McpTake take, void *data)
 {
   g_autoptr(GString) whole = reader->text;
@@ -45,7 +42,7 @@ bool mcp_read_lines(McpReader *reader, const char *bytes, size_t length, McpTake
   while (length > 0) {
     const char *end = memchr(bytes, '\n', length);
     size_t part = end ? (size_t)(end - bytes) : length;
-    reader_keep(reader, reader->text, bytes, part);
+    reader_keep(reader, bytes, part);
     if (reader->skipped > MCP_SKIP_MAX)
       return take(MCP_PIECE_ENDLESS, "", 0, data);
     if (!end)
@@ -55,57 +52,6 @@ bool mcp_read_lines(McpReader *reader, const char *bytes, size_t length, McpTake
     if (!reader_end(reader, take, data))
       return false;
     bytes = end + 1;
-    length -= part + 1;
-  }
-  return true;
-}
-
-/* ---- events ---- */
-
-/* Takes a whole line of an event stream; an empty one ends the event. */
-static bool event_line(McpReader *reader, McpTake take, void *data)
-{
-  g_autoptr(GString) line = reader->line;
-  reader->line = g_string_new(NULL);
-  if (line->len == 0 && !reader->skipped && reader->text->len == 0)
-    return true;
-  if (line->len == 0) {
-    if (!reader->skipped) /* every line of data put a line feed behind it */
-      g_string_truncate(reader->text, reader->text->len - 1);
-    return reader_end(reader, take, data);
-  }
-  if (!g_str_has_prefix(line->str, "data") || (line->str[4] && line->str[4] != ':'))
-    return true;
-  size_t skip = line->str[4] == 0 ? 4 : line->str[5] == ' ' ? 6 : 5;
-  g_string_append_c(line, '\n');
-  reader_keep(reader, reader->text, line->str + skip, line->len - skip);
-  return true;
-}
-
-bool mcp_read_events(McpReader *reader, const char *bytes, size_t length, McpTake take, void *data)
-{
-  if (!reader->text)
-    reader->text = g_string_new(NULL);
-  if (!reader->line)
-    reader->line = g_string_new(NULL);
-  while (length > 0) {
-    if (reader->after_cr && *bytes == '\n') {
-      bytes++, length--;
-      reader->after_cr = false;
-      continue;
-    }
-    size_t part = 0;
-    while (part < length && bytes[part] != '\n' && bytes[part] != '\r')
-      part++;
-    reader_keep(reader, reader->line, bytes, part);
-    if (reader->skipped > MCP_SKIP_MAX)
-      return take(MCP_PIECE_ENDLESS, "", 0, data);
-    if (part == length)
-      return true;
-    reader->after_cr = bytes[part] == '\r';
-    if (!event_line(reader, take, data))
-      return false;
-    bytes += part + 1;
     length -= part + 1;
   }
   return true;
@@ -127,7 +73,7 @@ static void message_read_response(McpMessage *message)
   message->id = json_is_integer(id) ? json_integer_value(id) : -1;
   message->result = failure ? NULL : json_object_get(message->root, "result");
   message->code = jget_int(failure, "code", 0);
-  message->error = jget_str(failure, "message", "an error without a message");
+  message->error = message->result ? NULL : jget_str(failure, "message", "an error without a message");
 }
 
 /* What @root says, which it takes; NULL when it is no JSON-RPC message. */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 enum {
-  MCP_TEXT_MAX = 1024 * 1024,      /* of one line or event */
+  MCP_TEXT_MAX = 1024 * 1024,      /* of one line, event or answer */
   MCP_SKIP_MAX = 16 * 1024 * 1024, /* of a line that is too long, until nobody waits for its end any more */
   MCP_BATCH_MAX = 64               /* messages in one text */
 };
@@ -20,19 +20,15 @@ typedef enum McpPiece {
 /* Takes a piece; @text is NUL-terminated and borrowed, "" unless whole. False = stop: the reader is not touched any more. */
 typedef bool (*McpTake)(McpPiece piece, const char *text, size_t length, void *data);
 
-/* Zeroed it is ready; mcp_reader_clear frees what it holds. One reader reads either lines or events, not both. */
+/* Zeroed it is ready; mcp_reader_clear frees what it holds. */
 typedef struct McpReader {
-  GString *text;  /* of the line or event so far */
-  size_t skipped; /* bytes of what is too long, 0 = it is not */
-  GString *line;  /* events: the line so far */
-  bool after_cr;  /* events: a line ended with CR, an LF would belong to it */
+  GString *text;  /* of the line so far */
+  size_t skipped; /* bytes of a line that is too long, 0 = it is not */
 } McpReader;
 void mcp_reader_clear(McpReader *reader);
 
 /* Splits @bytes at line feeds, takes a CR before them off, leaves empty lines out. False when @take said so. */
 bool mcp_read_lines(McpReader *reader, const char *bytes, size_t length, McpTake take, void *data);
-/* As a text/event-stream: the data of every event that has some. */
-bool mcp_read_events(McpReader *reader, const char *bytes, size_t length, McpTake take, void *data);
 
 typedef enum McpKind { MCP_RESPONSE, MCP_REQUEST, MCP_NOTIFICATION } McpKind;
 

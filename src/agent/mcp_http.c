@@ -1,6 +1,7 @@
 /* An MCP server behind a URL, by Streamable HTTP: every message is a POST of its own, whose answer is JSON or a stream of events; beside
  * them one GET stays open for what the server says unasked, where it offers that. */
 #include "agent/mcp_link.h"
+#include "agent/sse.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -21,7 +22,7 @@ typedef struct Post {
   bool events;      /* they are a stream of events */
   bool failed;      /* too much was said */
   bool in_callback; /* may not be freed now */
-  McpReader reader;
+  SseReader reader;
   GString *body; /* when it is not a stream */
 } Post;
 
@@ -39,7 +40,7 @@ struct McpLink {
 
 static void post_free(Post *post)
 {
-  mcp_reader_clear(&post->reader);
+  sse_reader_done(&post->reader);
   g_string_free(post->body, TRUE);
   g_free(post);
 }
@@ -68,13 +69,8 @@ static void link_take_session(McpLink *link, const HttpCall *call)
 }
 
 /* One JSON text of the server. False when the link has left meanwhile. */
-static bool post_take(McpPiece piece, const char *text, size_t length, void *data)
+static bool post_take(Post *post, const char *text, size_t length)
 {
-  Post *post = data;
-  if (piece != MCP_PIECE_WHOLE) {
-    post->failed = true;
-    return false;
-  }
   g_autoptr(GError) error = NULL;
   g_autoptr(GPtrArray) messages = mcp_parse(text, length, &error);
   if (!messages) {
@@ -88,6 +84,12 @@ static bool post_take(McpPiece piece, const char *text, size_t length, void *dat
     post->link->events->message(message, post->link->data);
   }
   return post->link != NULL;
+}
+
+static bool post_on_event(const char *event, const char *text, size_t length, void *data)
+{
+  (void)event;
+  return length == 0 || post_take(data, text, length); /* events without data only keep the stream open */
 }
 
 static bool post_on_data(const char *bytes, size_t length, void *data)
@@ -106,12 +108,13 @@ static bool post_on_data(const char *bytes, size_t length, void *data)
     return !post->failed;
   }
   post->in_callback = true;
-  bool more = mcp_read_events(&post->reader, bytes, length, post_take, post);
+  LinesState state = sse_reader_feed(&post->reader, bytes, length, post_on_event, post);
   post->in_callback = false;
+  post->failed = state == LINES_TOO_LONG;
   bool left = !post->link;
   if (left)
     post_free(post);
-  return more && !left;
+  return !left && state == LINES_MORE;
 }
 
 /* Why @post has no answer; caller frees. */
@@ -137,7 +140,7 @@ static void post_on_done(const HttpResult *result, void *data)
   link_take_session(link, post->call);
   post->call = NULL; /* it ends by itself now */
   post->in_callback = true;
-  bool here = !json || post_take(MCP_PIECE_WHOLE, post->body->str, post->body->len, post);
+  bool here = !json || post_take(post, post->body->str, post->body->len);
   if (!here) {
     post_free(post);
     return;
@@ -180,6 +183,7 @@ static void link_post(McpLink *link, int64_t id, const char *method, const char 
   post->id = id;
   post->listens = listens;
   post->body = g_string_new(NULL);
+  sse_reader_init(&post->reader, MCP_TEXT_MAX);
   g_ptr_array_add(link->posts, post);
   HttpCallSpec spec = {.method = method,
                        .url = link->setup->url,

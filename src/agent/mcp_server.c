@@ -374,13 +374,19 @@ static void server_on_notification(McpServer *server, const McpMessage *message)
     server->list_again = true;
 }
 
+/* It lives. */
+static void server_heard(McpServer *server)
+{
+  server->ping_id = 0;
+  loop_timer_set(server->ping_timer, INT64_MAX);
+}
+
 static void server_on_message(const McpMessage *message, void *data)
 {
   McpServer *server = data;
   if (server->state == MCP_ENDING)
     return;
-  server->ping_id = 0; /* it lives */
-  loop_timer_set(server->ping_timer, INT64_MAX);
+  server_heard(server);
   if (message->kind == MCP_REQUEST)
     server_answer(server, message);
   else if (message->kind == MCP_NOTIFICATION)
@@ -413,8 +419,10 @@ static void server_on_lost(int64_t id, const char *why, McpLoss loss, void *data
       call->unsent = true;
     calls_fail(server, false, why);
     server_renew(server);
-  } else if (loss != MCP_LOST_ANSWER || (id && (id == server->control_id || id == server->ping_id))) {
+  } else if (loss != MCP_LOST_ANSWER || (id && id == server->control_id)) {
     server_end(server, why);
+  } else if (id && id == server->ping_id) {
+    server_heard(server); /* it does not know pings, but it answers */
   } else if (call) {
     g_autofree char *text = g_strdup_printf("MCP server '%s': %s", server->config->name, why);
     call_finish(call, false, text);

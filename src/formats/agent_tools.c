@@ -270,11 +270,13 @@ static void read_server(ToolsReader *reader, const char *name, const json_t *sec
                              .headers = g_ptr_array_new_with_free_func(g_free),
                              .timeout_ms = AGENT_MCP_TIMEOUT_DEFAULT_MS};
   bool says_type = json_object_get(section, "type") || json_object_get(section, "transport");
+  int before = reader->problems->errors;
   g_ptr_array_add(out, server);
   tools_members(reader, section, server_rows, server);
   if (!says_type && server->url)
     server->type = AGENT_MCP_HTTP;
-  server_check(reader, server, section);
+  if (reader->problems->errors == before) /* else it would only repeat what is wrong */
+    server_check(reader, server, section);
 }
 
 static void read_sub(ToolsReader *reader, const char *name, const json_t *section, GPtrArray *out)

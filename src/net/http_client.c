@@ -15,6 +15,9 @@ struct HttpClient {
   CURLM *multi;
   LoopTimer *timer;
   GPtrArray *calls; /* of HttpCall*, open */
+  /* Within a callback of libcurl nothing may join or leave its multi handle: what wants to waits here until it is back. */
+  bool in_curl;
+  GPtrArray *joining, *leaving; /* of HttpCall* */
 };
 
 struct HttpCall {
@@ -221,20 +224,37 @@ static void client_reap(HttpClient *client)
   }
 }
 
+static void client_settle(HttpClient *client)
+{
+  for (guint i = 0; i < client->leaving->len; i++) {
+    HttpCall *call = client->leaving->pdata[i];
+    curl_multi_remove_handle(client->multi, call->easy);
+    call_free(call);
+  }
+  g_ptr_array_set_size(client->leaving, 0);
+  for (guint i = 0; i < client->joining->len; i++)
+    curl_multi_add_handle(client->multi, ((HttpCall *)client->joining->pdata[i])->easy);
+  g_ptr_array_set_size(client->joining, 0);
+}
+
+static void client_act(HttpClient *client, curl_socket_t fd, int flags)
+{
+  int running;
+  client->in_curl = true;
+  curl_multi_socket_action(client->multi, fd, flags, &running);
+  client->in_curl = false;
+  client_settle(client);
+  client_reap(client);
+}
+
 static void client_on_socket(evutil_socket_t fd, short what, void *data)
 {
-  HttpClient *client = data;
-  int running, flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-  curl_multi_socket_action(client->multi, fd, flags, &running);
-  client_reap(client);
+  client_act(data, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
 static void client_on_timer(void *data)
 {
-  HttpClient *client = data;
-  int running;
-  curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-  client_reap(client);
+  client_act(data, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int client_want_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
@@ -269,6 +289,8 @@ HttpClient *http_client_new(Loop *loop)
   client->multi = curl_multi_init();
   client->timer = loop_timer_new(loop, client_on_timer, client);
   client->calls = g_ptr_array_new();
+  client->joining = g_ptr_array_new();
+  client->leaving = g_ptr_array_new();
   curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, client_want_socket);
   curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
   curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_want_timer);
@@ -294,6 +316,8 @@ void http_client_free(HttpClient *client)
     call_free(call);
   }
   g_ptr_array_unref(client->calls);
+  g_ptr_array_unref(client->joining);
+  g_ptr_array_unref(client->leaving);
   curl_multi_cleanup(client->multi);
   loop_timer_free(client->timer);
   g_free(client);
@@ -304,7 +328,10 @@ HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpDat
   HttpCall *call = call_new(spec, on_data, done, data);
   call->client = client;
   g_ptr_array_add(client->calls, call);
-  curl_multi_add_handle(client->multi, call->easy); /* curl asks for its timer at once: nothing runs before we return */
+  if (client->in_curl)
+    g_ptr_array_add(client->joining, call);
+  else
+    curl_multi_add_handle(client->multi, call->easy); /* curl asks for its timer at once: nothing runs before we return */
   return call;
 }
 
@@ -316,6 +343,11 @@ void http_call_cancel(HttpCall *call)
   if (call->in_callback)
     return; /* the data callback returns "stop"; the call ends by itself, unheard */
   g_ptr_array_remove_fast(call->client->calls, call);
+  g_ptr_array_remove_fast(call->client->joining, call);
+  if (call->client->in_curl) {
+    g_ptr_array_add(call->client->leaving, call);
+    return;
+  }
   curl_multi_remove_handle(call->client->multi, call->easy);
   call_free(call);
 }

@@ -1,67 +1,14 @@
 /* The tools of an agent against MCP servers that misbehave (mcp_stand_in.py): what the model is told, and what becomes of the server. */
-#include "agent/peers.h"
-#include "agent/tools.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "tools_bench.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 30000, LOOK_MS = 2 };
-
 static char *stand_in; /* path of mcp_stand_in.py: the argument of this program */
-
-typedef struct Bench {
-  Loop *loop;
-  HttpClient *client;
-  AgentFile *file;
-  Tools *tools;
-  LoopTimer *timer;
-  int64_t until_ms;
-  bool (*wanted)(struct Bench *bench);
-  int calls; /* that ended */
-  bool ok;
-  char *text;
-  size_t length;
-} Bench;
-
-static void bench_look(void *data)
-{
-  Bench *bench = data;
-  if (bench->wanted(bench))
-    loop_stop(bench->loop);
-  else if (clock_boot_ms() > bench->until_ms)
-    g_error("not within the deadline of the test");
-  else
-    loop_timer_set(bench->timer, clock_boot_ms() + LOOK_MS);
-}
-
-/* Runs the loop until @wanted. */
-static void bench_wait(Bench *bench, bool (*wanted)(Bench *bench))
-{
-  bench->wanted = wanted;
-  bench->until_ms = clock_boot_ms() + DEADLINE_MS;
-  loop_timer_set(bench->timer, clock_boot_ms());
-  loop_run(bench->loop);
-}
-
-/* An agent with the agent file @toml. */
-static Bench *bench_new(const char *toml)
-{
-  Bench *bench = g_new0(Bench, 1);
-  g_autoptr(Problems) problems = problems_new();
-  g_autofree char *text = g_strconcat("[agent]\nname = \"a\"\n[llm]\ncommand = [\"cat\"]\n", toml, NULL);
-  bench->file = agent_file_read(text, strlen(text), "agent.toml", problems);
-  g_autofree char *said = problems_text(problems);
-  g_assert_cmpstr(said, ==, "");
-  bench->loop = loop_new();
-  bench->client = http_client_new(bench->loop);
-  bench->timer = loop_timer_new(bench->loop, bench_look, bench);
-  bench->tools = tools_new(bench->loop, bench->client, bench->file);
-  return bench;
-}
 
 /* An agent with one server "s", the stand-in in @mode; @more: further lines of its section. */
 static Bench *bench_server(const char *mode, const char *more)
@@ -69,84 +16,6 @@ static Bench *bench_server(const char *mode, const char *more)
   g_autofree char *toml =
       g_strdup_printf("[mcp_servers.s]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"%s\"]\n%s\n", stand_in, mode, more ? more : "");
   return bench_new(toml);
-}
-
-static void bench_free(Bench *bench)
-{
-  tools_free(bench->tools);
-  http_client_free(bench->client);
-  loop_timer_free(bench->timer);
-  loop_free(bench->loop);
-  agent_file_free(bench->file);
-  g_free(bench->text);
-  g_free(bench);
-}
-
-static bool has_tools(Bench *bench)
-{
-  return tools_json(bench->tools) != NULL;
-}
-
-static bool has_no_tools(Bench *bench)
-{
-  return !has_tools(bench);
-}
-
-static bool has_answer(Bench *bench)
-{
-  return bench->calls > 0;
-}
-
-static void on_done(const ToolResult *result, void *data)
-{
-  Bench *bench = data;
-  bench->calls++;
-  bench->ok = result->ok;
-  bench->length = result->length;
-  g_assert_cmpuint(strlen(result->text), ==, result->length);
-  g_assert_cmpint(result->duration_ms, >=, 0);
-  g_free(bench->text);
-  bench->text = g_strdup(result->text);
-}
-
-/* Calls @name and waits for its end. */
-static const char *bench_call(Bench *bench, const char *name, const char *arguments, int64_t timeout_ms)
-{
-  bench->calls = 0;
-  ToolRun *run = tools_call(bench->tools, name, arguments, timeout_ms, on_done, bench);
-  g_assert_nonnull(run);
-  g_assert_cmpint(bench->calls, ==, 0); /* never from within */
-  bench_wait(bench, has_answer);
-  return bench->text;
-}
-
-/* Number behind "key": in the status. */
-static int status_number(Bench *bench, const char *key)
-{
-  g_autoptr(GString) out = g_string_new("{");
-  g_autofree char *needle = g_strdup_printf("\"%s\":", key);
-  tools_status(bench->tools, out);
-  const char *at = strstr(out->str, needle);
-  g_assert_nonnull(at);
-  return (int)g_ascii_strtoll(at + strlen(needle), NULL, 10);
-}
-
-static bool status_has(Bench *bench, const char *text)
-{
-  g_autoptr(GString) out = g_string_new("{");
-  tools_status(bench->tools, out);
-  return strstr(out->str, text) != NULL;
-}
-
-static bool is_ready(Bench *bench)
-{
-  return status_has(bench, "\"status\":\"ready\"");
-}
-
-static void contains(const char *text, const char *part)
-{
-  if (!strstr(text, part))
-    g_error("'%.300s' does not have '%s'", text, part);
 }
 
 static void test_plain(void)
@@ -235,7 +104,7 @@ static void test_never(void)
   g_assert_cmpstr(bench_call(bench, "s_never", "{}", 100), ==, "no answer within 100 ms");
   g_assert_false(bench->ok);
   bench->calls = 0;
-  ToolRun *run = tools_call(bench->tools, "s_never", "{}", 5000, on_done, bench);
+  ToolRun *run = tools_call(bench->tools, "s_never", "{}", 5000, bench_on_done, bench);
   tool_run_cancel(run);
   const char *heard = bench_call(bench, "s_heard", "{}", 5000);
   g_assert_cmpint(bench->calls, ==, 1); /* the cancelled one said nothing */
