@@ -108,6 +108,9 @@ void deployment_settle(Core *core, Deployment *deployment); /* derives status; a
 /* targets.c */
 void rollout_targets(Core *core, Rollout *rollout, int revision); /* every slot's target and step; makes new slots */
 
+/* retain.c */
+void deployment_retain(Core *core, Deployment *deployment); /* what is too old goes, after a rollout */
+
 /* rollout.c */
 Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to, const Command *command);
 void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage);

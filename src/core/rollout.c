@@ -496,6 +496,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
     text_set(&deployment->reason, "every agent completed");
   touch_deployment(core, deployment, TOUCH_STORED);
   schedules_settle(core, deployment);
+  deployment_retain(core, deployment);
   deployment_settle(core, deployment);
 }
 

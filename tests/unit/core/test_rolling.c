@@ -155,6 +155,32 @@ static void test_gentle_restart(void)
   g_assert_cmpint(rolling_starts(world), ==, 3);
 }
 
+/* Thirty revisions and a scale from 30 to 1: what is too old is gone from memory and store, what is in use stays. */
+static void test_retention(void)
+{
+  g_autoptr(World) world = rolling_up(1, false);
+  for (int i = 0; i < 30; i++) {
+    g_autofree char *mark = g_strdup_printf("m%d", i);
+    g_autoptr(Job) job = rolling_job(1, false, mark);
+    job->update.max_surge = 0;
+    world_deploy(world, job, false);
+  }
+  g_assert_cmpuint(world_desk(world)->revisions->len, ==, 20);
+  g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_REVISIONS]), ==, 20);
+  g_assert_nonnull(deployment_revision(world_desk(world), 31));
+  g_assert_null(deployment_revision(world_desk(world), 1));
+  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 30});
+  g_assert_cmpuint(world_desk(world)->healthy, ==, 30);
+  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 1});
+  g_assert_cmpuint(world_desk(world)->instances->len, ==, 11);
+  g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_INSTANCES]), ==, 11);
+  for (int i = 0; i < 100; i++)
+    world_apply(world, (Command){.type = COMMAND_RESTART, .deployment = "desk"});
+  g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_ROLLOUTS]), ==, 100);
+  world_reload(world);
+  g_assert_cmpuint(world_desk(world)->rollouts->len, ==, 100);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -165,5 +191,6 @@ int main(int argc, char **argv)
   g_test_add_func("/core/rolling/in-place", test_no_surge_in_place);
   g_test_add_func("/core/rolling/scale", test_scale);
   g_test_add_func("/core/rolling/restart", test_gentle_restart);
+  g_test_add_func("/core/rolling/retention", test_retention);
   return g_test_run();
 }
