@@ -4,8 +4,7 @@
 #include "cli/agents.h"
 #include "cli/api.h"
 
-/* Asks for the change and follows its rollout. */
-static int deploy_change(Cli *cli, const char *name, const char *verb, bool *changed, GError **error)
+int agents_change(Cli *cli, const char *name, const char *verb, bool *changed, GError **error)
 {
   g_autofree char *rest = g_strdup_printf("/%s?wait=0", verb), *path = agents_path(name, rest);
   int status = 0;
@@ -22,7 +21,7 @@ int cmd_deploy(Cli *cli, GError **error)
 {
   const char *name = cli_word(cli, 0);
   bool changed = false;
-  int code = deploy_change(cli, name, "start", &changed, error);
+  int code = agents_change(cli, name, "start", &changed, error);
   if (code != 0 || *error)
     return code;
   json_t *agent = agents_look(cli, name, error);
@@ -46,7 +45,7 @@ int cmd_undeploy(Cli *cli, GError **error)
 {
   const char *name = cli_word(cli, 0);
   bool changed = false;
-  int code = deploy_change(cli, name, "stop", &changed, error);
+  int code = agents_change(cli, name, "stop", &changed, error);
   if (code != 0 || *error)
     return code;
   if (cli_is_data(cli)) {
