@@ -88,6 +88,7 @@ int cmd_run(Cli *cli, GError **error);
 int cmd_scale(Cli *cli, GError **error);
 int cmd_schedules(Cli *cli, GError **error);
 int cmd_server(Cli *cli, GError **error);
+int cmd_shell(Cli *cli, GError **error);
 int cmd_status(Cli *cli, GError **error);
 int cmd_token(Cli *cli, GError **error);
 int cmd_undeploy(Cli *cli, GError **error);

@@ -63,6 +63,12 @@ char *agents_path(const char *name, const char *rest)
   return g_strconcat("/agents/", escaped, rest, NULL);
 }
 
+json_t *agents_look(const Cli *cli, const char *name, GError **error)
+{
+  g_autofree char *path = agents_path(name, "");
+  return api_get(cli, path, error);
+}
+
 static void agents_line(const char *label, const json_t *agent, const char *key)
 {
   const json_t *value = json_object_get(agent, key);

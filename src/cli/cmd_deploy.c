@@ -4,8 +4,7 @@
 #include "cli/agents.h"
 #include "cli/api.h"
 
-/* Asks for the change and follows its rollout. */
-static int deploy_change(Cli *cli, const char *name, const char *verb, bool *changed, GError **error)
+int agents_change(Cli *cli, const char *name, const char *verb, bool *changed, GError **error)
 {
   g_autofree char *rest = g_strdup_printf("/%s?wait=0", verb), *path = agents_path(name, rest);
   int status = 0;
@@ -18,21 +17,14 @@ static int deploy_change(Cli *cli, const char *name, const char *verb, bool *cha
   return *changed && rollout ? api_wait_rollout(cli, name, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
 }
 
-/* Answers that name an agent's place, after a change. */
-static json_t *deploy_look(const Cli *cli, const char *name, GError **error)
-{
-  g_autofree char *path = agents_path(name, "");
-  return api_get(cli, path, error);
-}
-
 int cmd_deploy(Cli *cli, GError **error)
 {
   const char *name = cli_word(cli, 0);
   bool changed = false;
-  int code = deploy_change(cli, name, "start", &changed, error);
+  int code = agents_change(cli, name, "start", &changed, error);
   if (code != 0 || *error)
     return code;
-  json_t *agent = deploy_look(cli, name, error);
+  json_t *agent = agents_look(cli, name, error);
   if (!agent)
     return 1;
   int port = (int)jget_int(agent, "port", 0);
@@ -53,11 +45,11 @@ int cmd_undeploy(Cli *cli, GError **error)
 {
   const char *name = cli_word(cli, 0);
   bool changed = false;
-  int code = deploy_change(cli, name, "stop", &changed, error);
+  int code = agents_change(cli, name, "stop", &changed, error);
   if (code != 0 || *error)
     return code;
   if (cli_is_data(cli)) {
-    json_t *agent = deploy_look(cli, name, error);
+    json_t *agent = agents_look(cli, name, error);
     if (agent)
       cli_print_data(cli, agent);
     json_decref(agent);

@@ -1,18 +1,48 @@
 /* reeve status */
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/agents.h"
 #include "cli/api.h"
 #include "cli/show.h"
+
+/* An agent of the agents directory that was never deployed. */
+static int status_agent(Cli *cli, const char *name, GError **error)
+{
+  json_t *agent = (*error)->code == REEVE_ERROR_NOT_FOUND ? agents_look(cli, name, NULL) : NULL;
+  if (!agent)
+    return 1;
+  g_clear_error(error);
+  if (cli_is_data(cli))
+    cli_print_data(cli, agent);
+  else
+    agents_show(agent);
+  json_decref(agent);
+  return 0;
+}
+
+/* What the agents directory has to say of a deployment that was made from it. */
+static void status_file(Cli *cli, const char *name)
+{
+  json_t *agent = agents_look(cli, name, NULL);
+  const char *path = jget_str(agent, "config_path", NULL), *error = jget_str(agent, "error_message", NULL);
+  if (path && !g_str_equal(jget_str(agent, "status", ""), "discovered"))
+    cli_print("\nagent file: %s\n", path);
+  if (path && error)
+    cli_note(cli, "%s", error);
+  json_decref(agent);
+}
 
 static int status_one(Cli *cli, const char *name, GError **error)
 {
   json_t *deployment = api_deployment(cli, name, error);
   if (!deployment)
-    return 1;
+    return status_agent(cli, name, error);
   if (cli_is_data(cli))
     cli_print_data(cli, deployment);
   else
     show_status(cli, deployment);
+  if (!cli_is_data(cli))
+    status_file(cli, name);
   int code = show_is_well(deployment) ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
   json_decref(deployment);
   return code;

@@ -43,6 +43,7 @@ typedef enum OptionId {
   OPT_FORGET,
   OPT_AGENTS_DIR,
   OPT_CONFIG,
+  OPT_ERREXIT,
   OPT_N
 } OptionId;
 

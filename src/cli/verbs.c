@@ -315,6 +315,19 @@ const Verb verbs[] = {
      .word_kind = WORDS_CHOICE,
      .choices = "serve",
      .run = cmd_agent},
+    {.name = "shell",
+     .words = "",
+     .summary = "type verbs interactively, or read them from a pipe",
+     .details =
+         "Each line is a verb with its words and options, without 'reeve' in front. Tab completes verbs, options, names of deployments "
+         "and agents, and files; the history is kept in ~/.local/state/reeve/shell_history, but for lines that begin with a blank. "
+         "Ctrl-C ends the command that runs, Ctrl-D or quit the shell. 'list deployment' and 'list agents' show the agents directory. "
+         "Lines from a pipe are run one after the other; the exit code is that of the last.",
+     .examples = "reeve shell\nreeve shell -e < commands.txt   # end at the first that fails",
+     .options = OPTIONS(OPT_ERREXIT),
+     .words_min = 0,
+     .words_max = 0,
+     .run = cmd_shell},
     {.name = "doctor",
      .words = "",
      .summary = "check this machine and the server",

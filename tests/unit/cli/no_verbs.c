@@ -26,6 +26,7 @@
   X(scale) \
   X(schedules) \
   X(server) \
+  X(shell) \
   X(status) \
   X(token) \
   X(undeploy) \
