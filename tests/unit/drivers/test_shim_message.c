@@ -36,7 +36,8 @@ static void test_a_newer_shim(void)
 
 static void test_hostile(void)
 {
-  ShimMessage m = shim_message_parse("exited attempt=4294967297 pid=-1 code=256 signal=65 errno=-2 output=-9 generation=99999999999999999999");
+  ShimMessage m =
+      shim_message_parse("exited attempt=4294967297 pid=-1 code=256 signal=65 errno=-2 output=-9 generation=99999999999999999999");
   g_assert_cmpint(m.attempt, ==, 0);
   g_assert_cmpint(m.pid, ==, 0);
   g_assert_cmpint(m.exit.code, ==, -1);
@@ -44,7 +45,8 @@ static void test_hostile(void)
   g_assert_cmpint(m.error_number, ==, 0);
   g_assert_cmpint(m.output, ==, -1);
   g_assert_cmpint(m.generation, ==, 0);
-  static const char *const texts[] = {"", " ", "hello", "hello ", "helloo attempt=1", "exited attempt= code=x signal=1x", "=", " attempt=1"};
+  static const char *const texts[] = {"",  " ",         "hello", "hello ", "helloo attempt=1", "exited attempt= code=x signal=1x",
+                                      "=", " attempt=1"};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_assert_cmpint(shim_message_parse(texts[i]).attempt, ==, i == 7 ? 1 : i == 4 ? 1 : 0);
 }
