@@ -28,6 +28,8 @@ typedef struct ShimSpec {
 
 /* spec.c: false with a reason on stderr. */
 bool spec_read(int fd, ShimSpec *spec);
+/* The same from @text, which is changed, stays the caller's and is pointed into; @spec: zeroed. NULL, or what is wrong; static. */
+const char *spec_parse(char *text, size_t length, ShimSpec *spec);
 
 /* message.c: what a node says. Members that are absent, negative or no numbers are 0. */
 typedef enum MessageVerb {

@@ -10,22 +10,17 @@
 
 enum { SPEC_BYTES_MAX = 8 * 1024 * 1024 };
 
-static bool spec_bad(const char *what)
-{
-  dprintf(STDERR_FILENO, "reeve-shim: spec: %s\n", what);
-  return false;
-}
-
-static bool spec_word(char **list, int *n, int max, char *text)
+/* NULL, or what is wrong; so do all below. */
+static const char *spec_word(char **list, int *n, int max, char *text)
 {
   if (*n >= max)
-    return spec_bad("too many words");
+    return "too many words";
   list[(*n)++] = text;
   list[*n] = NULL;
-  return true;
+  return NULL;
 }
 
-static bool spec_take(ShimSpec *spec, const char *key, char *text)
+static const char *spec_take(ShimSpec *spec, const char *key, char *text)
 {
   static const struct {
     const char *key;
@@ -51,40 +46,56 @@ static bool spec_take(ShimSpec *spec, const char *key, char *text)
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (strcmp(key, numbers[i].key) == 0)
       *(long *)(void *)((char *)spec + numbers[i].offset) = strtol(text, NULL, 10);
-  return true; /* unknown keys belong to a newer node */
+  return NULL; /* unknown keys belong to a newer node */
 }
 
-/* Takes one "key:length:bytes\n" at @p; returns what follows it, or NULL. */
-static char *spec_next(ShimSpec *spec, char *p, const char *end)
+/* Reads the digits at @p, which end with ':' before @end. Returns what follows the colon, or NULL. */
+static char *spec_length(char *p, const char *end, size_t *length)
 {
-  char *colon = memchr(p, ':', (size_t)(end - p));
-  if (!colon)
-    return NULL;
-  *colon = '\0';
-  char *rest;
-  unsigned long length = strtoul(colon + 1, &rest, 10);
-  if (rest == colon + 1 || *rest != ':' || length >= (unsigned long)(end - rest - 1) || rest[1 + length] != '\n')
-    return NULL;
-  rest[1 + length] = '\0';
-  return spec_take(spec, p, rest + 1) ? rest + 2 + length : NULL;
+  char *first = p;
+  *length = 0;
+  for (; p < end && *p >= '0' && *p <= '9' && *length < SPEC_BYTES_MAX; p++)
+    *length = *length * 10 + (size_t)(*p - '0');
+  return p > first && p < end && *p == ':' ? p + 1 : NULL;
 }
 
-bool spec_read(int fd, ShimSpec *spec)
+/* Takes one "key:length:bytes\n" at *@at and moves *@at behind it. */
+static const char *spec_next(ShimSpec *spec, char **at, const char *end)
+{
+  char *key = *at, *colon = memchr(key, ':', (size_t)(end - key));
+  size_t length;
+  char *text = colon ? spec_length(colon + 1, end, &length) : NULL;
+  if (!text || length >= (size_t)(end - text) || text[length] != '\n')
+    return "malformed";
+  *colon = text[length] = '\0';
+  *at = text + length + 1;
+  return spec_take(spec, key, text);
+}
+
+const char *spec_parse(char *text, size_t length, ShimSpec *spec)
 {
   spec->uid = spec->gid = spec->nofile_soft = spec->nofile_hard = -1;
   spec->log_bytes = 10 * 1024 * 1024;
   spec->log_files = 5;
+  const char *end = text + length, *wrong = NULL;
+  for (char *at = text; at < end && !wrong;)
+    wrong = spec_next(spec, &at, end);
+  return wrong || spec->n_argv > 0 ? wrong : "nothing to run";
+}
+
+static const char *spec_load(int fd, ShimSpec *spec)
+{
   struct stat st;
   if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > SPEC_BYTES_MAX)
-    return spec_bad("no spec, or too large");
-  char *text = mmap(NULL, (size_t)st.st_size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-  if (text == MAP_FAILED)
-    return spec_bad("cannot be mapped");
-  char *end = text + st.st_size;
-  for (char *p = text; p < end;) {
-    p = spec_next(spec, p, end);
-    if (!p)
-      return spec_bad("malformed");
-  }
-  return spec->n_argv > 0 || spec_bad("nothing to run");
+    return "absent, or too large";
+  char *text = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  return text != MAP_FAILED ? spec_parse(text, (size_t)st.st_size, spec) : "cannot be mapped";
+}
+
+bool spec_read(int fd, ShimSpec *spec)
+{
+  const char *wrong = spec_load(fd, spec);
+  if (wrong)
+    dprintf(STDERR_FILENO, "reeve-shim: spec: %s\n", wrong);
+  return !wrong;
 }

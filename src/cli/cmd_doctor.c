@@ -1,6 +1,7 @@
 /* reeve doctor: one row for each thing that has to be right. */
 #include "base/json.h"
 #include "cli/api.h"
+#include "drivers/cgroup.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -41,18 +42,34 @@ static Finding doctor_store(const Cli *cli)
   return doctor_finding("problem", g_strdup_printf("store is %s: changes are refused until it can be written", store));
 }
 
+static Finding doctor_limits(const char *where, const char *unenforced)
+{
+  if (!unenforced[0])
+    return doctor_finding("ok", g_strdup_printf("%s: limits of memory, cpu and pids are enforced", where));
+  g_auto(GStrv) words = g_strsplit(unenforced, " ", -1);
+  g_autofree char *list = g_strjoinv(", ", words);
+  return doctor_finding(
+      "warning", g_strdup_printf("%s: limits of %s are not enforced; run the server as root, or in a unit with Delegate=yes", where, list));
+}
+
+/* What the nodes say of themselves; without a server, what this process would be able to do. */
 static Finding doctor_cgroups(const Cli *cli)
 {
-  if (access("/sys/fs/cgroup/cgroup.controllers", R_OK) == 0) {
-    g_autofree char *own = NULL;
-    g_file_get_contents("/proc/self/cgroup", &own, NULL, NULL);
-    g_autofree char *path = g_strconcat("/sys/fs/cgroup", own && g_str_has_prefix(own, "0::") ? g_strchomp(own + 3) : "/", NULL);
-    return access(path, W_OK) == 0 ? doctor_finding("ok", g_strdup("v2, ours to divide"))
-                                   : doctor_finding("warning", g_strdup_printf("v2, %s not delegated: limits are not enforced", path));
+  json_t *answer = api_get(cli, "/api/nodes", NULL);
+  size_t i, k;
+  const json_t *node, *word;
+  g_autoptr(GString) missing = g_string_new(NULL), where = g_string_new(NULL);
+  json_array_foreach(json_object_get(answer, "nodes"), i, node)
+  {
+    if (!jget_str(node, "cgroups", NULL))
+      continue; /* of an older release, or never seen */
+    g_string_append_printf(where, "%snode '%s' has %s", where->len ? "; " : "", jget_str(node, "id", "?"), jget_str(node, "cgroups", ""));
+    json_array_foreach(json_object_get(node, "unenforced"), k, word) if (!strstr(missing->str, json_string_value(word)))
+        g_string_append_printf(missing, "%s%s", missing->len ? " " : "", json_string_value(word));
   }
-  if (access("/sys/fs/cgroup/memory", W_OK) == 0)
-    return doctor_finding("ok", g_strdup("v1"));
-  return doctor_finding("warning", g_strdup("none that we may use: limits are not enforced"));
+  json_decref(answer);
+  g_autoptr(Cgroups) own = where->len ? NULL : cgroups_new(NULL, NULL);
+  return own ? doctor_limits(cgroups_describe(own), cgroups_unenforced(own)) : doctor_limits(where->str, missing->str);
 }
 
 static Finding doctor_python(const Cli *cli)

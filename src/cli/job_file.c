@@ -34,6 +34,8 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
   file->job = job_read(file->text, length, &options, file->problems);
   if (file->job && preflight)
     preflight_check(file->job, file->problems);
+  else if (file->job)
+    preflight_limits(file->job, file->problems);
   if (cli_flag(cli, OPT_STRICT))
     problems_make_strict(file->problems);
   return true;

@@ -17,3 +17,5 @@ void job_file_done(JobFile *file);
 bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **error);
 /* What this machine lacks for @job: commands, directories, users, key files, modules. */
 void preflight_check(const Job *job, Problems *problems);
+/* Only whether the limits that @job asks for can be enforced. */
+void preflight_limits(const Job *job, Problems *problems);

@@ -2,6 +2,7 @@
  * modules can be imported - asked of one python3 for all of them, which imports nothing itself. */
 #include "base/error.h"
 #include "cli/job_file.h"
+#include "drivers/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +84,25 @@ static void preflight_command(const Job *job, const AgentSpec *agent, Problems *
       return;
   }
   problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': command '%s' is not in PATH", agent->id, program);
+}
+
+/* The server may run in another group than we do: hence a warning, and what it says itself counts more. */
+void preflight_limits(const Job *job, Problems *problems)
+{
+  g_autoptr(Cgroups) cgroups = cgroups_new(NULL, NULL);
+  g_auto(GStrv) missing = g_strsplit(cgroups_unenforced(cgroups), " ", -1);
+  for (guint i = 0; i < job->agents->len && cgroups_unenforced(cgroups)[0]; i++) {
+    const AgentSpec *agent = job_agent(job, i);
+    const ResourceSpec *asked = &agent->resources;
+    for (guint k = 0; missing[k]; k++) {
+      bool wanted = g_str_equal(missing[k], "memory") ? asked->memory_bytes > 0
+                    : g_str_equal(missing[k], "cpu")  ? asked->cpu > 0
+                                                      : asked->pids > 0;
+      if (wanted && agent->target == TARGET_LOCALHOST)
+        problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': its limit of %s cannot be enforced here: %s", agent->id,
+                     missing[k], cgroups_describe(cgroups));
+    }
+  }
 }
 
 static void preflight_agent(const Job *job, const AgentSpec *agent, Problems *problems)
@@ -180,4 +200,5 @@ void preflight_check(const Job *job, Problems *problems)
   for (guint i = 0; i < job->agents->len; i++)
     preflight_agent(job, job_agent(job, i), problems);
   preflight_modules(job, problems);
+  preflight_limits(job, problems);
 }

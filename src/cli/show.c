@@ -107,6 +107,22 @@ static void show_rollout(const json_t *rollout)
   cli_print("%s%s\n", *cause ? ": " : "", cause);
 }
 
+/* Who runs without a limit that was asked for. */
+static void show_unenforced(const json_t *deployment)
+{
+  size_t i, k;
+  const json_t *instance, *word;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    g_autoptr(GString) words = g_string_new(NULL);
+    json_array_foreach(json_object_get(instance, "unenforced"), k, word)
+        g_string_append_printf(words, "%s%s", k ? ", " : "", json_string_value(word));
+    if (words->len)
+      cli_print("warning:   %s/%d runs without its limit of %s: node '%s' cannot enforce it; see reeve doctor\n",
+                jget_str(instance, "agent", "?"), (int)jget_int(instance, "replica", 0), words->str, jget_str(instance, "node", "?"));
+  }
+}
+
 void show_status(const Cli *cli, const json_t *deployment)
 {
   const char *status = jget_str(deployment, "status", "?"), *reason = jget_str(deployment, "reason", NULL);
@@ -117,6 +133,7 @@ void show_status(const Cli *cli, const json_t *deployment)
             reason && *reason ? ": " : "", reason ? reason : "");
   cli_print("revision:  %d, first deployed %s ago\n", (int)jget_int(deployment, "revision", 0), since);
   show_rollout(json_object_get(deployment, "rollout"));
+  show_unenforced(deployment);
   g_autoptr(Table) table = show_instances_table(cli, false);
   show_instances(cli, table, deployment, false);
   if (!table_rows(table))

@@ -47,6 +47,8 @@ void core_free(Core *core)
     g_free(node->id);
     g_free(node->name);
     g_free(node->boot_id);
+    g_free(node->cgroups);
+    g_free(node->unenforced);
     g_free(node);
   }
   GPtrArray *lists[] = {core->nodes,

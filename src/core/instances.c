@@ -202,6 +202,7 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   if (report->last_exit.code >= 0 || report->last_exit.signal)
     text_set(&instance->output, report->output ? report->output : instance->output);
   text_set(&instance->observed_reason, report->reason);
+  text_set(&instance->unenforced, report->unenforced);
   instance_keep_outcome(core, instance, report);
   instance_recount(instance);
   if (!same)

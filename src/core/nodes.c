@@ -140,6 +140,8 @@ static void node_hello(Core *core, const Command *command)
   bool rebooted;
   NodeObject *node = node_meet(core, command->node, command->frame, &rebooted);
   node->linked = true;
+  text_set(&node->cgroups, command->frame->cgroups);
+  text_set(&node->unenforced, command->frame->unenforced);
   node->heard_boot_ms = core->now.boot_ms;
   node_set_status(core, node, NODE_ONLINE);
   node_welcome(core, node);

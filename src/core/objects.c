@@ -40,7 +40,8 @@ static void revision_free(gpointer data)
 static void instance_free(gpointer data)
 {
   Instance *instance = data;
-  char *texts[] = {instance->agent, instance->node, instance->outcome, instance->reason, instance->observed_reason, instance->output};
+  char *texts[] = {instance->agent,           instance->node,   instance->outcome,   instance->reason,
+                   instance->observed_reason, instance->output, instance->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   g_free(instance);

@@ -55,6 +55,7 @@ typedef struct Instance {
   int64_t since_ms;
   char *observed_reason;
   char *output;
+  char *unenforced;        /* limits that its node cannot enforce, NULL = none */
   bool present;            /* the linked node told of it since its hello */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
@@ -136,6 +137,8 @@ typedef struct NodeObject {
   NodeStatus status;     /* (volatile) */
   int64_t heard_boot_ms; /* (volatile) */
   bool linked;           /* (volatile) */
+  char *cgroups;         /* (volatile) what it enforces limits with; NULL = it did not say */
+  char *unenforced;      /* (volatile) limits that it cannot enforce, NULL = none */
   GHashTable *instances; /* (volatile) placed here: Instance* set */
   bool dirty, touched;   /* (volatile) */
 } NodeObject;

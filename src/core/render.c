@@ -42,6 +42,16 @@ static InstanceState render_state(const Instance *instance)
   return state >= 0 ? (InstanceState)state : instance->state;
 }
 
+/* "memory cpu" as a list; NULL is an empty one. */
+static void render_words(GString *out, const char *key, const char *text)
+{
+  jw_open(out, key, '[');
+  g_auto(GStrv) words = text ? g_strsplit(text, " ", -1) : NULL;
+  for (size_t i = 0; words && words[i]; i++)
+    jw_str(out, NULL, words[i]);
+  jw_close(out, ']');
+}
+
 void render_instance(GString *out, const Instance *instance)
 {
   g_autofree char *url = instance_url(instance);
@@ -75,6 +85,7 @@ void render_instance(GString *out, const Instance *instance)
     jw_close(out, '}');
   }
   jw_str(out, "output", instance->output);
+  render_words(out, "unenforced", instance->unenforced);
   jw_close(out, '}');
 }
 
@@ -165,5 +176,7 @@ void render_node(GString *out, const NodeObject *node)
   jw_str(out, "status", node_status_word(node->status));
   jw_str(out, "boot_id", node->boot_id);
   jw_int(out, "instances", g_hash_table_size(node->instances));
+  jw_str(out, "cgroups", node->cgroups);
+  render_words(out, "unenforced", node->unenforced);
   jw_close(out, '}');
 }

@@ -1,4 +1,4 @@
-/* Control groups, v2 and v1; see cgroup.h. */
+/* Control groups, v2 and v1; see cgroup.h. Each limit is a row: which file of which controller takes it, in which form. */
 #include "drivers/cgroup.h"
 
 #include "base/fs.h"
@@ -7,28 +7,132 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
+enum { CGROUP_PERIOD_US = 100000, LIMITS = 3 };
 
 typedef enum CgroupKind { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } CgroupKind;
 
-static CgroupKind cgroup_kind(void)
+struct Cgroups {
+  CgroupKind kind;
+  char *root, *base; /* v2: @base is the group that is ours to divide */
+  bool enforced[LIMITS];
+  char *unenforced, *description;
+};
+
+static void limit_memory(const ResourceSpec *resources, bool v2, char *text, size_t size)
 {
-  if (access(CGROUP_ROOT "/cgroup.controllers", F_OK) == 0)
-    return access(CGROUP_ROOT "/cgroup.subtree_control", W_OK) == 0 ? CGROUP_V2 : CGROUP_NONE;
-  return access(CGROUP_ROOT "/pids", W_OK) == 0 || access(CGROUP_ROOT "/memory", W_OK) == 0 ? CGROUP_V1 : CGROUP_NONE;
+  (void)v2;
+  if (resources->memory_bytes > 0)
+    g_snprintf(text, size, "%" G_GINT64_FORMAT, resources->memory_bytes);
 }
 
-char *cgroup_describe(void)
+static void limit_cpu(const ResourceSpec *resources, bool v2, char *text, size_t size)
 {
-  switch (cgroup_kind()) {
-  case CGROUP_V2:
-    return g_strdup("cgroup v2, writable at " CGROUP_ROOT);
-  case CGROUP_V1:
-    return g_strdup("cgroup v1, writable below " CGROUP_ROOT);
-  default:
-    return g_strdup("none: no writable control group, so limits of memory, cpu and pids cannot be enforced");
-  }
+  if (resources->cpu > 0)
+    g_snprintf(text, size, v2 ? "%d 100000" : "%d", (int)(resources->cpu * CGROUP_PERIOD_US));
 }
+
+static void limit_pids(const ResourceSpec *resources, bool v2, char *text, size_t size)
+{
+  (void)v2;
+  if (resources->pids > 0)
+    g_snprintf(text, size, "%" G_GINT64_FORMAT, resources->pids);
+}
+
+static const struct {
+  const char *controller, *file_v1, *file_v2;
+  void (*text)(const ResourceSpec *resources, bool v2, char *text, size_t size); /* leaves @text alone: no such limit is asked for */
+} limits[LIMITS] = {{"memory", "memory.limit_in_bytes", "memory.max", limit_memory},
+                    {"cpu", "cpu.cfs_quota_us", "cpu.max", limit_cpu},
+                    {"pids", "pids.max", "pids.max", limit_pids}};
+
+/* ---- what is there ---- */
+
+static bool cgroup_has_word(const char *directory, const char *file, const char *word)
+{
+  g_autofree char *path = g_build_filename(directory, file, NULL);
+  g_autofree char *text = fs_read(path, 65536, NULL, NULL);
+  g_auto(GStrv) words = g_strsplit_set(text ? text : "", " \n", -1);
+  return g_strv_contains((const char *const *)words, word);
+}
+
+static bool cgroup_writable(const char *directory, const char *file)
+{
+  g_autofree char *path = g_build_filename(directory, file, NULL);
+  return access(path, W_OK) == 0;
+}
+
+/* The group below which ours are made: that of this process, or the one above when it sits in the leaf that cgroups_prepare makes. */
+static char *cgroup_base(const char *root, const char *own)
+{
+  g_auto(GStrv) lines = g_strsplit(own, "\n", -1);
+  const char *path = "/";
+  for (size_t i = 0; lines[i]; i++)
+    if (g_str_has_prefix(lines[i], "0::/"))
+      path = lines[i] + 3;
+  char *base = g_build_filename(root, path, NULL);
+  if (g_str_has_suffix(base, "/reeve.self"))
+    base[strlen(base) - strlen("/reeve.self")] = '\0';
+  return base;
+}
+
+static void cgroups_conclude(Cgroups *cgroups)
+{
+  static const char *const where[] = {
+      [CGROUP_NONE] = "no control group that we may write", [CGROUP_V1] = "cgroup v1", [CGROUP_V2] = "cgroup v2"};
+  GString *missing = g_string_new(NULL);
+  for (int i = 0; i < LIMITS; i++)
+    if (!cgroups->enforced[i])
+      g_string_append_printf(missing, "%s%s", missing->len ? " " : "", limits[i].controller);
+  g_free(cgroups->unenforced);
+  cgroups->unenforced = g_string_free(missing, FALSE);
+  g_free(cgroups->description);
+  cgroups->description = cgroups->base ? g_strdup_printf("%s at %s", where[cgroups->kind], cgroups->base) : g_strdup(where[cgroups->kind]);
+}
+
+Cgroups *cgroups_new(const char *root, const char *own)
+{
+  Cgroups *cgroups = g_new0(Cgroups, 1);
+  g_autofree char *read = own ? NULL : fs_read("/proc/self/cgroup", 65536, NULL, NULL);
+  cgroups->root = g_strdup(root ? root : "/sys/fs/cgroup");
+  g_autofree char *unified = g_build_filename(cgroups->root, "cgroup.controllers", NULL);
+  if (access(unified, F_OK) == 0) {
+    cgroups->base = cgroup_base(cgroups->root, own ? own : read ? read : "");
+    bool ours = cgroup_writable(cgroups->base, "cgroup.subtree_control") && cgroup_writable(cgroups->base, "cgroup.procs");
+    cgroups->kind = ours ? CGROUP_V2 : CGROUP_NONE;
+    for (int i = 0; i < LIMITS; i++)
+      cgroups->enforced[i] = ours && cgroup_has_word(cgroups->base, "cgroup.controllers", limits[i].controller);
+  } else {
+    for (int i = 0; i < LIMITS; i++) {
+      cgroups->enforced[i] = cgroup_writable(cgroups->root, limits[i].controller);
+      cgroups->kind = cgroups->enforced[i] ? CGROUP_V1 : cgroups->kind;
+    }
+  }
+  cgroups_conclude(cgroups);
+  return cgroups;
+}
+
+void cgroups_free(Cgroups *cgroups)
+{
+  if (!cgroups)
+    return;
+  g_free(cgroups->root);
+  g_free(cgroups->base);
+  g_free(cgroups->unenforced);
+  g_free(cgroups->description);
+  g_free(cgroups);
+}
+
+const char *cgroups_describe(const Cgroups *cgroups)
+{
+  return cgroups->description;
+}
+
+const char *cgroups_unenforced(const Cgroups *cgroups)
+{
+  return cgroups->unenforced;
+}
+
+/* ---- making ours ---- */
 
 static bool cgroup_write(const char *directory, const char *file, const char *text)
 {
@@ -41,65 +145,79 @@ static bool cgroup_write(const char *directory, const char *file, const char *te
   return ok;
 }
 
-/* One limit in one group: makes the directory below @controller (v1) or the one group (v2), writes the value, adds its procs file. */
-static bool cgroup_limit(GPtrArray *procs, const char *controller, const char *id, const char *file, const char *text)
+/* Hands @controller on to the groups below @directory. */
+static bool cgroup_hand_on(const char *directory, const char *controller)
 {
-  g_autofree char *directory =
-      controller ? g_build_filename(CGROUP_ROOT, controller, "reeve", id, NULL) : g_build_filename(CGROUP_ROOT, "reeve", id, NULL);
-  if (!fs_mkdirs(directory, 0755, NULL) || !cgroup_write(directory, file, text))
-    return false;
-  char *path = g_build_filename(directory, "cgroup.procs", NULL);
-  for (guint i = 0; i < procs->len; i++)
-    if (strcmp(procs->pdata[i], path) == 0) {
-      g_free(path);
-      return true;
+  g_autofree char *text = g_strconcat("+", controller, NULL);
+  return cgroup_has_word(directory, "cgroup.subtree_control", controller) || cgroup_write(directory, "cgroup.subtree_control", text);
+}
+
+void cgroups_prepare(Cgroups *cgroups)
+{
+  if (cgroups->kind != CGROUP_V2)
+    return;
+  g_autofree char *ours = g_build_filename(cgroups->base, "reeve", NULL), *self = g_build_filename(cgroups->base, "reeve.self", NULL);
+  fs_mkdirs(ours, 0755, NULL);
+  bool moved = false;
+  for (int i = 0; i < LIMITS; i++) {
+    if (!cgroups->enforced[i])
+      continue;
+    if (!cgroup_hand_on(cgroups->base, limits[i].controller) && !moved) {
+      moved = true; /* a group with processes of its own hands nothing on */
+      fs_mkdirs(self, 0755, NULL);
+      cgroup_write(self, "cgroup.procs", "0");
     }
-  g_ptr_array_add(procs, path);
+    cgroups->enforced[i] = cgroup_hand_on(cgroups->base, limits[i].controller) && cgroup_hand_on(ours, limits[i].controller);
+  }
+  cgroups_conclude(cgroups);
+}
+
+/* ---- one instance ---- */
+
+static char *cgroup_directory(const Cgroups *cgroups, int limit, const char *id)
+{
+  return cgroups->kind == CGROUP_V2 ? g_build_filename(cgroups->base, "reeve", id, NULL)
+                                    : g_build_filename(cgroups->root, limits[limit].controller, "reeve", id, NULL);
+}
+
+/* Sets one limit in the group of @id, and adds the group's procs file to @procs if it is not there. */
+static bool cgroup_limit(const Cgroups *cgroups, int limit, const char *id, const char *text, GPtrArray *procs)
+{
+  g_autofree char *directory = cgroup_directory(cgroups, limit, id);
+  const char *file = cgroups->kind == CGROUP_V2 ? limits[limit].file_v2 : limits[limit].file_v1;
+  if (!cgroups->enforced[limit] || !fs_mkdirs(directory, 0755, NULL) || !cgroup_write(directory, file, text))
+    return false;
+  g_autofree char *path = g_build_filename(directory, "cgroup.procs", NULL);
+  for (guint i = 0; i < procs->len; i++)
+    if (strcmp(procs->pdata[i], path) == 0)
+      return true;
+  g_ptr_array_add(procs, g_steal_pointer(&path));
   return true;
 }
 
-char **cgroup_make(const char *id, const ResourceSpec *resources, char **unenforced)
+char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources, char **missing)
 {
-  *unenforced = NULL;
+  *missing = NULL;
   if (resources->cpu <= 0 && resources->memory_bytes <= 0 && resources->pids <= 0)
     return NULL;
-  CgroupKind kind = cgroup_kind();
   GPtrArray *procs = g_ptr_array_new();
-  GString *missing = g_string_new(NULL);
-  if (kind == CGROUP_V2) {
-    fs_mkdirs(CGROUP_ROOT "/reeve", 0755, NULL);
-    cgroup_write(CGROUP_ROOT, "cgroup.subtree_control", "+cpu +memory +pids");
-    cgroup_write(CGROUP_ROOT "/reeve", "cgroup.subtree_control", "+cpu +memory +pids");
+  g_autoptr(GString) not_set = g_string_new(NULL);
+  for (int i = 0; i < LIMITS; i++) {
+    char text[64] = "";
+    limits[i].text(resources, cgroups->kind == CGROUP_V2, text, sizeof text);
+    if (text[0] && !cgroup_limit(cgroups, i, id, text, procs))
+      g_string_append_printf(not_set, "%s%s", not_set->len ? " " : "", limits[i].controller);
   }
-  bool v2 = kind == CGROUP_V2, some = kind != CGROUP_NONE;
-  char text[64];
-  if (resources->memory_bytes > 0) {
-    g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, resources->memory_bytes);
-    if (!some || !cgroup_limit(procs, v2 ? NULL : "memory", id, v2 ? "memory.max" : "memory.limit_in_bytes", text))
-      g_string_append(missing, " memory");
-  }
-  if (resources->cpu > 0) {
-    int quota = (int)(resources->cpu * 100000);
-    g_snprintf(text, sizeof text, v2 ? "%d 100000" : "%d", quota);
-    if (!some || !cgroup_limit(procs, v2 ? NULL : "cpu", id, v2 ? "cpu.max" : "cpu.cfs_quota_us", text))
-      g_string_append(missing, " cpu");
-  }
-  if (resources->pids > 0) {
-    g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, resources->pids);
-    if (!some || !cgroup_limit(procs, v2 ? NULL : "pids", id, "pids.max", text))
-      g_string_append(missing, " pids");
-  }
-  *unenforced = missing->len ? g_string_free(missing, FALSE) : (g_string_free(missing, TRUE), NULL);
+  if (not_set->len)
+    *missing = g_strdup(not_set->str);
   g_ptr_array_add(procs, NULL);
   return (char **)g_ptr_array_free(procs, FALSE);
 }
 
-void cgroup_remove(const char *id)
+void cgroups_remove(const Cgroups *cgroups, const char *id)
 {
-  static const char *const parents[] = {CGROUP_ROOT "/reeve", CGROUP_ROOT "/memory/reeve", CGROUP_ROOT "/cpu/reeve",
-                                        CGROUP_ROOT "/pids/reeve"};
-  for (size_t i = 0; i < G_N_ELEMENTS(parents); i++) {
-    g_autofree char *path = g_build_filename(parents[i], id, NULL);
-    rmdir(path);
+  for (int i = 0; cgroups->kind != CGROUP_NONE && i < (cgroups->kind == CGROUP_V2 ? 1 : LIMITS); i++) {
+    g_autofree char *directory = cgroup_directory(cgroups, i, id);
+    rmdir(directory);
   }
 }

@@ -1,11 +1,22 @@
 #pragma once
-/* Limits by control groups where this machine permits them: v2 when delegated, v1, or none. */
+/* Limits by control groups where this machine permits them: v2 where it is ours to divide, v1, or none. */
 #include "model/job.h"
 
-/* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1 (memory cpu pids)", "none: ...": for doctor and logs. Caller frees. */
-char *cgroup_describe(void);
+typedef struct Cgroups Cgroups;
+
+/* Looks, and changes nothing. @root: NULL = /sys/fs/cgroup; @own: text of /proc/self/cgroup, NULL = ours. */
+Cgroups *cgroups_new(const char *root, const char *own);
+void cgroups_free(Cgroups *cgroups);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cgroups, cgroups_free)
+/* v2: makes the group of all instances and hands it the controllers; this process moves to a leaf beside it when it stands in the way. What
+ * could not be had is unenforced from now on. */
+void cgroups_prepare(Cgroups *cgroups);
+/* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1", "no control group that we may write": for people. Borrowed. */
+const char *cgroups_describe(const Cgroups *cgroups);
+/* Which of the limits "memory", "cpu" and "pids" cannot be enforced, separated by blanks; "" = all can. Borrowed. */
+const char *cgroups_unenforced(const Cgroups *cgroups);
 /* Makes the groups of instance @id with the limits of @resources and returns the cgroup.procs files that its process must join,
- * NULL-terminated; NULL when no limit is asked for. What cannot be enforced is named in @unenforced (caller frees; NULL = all can). */
-char **cgroup_make(const char *id, const ResourceSpec *resources, char **unenforced);
-/* Removes the groups of @id; absent is fine. */
-void cgroup_remove(const char *id);
+ * NULL-terminated; NULL when no limit is asked for. What could not be set is named in @missing (caller frees; NULL = all is set). */
+char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources, char **missing);
+/* Removes the groups of @id; absent is fine, and one that is not empty stays. */
+void cgroups_remove(const Cgroups *cgroups, const char *id);

@@ -50,7 +50,9 @@ char *shim_log_tail(const char *directory, size_t bytes, int64_t written)
   int64_t have = tail_read(directory, "log", wanted, text);
   if (have < wanted)
     have += tail_read(directory, "log.1", wanted - have, text); /* it was rotated just now */
-  g_auto(GStrv) lines = g_strsplit(g_strchomp(text->str), "\n", -1);
+  while (text->len && text->str[text->len - 1] == '\n')
+    g_string_truncate(text, text->len - 1);
+  g_auto(GStrv) lines = g_strsplit(text->str, "\n", -1);
   guint count = g_strv_length(lines), first = count > TAIL_LINES ? count - TAIL_LINES : 0;
   if (first == 0 && wanted == TAIL_READ && have == wanted && count > 1)
     first = 1; /* reading began in the middle of a line */

@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "drivers/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,11 +166,11 @@ static bool spec_put_user(GString *out, const char *user, GError **error)
 static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
 {
   g_autofree char *missing = NULL;
-  g_auto(GStrv) procs = cgroup_make(launch->id, &launch->spec->resources, &missing);
+  g_auto(GStrv) procs = cgroups_make(launch->cgroups, launch->id, &launch->spec->resources, &missing);
   for (size_t i = 0; procs && procs[i]; i++)
     spec_put(out, "cgroup", procs[i]);
   if (missing)
-    log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing + 1);
+    log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing);
 }
 
 static void spec_put_words(GString *out, const char *key, char *const *words, const ShimLaunch *launch)

@@ -1,6 +1,7 @@
 #pragma once
 /* The process driver: an instance is a process held by a shim, which this file starts, finds again and talks to (docs/protocol.md "Shim").
  */
+#include "drivers/cgroup.h"
 #include "drivers/reaper.h"
 #include "drivers/shim_message.h"
 
@@ -24,6 +25,7 @@ typedef struct ShimLaunch {
   const char *instance_dir; /* replaces @REEVE_INSTANCE_DIR@ */
   const char *reeve_path;   /* replaces @REEVE_BIN@ */
   const char *id;           /* of the instance, whose control groups are joined */
+  const Cgroups *cgroups;   /* that this machine has */
   const InstanceSpec *spec;
   char *const *argv; /* runs this instead of @spec->argv; NULL = that */
   int64_t generation;

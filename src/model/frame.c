@@ -28,7 +28,8 @@ void frame_free(Frame *frame)
 {
   if (!frame)
     return;
-  char *texts[] = {frame->node, frame->name, frame->boot_id, frame->version, frame->instance, frame->data, frame->error, frame->stream};
+  char *texts[] = {frame->node, frame->name,  frame->boot_id, frame->version, frame->instance,
+                   frame->data, frame->error, frame->stream,  frame->cgroups, frame->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   g_strfreev(frame->argv);
@@ -53,6 +54,7 @@ InstanceReport *instance_report_copy(const InstanceReport *report)
   copy->id = g_strdup(report->id);
   copy->reason = g_strdup(report->reason);
   copy->output = g_strdup(report->output);
+  copy->unenforced = g_strdup(report->unenforced);
   return copy;
 }
 
@@ -63,6 +65,7 @@ void instance_report_free(InstanceReport *report)
   g_free(report->id);
   g_free(report->reason);
   g_free(report->output);
+  g_free(report->unenforced);
   g_free(report);
 }
 

@@ -61,6 +61,7 @@ typedef struct InstanceReport {
   ExitStatus last_exit;
   int64_t since_ms; /* wall: when state or health last changed */
   char *reason;     /* why it is in this state: "exit status 3", "no answer on port 9001 ..."; may be NULL */
+  char *unenforced; /* limits that it asks for and its node cannot enforce, "memory cpu"; NULL = none */
   char *output;     /* last lines of output when an attempt failed, at most 4 KiB; may be NULL */
 } InstanceReport;
 
@@ -88,6 +89,8 @@ typedef struct Frame {
   char *name;                     /* hello: host name */
   char *boot_id;                  /* hello */
   char *version;                  /* hello, welcome: Reeve's version, for people */
+  char *cgroups;                  /* hello: what limits are enforced with, for people */
+  char *unenforced;               /* hello: limits that the node cannot enforce, "memory cpu pids" or some of them; NULL = none */
   int64_t protocol;               /* hello, welcome */
   int64_t seq;                    /* heartbeat, heartbeat-ack */
   int64_t lease_ms, heartbeat_ms; /* welcome */

@@ -12,9 +12,11 @@
 static const struct {
   const char *key;
   size_t offset;
-} frame_texts[] = {{"node", offsetof(Frame, node)},       {"name", offsetof(Frame, name)},         {"boot_id", offsetof(Frame, boot_id)},
-                   {"version", offsetof(Frame, version)}, {"instance", offsetof(Frame, instance)}, {"data", offsetof(Frame, data)},
-                   {"error", offsetof(Frame, error)},     {"stream", offsetof(Frame, stream)}},
+} frame_texts[] = {{"node", offsetof(Frame, node)},         {"name", offsetof(Frame, name)},
+                   {"boot_id", offsetof(Frame, boot_id)},   {"version", offsetof(Frame, version)},
+                   {"instance", offsetof(Frame, instance)}, {"data", offsetof(Frame, data)},
+                   {"error", offsetof(Frame, error)},       {"stream", offsetof(Frame, stream)},
+                   {"cgroups", offsetof(Frame, cgroups)},   {"unenforced", offsetof(Frame, unenforced)}},
   frame_ints[] = {{"term", offsetof(Frame, term)},
                   {"protocol", offsetof(Frame, protocol)},
                   {"seq", offsetof(Frame, seq)},
@@ -48,6 +50,8 @@ static void frame_write_report(GString *out, const InstanceReport *report)
     jw_str(out, "reason", report->reason);
   if (report->output)
     jw_str(out, "output", report->output);
+  if (report->unenforced)
+    jw_str(out, "unenforced", report->unenforced);
   jw_close(out, '}');
 }
 
@@ -137,7 +141,8 @@ static bool frame_read_report(const json_t *object, InstanceReport *report, GErr
       !spec_read_int(object, "pid", 0, INT32_MAX, &report->pid, error) || !spec_read_int(object, "port", 0, 65535, &port, error) ||
       !spec_read_int(object, "exit_code", -1, 255, &code, error) || !spec_read_int(object, "exit_signal", 0, 64, &signal, error) ||
       !spec_read_int(object, "since_ms", 0, INT64_MAX, &report->since_ms, error) ||
-      !spec_read_text(object, "reason", &report->reason, error) || !spec_read_text(object, "output", &report->output, error))
+      !spec_read_text(object, "reason", &report->reason, error) || !spec_read_text(object, "output", &report->output, error) ||
+      !spec_read_text(object, "unenforced", &report->unenforced, error))
     return false;
   report->state = (InstanceState)state;
   report->health = (Health)health;

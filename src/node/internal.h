@@ -45,6 +45,7 @@ struct Node {
   LoopTimer *wake;
   GHashTable *holds; /* id -> Hold*; owned */
   Reaper *reaper;
+  Cgroups *cgroups;
   HttpClient *http;
   Writer *writer;
   Ports *ports;

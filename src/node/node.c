@@ -99,6 +99,7 @@ static void do_end_shim(Node *node, const NodeAction *action)
   ports_release_instance(node->ports, hold->id);
   if (hold->shim)
     shim_end(g_steal_pointer(&hold->shim));
+  cgroups_remove(node->cgroups, hold->id);
 }
 
 static void do_end_orphan(Node *node, const NodeAction *action)
@@ -138,6 +139,7 @@ static void do_remove(Node *node, const NodeAction *action)
   if (!fs_remove_tree(hold->directory, &error))
     log_warn("instance directory not removed", "instance=%s error=\"%s\"", hold->id, error->message);
   ports_release_instance(node->ports, hold->id);
+  cgroups_remove(node->cgroups, hold->id);
   g_hash_table_remove(node->holds, action->instance);
 }
 
@@ -282,8 +284,14 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
     node_free(node);
     return NULL;
   }
-  SupervisorConfig supervisor = {
-      .node_id = node->node_id, .node_name = g_get_host_name(), .boot_id = clock_boot_id(), .version = REEVE_VERSION};
+  node->cgroups = cgroups_new(NULL, NULL);
+  cgroups_prepare(node->cgroups);
+  SupervisorConfig supervisor = {.node_id = node->node_id,
+                                 .node_name = g_get_host_name(),
+                                 .boot_id = clock_boot_id(),
+                                 .version = REEVE_VERSION,
+                                 .cgroups = cgroups_describe(node->cgroups),
+                                 .unenforced = cgroups_unenforced(node->cgroups)};
   node->supervisor = supervisor_new(&supervisor);
   node->actions = node_actions_new();
   node->wake = loop_timer_new(loop, node_on_wake, node);
@@ -312,6 +320,7 @@ void node_free(Node *node)
   writer_free(node->writer);
   http_client_free(node->http);
   reaper_free(node->reaper);
+  cgroups_free(node->cgroups);
   loop_timer_free(node->wake);
   g_queue_clear_full(&node->events, (GDestroyNotify)queued_free);
   node_actions_free(node->actions);

@@ -69,6 +69,7 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
                        .instance_dir = instance_dir,
                        .reeve_path = node->reeve_path,
                        .id = spec->instance,
+                       .cgroups = node->cgroups,
                        .spec = spec->spec,
                        .argv = spec->argv,
                        .attached = spec->fds};

@@ -125,6 +125,7 @@ void hold_start_shim(Hold *hold, const NodeAction *action)
                        .instance_dir = hold->directory,
                        .reeve_path = node->reeve_path,
                        .id = hold->id,
+                       .cgroups = node->cgroups,
                        .spec = action->spec,
                        .generation = action->generation};
   g_autoptr(GError) error = NULL;

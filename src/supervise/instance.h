@@ -58,7 +58,7 @@ typedef struct Held {
 } Held;
 
 struct Supervisor {
-  char *node_id, *node_name, *boot_id, *version;
+  char *node_id, *node_name, *boot_id, *version, *cgroups, *unenforced;
   GHashTable *held; /* id -> Held*; owned */
   GSequence *queue; /* of Held* by deadline */
   GPtrArray *dirty; /* of Held* */

@@ -12,6 +12,8 @@ typedef struct SupervisorConfig {
   const char *node_name; /* host name */
   const char *boot_id;
   const char *version;
+  const char *cgroups;    /* what limits are enforced with, for people; NULL = nothing to say */
+  const char *unenforced; /* of "memory", "cpu", "pids", those that cannot be enforced here, separated by blanks; NULL = none */
 } SupervisorConfig;
 
 /* What happened. Pointers are borrowed for the call. @instance: id. @attempt guards against news of an attempt that is over. */

@@ -89,6 +89,24 @@ static InstanceState held_state(const Held *held)
   return states[held->life];
 }
 
+/* The limits that @held asks for and that this node cannot enforce, separated by blanks, or NULL. */
+static char *held_unenforced(const Held *held)
+{
+  if (!held->spec || !held->supervisor->unenforced)
+    return NULL;
+  const ResourceSpec *asked = &held->spec->resources;
+  const struct {
+    const char *word;
+    bool asked;
+  } limits[] = {{"memory", asked->memory_bytes > 0}, {"cpu", asked->cpu > 0}, {"pids", asked->pids > 0}};
+  g_auto(GStrv) missing = g_strsplit(held->supervisor->unenforced, " ", -1);
+  g_autoptr(GString) text = g_string_new(NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(limits); i++)
+    if (limits[i].asked && g_strv_contains((const char *const *)missing, limits[i].word))
+      g_string_append_printf(text, "%s%s", text->len ? " " : "", limits[i].word);
+  return text->len ? g_strdup(text->str) : NULL;
+}
+
 InstanceReport *held_report(const Held *held)
 {
   InstanceReport *report = instance_report_new(held->id);
@@ -104,6 +122,7 @@ InstanceReport *held_report(const Held *held)
   report->since_ms = held->since_ms;
   report->reason = g_strdup(held->reason);
   report->output = g_strdup(held->output);
+  report->unenforced = held_unenforced(held);
   return report;
 }
 
@@ -148,6 +167,8 @@ static void supervisor_hello(Supervisor *supervisor)
   hello->name = g_strdup(supervisor->node_name);
   hello->boot_id = g_strdup(supervisor->boot_id);
   hello->version = g_strdup(supervisor->version);
+  hello->cgroups = g_strdup(supervisor->cgroups);
+  hello->unenforced = g_strdup(supervisor->unenforced);
   g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
   for (guint i = 0; i < all->len; i++)
     g_ptr_array_add(hello->reports, held_report(all->pdata[i]));
@@ -420,6 +441,8 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->node_name = g_strdup(config->node_name);
   supervisor->boot_id = g_strdup(config->boot_id);
   supervisor->version = g_strdup(config->version);
+  supervisor->cgroups = g_strdup(config->cgroups);
+  supervisor->unenforced = config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
   supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
   supervisor->queue = g_sequence_new(NULL);
   supervisor->dirty = g_ptr_array_new();
@@ -437,6 +460,8 @@ void supervisor_free(Supervisor *supervisor)
   g_free(supervisor->node_name);
   g_free(supervisor->boot_id);
   g_free(supervisor->version);
+  g_free(supervisor->cgroups);
+  g_free(supervisor->unenforced);
   g_free(supervisor);
 }
 

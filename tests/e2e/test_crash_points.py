@@ -1,5 +1,5 @@
 """Ends a process at its n-th commit, file write or message, for every n that an `up` or a `down` reaches: whatever was acknowledged is carried out
-after the next start, nothing runs twice, nothing is left open. Needs the build with crash points (./dev test makes it)."""
+after the next start, nothing runs twice, nothing is left open. Of the shims the first that reaches its n-th point ends, and only that one. Needs the build with crash points (./dev test makes it)."""
 import contextlib
 import json
 import os
@@ -97,6 +97,10 @@ class Crash:
         return found[0]["status"] if found[0]["rollout"]["phase"] == "done" and found[0]["status"] != "degraded" else None
 
 
+    def shim_crashed(self):
+        return (self.reeve.directory / "shim-crashed").exists()
+
+
 def captured_job(reeve, marker):
     """The body that the CLI would send for this job: agents by hand, since a test of the core needs no reader."""
     agents = [{"id": name, "command": ["sleep", f"{marker}{number}"], "restart": {"policy": 2, "max": -1, "delay_ms": 0}} for number, name in ((1, "a"), (2, "b"))]
@@ -150,8 +154,30 @@ def one_down(crash):
     return reached
 
 
-@pytest.mark.parametrize("what", [one_up, one_down], ids=["up", "down"])
-@pytest.mark.parametrize("node, role", ROLES, ids=[f"{node}-{role}" for node, role in ROLES])
+def one_life_of_shims(crash):
+    """Up, a restart of an agent, and down, while one shim dies on the way. A start may fail by it, and then says so; the next one succeeds."""
+    crash.environment["REEVE_CRASH_ONCE"] = str(crash.reeve.directory / "shim-crashed")
+    assert crash.start(doomed=True)
+    assert crash.post("/api/deployments", captured_job(crash.reeve, crash.marker)) == 202
+    status = wait_until(crash.settled, 30, "an outcome of up")
+    if status != "running":
+        assert crash.shim_crashed() and status in ("failed", "stopped"), status
+        wait_until(lambda: not sleepers(crash.marker), 10, "nothing of a failed start is left")
+        assert crash.post("/api/deployments", captured_job(crash.reeve, crash.marker)) == 202
+    check_running(crash)
+    victim = crash.reeve.instances("c")["a"]["pid"]
+    os.kill(victim, 9)
+    wait_until(lambda: crash.reeve.instances("c")["a"]["pid"] not in (0, victim), 20, "its successor")
+    check_running(crash)
+    assert crash.post("/api/deployments/c/down", {}) == 202
+    check_down(crash)
+    return crash.shim_crashed()
+
+
+CASES = [(node, role, what) for node, role in ROLES for what in (one_up, one_down)] + [(node, "shim", one_life_of_shims) for node in ("embedded", "process")]
+
+
+@pytest.mark.parametrize("node, role, what", CASES, ids=[f"{what.__name__.removeprefix('one_')}-{node}-{role}" for node, role, what in CASES])
 def test_every_point(tmp_path_factory, monkeypatch, capsys, node, role, what):
     assert CRASH_BIN.exists(), f"'{CRASH_BIN}' is missing: meson setup build-crash -Dcrash_points=true && ninja -C build-crash"
     monkeypatch.setattr(conftest, "BIN", CRASH_BIN)

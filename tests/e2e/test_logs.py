@@ -83,3 +83,26 @@ def test_unknown_names(reeve):
     assert "no such deployment" in reeve.run("logs", "nobody", code=4).stderr
     reeve.run("up", "-d", job(reeve))
     assert reeve.run("logs", "talk", "nobody", code=None).returncode == 4
+
+
+PROMPTER = """import os, sys, time
+os.write(1, b'whole\\nyour name? ')
+while not os.path.exists(sys.argv[0] + '.go'): time.sleep(0.01)
+os.write(1, b'Ann\\nlast words')"""
+
+
+@pytest.mark.asan
+def test_an_unfinished_line_is_seen_and_completed_later(reeve):
+    reeve.run("up", "-d", job(reeve, PROMPTER + "\ntime.sleep(1000)", agents=("a",)))
+    wait_until(lambda: [r["text"] for r in records(reeve, "talk")] == ["whole", "your name? "], what="the prompt is seen while it waits")
+    assert [r["partial"] for r in records(reeve, "talk")] == [False, True]
+    assert reeve.run("logs", "talk").stdout == "a | whole\na | your name? \n"
+    (reeve.directory / "agent.py.go").touch()
+    wait_until(lambda: "last words" in reeve.run("logs", "talk").stdout, what="the rest")
+    assert reeve.run("logs", "talk").stdout == "a | whole\na | your name? Ann\na | last words\n"
+
+
+def test_an_unfinished_line_is_not_joined_with_the_next_attempts(reeve):
+    text = job(reeve, "import os, time\nos.write(1, b'half')\ntime.sleep(0.3)", agents=("a",)).read_text()
+    reeve.run("up", "-d", reeve.job(text.replace("agent.py, a]", "agent.py, a], kind: service, restart: {policy: always, max: 2, delay: 0}")), code=None)
+    wait_until(lambda: reeve.run("logs", "talk").stdout == "a | half\n" * 3, what="three attempts, a line each")

@@ -1,0 +1,161 @@
+/* Control groups in a directory that looks like /sys/fs/cgroup: what is found, what is written where, and what is said to be missing. */
+#include "base/fs.h"
+#include "drivers/cgroup.h"
+
+#include <string.h>
+
+typedef struct Fake {
+  char *root;
+} Fake;
+
+static void fake_init(Fake *fake)
+{
+  fake->root = g_dir_make_tmp("reeve-cgroup-XXXXXX", NULL);
+}
+
+static void fake_done(Fake *fake)
+{
+  fs_remove_tree(fake->root, NULL);
+  g_free(fake->root);
+}
+
+static char *fake_path(const Fake *fake, const char *directory, const char *file)
+{
+  return g_build_filename(fake->root, directory, file, NULL);
+}
+
+static void fake_file(const Fake *fake, const char *directory, const char *file, const char *text)
+{
+  g_autofree char *where = fake_path(fake, directory, "");
+  g_autofree char *path = fake_path(fake, directory, file);
+  g_assert_true(fs_mkdirs(where, 0755, NULL) && g_file_set_contents(path, text, -1, NULL));
+}
+
+static void fake_is(const Fake *fake, const char *directory, const char *file, const char *wanted)
+{
+  g_autofree char *path = fake_path(fake, directory, file);
+  g_autofree char *text = NULL;
+  g_file_get_contents(path, &text, NULL, NULL);
+  g_assert_cmpstr(text, ==, wanted);
+}
+
+/* A v2 group as the kernel shows it. */
+static void fake_group(const Fake *fake, const char *directory, const char *controllers, const char *handed_on)
+{
+  fake_file(fake, directory, "cgroup.controllers", controllers);
+  fake_file(fake, directory, "cgroup.subtree_control", handed_on);
+  fake_file(fake, directory, "cgroup.procs", "");
+}
+
+static const ResourceSpec everything = {.cpu = 1.5, .memory_bytes = 64 * 1024 * 1024, .pids = 20};
+
+static void test_nothing_there(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
+  cgroups_prepare(cgroups);
+  g_assert_cmpstr(cgroups_describe(cgroups), ==, "no control group that we may write");
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "memory cpu pids");
+  g_autofree char *missing = NULL;
+  g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &everything, &missing);
+  g_assert_cmpuint(g_strv_length(procs), ==, 0);
+  g_assert_cmpstr(missing, ==, "memory cpu pids");
+  cgroups_remove(cgroups, "ins_000001");
+  fake_done(&fake);
+}
+
+static void test_v1(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_file(&fake, "memory/reeve/ins_000001", "memory.limit_in_bytes", "");
+  fake_file(&fake, "pids/reeve/ins_000001", "pids.max", "");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
+  cgroups_prepare(cgroups);
+  g_assert_cmpstr(cgroups_describe(cgroups), ==, "cgroup v1");
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
+  g_autofree char *missing = NULL;
+  g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &everything, &missing);
+  g_assert_cmpuint(g_strv_length(procs), ==, 2);
+  g_assert_true(g_str_has_suffix(procs[0], "/memory/reeve/ins_000001/cgroup.procs"));
+  g_assert_cmpstr(missing, ==, "cpu");
+  fake_is(&fake, "memory/reeve/ins_000001", "memory.limit_in_bytes", "67108864");
+  fake_is(&fake, "pids/reeve/ins_000001", "pids.max", "20");
+  fake_done(&fake);
+}
+
+static void test_v2_delegated(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_group(&fake, "", "cpu memory pids", "cpu memory pids");
+  fake_group(&fake, "user/unit", "cpu memory io pids", "cpu memory pids");
+  fake_group(&fake, "user/unit/reeve", "cpu memory pids", "cpu memory pids");
+  for (int i = 0; i < 3; i++)
+    fake_file(&fake, "user/unit/reeve/ins_000001", (const char *[]){"memory.max", "cpu.max", "pids.max"}[i], "");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "12:x:/elsewhere\n0::/user/unit\n");
+  cgroups_prepare(cgroups);
+  g_assert_true(g_str_has_suffix(cgroups_describe(cgroups), "/user/unit"));
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "");
+  g_autofree char *missing = NULL;
+  g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &everything, &missing);
+  g_assert_cmpuint(g_strv_length(procs), ==, 1);
+  g_assert_null(missing);
+  fake_is(&fake, "user/unit/reeve/ins_000001", "cpu.max", "150000 100000");
+  fake_is(&fake, "user/unit/reeve/ins_000001", "memory.max", "67108864");
+  g_autoptr(Cgroups) later = cgroups_new(fake.root, "0::/user/unit/reeve.self\n"); /* started by a process that had moved */
+  g_assert_cmpstr(cgroups_describe(later), ==, cgroups_describe(cgroups));
+  fake_done(&fake);
+}
+
+static void test_v2_hands_nothing_on(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_group(&fake, "", "cpu memory pids", "cpu memory pids");
+  fake_group(&fake, "scope", "memory pids", "");
+  fake_group(&fake, "scope/reeve", "memory", "memory"); /* what the kernel gave in the end */
+  fake_file(&fake, "scope/reeve.self", "cgroup.procs", "");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/scope\n");
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
+  cgroups_prepare(cgroups);
+  fake_is(&fake, "scope", "cgroup.subtree_control", "+pidsry"); /* "+memory" and then "+pids" at the same place, which no kernel keeps */
+  fake_is(&fake, "scope/reeve", "cgroup.subtree_control", "+pidsy");
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
+  fake_done(&fake);
+}
+
+static void test_v2_not_ours(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_group(&fake, "", "cpu memory pids", "cpu memory pids");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/somebody/elses\n");
+  cgroups_prepare(cgroups);
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "memory cpu pids");
+  fake_done(&fake);
+}
+
+static void test_nothing_asked(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
+  g_autofree char *missing = NULL;
+  g_assert_null(cgroups_make(cgroups, "ins_000001", &(ResourceSpec){0}, &missing));
+  g_assert_null(missing);
+  fake_done(&fake);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/cgroup/nothing-there", test_nothing_there);
+  g_test_add_func("/cgroup/v1", test_v1);
+  g_test_add_func("/cgroup/v2-delegated", test_v2_delegated);
+  g_test_add_func("/cgroup/v2-hands-nothing-on", test_v2_hands_nothing_on);
+  g_test_add_func("/cgroup/v2-not-ours", test_v2_not_ours);
+  g_test_add_func("/cgroup/nothing-asked", test_nothing_asked);
+  return g_test_run();
+}
