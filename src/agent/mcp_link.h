@@ -4,7 +4,7 @@
 #include "formats/agent_tools.h"
 #include "net/http_client.h"
 
-/* A server's section with its variables resolved, ready to be used. */
+/* A server's section, ready to be used. */
 typedef struct McpSetup {
   char *name;
   char **argv, **environment; /* NULL with http */
@@ -15,7 +15,7 @@ typedef struct McpSetup {
   int64_t timeout_ms;
 } McpSetup;
 
-/* Resolves `$VAR` from our environment, reads the env file, checks that the URL is allowed. NULL with @error, without secrets in it. */
+/* Makes the environment, reads the env file, checks that the URL is allowed. NULL with @error, without secrets in it. */
 McpSetup *mcp_setup_new(const AgentMcpServer *server, GError **error);
 void mcp_setup_free(McpSetup *setup);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(McpSetup, mcp_setup_free)

@@ -1,4 +1,4 @@
-/* From a section [mcp_servers.NAME] to what a transport needs: variables, env file, environment, the check of the URL. */
+/* From a section [mcp_servers.NAME] to what a transport needs: env file, environment, the check of the URL. */
 #include "agent/allowed.h"
 #include "agent/mcp_link.h"
 #include "base/error.h"
@@ -9,29 +9,6 @@
 enum { ENV_FILE_MAX = 256 * 1024 };
 
 extern char **environ;
-
-static const char *setup_variable(const char *name, void *data)
-{
-  (void)data;
-  return g_getenv(name);
-}
-
-/* @texts with their variables resolved, NULL-terminated. False with @error that names @what. */
-static bool setup_expand(const GPtrArray *texts, const char *what, char ***out, GError **error)
-{
-  g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
-  for (guint i = 0; i < texts->len; i++) {
-    char *word = agent_expand(texts->pdata[i], setup_variable, NULL, error);
-    if (!word) {
-      g_prefix_error(error, "%s: ", what);
-      return false;
-    }
-    g_ptr_array_add(words, word);
-  }
-  g_ptr_array_add(words, NULL);
-  *out = (char **)g_ptr_array_steal(words, NULL);
-  return true;
-}
 
 /* "KEY=value" of one line of an env file; quotes round the value are taken off. NULL for empty lines and comments. */
 static char *env_line(char *line)
@@ -57,9 +34,6 @@ static char **environment_set(char **environment, const char *pair)
 /* Our environment without the secret of the job's agents, then the env file, then `env`. */
 static bool setup_environment(McpSetup *setup, const AgentMcpServer *server, GError **error)
 {
-  g_auto(GStrv) own = NULL;
-  if (!setup_expand(server->env, "env", &own, error))
-    return false;
   setup->environment = g_environ_unsetenv(g_strdupv(environ), "AGENT_PEER_KEY");
   if (server->env_file) {
     g_autofree char *text = fs_read(server->env_file, ENV_FILE_MAX, NULL, error);
@@ -74,20 +48,27 @@ static bool setup_environment(McpSetup *setup, const AgentMcpServer *server, GEr
         setup->environment = environment_set(setup->environment, pair);
     }
   }
-  for (guint i = 0; own[i]; i++)
-    setup->environment = environment_set(setup->environment, own[i]);
+  for (guint i = 0; i < server->env->len; i++)
+    setup->environment = environment_set(setup->environment, server->env->pdata[i]);
   return true;
+}
+
+static char **setup_texts(const GPtrArray *texts)
+{
+  char **copy = g_new0(char *, texts->len + 1);
+  for (guint i = 0; i < texts->len; i++)
+    copy[i] = g_strdup(texts->pdata[i]);
+  return copy;
 }
 
 static bool setup_url(McpSetup *setup, const AgentMcpServer *server, GError **error)
 {
-  setup->url = agent_expand(server->url, setup_variable, NULL, error);
-  if (!setup->url || !allowed_url(setup->url, ALLOWED_SERVER, g_getenv("AGENT_ALLOWED_HOSTS"), &setup->guard, error)) {
+  setup->url = g_strdup(server->url);
+  setup->headers = setup_texts(server->headers);
+  if (!allowed_url(setup->url, ALLOWED_SERVER, g_getenv("AGENT_ALLOWED_HOSTS"), &setup->guard, error)) {
     g_prefix_error(error, "url: ");
     return false;
   }
-  if (!setup_expand(server->headers, "headers", &setup->headers, error))
-    return false;
   for (guint i = 0; setup->headers[i]; i++) {
     if (strpbrk(setup->headers[i], "\r\n")) {
       g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "headers: a value has a line end in it");
@@ -104,12 +85,9 @@ McpSetup *mcp_setup_new(const AgentMcpServer *server, GError **error)
   setup->timeout_ms = server->timeout_ms;
   if (server->type == AGENT_MCP_HTTP)
     return setup_url(setup, server, error) ? g_steal_pointer(&setup) : NULL;
-  setup->cwd = server->cwd ? agent_expand(server->cwd, setup_variable, NULL, error) : NULL;
-  if (server->cwd && !setup->cwd)
-    return NULL;
-  if (!setup_expand(server->argv, "command", &setup->argv, error) || !setup_environment(setup, server, error))
-    return NULL;
-  return g_steal_pointer(&setup);
+  setup->cwd = g_strdup(server->cwd);
+  setup->argv = setup_texts(server->argv);
+  return setup_environment(setup, server, error) ? g_steal_pointer(&setup) : NULL;
 }
 
 void mcp_setup_free(McpSetup *setup)

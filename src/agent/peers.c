@@ -271,24 +271,15 @@ const GPtrArray *peers_list(const Peers *peers)
   return peers->list;
 }
 
-static const char *peers_variable(const char *name, void *data)
-{
-  (void)data;
-  return g_getenv(name);
-}
-
 static void peers_add_sub(Peers *peers, const AgentSub *sub)
 {
   g_autoptr(GError) error = NULL;
   HttpGuard guard;
   Peer *peer = peer_new(sub->name, "");
-  char *url = agent_expand(sub->url, peers_variable, NULL, &error);
   peer->interval_ms = sub->interval_ms;
-  if (url)
-    g_ptr_array_add(peer->urls, url);
-  if (url && allowed_url(url, ALLOWED_AGENT, NULL, &guard, &error) && sub->auth_token)
-    peer->token = agent_expand(sub->auth_token, peers_variable, NULL, &error);
-  if (error) {
+  peer->token = g_strdup(sub->auth_token);
+  g_ptr_array_add(peer->urls, g_strdup(sub->url));
+  if (!allowed_url(sub->url, ALLOWED_AGENT, NULL, &guard, &error)) {
     peer_set_error(peer, error->message);
     log_warn("sub-agent cannot be asked", "agent=%s why=\"%s\"", sub->name, error->message);
   }

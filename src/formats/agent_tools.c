@@ -1,8 +1,8 @@
 /* Reads [mcp_servers.NAME] and [sub_agents.NAME]: the keys are rows, their places come from the TOML reader when something is wrong. */
 #include "formats/agent_tools.h"
 
-#include "base/error.h"
 #include "base/text.h"
+#include "formats/expand.h"
 #include "formats/toml_shim.h"
 
 #include <stddef.h>
@@ -35,6 +35,8 @@ G_GNUC_PRINTF(2, 3) static void tools_bad(ToolsReader *reader, const char *forma
   g_autofree char *path = g_strjoinv(".", (char **)(uintptr_t)reader->path);
   SourcePos pos = {.file = reader->source->file};
   toml_where(reader->source->text, reader->source->length, reader->path, &pos.line, &pos.column);
+  if (!pos.line) /* JSON */
+    pos = expand_locate(reader->source->text, reader->source->file, reader->path[1] ? reader->path[1] : reader->path[0], reader->path[2]);
   problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': %s", path, what);
 }
 
@@ -161,7 +163,7 @@ static void read_type(ToolsReader *reader, const ToolsRow *row, const json_t *va
 static void read_url(ToolsReader *reader, const ToolsRow *row, const json_t *value, void *field)
 {
   const char *text = json_string_value(value);
-  bool fits = text && (g_str_has_prefix(text, "http://") || g_str_has_prefix(text, "https://") || text[0] == '$');
+  bool fits = text && (g_str_has_prefix(text, "http://") || g_str_has_prefix(text, "https://"));
   if (fits && !strpbrk(text, " \t\r\n"))
     read_text(reader, row, value, field);
   else
@@ -331,61 +333,4 @@ void agent_tools_free(AgentTools *tools)
   g_ptr_array_unref(tools->mcp_servers);
   g_ptr_array_unref(tools->sub_agents);
   g_free(tools);
-}
-
-/* ---- variables ---- */
-
-static size_t name_length(const char *text)
-{
-  size_t n = 0;
-  while (g_ascii_isalpha(text[n]) || text[n] == '_' || (n > 0 && g_ascii_isdigit(text[n])))
-    n++;
-  return n;
-}
-
-/* Appends the value of the variable @p begins with, after the dollar sign; returns what follows it, or NULL. */
-static const char *expand_one(GString *out, const char *p, AgentVarFn variable, void *data, GError **error)
-{
-  bool braces = p[0] == '{';
-  const char *begin = p + braces, *end = begin + name_length(begin), *after = end, *fallback = NULL;
-  g_autofree char *name = g_strndup(begin, (size_t)(end - begin)), *text = NULL;
-  if (braces) {
-    const char *brace = strchr(end, '}');
-    bool has_text = g_str_has_prefix(end, ":-");
-    if (!brace || end == begin || (!has_text && end != brace)) {
-      g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'${' without a name and '}'; write $$ for a dollar sign");
-      return NULL;
-    }
-    if (has_text)
-      fallback = text = g_strndup(end + 2, (size_t)(brace - end - 2));
-    after = brace + 1;
-  }
-  const char *value = variable(name, data);
-  if (!value)
-    value = fallback;
-  if (value)
-    g_string_append(out, value);
-  else
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "variable '%s' is not set; set it, or write ${%s:-default}", name, name);
-  return value ? after : NULL;
-}
-
-char *agent_expand(const char *text, AgentVarFn variable, void *data, GError **error)
-{
-  g_autoptr(GString) out = g_string_new(NULL);
-  while (text && *text) {
-    if (*text != '$') {
-      g_string_append_c(out, *text++);
-    } else if (text[1] == '$') {
-      g_string_append_c(out, '$');
-      text += 2;
-    } else if (text[1] == '{' || name_length(text + 1)) {
-      text = expand_one(out, text + 1, variable, data, error);
-      if (!text)
-        return NULL;
-    } else {
-      g_string_append_c(out, *text++);
-    }
-  }
-  return g_strdup(out->str);
 }

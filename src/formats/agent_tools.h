@@ -1,6 +1,6 @@
 #pragma once
-/* The sections [mcp_servers.NAME] and [sub_agents.NAME] of an agent file: where its tools come from. Texts are kept as written; `$VAR` and
- * `${VAR}` in them are resolved with agent_expand when the agent starts, so that no secret of the environment is in what was read. */
+/* The sections [mcp_servers.NAME] and [sub_agents.NAME] of an agent file: where its tools come from. Variables in texts were resolved
+ * before (expand.h), so texts may hold secrets. */
 #include "base/problems.h"
 
 #include <jansson.h>
@@ -49,9 +49,3 @@ typedef struct AgentSource {
  * problem may be missing in it. */
 AgentTools *agent_tools_read(const json_t *root, const AgentSource *source, Problems *problems);
 void agent_tools_free(AgentTools *tools);
-
-/* The value of a variable, or NULL when it is not set. */
-typedef const char *(*AgentVarFn)(const char *name, void *data);
-/* @text with `$NAME`, `${NAME}` and `${NAME:-text}` replaced, `$$` for a dollar sign; a dollar sign before anything else stays. Caller
- * frees; NULL with REEVE_ERROR_INVALID, which names the variable, when one is not set. */
-char *agent_expand(const char *text, AgentVarFn variable, void *data, GError **error);

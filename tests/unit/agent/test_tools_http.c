@@ -181,7 +181,7 @@ static void site_close(void)
   g_string_free(site.seen, TRUE);
 }
 
-static const char server_toml[] = "[mcp_servers.s]\ntype = \"http\"\nurl = \"http://127.0.0.1:PORT/mcp\"\nheaders = {X-Team = \"$TEAM\"}\n";
+static const char server_toml[] = "[mcp_servers.s]\ntype = \"http\"\nurl = \"http://127.0.0.1:PORT/mcp\"\nheaders = {X-Team = \"red\"}\n";
 
 static bool has_listener(Bench *bench)
 {
@@ -274,9 +274,8 @@ static void test_dies(void)
 static void test_not_allowed(void)
 {
   g_setenv("AGENT_ALLOWED_HOSTS", "localhost", TRUE);
-  Bench *bench = site_open("[mcp_servers.s]\nurl = \"https://mcp.example/mcp\"\n[mcp_servers.t]\nurl = \"${NOWHERE}\"\n");
+  Bench *bench = site_open("[mcp_servers.s]\nurl = \"https://mcp.example/mcp\"\n");
   g_assert_true(status_has(bench, "url: host 'mcp.example' is not allowed; add it to AGENT_ALLOWED_HOSTS"));
-  g_assert_true(status_has(bench, "url: variable 'NOWHERE' is not set"));
   site_close();
   g_unsetenv("AGENT_ALLOWED_HOSTS");
 }
@@ -367,9 +366,8 @@ static bool has_far(Bench *bench)
 static void test_sub_agents(void)
 {
   g_setenv("AGENT_PEER_KEY", "k1", TRUE);
-  g_setenv("NEAR_TOKEN", "t9", TRUE);
   Bench *bench = site_open(
-      "[sub_agents.near]\nurl = \"http://localhost:PORT\"\nauth_token = \"${NEAR_TOKEN}\"\n"
+      "[sub_agents.near]\nurl = \"http://localhost:PORT\"\nauth_token = \"t9\"\n"
       "[sub_agents.plain]\nurl = \"http://localhost:PORT/old\"\n[sub_agents.far]\nurl = \"http://localhost:1\"\nhealth_check_interval = 1\n"
       "[sub_agents.bad]\nurl = \"http://169.254.1.1/\"\n");
   bench_wait(bench, has_far);
@@ -386,7 +384,6 @@ static void test_sub_agents(void)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  g_setenv("TEAM", "red", TRUE);
   g_test_add_func("/agent/tools-http/plain", test_plain);
   g_test_add_func("/agent/tools-http/trouble", test_trouble);
   g_test_add_func("/agent/tools-http/session", test_session);
