@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000, SCHEDULE_EVERY_MIN_MS = 1000 };
+enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000, SCHEDULE_EVERY_MIN_MS = 1000, JOB_NOTIFY_MAX = 16 };
 
 /* An ordered map of text; keys unique. Lists stay small, so look-up is linear. */
 typedef struct StrMap {
@@ -94,6 +94,13 @@ typedef struct ScheduleSpec {
   ScheduleOverlap overlap;
 } ScheduleSpec;
 
+/* What a webhook may be told of. */
+typedef enum NotifyEvent { NOTIFY_FAILED, NOTIFY_DEGRADED, NOTIFY_RECOVERED, NOTIFY_EVENT_N } NotifyEvent;
+typedef struct NotifySpec {
+  char *url;       /* http or https */
+  unsigned events; /* bit per NotifyEvent */
+} NotifySpec;
+
 typedef struct AgentSpec {
   char *id;   /* unique in the job */
   char *type; /* class name for a module; may be NULL */
@@ -148,6 +155,7 @@ typedef struct Job {
   StartOrder start_order;
   FailurePolicy on_failure;
   UpdateSpec update;
+  GPtrArray *notify;  /* of NotifySpec* */
   int64_t timeout_ms; /* per stage; default 60,000 */
   bool parallel;      /* informational: strategy parallel */
   char *entry_point;  /* agent id or NULL */
@@ -190,4 +198,7 @@ int topology_type_parse(const char *word);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);
 const char *failure_policy_word(FailurePolicy policy);
+const char *notify_event_word(NotifyEvent event);
+/* A webhook for all events, not yet in a job; @url copied. */
+NotifySpec *notify_spec_new(const char *url);
 const char *schedule_overlap_word(ScheduleOverlap overlap);

@@ -8,6 +8,7 @@
 #include "server/auth.h"
 #include "server/events.h"
 #include "server/metrics.h"
+#include "server/notify.h"
 #include "server/server.h"
 #include "store/store_thread.h"
 
@@ -53,6 +54,7 @@ struct Server {
   bool listen_local; /* only this machine reaches it: the Host header is checked */
   Hub *hub;
   Events *events;
+  Notify *notify;
   Logs *logs;
   Execs *execs;
   Stopping *stopping;

@@ -88,6 +88,7 @@ static void turn_leave(Effects *effects, void *data)
     const Event *event = g_ptr_array_index(effects->events, i);
     metrics_event(&server->metrics, event);
     events_publish(server->events, event);
+    notify_event(server->notify, event);
   }
   for (guint i = 0; i < effects->replies->len; i++)
     turn_reply(server, g_ptr_array_index(effects->replies, i));
