@@ -87,6 +87,7 @@ int cmd_rollback(Cli *cli, GError **error);
 int cmd_run(Cli *cli, GError **error);
 int cmd_scale(Cli *cli, GError **error);
 int cmd_schedules(Cli *cli, GError **error);
+int cmd_secret(Cli *cli, GError **error);
 int cmd_server(Cli *cli, GError **error);
 int cmd_shell(Cli *cli, GError **error);
 int cmd_status(Cli *cli, GError **error);

@@ -232,7 +232,7 @@ static int up_show_plan(Cli *cli, json_t *preview)
     cli_print_data(cli, preview);
     return 0;
   }
-  g_autofree char *text = show_diff_text(json_object_get(preview, "diff"), cli->color_out);
+  g_autofree char *text = show_diff_text(preview, cli->color_out);
   g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">FROM", ">TO", NULL});
   size_t i;
   const json_t *action;
@@ -262,7 +262,7 @@ static void up_announce(Cli *cli, const JobFile *file)
 {
   json_t *preview = up_preview(cli, file, NULL);
   if (jget_int(preview, "from", 0) > 0) {
-    g_autofree char *text = show_diff_text(json_object_get(preview, "diff"), cli->color_err);
+    g_autofree char *text = show_diff_text(preview, cli->color_err);
     if (text[0])
       cli_note(cli, "%s: from revision %d:\n%s", file->job->name, (int)jget_int(preview, "from", 0), g_strchomp(text));
   }

@@ -33,6 +33,7 @@ typedef enum OptionId {
   OPT_LISTEN,
   OPT_ROLE,
   OPT_EXPIRES,
+  OPT_FROM_FILE,
   OPT_NODE_SOCKET,
   OPT_VERBOSE,
   OPT_PORT,

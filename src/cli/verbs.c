@@ -293,6 +293,20 @@ const Verb verbs[] = {
      .word_kind = WORDS_CHOICE,
      .choices = "create|list|revoke",
      .run = cmd_token},
+    {.name = "secret",
+     .words = "set|list|rm [NAME]",
+     .summary = "keep values that agents need and nobody should read",
+     .details =
+         "A job names a secret in an environment: KEY: {secret: NAME}. Its value comes from stdin or --from-file, is kept encrypted, and is given "
+         "to the agent when it starts; it stands in no file, log, listing or argument. One line end at its end is left out. Agents that run keep "
+         "the old value of a changed secret until they restart; status says which. A secret that running agents use is not removed.",
+     .examples = "reeve secret set openai-key < key.txt\nreeve secret set db --from-file password\nreeve secret list\nreeve secret rm db",
+     .options = OPTIONS(OPT_FROM_FILE),
+     .words_min = 1,
+     .words_max = 2,
+     .word_kind = WORDS_CHOICE,
+     .choices = "set|list|rm",
+     .run = cmd_secret},
     {.name = "node",
      .words = "",
      .summary = "run a node as a process of its own",

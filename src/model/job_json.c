@@ -185,7 +185,7 @@ static bool job_read_agent_body(const json_t *object, AgentSpec *agent, GError *
       !spec_read_int(object, "port", PORT_AUTO, 65535, &port, error) || !spec_read_int(object, "ssh_port", 1, 65535, &ssh_port, error) ||
       !spec_read_int(object, "replicas", 1, JOB_REPLICAS_MAX, &replicas, error) ||
       !spec_read_strv(object, "command", &agent->command, error) || !spec_read_map(object, "config", &agent->config, error) ||
-      !spec_read_map(object, "environment", &agent->environment, error) || !spec_read_health(object, &agent->health, error) ||
+      !spec_read_environment(object, "environment", &agent->environment, error) || !spec_read_health(object, &agent->health, error) ||
       !spec_read_restart(object, &agent->restart, error) || !spec_read_stop(object, &agent->stop, error) ||
       !spec_read_resources(object, &agent->resources, error))
     return false;
@@ -358,7 +358,7 @@ static bool job_read_settings(const json_t *object, Job *job, GError **error)
       !spec_read_int(object, "max_unavailable", 1, JOB_REPLICAS_MAX, &unavailable, error) ||
       !spec_read_int(object, "max_surge", 0, JOB_REPLICAS_MAX, &surge, error) ||
       !spec_read_text(object, "entry_point", &job->entry_point, error) || !spec_read_text(object, "directory", &job->directory, error) ||
-      !spec_read_map(object, "environment", &job->environment, error) || !spec_read_map(object, "caller", &job->caller, error) ||
+      !spec_read_environment(object, "environment", &job->environment, error) || !spec_read_map(object, "caller", &job->caller, error) ||
       !job_read_notify(json_object_get(object, "notify"), job, error) ||
       !job_read_texts(json_object_get(object, "tags"), job->tags, "tags", error) ||
       !job_read_texts(json_object_get(object, "not_honoured"), job->not_honoured, "not_honoured", error))

@@ -381,6 +381,16 @@ void turn_leave_later(Server *server, HttpRequest *request, const GString *body,
   release_add(server->queue, effects);
 }
 
+void turn_send_later(Server *server, Message *message)
+{
+  Effects *effects = effects_new();
+  g_ptr_array_add(effects->messages, message);
+  bool outer = server->in_turn;
+  server->in_turn = true;
+  release_add(server->queue, effects);
+  server->in_turn = outer;
+}
+
 bool turn_full(const Server *server)
 {
   return release_full(server->queue);

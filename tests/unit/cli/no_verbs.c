@@ -25,6 +25,7 @@
   X(run) \
   X(scale) \
   X(schedules) \
+  X(secret) \
   X(server) \
   X(shell) \
   X(status) \
