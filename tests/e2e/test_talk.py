@@ -136,7 +136,7 @@ def test_ctrl_c_stops_the_answer_only(bare, model):
 def test_foreign_agent(bare):
     """An agent that is not ours, does not stream, and knows /query only."""
     (bare.directory / "foreign.py").write_text(FOREIGN)
-    bare.run("up", "-d", bare.job(f"job: {{name: talk}}\nagents:\n  - id: other\n    command: [{sys.executable}, foreign.py]\n    config: {{port: auto}}\n    health: {{path: /health}}\n"))
+    bare.run("up", "-d", bare.job(f"job: {{name: talk}}\nagents:\n  - id: other\n    command: [{sys.executable}, foreign.py]\n    config: {{port: auto}}\n"))
     assert bare.run("prompt", "talk", "hello").stdout == "foreign: hello\n"
     with running(bare, "chat", "talk") as chat:
         assert chat.communicate("one\ntwo\n", timeout=20)[0] == "foreign: one\nforeign: two\n"
