@@ -67,6 +67,7 @@ const char *cli_state_color(const char *state);
 
 int cmd_agent(Cli *cli, GError **error);
 int cmd_agents(Cli *cli, GError **error);
+int cmd_chat(Cli *cli, GError **error);
 int cmd_completion(Cli *cli, GError **error);
 int cmd_deploy(Cli *cli, GError **error);
 int cmd_diff(Cli *cli, GError **error);

@@ -167,15 +167,27 @@ const Verb verbs[] = {
     {.name = "prompt",
      .words = "NAME[/AGENT] TEXT...",
      .summary = "send a text to an agent and print its answer",
-     .details = "Without AGENT the text goes to the hub or root of the topology, else to the first agent with a port. Text that begins "
-                "with a dash "
-                "stands behind --.",
+     .details =
+         "Without AGENT the text goes to the hub or root of the topology, else to the first agent with a port. The answer is printed "
+         "as it comes. Text that begins with a dash stands behind --. An agent that wants a key is given that of AGENT_API_KEY.",
      .examples = "reeve prompt desk What happened today?\nreeve prompt desk/news 'any rain?'",
      .options = OPTIONS(OPT_TIMEOUT),
      .words_min = 2,
      .words_max = -1,
      .word_kind = WORDS_DEPLOYMENT,
      .run = cmd_prompt},
+    {.name = "chat",
+     .words = "NAME[/AGENT]",
+     .summary = "talk with an agent, which remembers what was said",
+     .details =
+         "Each line is a question in one session; the answer is printed as it comes. Ctrl-C stops an answer, /quit or the end of the "
+         "input the talk. The exit code is that of the last question.",
+     .examples = "reeve chat desk\nreeve chat desk/news < questions.txt",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_chat},
     {.name = "exec",
      .words = "NAME[/AGENT[/REPLICA]] -- COMMAND...",
      .summary = "run a command beside an agent",

@@ -16,11 +16,14 @@ typedef struct AgentDef {
   char *md5;    /* the same, for clients that look it up so */
   int port;     /* 0 = automatic */
   bool auto_start;
-  bool auto_restart;        /* default true */
-  int max_restarts;         /* -1 = as configured */
-  int64_t restart_delay_ms; /* default 5,000 */
-  StrMap variables;         /* that the file uses, with their values now */
-  GPtrArray *not_honoured;  /* of char* */
+  bool auto_restart;          /* default true */
+  int max_restarts;           /* -1 = as configured */
+  int64_t restart_delay_ms;   /* default 5,000 */
+  double cpu_limit;           /* cores; 0 = none */
+  int64_t memory_bytes;       /* 0 = no limit */
+  int64_t health_interval_ms; /* 0 = as configured */
+  StrMap variables;           /* that the file uses, with their values now */
+  GPtrArray *not_honoured;    /* of char* */
 } AgentDef;
 
 /* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of $NAME. Appends all problems; NULL when

@@ -71,7 +71,9 @@ Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
   agent->agent_file = g_strdup(entry->path);
   agent->agent_text = g_strdup(def->text);
   agent->port = def->port > 0 ? def->port : PORT_AUTO;
-  agent->health.interval_ms = agents->config->health_interval_ms;
+  agent->health.interval_ms = def->health_interval_ms ? def->health_interval_ms : agents->config->health_interval_ms;
+  agent->resources.cpu = def->cpu_limit;
+  agent->resources.memory_bytes = def->memory_bytes;
   agents_job_restart(agents, def, &agent->restart);
   for (guint i = 0; i < strmap_size(&def->variables); i++)
     strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);

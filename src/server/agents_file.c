@@ -122,6 +122,9 @@ static void def_take(AgentDef *def, const AgentFile *file)
   def->name = g_strdup(file->name);
   def->description = g_strdup(file->description);
   def->version = g_strdup(file->version);
+  def->cpu_limit = file->cpu_limit;
+  def->memory_bytes = file->memory_bytes;
+  def->health_interval_ms = file->health_interval_ms;
   for (guint i = 0; i < file->not_honoured->len; i++)
     if (!def_is_ours(file->not_honoured->pdata[i]))
       g_ptr_array_add(def->not_honoured, g_strdup(file->not_honoured->pdata[i]));

@@ -5,6 +5,7 @@
 #define NO_VERBS(X) \
   X(agent) \
   X(agents) \
+  X(chat) \
   X(completion) \
   X(deploy) \
   X(diff) \
