@@ -45,6 +45,7 @@ typedef enum OptionId {
   OPT_AGENTS_DIR,
   OPT_CONFIG,
   OPT_ERREXIT,
+  OPT_WATCH,
   OPT_N
 } OptionId;
 

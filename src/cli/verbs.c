@@ -35,12 +35,13 @@ const Verb verbs[] = {
          "Ctrl-C stops them, Ctrl-C again leaves them running. A lost terminal leaves them running too. When a job of the same name runs "
          "already, the difference is shown and becomes a new revision: agents that changed are replaced a few at a time, in stage order, each "
          "gated on its health. --dry-run shows that without doing it, and prints the id of the plan; --plan ID deploys only if the plan is "
-         "still the same. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
+         "still the same. --watch deploys again whenever FILE, or an agent file or env file that it names, changes; a broken file is told "
+         "and changes nothing. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
          "8 cancelled.",
      .examples =
          "reeve up job.yaml\nreeve up -d job.yaml          # return when everything runs\nreeve up --dry-run job.yaml   # what would change\nreeve up --monitor job.yaml   # health "
          "instead of logs",
-     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
+     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_WATCH, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_FILE,
