@@ -11,7 +11,7 @@ import time
 import pytest
 
 from agent_world import HERE, NPM, world  # noqa: F401  pylint: disable=unused-import
-from conftest import BIN, ROOT, alive, wait_until
+from conftest import BIN, ROOT, alive, own_examples, wait_until
 
 
 def install():
@@ -242,3 +242,34 @@ def test_hub_asks_its_workers(world, bare):
     wait_until(lambda: bare.instances("desk")["stats"]["restarts"] == 1 and bare.instances("desk")["stats"]["state"] == "running", what="the worker is back")
     said = wait_until(lambda: (text := bare.run("prompt", "desk", '@tool ask_stats {"text": "back?"}').stdout.strip()) == "the tool said: echo: back?" and text,
                       what="the worker answers again")
+
+
+def test_example_brains(bare):
+    examples = own_examples(bare.directory)
+    bare.run("up", "-d", examples / "brains/job.yaml", OLLAMA_URL="", OPENAI_URL="")
+    assert "that were 2 words" in bare.run("prompt", "brains/command", "hello there").stdout
+    for name in ("ollama", "openai"):
+        assert bare.run("prompt", f"brains/{name}", "hello there").stdout.strip() == "(recorded) You said: hello there"
+    assert "no model is here" in bare.run("logs", "brains", "model").stdout
+
+
+def test_example_research_desk(bare):
+    """Five agents, two MCP servers and a program answer one question; a tool that dies is back for the next."""
+    examples = own_examples(bare.directory)
+    bare.run("up", "-d", examples / "research-desk/job.yaml")
+
+    def ask(question):
+        return bare.run("prompt", "research-desk", question).stdout.strip()
+
+    wanted = ("(recorded) Here is what we know. The note: Visitors of the library in spring: March 120, April 150, May 180. "
+              "The statistician: 3 numbers, together 450.0, on average 150.0. The checker: 3 numbers checked, all sound.")
+    assert wait_until(lambda: (said := ask("How many visitors had the library in spring?")) == wanted and said, what="all tools are there")
+    log = bare.run("logs", "research-desk").stdout
+    for name in ("ask_librarian", "ask_statistician", "ask_checker", "ask_writer", "library_search", "library_read", "numbers_sum"):
+        assert f"tool={name} outcome=ok" in log, (name, log)
+    server = int(re.findall(r"library is ready, process (\d+)", log)[-1])
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: len(re.findall(r"library is ready, process", bare.run("logs", "research-desk", "librarian").stdout)) == 2, what="it was started again")
+    assert wait_until(lambda: "40 novels" in ask("How many new books?"), what="it answers again")
+    bare.run("down", "research-desk")
+    assert not alive(server)
