@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -354,8 +355,10 @@ def drive_open_rollout(driver):
 
 def drive_crowd(driver):
     """More streams than are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
     with contextlib.ExitStack() as stack:
-        for path, limit in (("/api/events", 256), ("/api/deployments/good/logs?follow=1", 128)):
+        for path, limit in (("/api/events", 2048), ("/api/deployments/good/logs?follow=1", 128)):
             def one_more(path=path):
                 one = stack.enter_context(contextlib.closing(driver.connect()))
                 one.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
