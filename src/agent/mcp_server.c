@@ -82,6 +82,7 @@ static void server_set_error(McpServer *server, const char *why)
 
 static void call_finish(McpCall *call, bool ok, const char *text)
 {
+  g_assert(text);
   g_hash_table_remove(call->server->calls, &call->id);
   if (call->done)
     call->done(ok, text, strlen(text), call->data);
