@@ -99,7 +99,8 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store = store_thread_new(server->loop, driver, store);
   server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
   server->drain = loop_timer_new(server->loop, server_drain, server);
-  server->http = http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX});
+  server->http =
+      http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX});
   server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
   server->notify = notify_new(server, server->loop);
