@@ -97,8 +97,10 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store_handle = store;
   server->loop = loop_new();
   server->store = store_thread_new(server->loop, driver, store);
+  server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
   server->drain = loop_timer_new(server->loop, server_drain, server);
-  server->http = http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX});
+  server->http =
+      http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX});
   server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
   server->notify = notify_new(server, server->loop);
@@ -123,6 +125,7 @@ void server_close(Server *server)
   execs_free(server->execs);
   events_free(server->events);
   notify_free(server->notify);
+  history_free(server->history);
   store_thread_free(server->store);
   turn_close(server);
   stop_free(server->stopping);

@@ -17,7 +17,8 @@ from contract import SPEC, check, operations, roles
 
 OPERATIONS = operations()
 # Documented, but out of reach of this test, with the reason.
-NOT_DRIVEN = {}
+NOT_DRIVEN = {("GET", "/api/audit", 503): "only when 64 questions wait at once, which none does for a millisecond; test_store_thread drives the bound",
+              ("GET", "/api/audit", 504): "needs a trail of millions; test_store_thread drives the limit with a store that is held"}
 
 
 def agent(name, *command, **more):
@@ -214,6 +215,18 @@ def drive_bad_bodies(driver):
         driver.want(422, "POST", "/api/tokens", {"name": name, "role": "viewer"})
     driver.want(422, "POST", "/api/deployments", deploy({"name": "x"}))
     driver.want(422, "POST", "/api/deployments", deploy(job("../x", agent("a", "sleep", "1"))))
+
+
+def drive_audit(driver):
+    mine = driver.want(200, "GET", f"/api/audit?actor=uid:{os.getuid()}&limit=2")
+    assert len(mine["entries"]) == 2 and mine["next"] == mine["entries"][1]["id"]
+    older = driver.want(200, "GET", f"/api/audit?limit=1000&before={mine['next']}")
+    assert older["next"] is None and older["entries"][0]["id"] < mine["next"]
+    deploys = driver.want(200, "GET", "/api/audit?action=deploy&object=good")["entries"]
+    assert deploys and {entry["object"] for entry in deploys} == {"good"}
+    assert not driver.want(200, "GET", "/api/audit?since=2100-01-01T00:00:00Z")["entries"]
+    for query in ("limit=0", "limit=1001", "since=yesterday"):
+        driver.want(400, "GET", f"/api/audit?{query}")
 
 
 SECRETIVE = job("secretive", agent("a", "sleep", "1000", environment={"KEY": {"secret": "key"}}))
@@ -442,7 +455,7 @@ def drive_full_store(driver):
 
 
 def drive_all(driver):
-    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_audit, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
         drive(driver)
 
 
