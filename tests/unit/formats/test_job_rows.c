@@ -20,6 +20,7 @@ typedef struct RowCase {
 #define JOB(keys)   "job: {name: x, " keys "}\nagents: [{id: a, command: [sleep]}]\n"
 #define AGENT(keys) "job: {name: x}\nagents: [{id: a, command: [sleep], config: {port: 9001}, " keys "}]\n"
 #define TOP(keys)   "job: {name: x}\nagents: [{id: a, command: [sleep]}, {id: b, command: [sleep]}]\n" keys "\n"
+#define BATCH(keys) "job: {name: x}\nagents: [{id: a, command: [sleep], kind: batch, " keys "}]\n"
 #define NOT_TEXT(path)                                                                                                                     \
   {                                                                                                                                        \
     "[1]", "'" path "': wanted text, not a list or mapping"                                                                                \
@@ -267,6 +268,29 @@ static const RowCase cases[] = {
      "\"ssh_port\":65535",
      {"65535", "1"},
      {OUTSIDE("agents[0].deployment.port", "1 to 65535", "0", "65536"), NOT_WHOLE("agents[0].deployment.port")}},
+    {"agents[].schedule.cron",
+     BATCH("schedule: {cron: %s}"),
+     "\"cron\":\"5 4 * * mon\"",
+     {"5 4 * * mon", "'@daily'"},
+     {{"5 4 * *", "'agents[0].schedule.cron': cron: '5 4 * *' has 4 fields; wanted five: minute hour day-of-month month day-of-week"}}},
+    {"agents[].schedule.every",
+     BATCH("schedule: {every: %s}"),
+     "\"every_ms\":60000",
+     {"60", "1", "31536000"},
+     {OUTSIDE("agents[0].schedule.every", "1 to 3.1536e+07", "0.9", "31536001")}},
+    {"agents[].schedule.timezone",
+     BATCH("schedule: {cron: '@daily', timezone: %s}"),
+     "\"timezone\":\"UTC\"",
+     {"UTC"},
+     {{"Mars/Olympus",
+       "'agents[0].schedule.timezone': unknown time zone 'Mars/Olympus'; wanted a name as in /usr/share/zoneinfo/, for example Europe/Berlin"},
+      {"../../etc/passwd",
+       "'agents[0].schedule.timezone': unknown time zone '../../etc/passwd'; wanted a name as in /usr/share/zoneinfo/, for example Europe/Berlin"}}},
+    {"agents[].schedule.overlap",
+     BATCH("schedule: {every: 60, overlap: %s}"),
+     "\"overlap\":2",
+     {"replace", "skip", "queue"},
+     {NOT_WORD("agents[0].schedule.overlap", "skip, queue, replace")}},
     /* topology */
     {"topology.type",
      TOP("topology: {type: %s}"),
@@ -446,7 +470,8 @@ static void test_null_is_absent(void)
   int line, column;
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     if (strcmp(cases[i].path, "job.name") == 0 || strstr(cases[i].path, "[].id") || strstr(cases[i].path, ".command") ||
-        strstr(cases[i].path, ".module") || strstr(cases[i].path, "reeve") || g_str_has_prefix(cases[i].path, "topology."))
+        strstr(cases[i].path, ".module") || strstr(cases[i].path, "reeve") || strstr(cases[i].path, "schedule") ||
+        g_str_has_prefix(cases[i].path, "topology."))
       continue; /* one of them is required */
     g_autofree char *null = case_text(&cases[i], "null", &line, &column), *tilde = case_text(&cases[i], "~", &line, &column);
     g_autoptr(Job) a = read_expecting(null, ""), b = read_expecting(tilde, "");
