@@ -171,7 +171,7 @@ static void test_time_limits(void)
 {
   HttpServerConfig limits = {.request_ms_max = 50, .reply_ms_max = 50};
   g_autoptr(Rig) rig = rig_new(&limits);
-  g_autoptr(Peer) half = peer_new(rig), silent = peer_new(rig), held = peer_new(rig);
+  g_autoptr(Peer) half = peer_new(rig), silent = peer_new(rig);
   g_assert_cmpint(peer_ask(half, "GET / HTTP/1.1\r\nHos"), ==, 408);
   RIG_UNTIL(rig, (peer_take(silent), silent->ended));
   g_assert_cmpuint(silent->got->len, ==, 0);
