@@ -375,15 +375,10 @@ static void conn_on_write(struct bufferevent *bev, void *data)
 static void conn_on_event(struct bufferevent *bev, short what, void *data)
 {
   Conn *conn = data;
-  bool ended = what & BEV_EVENT_EOF;
-  if (ended && conn->state == CONN_HANDLING && !conn->server->config.eof_is_gone) {
-    conn->half_closed = true; /* it may still read */
-    bufferevent_disable(bev, EV_READ);
-    return;
-  }
   bool ended = (what & BEV_EVENT_EOF) && !(what & BEV_EVENT_WRITING);
   bool unsent = evbuffer_get_length(bufferevent_get_output(bev)) > 0;
-  if (!ended || conn->state == CONN_STREAM || (conn->state != CONN_HANDLING && !unsent)) {
+  bool waits = conn->state == CONN_HANDLING ? !conn->server->config.eof_is_gone : conn->state != CONN_STREAM && unsent;
+  if (!ended || !waits) {
     conn_free(conn);
     return;
   }

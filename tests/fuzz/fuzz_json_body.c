@@ -71,5 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   Command down = {.type = COMMAND_DOWN, .deployment = "x"};
   world_apply(core, &down);
   g_autofree char *dump = core_dump(core);
+  g_assert_nonnull(dump);
   return 0;
 }

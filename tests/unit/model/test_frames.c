@@ -23,7 +23,7 @@ static char *written(const char *text)
 
 /* As the writer writes them: members in its order, what is empty left out. */
 static const char *const frames[] = {
-    "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"name\":\"host\",\"boot_id\":\"b\",\"version\":\"0.1\",\"reports\":[]}",
+    "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"name\":\"host\",\"boot_id\":\"b\",\"version\":\"0.1\",\"cgroups\":\"v2\",\"unenforced\":\"memory cpu\",\"reports\":[]}",
     "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"backoff\","
     "\"health\":\"unhealthy\",\"attempt\":3,\"restarts\":4,\"pid\":5,\"port\":6,\"exit_code\":7,\"exit_signal\":0,\"since_ms\":8,\"reason\":\"r\\n\","
     "\"output\":\"o\"}]}",
@@ -46,6 +46,11 @@ static const char *const frames[] = {
     "{\"type\":\"log-read\",\"term\":3,\"request\":7,\"since_ms\":5,\"credit\":8,\"instance\":\"a\",\"tail\":0,\"follow\":true}",
     "{\"type\":\"log-credit\",\"term\":3,\"request\":7,\"credit\":1}",
     "{\"type\":\"log-cancel\",\"term\":3,\"request\":7}",
+    "{\"type\":\"exec\",\"term\":3,\"request\":7,\"credit\":8,\"timeout_ms\":9,\"instance\":\"a\",\"argv\":[\"ls\",\"\"]}",
+    "{\"type\":\"exec-credit\",\"term\":3,\"request\":7,\"credit\":1}",
+    "{\"type\":\"exec-cancel\",\"term\":3,\"request\":7}",
+    "{\"type\":\"exec-data\",\"request\":7,\"data\":\"aGk=\",\"stream\":\"stderr\"}",
+    "{\"type\":\"exec-end\",\"request\":7,\"exit_code\":3}",
 };
 
 static void test_round_trips(void)
