@@ -140,6 +140,9 @@ static void ask_end(Ask *ask)
   result->length = ask->text->len;
   result->duration_ms = clock_boot_ms() - ask->came_ms;
   agent_stats_ask(&ask->agent->stats, ask->door, result);
+  if (ask->failure)
+    log_warn("question failed", "door=%s status=%d ms=%" G_GINT64_FORMAT " why=%s", ask->door, result->status, result->duration_ms,
+             ask->detail);
   ask_stop_work(ask);
   ask_hold(ask);
   ask->listener->done(result, ask->data);
@@ -433,15 +436,28 @@ static void ask_set_options(Ask *ask, const AskOptions *options)
                               .max_tokens = options->max_tokens ? options->max_tokens : file->max_tokens};
 }
 
+static void paragraph(GString *out, const char *lead, const char *text)
+{
+  g_string_append_printf(out, "%s%s%s", out->len ? "\n\n" : "", lead, text);
+}
+
+/* One message of the system stands in front, for many a model knows no more than one: what the file says, what was given with the question
+ * (a program finds that in its environment), and what the client says as the system. */
 static void ask_set_messages(Ask *ask, const GPtrArray *messages)
 {
-  const char *system_prompt = ask->agent->file->system_prompt;
+  const Agent *agent = ask->agent;
+  g_autoptr(GString) system = g_string_new(agent->file->system_prompt);
+  guint first = 0;
+  if (ask->context && agent->brain->tools)
+    paragraph(system, "Context of the question, as JSON: ", ask->context);
+  for (; first < messages->len && ((const Message *)g_ptr_array_index(messages, first))->role == ROLE_SYSTEM; first++)
+    paragraph(system, "", ((const Message *)g_ptr_array_index(messages, first))->text);
   ask->messages = messages_new();
-  if (system_prompt)
-    g_ptr_array_add(ask->messages, message_new(ROLE_SYSTEM, system_prompt));
+  if (system->len)
+    g_ptr_array_add(ask->messages, message_new(ROLE_SYSTEM, system->str));
   ask->first_new = ask->messages->len;
-  ask->n_new = messages->len;
-  for (guint i = 0; i < messages->len; i++)
+  ask->n_new = messages->len - first;
+  for (guint i = first; i < messages->len; i++)
     g_ptr_array_add(ask->messages, message_copy(g_ptr_array_index(messages, i)));
 }
 

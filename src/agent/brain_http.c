@@ -65,8 +65,6 @@ static void call_finish(BrainCall *call, BrainOutcome outcome, const char *what)
     result.prompt_tokens = stream->prompt_tokens;
     result.completion_tokens = stream->completion_tokens;
   }
-  if (what)
-    log_warn("brain call failed", "url=%s tries=%d error=%s", call->url, call->tries, what);
   call->listener->done(&result, call->data);
   call_free(call);
 }

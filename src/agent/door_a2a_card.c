@@ -108,5 +108,8 @@ void door_open_a2a_card(Agent *agent, HttpRequest *request, const char *rest)
   g_autofree char *tag = g_strdup_printf("\"%.16s\"", digest);
   http_reply_header(request, "ETag", tag);
   http_reply_header(request, "Cache-Control", "max-age=60");
-  door_reply(request, 200, out->str, out->len);
+  if (g_strcmp0(http_request_header(request, "if-none-match"), tag) == 0)
+    http_reply(request, 304, "application/json", "", 0);
+  else
+    door_reply(request, 200, out->str, out->len);
 }

@@ -67,6 +67,7 @@ const char *cli_state_color(const char *state);
 
 int cmd_agent(Cli *cli, GError **error);
 int cmd_agents(Cli *cli, GError **error);
+int cmd_chat(Cli *cli, GError **error);
 int cmd_completion(Cli *cli, GError **error);
 int cmd_deploy(Cli *cli, GError **error);
 int cmd_diff(Cli *cli, GError **error);
@@ -87,6 +88,7 @@ int cmd_rollback(Cli *cli, GError **error);
 int cmd_run(Cli *cli, GError **error);
 int cmd_scale(Cli *cli, GError **error);
 int cmd_schedules(Cli *cli, GError **error);
+int cmd_secret(Cli *cli, GError **error);
 int cmd_server(Cli *cli, GError **error);
 int cmd_shell(Cli *cli, GError **error);
 int cmd_status(Cli *cli, GError **error);

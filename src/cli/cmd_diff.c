@@ -11,7 +11,7 @@ static int diff_print(const Cli *cli, json_t *answer)
   if (cli_is_data(cli)) {
     cli_print_data(cli, answer);
   } else {
-    g_autofree char *text = show_diff_text(json_object_get(answer, "diff"), cli->color_out);
+    g_autofree char *text = show_diff_text(answer, cli->color_out);
     cli_print("%s", text);
     if (!text[0])
       cli_note(cli, "no difference");

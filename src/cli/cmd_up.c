@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
+#include "cli/file_watch.h"
 #include "cli/job_file.h"
 #include "cli/launch.h"
 #include "cli/log_lines.h"
@@ -19,6 +20,11 @@ typedef enum UpPhase { UP_ROLLOUT, UP_STAY, UP_STOPPING, UP_DETACHED, UP_ENDED }
 typedef struct Up {
   Cli *cli;
   const char *name;
+  const char *path; /* of the job file */
+  FileWatch *files; /* --watch, else NULL */
+  bool again;       /* it is not the first rollout that runs: --timeout is about that */
+  bool stale;       /* files changed while a rollout was running */
+  bool logs_open;
   Loop *loop;
   HttpClient *http;
   Progress progress;
@@ -38,6 +44,7 @@ static bool up_log_data(const char *bytes, size_t length, void *data)
 /* Logs end with the server or the deployment; the event stream is what decides. */
 static void up_logs_end(const HttpResult *result, void *data)
 {
+  ((Up *)data)->logs_open = false;
 }
 
 static void up_end(Up *up, UpPhase phase)
@@ -61,8 +68,9 @@ static void up_call(Up *up, const char *path, HttpData data, HttpDone done)
 static void up_stay(Up *up)
 {
   up->phase = UP_STAY;
-  if (cli_flag(up->cli, OPT_MONITOR))
+  if (cli_flag(up->cli, OPT_MONITOR) || up->logs_open)
     return;
+  up->logs_open = true;
   g_autofree char *path = api_path(up->name, "/logs?follow=1");
   up_call(up, path, up_log_data, up_logs_end);
 }
@@ -82,11 +90,29 @@ static void up_table(Cli *cli, const char *name)
   json_decref(deployment);
 }
 
+/* Whoever edits goes on editing, also after a failure. */
+static void up_settled_watching(Up *up)
+{
+  if (up->code == 0)
+    up_stay(up);
+  else
+    up->phase = UP_STAY;
+  if (up->stale)
+    file_watch_touch(up->files);
+  else
+    cli_note(up->cli, "waiting for changes of '%s' and the files that it names; Ctrl-C stops %s", up->path, up->name);
+  up->stale = false;
+}
+
 /* The rollout has an outcome. */
 static void up_settled(Up *up)
 {
   progress_end(&up->progress);
   up->code = api_outcome_exit(up->progress.outcome);
+  if (up->files) {
+    up_settled_watching(up);
+    return;
+  }
   if (up->code != 0 || cli_flag(up->cli, OPT_DETACH)) {
     up_end(up, UP_ENDED);
     return;
@@ -160,7 +186,7 @@ static void up_hangup(void *data)
 static void up_timeout(void *data)
 {
   Up *up = data;
-  if (up->phase != UP_ROLLOUT)
+  if (up->phase != UP_ROLLOUT || up->again)
     return;
   g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "'%s' is not up yet; the rollout goes on: reeve wait %s", up->name, up->name);
   up_end(up, UP_ENDED);
@@ -187,29 +213,6 @@ static void up_watch(Up *up)
   g_clear_pointer(&terminate, loop_watch_free);
 }
 
-static int up_follow(Cli *cli, const char *name, const char *rollout, GError **error)
-{
-  Up up = {.cli = cli, .name = name, .loop = loop_new()};
-  up.http = http_client_new(up.loop);
-  progress_init(&up.progress, cli, name, rollout);
-  api_events_init(&up.events, up_event, &up);
-  log_lines_init(&up.logs, cli);
-  if (rollout)
-    up.phase = UP_ROLLOUT;
-  else
-    up_stay(&up);
-  up_watch(&up);
-  if (up.phase == UP_DETACHED)
-    cli_note(cli, "%s keeps running; stop it with: reeve down %s", name, name);
-  if (up.error)
-    g_propagate_error(error, up.error);
-  log_lines_done(&up.logs);
-  api_events_done(&up.events);
-  progress_done(&up.progress);
-  loop_free(up.loop);
-  return up.code;
-}
-
 static char *up_body(const Cli *cli, const char *path, const JobFile *file)
 {
   g_autofree char *job = job_to_json(file->job);
@@ -225,6 +228,86 @@ static char *up_body(const Cli *cli, const char *path, const JobFile *file)
   return g_string_free(body, FALSE);
 }
 
+/* Sends what the files say now. False when nothing changes. */
+static bool up_send_again(Up *up, const JobFile *file, GError **error)
+{
+  if (g_strcmp0(file->job->name, up->name) != 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "the job is called '%s' now; nothing was changed: stop this and bring that one up",
+                file->job->name);
+    return false;
+  }
+  g_autofree char *body = up_body(up->cli, up->path, file);
+  json_t *answer = api_call(up->cli, "POST", "/api/deployments", body, NULL, error);
+  g_autofree char *rollout = answer && jget_flag(answer, "changed", true) ? g_strdup(jget_str(answer, "rollout", NULL)) : NULL;
+  json_decref(answer);
+  if (!rollout)
+    return false;
+  progress_done(&up->progress);
+  progress_init(&up->progress, up->cli, up->name, rollout);
+  up->phase = UP_ROLLOUT;
+  up->again = true;
+  return true;
+}
+
+/* The files have changed and been left alone. One that is broken is told, and everything stays as it is. */
+static void up_files_changed(void *data)
+{
+  Up *up = data;
+  g_autoptr(GError) error = NULL;
+  JobFile file;
+  if (up->phase != UP_STAY) {
+    up->stale = up->phase == UP_ROLLOUT;
+    return;
+  }
+  if (job_file_read(up->cli, up->path, true, &file, &error)) {
+    file_watch_add(up->files, file.files);
+    if (job_file_accept(up->cli, up->path, &file, &error) && !up_send_again(up, &file, &error) && !error)
+      cli_note(up->cli, "%s runs already as the files say", up->name);
+    job_file_done(&file);
+  }
+  if (error)
+    fprintf(stderr, "reeve up: %s\n", error->message);
+}
+
+static bool up_watch_files(Up *up, const JobFile *file, GError **error)
+{
+  if (!cli_flag(up->cli, OPT_WATCH))
+    return true;
+  up->files = file_watch_new(up->loop, up_files_changed, up, error);
+  if (!up->files)
+    return false;
+  file_watch_add(up->files, file->files);
+  return true;
+}
+
+static int up_follow(Cli *cli, const JobFile *file, const char *rollout, GError **error)
+{
+  const char *name = file->job->name;
+  Up up = {.cli = cli, .name = name, .path = cli_word(cli, 0), .loop = loop_new()};
+  up.http = http_client_new(up.loop);
+  progress_init(&up.progress, cli, name, rollout);
+  api_events_init(&up.events, up_event, &up);
+  log_lines_init(&up.logs, cli);
+  if (rollout)
+    up.phase = UP_ROLLOUT;
+  else
+    up_stay(&up);
+  if (up_watch_files(&up, file, &up.error))
+    up_watch(&up);
+  else
+    http_client_free(up.http);
+  file_watch_free(up.files);
+  if (up.phase == UP_DETACHED)
+    cli_note(cli, "%s keeps running; stop it with: reeve down %s", name, name);
+  if (up.error)
+    g_propagate_error(error, up.error);
+  log_lines_done(&up.logs);
+  api_events_done(&up.events);
+  progress_done(&up.progress);
+  loop_free(up.loop);
+  return up.code;
+}
+
 /* What a dry run says: the plan and its id on stdout. */
 static int up_show_plan(Cli *cli, json_t *preview)
 {
@@ -232,7 +315,7 @@ static int up_show_plan(Cli *cli, json_t *preview)
     cli_print_data(cli, preview);
     return 0;
   }
-  g_autofree char *text = show_diff_text(json_object_get(preview, "diff"), cli->color_out);
+  g_autofree char *text = show_diff_text(preview, cli->color_out);
   g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">FROM", ">TO", NULL});
   size_t i;
   const json_t *action;
@@ -262,7 +345,7 @@ static void up_announce(Cli *cli, const JobFile *file)
 {
   json_t *preview = up_preview(cli, file, NULL);
   if (jget_int(preview, "from", 0) > 0) {
-    g_autofree char *text = show_diff_text(json_object_get(preview, "diff"), cli->color_err);
+    g_autofree char *text = show_diff_text(preview, cli->color_err);
     if (text[0])
       cli_note(cli, "%s: from revision %d:\n%s", file->job->name, (int)jget_int(preview, "from", 0), g_strchomp(text));
   }
@@ -293,16 +376,29 @@ static int up_deploy(Cli *cli, const char *path, const JobFile *file, GError **e
   if (!changed)
     cli_note(cli, "%s runs already as the file says", name);
   bool detach = cli_flag(cli, OPT_DETACH);
-  int code = changed || !detach ? up_follow(cli, name, rollout, error) : 0;
+  int code = changed || !detach ? up_follow(cli, file, rollout, error) : 0;
   if (detach && !*error && code == 0)
     up_table(cli, name);
   return code;
+}
+
+static bool up_watch_allowed(const Cli *cli, GError **error)
+{
+  static const OptionId others[] = {OPT_DETACH, OPT_DRY_RUN, OPT_PLAN};
+  for (guint i = 0; cli_flag(cli, OPT_WATCH) && i < G_N_ELEMENTS(others); i++)
+    if (cli_flag(cli, others[i])) {
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--watch' and '--%s' exclude each other", option_specs[others[i]].name);
+      return false;
+    }
+  return true;
 }
 
 int cmd_up(Cli *cli, GError **error)
 {
   const char *path = cli_word(cli, 0);
   JobFile file;
+  if (!up_watch_allowed(cli, error))
+    return 1;
   if (!job_file_read(cli, path, true, &file, error))
     return 1;
   int code = 1;

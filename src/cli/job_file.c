@@ -9,7 +9,8 @@
 
 static char *job_file_contents(const char *path, size_t max, size_t *length, void *data, GError **error)
 {
-  (void)data;
+  JobFile *file = data;
+  g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
   return fs_read(path, max, length, error);
 }
 
@@ -22,14 +23,19 @@ static const char *job_file_variable(const char *name, void *data)
 bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error)
 {
   size_t length = 0;
-  *file = (JobFile){.text = fs_read(path, JOB_FILE_BYTES_MAX, &length, error)};
+  *file = (JobFile){.text = fs_read(path, JOB_FILE_BYTES_MAX, &length, error), .files = g_ptr_array_new_with_free_func(g_free)};
+  g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
   if (!file->text) {
+    job_file_done(file);
     g_prefix_error(error, "read '%s': ", path);
     return false;
   }
   g_autofree char *absolute = g_canonicalize_filename(path, NULL), *directory = g_path_get_dirname(absolute);
-  JobReadOptions options = {
-      .file_name = g_intern_string(path), .directory = directory, .read_file = job_file_contents, .variable = job_file_variable};
+  JobReadOptions options = {.file_name = g_intern_string(path),
+                            .directory = directory,
+                            .read_file = job_file_contents,
+                            .variable = job_file_variable,
+                            .data = file};
   file->problems = problems_new();
   file->job = job_read(file->text, length, &options, file->problems);
   if (file->job && preflight)
@@ -44,6 +50,7 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
 void job_file_done(JobFile *file)
 {
   g_clear_pointer(&file->text, g_free);
+  g_clear_pointer(&file->files, g_ptr_array_unref);
   g_clear_pointer(&file->job, job_free);
   g_clear_pointer(&file->problems, problems_free);
 }

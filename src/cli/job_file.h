@@ -7,6 +7,7 @@ typedef struct JobFile {
   char *text;
   Job *job; /* NULL when it has errors */
   Problems *problems;
+  GPtrArray *files; /* of char*, absolute: the file itself, and those that it names and that were read with it */
 } JobFile;
 
 /* Reads @path and checks it, also against this machine when @preflight. False with @error when it cannot be read at all; problems of the

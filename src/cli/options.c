@@ -34,6 +34,7 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_LISTEN] = {"listen", 0, OPTION_TEXT, "HOST:PORT", NULL,
                     "serve the API over TCP there, or none (default 127.0.0.1:7373 when it is free)"},
     [OPT_ROLE] = {"role", 0, OPTION_CHOICE, "ROLE", "admin|operator|viewer", "what the token may do"},
+    [OPT_FROM_FILE] = {"from-file", 0, OPTION_FILE, "FILE", NULL, "read the value from FILE in place of stdin"},
     [OPT_EXPIRES] = {"expires", 0, OPTION_SECONDS, "TIME", NULL, "the token ends after TIME: 30d, 12h (default: never)"},
     [OPT_NODE_SOCKET] = {"node-socket", 0, OPTION_FILE, "PATH", NULL, "run no node inside; listen here for a node process"},
     [OPT_VERBOSE] = {"verbose", 'v', OPTION_FLAG, NULL, NULL, "say more"},
@@ -44,6 +45,7 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_MAN] = {"man", 0, OPTION_FLAG, NULL, NULL, "write the man page instead"},
     [OPT_FORGET] = {"forget", 0, OPTION_FLAG, NULL, NULL, "afterwards remove the deployment with its logs and history"},
     [OPT_AGENTS_DIR] = {"agents-dir", 0, OPTION_DIRECTORY, "DIR", NULL, "watch DIR/*/agent.toml and agent.json"},
+    [OPT_WATCH] = {"watch", 'w', OPTION_FLAG, NULL, NULL, "stay, and deploy again when the file or one that it names changes"},
     [OPT_ERREXIT] = {"errexit", 'e', OPTION_FLAG, NULL, NULL, "end at the first command that fails, with its exit code"},
     [OPT_CONFIG] = {"config", 0, OPTION_FILE, "FILE", NULL, "configuration file (default ~/.config/reeve/config.json)"},
 };

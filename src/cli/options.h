@@ -33,6 +33,7 @@ typedef enum OptionId {
   OPT_LISTEN,
   OPT_ROLE,
   OPT_EXPIRES,
+  OPT_FROM_FILE,
   OPT_NODE_SOCKET,
   OPT_VERBOSE,
   OPT_PORT,
@@ -44,6 +45,7 @@ typedef enum OptionId {
   OPT_AGENTS_DIR,
   OPT_CONFIG,
   OPT_ERREXIT,
+  OPT_WATCH,
   OPT_N
 } OptionId;
 

@@ -50,7 +50,9 @@ static void show_instance(const Cli *cli, Table *table, const json_t *instance)
     table_cell_format(table, "%d", (int)jget_int(instance, "restarts", 0));
     show_last_exit(table, json_object_get(instance, "last_exit"));
   }
-  table_cell(table, jget_str(instance, "reason", NULL));
+  const char *reason = jget_str(instance, "reason", NULL);
+  bool stale = jget_flag(instance, "stale_environment", false);
+  table_cell(table, reason ? reason : stale ? "a secret has changed; restart it" : NULL);
 }
 
 void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool named)

@@ -52,12 +52,18 @@ static void diff_agent(GString *out, const json_t *agent, bool colors)
   diff_keys(out, json_object_get(agent, "keys"), "      ");
 }
 
-char *show_diff_text(const json_t *diff, bool colors)
+char *show_diff_text(const json_t *answer, bool colors)
 {
   GString *out = g_string_new(NULL);
+  const json_t *diff = json_object_get(answer, "diff"), *agent;
   size_t i;
-  const json_t *agent;
   diff_keys(out, json_object_get(diff, "job"), "  ");
   json_array_foreach(json_object_get(diff, "agents"), i, agent) diff_agent(out, agent, colors);
+  json_array_foreach(json_object_get(answer, "stale_environment"), i, agent)
+  {
+    g_autofree char *line =
+        g_strdup_printf("  ! stale %s: a secret of its environment has changed since it was started; restart it", json_string_value(agent));
+    diff_append(out, colors, "33", line);
+  }
   return g_string_free(out, FALSE);
 }

@@ -2,5 +2,6 @@
 /* The difference of two jobs, for people: added, changed, removed agents, key by key. */
 #include "cli/cli.h"
 
-/* Text of the member "diff" of POST /api/plan or GET .../diff; "" when there is none. @colors: with SGR. Caller frees. */
-char *show_diff_text(const json_t *diff, bool colors);
+/* Text of the answer of POST /api/plan or GET .../diff: what differs, and whose environment is stale; "" when nothing is. @colors: with
+ * SGR. Caller frees. */
+char *show_diff_text(const json_t *answer, bool colors);

@@ -35,12 +35,13 @@ const Verb verbs[] = {
          "Ctrl-C stops them, Ctrl-C again leaves them running. A lost terminal leaves them running too. When a job of the same name runs "
          "already, the difference is shown and becomes a new revision: agents that changed are replaced a few at a time, in stage order, each "
          "gated on its health. --dry-run shows that without doing it, and prints the id of the plan; --plan ID deploys only if the plan is "
-         "still the same. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
+         "still the same. --watch deploys again whenever FILE, or an agent file or env file that it names, changes; a broken file is told "
+         "and changes nothing. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
          "8 cancelled.",
      .examples =
          "reeve up job.yaml\nreeve up -d job.yaml          # return when everything runs\nreeve up --dry-run job.yaml   # what would change\nreeve up --monitor job.yaml   # health "
          "instead of logs",
-     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
+     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_WATCH, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_FILE,
@@ -167,15 +168,27 @@ const Verb verbs[] = {
     {.name = "prompt",
      .words = "NAME[/AGENT] TEXT...",
      .summary = "send a text to an agent and print its answer",
-     .details = "Without AGENT the text goes to the hub or root of the topology, else to the first agent with a port. Text that begins "
-                "with a dash "
-                "stands behind --.",
+     .details =
+         "Without AGENT the text goes to the hub or root of the topology, else to the first agent with a port. The answer is printed "
+         "as it comes. Text that begins with a dash stands behind --. An agent that wants a key is given that of AGENT_API_KEY.",
      .examples = "reeve prompt desk What happened today?\nreeve prompt desk/news 'any rain?'",
      .options = OPTIONS(OPT_TIMEOUT),
      .words_min = 2,
      .words_max = -1,
      .word_kind = WORDS_DEPLOYMENT,
      .run = cmd_prompt},
+    {.name = "chat",
+     .words = "NAME[/AGENT]",
+     .summary = "talk with an agent, which remembers what was said",
+     .details =
+         "Each line is a question in one session; the answer is printed as it comes. Ctrl-C stops an answer, /quit or the end of the "
+         "input the talk. The exit code is that of the last question.",
+     .examples = "reeve chat desk\nreeve chat desk/news < questions.txt",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_chat},
     {.name = "exec",
      .words = "NAME[/AGENT[/REPLICA]] -- COMMAND...",
      .summary = "run a command beside an agent",
@@ -293,6 +306,20 @@ const Verb verbs[] = {
      .word_kind = WORDS_CHOICE,
      .choices = "create|list|revoke",
      .run = cmd_token},
+    {.name = "secret",
+     .words = "set|list|rm [NAME]",
+     .summary = "keep values that agents need and nobody should read",
+     .details =
+         "A job names a secret in an environment: KEY: {secret: NAME}. Its value comes from stdin or --from-file, is kept encrypted, and is given "
+         "to the agent when it starts; it stands in no file, log, listing or argument. One line end at its end is left out. Agents that run keep "
+         "the old value of a changed secret until they restart; status says which. A secret that running agents use is not removed.",
+     .examples = "reeve secret set openai-key < key.txt\nreeve secret set db --from-file password\nreeve secret list\nreeve secret rm db",
+     .options = OPTIONS(OPT_FROM_FILE),
+     .words_min = 1,
+     .words_max = 2,
+     .word_kind = WORDS_CHOICE,
+     .choices = "set|list|rm",
+     .run = cmd_secret},
     {.name = "node",
      .words = "",
      .summary = "run a node as a process of its own",

@@ -72,6 +72,11 @@ static bool command_check_job(Core *core, const Command *command)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(Plan) plan = plan_new(command->job, &error);
+  g_autofree char *missing = plan ? secrets_missing(core, command->job) : NULL;
+  if (missing) {
+    core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name, missing);
+    return false;
+  }
   if (plan)
     return true;
   core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name, error->message);

@@ -234,6 +234,7 @@ void core_apply(Core *core, const Command *command, Now now, Effects *effects)
       [COMMAND_TOKEN_REVOKE] = command_token_revoke,
       [COMMAND_SECRET_SET] = command_secret_set,
       [COMMAND_SECRET_REMOVE] = command_secret_remove,
+      [COMMAND_SECRETS_GIVEN] = command_secrets_given,
   };
   g_assert((int)command->type >= 0 && command->type < COMMAND_N);
   core->now = now;

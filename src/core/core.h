@@ -32,6 +32,7 @@ typedef enum CommandType {
   COMMAND_TOKEN_REVOKE,  /* @token->name */
   COMMAND_SECRET_SET,    /* @secret */
   COMMAND_SECRET_REMOVE, /* @secret->name */
+  COMMAND_SECRETS_GIVEN, /* the node of @instance was given its secrets, the newest of them of @version */
   COMMAND_NODE_FRAME,    /* hello, heartbeat, report, reserved */
   COMMAND_NODE_GONE,     /* its link broke */
   COMMAND_TICK,          /* the wake-up that the core asked for, or any time */
@@ -72,6 +73,8 @@ typedef struct Command {
   const Frame *frame;
   const TokenAsk *token;
   const SecretAsk *secret;
+  const char *instance; /* secrets-given: id */
+  int64_t version;
 } Command;
 
 /* One line to one node. */

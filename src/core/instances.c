@@ -94,6 +94,7 @@ void instance_start(Core *core, Instance *instance, int revision)
   text_set(&instance->output, NULL);
   instance->last_exit = (ExitStatus){.code = -1};
   instance->ended_at_ms = 0;
+  instance->stale = false; /* what the node will be given is new */
   instance->health = HEALTH_UNKNOWN;
   touch_instance(core, instance, TOUCH_STORED);
   instance_recount(instance);

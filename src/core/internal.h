@@ -188,6 +188,10 @@ void command_secret_set(Core *core, const Command *command);
 void command_secret_remove(Core *core, const Command *command);
 bool load_secret(Core *core, const Value *values);
 void secret_free(Secret *secret);
+void command_secrets_given(Core *core, const Command *command);
+void secrets_loaded(Core *core); /* which instances run with an environment that is no longer what it should be */
+/* Names what @job wants and nobody has set; NULL when nothing is missing. Caller frees. */
+char *secrets_missing(const Core *core, const Job *job);
 
 /* nodes.c */
 void nodes_tick(Core *core);

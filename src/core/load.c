@@ -99,6 +99,7 @@ static bool load_instance(Core *core, const Value *values, GError **error)
   instance->created_at_ms = values[INS_CREATED_AT].number;
   instance->ended_at_ms = values[INS_ENDED_AT].number;
   instance->target = (int)values[INS_TARGET].number;
+  instance->secrets_version = values[INS_SECRETS].number;
   g_hash_table_insert(core->instances, instance->id, instance);
   return true;
 }
@@ -273,6 +274,7 @@ void core_load_done(Core *core, Now now, Effects *effects)
   }
   g_ptr_array_set_size(core->touched_deployments, 0);
   g_hash_table_remove_all(core->loading);
+  secrets_loaded(core);
   int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
   for (guint i = 0; i < core->open->len; i++)
     first = MIN(first, ((const Rollout *)core->open->pdata[i])->deadline_boot_ms);

@@ -44,6 +44,7 @@ typedef struct Instance {
   char *outcome; /* last final state word ("failed", "completed", "stopped"), NULL */
   char *reason;  /* of the outcome, at most 2 KiB */
   ExitStatus last_exit;
+  int64_t secrets_version; /* newest version among the secrets that its node was last given for it; 0 = none */
   int64_t created_at_ms, ended_at_ms;
   /* (volatile) as last reported by the node */
   InstanceState state;
@@ -59,6 +60,7 @@ typedef struct Instance {
   bool present;            /* the linked node told of it since its hello */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
+  bool stale;          /* a secret of its environment has changed or gone since it was given */
   bool bad;            /* counted in Deployment.bad */
   bool fine;           /* counted in Deployment.healthy */
   bool scheduled;      /* runs by the clock: fine whether it runs or not */
@@ -169,6 +171,8 @@ const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall
 const GPtrArray *core_tokens(const Core *core);
 const GPtrArray *core_secrets(const Core *core);
 const Secret *core_secret(const Core *core, const char *name);
+/* What the node fetches to start @instance as it is desired: "KEY=secret:NAME", "KEY=file:PATH". Caller frees (g_strfreev). */
+char **core_instance_references(const Instance *instance);
 /* Deployment by name or id, NULL = none. */
 const Deployment *core_deployment(const Core *core, const char *name);
 /* All deployments sorted by name: of Deployment*; borrowed until the next core_apply. */

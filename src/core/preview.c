@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "core/internal.h"
+#include "core/render.h"
 #include "plan/diff.h"
 
 #include <string.h>
@@ -122,6 +123,7 @@ char *core_preview(const Core *core, const Job *job, GError **error)
   g_autofree char *was = before ? job_digest_text(before) : NULL, *is = job_digest_text(job);
   jw_bool(out, "changed", acts || g_strcmp0(was, is) != 0);
   jw_raw(out, "diff", diff);
+  render_stale(out, deployment);
   jw_close(out, '}');
   return g_string_free(out, FALSE);
 }

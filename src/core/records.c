@@ -70,6 +70,7 @@ Record *record_of_instance(const Instance *instance)
   record_int(record, INS_CREATED_AT, instance->created_at_ms);
   record_int(record, INS_ENDED_AT, instance->ended_at_ms);
   record_int(record, INS_TARGET, instance->target);
+  record_int(record, INS_SECRETS, instance->secrets_version);
   return record;
 }
 

@@ -75,6 +75,7 @@ void render_instance(GString *out, const Instance *instance)
   jw_int(out, "stage", instance->stage);
   jw_str(out, "step", instance_step_word(instance->step));
   jw_time(out, "since", instance->since_ms ? instance->since_ms : instance->created_at_ms);
+  jw_bool(out, "stale_environment", instance->stale);
   jw_str(out, "reason", reason);
   if (instance->last_exit.code < 0 && instance->last_exit.signal == 0) {
     jw_null(out, "last_exit");
@@ -129,6 +130,20 @@ void render_deployment(GString *out, const Deployment *deployment, RenderDepth d
     jw_close(out, ']');
   }
   jw_close(out, '}');
+}
+
+void render_stale(GString *out, const Deployment *deployment)
+{
+  const char *last = NULL; /* replicas of an agent stand together */
+  jw_open(out, "stale_environment", '[');
+  for (guint i = 0; deployment && i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (!instance->stale || !instance->desired_running || g_strcmp0(last, instance->agent) == 0)
+      continue;
+    jw_str(out, NULL, instance->agent);
+    last = instance->agent;
+  }
+  jw_close(out, ']');
 }
 
 void render_schedule_run(GString *out, const ScheduleRun *run)

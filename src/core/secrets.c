@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { SECRETS_MISSING_TEXT_MAX = 4000 };
+
 void secret_free(Secret *secret)
 {
   g_free(secret->name);
@@ -62,6 +64,145 @@ static bool secret_refused(Core *core, const Command *command, const Secret *kno
   return true;
 }
 
+/* ---- who uses them ---- */
+
+typedef bool (*SecretUseFn)(const char *secret, const char *key, void *data); /* false = enough */
+
+/* Calls @fn for each secret in the environment of @agent; what stands in the job's environment counts unless the agent overrides it. */
+static void secrets_of_agent(const Job *job, const AgentSpec *agent, SecretUseFn fn, void *data)
+{
+  const StrMap *maps[] = {&job->environment, &agent->environment};
+  for (size_t i = 0; i < G_N_ELEMENTS(maps); i++)
+    for (guint k = 0; k < strmap_size(maps[i]); k++) {
+      const StrPair *pair = strmap_at(maps[i], k);
+      bool hidden = i == 0 && strmap_has(maps[1], pair->key);
+      if (pair->from == VALUE_SECRET && !hidden && !fn(pair->value, pair->key, data))
+        return;
+    }
+}
+
+typedef struct SecretMissing {
+  const Core *core;
+  const AgentSpec *agent;
+  GString *text;
+} SecretMissing;
+
+static bool secret_note_missing(const char *secret, const char *key, void *data)
+{
+  SecretMissing *missing = data;
+  if (secret_find(missing->core, secret))
+    return true;
+  g_string_append_printf(missing->text, "%sagent '%s', variable '%s': no secret '%s'; set it with 'reeve secret set %s'",
+                         missing->text->len ? "; " : "", missing->agent->id, key, secret, secret);
+  return missing->text->len < SECRETS_MISSING_TEXT_MAX;
+}
+
+char *secrets_missing(const Core *core, const Job *job)
+{
+  SecretMissing missing = {.core = core, .text = g_string_new(NULL)};
+  for (guint i = 0; i < job->agents->len && missing.text->len < SECRETS_MISSING_TEXT_MAX; i++) {
+    missing.agent = job_agent(job, i);
+    secrets_of_agent(job, missing.agent, secret_note_missing, &missing);
+  }
+  return g_string_free(missing.text, missing.text->len == 0);
+}
+
+typedef struct SecretUse {
+  const Core *core;
+  const Instance *instance;
+  const char *name; /* looked for */
+  bool found, stale;
+} SecretUse;
+
+static bool secret_look(const char *name, const char *key, void *data)
+{
+  SecretUse *use = data;
+  (void)key;
+  const Secret *secret = secret_find(use->core, name);
+  use->found = use->found || g_strcmp0(use->name, name) == 0;
+  use->stale = use->stale || !secret || secret->version > use->instance->secrets_version;
+  return true;
+}
+
+/* What @instance, if it is to run, has to do with secrets. A job that names none is not parsed for it. */
+static SecretUse secret_use(const Core *core, const Instance *instance, const char *name)
+{
+  SecretUse use = {.core = core, .instance = instance, .name = name};
+  const Revision *revision = instance->desired_running ? revision_find(instance->deployment, instance->revision) : NULL;
+  const Job *job = revision && strstr(revision->job_json, "{\"secret\":") ? revision_job(revision) : NULL;
+  int index = job ? job_find_agent(job, instance->agent) : -1;
+  if (index >= 0)
+    secrets_of_agent(job, job_agent(job, (guint)index), secret_look, &use);
+  return use;
+}
+
+static void secret_mark(Core *core, Instance *instance, bool stale)
+{
+  if (stale == instance->stale)
+    return;
+  instance->stale = stale;
+  touch_instance(core, instance, TOUCH_SEEN);
+}
+
+void secrets_loaded(Core *core)
+{
+  for (guint i = 0; i < core->deployments->len; i++) {
+    const Deployment *deployment = core->deployments->pdata[i];
+    for (guint k = 0; k < deployment->instances->len; k++) {
+      Instance *instance = deployment->instances->pdata[k];
+      instance->stale = secret_use(core, instance, NULL).stale;
+    }
+  }
+}
+
+static void secret_changed(Core *core, const char *name)
+{
+  for (guint i = 0; i < core->deployments->len; i++) {
+    const Deployment *deployment = core->deployments->pdata[i];
+    for (guint k = 0; k < deployment->instances->len; k++) {
+      Instance *instance = deployment->instances->pdata[k];
+      SecretUse use = secret_use(core, instance, name);
+      if (use.found)
+        secret_mark(core, instance, use.stale);
+    }
+  }
+}
+
+void command_secrets_given(Core *core, const Command *command)
+{
+  Instance *instance = g_hash_table_lookup(core->instances, command->instance);
+  if (!instance)
+    return;
+  if (instance->secrets_version != command->version) {
+    instance->secrets_version = command->version;
+    touch_instance(core, instance, TOUCH_STORED);
+  }
+  secret_mark(core, instance, secret_use(core, instance, NULL).stale);
+}
+
+char **core_instance_references(const Instance *instance)
+{
+  g_autoptr(InstanceSpec) spec = instance_make_spec(instance);
+  return g_steal_pointer(&spec->references);
+}
+
+/* Deployments that run with @name, comma-joined; NULL = none. */
+static char *secret_users(const Core *core, const char *name)
+{
+  GString *users = g_string_new(NULL);
+  for (guint i = 0; i < core->deployments->len; i++) {
+    const Deployment *deployment = core->deployments->pdata[i];
+    bool uses = false;
+    for (guint k = 0; k < deployment->instances->len && !uses; k++)
+      uses = secret_use(core, deployment->instances->pdata[k], name).found;
+    if (uses)
+      g_string_append_printf(users, "%s'%s'", users->len ? ", " : "", deployment->name);
+  }
+  return g_string_free(users, users->len == 0);
+}
+
+/* ---- commands ---- */
+
 void command_secret_set(Core *core, const Command *command)
 {
   Secret *secret = secret_find(core, command->secret->name);
@@ -81,14 +222,22 @@ void command_secret_set(Core *core, const Command *command)
   text_set(&secret->actor, command->actor);
   g_ptr_array_add(core->effects->records, record_of_secret(secret));
   core_audit(core, command, "secret-set", secret->name, created ? "new" : "changed");
+  secret_changed(core, secret->name);
   secret_accept(core, command, secret, created);
 }
 
 void command_secret_remove(Core *core, const Command *command)
 {
-  Secret *secret = secret_find(core, command->secret->name);
+  const char *name = command->secret->name;
+  Secret *secret = secret_find(core, name);
   if (!secret) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "remove secret '%s': no such secret", command->secret->name);
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "remove secret '%s': no such secret", name);
+    return;
+  }
+  g_autofree char *users = secret_users(core, name);
+  if (users) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "remove secret '%s': %s runs with it; stop it, or deploy it without, first", name,
+                users);
     return;
   }
   turn_remove(core, TABLE_SECRETS, secret->name);

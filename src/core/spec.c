@@ -12,13 +12,6 @@ static int spec_port(guint agent, int replica, void *data)
   return peer && peer->port ? peer->port : plan_declared_port(revision_job(revision), agent, replica);
 }
 
-/* Sets K=V in a map that keeps the order of first appearance. */
-static void spec_copy_map(StrMap *to, const StrMap *from)
-{
-  for (guint i = 0; i < strmap_size(from); i++)
-    strmap_set(to, strmap_at(from, i)->key, strmap_at(from, i)->value);
-}
-
 static void spec_config_environment(StrMap *environment, const AgentSpec *agent)
 {
   for (guint i = 0; i < strmap_size(&agent->config); i++) {
@@ -45,14 +38,29 @@ static char *spec_allowed_hosts(const Job *job, const StrMap *environment)
   return g_string_free(hosts, FALSE);
 }
 
-static char **spec_environment(const Instance *instance, const Plan *plan, guint index)
+/* What stands in the environment as it is goes to @environment, what the node fetches to @references. */
+static void spec_take_map(InstanceSpec *spec, const StrMap *map)
+{
+  guint n = strmap_size(map), texts = 0, references = 0;
+  spec->environment = g_new0(char *, n + 1);
+  spec->references = g_new0(char *, n + 1);
+  for (guint i = 0; i < n; i++) {
+    const StrPair *pair = strmap_at(map, i);
+    if (pair->from == VALUE_TEXT)
+      spec->environment[texts++] = g_strdup_printf("%s=%s", pair->key, pair->value);
+    else
+      spec->references[references++] = g_strdup_printf("%s=%s:%s", pair->key, pair->from == VALUE_SECRET ? "secret" : "file", pair->value);
+  }
+}
+
+static void spec_environment(InstanceSpec *spec, const Instance *instance, const Plan *plan, guint index)
 {
   const Job *job = plan->job;
   const AgentSpec *agent = job_agent(job, index);
   StrMap map;
   strmap_init(&map);
-  spec_copy_map(&map, &job->caller);
-  spec_copy_map(&map, &job->environment);
+  strmap_merge(&map, &job->caller);
+  strmap_merge(&map, &job->environment);
   g_autofree char *hosts = spec_allowed_hosts(job, &map);
   g_autofree char *replica = g_strdup_printf("%d", instance->replica);
   g_autofree char *connected = plan_connected_agents(plan, index, spec_port, (void *)(uintptr_t)instance);
@@ -68,12 +76,9 @@ static char **spec_environment(const Instance *instance, const Plan *plan, guint
   if (connected && connected[0])
     strmap_set(&map, "CONNECTED_AGENTS", connected);
   strmap_set(&map, "AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json");
-  spec_copy_map(&map, &agent->environment);
-  char **environment = g_new0(char *, strmap_size(&map) + 1);
-  for (guint i = 0; i < strmap_size(&map); i++)
-    environment[i] = g_strdup_printf("%s=%s", strmap_at(&map, i)->key, strmap_at(&map, i)->value);
+  strmap_merge(&map, &agent->environment);
+  spec_take_map(spec, &map);
   strmap_done(&map);
-  return environment;
 }
 
 static char **spec_argv(const Instance *instance, const Job *job, const AgentSpec *agent)
@@ -130,7 +135,7 @@ InstanceSpec *instance_make_spec(const Instance *instance)
   spec->replica = instance->replica;
   spec->kind = agent->kind;
   spec->argv = spec_argv(instance, plan->job, agent);
-  spec->environment = spec_environment(instance, plan, (guint)index);
+  spec_environment(spec, instance, plan, (guint)index);
   spec->working_dir = spec_directory(plan->job, agent);
   spec->user = g_strdup(agent->user);
   spec->port = MAX(instance->port, 0);

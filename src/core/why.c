@@ -31,6 +31,9 @@ static void why_rollout(GPtrArray *reasons, const Core *core, const Rollout *rol
 
 static void why_instance(GPtrArray *reasons, const Core *core, const Instance *instance)
 {
+  if (instance->desired_running && instance->stale)
+    why_add(reasons, g_strdup_printf("agent '%s' replica %d runs with an old environment: a secret has changed since; restart it",
+                                     instance->agent, instance->replica));
   if (!instance->desired_running || (instance_ready(instance) && instance->present))
     return;
   const NodeObject *node = core_node(core, instance->node);

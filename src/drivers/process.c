@@ -187,6 +187,8 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
   GString *out = g_string_new(NULL);
   spec_put_words(out, "argv", launch->argv ? launch->argv : spec->argv, launch);
   spec_put_words(out, "env", spec->environment, launch);
+  for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
+    spec_put(out, "env", launch->secrets[i]);
   if (spec->working_dir)
     spec_put(out, "cwd", spec->working_dir);
   struct rlimit limit;
@@ -262,8 +264,9 @@ Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const Shi
     return NULL;
   int pair[2] = {-1, -1};
   int made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
-  int fds[SHIM_FDS] = {shim_memfd(text, length), shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), shim_high(pair[1]),
-                       -1, -1};
+  int memory = shim_memfd(text, length);
+  explicit_bzero(text, length); /* there may be secrets in it */
+  int fds[SHIM_FDS] = {memory, shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), shim_high(pair[1]), -1, -1};
   bool ready = made == 0 && fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0;
   for (int i = 0; i < 2 && launch->attached; i++) {
     fds[3 + i] = fcntl(launch->attached[i], F_DUPFD_CLOEXEC, SHIM_FIRST_FD);

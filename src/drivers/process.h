@@ -27,7 +27,8 @@ typedef struct ShimLaunch {
   const char *id;           /* of the instance, whose control groups are joined */
   const Cgroups *cgroups;   /* that this machine has */
   const InstanceSpec *spec;
-  char *const *argv; /* runs this instead of @spec->argv; NULL = that */
+  char *const *argv;    /* runs this instead of @spec->argv; NULL = that */
+  char *const *secrets; /* more of the environment, "K=V", as it is; NULL = none */
   int64_t generation;
   const int *attached; /* two descriptors that take stdout and stderr, borrowed; the tree ends with our connection. NULL = a log */
 } ShimLaunch;

@@ -118,7 +118,7 @@ static void env_file_line(Reader *reader, struct fy_node *at, AgentSpec *agent, 
     value++;
   }
   g_strstrip(line);
-  if (!strmap_get(&agent->environment, line)) /* what the job says itself wins */
+  if (!strmap_has(&agent->environment, line)) /* what the job says itself wins */
     strmap_set(&agent->environment, line, value);
 }
 
@@ -265,7 +265,9 @@ const Row agent_rows[] = {
      .read = row_environment,
      .offset = offsetof(AgentSpec, environment),
      .type = "mapping",
-     .help = "variables; ${VAR} and ${VAR:-default} are the caller's, $$ is a dollar sign"},
+     .help =
+         "variables; ${VAR} and ${VAR:-default} are the caller's, $$ is a dollar sign; {secret: NAME} and {file: PATH} in place of a text "
+         "are fetched when the agent starts"},
     {.key = "deployment", .read = row_rows, .rows = agent_deployment_rows, .type = "mapping", .help = "where it runs"},
     ROWS_END};
 

@@ -366,6 +366,30 @@ static bool environment_is_name(const char *name)
   return name[0] && !strchr(name, '=');
 }
 
+/* {secret: NAME} or {file: PATH} in place of a text. */
+static void environment_reference(Reader *reader, struct fy_node *value, const char *key, StrMap *map, const char *name)
+{
+  static const struct {
+    const char *word;
+    ValueFrom from;
+  } kinds[] = {{"secret", VALUE_SECRET}, {"file", VALUE_FILE}};
+  struct fy_node_pair *pair = fy_node_mapping_item_count(value) == 1 ? fy_node_mapping_get_by_index(value, 0) : NULL;
+  g_autofree char *kind = pair ? reader_text(reader, fy_node_pair_key(pair), name, key, "secret or file") : NULL;
+  for (guint i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
+    if (strcmp(kind, kinds[i].word) != 0)
+      continue;
+    g_autofree char *text = reader_text(reader, fy_node_pair_value(pair), name, key, i ? "a path" : "the name of a secret");
+    g_autofree char *path = text && i ? reader_path(reader, text) : NULL;
+    if (text && !i && !text_is_name(text))
+      reader_error(reader, value, "'%s.%s': '%s' is not the name of a secret; allowed: up to 64 letters, digits, '.', '_', '-'", name, key,
+                   text);
+    else if (text)
+      strmap_set_from(map, key, kinds[i].from, path ? path : text);
+    return;
+  }
+  reader_error(reader, value, "'%s.%s': wanted text, {secret: NAME} or {file: PATH}", name, key);
+}
+
 void row_environment(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
   StrMap *map = &AT(base, row, StrMap);
@@ -375,6 +399,11 @@ void row_environment(Reader *reader, const Row *row, struct fy_node *value, void
   for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
     struct fy_node *key_node = fy_node_pair_key(pair), *item = fy_node_pair_value(pair);
     g_autofree char *key = reader_text(reader, key_node, path, row->key, "a name");
+    if (key && environment_is_name(key) && fy_node_is_mapping(item)) {
+      g_autofree char *name = reader_join(path, row->key);
+      environment_reference(reader, item, key, map, name);
+      continue;
+    }
     g_autofree char *text = reader_is_null(item) ? g_strdup("") : reader_text(reader, item, path, row->key, "text");
     if (!key || !text)
       continue;

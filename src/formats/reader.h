@@ -67,12 +67,14 @@ void row_environment(Reader *, const Row *, struct fy_node *, void *, const char
 void row_enum(Reader *, const Row *, struct fy_node *, void *, const char *);        /* int */
 void row_rows(Reader *, const Row *, struct fy_node *, void *, const char *);        /* the struct at offset */
 void row_schedule(Reader *, const Row *, struct fy_node *, void *, const char *);    /* ScheduleSpec */
+void row_notify(Reader *, const Row *, struct fy_node *, void *, const char *);      /* Job */
 void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);     /* named as not honoured */
 
 /* job_schema.c */
 extern const Row job_rows[];
 /* job_life.c */
 extern const Row schedule_rows[]; /* job_schedule.c */
+extern const Row notify_rows[];   /* job_notify.c */
 extern const Row health_rows[], health_check_rows[], restart_rows[], stop_rows[], resource_rows[];
 /* job_agents.c */
 extern const Row agent_rows[];

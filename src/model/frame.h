@@ -15,6 +15,7 @@ enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX =
   X(REPORT, "report")               /* node: instances[] as they are now */                                                                \
   X(RESERVED, "reserved")           /* node: answer to reserve */                                                                          \
   X(LOG_DATA, "log-data")           /* node, bulk: records of a log request */                                                             \
+  X(SECRET_READ, "secret-read")     /* node: the secrets of @instance for its generation @request */                                       \
   X(LOG_END, "log-end")             /* node: no more records, or why not */                                                                \
   X(EXEC_DATA, "exec-data")         /* node, bulk: what a command wrote */                                                                 \
   X(EXEC_END, "exec-end")           /* node: the command has ended, or why it could not run */                                             \
@@ -27,6 +28,7 @@ enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX =
   X(STOP, "stop")                   /* server: instances[] stop */                                                                         \
   X(FORGET, "forget")               /* server: instances[] and all their files go */                                                       \
   X(PEERS, "peers")                 /* server: new peers file of an instance */                                                            \
+  X(SECRETS, "secrets")             /* server: @data: {"KEY": "value"} for @instance and @request, or @error */                            \
   X(LOG_READ, "log-read")           /* server: open a log request */                                                                       \
   X(LOG_CREDIT, "log-credit")       /* server: so many more bulk frames of a request */                                                    \
   X(LOG_CANCEL, "log-cancel")       /* server */                                                                                           \

@@ -1,5 +1,5 @@
 /* The spec of one instance as JSON, both ways. Keys are the field names: deployment, agent, replica, kind, argv, environment, working_dir,
- * user, port, agent_text, peers (text), health{}, restart{}, stop{}, resources{}. */
+ * references, user, port, agent_text, peers (text), health{}, restart{}, stop{}, resources{}. */
 #include "model/instance_spec.h"
 
 #include "base/error.h"
@@ -26,6 +26,7 @@ void instance_spec_free(InstanceSpec *spec)
   g_free(spec->agent);
   g_strfreev(spec->argv);
   g_strfreev(spec->environment);
+  g_strfreev(spec->references);
   g_free(spec->working_dir);
   g_free(spec->user);
   g_free(spec->agent_text);
@@ -44,6 +45,8 @@ void instance_spec_write(const InstanceSpec *spec, GString *out)
   jw_int(out, "kind", spec->kind);
   spec_write_strv(out, "argv", spec->argv);
   spec_write_strv(out, "environment", spec->environment);
+  if (spec->references && spec->references[0])
+    spec_write_strv(out, "references", spec->references);
   if (spec->working_dir)
     jw_str(out, "working_dir", spec->working_dir);
   if (spec->user)
@@ -66,6 +69,7 @@ static bool instance_spec_read(const json_t *object, InstanceSpec *spec, GError 
       !spec_read_int(object, "replica", 0, JOB_REPLICAS_MAX, &replica, error) ||
       !spec_read_int(object, "kind", AGENT_SERVICE, AGENT_BATCH, &kind, error) || !spec_read_strv(object, "argv", &spec->argv, error) ||
       !spec_read_strv(object, "environment", &spec->environment, error) ||
+      !spec_read_strv(object, "references", &spec->references, error) ||
       !spec_read_text(object, "working_dir", &spec->working_dir, error) || !spec_read_text(object, "user", &spec->user, error) ||
       !spec_read_int(object, "port", 0, 65535, &port, error) || !spec_read_text(object, "agent_text", &spec->agent_text, error) ||
       !spec_read_text(object, "peers", &spec->peers, error) || !spec_read_health(object, &spec->health, error) ||

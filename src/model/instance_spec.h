@@ -9,7 +9,8 @@ typedef struct InstanceSpec {
   int replica;
   AgentKind kind;
   char **argv;        /* NULL-terminated, at least one */
-  char **environment; /* "K=V", NULL-terminated; complete */
+  char **environment; /* "K=V", NULL-terminated; complete but for @references */
+  char **references;  /* "K=secret:NAME" or "K=file:PATH": fetched by the node when it starts the agent; may be NULL */
   char *working_dir;
   char *user;       /* NULL = same */
   int port;         /* 0 = none */

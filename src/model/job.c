@@ -13,6 +13,21 @@ static void job_agent_free(gpointer data)
   agent_spec_free(data);
 }
 
+static void notify_spec_free(gpointer data)
+{
+  NotifySpec *spec = data;
+  g_free(spec->url);
+  g_free(spec);
+}
+
+NotifySpec *notify_spec_new(const char *url)
+{
+  NotifySpec *spec = g_new0(NotifySpec, 1);
+  spec->url = g_strdup(url);
+  spec->events = (1u << NOTIFY_EVENT_N) - 1;
+  return spec;
+}
+
 Job *job_new(void)
 {
   Job *job = g_new0(Job, 1);
@@ -25,6 +40,7 @@ Job *job_new(void)
   job->topology.connections = g_array_new(FALSE, FALSE, sizeof(Connection));
   job->timeout_ms = 60000;
   job->update = (UpdateSpec){.max_unavailable = 1, .max_surge = 1};
+  job->notify = g_ptr_array_new_with_free_func(notify_spec_free);
   job->not_honoured = g_ptr_array_new_with_free_func(g_free);
   strmap_init(&job->environment);
   strmap_init(&job->caller);
@@ -43,6 +59,7 @@ void job_free(Job *job)
   g_ptr_array_unref(job->agents);
   g_ptr_array_unref(job->tags);
   g_ptr_array_unref(job->not_honoured);
+  g_ptr_array_unref(job->notify);
   strmap_done(&job->environment);
   strmap_done(&job->caller);
   g_free(job->name);
@@ -176,6 +193,12 @@ const char *restart_policy_word(RestartPolicy policy)
   static const char *const words[] = {"never", "on-failure", "always"};
   g_assert((size_t)policy < G_N_ELEMENTS(words));
   return words[policy];
+}
+
+const char *notify_event_word(NotifyEvent event)
+{
+  static const char *const words[] = {[NOTIFY_FAILED] = "failed", [NOTIFY_DEGRADED] = "degraded", [NOTIFY_RECOVERED] = "recovered"};
+  return words[event];
 }
 
 const char *schedule_overlap_word(ScheduleOverlap overlap)

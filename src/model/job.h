@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000, SCHEDULE_EVERY_MIN_MS = 1000 };
+enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000, SCHEDULE_EVERY_MIN_MS = 1000, JOB_NOTIFY_MAX = 16 };
+
+/* Where a value of an environment comes from. TEXT: as written. SECRET, FILE: fetched on the node when the agent starts; the value is then
+ * the name of the secret, or the path of the file. */
+typedef enum ValueFrom { VALUE_TEXT, VALUE_SECRET, VALUE_FILE } ValueFrom;
 
 /* An ordered map of text; keys unique. Lists stay small, so look-up is linear. */
 typedef struct StrMap {
@@ -17,12 +21,18 @@ typedef struct StrMap {
 typedef struct StrPair {
   char *key;   /* owned */
   char *value; /* owned, never NULL */
+  ValueFrom from;
 } StrPair;
 void strmap_init(StrMap *map);
 void strmap_done(StrMap *map);
 /* Sets @key to @value (both copied), in place when it exists, else at the end. */
 void strmap_set(StrMap *map, const char *key, const char *value);
-const char *strmap_get(const StrMap *map, const char *key); /* borrowed, or NULL */
+/* The same for a value that comes from elsewhere. */
+void strmap_set_from(StrMap *map, const char *key, ValueFrom from, const char *value);
+/* Sets every pair of @from in @to. */
+void strmap_merge(StrMap *to, const StrMap *from);
+bool strmap_has(const StrMap *map, const char *key);
+const char *strmap_get(const StrMap *map, const char *key); /* borrowed; NULL when absent, or no VALUE_TEXT */
 guint strmap_size(const StrMap *map);
 const StrPair *strmap_at(const StrMap *map, guint i);
 
@@ -94,6 +104,13 @@ typedef struct ScheduleSpec {
   ScheduleOverlap overlap;
 } ScheduleSpec;
 
+/* What a webhook may be told of. */
+typedef enum NotifyEvent { NOTIFY_FAILED, NOTIFY_DEGRADED, NOTIFY_RECOVERED, NOTIFY_EVENT_N } NotifyEvent;
+typedef struct NotifySpec {
+  char *url;       /* http or https */
+  unsigned events; /* bit per NotifyEvent */
+} NotifySpec;
+
 typedef struct AgentSpec {
   char *id;   /* unique in the job */
   char *type; /* class name for a module; may be NULL */
@@ -148,6 +165,7 @@ typedef struct Job {
   StartOrder start_order;
   FailurePolicy on_failure;
   UpdateSpec update;
+  GPtrArray *notify;  /* of NotifySpec* */
   int64_t timeout_ms; /* per stage; default 60,000 */
   bool parallel;      /* informational: strategy parallel */
   char *entry_point;  /* agent id or NULL */
@@ -190,4 +208,7 @@ int topology_type_parse(const char *word);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);
 const char *failure_policy_word(FailurePolicy policy);
+const char *notify_event_word(NotifyEvent event);
+/* A webhook for all events, not yet in a job; @url copied. */
+NotifySpec *notify_spec_new(const char *url);
 const char *schedule_overlap_word(ScheduleOverlap overlap);

@@ -108,6 +108,19 @@ static void job_write_schedule(GString *out, const ScheduleSpec *schedule)
   jw_close(out, '}');
 }
 
+static void job_write_notify(GString *out, const Job *job)
+{
+  jw_open(out, "notify", '[');
+  for (guint i = 0; i < job->notify->len; i++) {
+    const NotifySpec *spec = job->notify->pdata[i];
+    jw_open(out, NULL, '{');
+    jw_str(out, "url", spec->url);
+    jw_int(out, "events", spec->events);
+    jw_close(out, '}');
+  }
+  jw_close(out, ']');
+}
+
 static char *job_write(const Job *job, bool with_caller)
 {
   GString *out = g_string_sized_new(1024 + job->agents->len * 512);
@@ -136,6 +149,7 @@ static char *job_write(const Job *job, bool with_caller)
   jw_int(out, "timeout_ms", job->timeout_ms);
   jw_int(out, "max_unavailable", job->update.max_unavailable);
   jw_int(out, "max_surge", job->update.max_surge);
+  job_write_notify(out, job);
   jw_bool(out, "parallel", job->parallel);
   jw_str(out, "entry_point", job->entry_point);
   jw_bool(out, "auto_start", job->auto_start);
@@ -172,7 +186,7 @@ static bool job_read_agent_body(const json_t *object, AgentSpec *agent, GError *
       !spec_read_int(object, "port", PORT_AUTO, 65535, &port, error) || !spec_read_int(object, "ssh_port", 1, 65535, &ssh_port, error) ||
       !spec_read_int(object, "replicas", 1, JOB_REPLICAS_MAX, &replicas, error) ||
       !spec_read_strv(object, "command", &agent->command, error) || !spec_read_map(object, "config", &agent->config, error) ||
-      !spec_read_map(object, "environment", &agent->environment, error) || !spec_read_health(object, &agent->health, error) ||
+      !spec_read_environment(object, "environment", &agent->environment, error) || !spec_read_health(object, &agent->health, error) ||
       !spec_read_restart(object, &agent->restart, error) || !spec_read_stop(object, &agent->stop, error) ||
       !spec_read_resources(object, &agent->resources, error))
     return false;
@@ -319,6 +333,25 @@ static bool job_read_texts(const json_t *list, GPtrArray *out, const char *key, 
   return true;
 }
 
+static bool job_read_notify(const json_t *list, Job *job, GError **error)
+{
+  size_t i;
+  json_t *item;
+  json_array_foreach(list, i, item)
+  {
+    const char *url = jget_str(item, "url", NULL);
+    int64_t events = (1 << NOTIFY_EVENT_N) - 1;
+    if (!url || (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) || i >= JOB_NOTIFY_MAX)
+      return spec_bad(error, "notify[].url", "at most 16 URLs with http or https");
+    if (!spec_read_int(item, "events", 1, events, &events, error))
+      return false;
+    NotifySpec *spec = notify_spec_new(url);
+    spec->events = (unsigned)events;
+    g_ptr_array_add(job->notify, spec);
+  }
+  return true;
+}
+
 static bool job_read_settings(const json_t *object, Job *job, GError **error)
 {
   int64_t order = START_TOPOLOGY, on_failure = ON_FAILURE_ROLLBACK;
@@ -330,7 +363,8 @@ static bool job_read_settings(const json_t *object, Job *job, GError **error)
       !spec_read_int(object, "max_unavailable", 1, JOB_REPLICAS_MAX, &unavailable, error) ||
       !spec_read_int(object, "max_surge", 0, JOB_REPLICAS_MAX, &surge, error) ||
       !spec_read_text(object, "entry_point", &job->entry_point, error) || !spec_read_text(object, "directory", &job->directory, error) ||
-      !spec_read_map(object, "environment", &job->environment, error) || !spec_read_map(object, "caller", &job->caller, error) ||
+      !spec_read_environment(object, "environment", &job->environment, error) || !spec_read_map(object, "caller", &job->caller, error) ||
+      !job_read_notify(json_object_get(object, "notify"), job, error) ||
       !job_read_texts(json_object_get(object, "tags"), job->tags, "tags", error) ||
       !job_read_texts(json_object_get(object, "not_honoured"), job->not_honoured, "not_honoured", error))
     return false;

@@ -84,7 +84,8 @@ enum {
   INS_EXIT,
   INS_CREATED_AT,
   INS_ENDED_AT,
-  INS_TARGET
+  INS_TARGET,
+  INS_SECRETS
 };
 enum {
   ROL_ID,

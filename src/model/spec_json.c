@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -29,7 +30,11 @@ void spec_write_map(GString *out, const char *key, const StrMap *map)
       g_string_append_c(out, ',');
     jw_quote(out, pair->key, strlen(pair->key));
     g_string_append_c(out, ':');
+    if (pair->from != VALUE_TEXT)
+      g_string_append(out, pair->from == VALUE_SECRET ? "{\"secret\":" : "{\"file\":");
     jw_quote(out, pair->value, strlen(pair->value));
+    if (pair->from != VALUE_TEXT)
+      g_string_append_c(out, '}');
   }
   jw_close(out, '}');
 }
@@ -143,6 +148,28 @@ bool spec_read_map(const json_t *object, const char *key, StrMap *out, GError **
     if (!json_is_string(item))
       return spec_bad(error, key, "an object of texts");
     strmap_set(out, name, json_string_value(item));
+  }
+  return true;
+}
+
+bool spec_read_environment(const json_t *object, const char *key, StrMap *out, GError **error)
+{
+  static const char wanted[] = "an object of texts, {\"secret\": NAME} or {\"file\": PATH}";
+  json_t *value = json_object_get(object, key), *item;
+  const char *name;
+  if (value && !json_is_object(value))
+    return spec_bad(error, key, wanted);
+  json_object_foreach(value, name, item)
+  {
+    const char *secret = jget_str(item, "secret", NULL), *file = jget_str(item, "file", NULL);
+    if (json_is_string(item))
+      strmap_set(out, name, json_string_value(item));
+    else if (json_object_size(item) == 1 && secret && text_is_name(secret))
+      strmap_set_from(out, name, VALUE_SECRET, secret);
+    else if (json_object_size(item) == 1 && file && file[0] == '/')
+      strmap_set_from(out, name, VALUE_FILE, file);
+    else
+      return spec_bad(error, key, wanted);
   }
   return true;
 }

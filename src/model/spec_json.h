@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 void spec_write_strv(GString *out, const char *key, char *const *strings);
+/* Values that come from elsewhere are {"secret": NAME} and {"file": PATH}. */
 void spec_write_map(GString *out, const char *key, const StrMap *map);
 void spec_write_health(GString *out, const HealthSpec *health);
 void spec_write_restart(GString *out, const RestartSpec *restart);
@@ -17,6 +18,7 @@ bool spec_read_text(const json_t *object, const char *key, char **out, GError **
 bool spec_read_int(const json_t *object, const char *key, int64_t low, int64_t high, int64_t *out, GError **error);
 bool spec_read_strv(const json_t *object, const char *key, char ***out, GError **error);
 bool spec_read_map(const json_t *object, const char *key, StrMap *out, GError **error);
+bool spec_read_environment(const json_t *object, const char *key, StrMap *out, GError **error); /* also values from elsewhere */
 bool spec_read_health(const json_t *object, HealthSpec *out, GError **error);
 bool spec_read_restart(const json_t *object, RestartSpec *out, GError **error);
 bool spec_read_stop(const json_t *object, StopSpec *out, GError **error);

@@ -33,23 +33,40 @@ static StrPair *strmap_find(const StrMap *map, const char *key)
   return NULL;
 }
 
-void strmap_set(StrMap *map, const char *key, const char *value)
+void strmap_set_from(StrMap *map, const char *key, ValueFrom from, const char *value)
 {
   StrPair *found = strmap_find(map, key);
   if (found) {
     char *copy = g_strdup(value);
     g_free(found->value);
     found->value = copy;
+    found->from = from;
     return;
   }
-  StrPair pair = {.key = g_strdup(key), .value = g_strdup(value)};
+  StrPair pair = {.key = g_strdup(key), .value = g_strdup(value), .from = from};
   g_array_append_val(map->pairs, pair);
+}
+
+void strmap_set(StrMap *map, const char *key, const char *value)
+{
+  strmap_set_from(map, key, VALUE_TEXT, value);
+}
+
+void strmap_merge(StrMap *to, const StrMap *from)
+{
+  for (guint i = 0; i < strmap_size(from); i++)
+    strmap_set_from(to, strmap_at(from, i)->key, strmap_at(from, i)->from, strmap_at(from, i)->value);
+}
+
+bool strmap_has(const StrMap *map, const char *key)
+{
+  return strmap_find(map, key) != NULL;
 }
 
 const char *strmap_get(const StrMap *map, const char *key)
 {
   const StrPair *found = strmap_find(map, key);
-  return found ? found->value : NULL;
+  return found && found->from == VALUE_TEXT ? found->value : NULL;
 }
 
 guint strmap_size(const StrMap *map)

@@ -102,6 +102,7 @@ static const char *reply_phrase(int status)
               {201, "Created"},
               {202, "Accepted"},
               {204, "No Content"},
+              {304, "Not Modified"},
               {400, "Bad Request"},
               {401, "Unauthorized"},
               {403, "Forbidden"},
@@ -150,10 +151,12 @@ void http_reply_header(HttpRequest *request, const char *name, const char *value
 void http_reply(HttpRequest *request, int status, const char *content_type, const char *body, size_t length)
 {
   Conn *conn = request->conn;
-  char framing[64];
-  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", length);
+  char framing[64] = "";
+  bool bare = status == 204 || status == 304;
+  if (!bare)
+    g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", length);
   reply_head(conn, request, status, content_type, framing);
-  if (!request->head)
+  if (!request->head && !bare)
     evbuffer_add(bufferevent_get_output(conn->bev), body, length);
   conn_answered(conn);
 }

@@ -54,7 +54,7 @@ void http_request_on_gone(HttpRequest *request, LoopFn fn, void *data);
 
 /* Response header to add before answering. */
 void http_reply_header(HttpRequest *request, const char *name, const char *value);
-/* Answers and ends. @body is copied. HEAD gets no body. */
+/* Answers and ends. @body is copied. HEAD, 204 and 304 get no body. */
 void http_reply(HttpRequest *request, int status, const char *content_type, const char *body, size_t length);
 /* Answers with a problem document {"type","title","status","detail"} for a ReeveError @code; @detail may be NULL. */
 void http_reply_problem(HttpRequest *request, int code, const char *detail);

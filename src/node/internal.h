@@ -25,6 +25,10 @@ typedef struct Hold {
   LoopTimer *timer; /* orphan's end, adoption's next try */
   ProcessIdentity orphan;
   struct ProbeRun *probe;
+  InstanceSpec *waiting; /* to be started once its secrets are here, or NULL */
+  int64_t waiting_generation;
+  char **secrets; /* "K=V" that the present shim was given, for commands beside the agent; NULL = none, or not known since the node
+                     restarted */
 } Hold;
 
 /* An event that waits for its turn; owns copies. */
@@ -72,6 +76,14 @@ void adopt_told(Node *node);
 extern const ShimEvents hold_shim_events;
 void hold_start_shim(Hold *hold, const NodeAction *action);
 void hold_drop_probe(Hold *hold);
+/* Spawns the shim; @secrets: "K=V" beside the environment of @spec, or NULL. SHIM_FAILED follows when it cannot. */
+void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char *const *secrets);
+
+/* secrets.c: a start whose environment names secrets or files. */
+void secrets_drop(Hold *hold); /* overwritten and freed */
+void secrets_ask(Hold *hold, const NodeAction *action);
+void secrets_frame(Node *node, const Frame *frame); /* the server's answer */
+void secrets_link_up(Node *node);                   /* asks again */
 
 /* writer.c: writes instance files on a thread; one sync for all that wait. */
 Writer *writer_new(Node *node);

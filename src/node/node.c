@@ -19,6 +19,8 @@ static void hold_free(gpointer data)
 {
   Hold *hold = data;
   hold_drop_probe(hold);
+  instance_spec_free(hold->waiting);
+  secrets_drop(hold);
   shim_free(hold->shim);
   loop_timer_free(hold->timer);
   g_free(hold->id);
@@ -228,6 +230,7 @@ void node_link_up(Node *node, NodeSend send, void *data)
   node->send_data = data;
   NodeEvent up = {.type = NODE_EVENT_LINK_UP};
   node_event(node, &up, NULL);
+  secrets_link_up(node);
 }
 
 void node_link_down(Node *node)
@@ -247,6 +250,11 @@ void node_receive(Node *node, const char *text, size_t length)
   Frame *frame = frame_parse(text, length, &error);
   if (!frame) {
     log_warn("frame from the server refused", "error=\"%s\"", error->message);
+    return;
+  }
+  if (frame->type == FRAME_SECRETS) {
+    secrets_frame(node, frame);
+    frame_free(frame);
     return;
   }
   NodeEvent event = {.type = NODE_EVENT_FRAME};

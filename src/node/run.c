@@ -64,6 +64,7 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
     return NULL;
   ExecRun *run = g_new0(ExecRun, 1);
   *run = (ExecRun){.node = node, .directory = g_steal_pointer(&directory), .ended = ended, .data = data};
+  const Hold *hold = node_hold(node, spec->instance, false);
   ShimLaunch launch = {.shim_path = node->shim_path,
                        .directory = run->directory,
                        .instance_dir = instance_dir,
@@ -71,6 +72,7 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
                        .id = spec->instance,
                        .cgroups = node->cgroups,
                        .spec = spec->spec,
+                       .secrets = hold ? hold->secrets : NULL,
                        .argv = spec->argv,
                        .attached = spec->fds};
   run->shim = shim_spawn(node->loop, node->reaper, &launch, &run_events, run, error);

@@ -116,22 +116,33 @@ static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, GError 
   return fs_write_at(AT_FDCWD, agent, spec->agent_text, strlen(spec->agent_text), 0644, false, error);
 }
 
-void hold_start_shim(Hold *hold, const NodeAction *action)
+void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char *const *secrets)
 {
   Node *node = hold->node;
-  shim_free(g_steal_pointer(&hold->shim));
   ShimLaunch launch = {.shim_path = node->shim_path,
                        .directory = hold->directory,
                        .instance_dir = hold->directory,
                        .reeve_path = node->reeve_path,
                        .id = hold->id,
                        .cgroups = node->cgroups,
-                       .spec = action->spec,
-                       .generation = action->generation};
+                       .spec = spec,
+                       .secrets = secrets,
+                       .generation = generation};
   g_autoptr(GError) error = NULL;
-  if (hold_write_files(hold, action->spec, &error))
+  if (hold_write_files(hold, spec, &error))
     hold->shim = shim_spawn(node->loop, node->reaper, &launch, &hold_shim_events, hold, &error);
   hold->shim_starting = hold->shim != NULL;
   if (!hold->shim)
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message});
+}
+
+void hold_start_shim(Hold *hold, const NodeAction *action)
+{
+  shim_free(g_steal_pointer(&hold->shim));
+  g_clear_pointer(&hold->waiting, instance_spec_free);
+  secrets_drop(hold);
+  if (action->spec->references && action->spec->references[0])
+    secrets_ask(hold, action);
+  else
+    hold_launch(hold, action->spec, action->generation, NULL);
 }

@@ -1,26 +1,28 @@
 #pragma once
 /* The agents directory: DIR/NAME/agent.toml or agent.json, discovered and watched. What is found is volatile; a deployed agent is an
  * ordinary deployment of a job with one agent, named after it. For the files of this room only. */
+#include "formats/agent_file.h"
 #include "formats/job_reader.h"
 #include "net/watch.h"
 #include "server/agents_config.h"
 #include "server/internal.h"
 
-enum { AGENTS_FILE_BYTES_MAX = 1024 * 1024, AGENTS_ENTRIES_MAX = 10000, AGENTS_DELAY_MS = 15, AGENTS_RETRY_MS = 2000 };
+enum {
+  AGENTS_FILE_BYTES_MAX = 1024 * 1024,
+  AGENTS_ENTRIES_MAX = 10000,
+  AGENTS_DELAY_MS = 15,
+  AGENTS_RETRY_MS = 2000,
+  AGENTS_RESTART_DELAY_MS = 5000
+};
 
 /* What an agent file says, checked. */
 typedef struct AgentDef {
-  char *name, *description, *version;
-  char *text;   /* as it is handed to `agent serve`, variables unexpanded */
-  char *sha256; /* of the file, lower-case hex */
-  char *md5;    /* the same, for clients that look it up so */
-  int port;     /* 0 = automatic */
-  bool auto_start;
-  bool auto_restart;        /* default true */
-  int max_restarts;         /* -1 = as configured */
-  int64_t restart_delay_ms; /* default 5,000 */
-  StrMap variables;         /* that the file uses, with their values now */
-  GPtrArray *not_honoured;  /* of char* */
+  AgentFile *file;  /* as `agent serve` will read it */
+  char *text;       /* as it is handed to `agent serve`, variables unexpanded */
+  char *sha256;     /* of the file, lower-case hex */
+  char *md5;        /* the same, for clients that look it up so */
+  bool auto_start;  /* [deployment] auto_start */
+  StrMap variables; /* that the file uses, with their values now */
 } AgentDef;
 
 /* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of $NAME. Appends all problems; NULL when
@@ -72,7 +74,7 @@ bool agents_owns(const Agents *agents, const Deployment *deployment);
 int agents_count_up(const Agents *agents, const Deployment *but);
 /* The job that deploys @entry, which has no problem. Caller frees. */
 Job *agents_make_job(const Agents *agents, const AgentEntry *entry);
-/* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND, INVALID, CONFLICT or LIMIT. */
+/* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND, INVALID or CONFLICT. */
 const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error);
 /* Fills @command (deploy) and the texts it borrows. */
 typedef struct AgentsDeploy {

@@ -44,13 +44,16 @@ int agents_count_up(const Agents *agents, const Deployment *but)
 
 /* ---- the job ---- */
 
-static void agents_job_restart(const Agents *agents, const AgentDef *def, RestartSpec *restart)
+/* What the server is configured to do, then what the file says over it. */
+static void agents_job_rules(const Agents *agents, const AgentFile *file, AgentSpec *agent)
 {
   const AgentsConfig *config = agents->config;
-  restart->policy = config->restart_on_failure && def->auto_restart ? RESTART_ON_FAILURE : RESTART_NEVER;
-  restart->max = def->max_restarts >= 0 ? def->max_restarts : config->max_restarts;
-  restart->delay_ms = def->restart_delay_ms;
-  restart->max_delay_ms = MAX(restart->max_delay_ms, restart->delay_ms);
+  agent->health.interval_ms = config->health_interval_ms;
+  agent->restart.max = config->max_restarts;
+  agent->restart.delay_ms = AGENTS_RESTART_DELAY_MS;
+  agent_file_fold(file, false, false, agent);
+  if (!config->restart_on_failure)
+    agent->restart.policy = RESTART_NEVER;
 }
 
 Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
@@ -58,21 +61,19 @@ Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
   static const char *const caller[] = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "PATH", "VIRTUAL_ENV"};
   const AgentDef *def = entry->def;
   Job *job = job_new();
-  AgentSpec *agent = agent_spec_new(def->name);
-  job->name = g_strdup(def->name);
-  job->version = g_strdup(def->version);
-  job->description = g_strdup(def->description);
+  AgentSpec *agent = agent_spec_new(def->file->name);
+  job->name = g_strdup(def->file->name);
+  job->version = g_strdup(def->file->version);
+  job->description = g_strdup(def->file->description);
   job->directory = g_path_get_dirname(entry->path);
   for (guint i = 0; i < G_N_ELEMENTS(caller); i++)
     if (g_getenv(caller[i]))
       strmap_set(&job->caller, caller[i], g_getenv(caller[i]));
-  for (guint i = 0; i < def->not_honoured->len; i++)
-    g_ptr_array_add(job->not_honoured, g_strdup(def->not_honoured->pdata[i]));
+  for (guint i = 0; i < def->file->not_honoured->len; i++)
+    g_ptr_array_add(job->not_honoured, g_strdup(def->file->not_honoured->pdata[i]));
   agent->agent_file = g_strdup(entry->path);
   agent->agent_text = g_strdup(def->text);
-  agent->port = def->port > 0 ? def->port : PORT_AUTO;
-  agent->health.interval_ms = agents->config->health_interval_ms;
-  agents_job_restart(agents, def, &agent->restart);
+  agents_job_rules(agents, def->file, agent);
   for (guint i = 0; i < strmap_size(&def->variables); i++)
     strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);
   job_add_agent(job, agent);

@@ -81,7 +81,7 @@ static void entry_parse(AgentEntry *entry, const char *text, size_t length)
   g_clear_pointer(&entry->problem, g_free);
   if (def) {
     g_free(entry->name);
-    entry->name = g_strdup(def->name);
+    entry->name = g_strdup(def->file->name);
     return;
   }
   problems_sort(problems);

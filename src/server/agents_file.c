@@ -1,13 +1,11 @@
-/* Owns what the server makes of an agent file: variables, the [deployment] section, digests. The rest of the file is checked by the reader
+/* Owns what the server makes of an agent file: variables, auto_start, digests. The rest of the file is checked by the reader
  * that `agent serve` uses. */
 #include "base/json.h"
 #include "base/text.h"
-#include "formats/agent_file.h"
 #include "formats/expand.h"
 #include "formats/toml_shim.h"
 #include "server/agents.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +20,11 @@ void agent_def_free(AgentDef *def)
 {
   if (!def)
     return;
-  char *texts[] = {def->name, def->description, def->version, def->text, def->sha256, def->md5};
-  for (guint i = 0; i < G_N_ELEMENTS(texts); i++)
-    g_free(texts[i]);
+  agent_file_free(def->file);
+  g_free(def->text);
+  g_free(def->sha256);
+  g_free(def->md5);
   strmap_done(&def->variables);
-  g_ptr_array_unref(def->not_honoured);
   g_free(def);
 }
 
@@ -66,65 +64,15 @@ static json_t *def_parse(DefReader *reader, const char *text)
   return root;
 }
 
-/* ---- [deployment] ---- */
-
-static void def_wanted(DefReader *reader, const char *key, const char *wanted)
-{
-  problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, "deployment", key), "'deployment.%s': wanted %s",
-               key, wanted);
-}
-
-static void def_flag(DefReader *reader, const json_t *section, const char *key, bool *out)
-{
-  const json_t *value = json_object_get(section, key);
-  if (json_is_boolean(value))
-    *out = json_is_true(value);
-  else if (value)
-    def_wanted(reader, key, "true or false");
-}
-
-static void def_number(DefReader *reader, const json_t *section, const char *key, double high, double *out)
-{
-  const json_t *value = json_object_get(section, key);
-  bool fits = json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) <= high;
-  g_autofree char *wanted = g_strdup_printf("a number from 0 to %g", high);
-  if (fits)
-    *out = json_number_value(value);
-  else if (value)
-    def_wanted(reader, key, wanted);
-}
-
-static void def_deployment(DefReader *reader, const json_t *section)
-{
-  AgentDef *def = reader->def;
-  double port = 0, max_restarts = -1, delay = 5;
-  def_flag(reader, section, "auto_start", &def->auto_start);
-  def_flag(reader, section, "auto_restart", &def->auto_restart);
-  def_number(reader, section, "port", 65535, &port);
-  def_number(reader, section, "max_restarts", 1000000, &max_restarts);
-  def_number(reader, section, "restart_delay", 3600, &delay);
-  def->port = (int)port;
-  def->max_restarts = (int)max_restarts;
-  def->restart_delay_ms = llround(delay * 1000);
-}
-
 /* ---- the whole ---- */
 
-static bool def_is_ours(const char *key)
+static void def_auto_start(DefReader *reader, const json_t *deployment)
 {
-  static const char *const ours[] = {"deployment.port",         "deployment.auto_start",    "deployment.auto_restart",
-                                     "deployment.max_restarts", "deployment.restart_delay", NULL};
-  return g_strv_contains(ours, key);
-}
-
-static void def_take(AgentDef *def, const AgentFile *file)
-{
-  def->name = g_strdup(file->name);
-  def->description = g_strdup(file->description);
-  def->version = g_strdup(file->version);
-  for (guint i = 0; i < file->not_honoured->len; i++)
-    if (!def_is_ours(file->not_honoured->pdata[i]))
-      g_ptr_array_add(def->not_honoured, g_strdup(file->not_honoured->pdata[i]));
+  const json_t *value = json_object_get(deployment, "auto_start");
+  reader->def->auto_start = json_is_true(value);
+  if (value && !json_is_boolean(value))
+    problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, "deployment", "auto_start"),
+                 "'deployment.auto_start': wanted true or false");
 }
 
 /* Problems about values come without a place: the message begins with the quoted key, which is looked for. */
@@ -144,15 +92,12 @@ static SourcePos def_place(const DefReader *reader, const Problem *problem)
 static void def_check(DefReader *reader, const char *expanded)
 {
   g_autoptr(Problems) found = problems_new();
-  AgentFile *file = agent_file_read(expanded, strlen(expanded), reader->file, found);
-  if (file)
-    def_take(reader->def, file);
-  agent_file_free(file);
+  reader->def->file = agent_file_read(expanded, strlen(expanded), reader->file, found);
   for (guint i = 0; i < found->items->len; i++) {
     const Problem *problem = found->items->pdata[i];
     problems_add(reader->problems, problem->severity, def_place(reader, problem), "%s", problem->message);
   }
-  const char *name = reader->def->name;
+  const char *name = reader->def->file ? reader->def->file->name : NULL;
   if (name && !text_is_name(name))
     problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, NULL, "name"),
                  "name '%s': wanted up to 64 letters, digits, '.', '_', '-', a letter or digit first", name);
@@ -193,7 +138,7 @@ static void def_read(DefReader *reader, size_t length, const char *dir_name)
     problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 1, 1}, "wanted an object with the agent's keys");
   if (json_is_object(root)) {
     def_name(reader, root, dir_name, &expanded);
-    def_deployment(reader, json_object_get(root, "deployment"));
+    def_auto_start(reader, json_object_get(root, "deployment"));
     def_check(reader, expanded);
   }
   json_decref(root);
@@ -202,7 +147,7 @@ static void def_read(DefReader *reader, size_t length, const char *dir_name)
 AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, Problems *problems)
 {
   AgentDef *def = g_new0(AgentDef, 1);
-  *def = (AgentDef){.text = g_strndup(text, length), .auto_restart = true, .not_honoured = g_ptr_array_new_with_free_func(g_free)};
+  def->text = g_strndup(text, length);
   def->sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, length);
   def->md5 = g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)text, length);
   strmap_init(&def->variables);

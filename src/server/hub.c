@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "server/hub_link.h"
+#include "server/secrets.h"
 
 #include <string.h>
 
@@ -159,6 +160,11 @@ static void hub_on_exec(HubPeer *peer, const Frame *frame)
   execs_frame(peer->hub->server->execs, peer->node, frame);
 }
 
+static void hub_on_secret_read(HubPeer *peer, const Frame *frame)
+{
+  secrets_answer(peer->hub->server, peer->node, frame);
+}
+
 static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
 {
   g_autofree char *type = text_escape(frame->data ? frame->data : "", 40);
@@ -178,9 +184,11 @@ static void hub_on_unknown(HubPeer *peer, const Frame *frame)
 
 /* Empty: hub_on_unknown. */
 static const HubFrameFn hub_handlers[FRAME_N] = {
-    [FRAME_HELLO] = hub_on_hello,    [FRAME_HEARTBEAT] = hub_on_core, [FRAME_REPORT] = hub_on_core,
-    [FRAME_RESERVED] = hub_on_core,  [FRAME_LOG_DATA] = hub_on_log,   [FRAME_LOG_END] = hub_on_log,
-    [FRAME_EXEC_DATA] = hub_on_exec, [FRAME_EXEC_END] = hub_on_exec,  [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
+    [FRAME_HELLO] = hub_on_hello,   [FRAME_HEARTBEAT] = hub_on_core,
+    [FRAME_REPORT] = hub_on_core,   [FRAME_SECRET_READ] = hub_on_secret_read,
+    [FRAME_RESERVED] = hub_on_core, [FRAME_LOG_DATA] = hub_on_log,
+    [FRAME_LOG_END] = hub_on_log,   [FRAME_EXEC_DATA] = hub_on_exec,
+    [FRAME_EXEC_END] = hub_on_exec, [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
 };
 
 static void hub_handle(HubPeer *peer, const char *text, size_t length)

@@ -8,6 +8,7 @@
 #include "server/auth.h"
 #include "server/events.h"
 #include "server/metrics.h"
+#include "server/notify.h"
 #include "server/server.h"
 #include "store/store_thread.h"
 
@@ -53,6 +54,7 @@ struct Server {
   bool listen_local; /* only this machine reaches it: the Host header is checked */
   Hub *hub;
   Events *events;
+  Notify *notify;
   Logs *logs;
   Execs *execs;
   Stopping *stopping;
@@ -89,6 +91,8 @@ GString *turn_scratch(Server *server);
 void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body);
 /* Like turn_answer, but @leave is called instead of answering; it must free @data. */
 void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data);
+/* Sends @message (ownership moves) as soon as nothing that it may have seen is uncommitted. */
+void turn_send_later(Server *server, Message *message);
 /* The present on the core's clock. */
 Now turn_now(Server *server);
 /* True when node frames should wait: the open batch is full. */

@@ -3,6 +3,7 @@
 #include "server/routes.h"
 
 #include "base/error.h"
+#include "server/seal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,10 @@ static const BodyMember body_token[] = {{.name = "name", .type = BODY_TEXT, .req
                                         {.name = "role", .type = BODY_TEXT, .required = true, .words = token_roles},
                                         {.name = "expires_s", .type = BODY_INT, .min = 1, .max = 3650 * 86400},
                                         {NULL}};
+
+static const BodyMember body_secret[] = {{.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
+                                         {.name = "value", .type = BODY_TEXT, .required = true, .min = 1, .max = SEAL_VALUE_MAX},
+                                         {NULL}};
 
 /* The most used route stands first; otherwise the order means nothing. */
 const Route routes[] = {
@@ -109,6 +114,9 @@ const Route routes[] = {
     {.method = "GET", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = get_tokens},
     {.method = "POST", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = post_tokens, .has_body = true, .body = body_token},
     {.method = "DELETE", .pattern = "/api/tokens/{name}", .role = ROLE_ADMIN, .handler = delete_token},
+    {.method = "GET", .pattern = "/api/secrets", .role = ROLE_OPERATOR, .handler = get_secrets},
+    {.method = "POST", .pattern = "/api/secrets", .role = ROLE_ADMIN, .handler = post_secrets, .has_body = true, .body = body_secret},
+    {.method = "DELETE", .pattern = "/api/secrets/{name}", .role = ROLE_ADMIN, .handler = delete_secret},
     {.method = "GET", .pattern = "/api/openapi.yaml", .role = ROLE_VIEWER, .handler = get_openapi},
     {.method = "GET", .pattern = "/healthz", .role = ROLE_PUBLIC, .handler = get_health},
     {.method = "GET", .pattern = "/metrics", .role = ROLE_VIEWER, .handler = get_metrics},

@@ -95,11 +95,11 @@ static void agents_render_file(GString *out, const AgentEntry *entry)
   const AgentDef *def = entry ? entry->def : NULL;
   jw_str(out, "checksum", def ? def->sha256 : NULL);
   jw_str(out, "config_path", entry ? entry->path : NULL);
-  jw_str(out, "version", def ? def->version : NULL);
-  jw_str(out, "description", def ? def->description : NULL);
+  jw_str(out, "version", def ? def->file->version : NULL);
+  jw_str(out, "description", def ? def->file->description : NULL);
   jw_open(out, "not_honoured", '[');
-  for (guint i = 0; def && i < def->not_honoured->len; i++)
-    jw_str(out, NULL, def->not_honoured->pdata[i]);
+  for (guint i = 0; def && i < def->file->not_honoured->len; i++)
+    jw_str(out, NULL, def->file->not_honoured->pdata[i]);
   jw_close(out, ']');
 }
 
@@ -272,8 +272,8 @@ static void diagnostics_text(GString *out, const AgentEntry *entry, const Deploy
   for (guint i = 0; i < G_N_ELEMENTS(diagnoses); i++)
     if (strstr(output, diagnoses[i].sign))
       g_string_append_printf(out, "likely cause: %s; %s\n", diagnoses[i].cause, diagnoses[i].fix);
-  for (guint i = 0; entry && entry->def && i < entry->def->not_honoured->len; i++)
-    g_string_append_printf(out, "not honoured: %s\n", (const char *)entry->def->not_honoured->pdata[i]);
+  for (guint i = 0; entry && entry->def && i < entry->def->file->not_honoured->len; i++)
+    g_string_append_printf(out, "not honoured: %s\n", (const char *)entry->def->file->not_honoured->pdata[i]);
   if (!out->len)
     g_string_append(out, "nothing is wrong\n");
 }

@@ -133,6 +133,7 @@ void get_diff(RouteCall *call)
   jw_int(out, "from", from);
   jw_int(out, "to", to);
   jw_raw(out, "diff", diff);
+  render_stale(out, deployment);
   jw_close(out, '}');
   turn_answer(call->server, call->request, 200, "application/json", out);
 }

@@ -67,6 +67,14 @@ static bool server_watch_agents(Server *server, GError **error)
   return server->agents != NULL;
 }
 
+static bool server_load(Server *server, GError **error)
+{
+  if (!turn_open(server, error))
+    return false;
+  notify_begin(server->notify);
+  return true;
+}
+
 bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error)
 {
   g_autofree char *run = g_strdup_printf("%" G_GINT64_MODIFIER "x.%x", clock_wall_ms(), (unsigned)getpid());
@@ -80,10 +88,11 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->http = http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server});
   server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
+  server->notify = notify_new(server, server->loop);
   server->logs = logs_new(server);
   server->execs = execs_new(server);
   server->hub = hub_new(server);
-  if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error))
+  if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error))
     return true;
   server_close(server);
   return false;
@@ -100,6 +109,7 @@ void server_close(Server *server)
   logs_free(server->logs);
   execs_free(server->execs);
   events_free(server->events);
+  notify_free(server->notify);
   store_thread_free(server->store);
   turn_close(server);
   stop_free(server->stopping);

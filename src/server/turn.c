@@ -88,6 +88,7 @@ static void turn_leave(Effects *effects, void *data)
     const Event *event = g_ptr_array_index(effects->events, i);
     metrics_event(&server->metrics, event);
     events_publish(server->events, event);
+    notify_event(server->notify, event);
   }
   for (guint i = 0; i < effects->replies->len; i++)
     turn_reply(server, g_ptr_array_index(effects->replies, i));
@@ -378,6 +379,16 @@ void turn_leave_later(Server *server, HttpRequest *request, const GString *body,
   waiter->leave = leave;
   waiter->data = data;
   release_add(server->queue, effects);
+}
+
+void turn_send_later(Server *server, Message *message)
+{
+  Effects *effects = effects_new();
+  g_ptr_array_add(effects->messages, message);
+  bool outer = server->in_turn;
+  server->in_turn = true;
+  release_add(server->queue, effects);
+  server->in_turn = outer;
 }
 
 bool turn_full(const Server *server)

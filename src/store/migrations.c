@@ -16,7 +16,7 @@
   "actor TEXT) WITHOUT ROWID;"
 
 /* 1 -> 2: rolling restarts; schedules and their runs; tokens and secrets. */
-static const char step_1[] = "ALTER TABLE rollouts ADD COLUMN rolling INTEGER;" /* */
+static const char step_1[] = "ALTER TABLE rollouts ADD COLUMN rolling INTEGER; ALTER TABLE instances ADD COLUMN secrets INTEGER;" /* */
     SQL_TABLE("schedules", "deployment TEXT, agent TEXT, handled_at INTEGER, queued INTEGER, spec TEXT", "deployment") SQL_TABLE(
         "schedule_runs",
         "schedule TEXT, due_at INTEGER, started_at INTEGER, ended_at INTEGER, outcome TEXT, reason TEXT, generation INTEGER, actor TEXT",

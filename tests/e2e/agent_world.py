@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -38,6 +39,13 @@ class Served:
         text = body if isinstance(body, (bytes, str, type(None))) else json.dumps(body)
         connection.request(method, path, text, {"Content-Type": "application/json", **(headers or {})})
         return connection, connection.getresponse()
+
+    def raw(self, path, body):
+        """A socket with a POST sent and nothing read."""
+        text = json.dumps(body).encode()
+        peer = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        peer.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
+        return peer
 
     def request(self, method, path, body=None, headers=None):
         """(status, body as JSON where it is JSON, headers)"""

@@ -114,7 +114,7 @@ def test_broken_files_hide_nobody(bare, place):
     put(place, "json", '{"name": "j",\n  "llm": }', "agent.json")
     put(place, "binary", "\x00\x01")
     put(place, "variable", served("variable") + 'x = "${NO_SUCH_VARIABLE}"\n')
-    put(place, "range", served("range", "[deployment]\nmax_restarts = -1\n"))
+    put(place, "range", served("range", "[deployment]\nmax_restarts = -2\n"))
     put(place, "name", served("no name"))
     put(place, "twin", served("good"))
     put(place, "both", "broken", "agent.json")

@@ -38,11 +38,21 @@ def blocks(text):
 CASES = [(document, number, block) for document in DOCUMENTS for number, block in enumerate(blocks((ROOT / document).read_text()))]
 
 
+def example_ports(directory):
+    """Of each port that an example job names: that job, and the port that its copy in @directory has."""
+    found = {}
+    for path in sorted((ROOT / "examples").glob("*/job.yaml")):
+        name = path.relative_to(ROOT)
+        pairs = [re.findall(r"port: (\d+)", text) for text in (path.read_text(), (directory / name).read_text())]
+        found.update({old: (str(name), new) for old, new in zip(*pairs)})
+    return found
+
+
 class Shell:
     """Runs command lines without a shell, as somebody in a clone would."""
 
     def __init__(self, reeve):
-        self.reeve, self.left = reeve, []
+        self.reeve, self.left, self.up = reeve, [], set()
         home = reeve.directory / "home"
         (reeve.directory / "build").mkdir()
         (home / ".local/state").mkdir(parents=True)
@@ -51,6 +61,7 @@ class Shell:
         (home / ".local/state/reeve").symlink_to(reeve.data)
         reeve.data.mkdir(exist_ok=True, mode=0o700)
         own_examples(reeve.directory)
+        self.ports = example_ports(reeve.directory)
         self.environment = {**reeve.environment, "HOME": str(home), "REEVE_DATA_DIR": str(reeve.data), "PATH": f"{reeve.directory}/build:{os.environ['PATH']}"}
         (reeve.directory / "reeve").mkdir(exist_ok=True)
 
@@ -60,6 +71,7 @@ class Shell:
 
     def words(self, line):
         words = [self.expand(word) for word in shlex.split(line, comments=True)]
+        words = [re.sub(r"(?<=//localhost:)\d+", lambda match: self.ports.get(match[0], ("", match[0]))[1], word) for word in words]
         # the socket is beside the state, as docs/user-guide.md says of REEVE_DATA_DIR; /backup is nobody's to write
         return [word.replace(f"{self.reeve.directory}/reeve/control.sock", str(self.reeve.data / "control.sock")).replace("/backup/", f"{self.reeve.directory}/")
                 for word in words]
@@ -81,6 +93,7 @@ class Shell:
     def run(self, line, codes=(0,)):
         words = self.words(line)
         verb = words[1] if words[0].endswith("reeve") and len(words) > 1 else None
+        self.up |= {word for word in shlex.split(line, comments=True) if verb == "up" and word.endswith("job.yaml")}
         if verb and ((verb, None) in ENDLESS or (verb, words[2] if len(words) > 2 else "") in ENDLESS):
             self.run_endless(words)
         elif verb == "server" and not {"start", "stop", "status"} & set(words):
@@ -92,6 +105,13 @@ class Shell:
             done = subprocess.run(words, cwd=self.reeve.directory, env=self.environment, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL,
                                   check=False)
             assert done.returncode in codes, f"{line}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+    def run_example_of(self, line):
+        """Who asks an agent of an example has brought that example up."""
+        port = re.search(r"//localhost:(\d+)", line)
+        job = self.ports.get(port[1], (None,))[0] if port else None
+        if job and job not in self.up:
+            self.run(f"reeve up -d {job}")
 
     def run_up(self, words):
         with self.start(words) as process:
@@ -131,6 +151,7 @@ def test_block(shell, document, number, block):
             shell.run("reeve server start")
         if re.match(r"reeve (node|.*--node-socket)", line):
             continue  # test fixtures run every test with a node of its own
+        shell.run_example_of(line)
         shell.run(line)
 
 

@@ -21,7 +21,7 @@ def ask(peer, question):
     body = json.dumps({"prompt": question}).encode()
     request = urllib.request.Request(url + "/prompt", body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return name, json.load(answer)["response"]
     except (OSError, ValueError, KeyError):
         return name, None

@@ -177,6 +177,32 @@ static void test_model(void)
   }
 }
 
+/* What the file says, what was given with the question and what the client says as the system become one message. */
+static void test_system(void)
+{
+  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(LAST)};
+  Scene scene;
+  scene_open(&scene, &play, 1, "system_prompt = \"be brief\"\n");
+  Heard heard = {.agent = &scene.agent, .text = g_string_new(NULL), .tools = g_string_new(NULL)};
+  g_autoptr(GPtrArray) messages = messages_new();
+  g_ptr_array_add(messages, message_new(ROLE_SYSTEM, "be kind"));
+  g_ptr_array_add(messages, message_new(ROLE_USER, "hi"));
+  AskSpec spec = {.door = "openai",
+                  .messages = messages,
+                  .session_id = "s",
+                  .context = "{\"a\":1}",
+                  .options = {.temperature = 0, .top_p = (double)NAN, .max_tokens = 3}};
+  heard.ask = ask_begin(&scene.agent, &spec, &listener, &heard);
+  loop_run(scene.agent.loop);
+  g_assert_cmpstr(model_server_body(scene.server), ==,
+                  "{\"model\":\"tiny\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\\n\\nContext of the question, as JSON: "
+                  "{\\\"a\\\":1}\\n\\nbe kind\"},{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"options\":{\"temperature\":0,"
+                  "\"num_predict\":3}}");
+  g_assert_cmpuint(sessions_get(scene.agent.sessions, "s", clock_boot_ms())->len, ==, 2);
+  heard_clear(&heard);
+  scene_close(&scene);
+}
+
 static void test_session(void)
 {
   const Play plays[] = {{.status = 200, .type = NDJSON, .pieces = PIECES(WORD("one"), LAST)},
@@ -336,6 +362,7 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/ask/answer", test_answer);
   g_test_add_func("/ask/model", test_model);
+  g_test_add_func("/ask/system", test_system);
   g_test_add_func("/ask/session", test_session);
   g_test_add_func("/ask/tools", test_tools);
   g_test_add_func("/ask/endless-tools", test_endless_tools);

@@ -5,6 +5,7 @@
 #define NO_VERBS(X) \
   X(agent) \
   X(agents) \
+  X(chat) \
   X(completion) \
   X(deploy) \
   X(diff) \
@@ -25,6 +26,7 @@
   X(run) \
   X(scale) \
   X(schedules) \
+  X(secret) \
   X(server) \
   X(shell) \
   X(status) \

@@ -336,7 +336,7 @@ static void test_render(void)
               "id kind phase stage stages from to outcome cause actor started_at ended_at failed deployment");
   const json_t *b = json_array_get(json_object_get(root, "instances"), 1);
   assert_keys(b, "id deployment agent replica node state health revision generation epoch attempt restarts pid port url stage step since "
-                 "reason last_exit output unenforced");
+                 "stale_environment reason last_exit output unenforced");
   g_assert_cmpstr(json_string_value(json_object_get(b, "state")), ==, "failed");
   g_assert_cmpstr(json_string_value(json_object_get(b, "output")), ==, "no such model\n");
   g_assert_cmpint(json_integer_value(json_object_get(json_object_get(b, "last_exit"), "code")), ==, 3);

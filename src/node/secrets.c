@@ -1,0 +1,152 @@
+/* The environment that an agent is given and nobody writes down: before its shim starts the node asks the server for the secrets and reads
+ * the files that the instance's spec names. The values stay in memory; a restart by the node happens inside that shim and needs none. */
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "node/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECRET_FILE_MAX = 64 * 1024 };
+
+static void secrets_fail(Hold *hold, const char *why)
+{
+  g_clear_pointer(&hold->waiting, instance_spec_free);
+  NodeEvent failed = {.type = NODE_EVENT_SHIM_FAILED, .instance = hold->id, .text = why};
+  node_event(hold->node, &failed, NULL);
+}
+
+static void secrets_send(const Hold *hold)
+{
+  g_autoptr(Frame) frame = frame_new(FRAME_SECRET_READ);
+  frame->instance = g_strdup(hold->id);
+  frame->request = hold->waiting_generation;
+  node_send_frame(hold->node, frame);
+}
+
+void secrets_ask(Hold *hold, const NodeAction *action)
+{
+  g_autoptr(GString) text = g_string_new(NULL); /* the action's spec lives no longer than the action */
+  instance_spec_write(action->spec, text);
+  g_clear_pointer(&hold->waiting, instance_spec_free);
+  hold->waiting = instance_spec_parse(text->str, text->len, NULL);
+  hold->waiting_generation = action->generation;
+  g_assert(hold->waiting);
+  secrets_send(hold); /* without a link: when there is one again */
+}
+
+void secrets_link_up(Node *node)
+{
+  GHashTableIter iter;
+  gpointer hold;
+  g_hash_table_iter_init(&iter, node->holds);
+  while (g_hash_table_iter_next(&iter, NULL, &hold))
+    if (((Hold *)hold)->waiting)
+      secrets_send(hold);
+}
+
+/* The contents of a file that nobody but its owner may read, without one line end at the end. */
+static char *secrets_file(const char *path, GError **error)
+{
+  struct stat status;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 || fstat(fd, &status) != 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "file '%s': %s", path, g_strerror(errno));
+    if (fd >= 0)
+      close(fd);
+    return NULL;
+  }
+  bool alone = S_ISREG(status.st_mode) && !(status.st_mode & 077);
+  char *text = alone ? g_malloc0(SECRET_FILE_MAX + 2) : NULL;
+  ssize_t n = alone ? read(fd, text, SECRET_FILE_MAX + 1) : -1;
+  close(fd);
+  if (n >= 0 && n <= SECRET_FILE_MAX && strlen(text) == (size_t)n) {
+    if (n > 0 && text[n - 1] == '\n')
+      text[n - 1] = '\0';
+    return text;
+  }
+  g_free(text);
+  if (!alone)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
+                "file '%s': no regular file, or others may read it (mode %04o); run: chmod 600 '%s'", path,
+                (unsigned)status.st_mode & 07777, path);
+  else
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "file '%s': not a text of at most %d bytes", path, SECRET_FILE_MAX);
+  return NULL;
+}
+
+/* "KEY=value" of one reference, or NULL. */
+static char *secrets_value(const char *reference, const json_t *given, GError **error)
+{
+  const char *equals = strchr(reference, '='), *from = equals ? equals + 1 : "";
+  g_autofree char *key = g_strndup(reference, equals ? (gsize)(equals - reference) : strlen(reference));
+  const char *value = g_str_has_prefix(from, "secret:") ? jget_str(given, key, NULL) : NULL;
+  char *file = g_str_has_prefix(from, "file:") ? secrets_file(from + strlen("file:"), error) : NULL;
+  char *pair = value || file ? g_strdup_printf("%s=%s", key, value ? value : file) : NULL;
+  if (file)
+    explicit_bzero(file, strlen(file));
+  g_free(file);
+  if (pair)
+    return pair;
+  if (error && *error)
+    g_prefix_error(error, "variable '%s': ", key);
+  else
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "variable '%s': the server gave no value", key);
+  return NULL;
+}
+
+static void secrets_wipe(char **pairs)
+{
+  for (size_t i = 0; pairs && pairs[i]; i++)
+    explicit_bzero(pairs[i], strlen(pairs[i]));
+  g_strfreev(pairs);
+}
+
+void secrets_drop(Hold *hold)
+{
+  secrets_wipe(g_steal_pointer(&hold->secrets));
+}
+
+static char **secrets_values(const InstanceSpec *spec, const json_t *given, GError **error)
+{
+  guint n = g_strv_length(spec->references);
+  char **pairs = g_new0(char *, n + 1);
+  for (guint i = 0; i < n; i++) {
+    pairs[i] = secrets_value(spec->references[i], given, error);
+    if (!pairs[i]) {
+      secrets_wipe(pairs);
+      return NULL;
+    }
+  }
+  return pairs;
+}
+
+void secrets_frame(Node *node, const Frame *frame)
+{
+  Hold *hold = frame->instance ? node_hold(node, frame->instance, false) : NULL;
+  if (!hold || !hold->waiting || hold->waiting_generation != frame->request)
+    return; /* an answer to a start that is over */
+  if (frame->error) {
+    secrets_fail(hold, frame->error);
+    return;
+  }
+  g_autoptr(GError) error = NULL;
+  json_t *given = frame->data ? json_parse(frame->data, strlen(frame->data), &error) : NULL;
+  char **pairs = given ? secrets_values(hold->waiting, given, &error) : NULL;
+  json_decref(given);
+  if (frame->data)
+    explicit_bzero(frame->data, strlen(frame->data));
+  if (!pairs) {
+    secrets_fail(hold, error ? error->message : "the server gave no values");
+    return;
+  }
+  InstanceSpec *spec = g_steal_pointer(&hold->waiting);
+  secrets_drop(hold);
+  hold->secrets = pairs;
+  hold_launch(hold, spec, hold->waiting_generation, pairs);
+  instance_spec_free(spec);
+}

@@ -1,0 +1,157 @@
+/* Owns the key of the secrets and the one format of a sealed text: "v1:" and base64 of nonce (12 bytes), ciphertext, tag (16 bytes). */
+#include "server/seal.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEAL_NONCE_BYTES = 12, SEAL_TAG_BYTES = 16 };
+
+typedef struct SealKey {
+  unsigned char bytes[SEAL_KEY_BYTES];
+} SealKey;
+
+char *seal_key_path(const char *directory)
+{
+  return g_build_filename(directory, "secrets.key", NULL);
+}
+
+void seal_wipe(char *value)
+{
+  if (value)
+    explicit_bzero(value, strlen(value));
+  g_free(value);
+}
+
+static bool seal_errno(const char *what, const char *path, GError **error)
+{
+  int e = errno;
+  g_set_error(error, REEVE_ERROR, e == ENOSPC || e == EDQUOT ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_INTERNAL,
+              "%s key of the secrets '%s': %s", what, path, g_strerror(e));
+  return false;
+}
+
+static bool seal_read_key(const char *path, int fd, SealKey *key, GError **error)
+{
+  struct stat status;
+  if (fstat(fd, &status) != 0)
+    return seal_errno("read", path, error);
+  if (!S_ISREG(status.st_mode) || (status.st_mode & 077)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "key of the secrets '%s': others may read it (mode %04o); run: chmod 600 '%s'",
+                path, (unsigned)status.st_mode & 07777, path);
+    return false;
+  }
+  if (read(fd, key->bytes, sizeof key->bytes) == (ssize_t)sizeof key->bytes)
+    return true;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "key of the secrets '%s': cut short; restore it from a backup made --with-key",
+              path);
+  return false;
+}
+
+/* Made beside its place and linked there, so that no half key is ever found; who comes second uses the first one's. */
+static bool seal_make_key(const char *directory, const char *path, GError **error)
+{
+  SealKey key;
+  g_autofree char *fresh = g_strconcat(path, ".new", NULL);
+  if (RAND_bytes(key.bytes, sizeof key.bytes) != 1) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "make key of the secrets: no random bytes");
+    return false;
+  }
+  unlink(fresh);
+  int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool ok = fd >= 0 && dir >= 0 && write(fd, key.bytes, sizeof key.bytes) == (ssize_t)sizeof key.bytes && fsync(fd) == 0 &&
+            (link(fresh, path) == 0 || errno == EEXIST) && fsync(dir) == 0;
+  if (!ok)
+    seal_errno("make", path, error);
+  explicit_bzero(&key, sizeof key);
+  unlink(fresh);
+  if (fd >= 0)
+    close(fd);
+  if (dir >= 0)
+    close(dir);
+  return ok;
+}
+
+static bool seal_key(const char *directory, bool make, SealKey *key, GError **error)
+{
+  g_autofree char *path = seal_key_path(directory);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT && make) {
+    if (!seal_make_key(directory, path, error))
+      return false;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  }
+  if (fd < 0)
+    return seal_errno("open", path, error);
+  bool ok = seal_read_key(path, fd, key, error);
+  close(fd);
+  return ok;
+}
+
+/* One pass of the cipher over @in; the tag is written when @encrypt, else checked. */
+static bool seal_cipher(const SealKey *key, bool encrypt, const char *name, const unsigned char *nonce, const unsigned char *in, int length,
+                        unsigned char *out, unsigned char *tag)
+{
+  EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+  int n = 0, more = 0;
+  bool ok = context && EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, nonce, encrypt) == 1 &&
+            EVP_CipherUpdate(context, NULL, &n, (const unsigned char *)name, (int)strlen(name)) == 1 &&
+            EVP_CipherUpdate(context, out, &n, in, length) == 1 &&
+            (encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, SEAL_TAG_BYTES, tag) == 1) &&
+            EVP_CipherFinal_ex(context, out + n, &more) == 1 &&
+            (!encrypt || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, SEAL_TAG_BYTES, tag) == 1);
+  EVP_CIPHER_CTX_free(context);
+  return ok;
+}
+
+char *seal_close(const char *directory, const char *name, const char *value, GError **error)
+{
+  SealKey key;
+  size_t length = strlen(value);
+  if (length > SEAL_VALUE_MAX) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "secret '%s': %zu bytes; allowed: %d", name, length, SEAL_VALUE_MAX);
+    return NULL;
+  }
+  if (!seal_key(directory, true, &key, error))
+    return NULL;
+  gsize total = SEAL_NONCE_BYTES + length + SEAL_TAG_BYTES;
+  g_autofree unsigned char *bytes = g_malloc(total);
+  bool ok = RAND_bytes(bytes, SEAL_NONCE_BYTES) == 1 && seal_cipher(&key, true, name, bytes, (const unsigned char *)value, (int)length,
+                                                                    bytes + SEAL_NONCE_BYTES, bytes + SEAL_NONCE_BYTES + length);
+  explicit_bzero(&key, sizeof key);
+  if (!ok) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "seal secret '%s': the cipher failed", name);
+    return NULL;
+  }
+  g_autofree char *text = g_base64_encode(bytes, total);
+  return g_strconcat("v1:", text, NULL);
+}
+
+char *seal_open(const char *directory, const char *name, const char *sealed, GError **error)
+{
+  SealKey key;
+  gsize total = 0;
+  g_autofree unsigned char *bytes = g_str_has_prefix(sealed, "v1:") ? g_base64_decode(sealed + 3, &total) : NULL;
+  if (!bytes || total < SEAL_NONCE_BYTES + SEAL_TAG_BYTES) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "open secret '%s': the stored text is damaged; set it again", name);
+    return NULL;
+  }
+  if (!seal_key(directory, false, &key, error))
+    return NULL;
+  int length = (int)(total - SEAL_NONCE_BYTES - SEAL_TAG_BYTES);
+  char *value = g_malloc0((gsize)length + 1);
+  bool ok =
+      seal_cipher(&key, false, name, bytes, bytes + SEAL_NONCE_BYTES, length, (unsigned char *)value, bytes + SEAL_NONCE_BYTES + length);
+  explicit_bzero(&key, sizeof key);
+  if (ok)
+    return value;
+  g_free(value);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "open secret '%s': sealed with another key, or damaged; set it again", name);
+  return NULL;
+}

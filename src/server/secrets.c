@@ -1,0 +1,76 @@
+/* Owns the answer to a node that is about to start an agent with secrets. What it may have is read from the instance's own job, never from
+ * the node's frame. */
+#include "server/secrets.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "server/seal.h"
+
+#include <string.h>
+
+/* One "KEY=secret:NAME" into @out; files are the node's business. */
+static bool secrets_put(const Server *server, const char *reference, GString *out, int64_t *version, GError **error)
+{
+  const char *equals = strchr(reference, '=');
+  if (!equals || !g_str_has_prefix(equals + 1, "secret:"))
+    return true;
+  const char *name = equals + 1 + strlen("secret:");
+  g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
+  const Secret *secret = core_secret(server->core, name);
+  if (!secret) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "variable '%s': no secret '%s'; set it with 'reeve secret set %s'", key, name,
+                name);
+    return false;
+  }
+  char *value = seal_open(server->options->data_dir, name, secret->sealed, error);
+  if (!value) {
+    g_prefix_error(error, "variable '%s': ", key);
+    return false;
+  }
+  if (out->str[out->len - 1] != '{')
+    g_string_append_c(out, ',');
+  jw_quote(out, key, strlen(key));
+  g_string_append_c(out, ':');
+  jw_quote(out, value, strlen(value));
+  *version = MAX(*version, secret->version);
+  seal_wipe(value);
+  return true;
+}
+
+static char *secrets_of(const Server *server, const char *node, const Frame *frame, int64_t *version, GError **error)
+{
+  const Instance *instance = frame->instance ? core_instance(server->core, frame->instance) : NULL;
+  if (!instance || g_strcmp0(instance->node, node) != 0 || !instance->desired_running || instance->generation != frame->request) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "this start is over");
+    return NULL;
+  }
+  g_auto(GStrv) references = core_instance_references(instance);
+  g_autoptr(GString) out = g_string_new("{");
+  for (size_t i = 0; references && references[i]; i++)
+    if (!secrets_put(server, references[i], out, version, error))
+      return NULL;
+  g_string_append_c(out, '}');
+  return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+void secrets_answer(Server *server, const char *node, const Frame *frame)
+{
+  g_autoptr(GError) error = NULL;
+  int64_t version = 0;
+  g_autoptr(Frame) answer = frame_new(FRAME_SECRETS);
+  answer->term = core_term(server->core);
+  answer->instance = g_strdup(frame->instance);
+  answer->request = frame->request;
+  answer->data = secrets_of(server, node, frame, &version, &error);
+  answer->error = error ? g_strdup(error->message) : NULL;
+  if (error)
+    log_warn("secrets not given", "node=%s instance=%s error=\"%s\"", node, frame->instance ? frame->instance : "?", error->message);
+  else
+    turn_apply(server, &(Command){.type = COMMAND_SECRETS_GIVEN, .actor = node, .instance = frame->instance, .version = version});
+  Message *message = g_new0(Message, 1);
+  message->node = g_strdup(node);
+  message->frame = frame_write(answer);
+  turn_send_later(server, message);
+  seal_wipe(g_steal_pointer(&answer->data));
+}
