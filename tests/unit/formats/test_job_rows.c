@@ -403,6 +403,17 @@ static const RowCase cases[] = {
      "\"environment\":{\"LOG\":\"hello\"}",
      {"{LOG: \"${GREETING}\"}"},
      {{"1", "'environment': wanted a mapping of NAME: value"}}},
+    {"notify.url",
+     TOP("notify: {url: %s}"),
+     "\"notify\":[{\"url\":\"https://h/hello\"",
+     {"'https://h/${GREETING}'", "'http://h'"},
+     {{"ftp://h", "'notify.url': wanted a URL with http:// or https://"}, {"[1]", "'notify.url': wanted a URL, not a list or mapping"}}},
+    {"notify.on",
+     TOP("notify: [{url: 'http://h', on: %s}]"),
+     "\"events\":5",
+     {"[failed, recovered]", "[degraded]"},
+     {{"[sometimes]", "'notify[0].on': unknown event 'sometimes'; allowed: failed, degraded, recovered"},
+      {"failed", "'notify[0].on': wanted a list of words, as in [python3, server.py]; there is no shell"}}},
     {"on_failure", TOP("on_failure: %s"), "\"on_failure\":2", {"keep"}, {NOT_WORD("on_failure", "rollback, stop, keep")}},
     {"start_order", TOP("start_order: %s"), "\"start_order\":1", {"callees-first"}, {NOT_WORD("start_order", "topology, callees-first")}},
 };
@@ -470,7 +481,7 @@ static void test_null_is_absent(void)
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     if (strcmp(cases[i].path, "job.name") == 0 || strstr(cases[i].path, "[].id") || strstr(cases[i].path, ".command") ||
         strstr(cases[i].path, ".module") || strstr(cases[i].path, "reeve") || strstr(cases[i].path, "schedule") ||
-        g_str_has_prefix(cases[i].path, "topology."))
+        strcmp(cases[i].path, "notify.url") == 0 || g_str_has_prefix(cases[i].path, "topology."))
       continue; /* one of them is required */
     g_autofree char *null = case_text(&cases[i], "null", &line, &column), *tilde = case_text(&cases[i], "~", &line, &column);
     g_autoptr(Job) a = read_expecting(null, ""), b = read_expecting(tilde, "");

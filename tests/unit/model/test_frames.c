@@ -47,6 +47,8 @@ static const char *const frames[] = {
     "{\"type\":\"log-credit\",\"term\":3,\"request\":7,\"credit\":1}",
     "{\"type\":\"log-cancel\",\"term\":3,\"request\":7}",
     "{\"type\":\"exec\",\"term\":3,\"request\":7,\"credit\":8,\"timeout_ms\":9,\"instance\":\"a\",\"argv\":[\"ls\",\"\"]}",
+    "{\"type\":\"secret-read\",\"request\":7,\"instance\":\"a\"}",
+    "{\"type\":\"secrets\",\"term\":3,\"request\":7,\"instance\":\"a\",\"data\":\"{}\"}",
     "{\"type\":\"exec-credit\",\"term\":3,\"request\":7,\"credit\":1}",
     "{\"type\":\"exec-cancel\",\"term\":3,\"request\":7}",
     "{\"type\":\"exec-data\",\"request\":7,\"data\":\"aGk=\",\"stream\":\"stderr\"}",

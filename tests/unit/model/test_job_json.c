@@ -10,7 +10,7 @@ static const char everything[] =
     "\"kind\":0,\"target\":0,\"type\":\"T\",\"working_dir\":\"/w\",\"user\":\"u\",\"host\":\"h\",\"ssh_user\":\"su\",\"ssh_key\":\"k\","
     "\"python\":\"p\",\"workdir\":\"wd\",\"image\":\"i\",\"network\":\"n\",\"container_name\":\"c\",\"k8s_namespace\":\"kn\","
     "\"service_type\":\"st\",\"command\":[\"run\",\"\",\"caf\xc3\xa9 \\\"q\\\"\\n\"],\"port\":9001,\"ssh_port\":2222,\"config\":{\"K\":\"v\","
-    "\"L\":\"[1]\"},\"environment\":{\"A\":\"\",\"B\":\"2\"},\"health\":{\"kind\":1,\"path\":\"/up\",\"argv\":[\"t\"],\"interval_ms\":100,"
+    "\"L\":\"[1]\"},\"environment\":{\"A\":\"\",\"B\":\"2\",\"S\":{\"secret\":\"key\"},\"F\":{\"file\":\"/f\"}},\"health\":{\"kind\":1,\"path\":\"/up\",\"argv\":[\"t\"],\"interval_ms\":100,"
     "\"timeout_ms\":1,\"retries\":100,\"start_period_ms\":86400000},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":0,\"max_delay_ms\":1,"
     "\"stable_ms\":2},\"stop\":{\"signal\":2,\"grace_ms\":0},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":1073741824,\"pids\":7,"
     "\"gpu\":1}},{\"id\":\"b\",\"replicas\":1,\"schedule\":{\"cron\":\"0 4 * * *\",\"every_ms\":0,\"timezone\":\"Europe/Berlin\","
@@ -23,7 +23,7 @@ static const char everything[] =
     "\"restart\":{\"policy\":1,\"max\":3,\"delay_ms\":1000,\"max_delay_ms\":60000,\"stable_ms\":60000},\"stop\":{\"signal\":15,"
     "\"grace_ms\":10000},\"resources\":{\"cpu_milli\":0,\"memory_bytes\":0,\"pids\":0,\"gpu\":0}}],\"topology\":{\"type\":\"hierarchical\","
     "\"hub\":0,\"is_tree\":true,\"groups\":[],\"connections\":[0,1,0,2]},\"start_order\":1,\"on_failure\":2,\"timeout_ms\":31536000000,"
-    "\"max_unavailable\":5,\"max_surge\":0,\"parallel\":true,\"entry_point\":\"c\",\"auto_start\":true,\"environment\":{\"E\":\"1\"},"
+    "\"max_unavailable\":5,\"max_surge\":0,\"notify\":[{\"url\":\"http://h\",\"events\":5}],\"parallel\":true,\"entry_point\":\"c\",\"auto_start\":true,\"environment\":{\"E\":\"1\"},"
     "\"caller\":{\"HOME\":\"/h\"},\"directory\":\"/dir\",\"not_honoured\":[\"x.y\"]}";
 
 static Job *parse(const char *text)
@@ -109,8 +109,12 @@ static const struct {
     {C("\"replicas\":1.0"), "member 'replicas': wanted a whole number from 1 to 1000"},
     {C("\"kind\":2"), "member 'kind': wanted a whole number from 0 to 1"},
     {C("\"target\":9"), "member 'target': wanted a whole number from 0 to 3"},
-    {C("\"environment\":[]"), "member 'environment': wanted an object of texts"},
-    {C("\"environment\":{\"A\":1}"), "member 'environment': wanted an object of texts"},
+    {C("\"environment\":[]"), "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
+    {C("\"environment\":{\"A\":1}"), "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
+    {C("\"environment\":{\"A\":{\"secret\":\"../x\"}}"),
+     "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
+    {C("\"environment\":{\"A\":{\"file\":\"relative\"}}"),
+     "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
     {C("\"user\":1"), "member 'user': wanted text"},
     {C("\"health\":1"), "member 'health': wanted an object"},
     {C("\"health\":{\"kind\":5}"), "member 'kind': wanted a whole number from 0 to 4"},
@@ -144,6 +148,9 @@ static const struct {
     {J("\"timeout_ms\":0"), "member 'timeout_ms': wanted a whole number from 1 to 31536000000"},
     {J("\"max_unavailable\":0"), "member 'max_unavailable': wanted a whole number from 1 to 1000"},
     {J("\"max_surge\":1001"), "member 'max_surge': wanted a whole number from 0 to 1000"},
+    {J("\"notify\":[{}]"), "member 'notify[].url': wanted at most 16 URLs with http or https"},
+    {J("\"notify\":[{\"url\":\"file:///etc/passwd\"}]"), "member 'notify[].url': wanted at most 16 URLs with http or https"},
+    {J("\"notify\":[{\"url\":\"http://h\",\"events\":8}]"), "member 'events': wanted a whole number from 1 to 7"},
     {J("\"entry_point\":\"z\""), "member 'entry_point': wanted the id of an agent"},
     {J("\"tags\":[1]"), "member 'tags': wanted a list of texts"},
     {J("\"directory\":{}"), "member 'directory': wanted text"},
