@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef enum ShimState { SHIM_IDLE, SHIM_RUNNING, SHIM_ENDING, SHIM_ENDED } ShimState;
@@ -292,13 +293,27 @@ static int shim_listen(void)
   return shim.listener < 0 || bind(shim.listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(shim.listener, 4) != 0;
 }
 
+/* One shim an instance. The one before us may have been told to end and not have done so yet: it is given a moment. */
+static bool shim_lock(void)
+{
+  enum { LOCK_TRIES = 200, LOCK_STEP_NS = 10 * 1000 * 1000 };
+  int lock = openat(SHIM_DIR_FD, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  for (int i = 0; lock >= 0 && i < LOCK_TRIES; i++) {
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+      return true;
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return false;
+    nanosleep(&(struct timespec){.tv_nsec = LOCK_STEP_NS}, NULL);
+  }
+  return false;
+}
+
 int main(void)
 {
   shim.control = SHIM_CONTROL_FD;
   shim.pipes[LOG_STDOUT] = shim.pipes[LOG_STDERR] = -1;
   shim.code = -1;
-  int lock = openat(SHIM_DIR_FD, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0)
+  if (!shim_lock())
     return shim_die("another shim holds this instance");
   if (!spec_read(SHIM_SPEC_FD, &shim.spec))
     return 1;

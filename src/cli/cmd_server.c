@@ -114,6 +114,11 @@ static int server_start(Cli *cli, GError **error)
   if (!launch_server(cli, &started, error))
     return 1;
   cli_note(cli, started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
+  if (!started && (cli_flag(cli, OPT_AGENTS_DIR) || cli_flag(cli, OPT_CONFIG))) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
+                "the server that serves was not started with these options; restart it: reeve server stop --keep, then start");
+    return 1;
+  }
   return 0;
 }
 

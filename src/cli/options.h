@@ -34,6 +34,7 @@ typedef enum OptionId {
   OPT_ROLE,
   OPT_EXPIRES,
   OPT_FROM_FILE,
+  OPT_WITH_KEY,
   OPT_NODE_SOCKET,
   OPT_VERBOSE,
   OPT_PORT,

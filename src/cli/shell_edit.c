@@ -94,8 +94,9 @@ static unsigned char edit_complete(EditLine *el, int key)
 
 static void edit_bind(EditLine *el)
 {
-  el_set(el, EL_ADDFN, "reeve-complete", "complete verbs, options, names and files", edit_complete);
-  el_set(el, EL_ADDFN, "reeve-interrupt", "drop the line", edit_interrupt);
+  /* the wide call keeps our literals; the narrow one would leak copies of them */
+  el_wset(el, EL_ADDFN, L"reeve-complete", L"complete verbs, options, names and files", edit_complete);
+  el_wset(el, EL_ADDFN, L"reeve-interrupt", L"drop the line", edit_interrupt);
   el_set(el, EL_BIND, "^I", "reeve-complete", NULL);
   el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL);
   /* Ctrl-C comes as a key while a line is edited, and as a signal to the command while one runs */

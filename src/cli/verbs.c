@@ -320,6 +320,30 @@ const Verb verbs[] = {
      .word_kind = WORDS_CHOICE,
      .choices = "set|list|rm",
      .run = cmd_secret},
+    {.name = "backup",
+     .words = "FILE",
+     .summary = "write everything that the server knows to one file",
+     .details =
+         "A whole and consistent copy of the store, with a manifest and checksums, while the server runs or not; nothing waits for it. FILE must not "
+         "exist; it is yours alone (mode 0600). Secrets are in it encrypted; the key that opens them is not, unless --with-key. What agents wrote "
+         "(logs) is not in it. The checksum of the database is printed.",
+     .examples = "reeve backup /backup/reeve-$(date +%F)\nreeve backup --with-key reeve.backup   # opens the secrets: guard it",
+     .options = OPTIONS(OPT_WITH_KEY),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_FILE,
+     .run = cmd_backup},
+    {.name = "restore",
+     .words = "FILE",
+     .summary = "put a backup in place of what the server knows",
+     .details =
+         "The server must be stopped ('reeve server stop --keep': agents go on). Everything in FILE is checked before anything is changed; what was "
+         "there is kept in a directory beside. The next server adopts the agents that the backup knows, and stops those that it does not.",
+     .examples = "reeve server stop --keep\nreeve restore /backup/reeve-2026-01-31\nreeve server start",
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_FILE,
+     .run = cmd_restore},
     {.name = "node",
      .words = "",
      .summary = "run a node as a process of its own",

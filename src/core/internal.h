@@ -138,6 +138,10 @@ int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);        
 void reserve_send(Core *core, Rollout *rollout);
 /* The way back asks no node: targets with an automatic port and none left get one that nobody here has. */
 void reserve_back(const Core *core, Deployment *deployment);
+/* Ports that processes of @deployment have now, each with its slot. Caller unrefs. */
+GHashTable *reserve_held(const Deployment *deployment);
+/* The other slot that has @port now and gives it up in the open rollout; NULL = nobody does. @held: from reserve_held. */
+Instance *reserve_giver(GHashTable *held, const Instance *instance, int port);
 /* An automatic slot whose new start does not come: the port of its last process, unless somebody else has it by now. *@used is what is
  * taken, made by the first call and kept for the next of the same deployment and turn; the caller frees it. */
 void reserve_keep(Core *core, Instance *instance, GHashTable **used);

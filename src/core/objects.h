@@ -87,6 +87,7 @@ typedef struct Rollout {
   int64_t request;                                 /* (volatile) of the reserve in flight */
   guint waiting;                                   /* (volatile) instances that the present stage still waits for */
   guint queued;                                    /* (volatile) those of them whose turn has not come: rolling.c */
+  bool blocked;                                    /* (volatile) some of the queued wait for a port of another slot */
   bool dirty, touched;                             /* (volatile) */
 } Rollout;
 

@@ -74,8 +74,29 @@ void reserve_back(const Core *core, Deployment *deployment)
   g_clear_pointer(&used, g_hash_table_unref);
 }
 
+GHashTable *reserve_held(const Deployment *deployment)
+{
+  GHashTable *held = g_hash_table_new(NULL, NULL);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance_live(instance))
+      reserve_claim(held, instance->seen_port, instance);
+  }
+  return held;
+}
+
+Instance *reserve_giver(GHashTable *held, const Instance *instance, int port)
+{
+  Instance *holder = port > 0 ? g_hash_table_lookup(held, GINT_TO_POINTER(port)) : NULL;
+  if (!holder || holder == instance)
+    return NULL;
+  bool leaves = holder->target == 0 || (holder->step == STEP_WAITING && reserve_declared(holder) != PORT_AUTO);
+  bool left = holder->step == STEP_STARTING && holder->port != port; /* its successor is asked for, its process still there */
+  return leaves || left ? holder : NULL;
+}
+
 /* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port itself. */
-static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame *frame)
+static void reserve_add(Core *core, Instance *instance, GHashTable *used, GHashTable *held, Frame *frame)
 {
   int declared = reserve_declared(instance), port = declared;
   if (declared == PORT_AUTO) {
@@ -83,13 +104,14 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, Frame 
     port = keeps ? instance->port : reserve_next_port(core, used, instance);
   }
   bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
+  bool given = declared != PORT_AUTO && reserve_giver(held, instance, port); /* it is free when its turn comes: rollout_clear_port */
   int revision = instance->revision;
   instance->revision = instance->target; /* the spec of what shall run */
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation + 1);
   instruction->spec = instance_make_spec(instance);
   instance->revision = revision;
   g_clear_pointer(&instruction->spec->agent_text, g_free);
-  instruction->spec->port = holds ? 0 : port;
+  instruction->spec->port = holds || given ? 0 : port;
   instruction->port_fixed = declared != PORT_AUTO || core->config.ports_fixed;
   g_ptr_array_add(frame->instructions, instruction);
 }
@@ -99,7 +121,7 @@ void reserve_send(Core *core, Rollout *rollout)
   if (rollout->request)
     return;
   Deployment *deployment = rollout->deployment;
-  g_autoptr(GHashTable) used = reserve_used(core, deployment);
+  g_autoptr(GHashTable) used = reserve_used(core, deployment), held = reserve_held(deployment);
   const char *on_node = NULL;
   Frame *frame = NULL;
   bool placed = true;
@@ -119,7 +141,7 @@ void reserve_send(Core *core, Rollout *rollout)
       on_node = node->id;
     }
     instance_place(core, instance, node->id);
-    reserve_add(core, instance, used, frame);
+    reserve_add(core, instance, used, held, frame);
   }
   if (!frame && placed)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0); /* nothing to ask */

@@ -55,6 +55,7 @@ void rollout_recount(Rollout *rollout)
     rollout->waiting += rollout_waits_for(rollout, instance);
     rollout->queued += rollout->phase == ROLLOUT_PHASE_APPLY && instance->step == STEP_WAITING;
   }
+  rollout->blocked = rollout->queued > 0; /* until somebody looked */
 }
 
 /* Longest grace period of the slots that stop now: ending them may take that long. */
@@ -75,18 +76,31 @@ static int64_t rollout_duration(const Rollout *rollout)
   return grace + ROLLOUT_STOP_SLACK_MS;
 }
 
+/* False while another slot still has the port that @instance is to have: that slot is stopped first, before its own turn. */
+static bool rollout_clear_port(Core *core, GHashTable *held, const Instance *instance)
+{
+  Instance *holder = reserve_giver(held, instance, instance->port);
+  if (holder && holder->step != STEP_STARTING)
+    instance_stop(core, holder);
+  return !holder;
+}
+
 static void rollout_begin_apply(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
   guint first = rollout_first(deployment, rollout->stage), end = rollout_first(deployment, rollout->stage + 1);
   g_autoptr(Rolling) rolling = rolling_new(rollout, first, end);
+  g_autoptr(GHashTable) held = reserve_held(deployment);
   rollout->queued = 0;
+  rollout->blocked = false;
   for (guint i = first; i < end; i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance->step != STEP_WAITING)
       continue;
-    if (!rolling_take(rolling, instance)) {
+    bool clear = rollout_clear_port(core, held, instance);
+    if (!clear || !rolling_take(rolling, instance)) {
       rollout->queued++;
+      rollout->blocked |= !clear;
       continue;
     }
     instance_set_step(core, instance, STEP_STARTING);
@@ -231,6 +245,8 @@ void rollout_instance_changed(Core *core, Instance *instance)
       rollout_settled_one(core, rollout, instance, STEP_GONE);
     return;
   }
+  if (rollout->blocked)
+    rollout_next_slots(core, rollout); /* it may have given up its port */
   if (rollout->phase != ROLLOUT_PHASE_APPLY || (instance->step != STEP_STARTING && instance->step != STEP_READY))
     return;
   if (instance->step == STEP_STARTING && instance_ready(instance)) {

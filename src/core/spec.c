@@ -43,7 +43,7 @@ static void spec_take_map(InstanceSpec *spec, const StrMap *map)
 {
   guint n = strmap_size(map), texts = 0, references = 0;
   spec->environment = g_new0(char *, n + 1);
-  spec->references = g_new0(char *, n + 1);
+  spec->references = g_new0(char *, n + 2); /* room for one of our own */
   for (guint i = 0; i < n; i++) {
     const StrPair *pair = strmap_at(map, i);
     if (pair->from == VALUE_TEXT)
@@ -78,6 +78,8 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
   strmap_set(&map, "AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json");
   strmap_merge(&map, &agent->environment);
   spec_take_map(spec, &map);
+  if (agent->agent_file && !strmap_get(&map, "AGENT_PEER_KEY")) /* by it the agents of one deployment know each other */
+    spec->references[g_strv_length(spec->references)] = g_strdup_printf("AGENT_PEER_KEY=peer:%s", instance->deployment->id);
   strmap_done(&map);
 }
 

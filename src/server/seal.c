@@ -133,6 +133,16 @@ char *seal_close(const char *directory, const char *name, const char *value, GEr
   return g_strconcat("v1:", text, NULL);
 }
 
+char *seal_derive(const char *directory, const char *purpose, GError **error)
+{
+  SealKey key;
+  if (!seal_key(directory, true, &key, error))
+    return NULL;
+  char *digest = g_compute_hmac_for_string(G_CHECKSUM_SHA256, key.bytes, sizeof key.bytes, purpose, -1);
+  explicit_bzero(&key, sizeof key);
+  return digest;
+}
+
 char *seal_open(const char *directory, const char *name, const char *sealed, GError **error)
 {
   SealKey key;

@@ -12,6 +12,9 @@ enum { SEAL_KEY_BYTES = 32, SEAL_VALUE_MAX = 64 * 1024 };
 char *seal_close(const char *directory, const char *name, const char *value, GError **error);
 /* The value again; wipe and free it with seal_wipe. NULL with @error: no key, another key, a changed text. */
 char *seal_open(const char *directory, const char *name, const char *sealed, GError **error);
+/* A key of its own for @purpose, the same each time: 64 hex digits, HMAC-SHA256 under the key of the secrets. The key is made when
+ * @directory has none. Wipe and free with seal_wipe. NULL with @error as seal_close. */
+char *seal_derive(const char *directory, const char *purpose, GError **error);
 /* Overwrites and frees @value; NULL is fine. */
 void seal_wipe(char *value);
 /* Path of the key file. Caller frees. */

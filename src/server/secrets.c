@@ -9,10 +9,34 @@
 
 #include <string.h>
 
+static void secrets_write(GString *out, const char *key, const char *value)
+{
+  if (out->str[out->len - 1] != '{')
+    g_string_append_c(out, ',');
+  jw_quote(out, key, strlen(key));
+  g_string_append_c(out, ':');
+  jw_quote(out, value, strlen(value));
+}
+
+/* "KEY=peer:DEPLOYMENT": the key by which its agents know each other; nobody has set it and nothing stores it. */
+static bool secrets_put_peer(const Server *server, const char *reference, GString *out, GError **error)
+{
+  const char *equals = strchr(reference, '=');
+  g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
+  char *value = seal_derive(server->options->data_dir, equals + 1, error);
+  if (!value)
+    return false;
+  secrets_write(out, key, value);
+  seal_wipe(value);
+  return true;
+}
+
 /* One "KEY=secret:NAME" into @out; files are the node's business. */
 static bool secrets_put(const Server *server, const char *reference, GString *out, int64_t *version, GError **error)
 {
   const char *equals = strchr(reference, '=');
+  if (equals && g_str_has_prefix(equals + 1, "peer:"))
+    return secrets_put_peer(server, reference, out, error);
   if (!equals || !g_str_has_prefix(equals + 1, "secret:"))
     return true;
   const char *name = equals + 1 + strlen("secret:");
@@ -28,11 +52,7 @@ static bool secrets_put(const Server *server, const char *reference, GString *ou
     g_prefix_error(error, "variable '%s': ", key);
     return false;
   }
-  if (out->str[out->len - 1] != '{')
-    g_string_append_c(out, ',');
-  jw_quote(out, key, strlen(key));
-  g_string_append_c(out, ':');
-  jw_quote(out, value, strlen(value));
+  secrets_write(out, key, value);
   *version = MAX(*version, secret->version);
   seal_wipe(value);
   return true;
@@ -66,7 +86,7 @@ void secrets_answer(Server *server, const char *node, const Frame *frame)
   answer->error = error ? g_strdup(error->message) : NULL;
   if (error)
     log_warn("secrets not given", "node=%s instance=%s error=\"%s\"", node, frame->instance ? frame->instance : "?", error->message);
-  else
+  else if (version > 0)
     turn_apply(server, &(Command){.type = COMMAND_SECRETS_GIVEN, .actor = node, .instance = frame->instance, .version = version});
   Message *message = g_new0(Message, 1);
   message->node = g_strdup(node);

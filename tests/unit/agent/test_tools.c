@@ -99,7 +99,7 @@ static void test_death(void)
 /* It never answers, but lives: the call ends, the server stays and is told. */
 static void test_never(void)
 {
-  Bench *bench = bench_server("heard", "timeout = 3");
+  Bench *bench = bench_server("heard", "timeout = 20");
   bench_wait(bench, has_tools);
   g_assert_cmpstr(bench_call(bench, "s_never", "{}", 100), ==, "no answer within 100 ms");
   g_assert_false(bench->ok);
@@ -122,13 +122,14 @@ static void test_never(void)
 /* A call that takes too long and then silence to a ping: it hangs and is started again. */
 static void test_hangs(void)
 {
-  Bench *bench = bench_server("deaf", "timeoutSeconds = 0.7");
+  Bench *bench = bench_server("deaf", "timeoutSeconds = 2");
   bench_wait(bench, has_tools);
-  g_assert_cmpstr(bench_call(bench, "s_never", "{}", 20000), ==, "no answer within 700 ms");
+  int before = status_number(bench, "restarts"); /* a slow machine may have needed a second start */
+  g_assert_cmpstr(bench_call(bench, "s_never", "{}", 20000), ==, "no answer within 2000 ms");
   bench_wait(bench, has_no_tools);
   g_assert_true(status_has(bench, "it did not answer to 'ping'"));
   bench_wait(bench, has_tools);
-  g_assert_cmpint(status_number(bench, "restarts"), ==, 1);
+  g_assert_cmpint(status_number(bench, "restarts"), >, before);
   bench_free(bench);
 }
 

@@ -6,6 +6,7 @@
   X(agent) \
   X(agents) \
   X(chat) \
+  X(backup) \
   X(completion) \
   X(deploy) \
   X(diff) \
@@ -22,6 +23,7 @@
   X(prompt) \
   X(ps) \
   X(restart) \
+  X(restore) \
   X(rollback) \
   X(run) \
   X(scale) \
