@@ -97,8 +97,11 @@ bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, 
     return false;
   }
   fs_crash_point("file rename");
-  if (renameat(dir_fd, temporary, dir_fd, name) != 0)
-    return fs_fail(error, "rename to", name);
+  if (renameat(dir_fd, temporary, dir_fd, name) != 0) {
+    fs_fail(error, "rename to", name);
+    unlinkat(dir_fd, temporary, 0);
+    return false;
+  }
   if (sync) {
     int parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent >= 0) {

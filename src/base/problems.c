@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <limits.h>
 #include <string.h>
 
 static void problem_free(gpointer data)
@@ -46,6 +47,7 @@ void problems_add(Problems *problems, ProblemSeverity severity, SourcePos pos, c
   problem->line = pos.line;
   problem->column = pos.column;
   problem->message = text_escape(raw, 1000);
+  g_strdelimit(problem->message, "\n", ' '); /* one problem, one line: foreign text cannot pretend to be another */
   g_ptr_array_add(problems->items, problem);
 }
 
@@ -95,7 +97,7 @@ static int problems_distance(const char *a, const char *b)
   enum { WORD_MAX = 64 };
   size_t n = strlen(a), m = strlen(b);
   if (n > WORD_MAX || m > WORD_MAX)
-    return WORD_MAX;
+    return INT_MAX;
   int row[WORD_MAX + 1];
   for (size_t j = 0; j <= m; j++)
     row[j] = (int)j;
@@ -116,7 +118,7 @@ static int problems_distance(const char *a, const char *b)
 const char *problems_nearest(const char *word, const char *const *candidates)
 {
   const char *best = NULL;
-  int best_distance = (int)strlen(word) / 3 + 2;
+  int length = (int)MIN(strlen(word), G_MAXINT16), best_distance = MIN(length / 3 + 2, length); /* something must be left of it */
   for (size_t i = 0; candidates[i]; i++) {
     int distance = problems_distance(word, candidates[i]);
     if (distance < best_distance) {

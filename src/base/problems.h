@@ -42,5 +42,6 @@ void problems_sort(Problems *problems);
 void problems_make_strict(Problems *problems);
 /* "file:line:column: error: message" lines, one per problem, then how many more there were. Caller frees. */
 char *problems_text(const Problems *problems);
-/* Nearest of the NULL-terminated @candidates to @word by edit distance (at most a third of its length), or NULL; borrowed. */
+/* Nearest of the NULL-terminated @candidates to @word by edit distance (a third of its letters and one more may differ, never all), or
+ * NULL; borrowed. */
 const char *problems_nearest(const char *word, const char *const *candidates);

@@ -27,10 +27,14 @@ void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES])
 
 int64_t time_parse_iso(const char *text)
 {
-  int y, mo, d, h, mi, s, used = 0, millis = 0;
-  if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6)
+  static const char shape[] = "dddd-dd-ddTdd:dd:dd";
+  int y, mo, d, h, mi, s, millis = 0;
+  for (size_t i = 0; shape[i]; i++) /* sscanf alone would take blanks and signs, and fewer digits */
+    if (!text || (shape[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i]))
+      return -1;
+  if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &y, &mo, &d, &h, &mi, &s) != 6)
     return -1;
-  text += used;
+  text += sizeof shape - 1;
   if (*text == '.') {
     int scale = 100;
     for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
@@ -39,5 +43,6 @@ int64_t time_parse_iso(const char *text)
   if (text[0] != 'Z' || text[1] != '\0' || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
     return -1;
   struct tm tm = {.tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = s};
-  return (int64_t)timegm(&tm) * 1000 + millis;
+  time_t seconds = timegm(&tm);
+  return tm.tm_mday == d || s == 60 ? (int64_t)seconds * 1000 + millis : -1; /* 30 February became a day of March */
 }

@@ -23,6 +23,7 @@ Core *core_new(const CoreConfig *config)
   core->instances = g_hash_table_new(g_str_hash, g_str_equal);
   core->loading = g_hash_table_new(g_str_hash, g_str_equal);
   core->nodes = g_ptr_array_new();
+  core->nodes_by_id = g_hash_table_new(g_str_hash, g_str_equal);
   core->tokens = g_ptr_array_new_with_free_func((GDestroyNotify)token_free);
   core->secrets = g_ptr_array_new_with_free_func((GDestroyNotify)secret_free);
   core->open = g_ptr_array_new();
@@ -65,6 +66,7 @@ void core_free(Core *core)
                         core->touched_nodes,
                         core->deployments};
   g_hash_table_unref(core->by_key);
+  g_hash_table_unref(core->nodes_by_id);
   g_hash_table_unref(core->instances);
   g_hash_table_unref(core->loading);
   for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)

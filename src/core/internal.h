@@ -18,6 +18,7 @@ struct Core {
   GHashTable *loading;         /* id -> Schedule*, while rows are loaded */
   GHashTable *instances;       /* id -> Instance* */
   GPtrArray *nodes;            /* of NodeObject*; owned */
+  GHashTable *nodes_by_id;     /* id -> NodeObject* */
   GPtrArray *tokens, *secrets; /* of Token*, Secret*, sorted by name; owned */
   GPtrArray *schedules;        /* of Schedule* in force (volatile) */
   GPtrArray *open;             /* of Rollout* not done (volatile) */
@@ -82,6 +83,8 @@ Instance *instance_new(Deployment *deployment, const char *id, const char *agent
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
 NodeObject *node_new_object(const char *id);
+/* Takes @node, whose id is new. */
+void core_add_node(Core *core, NodeObject *node);
 NodeObject *core_node(const Core *core, const char *id);
 void text_set(char **slot, const char *text);
 

@@ -167,7 +167,7 @@ static bool load_node(Core *core, const Value *values, GError **error)
   node->boot_id = g_strdup(values[NOD_BOOT_ID].text);
   node->epoch_seen = values[NOD_EPOCH_SEEN].number;
   node->created_at_ms = values[NOD_CREATED_AT].number;
-  g_ptr_array_add(core->nodes, node);
+  core_add_node(core, node);
   return true;
 }
 

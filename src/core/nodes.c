@@ -36,7 +36,7 @@ static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, boo
   if (!node) {
     node = node_new_object(id);
     node->created_at_ms = core->now.wall_ms;
-    g_ptr_array_add(core->nodes, node);
+    core_add_node(core, node);
     touch_node(core, node, TOUCH_STORED);
   }
   if (g_strcmp0(node->boot_id, frame->boot_id) != 0 || g_strcmp0(node->name, frame->name) != 0) {

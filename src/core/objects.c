@@ -124,15 +124,23 @@ const GPtrArray *core_nodes(const Core *core)
   return core->nodes;
 }
 
-static gint deployment_compare(gconstpointer a, gconstpointer b)
+/* Where @name belongs among the deployments, which are sorted by it. */
+static guint core_place_of(const Core *core, const char *name)
 {
-  return strcmp((*(Deployment *const *)a)->name, (*(Deployment *const *)b)->name);
+  guint low = 0, high = core->deployments->len;
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    if (strcmp(((const Deployment *)core->deployments->pdata[middle])->name, name) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
 }
 
 void core_add_deployment(Core *core, Deployment *deployment)
 {
-  g_ptr_array_add(core->deployments, deployment);
-  g_ptr_array_sort(core->deployments, deployment_compare);
+  g_ptr_array_insert(core->deployments, (gint)core_place_of(core, deployment->name), deployment);
   g_hash_table_insert(core->by_key, deployment->name, deployment);
   g_hash_table_insert(core->by_key, deployment->id, deployment);
 }
@@ -150,7 +158,7 @@ void core_remove_deployment(Core *core, Deployment *deployment)
     g_ptr_array_remove(core->schedules, deployment->schedules->pdata[i]);
   g_hash_table_remove(core->by_key, deployment->name);
   g_hash_table_remove(core->by_key, deployment->id);
-  g_ptr_array_remove(core->deployments, deployment); /* frees */
+  g_ptr_array_remove_index(core->deployments, core_place_of(core, deployment->name)); /* frees */
 }
 
 void core_remove_instance(Core *core, Instance *instance)
@@ -247,12 +255,13 @@ NodeObject *node_new_object(const char *id)
   return node;
 }
 
+void core_add_node(Core *core, NodeObject *node)
+{
+  g_ptr_array_add(core->nodes, node);
+  g_hash_table_insert(core->nodes_by_id, node->id, node);
+}
+
 NodeObject *core_node(const Core *core, const char *id)
 {
-  for (guint i = 0; id && i < core->nodes->len; i++) {
-    NodeObject *node = core->nodes->pdata[i];
-    if (strcmp(node->id, id) == 0)
-      return node;
-  }
-  return NULL;
+  return id ? g_hash_table_lookup(core->nodes_by_id, id) : NULL;
 }

@@ -346,6 +346,6 @@ void reader_topology(Reader *reader, struct fy_node *node)
   TopologyReader it = {.reader = reader, .node = node, .marks = marks, .list = 1};
   int before = reader->problems->errors;
   reader_mapping(reader, node, topology_rows, &it.block, "topology");
-  if (topology_need(&it, it.block.type, "type") && reader->problems->errors == before)
+  if (reader->problems->errors == before && topology_need(&it, it.block.type, "type"))
     topology_read(&it);
 }

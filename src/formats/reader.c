@@ -122,7 +122,18 @@ void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void 
 
 bool reader_is_null(struct fy_node *node)
 {
-  return !node || (fy_node_is_scalar(node) && fy_node_is_null(node));
+  static const char *const words[] = {"null", "~", "Null", "NULL"};
+  if (!node || !fy_node_is_scalar(node) || fy_node_is_null(node))
+    return !node || fy_node_is_scalar(node);
+  struct fy_token *token = fy_node_get_scalar_token(node);
+  if (!token || fy_token_scalar_style(token) != FYSS_PLAIN)
+    return false; /* quoted, it is a text */
+  size_t length = 0;
+  const char *text = fy_node_get_scalar(node, &length);
+  for (size_t i = 0; text && i < G_N_ELEMENTS(words); i++)
+    if (length == strlen(words[i]) && memcmp(text, words[i], length) == 0)
+      return true;
+  return false;
 }
 
 bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)

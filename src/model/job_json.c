@@ -1,6 +1,7 @@
 /* A resolved Job as JSON, both ways: what the CLI sends, what a revision stores. Keys are the field names of job.h. */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "model/cron.h"
 #include "model/job.h"
 #include "model/spec_json.h"
@@ -221,9 +222,13 @@ static bool job_read_schedule(const json_t *object, AgentSpec *agent, GError **e
   return true;
 }
 
-/* Exactly one way to run, and a port range that exists. */
+/* A name, exactly one way to run, a port that the probe can ask, and a port range that exists. */
 static bool job_check_agent(const AgentSpec *agent, GError **error)
 {
+  if (!text_is_name(agent->id))
+    return spec_bad(error, "agents[].id", "1 to 64 characters of A-Z a-z 0-9 . _ -, beginning with a letter or digit");
+  if ((agent->health.kind == HEALTH_HTTP || agent->health.kind == HEALTH_TCP) && agent->port == PORT_NONE)
+    return spec_bad(error, "port", "one, since the agent is probed by http or tcp");
   int ways = (agent->module != NULL) + (agent->command && agent->command[0]) + (agent->agent_file != NULL);
   if (ways != 1) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "agent '%s': wanted exactly one of module, command, agent_file", agent->id);
@@ -354,7 +359,7 @@ static bool job_read_settings(const json_t *object, Job *job, GError **error)
   if (!spec_read_text(object, "version", &job->version, error) || !spec_read_text(object, "description", &job->description, error) ||
       !spec_read_int(object, "start_order", START_TOPOLOGY, START_CALLEES_FIRST, &order, error) ||
       !spec_read_int(object, "on_failure", ON_FAILURE_ROLLBACK, ON_FAILURE_KEEP, &on_failure, error) ||
-      !spec_read_int(object, "timeout_ms", 1, INT32_MAX, &job->timeout_ms, error) ||
+      !spec_read_int(object, "timeout_ms", 1, INT64_C(31536000000), &job->timeout_ms, error) ||
       !spec_read_int(object, "max_unavailable", 1, JOB_REPLICAS_MAX, &unavailable, error) ||
       !spec_read_int(object, "max_surge", 0, JOB_REPLICAS_MAX, &surge, error) ||
       !spec_read_text(object, "entry_point", &job->entry_point, error) || !spec_read_text(object, "directory", &job->directory, error) ||

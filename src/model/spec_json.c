@@ -215,6 +215,10 @@ bool spec_read_health(const json_t *object, HealthSpec *out, GError **error)
     return false;
   out->kind = (HealthKind)kind;
   out->retries = (int)retries;
+  if (kind == HEALTH_HTTP && (!out->path || out->path[0] != '/'))
+    return spec_bad(error, "health.path", "a path that begins with '/'");
+  if (kind == HEALTH_EXEC && (!out->argv || !out->argv[0]))
+    return spec_bad(error, "health.argv", "at least one word");
   return true;
 }
 

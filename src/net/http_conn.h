@@ -44,6 +44,7 @@ struct Conn {
   const char *error_detail;
   LoopTimer *timer; /* checks deadline_ms; set lazily, so that a request costs no timer call */
   int64_t deadline_ms;
+  size_t unsent; /* when it began to close, or was last looked at */
   int peer_uid;
   char peer_address[48]; /* numeric, of a TCP peer */
   bool in_parse, half_closed, complete;

@@ -26,9 +26,11 @@ enum {
   HTTP_REQUEST_MS = 10000,
   HTTP_REPLY_MS = 30000,
   HTTP_IDLE_MS = 60000,
-  HTTP_LINGER_MS = 1000,
+  HTTP_LINGER_MS = 1000, /* for the peer's end after our last byte */
+  HTTP_STALL_MS = 10000, /* a peer that takes nothing of the last answer for so long has left */
   HTTP_CONNECTIONS = 1000,
   HTTP_READ_AHEAD = 256 * 1024,
+  HTTP_UNREAD_MAX = 256 * 1024, /* answers that the peer has not taken: beyond, its next request waits */
   HTTP_EMFILE_PAUSE_MS = 100
 };
 
@@ -224,11 +226,17 @@ static size_t conn_parse_block(Conn *conn, const char *bytes, size_t length)
   return length;
 }
 
+/* Does the peer read what it asked for? */
+static bool conn_is_read(const Conn *conn)
+{
+  return evbuffer_get_length(bufferevent_get_output(conn->bev)) <= HTTP_UNREAD_MAX;
+}
+
 static void conn_parse(Conn *conn)
 {
   struct evbuffer *input = bufferevent_get_input(conn->bev);
   conn->in_parse = true;
-  while (conn->state == CONN_READING && evbuffer_get_length(input) > 0) {
+  while (conn->state == CONN_READING && evbuffer_get_length(input) > 0 && conn_is_read(conn)) {
     struct evbuffer_iovec block;
     evbuffer_peek(input, -1, NULL, &block, 1);
     size_t used = conn_parse_block(conn, block.iov_base, block.iov_len);
@@ -241,9 +249,9 @@ static void conn_parse(Conn *conn)
   conn->in_parse = false;
   if (conn->state == CONN_CLOSING)
     evbuffer_drain(input, evbuffer_get_length(input));
-  if (conn->state == CONN_READING && conn->half_closed)
-    conn_free(conn);
-  else if (conn->request) /* still coming, or its answer is: only now a timer is worth its price */
+  if (conn->state == CONN_READING && conn->half_closed && conn_is_read(conn))
+    conn_close_after_write(conn); /* what came last is no whole request */
+  else if (conn->request)         /* still coming, or its answer is: only now a timer is worth its price */
     loop_timer_set(conn->timer, conn->deadline_ms);
 }
 
@@ -298,6 +306,8 @@ static void conn_on_timer(void *data)
     http_reply_problem(request, REEVE_ERROR_UNAVAILABLE, "no answer within the time limit");
   } else if (conn->state == CONN_READING && conn->request) {
     reply_front_error(conn, 408, "the request did not come within the time limit");
+  } else if (conn->state == CONN_CLOSING && evbuffer_get_length(bufferevent_get_output(conn->bev)) < conn->unsent) {
+    conn_close_after_write(conn); /* slow, but it reads */
   } else if (conn->state != CONN_STREAM) {
     conn_free(conn);
   }
@@ -306,13 +316,15 @@ static void conn_on_timer(void *data)
 void conn_close_after_write(Conn *conn)
 {
   conn->state = CONN_CLOSING;
-  conn->deadline_ms = clock_boot_ms() + HTTP_LINGER_MS;
+  conn->unsent = evbuffer_get_length(bufferevent_get_output(conn->bev));
+  conn->deadline_ms = clock_boot_ms() + (conn->unsent ? HTTP_STALL_MS : HTTP_LINGER_MS);
   loop_timer_set(conn->timer, conn->deadline_ms);
 }
 
 void conn_answered(Conn *conn)
 {
-  bool again = conn->request->keep_alive && !conn->half_closed && conn->server->listeners->len > 0;
+  bool more = !conn->half_closed || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
+  bool again = conn->request->keep_alive && more && conn->server->listeners->len > 0;
   conn->server->open--;
   request_free(g_steal_pointer(&conn->request));
   conn->complete = false;
@@ -335,38 +347,45 @@ static void conn_on_read(struct bufferevent *bev, void *data)
     evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
 }
 
+static void conn_drained(HttpRequest *request)
+{
+  LoopFn drained = request->drained;
+  request->drained = NULL;
+  drained(request->drained_data);
+}
+
 static void conn_on_write(struct bufferevent *bev, void *data)
 {
   Conn *conn = data;
-  if (conn->state == CONN_CLOSING) {
-    if (conn->half_closed)
-      conn_free(conn);
-    else
-      shutdown(bufferevent_getfd(bev), SHUT_WR); /* the peer reads our answer before it sees the end */
+  if (conn->state == CONN_CLOSING && conn->half_closed) {
+    conn_free(conn);
     return;
   }
-  if (conn->state != CONN_STREAM || !conn->request->drained)
+  if (conn->state == CONN_CLOSING) {
+    shutdown(bufferevent_getfd(bev), SHUT_WR); /* the peer reads our answer before it sees the end */
+    conn_close_after_write(conn);
     return;
-  LoopFn drained = conn->request->drained;
-  conn->request->drained = NULL;
-  drained(conn->request->drained_data);
+  }
+  if (conn->state == CONN_READING && evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+    conn_parse(conn); /* it took its answers: on with what it asked meanwhile */
+  else if (conn->state == CONN_STREAM && conn->request->drained)
+    conn_drained(conn->request);
 }
 
 static void conn_on_event(struct bufferevent *bev, short what, void *data)
 {
   Conn *conn = data;
-  bool ended = what & BEV_EVENT_EOF;
-  if (ended && conn->state == CONN_HANDLING && !conn->server->config.eof_is_gone) {
-    conn->half_closed = true; /* it may still read */
-    bufferevent_disable(bev, EV_READ);
-    return;
-  }
+  bool ended = (what & BEV_EVENT_EOF) && !(what & BEV_EVENT_WRITING);
   bool unsent = evbuffer_get_length(bufferevent_get_output(bev)) > 0;
-  if (ended && conn->state == CONN_CLOSING && unsent && !(what & BEV_EVENT_WRITING)) {
-    conn->half_closed = true;
+  bool waits = conn->state == CONN_HANDLING ? !conn->server->config.eof_is_gone : conn->state != CONN_STREAM && unsent;
+  if (!ended || !waits) {
+    conn_free(conn);
     return;
   }
-  conn_free(conn);
+  conn->half_closed = true; /* it may still read */
+  bufferevent_disable(bev, EV_READ);
+  if (conn->state == CONN_READING)
+    conn_parse(conn);
 }
 
 static int conn_peer_uid(int fd)

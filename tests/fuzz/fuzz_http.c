@@ -1,0 +1,90 @@
+/* Any bytes as what a peer sends to the HTTP front, in one piece or cut after as many bytes as the first one says; then its half of the
+ * connection ends. Every connection must end by itself, and what it is answered begins as HTTP does. */
+#include "net/http_server.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef struct Front {
+  Loop *loop;
+  HttpServer *server;
+  char path[64];
+} Front;
+
+static void front_handle(HttpRequest *request, void *data)
+{
+  size_t length;
+  g_assert_nonnull(http_request_method(request));
+  g_assert_cmpint(http_request_path(request)[0], ==, '/');
+  const char *query = http_request_query(request, "q"), *accept = http_request_header(request, "accept");
+  const char *body = http_request_body(request, &length);
+  g_assert_cmpint(body[length], ==, '\0');
+  if (query)
+    http_reply_header(request, "X-Query", query);
+  if (!accept) {
+    http_reply(request, 200, "text/plain", body, length);
+    return;
+  }
+  http_stream_start(request, 200, "text/plain");
+  http_stream_chunk(request, body, length);
+  http_stream_end(request);
+}
+
+static Front *front_new(void)
+{
+  Front *front = g_new0(Front, 1);
+  front->loop = loop_new();
+  HttpServerConfig config = {.handler = front_handle, .body_bytes_max = 1000};
+  front->server = http_server_new(front->loop, &config);
+  g_snprintf(front->path, sizeof front->path, "/tmp/reeve-fuzz-%d.sock", (int)getpid());
+  g_assert_true(http_server_listen_unix(front->server, front->path, NULL));
+  return front;
+}
+
+static int front_connect(const Front *front)
+{
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_strlcpy(address.sun_path, front->path, sizeof address.sun_path);
+  g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  return fd;
+}
+
+static void front_turn(const Front *front)
+{
+  event_base_loop(loop_base(front->loop), EVLOOP_NONBLOCK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  static Front *front;
+  if (!front)
+    front = front_new();
+  if (size < 1)
+    return 0;
+  size_t cut = MIN((size_t)data[0], size - 1);
+  int fd = front_connect(front);
+  send(fd, data + 1, cut, MSG_DONTWAIT | MSG_NOSIGNAL);
+  front_turn(front);
+  send(fd, data + 1 + cut, size - 1 - cut, MSG_DONTWAIT | MSG_NOSIGNAL);
+  shutdown(fd, SHUT_WR);
+  char bytes[4096], first[9] = "";
+  size_t got = 0;
+  ssize_t n = -1;
+  for (int turn = 0; n != 0 && turn < 10000; turn++) {
+    front_turn(front);
+    n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    for (ssize_t i = 0; i < n && got < 8; i++)
+      first[got++] = bytes[i];
+  }
+  g_assert_cmpint(n, ==, 0);
+  g_assert_true(got == 0 || strcmp(first, "HTTP/1.1") == 0);
+  close(fd);
+  front_turn(front);
+  return 0;
+}

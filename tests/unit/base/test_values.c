@@ -1,0 +1,237 @@
+/* The small values of base: points in time, ids, escaped text, names, JSON in and out, errors. */
+#include "base/error.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "base/time.h"
+
+#include <string.h>
+
+static void test_time(void)
+{
+  static const struct {
+    const char *text;
+    int64_t ms;
+  } good[] = {{"1970-01-01T00:00:00.000Z", 0},
+              {"2026-11-21T04:30:00.123Z", 1795235400123},
+              {"2024-02-29T23:59:59.999Z", 1709251199999},
+              {"9999-12-31T23:59:59.999Z", 253402300799999}};
+  for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+    char text[ISO_TIME_BYTES];
+    time_iso(good[i].ms, text);
+    g_assert_cmpstr(text, ==, good[i].text);
+    g_assert_cmpint(time_parse_iso(text), ==, good[i].ms);
+  }
+  g_assert_cmpint(time_parse_iso("2026-11-21T04:30:00Z"), ==, 1795235400000);
+  g_assert_cmpint(time_parse_iso("2026-11-21T04:30:00.5Z"), ==, 1795235400500);
+  g_assert_cmpint(time_parse_iso("2026-11-21T04:30:00.1239999Z"), ==, 1795235400123);
+  g_assert_cmpint(time_parse_iso("2016-12-31T23:59:60Z"), ==, 1483228800000); /* a leap second */
+}
+
+static void test_time_refused(void)
+{
+  static const char *const bad[] = {"",
+                                    "now",
+                                    "2026-11-21",
+                                    "2026-11-21T04:30:00",
+                                    "2026-11-21T04:30:00+01:00",
+                                    "2026-11-21T04:30:00.123Zx",
+                                    "2026-11-21 04:30:00Z",
+                                    "2026-13-21T04:30:00Z",
+                                    "2026-00-21T04:30:00Z",
+                                    "2026-11-00T04:30:00Z",
+                                    "2026-02-30T04:30:00Z",
+                                    "2023-02-29T04:30:00Z",
+                                    "2026-11-21T24:30:00Z",
+                                    "2026-11-21T04:60:00Z",
+                                    "2026-11-21T04:30:61Z",
+                                    "2026-11-21T04: 3:00Z",
+                                    "-026-11-21T04:30:00Z",
+                                    "2026-+1-21T04:30:00Z",
+                                    "2026-1-21T04:30:00Z"};
+  g_assert_cmpint(time_parse_iso(NULL), ==, -1);
+  for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+    if (time_parse_iso(bad[i]) != -1)
+      g_error("'%s' was taken for a time", bad[i]);
+}
+
+static void test_ids(void)
+{
+  static const uint64_t numbers[] = {0, 1, 31, 32, 1023, 32767, 1073741823, 1073741824, UINT64_MAX};
+  char before[ID_BYTES] = "", id[ID_BYTES];
+  id_format(id, "dep", 0);
+  g_assert_cmpstr(id, ==, "dep_000000");
+  id_format(id, "ins", 33);
+  g_assert_cmpstr(id, ==, "ins_000011");
+  id_format(id, "rol", UINT64_MAX);
+  g_assert_cmpstr(id, ==, "rol_fzzzzzzzzzzzz");
+  for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+    id_format(id, "tsk", numbers[i]);
+    g_assert_true(id_is(id, "tsk"));
+    g_assert_false(id_is(id, "run"));
+    if (strlen(id) == strlen(before))
+      g_assert_cmpstr(id, >, before); /* text order is number order */
+    g_strlcpy(before, id, sizeof before);
+  }
+  static const char *const bad[] = {"",           "dep",        "dep_",        "dep_00001",          "dep-000001",
+                                    "dep_00000I", "dep_00000l", "dep_000001 ", "dep_00000000000001", "Dep_000001"};
+  for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+    g_assert_false(id_is(bad[i], "dep"));
+  g_assert_false(id_is(NULL, "dep"));
+}
+
+static void check_escape(const char *text, size_t max, const char *expected)
+{
+  g_autofree char *escaped = text_escape(text, max);
+  g_assert_cmpstr(escaped, ==, expected);
+  g_assert_true(g_utf8_validate(escaped, -1, NULL));
+}
+
+static void test_escape(void)
+{
+  check_escape("plain caf\xc3\xa9", 100, "plain caf\xc3\xa9");
+  check_escape("\x1b[31mred\x07\x7f", 100, "\\x1b[31mred\\x07\\x7f");
+  check_escape("\xc2\x9b"
+               "31m",
+               100, "\\xc2\\x9b31m"); /* the other way to write an escape sequence */
+  check_escape("bad\xff\xc3", 100, "bad\\xff\\xc3");
+  check_escape("0123456789", 4, "0123...");
+  check_escape("0123", 4, "0123");
+  check_escape(NULL, 4, "");
+}
+
+static void test_names(void)
+{
+  static const char *const good[] = {"a", "9", "A.b_c-d", "0123456789012345678901234567890123456789012345678901234567890123"};
+  static const char *const bad[] = {
+      "", "-a", ".a", "_a", "a b", "a/b", "a\n", "caf\xc3\xa9", "01234567890123456789012345678901234567890123456789012345678901234"};
+  for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
+    g_assert_true(text_is_name(good[i]));
+  for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+    g_assert_false(text_is_name(bad[i]));
+  g_assert_false(text_is_name(NULL));
+}
+
+static void test_json_write(void)
+{
+  g_autoptr(GString) out = g_string_new(NULL);
+  jw_open(out, NULL, '{');
+  jw_str(out, "a", "q\"\\\n\t\r\x01\x7f caf\xc3\xa9 \xff");
+  jw_str(out, "none", NULL);
+  jw_int(out, "n", INT64_MIN);
+  jw_bool(out, "t", true);
+  jw_null(out, "z");
+  jw_time(out, "at", 1000);
+  jw_time(out, "never", 0);
+  jw_raw(out, "raw", "[1]");
+  jw_open(out, "list", '[');
+  jw_int(out, NULL, 1);
+  jw_str(out, NULL, ":");
+  jw_str(out, NULL, "[");
+  jw_open(out, NULL, '{');
+  jw_close(out, '}');
+  jw_open(out, NULL, '[');
+  jw_close(out, ']');
+  jw_close(out, ']');
+  jw_close(out, '}');
+  g_assert_cmpstr(
+      out->str, ==,
+      "{\"a\":\"q\\\"\\\\\\n\\t\\r\\u0001\\u007f caf\xc3\xa9 \xef\xbf\xbd\",\"none\":null,\"n\":-9223372036854775808,\"t\":true,"
+      "\"z\":null,\"at\":\"1970-01-01T00:00:01.000Z\",\"never\":null,\"raw\":[1],\"list\":[1,\":\",\"[\",{},[]]}");
+  g_autoptr(GError) error = NULL;
+  json_t *back = json_parse(out->str, out->len, &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(jget_str(back, "a", NULL), ==, "q\"\\\n\t\r\x01\x7f caf\xc3\xa9 \xef\xbf\xbd");
+  g_assert_cmpint(jget_int(back, "n", 0), ==, INT64_MIN);
+  g_assert_true(jget_flag(back, "t", false));
+  json_decref(back);
+}
+
+/* What is absent or of another kind is the fallback. */
+static void test_json_get(void)
+{
+  json_t *object = json_parse("{\"s\":\"x\",\"i\":7,\"r\":1.5,\"b\":false,\"n\":null}", 42, NULL);
+  g_assert_nonnull(object);
+  g_assert_cmpstr(jget_str(object, "s", "-"), ==, "x");
+  g_assert_cmpstr(jget_str(object, "i", "-"), ==, "-");
+  g_assert_cmpstr(jget_str(object, "none", "-"), ==, "-");
+  g_assert_cmpstr(jget_str(NULL, "s", "-"), ==, "-");
+  g_assert_cmpint(jget_int(object, "i", -1), ==, 7);
+  g_assert_cmpint(jget_int(object, "r", -1), ==, -1);
+  g_assert_cmpfloat(jget_real(object, "r", -1), ==, 1.5);
+  g_assert_cmpfloat(jget_real(object, "i", -1), ==, 7);
+  g_assert_cmpfloat(jget_real(object, "s", -1), ==, -1);
+  g_assert_false(jget_flag(object, "b", true));
+  g_assert_true(jget_flag(object, "i", true));
+  json_decref(object);
+}
+
+static void json_refused(const char *text, size_t length, int code, const char *message)
+{
+  g_autoptr(GError) error = NULL;
+  g_assert_null(json_parse(text, length, &error));
+  g_assert_error(error, REEVE_ERROR, code);
+  if (!strstr(error->message, message))
+    g_error("wanted '%s' in '%s'", message, error->message);
+}
+
+static void test_json_hostile(void)
+{
+  json_refused("", 0, REEVE_ERROR_USAGE, "JSON line 1 column 0: ");
+  json_refused("{\"a\":1,\n\"a\":2}", 14, REEVE_ERROR_USAGE, "JSON line 2 column 3: duplicate object key");
+  json_refused("{\"a\":1} x", 9, REEVE_ERROR_USAGE, "end of file expected");
+  json_refused("\"\\u0000\"", 8, REEVE_ERROR_USAGE, "JSON line 1");
+  json_refused("\"\xff\"", 3, REEVE_ERROR_USAGE, "JSON line 1");
+  json_refused("[1e999]", 7, REEVE_ERROR_USAGE, "JSON line 1");
+  json_refused("[99999999999999999999]", 22, REEVE_ERROR_USAGE, "too big integer");
+  GString *deep = g_string_new(NULL);
+  for (int i = 0; i < JSON_DEPTH_MAX; i++)
+    g_string_append_c(deep, '[');
+  for (int i = 0; i < JSON_DEPTH_MAX; i++)
+    g_string_append_c(deep, ']');
+  json_t *fits = json_parse(deep->str, deep->len, NULL);
+  g_assert_nonnull(fits);
+  json_decref(fits);
+  g_string_prepend_c(deep, '[');
+  g_string_append_c(deep, ']');
+  json_refused(deep->str, deep->len, REEVE_ERROR_LIMIT, "nested deeper than 64 levels");
+  g_string_free(deep, TRUE);
+  json_t *brackets = json_parse("\"[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"", 73, NULL);
+  g_assert_nonnull(brackets); /* in a text they are no depth */
+  json_decref(brackets);
+  json_refused("1", (size_t)JSON_BYTES_MAX + 1, REEVE_ERROR_LIMIT, "JSON document of 16777217 bytes; allowed: 16777216");
+}
+
+/* The codes that people's scripts know by number. */
+static void test_errors(void)
+{
+  for (int code = 0; code < REEVE_ERROR_N; code++) {
+    g_assert_cmpint(reeve_error_http(code), >=, 400);
+    g_assert_cmpint(reeve_error_http(code), <, 600);
+    g_assert_cmpint(reeve_error_exit(code), >=, 1);
+    g_assert_cmpint(reeve_error_from_word(reeve_error_word(code)), ==, code);
+    g_assert_nonnull(reeve_error_meaning(code));
+    for (int other = 0; other < code; other++)
+      g_assert_cmpint(reeve_error_exit(code), !=, reeve_error_exit(other));
+  }
+  g_assert_cmpint(reeve_error_exit(REEVE_ERROR_INVALID), ==, 3);
+  g_assert_cmpint(reeve_error_exit(REEVE_ERROR_ROLLED_BACK), ==, 7);
+  g_assert_cmpstr(reeve_error_word(REEVE_ERROR_N), ==, "internal");
+  g_assert_cmpstr(reeve_error_word(-1), ==, "internal");
+  g_assert_cmpint(reeve_error_from_word("no such word"), ==, REEVE_ERROR_INTERNAL);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/base/time/round-trip", test_time);
+  g_test_add_func("/base/time/refused", test_time_refused);
+  g_test_add_func("/base/ids", test_ids);
+  g_test_add_func("/base/escape", test_escape);
+  g_test_add_func("/base/names", test_names);
+  g_test_add_func("/base/json/write", test_json_write);
+  g_test_add_func("/base/json/get", test_json_get);
+  g_test_add_func("/base/json/hostile", test_json_hostile);
+  g_test_add_func("/base/errors", test_errors);
+  return g_test_run();
+}
