@@ -69,13 +69,13 @@ class Shell:
 
     def expand(self, word):
         if "$REEVE_TOKEN" in word and "REEVE_TOKEN" not in self.environment:
-            self.environment["REEVE_TOKEN"] = self.reeve.run("token", "create", "reader", "--role", "viewer").stdout.strip()
+            self.environment["REEVE_TOKEN"] = self.reeve.run("token", "create", "docs", "--role", "admin").stdout.strip()
         word = re.sub(r"\$(\w+)", lambda match: self.environment[match[1]], word)
         return word.replace("~", self.environment["HOME"], 1) if word.startswith("~") else word
 
     def words(self, line):
         words = [self.expand(word) for word in shlex.split(line, comments=True)]
-        if "127.0.0.1:7373" in line: # the port of this server
+        if "127.0.0.1:7373" in line:  # the port of this server
             words = [word.replace("127.0.0.1:7373", self.reeve.get("/api/server")["listen"]) for word in words]
         words = [re.sub(r"(?<=//localhost:)\d+", lambda match: self.ports.get(match[0], ("", match[0]))[1], word) for word in words]
         # the socket is beside the state, as docs/user-guide.md says of REEVE_DATA_DIR; /backup is nobody's to write
