@@ -102,6 +102,9 @@ def test_change_on_disk(bare, place):
     wait_until(lambda: "agent.toml:1:" in (agents(bare)["one"]["error_message"] or ""), what="the error is told")
     assert agents(bare)["one"]["status"] == "running"
     assert "agent.toml:1:" in bare.run("deploy", "one", code=3).stderr
+    file.write_text(served("one"))
+    bare.run("rollback", "one")
+    until(bare, "one", status="running", error_message=None)
     file.unlink()
     until(bare, "one", status="running", error_message="its file is gone from the agents directory")
     bare.run("undeploy", "one")
@@ -127,6 +130,8 @@ def test_broken_files_hide_nobody(bare, place):
     (place / "linked").symlink_to(outside.parent)
     (place / "a file").write_text("x")
     (place / "empty").mkdir()
+    put(place, "bell\a", served("bell"))
+    put(place, ".hidden", served("hidden"))
     (place / "fifo").mkdir()
     os.mkfifo(place / "fifo" / "agent.toml")
     bare.start()
