@@ -339,6 +339,8 @@ def drive_agents(driver):
             driver.want(202, "POST", path + "?wait=0", body)
             driver.settle("served")
         driver.want(400, "POST", f"/agents/served/{verb}?wait=x", {})
+    if driver.want(200, "GET", "/api/deployments/good")["status"] != "running":
+        driver.wrong.append("a deployment that only has the name of an agent was stopped")
     for path in ("/agents/served", "/agents/served/diagnostics"):
         driver.want(200, "GET", path)
     checksum = driver.want(200, "GET", "/agents/served")["checksum"]
