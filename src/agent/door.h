@@ -77,7 +77,7 @@ GPtrArray *door_messages(const json_t *list, char **wrong);
 typedef struct Reply Reply;
 typedef struct ReplyShape {
   const char *stream_type; /* content type of a stream */
-  void (*delta)(const Reply *reply, GString *out, const char *text, size_t length);
+  void (*delta)(Reply *reply, GString *out, const char *text, size_t length);
   void (*tool)(const Reply *reply, GString *out, const char *name, bool begins); /* NULL = it is not told */
   void (*close)(const Reply *reply, GString *out, const AskResult *result,
                 bool begun);                                                /* the end of a stream; !begun: the first bytes too */
@@ -98,6 +98,7 @@ struct Reply {
   bool stream, begun;
   bool usage;   /* OpenAI: the client wants it in the stream */
   GString *out; /* scratch */
+  char *head;   /* of OpenAI's chunks: what is the same in each */
 };
 
 /* @model may be NULL. */

@@ -12,6 +12,7 @@ static void reply_free(Reply *reply)
 {
   g_free(reply->model);
   g_free(reply->session_id);
+  g_free(reply->head);
   g_string_free(reply->out, TRUE);
   g_free(reply);
 }
