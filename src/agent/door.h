@@ -96,9 +96,9 @@ struct Reply {
   char *session_id;            /* NULL = none */
   int64_t created_ms, came_ms; /* wall clock; boot clock */
   bool stream, begun;
-  bool usage;   /* OpenAI: the client wants it in the stream */
-  GString *out; /* scratch */
-  char *head;   /* of OpenAI's chunks: what is the same in each */
+  bool usage;           /* OpenAI: the client wants it in the stream */
+  GString *out;         /* scratch */
+  GString *head, *tail; /* of OpenAI's chunks: what is the same in each piece of text; NULL = none yet */
 };
 
 /* @model may be NULL. */

@@ -67,18 +67,26 @@ static void openai_chunk_end(const Reply *reply, GString *out, const char *finis
   sse_end(out);
 }
 
-/* Called for every piece: what is the same in all of them is written once. */
+static void openai_prepare(Reply *reply)
+{
+  reply->head = g_string_new(NULL);
+  reply->tail = g_string_new(NULL);
+  openai_chunk_begin(reply, reply->head);
+  openai_chunk_end(reply, reply->tail, NULL);
+}
+
 static void openai_delta(Reply *reply, GString *out, const char *text, size_t length)
 {
-  if (!reply->head) {
-    g_autoptr(GString) head = g_string_new(NULL);
-    openai_chunk_begin(reply, head);
-    reply->head = g_string_free(g_steal_pointer(&head), FALSE);
-  }
-  g_string_append(out, reply->head);
-  g_string_append(out, reply->begun ? "\"content\":" : "\"role\":\"assistant\",\"content\":");
+  static const char first[] = "\"role\":\"assistant\",\"content\":", further[] = "\"content\":";
+  if (!reply->head)
+    openai_prepare(reply);
+  g_string_append_len(out, reply->head->str, (gssize)reply->head->len);
+  if (reply->begun)
+    g_string_append_len(out, further, sizeof further - 1);
+  else
+    g_string_append_len(out, first, sizeof first - 1);
   jw_quote(out, text, length);
-  openai_chunk_end(reply, out, NULL);
+  g_string_append_len(out, reply->tail->str, (gssize)reply->tail->len);
 }
 
 static void openai_close(const Reply *reply, GString *out, const AskResult *result, bool begun)

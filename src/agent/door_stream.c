@@ -12,7 +12,10 @@ static void reply_free(Reply *reply)
 {
   g_free(reply->model);
   g_free(reply->session_id);
-  g_free(reply->head);
+  if (reply->head)
+    g_string_free(reply->head, TRUE);
+  if (reply->tail)
+    g_string_free(reply->tail, TRUE);
   g_string_free(reply->out, TRUE);
   g_free(reply);
 }
