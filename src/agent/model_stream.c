@@ -26,6 +26,7 @@ void model_stream_free(ModelStream *stream)
 {
   if (!stream)
     return;
+  quick_same_clear(&stream->same);
   line_reader_done(&stream->lines);
   sse_reader_done(&stream->events);
   if (stream->whole)
@@ -117,10 +118,14 @@ static bool model_take(ModelStream *stream, const char *text, size_t length)
 {
   const char *token;
   size_t n;
-  if (quick_text(stream->format->quick, text, length, &token, &n))
+  bool same = quick_same_text(&stream->same, text, length, &token, &n);
+  if (same || quick_text(stream->format->quick, text, length, &token, &n)) {
+    if (!same)
+      quick_same_learn(&stream->same, text, length, token, n);
     model_stream_text(stream, token, n);
-  else
+  } else {
     model_parse(stream, text, length);
+  }
   return !stream->over && !stream->stopped && !stream->error;
 }
 
