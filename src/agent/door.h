@@ -98,7 +98,7 @@ struct Reply {
   bool stream, begun;
   bool usage;           /* OpenAI: the client wants it in the stream */
   GString *out;         /* what goes out next: of a stream, the pieces of one turn of the loop together */
-  LoopTimer *flush;     /* sends it at the end of the turn; NULL = there was no second piece yet */
+  struct event *flush;  /* sends it at the end of the turn; NULL = there was no second piece yet */
   GString *head, *tail; /* of OpenAI's chunks: what is the same in each piece of text; NULL = none yet */
 };
 

@@ -12,7 +12,8 @@ enum { FLUSH_BYTES = 16 * 1024 }; /* so many are not held until the end of the t
 
 static void reply_free(Reply *reply)
 {
-  loop_timer_free(reply->flush);
+  if (reply->flush)
+    event_free(reply->flush);
   g_free(reply->model);
   g_free(reply->session_id);
   if (reply->head)
@@ -83,8 +84,10 @@ static void reply_check_reader(Reply *reply)
   agent_settle(agent);
 }
 
-static void reply_on_flush(void *data)
+static void reply_on_flush(evutil_socket_t fd, short what, void *data)
 {
+  (void)fd;
+  (void)what;
   Reply *reply = data;
   if (!reply->out->len)
     return; /* something else took it along */
@@ -92,12 +95,13 @@ static void reply_on_flush(void *data)
   reply_check_reader(reply);
 }
 
-/* A brain that is fast gives many pieces at once; they leave as one chunk. The first piece of all waits for nothing. */
+/* A brain that is fast gives many pieces at once; they leave as one chunk. The first piece of all waits for nothing. What is made active is
+ * run in this turn of the loop still, without a call of the kernel. */
 static void reply_flush_soon(Reply *reply)
 {
   if (!reply->flush)
-    reply->flush = loop_timer_new(reply->agent->loop, reply_on_flush, reply);
-  loop_timer_set(reply->flush, clock_boot_ms());
+    reply->flush = event_new(loop_base(reply->agent->loop), -1, 0, reply_on_flush, reply);
+  event_active(reply->flush, EV_TIMEOUT, 0);
 }
 
 static void reply_on_delta(const char *text, size_t length, void *data)
