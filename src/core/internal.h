@@ -95,6 +95,7 @@ bool instance_stopped_unasked(const Instance *instance); /* nobody wanted it sto
 bool instance_ready(const Instance *instance);
 bool instance_is_batch(const Instance *instance);
 void instance_set_step(Core *core, Instance *instance, InstanceStep step);
+int64_t instance_new_epoch(const Core *core, int64_t present);     /* after @present, and after every one of an earlier term */
 void instance_start(Core *core, Instance *instance, int revision); /* next generation, runs @revision */
 void instance_stop(Core *core, Instance *instance);
 /* The port is the one that the process was started with, unless a start with another one is on its way. */

@@ -303,7 +303,9 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
   if (verdict == OUTCOME_CANCELLED)
     return ON_FAILURE_ROLLBACK;
   const Revision *revision = revision_find(rollout->deployment, rollout->to);
-  return revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
+  FailurePolicy policy = revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
+  bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->from > 0;
+  return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy; /* to keep what runs is to stay with the former revision */
 }
 
 /* The one that failed is shown as failed, with its reason, also after everything was stopped. */
@@ -321,6 +323,7 @@ static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Insta
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
+  core_cover(core, "failure", (int)rollout->phase, (int)rollout->kind);
   if (!again || rollout->kind == ROLLOUT_KIND_RECOVER) {
     text_set(&rollout->cause, cause);
     text_set(&rollout->failed, failed ? failed->id : NULL);
@@ -490,6 +493,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 {
   Deployment *deployment = rollout->deployment;
   core_cover(core, "rollout", (int)ROLLOUT_PHASE_DONE, (int)rollout->kind);
+  core_cover(core, "outcome", (int)rollout->kind, (int)outcome);
   rollout_release(core, rollout);
   rollout->phase = ROLLOUT_PHASE_DONE;
   rollout->outcome = rollout->verdict = outcome;

@@ -46,7 +46,7 @@ static int rollout_port_back(const Rollout *rollout, const Instance *instance, i
     return MAX(declared, 0);
   if (index >= 0)
     given = plan_declared_port(revision_job(left), (guint)index, instance->replica);
-  if (given == PORT_AUTO)
+  if (given == PORT_AUTO || rollout->phase == ROLLOUT_PHASE_RESERVE) /* no port of the abandoned revision was given yet */
     return instance->port;
   bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */
   return former ? instance->seen_port : 0;
@@ -75,8 +75,9 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   instance->target = revision;
   instance->stage = g_array_index(plan->stage_of, int, index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
-  if (!needs) {
+  if (!needs && rollout_same_agent(instance, plan->job, agent))
     instance->revision = revision;
+  if (!needs) {
     if (instance_live(instance) && instance->seen_generation == instance->generation)
       instance->port = instance->seen_port; /* a port that was meant for a start which now does not happen is void */
   }
@@ -105,5 +106,10 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
   }
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     reserve_back(core, deployment);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->target > 0 && instance->step == STEP_IDLE && instance->desired_running)
+      instance_reconcile(core, instance); /* while it waited for a rollout that is given up, its own start may have been lost */
+  }
   deployment_sort(deployment);
 }
