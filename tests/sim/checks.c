@@ -139,9 +139,9 @@ static void check_stage(Sim *sim, const SimShim *shim)
 static void check_restarts(Sim *sim, SimShim *shim, const InstanceSpec *spec)
 {
   const RestartSpec *restart = &spec->restart;
-  if (shim->node_life != sim->lives[LIVES_WITH_NODE] || shim->ended_at - shim->started_at >= restart->stable_ms)
+  if (shim->node_life != sim->node_starts || shim->ended_at - shim->started_at >= restart->stable_ms)
     shim->starts = MIN(shim->starts, 1);
-  shim->node_life = sim->lives[LIVES_WITH_NODE];
+  shim->node_life = sim->node_starts;
   bool completed = shim->starts > 0 && spec->kind == AGENT_BATCH && shim->exit.code == 0 && !shim->exit.signal;
   if (shim->starts > 0 && (restart->policy == RESTART_NEVER || completed))
     sim_break(sim, "'%s' (%s) is restarted against its policy", shim->id, spec->agent);

@@ -28,7 +28,6 @@ static void fault_reboot(Sim *sim)
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     SimShim *shim = value;
     shim->alive = shim->running = shim->proc.alive = false;
-    shim->attempt = 0;
   }
   sim->lives[LIVES_WITH_MACHINE]++;
   g_snprintf(sim->boot_id, sizeof sim->boot_id, "boot-%d", ++sim->boots);

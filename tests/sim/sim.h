@@ -22,7 +22,7 @@ typedef struct SimShim {
   int told_life;   /* the life of the node that has a connection to it */
   int64_t told_at; /* when its last message arrives: they keep their order */
   int64_t epoch, generation;
-  int attempt;
+  int attempt, known_attempt; /* since the shim is there; on disk, whatever became of the shim */
   bool running, ended;
   ExitStatus exit;
   Proc proc;
@@ -83,7 +83,7 @@ struct Sim {
   bool node_up;
   int64_t node_wake, disk_at; /* next timer; when its last write is done */
   char boot_id[32];
-  int boots;
+  int boots, node_starts;
   GHashTable *reserved; /* port -> who has it; dies with the node */
   GHashTable *foreign;  /* set of ports that programs of others hold */
   bool command_missing; /* the program "tool" cannot be found for the moment */
