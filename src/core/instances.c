@@ -222,6 +222,7 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   instance_recount(instance);
   if (!same)
     touch_instance(core, instance, TOUCH_SEEN);
-  rollout_instance_changed(core, instance);
+  if (!core->greeting) /* a node's list is heard to its end before anything follows from it */
+    rollout_instance_changed(core, instance);
   deployment_settle(core, instance->deployment);
 }

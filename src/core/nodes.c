@@ -183,7 +183,12 @@ static void node_hello(Core *core, const Command *command)
   }
   if (rebooted)
     node_rebooted(core, node);
+  core->greeting = true;
   node_reports(core, node, command->frame);
+  core->greeting = false;
+  for (guint i = 0; i < instances->len; i++)
+    if (((Instance *)instances->pdata[i])->present)
+      rollout_instance_changed(core, instances->pdata[i]);
   for (guint i = 0; i < instances->len; i++)
     node_settle_instance(core, instances->pdata[i]);
   node_pump_rollouts(core);

@@ -245,8 +245,9 @@ void rollout_instance_changed(Core *core, Instance *instance)
       rollout_settled_one(core, rollout, instance, STEP_GONE);
     return;
   }
-  if (rollout->blocked)
-    rollout_next_slots(core, rollout); /* it may have given up its port */
+  bool waits = instance->step == STEP_WAITING && instance->stage == rollout->stage;
+  if (rollout->blocked || waits)
+    rollout_next_slots(core, rollout); /* it may have given up its port; and one that does not serve is not held back */
   if (rollout->phase != ROLLOUT_PHASE_APPLY || (instance->step != STEP_STARTING && instance->step != STEP_READY))
     return;
   if (instance->step == STEP_STARTING && instance_ready(instance)) {

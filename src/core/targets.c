@@ -72,6 +72,8 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   bool needs = !agent->schedule.set && rollout_needs(rollout, instance, plan->job, agent);
   if (agent->schedule.set && instance->desired_running && !instance_is_scheduled(instance))
     instance_stop(core, instance); /* it was a service, or ran once */
+  if (agent->schedule.set)
+    instance->port = MAX(plan_declared_port(plan->job, index, replica), 0); /* its runs come without a reserve */
   instance->target = revision;
   instance->stage = g_array_index(plan->stage_of, int, index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;

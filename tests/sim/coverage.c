@@ -15,9 +15,22 @@ static GHashTable *cells; /* text -> count, over all runs; the program's own */
 static const char *name_command(int i)
 {
   static const char *const words[COMMAND_N] = {
-      [COMMAND_DEPLOY] = "deploy",         [COMMAND_DOWN] = "down",           [COMMAND_RESTART] = "restart",
-      [COMMAND_CANCEL] = "cancel",         [COMMAND_ROLLBACK] = "rollback",   [COMMAND_FORGET] = "forget",
-      [COMMAND_NODE_FRAME] = "node-frame", [COMMAND_NODE_GONE] = "node-gone", [COMMAND_TICK] = "tick"};
+      [COMMAND_DEPLOY] = "deploy",
+      [COMMAND_DOWN] = "down",
+      [COMMAND_RESTART] = "restart",
+      [COMMAND_SCALE] = "scale",
+      [COMMAND_RUN] = "run",
+      [COMMAND_CANCEL] = "cancel",
+      [COMMAND_ROLLBACK] = "rollback",
+      [COMMAND_FORGET] = "forget",
+      [COMMAND_NODE_FRAME] = "node-frame",
+      [COMMAND_NODE_GONE] = "node-gone",
+      [COMMAND_TICK] = "tick",
+      [COMMAND_TOKEN_CREATE] = "token-create",
+      [COMMAND_TOKEN_REVOKE] = "token-revoke",
+      [COMMAND_SECRET_SET] = "secret-set",
+      [COMMAND_SECRET_REMOVE] = "secret-remove",
+  };
   return words[i] ? words[i] : "?";
 }
 

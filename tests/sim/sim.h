@@ -5,7 +5,7 @@
 #include "core/release.h"
 #include "supervise/supervise.h"
 
-enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 70000, SIM_TRACE = 80 };
+enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 70000, SIM_START_MS = 5000, SIM_TRACE = 80 };
 
 /* The process tree of one attempt; outlives its shim. */
 typedef struct Proc {
@@ -92,8 +92,11 @@ struct Sim {
   /* users.c */
   uint64_t next_token;
   /* checks.c */
-  GHashTable *promised;    /* deployment name -> revision acknowledged */
-  GHashTable *was_healthy; /* "id/epoch/generation" set */
+  GHashTable *promised;     /* deployment name -> revision acknowledged */
+  GHashTable *was_healthy;  /* "id/epoch/generation" set */
+  GHashTable *ready_before; /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
+  GHashTable *taken;        /* set of "id/generation": slots that were ready when they were taken out */
+  GHashTable *fired;        /* set of "schedule/time" */
   guint commits;
 };
 
@@ -175,6 +178,12 @@ void sim_check_ports(Sim *sim);
 void sim_check_row(Sim *sim, const Record *was, const Record *is);
 void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec);
 void sim_mark_healthy(Sim *sim, const SimShim *shim);
+/* checks_change.c; around each command */
+void sim_rolling_before(Sim *sim);
+void sim_rolling_after(Sim *sim);
+void sim_check_run(Sim *sim, const Record *run);
+bool sim_run_is_new(const Sim *sim, const Instance *instance); /* began just now: the clock does not rest when faults end */
+void sim_check_runs(Sim *sim, const Deployment *deployment);
 bool sim_settled(const Sim *sim);
 void sim_check_quiet(Sim *sim);
 
