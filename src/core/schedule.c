@@ -222,6 +222,12 @@ static void schedule_end_run(Core *core, ScheduleRun *run, const char *outcome, 
   schedule_store_run(core, run);
 }
 
+static bool schedule_waits(const Schedule *schedule)
+{
+  const Rollout *rollout = schedule->deployment->rollout;
+  return rollout && rollout_is_open(rollout); /* what runs is being changed: afterwards */
+}
+
 /* Starts the agent. */
 static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_at_ms, const char *actor)
 {
@@ -296,12 +302,6 @@ static void schedule_due(Core *core, Schedule *schedule)
     schedule_fire(core, schedule, last, "schedule");
 }
 
-static bool schedule_waits(const Schedule *schedule)
-{
-  const Rollout *rollout = schedule->deployment->rollout;
-  return rollout && rollout_is_open(rollout); /* what runs is being changed: afterwards */
-}
-
 void schedules_tick(Core *core)
 {
   g_autoptr(GPtrArray) all = g_ptr_array_copy(core->schedules, NULL, NULL);
@@ -328,10 +328,10 @@ void schedule_instance_ended(Core *core, Instance *instance)
 {
   Schedule *schedule = schedule_find(instance->deployment, instance->agent);
   ScheduleRun *run = schedule ? schedule_present_run(schedule) : NULL;
-  if (!run || run->generation != instance->generation || instance->replica != 0)
+  if (!run || run->generation > instance->generation || instance->replica != 0)
     return;
   schedule_end_run(core, run, instance->outcome, instance->reason);
-  if (schedule->queued == 0 || !schedule_spec(schedule))
+  if (schedule->queued == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
     return;
   schedule->queued = 0;
   schedule_store(core, schedule);

@@ -79,7 +79,7 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
   if (!needs && rollout_same_agent(instance, plan->job, agent))
     instance->revision = revision;
-  if (!needs) {
+  if (!needs && !agent->schedule.set) {
     if (instance_live(instance) && instance->seen_generation == instance->generation)
       instance->port = instance->seen_port; /* a port that was meant for a start which now does not happen is void */
   }

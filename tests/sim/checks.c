@@ -36,7 +36,7 @@ void sim_check_promises(Sim *sim)
 /* The fold of what is stored is the core that stored it. */
 void sim_check_fold(Sim *sim)
 {
-  if (!release_idle(sim->queue) || sim->commits++ % 4 != 0)
+  if (!release_idle(sim->queue) || sim->commits++ % sim->fold_every != 0)
     return;
   g_autoptr(Effects) effects = effects_new();
   g_autoptr(Core) again = sim_load(sim, effects);
@@ -307,6 +307,8 @@ static void check_node(Sim *sim)
 
 void sim_check_quiet(Sim *sim)
 {
+  sim->commits = 0;
+  sim_check_fold(sim);
   const GPtrArray *deployments = core_deployments(sim->core);
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];

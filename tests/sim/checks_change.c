@@ -44,7 +44,18 @@ static char *change_key(const Instance *instance, int64_t generation)
   return g_strdup_printf("%s/%" G_GINT64_FORMAT, instance->id, generation);
 }
 
-void sim_rolling_before(Sim *sim)
+/* Does this very command tell that @instance serves no more? */
+static bool change_told_otherwise(const Command *command, const Instance *instance)
+{
+  for (guint i = 0; command->frame && i < command->frame->reports->len; i++) {
+    const InstanceReport *report = command->frame->reports->pdata[i];
+    if (strcmp(report->id, instance->id) == 0 && (report->state != INSTANCE_RUNNING || report->health > HEALTH_HEALTHY))
+      return true;
+  }
+  return false;
+}
+
+void sim_rolling_before(Sim *sim, const Command *command)
 {
   const GPtrArray *deployments = core_deployments(sim->core);
   g_hash_table_remove_all(sim->ready_before);
@@ -52,7 +63,7 @@ void sim_rolling_before(Sim *sim)
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; change_gentle(deployment) && k < deployment->instances->len; k++) {
       const Instance *instance = deployment->instances->pdata[k];
-      if (instance->step == STEP_WAITING && change_ready(instance))
+      if (instance->step == STEP_WAITING && change_ready(instance) && !change_told_otherwise(command, instance))
         g_hash_table_add(sim->ready_before, change_key(instance, instance->generation + 1));
     }
   }
@@ -121,9 +132,13 @@ void sim_check_run(Sim *sim, const Record *run)
   bool fired = g_strcmp0(run->values[RUN_ACTOR].text, "schedule") == 0 && g_strcmp0(run->values[RUN_OUTCOME].text, "missed") != 0;
   if (!fired)
     return;
+  sim_say(sim, "schedule %s fires for %" G_GINT64_FORMAT ": %s", run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number,
+          run->values[RUN_OUTCOME].text);
   g_autofree char *key = g_strdup_printf("%s/%" G_GINT64_FORMAT, run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number);
   if (g_hash_table_contains(sim->fired, key))
-    sim_break(sim, "schedule '%s' fires twice for the same time", run->values[RUN_SCHEDULE].text);
+    sim_break(sim, "schedule '%s' fires twice for the same time %" G_GINT64_FORMAT ", at %" G_GINT64_FORMAT " (%s, %s)",
+              run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number, run->values[RUN_STARTED_AT].number,
+              run->values[RUN_OUTCOME].text, run->values[RUN_ID].text);
   g_hash_table_add(sim->fired, g_steal_pointer(&key));
 }
 

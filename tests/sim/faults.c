@@ -38,6 +38,7 @@ static void fault_reboot(Sim *sim)
 static void fault_clock(Sim *sim)
 {
   sim->wall_offset += (sim_below(sim, 2) ? 1 : -1) * sim_below(sim, 3600000);
+  g_hash_table_remove_all(sim->fired); /* set back, a time may come again for a schedule that is made anew */
   sim_say(sim, "the clock is set");
 }
 

@@ -92,12 +92,12 @@ struct Sim {
   /* users.c */
   uint64_t next_token;
   /* checks.c */
-  GHashTable *promised;     /* deployment name -> revision acknowledged */
-  GHashTable *was_healthy;  /* "id/epoch/generation" set */
-  GHashTable *ready_before; /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
-  GHashTable *taken;        /* set of "id/generation": slots that were ready when they were taken out */
-  GHashTable *fired;        /* set of "schedule/time" */
-  guint commits;
+  GHashTable *promised;      /* deployment name -> revision acknowledged */
+  GHashTable *was_healthy;   /* "id/epoch/generation" set */
+  GHashTable *ready_before;  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
+  GHashTable *taken;         /* set of "id/generation": slots that were ready when they were taken out */
+  GHashTable *fired;         /* set of "schedule/time" */
+  guint commits, fold_every; /* the fold of the rows is compared after each so many-th commit */
 };
 
 /* ---- world.c: time, chance, events, one run ---- */
@@ -179,7 +179,7 @@ void sim_check_row(Sim *sim, const Record *was, const Record *is);
 void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec);
 void sim_mark_healthy(Sim *sim, const SimShim *shim);
 /* checks_change.c; around each command */
-void sim_rolling_before(Sim *sim);
+void sim_rolling_before(Sim *sim, const Command *command);
 void sim_rolling_after(Sim *sim);
 void sim_check_run(Sim *sim, const Record *run);
 bool sim_run_is_new(const Sim *sim, const Instance *instance); /* began just now: the clock does not rest when faults end */
@@ -194,5 +194,5 @@ void sim_cover_core(const char *table, int state, int event, void *data);
 void sim_cover_life(int life, int event, void *data);
 /* Prints every cell with its count. */
 void sim_cover_print(void);
-/* Compares with the file of cells that may stay unreached; prints and counts what does not agree. */
-int sim_cover_compare(const char *path);
+/* Compares what @seeds runs reached with the file of cells that may stay unreached; prints and counts what does not agree. */
+int sim_cover_compare(const char *path, uint64_t seeds);

@@ -231,6 +231,7 @@ char *sim_run(uint64_t seed, bool verbose)
              .wall_offset = 1700000000000,
              .verbose = verbose,
              .faults = true,
+             .fold_every = seed % 10 ? 16 : 1,
              .server_wake = INT64_MAX,
              .node_wake = INT64_MAX};
   sim_init(&sim);
