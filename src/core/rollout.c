@@ -289,10 +289,16 @@ static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *f
     rollout_close(core, rollout, OUTCOME_FAILED);
     return;
   }
+  bool none = !failed && rollout->waiting == rollout->queued; /* time is up, and nobody could be taken */
   for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance == failed || (!failed && instance->step == STEP_STARTING))
       instance_set_step(core, instance, STEP_READY);
+    if (!none || instance->step != STEP_WAITING)
+      continue;
+    instance_set_step(core, instance, STEP_IDLE); /* it is left as it is */
+    instance_keep_port(core, instance);
+    instance_reconcile(core, instance);
   }
   rollout_recount(rollout);
   rollout_next_slots(core, rollout);

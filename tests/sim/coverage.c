@@ -176,22 +176,20 @@ void sim_cover_print(void)
 
 typedef struct Comparison {
   GHashTable *listed; /* cell -> reason */
-  bool all;           /* a long run: seldom cells count too */
+  bool all;           /* a long run: seldom cells are told */
   int wrong;
 } Comparison;
 
 enum { SELDOM_SEEDS = 5000 };
 
-/* A cell that is seldom reached has to be in a long run, and may be in a short one. */
+/* A cell that is seldom reached is no reason to fail; a long run tells of it. */
 static bool cell_seldom(Comparison *comparison, const char *text, int count)
 {
   g_autofree char *marked = g_strconcat("~ ", text, NULL);
   if (!g_hash_table_remove(comparison->listed, marked))
     return false;
-  if (comparison->all && !count) {
-    printf("not reached in so many seeds: %s\n", text);
-    comparison->wrong++;
-  }
+  if (comparison->all && !count)
+    printf("seldom, and not reached in so many seeds: %s\n", text);
   return true;
 }
 

@@ -16,7 +16,7 @@ void sim_draw_rates(Sim *sim)
   rates->store_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
   rates->shim_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 2;
   rates->start_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))];
-  rates->restores = sim_chance(sim, 40) ? 6 : 0;
+  rates->restores = sim_chance(sim, 50) ? 6 : 0;
 }
 
 static void fault_reboot(Sim *sim)

@@ -147,7 +147,7 @@ static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   proc->healthy_at = sim->boot_ms + 5 + sim_below(sim, unlucky && sim_chance(sim, 10) ? 8000 : 300);
   proc->ignores_term = unlucky && sim_chance(sim, 10);
   proc->flapping = unlucky && sim_chance(sim, 5);
-  if (unlucky && sim_chance(sim, 3))
+  if (unlucky && sim_chance(sim, 7))
     proc->healthy_at = INT64_MAX;
   proc->batch = spec->kind == AGENT_BATCH;
   if (spec->health.kind == HEALTH_DISCOVER && !spec->port && !proc->batch)

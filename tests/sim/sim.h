@@ -5,7 +5,7 @@
 #include "core/release.h"
 #include "supervise/supervise.h"
 
-enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 70000, SIM_START_MS = 5000, SIM_TRACE = 80 };
+enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 30000, SIM_START_MS = 5000, SIM_TRACE = 80 };
 
 /* The process tree of one attempt; outlives its shim. */
 typedef struct Proc {
