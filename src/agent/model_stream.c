@@ -70,8 +70,7 @@ ToolCall *model_stream_tool_call(ModelStream *stream, size_t index)
     model_stream_fail(stream, "it wants more than %d tools called at once", MODEL_TOOL_CALLS_MAX);
   if (stream->error)
     return NULL;
-  g_autofree char *id = g_strdup_printf("call_%zu", index + 1);
-  ToolCall *call = tool_call_new(id, "", "");
+  ToolCall *call = tool_call_new("", "", "");
   g_ptr_array_add(calls, call);
   return call;
 }
