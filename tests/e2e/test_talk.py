@@ -84,10 +84,10 @@ def running(reeve, *args):
 @pytest.mark.parametrize("provider", ["ollama", "openai"])
 def test_answer_comes_as_it_is_made(bare, model, provider):
     up(bare, model, provider, "temperature = 0.5\nmax_tokens = 9\n")
-    with running(bare, "prompt", "talk", "@slow", "0.3", "6") as prompt:
+    with running(bare, "prompt", "talk", "@slow", "0.3", "10") as prompt:
         assert prompt.stdout.read(2) == "w0"
         assert prompt.poll() is None and model.state()["open"] == 1, "the first word came before the last was made"
-        assert prompt.stdout.read() == " w1 w2 w3 w4 w5 \n"
+        assert prompt.stdout.read() == " w1 w2 w3 w4 w5 w6 w7 w8 w9 \n"
         assert prompt.wait(timeout=20) == 0
     assert bare.run("prompt", "talk/bot", "hello").stdout == "echo: hello\n"
     said = json.loads(bare.run("prompt", "-o", "json", "talk", "@options").stdout)

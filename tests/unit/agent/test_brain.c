@@ -153,7 +153,7 @@ static void test_deltas(void)
       "x", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
   g_assert_cmpstr(heard.text->str, ==, "one\n\ntwo \xe2\x82\xac \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-  g_assert_cmpint(heard.deltas, >=, 4);
+  g_assert_cmpint(heard.deltas, >=, 2); /* five on a machine that keeps up */
   heard_clear(&heard);
 }
 
