@@ -6,8 +6,11 @@ import statistics
 import subprocess
 import sys
 
+import change_rows
 import common
 import rows
+
+ALL = rows.ROWS + change_rows.ROWS
 
 
 def summary(values):
@@ -38,12 +41,12 @@ def report(row, result):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", help="names of rows; default: all. Known: " + ", ".join(row.name for row in rows.ROWS))
+    parser.add_argument("rows", nargs="*", help="names of rows; default: all. Known: " + ", ".join(row.name for row in ALL))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", metavar="FILE", help="write all figures there as JSON")
     args = parser.parse_args()
-    wanted = [row for row in rows.ROWS if not args.rows or row.name in args.rows]
-    if unknown := set(args.rows) - {row.name for row in rows.ROWS}:
+    wanted = [row for row in ALL if not args.rows or row.name in args.rows]
+    if unknown := set(args.rows) - {row.name for row in ALL}:
         parser.error("unknown rows: " + ", ".join(sorted(unknown)))
     targets = subprocess.run(["ninja", "-C", str(common.BUILD), "-t", "targets", "all"], capture_output=True, text=True, check=True).stdout
     programs = [line.split(":")[0] for line in targets.splitlines() if line.startswith("bench/bench_") and "cpp_LINKER" in line or line.startswith("bench/bench_") and "c_LINKER" in line]

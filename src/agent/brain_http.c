@@ -94,11 +94,11 @@ static bool status_is_passing(int status)
   return status == 0 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
-/* How long to wait before the next try; -1 = there is none. */
+/* How long to wait before the next try; -1 = there is none. Not asked for once an answer has begun. */
 static int64_t call_pause_ms(const BrainCall *call, int status)
 {
   unsigned char random = 0;
-  if (call->stream || call->tries >= TRIES_MAX || !status_is_passing(status))
+  if (call->tries >= TRIES_MAX || !status_is_passing(status))
     return -1;
   (void)!getrandom(&random, sizeof random, 0);
   int64_t base = (int64_t)RETRY_MS << (call->tries - 1), pause = base / 2 + base * random / 255;

@@ -37,7 +37,12 @@ static void ollama_take(ModelStream *stream, const json_t *said)
     stream->finish = g_str_equal(jget_str(said, "done_reason", "stop"), "length") ? "length" : "stop";
     stream->over = true;
   }
-  model_stream_text(stream, json_object_get(message, "content"));
+  const json_t *content = json_object_get(message, "content");
+  model_stream_text(stream, json_string_value(content), json_string_length(content));
 }
 
-const ModelFormat ollama_format = {.framing = FRAMING_LINES, .take = ollama_take};
+static const QuickKey ollama_quick_message[] = {{"content", QUICK_TEXT, NULL}, {"tool_calls", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+static const QuickKey ollama_quick[] = {
+    {"message", QUICK_OBJECT, ollama_quick_message}, {"done", QUICK_FALSE, NULL}, {"error", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+
+const ModelFormat ollama_format = {.framing = FRAMING_LINES, .quick = ollama_quick, .take = ollama_take};

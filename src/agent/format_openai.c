@@ -11,11 +11,11 @@ static void openai_content(ModelStream *stream, const json_t *content)
   size_t i;
   const json_t *part;
   if (json_is_string(content))
-    model_stream_text(stream, content);
+    model_stream_text(stream, json_string_value(content), json_string_length(content));
   json_array_foreach(content, i, part)
   {
-    if (!stream->stopped)
-      model_stream_text(stream, json_object_get(part, "text"));
+    const json_t *text = json_object_get(part, "text");
+    model_stream_text(stream, json_string_value(text), json_string_length(text));
   }
 }
 
@@ -65,4 +65,10 @@ static void openai_take(ModelStream *stream, const json_t *said)
     openai_choice(stream, choice);
 }
 
-const ModelFormat openai_format = {.framing = FRAMING_EVENTS, .take = openai_take};
+static const QuickKey openai_delta[] = {{"content", QUICK_TEXT, NULL}, {"tool_calls", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+static const QuickKey openai_quick_choice[] = {
+    {"delta", QUICK_OBJECT, openai_delta}, {"finish_reason", QUICK_NULL, NULL}, {"message", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+static const QuickKey openai_quick[] = {
+    {"choices", QUICK_ONE, openai_quick_choice}, {"usage", QUICK_NULL, NULL}, {"error", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+
+const ModelFormat openai_format = {.framing = FRAMING_EVENTS, .quick = openai_quick, .take = openai_take};

@@ -82,6 +82,7 @@ static void server_set_error(McpServer *server, const char *why)
 
 static void call_finish(McpCall *call, bool ok, const char *text)
 {
+  g_assert(text);
   g_hash_table_remove(call->server->calls, &call->id);
   if (call->done)
     call->done(ok, text, strlen(text), call->data);
@@ -558,7 +559,7 @@ McpCall *mcp_call(McpServer *server, const char *tool, const char *arguments, Mc
   if (server->state == MCP_WAITING || server->state == MCP_ENDING) {
     int64_t left = MAX(0, server->next_start_ms - clock_boot_ms());
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "MCP server '%s' is away: %s; it is tried again in %" G_GINT64_FORMAT " s",
-                server->config->name, server->error, left / 1000 + 1);
+                server->config->name, server->error, MAX((left + 999) / 1000, 1));
     return NULL;
   }
   McpCall *call = g_new0(McpCall, 1);

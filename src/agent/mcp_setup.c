@@ -31,10 +31,11 @@ static char **environment_set(char **environment, const char *pair)
   return g_environ_setenv(environment, key, equals + 1, TRUE);
 }
 
-/* Our environment without the secret of the job's agents, then the env file, then `env`. */
+/* Our environment without the keys that open our doors and those of the job's agents, then the env file, then `env`. */
 static bool setup_environment(McpSetup *setup, const AgentMcpServer *server, GError **error)
 {
   setup->environment = g_environ_unsetenv(g_strdupv(environ), "AGENT_PEER_KEY");
+  setup->environment = g_environ_unsetenv(setup->environment, "AGENT_API_KEY");
   if (server->env_file) {
     g_autofree char *text = fs_read(server->env_file, ENV_FILE_MAX, NULL, error);
     if (!text) {

@@ -47,15 +47,14 @@ void model_stream_fail(ModelStream *stream, const char *format, ...)
   va_end(args);
 }
 
-void model_stream_text(ModelStream *stream, const json_t *text)
+void model_stream_text(ModelStream *stream, const char *text, size_t length)
 {
-  size_t length = json_string_length(text);
   if (!length || stream->error || stream->stopped)
     return;
   stream->text_bytes += length;
   if (stream->text_bytes > MODEL_ANSWER_MAX)
     model_stream_fail(stream, "its answer is longer than %d bytes", MODEL_ANSWER_MAX);
-  else if (!stream->delta(json_string_value(text), length, stream->data))
+  else if (!stream->delta(text, length, stream->data))
     stream->stopped = true;
 }
 
@@ -96,7 +95,8 @@ const char *model_error_text(const json_t *said)
 
 /* ---- framing ---- */
 
-static bool model_take(ModelStream *stream, const char *text, size_t length)
+/* A document that the short way does not understand. */
+static void model_parse(ModelStream *stream, const char *text, size_t length)
 {
   g_autoptr(GError) error = NULL;
   json_t *said = json_parse(text, length, &error);
@@ -111,6 +111,16 @@ static bool model_take(ModelStream *stream, const char *text, size_t length)
     stream->format->take(stream, said);
   }
   json_decref(said);
+}
+
+static bool model_take(ModelStream *stream, const char *text, size_t length)
+{
+  const char *token;
+  size_t n;
+  if (quick_text(stream->format->quick, text, length, &token, &n))
+    model_stream_text(stream, token, n);
+  else
+    model_parse(stream, text, length);
   return !stream->over && !stream->stopped && !stream->error;
 }
 

@@ -2,6 +2,7 @@
 /* What a model server says, as it comes: bytes in any pieces go in, text and at the end tool calls and usage come out. Touches no socket;
  * what a kind of server says is read by its format. */
 #include "agent/message.h"
+#include "agent/quick_text.h"
 #include "agent/sse.h"
 
 #include <jansson.h>
@@ -26,7 +27,8 @@ typedef enum ModelFraming {
 } ModelFraming;
 
 typedef struct ModelFormat {
-  ModelFraming framing; /* when the server streams */
+  ModelFraming framing;  /* when the server streams */
+  const QuickKey *quick; /* where the text is in a document that has nothing else to say */
   /* Reads one document that it said. */
   void (*take)(ModelStream *stream, const json_t *said);
 } ModelFormat;
@@ -60,7 +62,7 @@ bool model_stream_feed(ModelStream *stream, const char *bytes, size_t length);
 void model_stream_end(ModelStream *stream);
 
 /* For the formats. */
-void model_stream_text(ModelStream *stream, const json_t *text);
+void model_stream_text(ModelStream *stream, const char *text, size_t length);
 void model_stream_fail(ModelStream *stream, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Tool call @index, made if it is the next one; NULL after an error. */
 ToolCall *model_stream_tool_call(ModelStream *stream, size_t index);

@@ -234,9 +234,10 @@ static void run_finish(ToolRun *run, Outcome outcome, const char *text, size_t l
   result.duration_ms = run_note(run, outcome, length);
   ToolDone done = run->done;
   void *data = run->data;
-  g_autofree char *refusal = g_steal_pointer(&run->refusal); /* may be @text */
+  char *refusal = g_steal_pointer(&run->refusal); /* may be @text */
   run_free(run);
   done(&result, data);
+  g_free(refusal);
 }
 
 static void run_on_done(bool ok, const char *text, size_t length, void *data)

@@ -22,14 +22,14 @@ int cmd_scale(Cli *cli, GError **error)
   const char *name = cli_word(cli, 0);
   for (guint i = 1; cli_word(cli, i); i++) { /* all are checked before the first is done */
     g_autofree char *agent = NULL;
-    int64_t replicas;
+    int64_t replicas = 0;
     if (!scale_parse(cli_word(cli, i), &agent, &replicas, error))
       return 1;
   }
   for (guint i = 1; cli_word(cli, i); i++) {
     g_autofree char *agent = NULL;
     g_autoptr(GString) body = g_string_new(NULL);
-    int64_t replicas;
+    int64_t replicas = 0;
     scale_parse(cli_word(cli, i), &agent, &replicas, NULL);
     jw_open(body, NULL, '{');
     jw_str(body, "agent", agent);

@@ -48,7 +48,7 @@ static void help_options(GString *out, const OptionId *ids)
   }
 }
 
-static const OptionId help_global[] = {OPT_OUTPUT, OPT_DATA_DIR, OPT_SOCKET, OPT_NO_COLOR, OPT_QUIET, OPT_HELP, OPT_N};
+static const OptionId help_global[] = {OPT_OUTPUT, OPT_DATA_DIR, OPT_SOCKET, OPT_SERVER, OPT_NO_COLOR, OPT_QUIET, OPT_HELP, OPT_N};
 
 char *help_verb(const Verb *verb, bool colors)
 {

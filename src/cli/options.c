@@ -34,6 +34,7 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_LISTEN] = {"listen", 0, OPTION_TEXT, "HOST:PORT", NULL,
                     "serve the API over TCP there, or none (default 127.0.0.1:7373 when it is free)"},
     [OPT_ROLE] = {"role", 0, OPTION_CHOICE, "ROLE", "admin|operator|viewer", "what the token may do"},
+    [OPT_PRINT] = {"print", 0, OPTION_FLAG, NULL, NULL, "print the unit and change nothing"},
     [OPT_WITH_KEY] = {"with-key", 0, OPTION_FLAG, NULL, NULL, "put the key of the secrets into the file too"},
     [OPT_FROM_FILE] = {"from-file", 0, OPTION_FILE, "FILE", NULL, "read the value from FILE in place of stdin"},
     [OPT_EXPIRES] = {"expires", 0, OPTION_SECONDS, "TIME", NULL, "the token ends after TIME: 30d, 12h (default: never)"},

@@ -35,6 +35,7 @@ typedef enum OptionId {
   OPT_EXPIRES,
   OPT_FROM_FILE,
   OPT_WITH_KEY,
+  OPT_PRINT,
   OPT_NODE_SOCKET,
   OPT_VERBOSE,
   OPT_PORT,

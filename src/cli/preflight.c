@@ -105,6 +105,24 @@ void preflight_limits(const Job *job, Problems *problems)
   }
 }
 
+/* The node will read the files that an environment names, and only private ones. */
+static void preflight_files(const AgentSpec *agent, const StrMap *environment, Problems *problems)
+{
+  for (guint i = 0; i < strmap_size(environment); i++) {
+    const StrPair *pair = strmap_at(environment, i);
+    struct stat st;
+    if (pair->from != VALUE_FILE)
+      continue;
+    if (stat(pair->value, &st) != 0)
+      problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': file '%s': %s", agent->id, pair->key, pair->value,
+                   g_strerror(errno));
+    else if (!S_ISREG(st.st_mode) || (st.st_mode & 077))
+      problems_add(problems, PROBLEM_ERROR, agent->pos,
+                   "agent '%s': variable '%s': file '%s' is no regular file, or others may read it; run: chmod 600", agent->id, pair->key,
+                   pair->value);
+  }
+}
+
 static void preflight_agent(const Job *job, const AgentSpec *agent, Problems *problems)
 {
   const char *directory = preflight_dir(job, agent);
@@ -117,6 +135,10 @@ static void preflight_agent(const Job *job, const AgentSpec *agent, Problems *pr
     problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': ssh_key '%s': %s", agent->id, agent->ssh_key, g_strerror(errno));
   if (agent->user && !getpwnam(agent->user))
     problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': no user '%s' on this machine", agent->id, agent->user);
+  if (agent->target == TARGET_LOCALHOST) {
+    preflight_files(agent, &job->environment, problems);
+    preflight_files(agent, &agent->environment, problems);
+  }
   if (!agent->user && geteuid() == 0 && agent->target == TARGET_LOCALHOST)
     problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s' will run as root; name another with 'user'", agent->id);
 }

@@ -320,6 +320,31 @@ const Verb verbs[] = {
      .word_kind = WORDS_CHOICE,
      .choices = "set|list|rm",
      .run = cmd_secret},
+    {.name = "audit",
+     .words = "[OBJECT]",
+     .summary = "show who did what",
+     .details =
+         "The trail of what people and programs changed, kept for good; of OBJECT (a deployment, token or secret), or of everything.",
+     .examples = "reeve audit\nreeve audit --since 1d --tail 20 desk",
+     .options = OPTIONS(OPT_SINCE, OPT_TAIL),
+     .words_min = 0,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_audit},
+    {.name = "service",
+     .words = "install|uninstall|status",
+     .summary = "start the server with the machine, by systemd",
+     .details =
+         "Writes a unit for this program and its state directory and starts it: of the system as root, of the user else (then 'loginctl enable-linger' "
+         "starts it at boot). A stop or restart of the unit leaves the agents running; the next start adopts them. After a reboot everything that "
+         "was meant to run comes up again in stage order.",
+     .examples = "reeve service install\nreeve service install --print   # only show the unit\nreeve service status",
+     .options = OPTIONS(OPT_PRINT, OPT_LISTEN),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_CHOICE,
+     .choices = "install|uninstall|status",
+     .run = cmd_service},
     {.name = "backup",
      .words = "FILE",
      .summary = "write everything that the server knows to one file",
@@ -327,7 +352,7 @@ const Verb verbs[] = {
          "A whole and consistent copy of the store, with a manifest and checksums, while the server runs or not; nothing waits for it. FILE must not "
          "exist; it is yours alone (mode 0600). Secrets are in it encrypted; the key that opens them is not, unless --with-key. What agents wrote "
          "(logs) is not in it. The checksum of the database is printed.",
-     .examples = "reeve backup /backup/reeve-$(date +%F)\nreeve backup --with-key reeve.backup   # opens the secrets: guard it",
+     .examples = "reeve backup /backup/reeve.backup\nreeve backup --with-key reeve.backup   # opens the secrets: guard it",
      .options = OPTIONS(OPT_WITH_KEY),
      .words_min = 1,
      .words_max = 1,
@@ -339,7 +364,7 @@ const Verb verbs[] = {
      .details =
          "The server must be stopped ('reeve server stop --keep': agents go on). Everything in FILE is checked before anything is changed; what was "
          "there is kept in a directory beside. The next server adopts the agents that the backup knows, and stops those that it does not.",
-     .examples = "reeve server stop --keep\nreeve restore /backup/reeve-2026-01-31\nreeve server start",
+     .examples = "reeve server stop --keep\nreeve restore /backup/reeve.backup\nreeve server start",
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_FILE,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "formats/expand.h"
 #include "formats/toml_shim.h"
 
 #include <math.h>
@@ -32,7 +33,10 @@ static void agent_bad(AgentReader *reader, int line, int column, const char *wha
 
 void agent_wanted(AgentReader *reader, const char *key, const char *wanted)
 {
-  problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 0, 0}, "'%s': wanted %s", key, wanted);
+  const char *dot = strrchr(key, '.');
+  g_autofree char *section = dot ? g_strndup(key, (gsize)(dot - key)) : NULL;
+  SourcePos pos = expand_locate(reader->text, reader->file, section, dot ? dot + 1 : key);
+  problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': wanted %s", key, wanted);
 }
 
 void agent_text(AgentReader *reader, const json_t *section, const char *key, char **out)
@@ -156,7 +160,7 @@ static json_t *agent_parse(AgentReader *reader, const char *text, size_t length)
 
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems)
 {
-  AgentReader reader = {.out = g_new0(AgentFile, 1), .file = file_name, .problems = problems};
+  AgentReader reader = {.out = g_new0(AgentFile, 1), .file = file_name, .problems = problems, .text = text};
   reader.out->temperature = reader.out->top_p = (double)NAN;
   reader.out->capabilities = g_ptr_array_new_with_free_func(g_free);
   reader.out->not_honoured = g_ptr_array_new_with_free_func(g_free);

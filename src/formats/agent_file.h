@@ -38,7 +38,8 @@ typedef struct AgentFile {
   GPtrArray *not_honoured; /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 
-/* Reads @length bytes, TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them. */
+/* Reads @length bytes (a NUL behind them), TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them.
+ */
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems);
 void agent_file_free(AgentFile *file);
 /* Writes into @agent of a job what @file asks for and the job does not say itself: port and resources each; the restart and the health

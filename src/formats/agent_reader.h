@@ -8,9 +8,10 @@ typedef struct AgentReader {
   AgentFile *out;
   const char *file;
   Problems *problems;
+  const char *text; /* of the file, for the places of problems */
 } AgentReader;
 
-/* "'@key': wanted @wanted" */
+/* "'@key': wanted @wanted", at the place of @key ("name" or "section.name") in the file. */
 void agent_wanted(AgentReader *reader, const char *key, const char *wanted);
 /* Member @key of @section into @out, when it is there; a problem when it is of another kind. */
 void agent_text(AgentReader *reader, const json_t *section, const char *key, char **out);

@@ -83,7 +83,7 @@ static void expand_dollar(Expander *expander)
       expand_value(expander->out, value);
     else
       problems_add(expander->problems, PROBLEM_ERROR, expand_pos(expander),
-                   "variable '%s' is not set; set it where the server runs, or write $$ for a dollar sign", name);
+                   "variable '%s' is not set where this file is read; set it there, or write $$ for a dollar sign", name);
     expander->p += 1 + n + (braces ? 2 : 0);
   }
 }

@@ -32,11 +32,11 @@ static const char *checks_variable(const char *name, void *data)
 {
   const ChecksAgent *of = data;
   const JobReadOptions *options = of->reader->options;
-  const char *value = strmap_get(&of->agent->environment, name);
-  value = value ? value : strmap_get(&of->reader->job->environment, name);
-  if (value)
-    return value;
-  value = options->variable ? options->variable(name, options->data) : NULL;
+  const StrMap *maps[] = {&of->agent->environment, &of->reader->job->environment};
+  for (guint i = 0; i < G_N_ELEMENTS(maps); i++)
+    if (strmap_has(maps[i], name)) /* the value of a secret is known when the agent starts */
+      return strmap_get(maps[i], name) ? strmap_get(maps[i], name) : "";
+  const char *value = options->variable ? options->variable(name, options->data) : NULL;
   if (expand_is_given(name))
     return "";
   if (value)

@@ -130,6 +130,14 @@ static void call_set_body(HttpCall *call, const HttpCallSpec *spec)
   curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "HEAD") == 0 ? NULL : method);
 }
 
+/* Who sets a proxy for the world outside does not mean the agents and model servers beside us. */
+static void call_set_no_proxy(CURL *easy)
+{
+  const char *lower = g_getenv("no_proxy"), *more = lower ? lower : g_getenv("NO_PROXY");
+  g_autofree char *list = g_strjoin(",", "localhost,127.0.0.1,::1", more, NULL);
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, list);
+}
+
 static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
 {
   HttpCall *call = g_new0(HttpCall, 1);
@@ -157,6 +165,7 @@ static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone d
   curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
   curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->curl_error);
   curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
+  call_set_no_proxy(call->easy);
   if (spec->unix_socket) {
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
     curl_easy_setopt(call->easy, CURLOPT_PROXY, "");

@@ -56,6 +56,17 @@ static void agents_job_rules(const Agents *agents, const AgentFile *file, AgentS
     agent->restart.policy = RESTART_NEVER;
 }
 
+/* Nobody writes a job for it, so the keys that its file names come from here: variables of the server, and secrets by their names. */
+static void agents_job_keys(const AgentFile *file, StrMap *environment)
+{
+  const char *const variables[] = {file->api_key_env, file->server_key_env};
+  for (guint i = 0; i < G_N_ELEMENTS(variables); i++)
+    if (variables[i] && g_getenv(variables[i]))
+      strmap_set(environment, variables[i], g_getenv(variables[i]));
+  if (file->api_key_secret)
+    strmap_set_from(environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
+}
+
 Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
 {
   static const char *const caller[] = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "PATH", "VIRTUAL_ENV"};
@@ -76,6 +87,7 @@ Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
   agents_job_rules(agents, def->file, agent);
   for (guint i = 0; i < strmap_size(&def->variables); i++)
     strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);
+  agents_job_keys(def->file, &agent->environment);
   job_add_agent(job, agent);
   return job;
 }

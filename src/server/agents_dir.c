@@ -192,12 +192,21 @@ static AgentEntry *dir_add(Agents *agents, const char *name)
   return entry;
 }
 
+/* Hidden directories are nobody's agents, and names that could not be shown are refused. */
+static bool dir_is_name(const char *name)
+{
+  for (const char *p = name; *p; p++)
+    if (g_ascii_iscntrl(*p))
+      return false;
+  return name[0] && name[0] != '.' && g_utf8_validate(name, -1, NULL);
+}
+
 /* Looks at the directory @name again. Watched before it is read, so that nothing is missed in between. */
 static void dir_refresh(Agents *agents, const char *name, bool only_changed)
 {
   struct stat st;
   AgentEntry *entry = g_hash_table_lookup(agents->entries, name);
-  bool there = name[0] != '.' && fstatat(agents->root, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+  bool there = dir_is_name(name) && fstatat(agents->root, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
   if (!there && entry)
     dir_remove(agents, entry);
   if (!there)

@@ -8,7 +8,7 @@ enum {
   EVENTS_RING_MAX = 100000,
   EVENTS_BACKLOG_MAX = 1024 * 1024, /* a watcher that is further behind is dropped */
   EVENTS_COMMENT_MS = 15000,        /* a line that keeps connections and proxies awake, and shows who left */
-  EVENTS_STREAMS_MAX = 256
+  EVENTS_STREAMS_MAX = 2048
 };
 
 /* The last events as they go over the wire. Pure; numbered from 1 in each run. */

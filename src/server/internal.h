@@ -10,6 +10,7 @@
 #include "server/metrics.h"
 #include "server/notify.h"
 #include "server/server.h"
+#include "store/history.h"
 #include "store/store_thread.h"
 
 typedef struct Server Server;
@@ -28,6 +29,7 @@ struct Server {
   const StoreDriver *driver;
   Store *store_handle; /* owned by @store; used directly only while its thread is idle: to load again after a failure */
   StoreThread *store;
+  History *history; /* NULL = the store has none */
   StoreState store_state;
   char *store_reason; /* why not OK */
   Core *core;

@@ -1,5 +1,5 @@
 /* Owns webhooks on their way: one for each URL and deployment at a time; a newer one takes the place of one that waits. Tried six times
- * within about five minutes, then given up with a line in the log. URLs are not logged whole: their paths are secrets in practice. */
+ * within about ten minutes, then given up with a line in the log. URLs are not logged whole: their paths are secrets in practice. */
 #include "server/notify.h"
 
 #include "base/clock.h"

@@ -114,6 +114,7 @@ const Route routes[] = {
     {.method = "GET", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = get_tokens},
     {.method = "POST", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = post_tokens, .has_body = true, .body = body_token},
     {.method = "DELETE", .pattern = "/api/tokens/{name}", .role = ROLE_ADMIN, .handler = delete_token},
+    {.method = "GET", .pattern = "/api/audit", .role = ROLE_OPERATOR, .handler = get_audit},
     {.method = "GET", .pattern = "/api/secrets", .role = ROLE_OPERATOR, .handler = get_secrets},
     {.method = "POST", .pattern = "/api/secrets", .role = ROLE_ADMIN, .handler = post_secrets, .has_body = true, .body = body_secret},
     {.method = "DELETE", .pattern = "/api/secrets/{name}", .role = ROLE_ADMIN, .handler = delete_secret},

@@ -66,6 +66,7 @@ void get_events(RouteCall *call);
 void get_tokens(RouteCall *call);
 void post_tokens(RouteCall *call);
 void delete_token(RouteCall *call);
+void get_audit(RouteCall *call);
 void get_secrets(RouteCall *call);
 void post_secrets(RouteCall *call);
 void delete_secret(RouteCall *call);

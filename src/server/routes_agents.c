@@ -57,7 +57,7 @@ static const char *agents_status(const AgentEntry *entry, const Deployment *depl
 /* What a person should know, the most urgent first; NULL = nothing. Caller frees. */
 static char *agents_error(const AgentEntry *entry, const Deployment *deployment)
 {
-  const Revision *last = deployment && deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  const Revision *now = deployment ? deployment_revision(deployment, deployment->revision) : NULL;
   const Instance *instance = agents_instance(deployment);
   bool failed = deployment && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED);
   const char *reason = failed ? deployment->reason : NULL;
@@ -71,7 +71,7 @@ static char *agents_error(const AgentEntry *entry, const Deployment *deployment)
     return g_strdup_printf("%s: the name '%s' is that of '%s' already", entry->path, entry->name, entry->taken_by);
   if (entry->problem)
     return deployment ? g_strdup_printf("changed on disk: %s", entry->problem) : g_strdup(entry->problem);
-  const AgentSpec *spec = last ? job_agent(revision_job(last), 0) : NULL;
+  const AgentSpec *spec = now ? job_agent(revision_job(now), 0) : NULL;
   if (spec && g_strcmp0(spec->agent_text, entry->def->text) != 0)
     return g_strdup_printf("changed on disk; redeploy it: reeve deploy %s", entry->name);
   return NULL;

@@ -10,9 +10,10 @@
 #include "server/routes.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10 };
+enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096, FILES_WANTED = 16384 };
 
 /* What server_main holds beside the server itself. */
 typedef struct ServerLife {
@@ -51,6 +52,18 @@ void server_leave(Server *server, int exit_code)
   loop_timer_set(server->drain, 0); /* from the loop: the request that asked for it is still being answered */
 }
 
+/* Room for every connection; agents are given the limit that we were given (drivers/process.c). */
+static void server_raise_files(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_WANTED)
+    return;
+  g_autofree char *given = g_strdup_printf("%llu", (unsigned long long)limit.rlim_cur);
+  limit.rlim_cur = MIN((rlim_t)FILES_WANTED, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+    g_setenv("REEVE_NOFILE", given, FALSE);
+}
+
 static bool server_listen(Server *server, GError **error)
 {
   g_autofree char *directory = g_path_get_dirname(server->options->socket_path);
@@ -84,8 +97,10 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store_handle = store;
   server->loop = loop_new();
   server->store = store_thread_new(server->loop, driver, store);
+  server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
   server->drain = loop_timer_new(server->loop, server_drain, server);
-  server->http = http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server});
+  server->http =
+      http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX});
   server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
   server->notify = notify_new(server, server->loop);
@@ -110,6 +125,7 @@ void server_close(Server *server)
   execs_free(server->execs);
   events_free(server->events);
   notify_free(server->notify);
+  history_free(server->history);
   store_thread_free(server->store);
   turn_close(server);
   stop_free(server->stopping);
@@ -173,6 +189,7 @@ int server_main(const ServerOptions *options)
   g_autoptr(GError) error = NULL;
   ServerLife life = {0};
   fs_crash_role("server");
+  server_raise_files();
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);
   if (server_begin(&life, options, &error)) {

@@ -93,11 +93,6 @@ static bool memory_probe(Store *store, GError **error)
   return !memory_failing(store, error);
 }
 
-static void memory_checkpoint(Store *store)
-{
-  (void)store; /* no log to fold */
-}
-
 void store_memory_fail(Store *store, int n, int code)
 {
   store->fail_next = n;
@@ -111,5 +106,4 @@ const StoreDriver store_memory = {
     .load = memory_load,
     .commit = memory_commit,
     .probe = memory_probe,
-    .checkpoint = memory_checkpoint,
 };

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SQLITE_APPLICATION_ID = 0x52454556 /* "REEV" */, SQLITE_CHECKPOINT_BYTES = 4 * 1024 * 1024 };
+enum { SQLITE_APPLICATION_ID = 0x52454556 /* "REEV" */ };
 
 struct Store {
-  char *directory, *path, *wal;
+  char *directory, *path;
   int lock;
   sqlite3 *db;
   sqlite3_stmt *upsert[TABLE_N], *delete[TABLE_N], *begin, *commit, *rollback;
@@ -165,6 +165,7 @@ static bool sqlite_connect(Store *store, GError **error)
   sqlite3_busy_timeout(store->db, 2000);
   static const char *const pragmas =
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;"
+      "PRAGMA journal_size_limit=65536;" /* a log that was folded begins small again: its size says what is left to fold */
       "PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;";
   store->broken = false;
   return sqlite_run(store, pragmas, error) && sqlite_migrate(store, error) && sqlite_prepare(store, error);
@@ -179,7 +180,6 @@ static void sqlite_close(Store *store)
     close(store->lock);
   g_free(store->directory);
   g_free(store->path);
-  g_free(store->wal);
   g_free(store);
 }
 
@@ -191,7 +191,6 @@ static Store *sqlite_open(const char *where, GError **error)
   store->lock = -1;
   store->directory = g_strdup(where);
   store->path = g_build_filename(where, "reeve.db", NULL);
-  store->wal = g_strconcat(store->path, "-wal", NULL);
   if (sqlite_lock(store, error) && sqlite_connect(store, error))
     return store;
   sqlite_close(store);
@@ -305,13 +304,6 @@ static bool sqlite_probe(Store *store, GError **error)
   return false;
 }
 
-static void sqlite_checkpoint(Store *store)
-{
-  struct stat st;
-  if (store->db && stat(store->wal, &st) == 0 && st.st_size >= SQLITE_CHECKPOINT_BYTES)
-    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-}
-
 const StoreDriver store_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
@@ -319,5 +311,4 @@ const StoreDriver store_sqlite = {
     .load = sqlite_load,
     .commit = sqlite_commit,
     .probe = sqlite_probe,
-    .checkpoint = sqlite_checkpoint,
 };

@@ -21,8 +21,6 @@ typedef struct StoreDriver {
   bool (*commit)(Store *store, const GPtrArray *records, GError **error);
   /* A write that changes nothing, to see whether there is room again. */
   bool (*probe)(Store *store, GError **error);
-  /* Folds the log into the main file; called when idle, never inside a commit. */
-  void (*checkpoint)(Store *store);
 } StoreDriver;
 
 extern const StoreDriver store_sqlite;

@@ -50,13 +50,10 @@ static void *thread_main(void *data)
       thread->driver->commit(thread->store, records, &error);
     else
       thread->driver->probe(thread->store, &error);
-    bool fine = !error;
     pthread_mutex_lock(&thread->lock);
     thread->error = error;
     pthread_mutex_unlock(&thread->lock);
     loop_post(thread->loop, thread_on_done, thread);
-    if (fine && work == WORK_COMMIT)
-      thread->driver->checkpoint(thread->store); /* after the answer left: nobody waits for it */
   }
 }
 

@@ -102,6 +102,9 @@ def test_change_on_disk(bare, place):
     wait_until(lambda: "agent.toml:1:" in (agents(bare)["one"]["error_message"] or ""), what="the error is told")
     assert agents(bare)["one"]["status"] == "running"
     assert "agent.toml:1:" in bare.run("deploy", "one", code=3).stderr
+    file.write_text(served("one"))
+    bare.run("rollback", "one")
+    until(bare, "one", status="running", error_message=None)
     file.unlink()
     until(bare, "one", status="running", error_message="its file is gone from the agents directory")
     bare.run("undeploy", "one")
@@ -127,6 +130,8 @@ def test_broken_files_hide_nobody(bare, place):
     (place / "linked").symlink_to(outside.parent)
     (place / "a file").write_text("x")
     (place / "empty").mkdir()
+    put(place, "bell\a", served("bell"))
+    put(place, ".hidden", served("hidden"))
     (place / "fifo").mkdir()
     os.mkfifo(place / "fifo" / "agent.toml")
     bare.start()
@@ -194,6 +199,21 @@ def test_rules_of_the_file(bare, place):
     bare.kill_server(signal.SIGTERM)
     bare.start(GREETING="other")
     assert agents(bare)["auto"]["status"] == "stopped", "what a person stopped stays stopped"
+
+
+def test_keys_of_a_file(bare, place):
+    """A secret of the server and variables of the server reach the agent; without them nothing starts."""
+    text = '[agent]\nname = "{0}"\n[llm]\nprovider = "openai"\nmodel = "m"\nbase_url = "http://127.0.0.1:9"\n{1}\n'
+    put(place, "hidden", text.format("hidden", 'api_key_secret = "model-key"'))
+    put(place, "open", text.format("open", 'api_key_env = "MODEL_KEY"'))
+    bare.start(MODEL_KEY="abc")
+    assert "model-key" in bare.run("deploy", "hidden", code=None).stderr
+    (bare.directory / "key").write_text("s3cret-value")
+    bare.run("secret", "set", "model-key", "--from-file", bare.directory / "key")
+    for name, key in (("hidden", b"model-key=s3cret-value"), ("open", b"MODEL_KEY=abc")):
+        bare.run("deploy", name)
+        assert key in pathlib.Path(f"/proc/{until(bare, name, status='running')['pid']}/environ").read_bytes()
+    assert "s3cret" not in bare.run("agents", "-o", "json").stdout + (bare.directory / "server.out").read_text()
 
 
 def test_max_agents_and_configuration(bare):
@@ -355,3 +375,17 @@ def test_storm(bare, place):
     assert spent <= max(0.25 * lasted, 0.5), f"{spent:.2f} s of processor time in {lasted:.2f} s"
     assert agents(bare)["steady"]["pid"] == pid
     assert bare.get("/healthz")["status"] == "ok"
+
+
+def test_variables_of_a_job(bare):
+    """Agent files that a job names know the caller's variables, the job's own, and names of secrets; the agent fills them in."""
+    put(bare.directory, "a", '[agent]\nname = "a"\n[llm]\nprovider = "command"\ncommand = ["echo", "$MINE", "$CALLERS", "$KEY", "$AGENT_ID"]\n')
+    job = 'job: {name: vars}\nagents:\n  - id: one\n    reeve: {agent: a/agent.toml}\n    environment: {MINE: mine, KEY: {secret: k}}\ntopology: {type: dynamic}\n'
+    done = bare.run("validate", bare.job(job), code=3)
+    assert "agent.toml:5:30: error: variable 'CALLERS'" in done.stderr + done.stdout
+    bare.run("validate", bare.job(job), CALLERS="x")
+    bare.start()
+    (bare.directory / "key").write_text("hush")
+    bare.run("secret", "set", "k", "--from-file", bare.directory / "key")
+    bare.run("up", "-d", bare.job(job), CALLERS="its own")
+    assert bare.run("prompt", "vars", "x").stdout.strip() == "mine its own hush one"

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,8 @@ from contract import SPEC, check, operations, roles
 
 OPERATIONS = operations()
 # Documented, but out of reach of this test, with the reason.
-NOT_DRIVEN = {}
+NOT_DRIVEN = {("GET", "/api/audit", 503): "only when 64 questions wait at once, which none does for a millisecond; test_store_thread drives the bound",
+              ("GET", "/api/audit", 504): "needs a trail of millions; test_store_thread drives the limit with a store that is held"}
 
 
 def agent(name, *command, **more):
@@ -215,6 +217,18 @@ def drive_bad_bodies(driver):
     driver.want(422, "POST", "/api/deployments", deploy(job("../x", agent("a", "sleep", "1"))))
 
 
+def drive_audit(driver):
+    mine = driver.want(200, "GET", f"/api/audit?actor=uid:{os.getuid()}&limit=2")
+    assert len(mine["entries"]) == 2 and mine["next"] == mine["entries"][1]["id"]
+    older = driver.want(200, "GET", f"/api/audit?limit=1000&before={mine['next']}")
+    assert older["next"] is None and older["entries"][0]["id"] < mine["next"]
+    deploys = driver.want(200, "GET", "/api/audit?action=deploy&object=good")["entries"]
+    assert deploys and {entry["object"] for entry in deploys} == {"good"}
+    assert not driver.want(200, "GET", "/api/audit?since=2100-01-01T00:00:00Z")["entries"]
+    for query in ("limit=0", "limit=1001", "since=yesterday"):
+        driver.want(400, "GET", f"/api/audit?{query}")
+
+
 SECRETIVE = job("secretive", agent("a", "sleep", "1000", environment={"KEY": {"secret": "key"}}))
 
 
@@ -325,6 +339,8 @@ def drive_agents(driver):
             driver.want(202, "POST", path + "?wait=0", body)
             driver.settle("served")
         driver.want(400, "POST", f"/agents/served/{verb}?wait=x", {})
+    if driver.want(200, "GET", "/api/deployments/good")["status"] != "running":
+        driver.wrong.append("a deployment that only has the name of an agent was stopped")
     for path in ("/agents/served", "/agents/served/diagnostics"):
         driver.want(200, "GET", path)
     checksum = driver.want(200, "GET", "/agents/served")["checksum"]
@@ -354,8 +370,10 @@ def drive_open_rollout(driver):
 
 def drive_crowd(driver):
     """More streams than are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
     with contextlib.ExitStack() as stack:
-        for path, limit in (("/api/events", 256), ("/api/deployments/good/logs?follow=1", 128)):
+        for path, limit in (("/api/events", 2048), ("/api/deployments/good/logs?follow=1", 128)):
             def one_more(path=path):
                 one = stack.enter_context(contextlib.closing(driver.connect()))
                 one.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -439,7 +457,7 @@ def drive_full_store(driver):
 
 
 def drive_all(driver):
-    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_audit, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
         drive(driver)
 
 

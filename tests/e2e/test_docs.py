@@ -12,6 +12,8 @@ from conftest import BIN, ROOT, own_examples, wait_until
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"^(?:\$ )?((?:build/)?reeve |\./dev |curl |cp -a ).*|^(?:\$ )?(?:build/)?reeve$")
+# What is of use with a server only; others start one, or need none.
+WANTS_SERVER = re.compile(r"curl |reeve (server stop|token|secret|schedules|backup|audit|agents)\b")
 # Verbs that go on until they are told to stop.
 ENDLESS = {("logs", "-f"), ("monitor", None), ("events", None), ("node", None)}
 
@@ -62,15 +64,19 @@ class Shell:
         reeve.data.mkdir(exist_ok=True, mode=0o700)
         own_examples(reeve.directory)
         self.ports = example_ports(reeve.directory)
-        self.environment = {**reeve.environment, "HOME": str(home), "REEVE_DATA_DIR": str(reeve.data), "PATH": f"{reeve.directory}/build:{os.environ['PATH']}"}
+        self.environment = {**reeve.environment, "HOME": str(home), "REEVE_LISTEN": "127.0.0.1:0", "REEVE_DATA_DIR": str(reeve.data), "PATH": f"{reeve.directory}/build:{os.environ['PATH']}"}
         (reeve.directory / "reeve").mkdir(exist_ok=True)
 
     def expand(self, word):
+        if "$REEVE_TOKEN" in word and "REEVE_TOKEN" not in self.environment:
+            self.environment["REEVE_TOKEN"] = self.reeve.run("token", "create", "docs", "--role", "admin").stdout.strip()
         word = re.sub(r"\$(\w+)", lambda match: self.environment[match[1]], word)
         return word.replace("~", self.environment["HOME"], 1) if word.startswith("~") else word
 
     def words(self, line):
         words = [self.expand(word) for word in shlex.split(line, comments=True)]
+        if "127.0.0.1:7373" in line:  # the port of this server
+            words = [word.replace("127.0.0.1:7373", self.reeve.get("/api/server")["listen"]) for word in words]
         words = [re.sub(r"(?<=//localhost:)\d+", lambda match: self.ports.get(match[0], ("", match[0]))[1], word) for word in words]
         # the socket is beside the state, as docs/user-guide.md says of REEVE_DATA_DIR; /backup is nobody's to write
         return [word.replace(f"{self.reeve.directory}/reeve/control.sock", str(self.reeve.data / "control.sock")).replace("/backup/", f"{self.reeve.directory}/")
@@ -102,8 +108,9 @@ class Shell:
         elif verb == "up" and "-d" not in words:
             self.run_up(words)
         else:
-            done = subprocess.run(words, cwd=self.reeve.directory, env=self.environment, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL,
-                                  check=False)
+            given = "a value\n" if "<" in words else ""
+            words = words[:words.index("<")] if "<" in words else words
+            done = subprocess.run(words, cwd=self.reeve.directory, env=self.environment, capture_output=True, text=True, timeout=90, input=given, check=False)
             assert done.returncode in codes, f"{line}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
 
     def run_example_of(self, line):
@@ -147,7 +154,7 @@ def test_block(shell, document, number, block):
         if line.startswith("./dev "):  # test_desk.py runs what the demo runs; the others are this very run
             assert re.search(rf"^  {line.split()[1]}\b", verbs, re.MULTILINE), f"{line}: no such verb in ./dev help"
             continue
-        if not shell.reeve.answers() and line.startswith(("curl ", "reeve server stop")):
+        if WANTS_SERVER.match(line) and not shell.reeve.answers():
             shell.run("reeve server start")
         if re.match(r"reeve (node|.*--node-socket)", line):
             continue  # test fixtures run every test with a node of its own
@@ -213,7 +220,7 @@ def test_help_examples_parse(bare):
     """Each example in the help of a verb names options that the verb has."""
     for verb in help_verbs(bare):
         text = bare.run("help", verb).stdout
-        for line in re.findall(r"^\s+(reeve .*)$", text, re.MULTILINE):
+        for line in re.findall(rf"^\s+(reeve {verb} .*)$", text, re.MULTILINE):
             words = shlex.split(line, comments=True)
             for word in (word for word in words if re.fullmatch(r"--\w[\w-]*", word)):
                 assert word in text.replace(line, ""), f"{line}: help of '{verb}' does not list {word}"

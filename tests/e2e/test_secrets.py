@@ -119,6 +119,7 @@ def test_a_changed_secret_is_told(reeve):
 def test_missing_secrets_are_named_at_deploy(bare):
     bare.start()
     (bare.directory / "token.txt").write_text("x")
+    (bare.directory / "token.txt").chmod(0o600)
     refused = bare.run("up", "-d", bare.job(JOB), code=3)
     for part in ("agent 'a'", "API_KEY", "no secret 'key'", "reeve secret set key"):
         assert part in refused.stderr, refused.stderr
@@ -126,12 +127,21 @@ def test_missing_secrets_are_named_at_deploy(bare):
 
 
 def test_a_file_that_others_may_read_is_refused(bare):
+    """When the job is read, and again by the node, since it may have changed."""
     bare.start()
     set_secret(bare, "key", VALUE)
-    (bare.directory / "token.txt").write_text("x")
-    (bare.directory / "token.txt").chmod(0o644)
-    failed = bare.run("up", "-d", bare.job(JOB), code=6)
-    assert "token.txt" in failed.stderr and "chmod 600" in failed.stderr
+    file = bare.directory / "token.txt"
+    assert "token.txt" in bare.run("validate", bare.job(JOB), code=3).stderr
+    file.write_text("x")
+    file.chmod(0o644)
+    refused = bare.run("up", "-d", bare.job(JOB), code=3)
+    assert "token.txt" in refused.stderr and "chmod 600" in refused.stderr
+    file.chmod(0o600)
+    bare.run("up", "-d", bare.job(JOB))
+    file.chmod(0o644)
+    bare.run("restart", "vault", "b", code=None)
+    shown = wait_until(lambda: "chmod 600" in (text := bare.run("status", "vault", code=None).stdout) and text, what="the node says why")
+    assert "token.txt" in shown and bare.instances("vault")["b"]["state"] != "running"
 
 
 def test_words_of_the_command(bare):

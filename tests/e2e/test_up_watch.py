@@ -99,9 +99,8 @@ def test_a_failure_is_waited_out(bare, watching):
     bare.job(JOB.format("no number"))
     watching.until("waiting for changes", 2)
     assert revision(bare) == 1
-    slow = JOB.format(4000).replace("    env_file", "    health: {command: [sh, -c, 'sleep 1']}\n    env_file")
-    bare.job(slow)
-    wait_until(lambda: bare.deployment("watched")["rollout"]["outcome"] == "open", what="the rollout runs")
+    bare.job(JOB.format(4000).replace("    env_file", "    health: {exec: [sleep, '1']}\n    env_file"))
+    wait_until(lambda: b"4000" in command_line(bare.instances("watched")["a"]["pid"]), what="the rollout runs")
     bare.job(JOB.format(5000))
     wait_until(lambda: b"5000" in command_line(bare.instances("watched")["a"]["pid"]), what="the last word counts", seconds=30)
 

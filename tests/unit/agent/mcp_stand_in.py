@@ -29,6 +29,11 @@ def tool(name):
 
 
 def listed(params):
+    if mode == "restless" and "fresh" not in tools:  # the list changes while it is being read
+        say({"method": "notifications/tools/list_changed"})
+        former = [tool(name) for name in tools]
+        tools.append("fresh")
+        return {"tools": former}
     if mode != "pages":
         return {"tools": [tool(name) for name in tools]}
     at = int(params.get("cursor", "0"))
@@ -63,7 +68,7 @@ def call(name, arguments):
     if name == "big":
         return text("\u00e9" * 250_000)
     if name == "where":
-        return text(json.dumps({"cwd": os.getcwd(), "own": os.environ.get("OWN"), "file": os.environ.get("FROM_FILE"), "key": os.environ.get("AGENT_PEER_KEY"),
+        return text(json.dumps({"cwd": os.getcwd(), "own": os.environ.get("OWN"), "file": os.environ.get("FROM_FILE"), "keys": [os.environ.get("AGENT_PEER_KEY"), os.environ.get("AGENT_API_KEY")],
                                 "leader": os.getpid() == os.getpgrp(), "fds": len(os.listdir("/proc/self/fd"))}))
     if name == "ping_me":
         say({"id": "from-server", "method": "ping"})

@@ -329,6 +329,19 @@ static void test_timeouts(void)
   }
 }
 
+/* A proxy for the world outside is not asked for what is on this machine. */
+static void test_no_proxy(void)
+{
+  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a"), LAST)};
+  Scene scene;
+  g_setenv("http_proxy", "http://127.0.0.1:1", TRUE);
+  scene_open(&scene, &play, 1);
+  scene_ask(&scene, &ollama_brain, 10000);
+  g_unsetenv("http_proxy");
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
+  scene_close(&scene);
+}
+
 /* An answer is complete with its last word, whatever the connection does. */
 static void test_no_end(void)
 {
@@ -400,6 +413,7 @@ int main(int argc, char **argv)
   g_test_add_func("/brain-http/retry", test_retry);
   g_test_add_func("/brain-http/nobody", test_nobody);
   g_test_add_func("/brain-http/timeouts", test_timeouts);
+  g_test_add_func("/brain-http/no-proxy", test_no_proxy);
   g_test_add_func("/brain-http/no-end", test_no_end);
   g_test_add_func("/brain-http/cancel", test_cancel);
   g_test_add_func("/brain-http/cancel-retry", test_cancel_retry);

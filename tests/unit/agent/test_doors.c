@@ -22,6 +22,7 @@ typedef struct Served {
   int port;
   int err; /* its standard error */
   char *dir;
+  GString *said; /* its log up to the line that tells its URL */
 } Served;
 
 /* One line of the server's log into @line; fails the test at its end or after the deadline. */
@@ -59,8 +60,11 @@ static Served serve(const char *toml)
   close(ends[1]);
   served.err = ends[0];
   char line[2000] = "";
-  while (!strstr(line, "agent serves"))
+  served.said = g_string_new(NULL);
+  while (!strstr(line, "agent serves")) {
     served_line(&served, line, sizeof line);
+    g_string_append(served.said, line);
+  }
   served.port = atoi(strrchr(strstr(line, "url=http://localhost:"), ':') ? strstr(line, "localhost:") + 10 : "0");
   g_assert_cmpint(served.port, >, 0);
   return served;
@@ -77,6 +81,7 @@ static int served_end(Served *served)
   g_unlink(peers);
   g_rmdir(served->dir);
   g_free(served->dir);
+  g_string_free(served->said, TRUE);
   g_assert_true(WIFEXITED(status));
   return WEXITSTATUS(status);
 }
@@ -135,6 +140,24 @@ static void test_doors(void)
   g_assert_cmpint(jget_int(answer, "errors", -1), ==, 0);
   g_assert_cmpstr(jget_str(json_array_get(json_object_get(answer, "peers"), 0), "id", NULL), ==, "news");
   json_decref(answer);
+  g_assert_cmpint(served_stop(&served), ==, 0);
+}
+
+/* The port of the file counts when none is given; what only a job can do for an agent is named. */
+static void test_file_port(void)
+{
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof at;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint(bind(fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+  g_assert_cmpint(getsockname(fd, (struct sockaddr *)&at, &size), ==, 0);
+  close(fd);
+  g_autofree char *toml =
+      g_strdup_printf(BRAIN("[\"cat\"]", "[resources]\nmemory_limit = \"1GB\"\ngpu = 1\n[deployment]\nport = %d\n"), ntohs(at.sin_port));
+  Served served = serve(toml);
+  g_assert_cmpint(served.port, ==, ntohs(at.sin_port));
+  g_assert_nonnull(strstr(served.said->str, "key=resources.gpu"));
+  g_assert_nonnull(strstr(served.said->str, "key=resources.memory_limit why=needs-a-job"));
   g_assert_cmpint(served_stop(&served), ==, 0);
 }
 
@@ -331,6 +354,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/doors/doors", test_doors);
+  g_test_add_func("/doors/file-port", test_file_port);
   g_test_add_func("/doors/refusals", test_refusals);
   g_test_add_func("/doors/bad-brains", test_bad_brains);
   g_test_add_func("/doors/queue", test_queue);

@@ -193,6 +193,45 @@ static void test_limits(void)
   }
 }
 
+/* What the short way takes, it takes as the parser would; what it does not understand, it leaves. */
+static void test_quick(void)
+{
+  static const struct {
+    const char *json, *text; /* NULL = left to the parser */
+  } rows[] = {
+      {"{\"id\":\"c\",\"n\":[1,{\"a\":true}],\"choices\":[{\"index\":0,\"delta\":{\"role\":\"x\",\"content\":\"h\xc3\xa9\"},\"logprobs\":null,"
+       "\"finish_reason\":null}],\"usage\":null}",
+       "h\xc3\xa9"},
+      {" { \"choices\" : [ { \"delta\" : { \"content\" : \"\" } } ] }\r\n ", ""},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\\n\"}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\xff\"}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\x01\"}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\",\"content\":\"b\"}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\",\"tool_calls\":[]}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}},{\"delta\":{\"content\":\"b\"}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":1}}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"error\":\"x\"}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":null}}]}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"x\":1.5}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"x\":01}", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}x", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}]", NULL},
+      {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}],}", NULL},
+      {"{\"x\":[[[[[[[[[[[1]]]]]]]]]]],\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", NULL},
+      {"{}", NULL},
+      {"", NULL},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const char *text = NULL;
+    size_t length = 0, n = strlen(rows[i].json);
+    g_autofree char *json = g_memdup2(rows[i].json, n);
+    g_assert_cmpint(quick_text(openai_format.quick, json, n, &text, &length), ==, rows[i].text != NULL);
+    g_autofree char *found = text ? g_strndup(text, length) : NULL;
+    g_assert_cmpstr(found, ==, rows[i].text);
+  }
+}
+
 /* A listener that has enough hears nothing more. */
 static void test_stop(void)
 {
@@ -214,6 +253,7 @@ int main(int argc, char **argv)
   g_test_add_func("/model-stream/bad", test_bad);
   g_test_add_func("/model-stream/lax-end", test_lax_end);
   g_test_add_func("/model-stream/limits", test_limits);
+  g_test_add_func("/model-stream/quick", test_quick);
   g_test_add_func("/model-stream/stop", test_stop);
   return g_test_run();
 }

@@ -19,6 +19,7 @@ typedef struct Site {
   int sessions;        /* that began; the present one is "s<sessions>" */
   bool forgets;        /* the next call is answered with 404, the session is over */
   bool has_more;       /* a tool "more" has come */
+  int left;            /* calls of "never" that the agent gave up */
   HttpRequest *listen; /* the GET that is open */
   GString *seen;       /* what was asked for, a line each */
 } Site;
@@ -44,6 +45,12 @@ static void site_stream(HttpRequest *request, const char *json)
   http_stream_end(request);
 }
 
+static void site_on_left(void *data)
+{
+  (void)data;
+  site.left++;
+}
+
 static void site_call(HttpRequest *request, const char *tool, int id)
 {
   g_autofree char *answer =
@@ -63,7 +70,9 @@ static void site_call(HttpRequest *request, const char *tool, int id)
     http_reply(request, 200, "application/json", wide, strlen(wide));
   } else if (strcmp(tool, "page") == 0) {
     http_reply(request, 200, "text/html", "<html>", 6);
-  } else if (strcmp(tool, "never") != 0) {
+  } else if (strcmp(tool, "never") == 0) {
+    http_request_on_gone(request, site_on_left, NULL);
+  } else {
     strcmp(tool, "json") == 0 ? site_say(request, NULL, answer) : site_stream(request, answer);
   }
 }
@@ -201,6 +210,12 @@ static void test_plain(void)
   site_close();
 }
 
+static bool has_left(Bench *bench)
+{
+  (void)bench;
+  return site.left == 1;
+}
+
 static void test_trouble(void)
 {
   Bench *bench = site_open(server_toml);
@@ -218,6 +233,7 @@ static void test_trouble(void)
     g_assert_true(bench->ok == (i == 5));
   }
   contains(site.seen->str, "notifications/cancelled \n");
+  bench_wait(bench, has_left);
   g_assert_cmpint(status_number(bench, "restarts"), ==, 0);
   site_close();
 }

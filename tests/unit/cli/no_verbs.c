@@ -6,6 +6,7 @@
   X(agent) \
   X(agents) \
   X(chat) \
+  X(audit) \
   X(backup) \
   X(completion) \
   X(deploy) \
@@ -30,6 +31,7 @@
   X(schedules) \
   X(secret) \
   X(server) \
+  X(service) \
   X(shell) \
   X(status) \
   X(token) \

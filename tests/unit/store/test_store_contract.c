@@ -71,7 +71,6 @@ static void test_commit_and_delete(gconstpointer data)
   g_assert_cmpstr(before, ==, "meta:a=1;meta:b=2;");
   g_assert_true(driver->commit(store, second, &error));
   g_assert_true(driver->probe(store, &error));
-  driver->checkpoint(store);
   g_autofree char *after = contents(driver, store);
   g_assert_cmpstr(after, ==, "meta:a=3;");
   driver->close(store);

@@ -1,7 +1,14 @@
-/* The store's thread: every commit is answered once, in order, on the loop. Run under the thread sanitizer too. */
+/* The store's threads: every commit is answered once, in order, on the loop; questions about the past are answered beside them. Run under
+ * the thread sanitizer too. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "store/history.h"
 #include "store/store_thread.h"
 
+#include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct Run {
   Loop *loop;
@@ -50,9 +57,145 @@ static void test_every_commit_is_answered(void)
   loop_free(run.loop);
 }
 
+/* ---- history ---- */
+
+typedef struct Asked {
+  Loop *loop;
+  int answers, wanted;
+  int code; /* of the last answer; -1 = fine */
+  GString *body;
+} Asked;
+
+static void asked_done(const char *body, const GError *error, void *data)
+{
+  Asked *asked = data;
+  asked->code = error ? error->code : -1;
+  g_string_assign(asked->body, body ? body : "");
+  if (++asked->answers == asked->wanted)
+    loop_stop(asked->loop);
+}
+
+static const char *ask(Asked *asked, History *history, const AuditQuery *query)
+{
+  asked->wanted = asked->answers + 1;
+  g_assert_true(history_audit(history, query, asked_done, asked));
+  loop_run(asked->loop);
+  return asked->body->str;
+}
+
+/* Entries aud_000001.. by "uid:0" and "uid:1" in turn, one each second. */
+static void write_audit(Store *store, int from, int n)
+{
+  g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+  for (int i = from; i < from + n; i++) {
+    Record *record = record_new(TABLE_AUDIT);
+    g_autofree char *id = g_strdup_printf("aud_%06d", i);
+    record_text(record, AUD_ID, id);
+    record_int(record, AUD_AT, i * 1000);
+    record_text(record, AUD_ACTOR, i % 2 ? "uid:1" : "uid:0");
+    record_text(record, AUD_ACTION, "deploy");
+    record_text(record, AUD_OBJECT, "desk");
+    g_ptr_array_add(records, record);
+  }
+  g_assert_true(store_sqlite.commit(store, records, NULL));
+}
+
+static void test_history_answers(void)
+{
+  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL);
+  Store *store = store_sqlite.open(where, NULL);
+  Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
+  History *history = history_new(asked.loop, where);
+  g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 10}), ==, "{\"entries\":[],\"next\":null}");
+  write_audit(store, 1, 10);
+  const char *page = ask(&asked, history, &(AuditQuery){.limit = 2, .actor = "uid:1"});
+  g_assert_true(strstr(page, "aud_000009") && strstr(page, "aud_000007") && !strstr(page, "aud_000008") && !strstr(page, "aud_000005"));
+  g_assert_true(g_str_has_suffix(page, "\"next\":\"aud_000007\"}"));
+  page = ask(&asked, history, &(AuditQuery){.limit = 10, .before = "aud_000003"});
+  g_assert_true(strstr(page, "aud_000002") && strstr(page, "aud_000001") && !strstr(page, "aud_000003") && strstr(page, "\"next\":null"));
+  page = ask(&asked, history, &(AuditQuery){.limit = 10, .since_ms = 9000, .action = "deploy", .object = "desk"});
+  g_assert_true(strstr(page, "aud_000010") && strstr(page, "aud_000009") && !strstr(page, "aud_000008"));
+  g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 1, .object = "' OR 1=1 --"}), ==, "{\"entries\":[],\"next\":null}");
+  history_free(history);
+  store_sqlite.close(store);
+  g_string_free(asked.body, TRUE);
+  loop_free(asked.loop);
+  g_assert_true(fs_remove_tree(where, NULL));
+}
+
+/* A store that nobody can read for a while: the question ends by its limit, those beyond the bound are refused, the rest is told at the
+ * end. */
+static void test_history_limits(void)
+{
+  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL), *path = g_build_filename(where, "reeve.db", NULL);
+  store_sqlite.close(store_sqlite.open(where, NULL));
+  sqlite3 *holder = NULL;
+  g_assert_cmpint(sqlite3_open(path, &holder), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(holder, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM audit;", NULL, NULL, NULL), ==,
+                  SQLITE_OK);
+  Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
+  History *history = history_new(asked.loop, where);
+  int64_t began_ms = clock_boot_ms();
+  ask(&asked, history, &(AuditQuery){.limit = 1});
+  g_assert_cmpint(asked.code, ==, REEVE_ERROR_TIMEOUT);
+  g_assert_cmpint(clock_boot_ms() - began_ms, <, 20000);
+  int taken = 0;
+  while (history_audit(history, &(AuditQuery){.limit = 1}, asked_done, &asked))
+    g_assert_cmpint(++taken, <=, HISTORY_WAITING_MAX + 1); /* one may be at work */
+  g_assert_cmpint(taken, >=, HISTORY_WAITING_MAX);
+  int before = asked.answers;
+  asked.wanted = -1;
+  history_free(history);
+  g_assert_cmpint(asked.answers - before, ==, taken);
+  sqlite3_close(holder);
+  g_string_free(asked.body, TRUE);
+  loop_free(asked.loop);
+  g_assert_true(fs_remove_tree(where, NULL));
+}
+
+static void fold_committed(const GError *error, void *data)
+{
+  g_assert_null(error);
+  loop_stop(data);
+}
+
+/* The log is folded while commits go on, and begins small again. */
+static void test_history_folds(void)
+{
+  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL), *wal = g_build_filename(where, "reeve.db-wal", NULL);
+  g_autofree char *value = g_strnfill(1 << 20, 'x');
+  Loop *loop = loop_new();
+  StoreThread *thread = store_thread_new(loop, &store_sqlite, store_sqlite.open(where, NULL));
+  History *history = history_new(loop, where);
+  struct stat status = {0};
+  bool grew = false, small = false;
+  int64_t deadline_ms = clock_boot_ms() + 30000;
+  while (!(grew && small) && clock_boot_ms() < deadline_ms) {
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+    Record *record = record_new(TABLE_META);
+    record_text(record, META_KEY, "big");
+    record_text(record, META_VALUE, value);
+    g_ptr_array_add(records, record);
+    store_thread_commit(thread, records, fold_committed, loop);
+    loop_run(loop);
+    history_checkpoint(history);
+    g_assert_cmpint(stat(wal, &status), ==, 0);
+    grew = grew || status.st_size > 4 * 1024 * 1024;
+    small = grew && status.st_size < 2 * 1024 * 1024;
+  }
+  g_assert_true(grew && small);
+  history_free(history);
+  store_thread_free(thread);
+  loop_free(loop);
+  g_assert_true(fs_remove_tree(where, NULL));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/store/thread/commits", test_every_commit_is_answered);
+  g_test_add_func("/store/history/answers", test_history_answers);
+  g_test_add_func("/store/history/limits", test_history_limits);
+  g_test_add_func("/store/history/folds", test_history_folds);
   return g_test_run();
 }
