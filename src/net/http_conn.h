@@ -1,9 +1,10 @@
 #pragma once
-/* One connection of the HTTP server: shared by http_server.c (reading) and http_reply.c (answering). */
+/* One connection of the HTTP server: shared by http_server.c (reading), http_reply.c (answering) and http_listen.c. */
 #include "net/http_server.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/listener.h>
 #include <llhttp/llhttp.h>
 
 typedef struct Conn Conn;
@@ -67,6 +68,11 @@ void conn_close_after_write(Conn *conn);
 /* The request was answered whole: next one, or close. */
 void conn_answered(Conn *conn);
 void request_free(HttpRequest *request);
+void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data);
+
+/* http_listen.c */
+/* Listens again after descriptors were out. @data: the server. */
+void server_resume(void *data);
 
 /* http_reply.c */
 void reply_front_error(Conn *conn, int status, const char *detail);

@@ -1,5 +1,6 @@
 /* Any bytes as what a peer sends to the HTTP front, in one piece or cut after as many bytes as the first one says; then its half of the
  * connection ends. Every connection must end by itself, and what it is answered begins as HTTP does. */
+#include "base/error.h"
 #include "net/http_server.h"
 
 #include <stdint.h>
@@ -16,8 +17,28 @@ typedef struct Front {
   char path[64];
 } Front;
 
+static void front_gone(void *data)
+{
+  g_assert_nonnull(data);
+}
+
+/* Asks everything that a handler may ask. */
+static void front_look(HttpRequest *request, void *data)
+{
+  g_assert_cmpint(http_request_peer_uid(request), ==, (int)getuid());
+  g_assert_cmpstr(http_request_peer_address(request), ==, "");
+  http_request_set_data(request, data);
+  g_assert_true(http_request_data(request) == data);
+  http_request_on_gone(request, front_gone, request);
+}
+
 static void front_handle(HttpRequest *request, void *data)
 {
+  front_look(request, data);
+  if (strcmp(http_request_method(request), "DELETE") == 0) {
+    http_reply_problem(request, REEVE_ERROR_CONFLICT, NULL);
+    return;
+  }
   size_t length;
   g_assert_nonnull(http_request_method(request));
   g_assert_cmpint(http_request_path(request)[0], ==, '/');
@@ -32,6 +53,8 @@ static void front_handle(HttpRequest *request, void *data)
   }
   http_stream_start(request, 200, "text/plain");
   http_stream_chunk(request, body, length);
+  http_stream_on_drained(request, front_gone, request);
+  g_assert_cmpuint(http_stream_backlog(request), >, 0);
   http_stream_end(request);
 }
 
@@ -39,7 +62,7 @@ static Front *front_new(void)
 {
   Front *front = g_new0(Front, 1);
   front->loop = loop_new();
-  HttpServerConfig config = {.handler = front_handle, .body_bytes_max = 1000};
+  HttpServerConfig config = {.handler = front_handle, .data = front, .body_bytes_max = 1000};
   front->server = http_server_new(front->loop, &config);
   g_snprintf(front->path, sizeof front->path, "/tmp/reeve-fuzz-%d.sock", (int)getpid());
   g_assert_true(http_server_listen_unix(front->server, front->path, NULL));
