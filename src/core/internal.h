@@ -13,7 +13,7 @@ struct Core {
   uint64_t stored_next_id; /* as last written */
   int64_t next_request;    /* of reserves (volatile) */
   int64_t term;
-  bool greeting; /* within the list of a hello (volatile) */
+  bool greeting;               /* within the list of a hello (volatile) */
   GPtrArray *deployments;      /* of Deployment*, sorted by name; owned */
   GHashTable *by_key;          /* name and id -> Deployment* */
   GHashTable *loading;         /* id -> Schedule*, while rows are loaded */
