@@ -124,7 +124,8 @@ static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deploym
     const Deployment *other = core->deployments->pdata[i];
     for (guint k = 0; other != deployment && k < other->instances->len; k++) {
       Instance *instance = other->instances->pdata[k];
-      if (instance->desired_running && !instance->outcome)
+      bool given = instance->step == STEP_WAITING && other->rollout->phase == ROLLOUT_PHASE_APPLY;
+      if (given || (instance->desired_running && !instance->outcome))
         reserve_claim(used, instance->port, instance);
     }
   }
@@ -280,7 +281,7 @@ void reserve_answer(Core *core, const char *node, const Frame *frame)
     turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
     return;
   }
-  if (reserve_refused(core, rollout, node, frame))
+  if (reserve_refused(core, rollout, node, frame) || reserve_owned(core, rollout)) /* also since it was asked */
     return;
   g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment); /* before the answer is applied */
   g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);
