@@ -65,10 +65,14 @@ void reserve_back(const Core *core, Deployment *deployment)
   GHashTable *used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    if (instance->target == 0 || instance->port > 0 || reserve_declared(instance) != PORT_AUTO)
+    bool runs = instance->port > 0 && (instance->step != STEP_WAITING || instance_live(instance));
+    if (instance->target == 0 || runs || reserve_declared(instance) != PORT_AUTO)
       continue;
     if (!used)
       used = reserve_used(core, deployment);
+    const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
+    if (instance->port > 0 && (!owner || owner == instance))
+      continue; /* nobody took it meanwhile */
     instance->port = reserve_next_port(core, used, instance);
   }
   g_clear_pointer(&used, g_hash_table_unref);
