@@ -65,10 +65,14 @@ void reserve_back(const Core *core, Deployment *deployment)
   GHashTable *used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    if (instance->target == 0 || instance->port > 0 || reserve_declared(instance) != PORT_AUTO)
+    bool runs = instance->port > 0 && (instance->step != STEP_WAITING || instance_live(instance));
+    if (instance->target == 0 || runs || reserve_declared(instance) != PORT_AUTO)
       continue;
     if (!used)
       used = reserve_used(core, deployment);
+    const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
+    if (instance->port > 0 && (!owner || owner == instance))
+      continue; /* nobody took it meanwhile */
     instance->port = reserve_next_port(core, used, instance);
   }
   g_clear_pointer(&used, g_hash_table_unref);
@@ -124,7 +128,8 @@ static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deploym
     const Deployment *other = core->deployments->pdata[i];
     for (guint k = 0; other != deployment && k < other->instances->len; k++) {
       Instance *instance = other->instances->pdata[k];
-      if (instance->desired_running && !instance->outcome)
+      bool given = instance->step == STEP_WAITING && other->rollout->phase == ROLLOUT_PHASE_APPLY;
+      if (given || (instance->desired_running && !instance->outcome))
         reserve_claim(used, instance->port, instance);
     }
   }
@@ -280,7 +285,7 @@ void reserve_answer(Core *core, const char *node, const Frame *frame)
     turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
     return;
   }
-  if (reserve_refused(core, rollout, node, frame))
+  if (reserve_refused(core, rollout, node, frame) || reserve_owned(core, rollout)) /* also since it was asked */
     return;
   g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment); /* before the answer is applied */
   g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);

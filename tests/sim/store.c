@@ -130,6 +130,7 @@ void sim_restore(Sim *sim)
   }
   g_hash_table_remove_all(sim->promised);
   g_hash_table_remove_all(sim->fired);
+  g_hash_table_remove_all(sim->taken);
   store_copy_promises(sim->backup->promised, sim->promised);
   g_autoptr(GList) rollouts = sim_sorted_keys(sim->rows[TABLE_ROLLOUTS]);
   for (GList *at = rollouts; at; at = at->next)
