@@ -9,8 +9,9 @@ import sys
 import change_rows
 import common
 import rows
+from agent_rows import AGENT_ROWS
 
-ALL = rows.ROWS + change_rows.ROWS
+ALL = rows.ROWS + change_rows.ROWS + AGENT_ROWS
 
 
 def summary(values):
@@ -41,12 +42,14 @@ def report(row, result):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", help="names of rows; default: all. Known: " + ", ".join(row.name for row in ALL))
+    parser.add_argument("rows", nargs="*", help="names of rows; default: all. Known: " + ", ".join(row.name for row in ALL) + "; a word before a dash means all of its rows")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", metavar="FILE", help="write all figures there as JSON")
     args = parser.parse_args()
-    wanted = [row for row in ALL if not args.rows or row.name in args.rows]
-    if unknown := set(args.rows) - {row.name for row in ALL}:
+    names = {row.name for row in ALL}
+    chosen = {name: {name} if name in names else {other for other in names if other.startswith(name + "-")} for name in args.rows}
+    wanted = [row for row in ALL if not args.rows or any(row.name in group for group in chosen.values())]
+    if unknown := {name for name, group in chosen.items() if not group}:
         parser.error("unknown rows: " + ", ".join(sorted(unknown)))
     targets = subprocess.run(["ninja", "-C", str(common.BUILD), "-t", "targets", "all"], capture_output=True, text=True, check=True).stdout
     programs = [line.split(":")[0] for line in targets.splitlines() if line.startswith("bench/bench_") and "cpp_LINKER" in line or line.startswith("bench/bench_") and "c_LINKER" in line]

@@ -268,7 +268,14 @@ static void ask_on_tool(const ToolResult *result, void *data)
     ask_think(ask);
 }
 
-/* The assistant's message that wants them, and one that answers each. */
+/* A call that the model gave no name gets one that is new in the conversation. */
+static ToolCall *ask_copy_call(const Ask *ask, const ToolCall *call, guint position)
+{
+  g_autofree char *fresh = g_strdup_printf("call_%d_%u", ask->result.usage.rounds, position + 1);
+  return tool_call_new(call->id[0] ? call->id : fresh, call->name, call->arguments);
+}
+
+/* The assistant's message that wants them, and one that answers each. What is too much is not called, and the model is told so. */
 static void ask_add_round(Ask *ask, const GPtrArray *calls)
 {
   Message *wants = message_new(ROLE_ASSISTANT, ask->text->str + ask->round_start);
@@ -277,15 +284,16 @@ static void ask_add_round(Ask *ask, const GPtrArray *calls)
   ask->round_start = ask->text->len;
   ask->n_tools = ask->tools_left = MIN(calls->len, (guint)TOOL_CALLS_MAX);
   ask->tools = g_new0(AskTool, ask->n_tools);
-  for (guint i = 0; i < ask->n_tools; i++) {
-    const ToolCall *call = g_ptr_array_index(calls, i);
-    ToolCall *copy = tool_call_new(call->id, call->name, call->arguments);
-    Message *answer = message_new(ROLE_TOOL, "");
+  for (guint i = 0; i < calls->len; i++) {
+    ToolCall *call = ask_copy_call(ask, g_ptr_array_index(calls, i), i);
+    Message *answer =
+        message_new(ROLE_TOOL, i < ask->n_tools ? "" : "not called: too many calls at once; call it again, with fewer others");
     answer->tool_call_id = g_strdup(call->id);
     answer->tool_name = g_strdup(call->name);
-    g_ptr_array_add(wants->tool_calls, copy);
+    g_ptr_array_add(wants->tool_calls, call);
     g_ptr_array_add(ask->messages, answer);
-    ask->tools[i] = (AskTool){.ask = ask, .call = copy, .answer = ask->messages->len - 1};
+    if (i < ask->n_tools)
+      ask->tools[i] = (AskTool){.ask = ask, .call = call, .answer = ask->messages->len - 1};
   }
 }
 

@@ -40,7 +40,7 @@ typedef struct BrainRequest {
 typedef struct BrainResult {
   BrainOutcome outcome;
   const char *detail;                       /* one line on what went wrong, NULL when answered */
-  const GPtrArray *tool_calls;              /* of ToolCall*, what the model wants called before it goes on; NULL or empty = nothing */
+  const GPtrArray *tool_calls;              /* of ToolCall*, what the model wants called; id "" where it gave none; NULL = nothing */
   const char *finish;                       /* "stop", "length"; static; NULL when not answered */
   int64_t prompt_tokens, completion_tokens; /* -1 = not told */
 } BrainResult;

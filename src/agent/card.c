@@ -45,7 +45,7 @@ char *card_text(const Agent *agent)
   jw_str(out, "url", agent->url);
   jw_str(out, "version", card_version(agent));
   jw_open(out, "capabilities", '{');
-  jw_bool(out, "streaming", false);
+  jw_bool(out, "streaming", true);
   jw_bool(out, "push_notifications", false);
   jw_close(out, '}');
   card_modes(out, "default_input_modes");

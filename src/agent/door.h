@@ -77,7 +77,7 @@ GPtrArray *door_messages(const json_t *list, char **wrong);
 typedef struct Reply Reply;
 typedef struct ReplyShape {
   const char *stream_type; /* content type of a stream */
-  void (*delta)(const Reply *reply, GString *out, const char *text, size_t length);
+  void (*delta)(Reply *reply, GString *out, const char *text, size_t length);
   void (*tool)(const Reply *reply, GString *out, const char *name, bool begins); /* NULL = it is not told */
   void (*close)(const Reply *reply, GString *out, const AskResult *result,
                 bool begun);                                                /* the end of a stream; !begun: the first bytes too */
@@ -96,8 +96,10 @@ struct Reply {
   char *session_id;            /* NULL = none */
   int64_t created_ms, came_ms; /* wall clock; boot clock */
   bool stream, begun;
-  bool usage;   /* OpenAI: the client wants it in the stream */
-  GString *out; /* scratch */
+  bool usage;           /* OpenAI: the client wants it in the stream */
+  GString *out;         /* what goes out next: of a stream, the pieces of one turn of the loop together */
+  struct event *flush;  /* sends it at the end of the turn; NULL = there was no second piece yet */
+  GString *head, *tail; /* of OpenAI's chunks: what is the same in each piece of text; NULL = none yet */
 };
 
 /* @model may be NULL. */

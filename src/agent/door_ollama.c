@@ -59,7 +59,7 @@ static void ollama_counts(GString *out, const AskResult *result)
   g_string_append_c(out, '}');
 }
 
-static void chat_delta(const Reply *reply, GString *out, const char *text, size_t length)
+static void chat_delta(Reply *reply, GString *out, const char *text, size_t length)
 {
   ollama_begin(reply, out);
   ollama_message(out, text, length);
@@ -67,7 +67,7 @@ static void chat_delta(const Reply *reply, GString *out, const char *text, size_
   g_string_append(out, "}\n");
 }
 
-static void generate_delta(const Reply *reply, GString *out, const char *text, size_t length)
+static void generate_delta(Reply *reply, GString *out, const char *text, size_t length)
 {
   ollama_begin(reply, out);
   ollama_response(out, text, length);

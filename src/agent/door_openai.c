@@ -50,32 +50,51 @@ static void openai_usage(GString *out, const AskUsage *usage)
   jw_close(out, '}');
 }
 
-/* One chunk with the one choice; @finish NULL while more comes. */
-static void openai_chunk(const Reply *reply, GString *out, const char *delta, const char *finish)
+/* Begins a chunk with the one choice, up to the members of its delta. */
+static void openai_chunk_begin(const Reply *reply, GString *out)
 {
   sse_begin(out, NULL);
   openai_begin(reply, out, "chat.completion.chunk");
   g_string_append(out, ",\"choices\":[{\"index\":0,\"delta\":{");
-  g_string_append(out, delta);
+}
+
+/* @finish NULL while more comes. */
+static void openai_chunk_end(const Reply *reply, GString *out, const char *finish)
+{
   g_string_append(out, "},\"logprobs\":null");
   jw_str(out, "finish_reason", finish);
-  g_string_append(out, "}]");
-  if (reply->usage)
-    jw_null(out, "usage");
+  g_string_append(out, reply->usage ? "}],\"usage\":null" : "}]");
   sse_end(out);
 }
 
-static void openai_delta(const Reply *reply, GString *out, const char *text, size_t length)
+static void openai_prepare(Reply *reply)
 {
-  g_autoptr(GString) delta = g_string_sized_new(length + 64);
-  g_string_append(delta, reply->begun ? "\"content\":" : "\"role\":\"assistant\",\"content\":");
-  jw_quote(delta, text, length);
-  openai_chunk(reply, out, delta->str, NULL);
+  reply->head = g_string_new(NULL);
+  reply->tail = g_string_new(NULL);
+  openai_chunk_begin(reply, reply->head);
+  openai_chunk_end(reply, reply->tail, NULL);
+}
+
+static void openai_delta(Reply *reply, GString *out, const char *text, size_t length)
+{
+  static const char first[] = "\"role\":\"assistant\",\"content\":", further[] = "\"content\":";
+  if (!reply->head)
+    openai_prepare(reply);
+  g_string_append_len(out, reply->head->str, (gssize)reply->head->len);
+  if (reply->begun)
+    g_string_append_len(out, further, sizeof further - 1);
+  else
+    g_string_append_len(out, first, sizeof first - 1);
+  jw_quote(out, text, length);
+  g_string_append_len(out, reply->tail->str, (gssize)reply->tail->len);
 }
 
 static void openai_close(const Reply *reply, GString *out, const AskResult *result, bool begun)
 {
-  openai_chunk(reply, out, begun || out->len ? "" : "\"role\":\"assistant\",\"content\":\"\"", result->finish ? result->finish : "stop");
+  bool said = begun || out->len;
+  openai_chunk_begin(reply, out);
+  g_string_append(out, said ? "" : "\"role\":\"assistant\",\"content\":\"\"");
+  openai_chunk_end(reply, out, result->finish ? result->finish : "stop");
   if (reply->usage) {
     sse_begin(out, NULL);
     openai_begin(reply, out, "chat.completion.chunk");

@@ -32,7 +32,7 @@ static void prompt_whole(const Reply *reply, GString *out, const AskResult *resu
   jw_close(out, '}');
 }
 
-static void prompt_delta(const Reply *reply, GString *out, const char *text, size_t length)
+static void prompt_delta(Reply *reply, GString *out, const char *text, size_t length)
 {
   (void)reply;
   sse_begin(out, "delta");

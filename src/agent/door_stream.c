@@ -8,10 +8,18 @@
 
 #include <string.h>
 
+enum { FLUSH_BYTES = 16 * 1024 }; /* so many are not held until the end of the turn */
+
 static void reply_free(Reply *reply)
 {
+  if (reply->flush)
+    event_free(reply->flush);
   g_free(reply->model);
   g_free(reply->session_id);
+  if (reply->head)
+    g_string_free(reply->head, TRUE);
+  if (reply->tail)
+    g_string_free(reply->tail, TRUE);
   g_string_free(reply->out, TRUE);
   g_free(reply);
 }
@@ -76,14 +84,39 @@ static void reply_check_reader(Reply *reply)
   agent_settle(agent);
 }
 
+static void reply_on_flush(evutil_socket_t fd, short what, void *data)
+{
+  (void)fd;
+  (void)what;
+  Reply *reply = data;
+  if (!reply->out->len)
+    return; /* something else took it along */
+  reply_send(reply);
+  reply_check_reader(reply);
+}
+
+/* A brain that is fast gives many pieces at once; they leave as one chunk. The first piece of all waits for nothing. What is made active is
+ * run in this turn of the loop still, without a call of the kernel. */
+static void reply_flush_soon(Reply *reply)
+{
+  if (!reply->flush)
+    reply->flush = event_new(loop_base(reply->agent->loop), -1, 0, reply_on_flush, reply);
+  event_active(reply->flush, EV_TIMEOUT, 0);
+}
+
 static void reply_on_delta(const char *text, size_t length, void *data)
 {
   Reply *reply = data;
   if (!reply->stream || length == 0)
     return;
+  bool waits = reply->out->len > 0;
   reply->shape->delta(reply, reply->out, text, length);
-  reply_send(reply);
-  reply_check_reader(reply);
+  if (!reply->begun || reply->out->len >= FLUSH_BYTES) {
+    reply_send(reply);
+    reply_check_reader(reply);
+  } else if (!waits) {
+    reply_flush_soon(reply);
+  }
 }
 
 static void reply_on_tool(const char *name, bool begins, void *data)

@@ -359,10 +359,10 @@ static void server_on_answer(McpServer *server, const McpMessage *message)
     return; /* late: nobody waits for it any more */
   server->renewed = false;
   bool ok = message->result && !jget_flag(message->result, "isError", false);
-  g_autofree char *refused =
-      message->result ? NULL : g_strdup_printf("the tool call was refused: %s (code %" G_GINT64_FORMAT ")", message->error, message->code);
-  g_autofree char *text = message->result ? mcp_content_text(message->result) : NULL;
-  call_finish(call, ok, text ? text : refused);
+  g_autofree char *text = message->result
+                              ? mcp_content_text(message->result)
+                              : g_strdup_printf("the tool call was refused: %s (code %" G_GINT64_FORMAT ")", message->error, message->code);
+  call_finish(call, ok, text);
 }
 
 static void server_on_notification(McpServer *server, const McpMessage *message)

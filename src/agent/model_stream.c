@@ -26,6 +26,7 @@ void model_stream_free(ModelStream *stream)
 {
   if (!stream)
     return;
+  quick_same_clear(&stream->same);
   line_reader_done(&stream->lines);
   sse_reader_done(&stream->events);
   if (stream->whole)
@@ -69,8 +70,7 @@ ToolCall *model_stream_tool_call(ModelStream *stream, size_t index)
     model_stream_fail(stream, "it wants more than %d tools called at once", MODEL_TOOL_CALLS_MAX);
   if (stream->error)
     return NULL;
-  g_autofree char *id = g_strdup_printf("call_%zu", index + 1);
-  ToolCall *call = tool_call_new(id, "", "");
+  ToolCall *call = tool_call_new("", "", "");
   g_ptr_array_add(calls, call);
   return call;
 }
@@ -117,10 +117,14 @@ static bool model_take(ModelStream *stream, const char *text, size_t length)
 {
   const char *token;
   size_t n;
-  if (quick_text(stream->format->quick, text, length, &token, &n))
+  bool same = quick_same_text(&stream->same, text, length, &token, &n);
+  if (same || quick_text(stream->format->quick, text, length, &token, &n)) {
+    if (!same)
+      quick_same_learn(&stream->same, text, length, token, n);
     model_stream_text(stream, token, n);
-  else
+  } else {
     model_parse(stream, text, length);
+  }
   return !stream->over && !stream->stopped && !stream->error;
 }
 

@@ -2,6 +2,7 @@
 /* What a model server says, as it comes: bytes in any pieces go in, text and at the end tool calls and usage come out. Touches no socket;
  * what a kind of server says is read by its format. */
 #include "agent/message.h"
+#include "agent/quick_same.h"
 #include "agent/quick_text.h"
 #include "agent/sse.h"
 
@@ -48,9 +49,10 @@ struct ModelStream {
   int64_t prompt_tokens, completion_tokens; /* -1 = not told */
   const char *finish;                       /* "stop" or "length", NULL = it did not say yet */
   size_t text_bytes;
-  bool over;    /* the answer is complete */
-  bool stopped; /* the listener wanted no more */
-  char *error;  /* what went wrong, one line; NULL = nothing */
+  QuickSame same; /* the piece before */
+  bool over;      /* the answer is complete */
+  bool stopped;   /* the listener wanted no more */
+  char *error;    /* what went wrong, one line; NULL = nothing */
 };
 
 /* @framing is how the answer comes: the format's own, or FRAMING_WHOLE for a server that does not stream. */

@@ -49,7 +49,10 @@ static Finding doctor_limits(const char *where, const char *unenforced)
   g_auto(GStrv) words = g_strsplit(unenforced, " ", -1);
   g_autofree char *list = g_strjoinv(", ", words);
   return doctor_finding(
-      "warning", g_strdup_printf("%s: limits of %s are not enforced; run the server as root, or in a unit with Delegate=yes", where, list));
+      "warning",
+      g_strdup_printf(
+          "%s: limits of %s are not enforced; run the server as root, or in a unit with Delegate=yes and DelegateSubgroup=reeve.self",
+          where, list));
 }
 
 /* What the nodes say of themselves; without a server, what this process would be able to do. */

@@ -53,7 +53,7 @@ typedef struct SecretAsk {
   const char *name;
   const char *sealed; /* ciphertext as text, at most SECRET_SEALED_MAX bytes */
 } SecretAsk;
-enum { TOKENS_MAX = 1000, SECRETS_MAX = 1000, SECRET_SEALED_MAX = 96 * 1024 };
+enum { TOKENS_MAX = 250, SECRETS_MAX = 1000, SECRET_SEALED_MAX = 96 * 1024 };
 
 /* All pointers are borrowed for the duration of core_apply. */
 typedef struct Command {

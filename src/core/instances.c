@@ -83,8 +83,17 @@ void instance_place(Core *core, Instance *instance, const char *node)
   touch_instance(core, instance, TOUCH_STORED);
 }
 
+int64_t instance_new_epoch(const Core *core, int64_t present)
+{
+  enum { EPOCHS_OF_A_TERM = 1000 }; /* two restored backups never come to the same epoch */
+  return MAX(present, (core->term - 1) * EPOCHS_OF_A_TERM) + 1;
+}
+
 void instance_start(Core *core, Instance *instance, int revision)
 {
+  /* Records from a restored backup may be behind what the node holds. Before it has told, its generations are anybody's guess. */
+  if (instance->generation > 0 && !instance->present)
+    instance->epoch = instance_new_epoch(core, instance->epoch);
   instance->generation++;
   instance->revision = revision;
   instance->desired_running = true;
@@ -184,7 +193,12 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
     return;
 #endif
   if (report->generation < instance->generation && instance->desired_running) {
-    instance->present = true; /* the old life of the slot is still ending */
+    instance->present = true; /* the old life of the slot is still ending; until then nobody may think that nothing runs */
+    if (report->generation < instance->seen_generation)
+      return;
+    instance->state = report->state;
+    instance->seen_generation = report->generation;
+    instance->seen_port = report->port;
     return;
   }
   bool same = instance_same(instance, report);
@@ -208,6 +222,7 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   instance_recount(instance);
   if (!same)
     touch_instance(core, instance, TOUCH_SEEN);
-  rollout_instance_changed(core, instance);
+  if (!core->greeting) /* a node's list is heard to its end before anything follows from it */
+    rollout_instance_changed(core, instance);
   deployment_settle(core, instance->deployment);
 }

@@ -13,6 +13,7 @@ struct Core {
   uint64_t stored_next_id; /* as last written */
   int64_t next_request;    /* of reserves (volatile) */
   int64_t term;
+  bool greeting;               /* within the list of a hello (volatile) */
   GPtrArray *deployments;      /* of Deployment*, sorted by name; owned */
   GHashTable *by_key;          /* name and id -> Deployment* */
   GHashTable *loading;         /* id -> Schedule*, while rows are loaded */
@@ -95,6 +96,7 @@ bool instance_stopped_unasked(const Instance *instance); /* nobody wanted it sto
 bool instance_ready(const Instance *instance);
 bool instance_is_batch(const Instance *instance);
 void instance_set_step(Core *core, Instance *instance, InstanceStep step);
+int64_t instance_new_epoch(const Core *core, int64_t present);     /* after @present, and after every one of an earlier term */
 void instance_start(Core *core, Instance *instance, int revision); /* next generation, runs @revision */
 void instance_stop(Core *core, Instance *instance);
 /* The port is the one that the process was started with, unless a start with another one is on its way. */

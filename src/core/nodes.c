@@ -65,6 +65,17 @@ static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *
   instance->sent_stop = true;
 }
 
+#ifndef REEVE_BUG_NO_EPOCH_CHECK
+/* What a former epoch did says nothing of the present one. But shims know generations only, so none of it may come again. */
+static void node_former_life(Core *core, Instance *instance, const InstanceReport *report)
+{
+  if (report->generation < instance->generation || instance->sent_generation == instance->generation)
+    return;
+  instance->generation = report->generation + 1;
+  touch_instance(core, instance, TOUCH_STORED);
+}
+#endif
+
 static void node_report(Core *core, NodeObject *node, const InstanceReport *report)
 {
   Instance *instance = g_hash_table_lookup(core->instances, report->id);
@@ -78,7 +89,7 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
   }
   if (report->epoch > instance->epoch || (report->epoch == instance->epoch && report->generation > instance->generation)) {
     /* The node knows a later life than we do: our records were restored from an older copy. */
-    instance->epoch = report->epoch + 1;
+    instance->epoch = instance_new_epoch(core, report->epoch);
     instance->generation = MAX(instance->generation, report->generation) + 1;
     instance->sent_generation = 0;
     instance->sent_stop = false;
@@ -88,6 +99,12 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     return;
   }
   node_end_unknown_life(core, node, instance, report);
+#ifndef REEVE_BUG_NO_EPOCH_CHECK
+  if (report->epoch < instance->epoch) {
+    node_former_life(core, instance, report);
+    return;
+  }
+#endif
   instance_observe(core, instance, report);
 }
 
@@ -135,6 +152,14 @@ static void node_pump_rollouts(Core *core)
   }
 }
 
+/* What the node must hear of @instance, now that it has told. */
+static void node_settle_instance(Core *core, Instance *instance)
+{
+  instance_reconcile(core, instance);
+  if (instance_stopped_unasked(instance))
+    instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
+}
+
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -158,16 +183,40 @@ static void node_hello(Core *core, const Command *command)
   }
   if (rebooted)
     node_rebooted(core, node);
+  core->greeting = true;
   node_reports(core, node, command->frame);
-  for (guint i = 0; i < instances->len; i++) {
-    Instance *instance = instances->pdata[i];
-    instance_reconcile(core, instance);
-    if (instance_stopped_unasked(instance))
-      instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
-  }
+  core->greeting = false;
+  for (guint i = 0; i < instances->len; i++)
+    if (((Instance *)instances->pdata[i])->present)
+      rollout_instance_changed(core, instances->pdata[i]);
+  for (guint i = 0; i < instances->len; i++)
+    node_settle_instance(core, instances->pdata[i]);
   node_pump_rollouts(core);
   for (guint i = 0; i < core->deployments->len; i++)
     deployment_settle(core, core->deployments->pdata[i]);
+}
+
+/* It is heard of again over a link that never broke (the machine was suspended): it will not repeat what it told before. */
+static void node_found(Core *core, NodeObject *node)
+{
+  bool lost = node->status == NODE_LOST;
+  node->heard_boot_ms = core->now.boot_ms;
+  node_set_status(core, node, NODE_ONLINE);
+  g_autoptr(GPtrArray) instances = lost ? node_instances(node) : g_ptr_array_new();
+  g_ptr_array_sort(instances, node_instance_compare);
+  for (guint i = 0; i < instances->len; i++) {
+    Instance *instance = instances->pdata[i];
+    if (instance->state != INSTANCE_LOST)
+      continue;
+    instance->state = instance->told_state;
+    instance->health = instance->told_health;
+    text_set(&instance->observed_reason, NULL);
+    touch_instance(core, instance, TOUCH_SEEN);
+    instance_recount(instance);
+    node_settle_instance(core, instance);
+    rollout_instance_changed(core, instance);
+    deployment_settle(core, instance->deployment);
+  }
 }
 
 static void node_heartbeat(Core *core, const Command *command)
@@ -175,8 +224,7 @@ static void node_heartbeat(Core *core, const Command *command)
   NodeObject *node = core_node(core, command->node);
   if (!node || !node->linked)
     return;
-  node->heard_boot_ms = core->now.boot_ms;
-  node_set_status(core, node, NODE_ONLINE);
+  node_found(core, node);
   turn_frame(core, node->id, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
 }
 
@@ -185,7 +233,7 @@ static void node_on_report(Core *core, const Command *command)
   NodeObject *node = core_node(core, command->node);
   if (!node || !node->linked)
     return;
-  node->heard_boot_ms = core->now.boot_ms;
+  node_found(core, node);
   node_reports(core, node, command->frame);
 }
 
@@ -229,6 +277,8 @@ static void node_lost(Core *core, NodeObject *node)
     Instance *instance = instances->pdata[i];
     if (!instance->desired_running || instance->outcome)
       continue;
+    instance->told_state = instance->state;
+    instance->told_health = instance->health;
     instance->state = INSTANCE_LOST;
     instance->health = HEALTH_UNREACHABLE;
     text_set(&instance->observed_reason, "its node does not answer");

@@ -49,6 +49,8 @@ typedef struct Instance {
   /* (volatile) as last reported by the node */
   InstanceState state;
   Health health;
+  InstanceState told_state; /* what is behind LOST */
+  Health told_health;
   int64_t seen_generation;
   int attempt, restarts;
   int64_t pid;

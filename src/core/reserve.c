@@ -116,11 +116,46 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, GHashT
   g_ptr_array_add(frame->instructions, instruction);
 }
 
+/* Ports of what shall run in other deployments. */
+static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deployment)
+{
+  GHashTable *used = g_hash_table_new(NULL, NULL);
+  for (guint i = 0; i < core->deployments->len; i++) {
+    const Deployment *other = core->deployments->pdata[i];
+    for (guint k = 0; other != deployment && k < other->instances->len; k++) {
+      Instance *instance = other->instances->pdata[k];
+      if (instance->desired_running && !instance->outcome)
+        reserve_claim(used, instance->port, instance);
+    }
+  }
+  return used;
+}
+
+/* A fixed port that another deployment has: its agent may not be there at this moment, so the node would not see it. */
+static bool reserve_owned(Core *core, Rollout *rollout)
+{
+  g_autoptr(GHashTable) used = reserve_elsewhere(core, rollout->deployment);
+  for (guint i = 0; i < rollout->deployment->instances->len; i++) {
+    const Instance *instance = rollout->deployment->instances->pdata[i];
+    int port = reserve_wanted(instance) ? reserve_declared(instance) : PORT_NONE;
+    const Instance *owner = port > 0 ? g_hash_table_lookup(used, GINT_TO_POINTER(port)) : NULL;
+    if (!owner)
+      continue;
+    g_autofree char *cause = g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'", instance->agent, port,
+                                             owner->agent, owner->deployment->name);
+    rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+    return true;
+  }
+  return false;
+}
+
 void reserve_send(Core *core, Rollout *rollout)
 {
   if (rollout->request)
     return;
   Deployment *deployment = rollout->deployment;
+  if (reserve_owned(core, rollout))
+    return;
   g_autoptr(GHashTable) used = reserve_used(core, deployment), held = reserve_held(deployment);
   const char *on_node = NULL;
   Frame *frame = NULL;
@@ -224,7 +259,8 @@ static bool reserve_clash(Core *core, const Rollout *rollout, GHashTable *used, 
   for (guint i = 0; i < rollout->deployment->instances->len; i++) {
     Instance *instance = rollout->deployment->instances->pdata[i];
     const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
-    bool ours = !owner || owner == instance || g_hash_table_contains(asked, owner);
+    bool moves = owner && g_hash_table_contains(asked, owner) && owner->port != instance->port;
+    bool ours = !owner || owner == instance || moves;
     if (!g_hash_table_contains(asked, instance) || ours || reserve_declared(instance) != PORT_AUTO)
       continue;
     int port = instance->port;

@@ -95,9 +95,19 @@ void rolling_free(Rolling *rolling)
   g_free(rolling);
 }
 
+/* Does it serve, as far as anybody knows? After a restart of its node an agent is unknown until its next probe, and one whose node is
+ * silent may well go on. */
+static bool rolling_serves(const Instance *instance)
+{
+  bool unknown = instance->state == INSTANCE_RUNNING && instance->health == HEALTH_UNKNOWN;
+  bool lost = instance->state == INSTANCE_LOST && instance->told_state == INSTANCE_RUNNING;
+  bool may = (unknown || lost) && instance->seen_generation == instance->generation;
+  return instance->desired_running && instance->present && (may || instance_ready(instance)) && !instance_is_batch(instance);
+}
+
 bool rolling_take(Rolling *rolling, const Instance *instance)
 {
-  if (rolling->free || !instance->desired_running || !instance->present || !instance_ready(instance) || instance_is_batch(instance))
+  if (rolling->free || !rolling_serves(instance))
     return true;
   RollingAgent *agent = rolling_of(rolling, instance);
   if (agent->surge ? agent->out >= agent->ready : rolling->out >= rolling->allowed)

@@ -245,8 +245,9 @@ void rollout_instance_changed(Core *core, Instance *instance)
       rollout_settled_one(core, rollout, instance, STEP_GONE);
     return;
   }
-  if (rollout->blocked)
-    rollout_next_slots(core, rollout); /* it may have given up its port */
+  bool waits = instance->step == STEP_WAITING && instance->stage == rollout->stage;
+  if (rollout->blocked || waits)
+    rollout_next_slots(core, rollout); /* it may have given up its port; and one that does not serve is not held back */
   if (rollout->phase != ROLLOUT_PHASE_APPLY || (instance->step != STEP_STARTING && instance->step != STEP_READY))
     return;
   if (instance->step == STEP_STARTING && instance_ready(instance)) {
@@ -288,10 +289,16 @@ static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *f
     rollout_close(core, rollout, OUTCOME_FAILED);
     return;
   }
+  bool none = !failed && rollout->waiting == rollout->queued; /* time is up, and nobody could be taken */
   for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance == failed || (!failed && instance->step == STEP_STARTING))
       instance_set_step(core, instance, STEP_READY);
+    if (!none || instance->step != STEP_WAITING)
+      continue;
+    instance_set_step(core, instance, STEP_IDLE); /* it is left as it is */
+    instance_keep_port(core, instance);
+    instance_reconcile(core, instance);
   }
   rollout_recount(rollout);
   rollout_next_slots(core, rollout);
@@ -303,7 +310,9 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
   if (verdict == OUTCOME_CANCELLED)
     return ON_FAILURE_ROLLBACK;
   const Revision *revision = revision_find(rollout->deployment, rollout->to);
-  return revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
+  FailurePolicy policy = revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
+  bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->from > 0;
+  return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy; /* to keep what runs is to stay with the former revision */
 }
 
 /* The one that failed is shown as failed, with its reason, also after everything was stopped. */
@@ -321,6 +330,7 @@ static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Insta
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
+  core_cover(core, "failure", (int)rollout->phase, (int)rollout->kind);
   if (!again || rollout->kind == ROLLOUT_KIND_RECOVER) {
     text_set(&rollout->cause, cause);
     text_set(&rollout->failed, failed ? failed->id : NULL);
@@ -490,6 +500,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 {
   Deployment *deployment = rollout->deployment;
   core_cover(core, "rollout", (int)ROLLOUT_PHASE_DONE, (int)rollout->kind);
+  core_cover(core, "outcome", (int)rollout->kind, (int)outcome);
   rollout_release(core, rollout);
   rollout->phase = ROLLOUT_PHASE_DONE;
   rollout->outcome = rollout->verdict = outcome;

@@ -181,29 +181,6 @@ void schedule_attach(Core *core, Schedule *schedule)
   }
 }
 
-void schedules_settle(Core *core, Deployment *deployment)
-{
-  const Revision *revision = revision_find(deployment, deployment->revision);
-  bool active = revision && deployment->settled == DEPLOYMENT_RUNNING;
-  const Job *job = active ? revision_job(revision) : NULL;
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    Instance *instance = deployment->instances->pdata[i];
-    instance->scheduled = false;
-    instance_recount(instance);
-  }
-  for (guint i = 0; i < deployment->schedules->len; i++) {
-    Schedule *schedule = deployment->schedules->pdata[i];
-    int index = job ? job_find_agent(job, schedule->agent) : -1;
-    if (index < 0 || !job_agent(job, (guint)index)->schedule.set)
-      schedule_disarm(core, schedule);
-  }
-  for (guint i = 0; job && i < job->agents->len; i++)
-    if (job_agent(job, i)->schedule.set)
-      schedule_enforce(core, deployment, job_agent(job, i));
-}
-
-/* ---- runs ---- */
-
 static ScheduleRun *schedule_present_run(const Schedule *schedule)
 {
   for (guint i = schedule->runs->len; i > 0; i--) {
@@ -220,6 +197,47 @@ static void schedule_end_run(Core *core, ScheduleRun *run, const char *outcome, 
   text_set(&run->reason, reason);
   run->ended_at_ms = core->now.wall_ms;
   schedule_store_run(core, run);
+}
+
+/* A rollout can make something else of an agent while its run still goes. */
+static void schedule_end_orphan(Core *core, Schedule *schedule)
+{
+  const Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
+  ScheduleRun *run = schedule_present_run(schedule);
+  if (!run || (instance && instance->desired_running && !instance->outcome && instance_is_scheduled(instance)))
+    return;
+  schedule_end_run(core, run, instance && instance->outcome ? instance->outcome : "replaced", "the deployment was changed");
+}
+
+void schedules_settle(Core *core, Deployment *deployment)
+{
+  const Revision *revision = revision_find(deployment, deployment->revision);
+  bool active = revision && deployment->settled == DEPLOYMENT_RUNNING;
+  const Job *job = active ? revision_job(revision) : NULL;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    instance->scheduled = false;
+    instance_recount(instance);
+  }
+  for (guint i = 0; i < deployment->schedules->len; i++)
+    schedule_end_orphan(core, deployment->schedules->pdata[i]);
+  for (guint i = 0; i < deployment->schedules->len; i++) {
+    Schedule *schedule = deployment->schedules->pdata[i];
+    int index = job ? job_find_agent(job, schedule->agent) : -1;
+    if (index < 0 || !job_agent(job, (guint)index)->schedule.set)
+      schedule_disarm(core, schedule);
+  }
+  for (guint i = 0; job && i < job->agents->len; i++)
+    if (job_agent(job, i)->schedule.set)
+      schedule_enforce(core, deployment, job_agent(job, i));
+}
+
+/* ---- runs ---- */
+
+static bool schedule_waits(const Schedule *schedule)
+{
+  const Rollout *rollout = schedule->deployment->rollout;
+  return rollout && rollout_is_open(rollout); /* what runs is being changed: afterwards */
 }
 
 /* Starts the agent. */
@@ -296,12 +314,6 @@ static void schedule_due(Core *core, Schedule *schedule)
     schedule_fire(core, schedule, last, "schedule");
 }
 
-static bool schedule_waits(const Schedule *schedule)
-{
-  const Rollout *rollout = schedule->deployment->rollout;
-  return rollout && rollout_is_open(rollout); /* what runs is being changed: afterwards */
-}
-
 void schedules_tick(Core *core)
 {
   g_autoptr(GPtrArray) all = g_ptr_array_copy(core->schedules, NULL, NULL);
@@ -328,10 +340,10 @@ void schedule_instance_ended(Core *core, Instance *instance)
 {
   Schedule *schedule = schedule_find(instance->deployment, instance->agent);
   ScheduleRun *run = schedule ? schedule_present_run(schedule) : NULL;
-  if (!run || run->generation != instance->generation || instance->replica != 0)
+  if (!run || run->generation > instance->generation || instance->replica != 0)
     return;
   schedule_end_run(core, run, instance->outcome, instance->reason);
-  if (schedule->queued == 0 || !schedule_spec(schedule))
+  if (schedule->queued == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
     return;
   schedule->queued = 0;
   schedule_store(core, schedule);

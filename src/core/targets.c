@@ -46,7 +46,7 @@ static int rollout_port_back(const Rollout *rollout, const Instance *instance, i
     return MAX(declared, 0);
   if (index >= 0)
     given = plan_declared_port(revision_job(left), (guint)index, instance->replica);
-  if (given == PORT_AUTO)
+  if (given == PORT_AUTO || rollout->phase == ROLLOUT_PHASE_RESERVE) /* no port of the abandoned revision was given yet */
     return instance->port;
   bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */
   return former ? instance->seen_port : 0;
@@ -72,11 +72,14 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   bool needs = !agent->schedule.set && rollout_needs(rollout, instance, plan->job, agent);
   if (agent->schedule.set && instance->desired_running && !instance_is_scheduled(instance))
     instance_stop(core, instance); /* it was a service, or ran once */
+  if (agent->schedule.set)
+    instance->port = MAX(plan_declared_port(plan->job, index, replica), 0); /* its runs come without a reserve */
   instance->target = revision;
   instance->stage = g_array_index(plan->stage_of, int, index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
-  if (!needs) {
+  if (!needs && rollout_same_agent(instance, plan->job, agent))
     instance->revision = revision;
+  if (!needs && !agent->schedule.set) {
     if (instance_live(instance) && instance->seen_generation == instance->generation)
       instance->port = instance->seen_port; /* a port that was meant for a start which now does not happen is void */
   }
@@ -105,5 +108,10 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
   }
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     reserve_back(core, deployment);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->target > 0 && instance->step == STEP_IDLE && instance->desired_running)
+      instance_reconcile(core, instance); /* while it waited for a rollout that is given up, its own start may have been lost */
+  }
   deployment_sort(deployment);
 }

@@ -61,18 +61,19 @@ static bool cgroup_writable(const char *directory, const char *file)
   return access(path, W_OK) == 0;
 }
 
-/* The group below which ours are made: that of this process, or the one above when it sits in the leaf that cgroups_prepare makes. */
+/* The group below which ours are made: the one around us when we were put into a leaf of it for that (DelegateSubgroup=reeve.self of a
+ * unit), else the root, which is root's. Never the group that we are in ourselves: once it hands controllers on, nothing can be started in
+ * it any more, and a service manager could not start us again beside the agents that stayed. */
 static char *cgroup_base(const char *root, const char *own)
 {
   g_auto(GStrv) lines = g_strsplit(own, "\n", -1);
-  const char *path = "/";
-  for (size_t i = 0; lines[i]; i++)
-    if (g_str_has_prefix(lines[i], "0::/"))
-      path = lines[i] + 3;
-  char *base = g_build_filename(root, path, NULL);
-  if (g_str_has_suffix(base, "/reeve.self"))
-    base[strlen(base) - strlen("/reeve.self")] = '\0';
-  return base;
+  for (size_t i = 0; lines[i]; i++) {
+    if (!g_str_has_prefix(lines[i], "0::/") || !g_str_has_suffix(lines[i], "/reeve.self"))
+      continue;
+    lines[i][strlen(lines[i]) - strlen("/reeve.self")] = '\0';
+    return g_build_filename(root, lines[i] + 3, NULL);
+  }
+  return g_strdup(root);
 }
 
 static void cgroups_conclude(Cgroups *cgroups)
@@ -156,19 +157,11 @@ void cgroups_prepare(Cgroups *cgroups)
 {
   if (cgroups->kind != CGROUP_V2)
     return;
-  g_autofree char *ours = g_build_filename(cgroups->base, "reeve", NULL), *self = g_build_filename(cgroups->base, "reeve.self", NULL);
+  g_autofree char *ours = g_build_filename(cgroups->base, "reeve", NULL);
   fs_mkdirs(ours, 0755, NULL);
-  bool moved = false;
-  for (int i = 0; i < LIMITS; i++) {
-    if (!cgroups->enforced[i])
-      continue;
-    if (!cgroup_hand_on(cgroups->base, limits[i].controller) && !moved) {
-      moved = true; /* a group with processes of its own hands nothing on */
-      fs_mkdirs(self, 0755, NULL);
-      cgroup_write(self, "cgroup.procs", "0");
-    }
-    cgroups->enforced[i] = cgroup_hand_on(cgroups->base, limits[i].controller) && cgroup_hand_on(ours, limits[i].controller);
-  }
+  for (int i = 0; i < LIMITS; i++)
+    cgroups->enforced[i] =
+        cgroups->enforced[i] && cgroup_hand_on(cgroups->base, limits[i].controller) && cgroup_hand_on(ours, limits[i].controller);
   cgroups_conclude(cgroups);
 }
 

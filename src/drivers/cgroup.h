@@ -8,8 +8,7 @@ typedef struct Cgroups Cgroups;
 Cgroups *cgroups_new(const char *root, const char *own);
 void cgroups_free(Cgroups *cgroups);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cgroups, cgroups_free)
-/* v2: makes the group of all instances and hands it the controllers; this process moves to a leaf beside it when it stands in the way. What
- * could not be had is unenforced from now on. */
+/* v2: makes the group of all instances and hands it the controllers. What could not be had is unenforced from now on. */
 void cgroups_prepare(Cgroups *cgroups);
 /* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1", "no control group that we may write": for people. Borrowed. */
 const char *cgroups_describe(const Cgroups *cgroups);

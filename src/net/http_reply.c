@@ -208,13 +208,26 @@ void http_stream_start(HttpRequest *request, int status, const char *content_typ
   conn->deadline_ms = INT64_MAX;
 }
 
+/* @length in hex and a line end: without a format, for streams are made of many small chunks. */
+static void chunk_add_length(struct evbuffer *out, size_t length)
+{
+  char line[2 * sizeof length + 2], *p = line + sizeof line;
+  *--p = '\n';
+  *--p = '\r';
+  do {
+    *--p = "0123456789abcdef"[length & 15];
+    length >>= 4;
+  } while (length);
+  evbuffer_add(out, p, (size_t)(line + sizeof line - p));
+}
+
 void http_stream_chunk(HttpRequest *request, const char *data, size_t length)
 {
   struct evbuffer *out = bufferevent_get_output(request->conn->bev);
   if (length == 0 || request->head)
     return;
   if (request->chunked)
-    evbuffer_add_printf(out, "%zx\r\n", length);
+    chunk_add_length(out, length);
   evbuffer_add(out, data, length);
   if (request->chunked)
     evbuffer_add(out, "\r\n", 2);

@@ -75,10 +75,12 @@ static bool log_read_next(LogRead *read)
       close(fd);
     if (!same)
       continue;
-    if (age == 0)
-      return false;
-    log_read_set(read, log_open(read->directory, age - 1));
-    return read->fd >= 0;
+    int newer = -1;
+    for (int next = age - 1; next >= 0 && newer < 0; next--)
+      newer = log_open(read->directory, next);
+    if (newer >= 0) /* absent: it is the newest, or a rotation is under way and will be heard of */
+      log_read_set(read, newer);
+    return newer >= 0;
   }
   log_read_set(read, log_open(read->directory, LOGS_FILES - 1)); /* ours was rotated away: the oldest there is */
   for (int age = LOGS_FILES - 2; read->fd < 0 && age >= 0; age--)

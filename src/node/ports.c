@@ -46,16 +46,19 @@ void ports_free(Ports *ports)
   g_free(ports);
 }
 
-/* Bound on every address and not listening: nobody can listen there, nobody is answered. -1 with errno. */
+/* Bound on every address and not listening: nobody can listen there, nobody is answered. -1 with errno. A socket that others left in
+ * TIME_WAIT is nobody's, so the bind may share; after it ours does not, or anybody who shares too could listen beside us. */
 static int ports_bind(int port)
 {
-  int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int on = 1, off = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_ANY)};
   if (fd < 0)
     return -1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* a socket in TIME_WAIT is nobody's */
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off);
     return fd;
+  }
   int e = errno;
   close(fd);
   errno = e;

@@ -48,7 +48,8 @@ struct Server {
   int64_t drain_until_ms;
   int exit_code;
   GString *scratch; /* for rendering answers */
-  HttpServer *http;
+  HttpServer *http; /* on the control socket */
+  HttpServer *tcp;  /* its connections are counted apart: who fills them up holds nobody off the control socket */
   AuthLimiter *limiter;
   char *listen_text; /* "127.0.0.1:7373", NULL = no TCP */
   char *listen_note; /* why the default address could not be had, or NULL */

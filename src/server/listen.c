@@ -31,7 +31,7 @@ bool listen_is_loopback(const char *host)
 
 static bool listen_at(Server *server, const char *host, int port, GError **error)
 {
-  int got = http_server_listen_tcp(server->http, host, port, error);
+  int got = http_server_listen_tcp(server->tcp, host, port, error);
   if (got < 0)
     return false;
   bool v6 = strchr(host, ':') != NULL;

@@ -23,7 +23,8 @@ typedef struct ServerLife {
 
 static bool server_drained(const Server *server)
 {
-  return release_idle(server->queue) && !store_thread_busy(server->store) && http_server_open(server->http) == 0;
+  return release_idle(server->queue) && !store_thread_busy(server->store) &&
+         http_server_open(server->http) + http_server_open(server->tcp) == 0;
 }
 
 /* Answers still on their way have no common event to wait for; leaving looks every 10 ms for them, at most 5 s. */
@@ -45,6 +46,7 @@ void server_leave(Server *server, int exit_code)
   server->drain_until_ms = clock_boot_ms() + DRAIN_MS;
   log_info("server leaves, agents stay", "exit=%d", exit_code);
   http_server_close_listeners(server->http);
+  http_server_close_listeners(server->tcp);
   events_end(server->events, "the server leaves");
   logs_end(server->logs);
   execs_end(server->execs);
@@ -99,8 +101,9 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store = store_thread_new(server->loop, driver, store);
   server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
   server->drain = loop_timer_new(server->loop, server_drain, server);
-  server->http =
-      http_server_new(server->loop, &(HttpServerConfig){.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX});
+  HttpServerConfig config = {.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX};
+  server->http = http_server_new(server->loop, &config);
+  server->tcp = http_server_new(server->loop, &config);
   server->limiter = auth_limiter_new();
   server->events = events_new(server->loop, run);
   server->notify = notify_new(server, server->loop);
@@ -115,8 +118,8 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
 
 void server_close(Server *server)
 {
-  if (server->http)
-    http_server_close_listeners(server->http);
+  http_server_close_listeners(server->http);
+  http_server_close_listeners(server->tcp);
   g_clear_pointer(&server->agents, agents_free);
   logs_end(server->logs); /* tells nodes, so before the links go */
   execs_end(server->execs);
@@ -130,6 +133,7 @@ void server_close(Server *server)
   turn_close(server);
   stop_free(server->stopping);
   http_server_free(server->http);
+  http_server_free(server->tcp);
   auth_limiter_free(server->limiter);
   g_free(server->listen_text);
   g_free(server->listen_note);

@@ -244,6 +244,16 @@ static void on_outcome_stored(Held *held, const NodeEvent *event)
   held->shim_up = false;
 }
 
+/* The shim is the only one that knows how it ended: it stays until the disk takes the outcome. */
+static void on_outcome_not_stored(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  if (held->stores > 0 || !held->shim_up)
+    return;
+  held->act_boot_ms = held->supervisor->now.boot_ms + HELD_STORE_AGAIN_MS;
+  held_schedule(held);
+}
+
 /* An idle shim (between attempts, or after the end) is gone: the next attempt gets a new one. */
 static void on_idle_shim_gone(Held *held, const NodeEvent *event)
 {
@@ -438,14 +448,17 @@ static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
     [LIFE_ORPHAN] = {[NODE_EVENT_ORPHAN_ENDED] = on_orphan_ended},
     [LIFE_STOPPED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
                       [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
+                      [NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                       [NODE_EVENT_STORED] = on_outcome_stored,
                       [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
     [LIFE_COMPLETED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
                         [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
+                        [NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                         [NODE_EVENT_STORED] = on_outcome_stored,
                         [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
     [LIFE_FAILED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
                      [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
+                     [NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                      [NODE_EVENT_STORED] = on_outcome_stored,
                      [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
 };
@@ -498,7 +511,8 @@ static void due_grace(Held *held)
 
 void held_due(Held *held)
 {
-  static void (*const due[LIFE_N])(Held *) = {[LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = due_backoff, [LIFE_STOPPING] = due_grace};
+  static void (*const due[LIFE_N])(Held *) = {[LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = due_backoff,  [LIFE_STOPPING] = due_grace,
+                                              [LIFE_STOPPED] = held_store,  [LIFE_COMPLETED] = held_store, [LIFE_FAILED] = held_store};
   int64_t now = held->supervisor->now.boot_ms;
   if (held->act_boot_ms <= now) {
     held->act_boot_ms = INT64_MAX;

@@ -71,7 +71,10 @@ struct Supervisor {
   void *coverage_data;
 };
 
-enum { HELD_SETTLE_MS = 50 }; /* an agent without a probe is healthy when it stayed up so long */
+enum {
+  HELD_SETTLE_MS = 50,        /* an agent without a probe is healthy when it stayed up so long */
+  HELD_STORE_AGAIN_MS = 10000 /* an outcome that the disk did not take is written again after so long */
+};
 
 /* supervisor.c */
 NodeAction *act(Supervisor *supervisor, NodeActionType type, const Held *held);

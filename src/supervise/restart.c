@@ -60,6 +60,7 @@ static void restart_again(Held *held, const char *reason)
 {
   const RestartSpec *restart = &held->spec->restart;
   int64_t up_ms = held->started_boot_ms ? held->supervisor->now.boot_ms - held->started_boot_ms : 0;
+  held->started_boot_ms = 0; /* an attempt that ends before it ran was not up as long as the one before it */
   if (up_ms >= restart->stable_ms)
     held->restarts = 0;
   if (restart->max >= 0 && held->restarts >= restart->max) {

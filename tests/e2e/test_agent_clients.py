@@ -24,7 +24,7 @@ def test_ollama(world, provider):
     assert got["last_not_user"]["status"] == 400 and "user" in got["last_not_user"]["message"]
     assert got["refused"]["status"] == 502
     assert "the model fell over" in got["broken_stream"]["message"]
-    assert got["cancelled"] == {"count": 3, "name": "AbortError"}
+    assert got["cancelled"]["name"] == "AbortError" and 3 <= got["cancelled"]["count"] < 1000  # what came already is still given out
     wait_until(lambda: world.state()["open"] == 0, what="the model hears that the client left")
     assert world.state()["left"] == 1 and agent.in_flight() == 0
 

@@ -187,6 +187,18 @@ def test_agent_asks_agent(world):
     assert "agent 'worker' gave no answer: connection refused" in tool(boss, "ask_worker", text="still there?")
 
 
+def test_keys_between_agents(world, tmp_path):
+    """An agent that wants a key opens to the secret of its job and to nobody without it; MCP servers are not given it."""
+    peers, key = tmp_path / "peers.json", "the secret of the job"
+    worker = world.serve(name="Worker", environment={"AGENT_AUTH_REQUIRED": "true", "AGENT_API_KEY": "for people only", "AGENT_PEER_KEY": key})
+    peers.write_text(json.dumps([{"id": "worker", "role": "", "urls": [worker.url]}]))
+    friend = world.serve(name="Friend", environment={"AGENT_PEERS_FILE": str(peers), "AGENT_PEER_KEY": key})
+    stranger = world.serve(name="Stranger", environment={"AGENT_PEERS_FILE": str(peers)})
+    assert tool(friend, "ask_worker", text="hello") == "echo: hello"
+    assert "HTTP status 401" in tool(stranger, "ask_worker", text="hello")
+    assert all(key not in agent.log.read_text() for agent in (worker, friend, stranger))
+
+
 def test_circle_ends(world, tmp_path):
     """An agent that asks itself, which asks itself...: the circle ends at its depth, and everybody gets an answer."""
     peers = tmp_path / "peers.json"

@@ -110,6 +110,7 @@ def test_change_on_disk(bare, place):
     bare.run("undeploy", "one")
 
 
+@pytest.mark.asan
 def test_broken_files_hide_nobody(bare, place):
     outside = put(bare.directory, "outside", served("outside"))
     put(place, "good", served("good"))
@@ -150,6 +151,7 @@ def test_broken_files_hide_nobody(bare, place):
     bare.run("deploy", "nobody", code=4)
 
 
+@pytest.mark.asan
 def test_renames_and_deletes(bare, place):
     bare.start()
     put(place, "one", served("one"))

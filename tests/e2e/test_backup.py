@@ -48,9 +48,9 @@ def test_backup_under_load_and_back(bare):
         number = 0
         while not over.is_set():
             number += 1
-            status, answer = bare.request("POST", "/api/tokens", {"name": f"t{number % 500}", "role": "viewer"})
+            status, answer = bare.request("POST", "/api/tokens", {"name": f"t{number % 100}", "role": "viewer"})
             if status == 409:
-                status, answer = bare.request("DELETE", f"/api/tokens/t{number % 500}")
+                status, answer = bare.request("DELETE", f"/api/tokens/t{number % 100}")
             if status >= 400:
                 failures.append((status, answer))
 

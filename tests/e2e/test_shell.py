@@ -82,6 +82,7 @@ def shell(served):
     terminal.close()
 
 
+@pytest.mark.asan
 def test_verbs_and_aliases(served, shell):
     shell.type("list deployment\r", r"Managed Agent Instances \(2 total\):.*LogReader +discovered.*> ")
     shell.type("list agents\r", r"LogWriter +discovered.*> ")

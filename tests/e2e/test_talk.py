@@ -1,7 +1,10 @@
 """reeve prompt and reeve chat with an agent whose brain is a model server: answers as they come, sessions, Ctrl-C, and every bad end."""
 import contextlib
 import json
+import os
 import pathlib
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -59,10 +62,10 @@ def model():
     stand_in.close()
 
 
-def up(reeve, model, provider="ollama", more=""):
+def up(reeve, model, provider="ollama", more="", environment=""):
     """One agent 'bot' in the deployment 'talk'."""
     (reeve.directory / "bot.toml").write_text(f'[agent]\nname = "Bot"\n[llm]\nprovider = "{provider}"\nmodel = "tiny"\nbase_url = "{model.url}"\n{more}')
-    reeve.run("up", "-d", reeve.job("job: {name: talk}\nagents:\n  - id: bot\n    reeve: {agent: bot.toml}\n"))
+    reeve.run("up", "-d", reeve.job("job: {name: talk}\nagents:\n  - id: bot\n    reeve: {agent: bot.toml}\n" + environment))
 
 
 @contextlib.contextmanager
@@ -81,10 +84,10 @@ def running(reeve, *args):
 @pytest.mark.parametrize("provider", ["ollama", "openai"])
 def test_answer_comes_as_it_is_made(bare, model, provider):
     up(bare, model, provider, "temperature = 0.5\nmax_tokens = 9\n")
-    with running(bare, "prompt", "talk", "@slow", "0.3", "6") as prompt:
+    with running(bare, "prompt", "talk", "@slow", "0.3", "10") as prompt:
         assert prompt.stdout.read(2) == "w0"
         assert prompt.poll() is None and model.state()["open"] == 1, "the first word came before the last was made"
-        assert prompt.stdout.read() == " w1 w2 w3 w4 w5 \n"
+        assert prompt.stdout.read() == " w1 w2 w3 w4 w5 w6 w7 w8 w9 \n"
         assert prompt.wait(timeout=20) == 0
     assert bare.run("prompt", "talk/bot", "hello").stdout == "echo: hello\n"
     said = json.loads(bare.run("prompt", "-o", "json", "talk", "@options").stdout)
@@ -131,6 +134,36 @@ def test_ctrl_c_stops_the_answer_only(bare, model):
         chat.stdin.close()
         out, complaint = chat.stdout.read(), chat.stderr.read()
         assert out.endswith("\nuser\n") and "the answer was stopped" in complaint and chat.wait(timeout=20) == 0, (out, complaint)
+
+
+def test_key_of_the_agent(bare, model):
+    up(bare, model, more='[server]\napi_key_env = "BOT_KEY"\n', environment='    environment: {BOT_KEY: key-of-the-bot}\n')
+    refused = bare.run("prompt", "talk", "hello", code=13)
+    assert "a key is required" in refused.stderr and "set AGENT_API_KEY" in refused.stderr, refused
+    assert bare.run("prompt", "talk", "hello", AGENT_API_KEY="key-of-the-bot").stdout == "echo: hello\n"
+
+
+def test_terminal(bare, model):
+    """In a terminal there is a prompt, and what an agent says cannot steer the terminal."""
+    up(bare, model)
+    master, slave = pty.openpty()
+    chat = subprocess.Popen([BIN, "--data-dir", bare.data, "chat", "talk"], env=bare.environment, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    shown = b""
+
+    def shows(text):
+        nonlocal shown
+        while text not in shown:
+            assert select.select([master], [], [], 20)[0], shown
+            shown += os.read(master, 4096)
+        shown = shown.split(text, 1)[1]
+    shows(b"> ")
+    os.write(master, "\x1b[31mred\x9b1m caf\u00e9\n".encode())
+    shows(b"\r\n")  # the terminal's own echo
+    shows("echo: [31mred1m caf\u00e9\r\n> ".encode())
+    os.write(master, b"\x04")
+    assert chat.wait(timeout=20) == 0
+    os.close(master)
 
 
 def test_foreign_agent(bare):

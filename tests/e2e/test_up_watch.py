@@ -56,6 +56,7 @@ def revision(reeve):
     return reeve.deployment("watched")["revision"]
 
 
+@pytest.mark.asan
 def test_each_file_counts(bare, watching):
     before = bare.instances("watched")
     bare.job(JOB.format(2000))

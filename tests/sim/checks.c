@@ -36,7 +36,7 @@ void sim_check_promises(Sim *sim)
 /* The fold of what is stored is the core that stored it. */
 void sim_check_fold(Sim *sim)
 {
-  if (!release_idle(sim->queue) || sim->commits++ % 4 != 0)
+  if (!release_idle(sim->queue) || sim->commits++ % sim->fold_every != 0)
     return;
   g_autoptr(Effects) effects = effects_new();
   g_autoptr(Core) again = sim_load(sim, effects);
@@ -53,8 +53,11 @@ static bool check_same(const Record *was, const Record *is, int column)
 /* A rollout has one outcome, a revision one text, and the numbers of an instance only grow. */
 void sim_check_row(Sim *sim, const Record *was, const Record *is)
 {
-  if (!was)
+  if (!was) {
+    if (is->table == TABLE_SCHEDULE_RUNS)
+      sim_check_run(sim, is);
     return;
+  }
   const char *id = is->values[0].text;
   if (is->table == TABLE_ROLLOUTS && strcmp(was->values[ROL_OUTCOME].text, "open") != 0 && !check_same(was, is, ROL_OUTCOME))
     sim_break(sim, "rollout '%s' was %s and is %s", id, was->values[ROL_OUTCOME].text, is->values[ROL_OUTCOME].text);
@@ -139,9 +142,9 @@ static void check_stage(Sim *sim, const SimShim *shim)
 static void check_restarts(Sim *sim, SimShim *shim, const InstanceSpec *spec)
 {
   const RestartSpec *restart = &spec->restart;
-  if (shim->node_life != sim->lives[LIVES_WITH_NODE] || shim->ended_at - shim->started_at >= restart->stable_ms)
+  if (shim->node_life != sim->node_starts || shim->ended_at - shim->started_at >= restart->stable_ms)
     shim->starts = MIN(shim->starts, 1);
-  shim->node_life = sim->lives[LIVES_WITH_NODE];
+  shim->node_life = sim->node_starts;
   bool completed = shim->starts > 0 && spec->kind == AGENT_BATCH && shim->exit.code == 0 && !shim->exit.signal;
   if (shim->starts > 0 && (restart->policy == RESTART_NEVER || completed))
     sim_break(sim, "'%s' (%s) is restarted against its policy", shim->id, spec->agent);
@@ -192,7 +195,8 @@ static void check_alive(Sim *sim, const Instance *instance)
   bool lives = shim && shim->proc.alive;
   if (lives && !instance->desired_running)
     sim_break(sim, "'%s' (%s) of '%s' runs and should not", agent, instance->id, name);
-  if (instance->desired_running && !instance->outcome && !lives && instance->state != INSTANCE_BACKOFF)
+  bool coming = sim_run_is_new(sim, instance);
+  if (instance->desired_running && !instance->outcome && !lives && instance->state != INSTANCE_BACKOFF && !coming)
     sim_break(sim,
               "'%s' (%s) of '%s' should run and does not; the core sees it %s, step %s, epoch %" G_GINT64_FORMAT
               " generation %" G_GINT64_FORMAT " seen %" G_GINT64_FORMAT,
@@ -274,7 +278,7 @@ static void check_whole(Sim *sim, const Deployment *deployment)
     const Instance *instance = deployment->instances->pdata[i];
     int index = job_find_agent(job, instance->agent);
     bool wanted = index >= 0 && instance->replica < job_agent(job, (guint)index)->replicas;
-    if (wanted && g_strcmp0(instance->outcome, "completed") == 0)
+    if (wanted && (g_strcmp0(instance->outcome, "completed") == 0 || job_agent(job, (guint)index)->schedule.set))
       continue;
     if (wanted != instance->desired_running || (wanted && instance->revision != deployment->revision))
       sim_break(sim, "'%s' replica %d of '%s' (%s, revision %d after %s) is %s at revision %d", instance->agent, instance->replica,
@@ -295,13 +299,16 @@ static void check_node(Sim *sim)
     if (shim->proc.alive && !core_instance(sim->core, at->data))
       sim_break(sim, "'%s' runs and the server does not know it", shim->id);
     const Instance *instance = core_instance(sim->core, at->data);
-    if (shim->alive && !shim->proc.alive && (!instance || instance->state != INSTANCE_BACKOFF))
+    if (shim->alive && !shim->proc.alive && sim->boot_ms - shim->ended_at > SIM_START_MS &&
+        (!instance || instance->state != INSTANCE_BACKOFF))
       sim_break(sim, "the shim of '%s' is left over", shim->id);
   }
 }
 
 void sim_check_quiet(Sim *sim)
 {
+  sim->commits = 0;
+  sim_check_fold(sim);
   const GPtrArray *deployments = core_deployments(sim->core);
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
@@ -311,6 +318,7 @@ void sim_check_quiet(Sim *sim)
       check_revision(sim, deployment->instances->pdata[k]);
     }
     check_whole(sim, deployment);
+    sim_check_runs(sim, deployment);
   }
   check_node(sim);
 }

@@ -15,9 +15,24 @@ static GHashTable *cells; /* text -> count, over all runs; the program's own */
 static const char *name_command(int i)
 {
   static const char *const words[COMMAND_N] = {
-      [COMMAND_DEPLOY] = "deploy",         [COMMAND_DOWN] = "down",           [COMMAND_RESTART] = "restart",
-      [COMMAND_CANCEL] = "cancel",         [COMMAND_ROLLBACK] = "rollback",   [COMMAND_FORGET] = "forget",
-      [COMMAND_NODE_FRAME] = "node-frame", [COMMAND_NODE_GONE] = "node-gone", [COMMAND_TICK] = "tick"};
+      [COMMAND_DEPLOY] = "deploy",
+      [COMMAND_DOWN] = "down",
+      [COMMAND_RESTART] = "restart",
+      [COMMAND_SCALE] = "scale",
+      [COMMAND_RUN] = "run",
+      [COMMAND_EXEC] = "exec",
+      [COMMAND_SECRETS_GIVEN] = "secrets-given",
+      [COMMAND_CANCEL] = "cancel",
+      [COMMAND_ROLLBACK] = "rollback",
+      [COMMAND_FORGET] = "forget",
+      [COMMAND_NODE_FRAME] = "node-frame",
+      [COMMAND_NODE_GONE] = "node-gone",
+      [COMMAND_TICK] = "tick",
+      [COMMAND_TOKEN_CREATE] = "token-create",
+      [COMMAND_TOKEN_REVOKE] = "token-revoke",
+      [COMMAND_SECRET_SET] = "secret-set",
+      [COMMAND_SECRET_REMOVE] = "secret-remove",
+  };
   return words[i] ? words[i] : "?";
 }
 
@@ -161,12 +176,28 @@ void sim_cover_print(void)
 
 typedef struct Comparison {
   GHashTable *listed; /* cell -> reason */
+  bool all;           /* a long run: seldom cells are told */
   int wrong;
 } Comparison;
+
+enum { SELDOM_SEEDS = 5000 };
+
+/* A cell that is seldom reached is no reason to fail; a long run tells of it. */
+static bool cell_seldom(Comparison *comparison, const char *text, int count)
+{
+  g_autofree char *marked = g_strconcat("~ ", text, NULL);
+  if (!g_hash_table_remove(comparison->listed, marked))
+    return false;
+  if (comparison->all && !count)
+    printf("seldom, and not reached in so many seeds: %s\n", text);
+  return true;
+}
 
 static void cell_compare(const char *text, int count, void *data)
 {
   Comparison *comparison = data;
+  if (cell_seldom(comparison, text, count))
+    return;
   const char *reason = g_hash_table_lookup(comparison->listed, text);
   if (!count && !reason)
     printf("not reached, and no reason in the list: %s\n", text);
@@ -176,7 +207,7 @@ static void cell_compare(const char *text, int count, void *data)
   g_hash_table_remove(comparison->listed, text);
 }
 
-/* Lines "cell: reason"; '#' begins a comment. */
+/* Lines "cell: reason", or "~ cell: reason" for a seldom one; '#' begins a comment. */
 static GHashTable *cells_read(const char *path)
 {
   g_autofree char *text = NULL;
@@ -193,10 +224,10 @@ static GHashTable *cells_read(const char *path)
   return listed;
 }
 
-int sim_cover_compare(const char *path)
+int sim_cover_compare(const char *path, uint64_t seeds)
 {
   g_autoptr(GHashTable) listed = cells_read(path);
-  Comparison comparison = {.listed = listed};
+  Comparison comparison = {.listed = listed, .all = seeds >= SELDOM_SEEDS};
   cells_each(cell_compare, &comparison);
   GHashTableIter iter;
   gpointer text;

@@ -16,7 +16,7 @@ void sim_draw_rates(Sim *sim)
   rates->store_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
   rates->shim_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 2;
   rates->start_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))];
-  rates->restores = sim_chance(sim, 40) ? 6 : 0;
+  rates->restores = sim_chance(sim, 50) ? 6 : 0;
 }
 
 static void fault_reboot(Sim *sim)
@@ -28,7 +28,6 @@ static void fault_reboot(Sim *sim)
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     SimShim *shim = value;
     shim->alive = shim->running = shim->proc.alive = false;
-    shim->attempt = 0;
   }
   sim->lives[LIVES_WITH_MACHINE]++;
   g_snprintf(sim->boot_id, sizeof sim->boot_id, "boot-%d", ++sim->boots);
@@ -39,6 +38,7 @@ static void fault_reboot(Sim *sim)
 static void fault_clock(Sim *sim)
 {
   sim->wall_offset += (sim_below(sim, 2) ? 1 : -1) * sim_below(sim, 3600000);
+  g_hash_table_remove_all(sim->fired); /* set back, a time may come again for a schedule that is made anew */
   sim_say(sim, "the clock is set");
 }
 

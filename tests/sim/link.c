@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LINK_LATE_MS = 4000, LINK_NOTICED_MS = 30000 };
+enum { LINK_SHOWN = 4000, LINK_LATE_MS = 4000, LINK_NOTICED_MS = 30000 };
 
 static void link_at_node(Sim *sim, void *data)
 {
@@ -41,7 +41,7 @@ static void link_arrives(Sim *sim, SimWay way, int64_t delay_ms, const char *tex
 void sim_send(Sim *sim, SimWay way, const char *text)
 {
   if (sim->verbose)
-    sim_say(sim, "%s %s%.300s", way == TO_NODE ? "-> node" : "-> server", sim->link_up && !sim->lossy[way] ? "" : "LOST ", text);
+    sim_say(sim, "%s %s%.*s", way == TO_NODE ? "-> node" : "-> server", sim->link_up && !sim->lossy[way] ? "" : "LOST ", LINK_SHOWN, text);
   if (!sim->link_up || sim->lossy[way])
     return;
   if (sim_fault_chance(sim, sim->rates.lost)) {

@@ -51,7 +51,7 @@ int main(int argc, char **argv)
   if (options.coverage)
     sim_cover_print();
   if (options.unreached && !failed)
-    failed = sim_cover_compare(options.unreached);
+    failed = sim_cover_compare(options.unreached, options.to - options.from + 1);
   sim_cover_end();
   return failed != 0;
 }

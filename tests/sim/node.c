@@ -66,8 +66,8 @@ static void deed_start(Sim *sim, const Deed *deed)
 {
   sim_release_instance(sim, deed->id);
   if (!sim_shim(sim, deed->id)->alive)
-    node_tell(sim, deed, NODE_EVENT_SHIM_GONE, NULL);
-  else if (sim_fault_chance(sim, sim->rates.start_failed))
+    return; /* the news of its death is on its way */
+  if (sim_fault_chance(sim, sim->rates.start_failed))
     node_tell(sim, deed, NODE_EVENT_START_FAILED, "no such file");
   else
     sim_shim_run(sim, deed->id, deed->attempt);
@@ -107,7 +107,8 @@ static void deed_probe(Sim *sim, const Deed *deed)
 static void deed_remove(Sim *sim, const Deed *deed)
 {
   sim_release_instance(sim, deed->id);
-  sim_shim(sim, deed->id)->starts = 0; /* after a restored backup the id may come again, for another agent */
+  sim_shim(sim, deed->id)->starts = sim_shim(sim, deed->id)->known_attempt =
+      0; /* after a restored backup the id may come again, for another agent */
   g_hash_table_remove(sim->files, deed->id);
 }
 
@@ -233,6 +234,7 @@ void sim_node_start(Sim *sim, void *data)
   sim->node = supervisor_new(&config);
   supervisor_set_coverage(sim->node, sim_cover_life, NULL);
   sim->node_up = true;
+  sim->node_starts++;
   sim->disk_at = sim->boot_ms;
   int64_t last = 0;
   g_autoptr(GList) ids = sim_sorted_keys(sim->files);

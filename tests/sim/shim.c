@@ -147,7 +147,7 @@ static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   proc->healthy_at = sim->boot_ms + 5 + sim_below(sim, unlucky && sim_chance(sim, 10) ? 8000 : 300);
   proc->ignores_term = unlucky && sim_chance(sim, 10);
   proc->flapping = unlucky && sim_chance(sim, 5);
-  if (unlucky && sim_chance(sim, 3))
+  if (unlucky && sim_chance(sim, 7))
     proc->healthy_at = INT64_MAX;
   proc->batch = spec->kind == AGENT_BATCH;
   if (spec->health.kind == HEALTH_DISCOVER && !spec->port && !proc->batch)
@@ -178,7 +178,7 @@ void sim_shim_start(Sim *sim, const char *id, int64_t generation)
     sim_break(sim, "a new shim of '%s' while its old tree lives", id);
   int64_t epoch = sim_file_number(sim, id, "epoch");
   if (shim->generation != generation || shim->epoch != epoch)
-    shim->starts = 0;
+    shim->starts = shim->known_attempt = 0;
   shim->epoch = epoch;
   shim->generation = generation;
   shim->alive = true;
@@ -200,7 +200,7 @@ void sim_shim_run(Sim *sim, const char *id, int attempt)
     sim_break(sim, "'%s' starts and the node keeps no file of it", id);
     return;
   }
-  shim->attempt = attempt;
+  shim->attempt = shim->known_attempt = attempt;
   shim->running = true;
   shim->ended = false;
   sim_say(sim, "%s (%s of %s) starts, epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT " attempt %d, restart %s", id, spec->agent,
@@ -252,9 +252,10 @@ bool sim_answers(Sim *sim, const char *id)
 NodeEvent sim_shim_found(Sim *sim, const char *id)
 {
   SimShim *shim = g_hash_table_lookup(sim->shims, id);
+  bool known = shim && shim->generation == sim_file_number(sim, id, "generation"); /* what the disk says is of the wanted generation */
   if (!shim || !shim->alive)
     return (NodeEvent){
-        .type = NODE_EVENT_SHIM_ABSENT, .instance = id, .attempt = shim ? shim->attempt : 0, .orphan = shim && shim->proc.alive};
+        .type = NODE_EVENT_SHIM_ABSENT, .instance = id, .attempt = known ? shim->known_attempt : 0, .orphan = shim && shim->proc.alive};
   shim_met(sim, shim);
   return (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
                      .instance = id,

@@ -5,7 +5,7 @@
 #include "core/release.h"
 #include "supervise/supervise.h"
 
-enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 70000, SIM_TRACE = 80 };
+enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 30000, SIM_START_MS = 5000, SIM_TRACE = 80 };
 
 /* The process tree of one attempt; outlives its shim. */
 typedef struct Proc {
@@ -22,7 +22,7 @@ typedef struct SimShim {
   int told_life;   /* the life of the node that has a connection to it */
   int64_t told_at; /* when its last message arrives: they keep their order */
   int64_t epoch, generation;
-  int attempt;
+  int attempt, known_attempt; /* since the shim is there; on disk, whatever became of the shim */
   bool running, ended;
   ExitStatus exit;
   Proc proc;
@@ -83,7 +83,7 @@ struct Sim {
   bool node_up;
   int64_t node_wake, disk_at; /* next timer; when its last write is done */
   char boot_id[32];
-  int boots;
+  int boots, node_starts;
   GHashTable *reserved; /* port -> who has it; dies with the node */
   GHashTable *foreign;  /* set of ports that programs of others hold */
   bool command_missing; /* the program "tool" cannot be found for the moment */
@@ -92,9 +92,12 @@ struct Sim {
   /* users.c */
   uint64_t next_token;
   /* checks.c */
-  GHashTable *promised;    /* deployment name -> revision acknowledged */
-  GHashTable *was_healthy; /* "id/epoch/generation" set */
-  guint commits;
+  GHashTable *promised;      /* deployment name -> revision acknowledged */
+  GHashTable *was_healthy;   /* "id/epoch/generation" set */
+  GHashTable *ready_before;  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
+  GHashTable *taken;         /* set of "id/generation": slots that were ready when they were taken out */
+  GHashTable *fired;         /* set of "schedule/time" */
+  guint commits, fold_every; /* the fold of the rows is compared after each so many-th commit */
 };
 
 /* ---- world.c: time, chance, events, one run ---- */
@@ -175,6 +178,12 @@ void sim_check_ports(Sim *sim);
 void sim_check_row(Sim *sim, const Record *was, const Record *is);
 void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec);
 void sim_mark_healthy(Sim *sim, const SimShim *shim);
+/* checks_change.c; around each command */
+void sim_rolling_before(Sim *sim, const Command *command);
+void sim_rolling_after(Sim *sim);
+void sim_check_run(Sim *sim, const Record *run);
+bool sim_run_is_new(const Sim *sim, const Instance *instance); /* began just now: the clock does not rest when faults end */
+void sim_check_runs(Sim *sim, const Deployment *deployment);
 bool sim_settled(const Sim *sim);
 void sim_check_quiet(Sim *sim);
 
@@ -185,5 +194,5 @@ void sim_cover_core(const char *table, int state, int event, void *data);
 void sim_cover_life(int life, int event, void *data);
 /* Prints every cell with its count. */
 void sim_cover_print(void);
-/* Compares with the file of cells that may stay unreached; prints and counts what does not agree. */
-int sim_cover_compare(const char *path);
+/* Compares what @seeds runs reached with the file of cells that may stay unreached; prints and counts what does not agree. */
+int sim_cover_compare(const char *path, uint64_t seeds);

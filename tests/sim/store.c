@@ -129,6 +129,7 @@ void sim_restore(Sim *sim)
     store_copy_rows(sim->backup->rows[table], sim->rows[table]);
   }
   g_hash_table_remove_all(sim->promised);
+  g_hash_table_remove_all(sim->fired);
   store_copy_promises(sim->backup->promised, sim->promised);
   g_autoptr(GList) rollouts = sim_sorted_keys(sim->rows[TABLE_ROLLOUTS]);
   for (GList *at = rollouts; at; at = at->next)

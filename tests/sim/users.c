@@ -13,6 +13,17 @@ static int user_port(Sim *sim, const char *name, int i, int variant)
   return base + i * 10 + (sim_chance(sim, 15) ? variant : 0);
 }
 
+static void user_schedule(Sim *sim, AgentSpec *agent)
+{
+  agent->schedule.set = true;
+  agent->schedule.overlap = (ScheduleOverlap)sim_below(sim, 3);
+  agent->replicas = 1;
+  if (sim_below(sim, 2))
+    agent->schedule.cron = g_strdup("* * * * *");
+  else
+    agent->schedule.every_ms = 1000 + sim_below(sim, 20000);
+}
+
 /* Every field that a process is made of depends on @variant, so that a field of the wrong revision is seen. */
 static AgentSpec *user_agent(Sim *sim, const char *name, int i, int variant)
 {
@@ -22,7 +33,9 @@ static AgentSpec *user_agent(Sim *sim, const char *name, int i, int variant)
   agent->command = g_strdupv(argv);
   agent->kind = sim_chance(sim, 15) ? AGENT_BATCH : AGENT_SERVICE;
   agent->port = agent->kind == AGENT_SERVICE && !sim_chance(sim, 15) ? user_port(sim, name, i, variant) : PORT_NONE;
-  agent->replicas = 1 + (sim_chance(sim, 20) ? sim_below(sim, 3) : 0);
+  agent->replicas = 1 + (sim_chance(sim, 25) ? sim_below(sim, 4) : 0);
+  if (agent->kind == AGENT_BATCH && sim_chance(sim, 50))
+    user_schedule(sim, agent);
   agent->working_dir = g_strdup_printf("/srv/%d", variant);
   strmap_set(&agent->environment, "VARIANT", word);
   agent->health.kind = agent->port == PORT_NONE ? HEALTH_DISCOVER : sim_chance(sim, 80) ? HEALTH_HTTP : HEALTH_TCP;
@@ -67,6 +80,8 @@ static Job *user_job(Sim *sim, const char *name)
   job->name = g_strdup(name);
   job->timeout_ms = 20000;
   job->on_failure = (FailurePolicy)sim_below(sim, 3);
+  job->update.max_unavailable = 1 + sim_below(sim, 3);
+  job->update.max_surge = sim_below(sim, 3);
   job->start_order = sim_chance(sim, 25) ? START_CALLEES_FIRST : START_TOPOLOGY;
   int n = sim_chance(sim, 15) ? 2 + sim_below(sim, USER_AGENTS_MAX - 1) : 2 + sim_below(sim, 6), variant = 1 + sim_below(sim, 3);
   for (int i = 0; i < n; i++)
@@ -93,6 +108,40 @@ static void user_restart(Sim *sim, Command *command)
 {
   g_autofree char *agent = sim_chance(sim, 40) ? g_strdup_printf("a%d", sim_below(sim, 4)) : NULL;
   command->agent = agent;
+  command->rolling = sim_chance(sim, 50);
+  sim_apply(sim, command);
+}
+
+static void user_scale(Sim *sim, Command *command)
+{
+  g_autofree char *agent = g_strdup_printf("a%d", sim_below(sim, 4));
+  command->agent = agent;
+  command->number = sim_below(sim, 5);
+  sim_apply(sim, command);
+}
+
+static void user_run(Sim *sim, Command *command)
+{
+  g_autofree char *agent = g_strdup_printf("a%d", sim_below(sim, 6));
+  command->agent = agent;
+  sim_apply(sim, command);
+}
+
+static void user_token(Sim *sim, Command *command)
+{
+  g_autofree char *name = g_strdup_printf("t%d", sim_below(sim, 3)), *hash = g_strnfill(64, (char)('0' + sim_below(sim, 10)));
+  TokenAsk ask = {.name = name, .role = ROLE_VIEWER, .hash = hash, .shown = "shown", .lifetime_ms = sim_below(sim, 2) * 1000};
+  command->type = sim_below(sim, 2) ? COMMAND_TOKEN_CREATE : COMMAND_TOKEN_REVOKE;
+  command->token = &ask;
+  sim_apply(sim, command);
+}
+
+static void user_secret(Sim *sim, Command *command)
+{
+  g_autofree char *name = g_strdup_printf("s%d", sim_below(sim, 3));
+  SecretAsk ask = {.name = name, .sealed = "sealed"};
+  command->type = sim_below(sim, 2) ? COMMAND_SECRET_SET : COMMAND_SECRET_REMOVE;
+  command->secret = &ask;
   sim_apply(sim, command);
 }
 
@@ -123,9 +172,11 @@ typedef struct UserWish {
 } UserWish;
 
 static const UserWish wishes[] = {
-    {40, COMMAND_DEPLOY, "deploy", user_deploy},       {12, COMMAND_DOWN, "down", user_plain},
-    {14, COMMAND_RESTART, "restart", user_restart},    {14, COMMAND_CANCEL, "cancel", user_plain},
-    {14, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_forget},
+    {34, COMMAND_DEPLOY, "deploy", user_deploy},       {10, COMMAND_DOWN, "down", user_plain},
+    {12, COMMAND_RESTART, "restart", user_restart},    {10, COMMAND_CANCEL, "cancel", user_plain},
+    {10, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_forget},
+    {10, COMMAND_SCALE, "scale", user_scale},          {6, COMMAND_RUN, "run", user_run},
+    {1, COMMAND_TOKEN_CREATE, "token", user_token},    {1, COMMAND_SECRET_SET, "secret", user_secret},
 };
 
 void sim_user(Sim *sim)

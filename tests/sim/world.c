@@ -166,6 +166,9 @@ static void sim_init(Sim *sim)
   sim->reserved = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   sim->foreign = g_hash_table_new(NULL, NULL);
   sim->was_healthy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  sim->ready_before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  sim->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  sim->fired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->actions = node_actions_new();
   g_strlcpy(sim->boot_id, "boot-0", sizeof sim->boot_id);
   sim_draw_rates(sim);
@@ -190,6 +193,9 @@ static void sim_done(Sim *sim)
   g_hash_table_unref(sim->reserved);
   g_hash_table_unref(sim->foreign);
   g_hash_table_unref(sim->was_healthy);
+  g_hash_table_unref(sim->ready_before);
+  g_hash_table_unref(sim->taken);
+  g_hash_table_unref(sim->fired);
 }
 
 /* What lasts goes on for ever: no more faults, and what went wrong with the machine is mended. */
@@ -225,6 +231,7 @@ char *sim_run(uint64_t seed, bool verbose)
              .wall_offset = 1700000000000,
              .verbose = verbose,
              .faults = true,
+             .fold_every = seed % 10 ? 16 : 1,
              .server_wake = INT64_MAX,
              .node_wake = INT64_MAX};
   sim_init(&sim);

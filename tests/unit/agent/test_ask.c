@@ -254,6 +254,36 @@ static void test_tools(void)
   scene_close(&scene);
 }
 
+/* What is too much for one round is not called, and the model hears so; calls without a name of their own get one. */
+static void test_many_tools(void)
+{
+  GString *many = g_string_new("data: {\"choices\":[{\"delta\":{\"tool_calls\":[");
+  for (int i = 0; i < 20; i++)
+    g_string_append_printf(many, "%s{\"index\":%d,\"function\":{\"name\":\"t%d\",\"arguments\":\"{}\"}}", i ? "," : "", i, i);
+  g_string_append(many, "]},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n");
+  const Play plays[] = {
+      {.status = 200, .type = "text/event-stream", .pieces = PIECES(many->str)},
+      {.status = 200,
+       .type = "text/event-stream",
+       .pieces = PIECES("data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")}};
+#define REFUSAL "\"content\":\"not called: too many calls at once; call it again, with fewer others\",\"tool_call_id\":\"call_1_%d\""
+  Scene scene;
+  Heard heard = {0};
+  scene_open(&scene, plays, G_N_ELEMENTS(plays), "");
+  scene.agent.brain = &openai_brain;
+  ask(&scene, "hi", NULL, &heard);
+  g_assert_cmpint(heard.status, ==, 200);
+  g_assert_cmpint(heard.usage.tool_calls, ==, 16);
+  const char *body = model_server_body(scene.server);
+  g_autofree char *last_called = g_strdup_printf(REFUSAL, 16), *first_refused = g_strdup_printf(REFUSAL, 17);
+  g_assert_nonnull(strstr(body, "{\"id\":\"call_1_20\",\"type\":\"function\",\"function\":{\"name\":\"t19\",\"arguments\":\"{}\"}}"));
+  g_assert_null(strstr(body, last_called));
+  g_assert_nonnull(strstr(body, first_refused));
+  heard_clear(&heard);
+  scene_close(&scene);
+  g_string_free(many, TRUE);
+}
+
 static void test_endless_tools(void)
 {
   const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WANTS("add"), LAST)};
@@ -365,6 +395,7 @@ int main(int argc, char **argv)
   g_test_add_func("/ask/system", test_system);
   g_test_add_func("/ask/session", test_session);
   g_test_add_func("/ask/tools", test_tools);
+  g_test_add_func("/ask/many-tools", test_many_tools);
   g_test_add_func("/ask/endless-tools", test_endless_tools);
   g_test_add_func("/ask/time", test_time);
   g_test_add_func("/ask/cancel", test_cancel);

@@ -170,7 +170,7 @@ static void site_handle(HttpRequest *request, void *data)
 static Bench *site_open(const char *toml)
 {
   Loop *loop = loop_new();
-  HttpServerConfig config = {.handler = site_handle};
+  HttpServerConfig config = {.handler = site_handle, .eof_is_gone = true, .reply_ms_max = 600000};
   g_autoptr(GError) error = NULL;
   site = (Site){.http = http_server_new(loop, &config), .seen = g_string_new(NULL)};
   site.port = http_server_listen_tcp(site.http, "127.0.0.1", 0, &error);

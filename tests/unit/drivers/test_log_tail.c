@@ -71,9 +71,10 @@ static void test_bounds(void)
 
 static void test_what_is_no_log(void)
 {
+  static const char bytes[] = AT "stdout F a\0b\n\n \n  \nnonsense\n";
   g_autofree char *directory = directory_with("x", NULL);
   g_autofree char *path = g_build_filename(directory, "log", NULL);
-  g_assert_true(g_file_set_contents(path, AT "stdout F a\0b\n\n \n  \nnonsense\n", 25 + 9 + 3 + 1 + 17, NULL));
+  g_assert_true(g_file_set_contents(path, bytes, sizeof bytes - 1, NULL));
   g_autofree char *got = shim_log_tail(directory, 4000, -1);
   g_assert_true(g_str_has_prefix(got, "a.b"));
   fs_remove_tree(directory, NULL);

@@ -184,6 +184,20 @@ static void test_stable_resets(void)
   rig_is(rig, "running unknown a6 r1 -");
 }
 
+/* An attempt that ends before it runs was not up as long as the one before it. */
+static void test_unborn_is_not_stable(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->health.kind = HEALTH_NONE;
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_pass(rig, 20000);
+  life_exit(rig, 1, 1, 0);
+  rig_is(rig, "backoff unknown a1 r1 exit status 1");
+  rig_pass(rig, 100);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_GONE}); /* before attempt 2 was said to run */
+  rig_is(rig, "backoff unknown a2 r2 its shim died");
+}
+
 static void test_policies(void)
 {
   static const struct {
@@ -373,6 +387,23 @@ static void test_outcome_before_shim(void)
   rig_wants(full, "end-shim; store g2");
 }
 
+/* A disk that is full for a while: the shim stays, and the outcome is written again. */
+static void test_outcome_is_written_again(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->kind = AGENT_BATCH;
+  g_autoptr(Rig) rig = rig_running(spec);
+  life_exit(rig, 1, 0, 0);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device"});
+  rig_wants(rig, "store g1");
+  rig_pass(rig, HELD_STORE_AGAIN_MS);
+  rig_wants(rig, "store g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
+  rig_wants(rig, "end-shim");
+  rig_pass(rig, 10 * HELD_STORE_AGAIN_MS);
+  rig_wants(rig, "");
+}
+
 static void test_forget(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -401,6 +432,7 @@ int main(int argc, char **argv)
   g_test_add_func("/life/backoff-doubles", test_backoff_doubles_and_gives_up);
   g_test_add_func("/life/restart-unlimited", test_restart_unlimited_at_once);
   g_test_add_func("/life/stable-resets", test_stable_resets);
+  g_test_add_func("/life/unborn-is-not-stable", test_unborn_is_not_stable);
   g_test_add_func("/life/policies", test_policies);
   g_test_add_func("/life/stop", test_stop);
   g_test_add_func("/life/stop-while-starting", test_stop_while_starting);
@@ -411,6 +443,7 @@ int main(int argc, char **argv)
   g_test_add_func("/life/start-failures", test_start_failures);
   g_test_add_func("/life/shim-dies", test_shim_dies);
   g_test_add_func("/life/outcome-before-shim", test_outcome_before_shim);
+  g_test_add_func("/life/outcome-is-written-again", test_outcome_is_written_again);
   g_test_add_func("/life/forget", test_forget);
   return g_test_run();
 }

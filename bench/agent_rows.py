@@ -1,0 +1,107 @@
+"""The rows of the agent server: what a prompt through it costs beside asking the model directly, relayed streams beside nginx, and an idle agent."""
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
+
+from common import BENCH, REEVE, end, memory_kib, wait_until
+from rows import Row
+
+STREAMS, SECONDS = 64, 5
+PACED = ("20", "25")  # tokens, ms between them: what a model of 40 tokens/s says in half a second
+FLOOD = ("15000", "0")  # in all less than what the agent holds for a reader
+FLOOD_STREAMS = 8
+PROXY_CORE, LOAD_CORE = "0", "1"
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def listens(port):
+    with contextlib.closing(socket.socket()) as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def model(tokens, pause_ms):
+    process = subprocess.Popen(["taskset", "-c", LOAD_CORE, BENCH / "bench_model_stream", tokens, pause_ms], stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def agent(directory, model_port):
+    """An agent on one core in front of the model; its port and pid."""
+    path, port = pathlib.Path(directory) / "agent.toml", free_port()
+    path.write_text(f'[agent]\nname = "bench"\n[llm]\nprovider = "openai"\nmodel = "m"\nbase_url = "http://127.0.0.1:{model_port}/v1"\n'
+                    f"[resources]\nmax_concurrent_requests = {STREAMS * 2}\n")
+    process = subprocess.Popen(["taskset", "-c", PROXY_CORE, REEVE, "agent", "serve", "--port", str(port), "--agent", path], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: listens(port), 10, "the agent listens")
+        yield port, process.pid
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def nginx(directory, model_port):
+    """nginx on one core as a proxy that passes on what comes; its port."""
+    port, where = free_port(), pathlib.Path(directory)
+    temp = "".join(f"{name}_temp_path {where}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (where / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {where}/nginx.pid; error_log stderr error; events {{ worker_connections 1024; }}\n"
+        f"http {{ access_log off; {temp} server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{model_port};"
+        f" proxy_buffering off; proxy_http_version 1.1; }} }} }}\n")
+    program = next((p for p in ("/usr/sbin/nginx", "/usr/local/sbin/nginx") if os.path.exists(p)), "nginx")
+    process = subprocess.Popen(["taskset", "-c", PROXY_CORE, program, "-p", directory, "-c", f"{where}/nginx.conf"])
+    try:
+        wait_until(lambda: listens(port), 10, "nginx listens")
+        yield port
+    finally:
+        end(process)
+
+
+def load(port, streams):
+    """ms to the first token at p50 and p99, tokens/s."""
+    done = subprocess.run(["taskset", "-c", LOAD_CORE, BENCH / "bench_stream_load", str(port), str(streams), str(SECONDS)], capture_output=True, text=True, check=True)
+    return tuple(map(float, done.stdout.split()))
+
+
+def run_first_token(_round):
+    """64 open streams of a model of 40 tokens/s: time to the first token, through the agent less directly."""
+    with tempfile.TemporaryDirectory() as directory, model(*PACED) as model_port, agent(directory, model_port) as (port, _):
+        direct, through = load(model_port, STREAMS), load(port, STREAMS)
+    return {"reeve": through[0] - direct[0], "reeve, added at p99": through[1] - direct[1], "reeve, p50 whole": through[0], "the model directly, p50": direct[0],
+            "the model directly, p99": direct[1]}
+
+
+def run_relay(_round):
+    """A model that sends as fast as it is read, 8 streams; the proxy has one core, model and reader the other."""
+    with tempfile.TemporaryDirectory() as directory, model(*FLOOD) as model_port:
+        with agent(directory, model_port) as (port, _):
+            ours = load(port, FLOOD_STREAMS)[2]
+        with nginx(directory, model_port) as port:
+            peer = load(port, FLOOD_STREAMS)[2]
+        return {"reeve": ours, "nginx, proxy_buffering off": peer, "no proxy": load(model_port, FLOOD_STREAMS)[2]}
+
+
+def run_idle_agent(_round):
+    with tempfile.TemporaryDirectory() as directory, agent(directory, free_port()) as (_, pid):
+        time.sleep(1)
+        return {"reeve": memory_kib({pid}) / 1024, "reeve, private dirty": memory_kib({pid}, "Private_Dirty:") / 1024}
+
+
+AGENT_ROWS = [
+    Row("agent-first-token", "a prompt through the agent, 64 open streams: added to the time to the first token (reeve = p50)", "ms", "p50 <= 1 ms, p99 <= 5 ms",
+        run_first_token),
+    Row("agent-relay", "relayed streamed tokens, one core", "tokens/s", ">= 0.5 x nginx", run_relay),
+    Row("agent-idle", "idle agent", "MB PSS", "<= 12 MB", run_idle_agent, 3),
+]

@@ -1,0 +1,323 @@
+/* A real node with real shims: what a second node finds when the first one is gone, in every order of dying. */
+#include "base/clock.h"
+#include "base/fs.h"
+#include "node/internal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 15000 };
+
+static char *dir;
+
+typedef struct Rig {
+  Loop *loop;
+  Node *node;
+  LoopTimer *late;
+  GHashTable *reports; /* id -> InstanceReport*: the last of each */
+  InstanceState wanted;
+  int attempt;
+  const char *id;
+  bool hello;
+} Rig;
+
+static bool rig_there(const Rig *rig)
+{
+  const InstanceReport *report = g_hash_table_lookup(rig->reports, rig->id);
+  return report && report->state == rig->wanted && report->attempt >= rig->attempt;
+}
+
+static void rig_sent(const char *text, void *data)
+{
+  Rig *rig = data;
+  g_autoptr(Frame) frame = frame_parse(text, strlen(text), NULL);
+  g_assert_nonnull(frame);
+  rig->hello |= frame->type == FRAME_HELLO;
+  for (guint i = 0; i < frame->reports->len; i++) {
+    InstanceReport *copy = instance_report_copy(frame->reports->pdata[i]);
+    g_hash_table_replace(rig->reports, copy->id, copy);
+  }
+  if (rig->id && rig_there(rig))
+    loop_stop(rig->loop);
+}
+
+static void rig_is_late(void *data)
+{
+  const Rig *rig = data;
+  const InstanceReport *report = g_hash_table_lookup(rig->reports, rig->id);
+  g_error("not within %d ms: '%s' is %s (%s), wanted %s", WAIT_MS, rig->id, report ? instance_state_word(report->state) : "unheard of",
+          report && report->reason ? report->reason : "", instance_state_word(rig->wanted));
+}
+
+static void rig_free_report(gpointer report)
+{
+  instance_report_free(report);
+}
+
+static void rig_open(Rig *rig)
+{
+  *rig = (Rig){.loop = loop_new()};
+  rig->reports = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, rig_free_report);
+  rig->late = loop_timer_new(rig->loop, rig_is_late, rig);
+  g_autoptr(GError) error = NULL;
+  NodeConfig config = {.state_dir = dir, .node_id = "local", .shim_path = g_getenv("REEVE_SHIM"), .reeve_path = "/no/reeve"};
+  rig->node = node_new(rig->loop, &config, &error);
+  g_assert_no_error(error);
+  node_link_up(rig->node, rig_sent, rig);
+}
+
+/* The node goes; shims and agents stay. */
+static void rig_close(Rig *rig)
+{
+  node_free(rig->node);
+  loop_timer_free(rig->late);
+  loop_free(rig->loop);
+  g_hash_table_unref(rig->reports);
+}
+
+/* The last report of @id once it is in @state, in attempt @attempt or later. */
+static const InstanceReport *rig_wait(Rig *rig, const char *id, InstanceState state, int attempt)
+{
+  rig->id = id;
+  rig->wanted = state;
+  rig->attempt = attempt;
+  loop_timer_set(rig->late, clock_boot_ms() + WAIT_MS);
+  if (!rig_there(rig))
+    loop_run(rig->loop);
+  loop_timer_set(rig->late, INT64_MAX);
+  rig->id = NULL;
+  return g_hash_table_lookup(rig->reports, id);
+}
+
+static void rig_send(Rig *rig, FrameType type, const char *id, int64_t generation, InstanceSpec *spec)
+{
+  g_autoptr(Frame) frame = frame_new(type);
+  frame->term = 1;
+  Instruction *instruction = instruction_new(id, 1, generation);
+  instruction->spec = spec;
+  g_ptr_array_add(frame->instructions, instruction);
+  g_autofree char *text = frame_write(frame);
+  node_receive(rig->node, text, strlen(text));
+}
+
+static InstanceSpec *sleeper(const char *script)
+{
+  InstanceSpec *spec = instance_spec_new();
+  spec->deployment = g_strdup("test");
+  spec->agent = g_strdup("a");
+  spec->argv = g_strdupv((char *[]){(char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)script, NULL});
+  spec->environment = g_strdupv((char *[]){(char *)"PATH=/usr/bin:/bin", NULL});
+  spec->working_dir = g_strdup("/");
+  spec->restart.policy = RESTART_ALWAYS;
+  spec->restart.max = -1;
+  spec->restart.delay_ms = spec->restart.max_delay_ms = 10;
+  spec->stop.grace_ms = 1000;
+  return spec;
+}
+
+/* The pid of the shim: the one that has its directory as descriptor 4. */
+static pid_t shim_of(const char *id)
+{
+  g_autofree char *wanted = g_build_filename(dir, "instances", id, NULL);
+  g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+  for (const char *name = g_dir_read_name(proc); name; name = g_dir_read_name(proc)) {
+    g_autofree char *link = g_strdup_printf("/proc/%s/fd/4", name);
+    g_autofree char *target = g_file_read_link(link, NULL);
+    g_autofree char *comm_path = g_strdup_printf("/proc/%s/comm", name);
+    g_autofree char *comm = NULL;
+    if (g_strcmp0(target, wanted) == 0 && g_file_get_contents(comm_path, &comm, NULL, NULL) && g_str_has_prefix(comm, "reeve-shim"))
+      return (pid_t)strtol(name, NULL, 10);
+  }
+  return 0;
+}
+
+static bool is_alive(int64_t pid)
+{
+  g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+  g_autofree char *text = NULL;
+  return g_file_get_contents(path, &text, NULL, NULL) && !strstr(text, ") Z ");
+}
+
+static void wait_dead(int64_t pid)
+{
+  for (int64_t until = clock_boot_ms() + WAIT_MS; is_alive(pid); g_usleep(1000))
+    g_assert_cmpint(clock_boot_ms(), <, until);
+}
+
+/* Starts ins_00000a and leaves it running without a node. Returns its pid. */
+static int64_t left_running(void)
+{
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("exec sleep 60"));
+  int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
+  g_assert_cmpint(pid, >, 0);
+  rig_close(&rig);
+  g_assert_true(is_alive(pid));
+  return pid;
+}
+
+/* The node may leave before it told a shim to: an idle one would stay, and hold our output. */
+static void remove_all(Rig *rig)
+{
+  rig_close(rig);
+  for (const char *const *id = (const char *const[]){"ins_00000a", "ins_00000c", NULL}; *id; id++) {
+    pid_t shim = shim_of(*id);
+    if (shim)
+      kill(shim, SIGKILL);
+  }
+  fs_remove_tree(dir, NULL);
+  g_clear_pointer(&dir, g_free);
+}
+
+static void clean_up(Rig *rig)
+{
+  rig_send(rig, FRAME_STOP, "ins_00000a", 9, NULL);
+  rig_wait(rig, "ins_00000a", INSTANCE_STOPPED, 0);
+  remove_all(rig);
+}
+
+static void test_found_running(void)
+{
+  int64_t pid = left_running();
+  Rig rig;
+  rig_open(&rig);
+  const InstanceReport *report = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  g_assert_cmpint(report->pid, ==, pid);
+  g_assert_cmpint(report->generation, ==, 1);
+  g_assert_true(rig.hello);
+  clean_up(&rig);
+  wait_dead(pid);
+}
+
+static void test_ended_while_nobody_watched(void)
+{
+  int64_t pid = left_running();
+  kill((pid_t)pid, SIGKILL);
+  wait_dead(pid);
+  Rig rig;
+  rig_open(&rig);
+  const InstanceReport *report = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2);
+  g_assert_cmpint(report->pid, !=, pid);
+  g_assert_cmpint(report->last_exit.signal, ==, SIGKILL);
+  clean_up(&rig);
+}
+
+/* Its shim was killed: the agent lives without one. It is ended before its successor starts. */
+static void test_an_orphan(void)
+{
+  int64_t pid = left_running();
+  pid_t shim = shim_of("ins_00000a");
+  g_assert_cmpint(shim, >, 0);
+  kill(shim, SIGKILL);
+  wait_dead(shim);
+  g_assert_true(is_alive(pid));
+  Rig rig;
+  rig_open(&rig);
+  const InstanceReport *report = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2);
+  g_assert_cmpint(report->pid, !=, pid);
+  g_assert_false(is_alive(pid));
+  clean_up(&rig);
+}
+
+static void test_both_are_dead(void)
+{
+  int64_t pid = left_running();
+  kill(shim_of("ins_00000a"), SIGKILL);
+  kill((pid_t)pid, SIGKILL);
+  wait_dead(pid);
+  Rig rig;
+  rig_open(&rig);
+  g_assert_cmpint(rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2)->pid, !=, pid);
+  clean_up(&rig);
+}
+
+/* The shim dies under the node's eyes. */
+static void test_the_shim_dies(void)
+{
+  int64_t pid = left_running();
+  Rig rig;
+  rig_open(&rig);
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  kill(shim_of("ins_00000a"), SIGKILL);
+  g_assert_cmpint(rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2)->pid, !=, pid);
+  g_assert_false(is_alive(pid));
+  clean_up(&rig);
+}
+
+static void put(const char *id, const char *text)
+{
+  g_autofree char *directory = g_build_filename(dir, "instances", id, NULL), *path = g_build_filename(directory, "instance.json", NULL);
+  g_assert_true(fs_mkdirs(directory, 0755, NULL));
+  g_assert_true(!text || g_file_set_contents(path, text, -1, NULL));
+}
+
+static void test_files_that_make_no_sense(void)
+{
+  int64_t pid = left_running();
+  put("ins_00000b", NULL); /* made, never stored */
+  put("ins_00000c", "{");
+  put("ins_00000d", "{\"id\":\"ins_00000a\"}");
+  put("ins_00000e", "");
+  Rig rig;
+  rig_open(&rig);
+  g_assert_cmpint(rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid, ==, pid);
+  for (const char *const *id = (const char *const[]){"ins_00000c", "ins_00000d", "ins_00000e", NULL}; *id; id++)
+    g_assert_cmpint(rig_wait(&rig, *id, INSTANCE_FAILED, 0)->epoch, ==, 0);
+  g_assert_null(g_hash_table_lookup(rig.reports, "ins_00000b"));
+  g_autofree char *gone = g_build_filename(dir, "instances", "ins_00000b", NULL);
+  g_assert_cmpint(access(gone, F_OK), !=, 0);
+  rig_send(&rig, FRAME_START, "ins_00000c", 1, sleeper("exec sleep 60"));
+  rig_wait(&rig, "ins_00000c", INSTANCE_RUNNING, 1);
+  rig_send(&rig, FRAME_STOP, "ins_00000c", 1, NULL);
+  rig_wait(&rig, "ins_00000c", INSTANCE_STOPPED, 0);
+  clean_up(&rig);
+}
+
+static void test_only_one_node(void)
+{
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  g_autoptr(GError) error = NULL;
+  NodeConfig config = {.state_dir = dir, .node_id = "local", .shim_path = g_getenv("REEVE_SHIM"), .reeve_path = "/no/reeve"};
+  g_assert_null(node_new(rig.loop, &config, &error));
+  g_assert_nonnull(strstr(error->message, "another node runs there"));
+  remove_all(&rig);
+}
+
+/* The output that is told is that of the attempt which just ended. */
+static void test_output_of_its_own(void)
+{
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  InstanceSpec *spec = sleeper("test -e seen || { touch seen; echo of the first; exit 3; }; exit 4");
+  g_free(spec->working_dir);
+  spec->working_dir = g_strdup(dir);
+  spec->restart.max = 1;
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
+  const InstanceReport *report = rig_wait(&rig, "ins_00000a", INSTANCE_FAILED, 2);
+  g_assert_cmpint(report->last_exit.code, ==, 4);
+  g_assert_cmpstr(report->output, ==, "");
+  remove_all(&rig);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_assert_nonnull(g_getenv("REEVE_SHIM"));
+  g_test_add_func("/adopt/found-running", test_found_running);
+  g_test_add_func("/adopt/ended-while-nobody-watched", test_ended_while_nobody_watched);
+  g_test_add_func("/adopt/orphan", test_an_orphan);
+  g_test_add_func("/adopt/both-are-dead", test_both_are_dead);
+  g_test_add_func("/adopt/the-shim-dies", test_the_shim_dies);
+  g_test_add_func("/adopt/files-that-make-no-sense", test_files_that_make_no_sense);
+  g_test_add_func("/adopt/only-one-node", test_only_one_node);
+  g_test_add_func("/attempts/output", test_output_of_its_own);
+  return g_test_run();
+}
