@@ -137,7 +137,7 @@ static int service_uninstall(Cli *cli, GError **error)
     return 0;
   }
   g_autoptr(GError) failed = NULL;
-  if (!service_try((const char *const[]){"disable", "--now", SERVICE_UNIT, NULL}, &failed))
+  if (!service_try((const char *const[]){"disable", "--now", SERVICE_UNIT, NULL}, &failed) && failed)
     cli_note(cli, "%s", failed->message);
   if (unlink(path) != 0) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "remove '%s': %s", path, g_strerror(errno));
