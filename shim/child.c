@@ -30,8 +30,8 @@ unsigned long long child_start_time(pid_t pid)
   return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
-/* {attempt, pid, start time, boot id}: enough to know the process again, also after this shim died. */
-static int child_write_state(int attempt, pid_t pid, unsigned long long start_time)
+/* {attempt, pid, start time, boot id, generation}: enough to know the process again, also after this shim died. */
+static int child_write_state(int attempt, pid_t pid, unsigned long long start_time, long generation)
 {
   char boot[64] = "unknown", text[256];
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -41,7 +41,8 @@ static int child_write_state(int attempt, pid_t pid, unsigned long long start_ti
     if (n > 0)
       boot[strcspn(boot, "\n")] = '\0';
   }
-  int length = snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s\n", attempt, (int)pid, start_time, boot);
+  int length =
+      snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s generation=%ld\n", attempt, (int)pid, start_time, boot, generation);
   shim_crash_point("state write");
   fd = openat(SHIM_DIR_FD, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0)
@@ -156,10 +157,10 @@ static void child_close(int fds[2])
 }
 
 /* Opens the gate and waits for the exec: 0, or the child's errno. */
-static int child_release(int attempt, pid_t pid, int gate, int fault, unsigned long long *start_time)
+static int child_release(const ShimSpec *spec, int attempt, pid_t pid, int gate, int fault, unsigned long long *start_time)
 {
   *start_time = child_start_time(pid);
-  int result = child_write_state(attempt, pid, *start_time);
+  int result = child_write_state(attempt, pid, *start_time, spec->generation);
   if (result != 0)
     return -result;
   int e = 0;
@@ -210,7 +211,7 @@ pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, u
   }
   close(pipes[3][1]);
   pipes[3][1] = -1;
-  e = child_release(attempt, pid, pipes[2][1], pipes[3][0], start_time);
+  e = child_release(spec, attempt, pid, pipes[2][1], pipes[3][0], start_time);
   child_close(pipes[2]);
   child_close(pipes[3]);
   close(pipes[0][1]);

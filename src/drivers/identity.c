@@ -52,6 +52,8 @@ bool identity_read(const char *directory, ProcessIdentity *identity)
     return false;
   identity->pid = pid;
   identity->start_time = start;
+  const char *generation = strstr(text, " generation=");
+  identity->generation = generation ? strtoll(generation + strlen(" generation="), NULL, 10) : 0;
   const char *ours = g_getenv("REEVE_BOOT_ID") ? NULL : clock_boot_id(); /* a test that plays a reboot changes ours, not the shim's */
   return !ours || strcmp(boot, ours) == 0;
 }

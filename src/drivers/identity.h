@@ -8,6 +8,7 @@ typedef struct ProcessIdentity {
   int attempt;
   pid_t pid; /* 0 = none */
   uint64_t start_time;
+  int64_t generation; /* of the instance; 0 = a shim of an older release did not say */
 } ProcessIdentity;
 
 /* Reads the `state` file that a shim left in @directory; false when there is none, or when it is of another boot. */

@@ -22,7 +22,11 @@ static void adopt_absent(Hold *hold)
   hold->adopting = false;
   bool known = identity_read(hold->directory, &hold->orphan);
   bool orphan = known && identity_alive(&hold->orphan);
-  NodeEvent absent = {.type = NODE_EVENT_SHIM_ABSENT, .instance = hold->id, .attempt = hold->orphan.attempt, .orphan = orphan};
+  NodeEvent absent = {.type = NODE_EVENT_SHIM_ABSENT,
+                      .instance = hold->id,
+                      .generation = hold->orphan.generation,
+                      .attempt = hold->orphan.attempt,
+                      .orphan = orphan};
   node_event(hold->node, &absent, NULL);
   adopt_told(hold->node);
 }

@@ -346,7 +346,7 @@ static void adopt_resume(Held *held, const NodeEvent *event)
       held_begin_stop(held, "stopped by request");
     return;
   }
-  if (event->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
+  if (held->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
     act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
     held_set_life(held, LIFE_STARTING, NULL);
     return;
@@ -378,12 +378,14 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
 
 static void on_adopt_absent(Held *held, const NodeEvent *event)
 {
-  held->attempt = event->attempt;
+  bool former = event->generation > 0 && event->generation != held->generation; /* what was left says nothing of the wanted one */
+  held->attempt = former ? 0 : event->attempt;
   if (held->rebooted && held->desired_running) {
     held_set_life(held, LIFE_STOPPED, "the machine was restarted");
     return;
   }
   if (event->orphan) {
+    held->unstarted = former;
     act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
     held_set_life(held, LIFE_ORPHAN, "its shim died while nobody watched");
     return;

@@ -252,10 +252,12 @@ bool sim_answers(Sim *sim, const char *id)
 NodeEvent sim_shim_found(Sim *sim, const char *id)
 {
   SimShim *shim = g_hash_table_lookup(sim->shims, id);
-  bool known = shim && shim->generation == sim_file_number(sim, id, "generation"); /* what the disk says is of the wanted generation */
   if (!shim || !shim->alive)
-    return (NodeEvent){
-        .type = NODE_EVENT_SHIM_ABSENT, .instance = id, .attempt = known ? shim->known_attempt : 0, .orphan = shim && shim->proc.alive};
+    return (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT,
+                       .instance = id,
+                       .generation = shim ? shim->generation : 0,
+                       .attempt = shim ? shim->known_attempt : 0,
+                       .orphan = shim && shim->proc.alive};
   shim_met(sim, shim);
   return (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
                      .instance = id,

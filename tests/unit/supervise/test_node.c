@@ -221,6 +221,22 @@ static void test_adopt_orphan(void)
   rig_wants(rig, "start a3");
 }
 
+/* What a former generation left says nothing of the one that was stored and never started. */
+static void test_adopt_former_state(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->restart.policy = RESTART_NEVER;
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) gone = node_reborn("boot-1", file);
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7});
+  rig_wants(gone, "shim g1");
+  g_autoptr(Rig) lives = node_reborn("boot-1", file);
+  rig_event(lives, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7, .orphan = true});
+  rig_wants(lives, "end-orphan");
+  rig_event(lives, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_wants(lives, "shim g1");
+}
+
 /* Stored and never started: that is no failure, it starts now. */
 static void test_adopt_never_started(void)
 {
@@ -343,6 +359,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/node/hello", test_hello);
+  g_test_add_func("/node/adopt-former-state", test_adopt_former_state);
   g_test_add_func("/node/reconnect", test_reconnect);
   g_test_add_func("/node/idempotent-start", test_idempotent_start);
   g_test_add_func("/node/stop-unknown", test_stop_unknown);
