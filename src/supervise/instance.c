@@ -346,7 +346,7 @@ static void adopt_resume(Held *held, const NodeEvent *event)
       held_begin_stop(held, "stopped by request");
     return;
   }
-  if (held->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
+  if (event->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
     act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
     held_set_life(held, LIFE_STARTING, NULL);
     return;
@@ -390,7 +390,7 @@ static void on_adopt_absent(Held *held, const NodeEvent *event)
     held_set_life(held, LIFE_ORPHAN, "its shim died while nobody watched");
     return;
   }
-  if (event->attempt == 0 && held->desired_running && !held->pending) { /* stored, never started */
+  if (held->attempt == 0 && held->desired_running && !held->pending) { /* stored, never started */
     act(held->supervisor, NODE_ACTION_START_SHIM, held)->spec = held->spec;
     held_set_life(held, LIFE_SHIM, NULL);
     return;

@@ -234,8 +234,6 @@ static void test_adopt_former_state(void)
   rig_event(lives, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7, .orphan = true});
   rig_wants(lives, "end-orphan");
   rig_event(lives, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
-  rig_wants(lives, "store g1");
-  rig_stored(lives, 1);
   rig_wants(lives, "shim g1");
 }
 
