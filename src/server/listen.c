@@ -62,6 +62,7 @@ bool listen_open(Server *server, GError **error)
     g_propagate_error(error, g_steal_pointer(&failed));
     return false;
   }
+  g_assert(failed);
   server->listen_note = g_strdup(failed->message);
   log_warn("the API is not served over TCP; --listen HOST:PORT names another port", "error=\"%s\"", failed->message);
   return true;
