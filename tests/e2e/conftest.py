@@ -18,6 +18,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("REEVE_BIN", ROOT / "build/reeve")).resolve()
 
 
+# Whoever started us in the background may have had Ctrl-C and a lost terminal ignored; what we start shall not inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "asan: part of the run under sanitizers")
 
