@@ -152,6 +152,18 @@ class Reeve:
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.fixture(autouse=True)
+def not_for_ever():
+    """A test that hangs fails, and so does its cleaning up if that hangs too."""
+    def late(*_):
+        raise TimeoutError("a test may take six minutes")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 360, 20)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 @pytest.fixture(params=["embedded", "process"])
 def reeve(request):
     directory = tempfile.mkdtemp(prefix="reeve-e2e-")
