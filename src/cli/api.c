@@ -211,7 +211,15 @@ static bool api_events_dispatch(ApiEvents *events)
   json_decref(data);
   g_string_truncate(events->data, 0);
   g_clear_pointer(&events->type, g_free);
+  events->enough |= !more;
   return more;
+}
+
+void api_events_again(ApiEvents *events)
+{
+  g_string_truncate(events->line, 0);
+  g_string_truncate(events->data, 0);
+  g_clear_pointer(&events->type, g_free);
 }
 
 static bool api_events_line(ApiEvents *events)
@@ -309,7 +317,11 @@ bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn
   ApiEvents events;
   api_events_init(&events, event, user);
   g_autofree char *path = api_events_path(name);
-  bool ok = api_stream(cli, path, timeout_ms, api_follow_data, &events, error);
+  bool ok = true;
+  for (int streams = 0; ok && !events.enough && streams < API_STREAMS_MAX && (streams == 0 || api_alive(cli)); streams++) {
+    api_events_again(&events);
+    ok = api_stream(cli, path, timeout_ms, api_follow_data, &events, error);
+  }
   api_events_done(&events);
   return ok;
 }

@@ -3,7 +3,7 @@
 #include "cli/cli.h"
 #include "net/http_client.h"
 
-enum { API_TIMEOUT_MS = 30000, API_REPLY_BYTES_MAX = 64 * 1024 * 1024 };
+enum { API_TIMEOUT_MS = 30000, API_REPLY_BYTES_MAX = 64 * 1024 * 1024, API_STREAMS_MAX = 1000 };
 
 /* One request on its way to the server; the strings live as long as it does. */
 typedef struct ApiCall {
@@ -42,14 +42,18 @@ typedef struct ApiEvents {
   char *type;
   ApiEventFn event;
   void *user;
+  bool enough; /* the callback said so */
 } ApiEvents;
 void api_events_init(ApiEvents *events, ApiEventFn event, void *user);
 void api_events_done(ApiEvents *events);
+/* The stream has ended and another begins: what was half read is void. The new one begins with a snapshot (`reset`). */
+void api_events_again(ApiEvents *events);
 /* False as soon as the callback has enough. */
 bool api_events_feed(ApiEvents *events, const char *bytes, size_t length);
 /* Path of the event stream of @name (NULL = all). Caller frees. */
 char *api_events_path(const char *name);
-/* Follows events until @event has enough, the server ends the stream, or @timeout_ms (0 = none; REEVE_ERROR_TIMEOUT). */
+/* Follows events until @event has enough, the server is gone, or @timeout_ms (0 = none; REEVE_ERROR_TIMEOUT). A stream that the server
+ * ended because we read too slowly is begun again, with a snapshot. */
 bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error);
 /* GETs @path as a stream. */
 bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData data, void *user, GError **error);

@@ -32,6 +32,7 @@ typedef struct Up {
   LogLines logs;
   UpPhase phase;
   char *down_rollout;
+  int streams; /* of events, one after the other */
   int code;
   GError *error;
 } Up;
@@ -129,6 +130,19 @@ static bool up_is_stopped(const Up *up, const char *type, const json_t *data)
          g_strcmp0(jget_str(data, "status", NULL), "stopped") == 0;
 }
 
+/* A snapshot that comes late: what happened meanwhile is in it. */
+static bool up_is_stopped_since(const Up *up, const char *type, const json_t *data)
+{
+  size_t i;
+  const json_t *deployment;
+  json_array_foreach(g_str_equal(type, "reset") ? json_object_get(data, "deployments") : NULL, i, deployment)
+  {
+    if (up_is_stopped(up, "deployment", deployment))
+      return true;
+  }
+  return false;
+}
+
 static bool up_event(const char *type, const json_t *data, void *user)
 {
   Up *up = user;
@@ -136,7 +150,7 @@ static bool up_event(const char *type, const json_t *data, void *user)
     progress_event(&up->progress, type, data);
     if (up->progress.outcome)
       up_settled(up);
-  } else if (up_is_stopped(up, type, data)) {
+  } else if (up_is_stopped(up, type, data) || up_is_stopped_since(up, type, data)) {
     cli_note(up->cli, "%s is stopped", up->name);
     up_end(up, UP_ENDED);
   } else if (cli_flag(up->cli, OPT_MONITOR) && !g_str_equal(type, "reset")) {
@@ -150,14 +164,27 @@ static bool up_events_data(const char *bytes, size_t length, void *data)
   return api_events_feed(&((Up *)data)->events, bytes, length);
 }
 
+static void up_events_begin(Up *up);
+
 static void up_events_end(const HttpResult *result, void *data)
 {
   Up *up = data;
   if (up->phase == UP_ENDED)
     return;
+  if (!result->error && ++up->streams < API_STREAMS_MAX && api_alive(up->cli)) { /* we read too slowly: from a snapshot on */
+    up_events_begin(up);
+    return;
+  }
   g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server went away (%s); agents keep running",
               result->error ? result->error : "end of stream");
   up_end(up, UP_ENDED);
+}
+
+static void up_events_begin(Up *up)
+{
+  g_autofree char *path = api_events_path(up->name);
+  api_events_again(&up->events);
+  up_call(up, path, up_events_data, up_events_end);
 }
 
 /* First Ctrl-C: down, and wait for it. Second: leave everything as it is. */
@@ -203,8 +230,7 @@ static void up_watch(Up *up)
   int64_t timeout_ms = cli_ms(up->cli, OPT_TIMEOUT, 0);
   if (timeout_ms)
     loop_timer_set(timer, up->progress.start_ms + timeout_ms);
-  g_autofree char *path = api_events_path(up->name);
-  up_call(up, path, up_events_data, up_events_end);
+  up_events_begin(up);
   loop_run(up->loop);
   http_client_free(up->http);
   loop_timer_free(timer);

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -37,6 +38,25 @@ def up_and_down(reeve, sleeper, agents, replicas):
     assert not any(alive(pid) for pid in pids)
     wait_until(lambda: not reeve.shims(), 60, "no shim is left")
     return up, down
+
+
+def test_slow_reader_of_progress(reeve, sleeper):
+    """`up` that was stopped for a while is dropped by the server, begins again with a snapshot, and tells the outcome all the same."""
+    job = reeve.job(f"job: {{name: many}}\nagents: [{{id: a, command: [{sleeper}], replicas: 200}}]\ndeployment: {{timeout: 120}}\n")
+    dropped = lambda: int(next(line for line in reeve.get("/metrics").decode().splitlines() if line.startswith("reeve_event_streams_dropped_total")).split()[1])
+    with subprocess.Popen([BIN, "--data-dir", reeve.data, "up", "-d", job], env=reeve.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        wait_until(lambda: reeve.get("/api/deployments")["deployments"] and "reeve_event_streams 1" in reeve.get("/metrics").decode(), what="it is watched")
+        up.send_signal(signal.SIGSTOP)
+        wait_until(lambda: reeve.deployment("many")["rollout"]["phase"] == "done", 60, "it is up")
+        for _ in range(20):
+            if dropped():
+                break
+            reeve.run("restart", "-q", "many")
+        assert dropped() > 0
+        up.send_signal(signal.SIGCONT)
+        out, err = up.communicate(timeout=60)
+    assert up.returncode == 0, err
+    assert out.count("healthy") >= 200
 
 
 def test_thousand(reeve, sleeper, capsys):
