@@ -46,6 +46,7 @@ struct Node {
   NodeActions *actions;
   GQueue events; /* of QueuedEvent* */
   bool working;  /* inside node_work: events wait */
+  bool leaving;  /* in node_free: nothing begins any more, but shims whose agents have ended are let go */
   LoopTimer *wake;
   GHashTable *holds; /* id -> Hold*; owned */
   Reaper *reaper;
@@ -87,6 +88,8 @@ void secrets_link_up(Node *node);                   /* asks again */
 
 /* writer.c: writes instance files on a thread; one sync for all that wait. */
 Writer *writer_new(Node *node);
+/* Ends the thread once everything is written, and tells the node of the last of it. Nothing can be stored after it. */
+void writer_finish(Writer *writer);
 void writer_free(Writer *writer);
 void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation, const char *text);
 

@@ -174,7 +174,9 @@ static void node_carry_out(Node *node, const NodeAction *action)
       [NODE_ACTION_LOG] = do_log,
       [NODE_ACTION_EXEC] = do_exec,
   };
-  table[action->type](node, action);
+  bool ends = action->type == NODE_ACTION_END_SHIM || action->type == NODE_ACTION_SIGNAL || action->type == NODE_ACTION_KILL;
+  if (!node->leaving || ends)
+    table[action->type](node, action);
 }
 
 /* ---- the cycle ---- */
@@ -320,6 +322,9 @@ void node_free(Node *node)
   if (!node)
     return;
   node->send = NULL;
+  node->leaving = true;
+  if (node->writer)
+    writer_finish(node->writer); /* an outcome that is durable now needs its shim no more */
   g_hash_table_unref(node->holds);
   node_execs_free(node->execs);
   node_logs_free(node->logs);

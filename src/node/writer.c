@@ -21,6 +21,7 @@ struct Writer {
   pthread_cond_t wake;
   GPtrArray *queue, *done; /* of WriterItem* */
   bool ending, posted;
+  bool finished; /* the thread is gone */
 };
 
 static void writer_item_free(gpointer data)
@@ -113,15 +114,23 @@ Writer *writer_new(Node *node)
   return writer;
 }
 
-void writer_free(Writer *writer)
+void writer_finish(Writer *writer)
 {
-  if (!writer)
-    return;
   pthread_mutex_lock(&writer->lock);
   writer->ending = true;
   pthread_cond_signal(&writer->wake);
   pthread_mutex_unlock(&writer->lock);
   pthread_join(writer->thread, NULL);
+  writer->finished = true;
+  writer_on_done(writer);
+}
+
+void writer_free(Writer *writer)
+{
+  if (!writer)
+    return;
+  if (!writer->finished)
+    writer_finish(writer);
   g_ptr_array_unref(writer->queue);
   g_ptr_array_unref(writer->done);
   pthread_cond_destroy(&writer->wake);

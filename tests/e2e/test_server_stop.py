@@ -139,3 +139,10 @@ def test_a_lost_terminal_detaches(reeve):
         assert all(alive(pid) for pid in before.values())
     finally:
         up.close()
+
+
+def test_stop_down_leaves_no_shim(reeve):
+    """An outcome is durable before its shim leaves; the server does not leave before both."""
+    reeve.run("up", "-d", reeve.job('job: {name: many}\nagents: [{id: a, command: [sleep, "1000"], replicas: 100}]\n'))
+    reeve.run("server", "stop", "--down")
+    wait_until(lambda: not reeve.shims(), 10, "no shim is left")
