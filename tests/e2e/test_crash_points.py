@@ -1,4 +1,4 @@
-"""Ends a process at its n-th commit, file write or message, for every n that an `up` or a `down` reaches: whatever was acknowledged is carried out
+"""Ends a process at its n-th commit, file write or message, for every n that an up, a down, an update or a rollback reaches: whatever was acknowledged is carried out
 after the next start, nothing runs twice, nothing is left open. Of the shims the first that reaches its n-th point ends, and only that one. Needs the build with crash points (./dev test makes it)."""
 import contextlib
 import json
@@ -101,9 +101,10 @@ class Crash:
         return (self.reeve.directory / "shim-crashed").exists()
 
 
-def captured_job(reeve, marker):
+def captured_job(reeve, marker, mark="1"):
     """The body that the CLI would send for this job: agents by hand, since a test of the core needs no reader."""
-    agents = [{"id": name, "command": ["sleep", f"{marker}{number}"], "restart": {"policy": 2, "max": -1, "delay_ms": 0}} for number, name in ((1, "a"), (2, "b"))]
+    agents = [{"id": name, "command": ["sleep", f"{marker}{number}"], "restart": {"policy": 2, "max": -1, "delay_ms": 0}, "environment": {"MARK": mark}}
+              for number, name in ((1, "a"), (2, "b"))]
     document = {"name": "c", "agents": agents, "topology": {"type": "pipeline", "groups": [[0], [1]]}}
     return {"source_name": "c.yaml", "source": job(marker), "job": document}
 
@@ -154,6 +155,45 @@ def one_down(crash):
     return reached
 
 
+def changed(crash, ask, wanted):
+    """Crashes at point n of a change that @ask requests; afterwards it is @wanted, or back where it was, as a whole."""
+    before = crash.reeve.deployment("c")["revision"]
+    process = crash.process()
+    process.kill()
+    process.wait()
+    acknowledged = crash.start(doomed=True) and ask() == 202
+    wait_until(lambda: crash.crashed() or (acknowledged and crash.settled()), 30, "an outcome or the end")
+    reached = crash.crashed()
+    crash.start(doomed=False)
+    check_running(crash)
+    if not acknowledged and crash.reeve.deployment("c")["revision"] == before:
+        assert ask() == 202
+        wait_until(crash.settled, 30, "an outcome")
+        check_running(crash)
+    after = crash.reeve.deployment("c")
+    assert (after["revision"], after["outcome"]) == (wanted, "succeeded") or (reached and (after["revision"], after["outcome"]) == (before, "rolled-back")), after
+    assert {i["revision"] for i in after["instances"]} == {after["revision"]}, after
+    return reached
+
+
+def brought_up(crash, *marks):
+    crash.start(doomed=False)
+    for mark in marks:
+        assert crash.post("/api/deployments", captured_job(crash.reeve, crash.marker, mark)) == 202
+        wait_until(crash.settled, 30, "an outcome")
+        check_running(crash)
+
+
+def one_update(crash):
+    brought_up(crash, "1")
+    return changed(crash, lambda: crash.post("/api/deployments", captured_job(crash.reeve, crash.marker, "2")), 2)
+
+
+def one_rollback(crash):
+    brought_up(crash, "1", "2")
+    return changed(crash, lambda: crash.post("/api/deployments/c/rollback", {}), 1)
+
+
 def one_life_of_shims(crash):
     """Up, a restart of an agent, and down, while one shim dies on the way. A start may fail by it, and then says so; the next one succeeds."""
     crash.environment["REEVE_CRASH_ONCE"] = str(crash.reeve.directory / "shim-crashed")
@@ -174,7 +214,7 @@ def one_life_of_shims(crash):
     return crash.shim_crashed()
 
 
-CASES = [(node, role, what) for node, role in ROLES for what in (one_up, one_down)] + [(node, "shim", one_life_of_shims) for node in ("embedded", "process")]
+CASES = [(node, role, what) for node, role in ROLES for what in (one_up, one_down, one_update, one_rollback)] + [(node, "shim", one_life_of_shims) for node in ("embedded", "process")]
 
 
 @pytest.mark.parametrize("node, role, what", CASES, ids=[f"{what.__name__.removeprefix('one_')}-{node}-{role}" for node, role, what in CASES])
