@@ -234,8 +234,10 @@ const Verb verbs[] = {
     {.name = "events",
      .words = "[NAME]",
      .summary = "print the event stream as it comes",
-     .details = "Each event is one line: its type and its data as JSON. The stream begins with reset and a snapshot.",
-     .examples = "reeve events\nreeve events desk",
+     .details = "Each event is one line: its type and its data as JSON. The stream begins with reset and a snapshot, and goes on until "
+                "Ctrl-C, with -f or without.",
+     .examples = "reeve events\nreeve events -f desk",
+     .options = OPTIONS(OPT_FOLLOW),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
