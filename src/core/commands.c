@@ -152,7 +152,7 @@ void command_restart(Core *core, const Command *command)
                 deployment_status_word(deployment->status));
     return;
   }
-  if (command->agent && job_find_agent(revision_job(revision), command->agent) < 0) {
+  if (command->agent && !job_agent_named(revision_job(revision), command->agent)) {
     core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'", deployment->name, command->agent);
     return;
   }
@@ -285,7 +285,7 @@ void command_scale(Core *core, const Command *command)
   if (!job_json)
     return;
   const Job *job = revision_job(revision);
-  if (job_agent(job, (guint)job_find_agent(job, command->agent))->replicas == command->number) {
+  if (job_agent_named(job, command->agent)->replicas == command->number) {
     command_accept_rollout(core, command, deployment->rollout, false);
     return;
   }

@@ -7,9 +7,8 @@ enum { INSTANCE_REASON_MAX = 2048 };
 
 bool instance_is_batch(const Instance *instance)
 {
-  const Revision *revision = revision_find(instance->deployment, instance->revision);
-  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
-  return index >= 0 && job_agent(revision_job(revision), (guint)index)->kind == AGENT_BATCH;
+  const AgentSpec *agent = revision_agent(instance->deployment, instance->revision, instance->agent);
+  return agent && agent->kind == AGENT_BATCH;
 }
 
 bool instance_live(const Instance *instance)

@@ -52,6 +52,8 @@ void touch_node(Core *core, NodeObject *node, Touch touch);
 void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction);
 /* A start that was decided earlier in this turn does not leave: the slot is stopped after all. */
 void turn_unsend_start(Core *core, const char *node, const char *instance);
+/* Announces @object of @deployment with @data, which it takes. */
+void turn_event(Core *core, const char *type, const char *deployment, const char *object, GString *data);
 /* The row of @table with key @id goes at the end of the turn. */
 void turn_remove(Core *core, TableId table, const char *id);
 /* The frame itself, for its other members. */
@@ -80,6 +82,8 @@ void core_remove_deployment(Core *core, Deployment *deployment);
 void core_remove_instance(Core *core, Instance *instance);
 Revision *revision_find(const Deployment *deployment, int number);
 const Plan *revision_plan(const Revision *revision);
+/* Agent @id as revision @number has it; NULL when there is no such revision, or no such agent in it. */
+const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);

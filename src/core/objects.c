@@ -202,6 +202,12 @@ const Job *revision_job(const Revision *revision)
   return revision->job;
 }
 
+const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id)
+{
+  const Revision *revision = revision_find(deployment, number);
+  return revision ? job_agent_named(revision_job(revision), id) : NULL;
+}
+
 const Plan *revision_plan(const Revision *revision)
 {
   if (!revision->plan) {

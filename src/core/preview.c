@@ -42,18 +42,6 @@ void core_plan_id(const Core *core, const Job *job, char out[PREVIEW_ID_BYTES])
   g_snprintf(out, PREVIEW_ID_BYTES, "plan_%.*s", PREVIEW_DIGITS, g_checksum_get_string(sum));
 }
 
-static const AgentSpec *preview_agent(const Job *job, const char *id)
-{
-  int index = job ? job_find_agent(job, id) : -1;
-  return index < 0 ? NULL : job_agent(job, (guint)index);
-}
-
-static bool preview_same(const Job *before, const AgentSpec *was, const Job *after, const AgentSpec *is)
-{
-  g_autofree char *left = agent_spec_digest_text(before, was), *right = agent_spec_digest_text(after, is);
-  return strcmp(left, right) == 0;
-}
-
 static void preview_action(GString *out, const char *agent, const char *action, int from, int to)
 {
   jw_open(out, NULL, '{');
@@ -81,18 +69,18 @@ static bool preview_actions(GString *out, const Deployment *deployment, const Jo
 {
   bool any = false;
   for (guint i = 0; i < after->agents->len; i++) {
-    const AgentSpec *is = job_agent(after, i), *was = preview_agent(before, is->id);
-    const char *action = !was                                    ? "start"
-                         : !preview_same(before, was, after, is) ? "replace"
-                         : was->replicas != is->replicas         ? "scale"
-                         : preview_is_down(deployment, is)       ? "start"
-                                                                 : "keep";
+    const AgentSpec *is = job_agent(after, i), *was = before ? job_agent_named(before, is->id) : NULL;
+    const char *action = !was                                       ? "start"
+                         : !agent_spec_same(before, was, after, is) ? "replace"
+                         : was->replicas != is->replicas            ? "scale"
+                         : preview_is_down(deployment, is)          ? "start"
+                                                                    : "keep";
     any |= strcmp(action, "keep") != 0;
     preview_action(out, is->id, action, was ? was->replicas : 0, is->replicas);
   }
   for (guint i = 0; before && i < before->agents->len; i++) {
     const AgentSpec *was = job_agent(before, i);
-    if (preview_agent(after, was->id))
+    if (job_agent_named(after, was->id))
       continue;
     preview_action(out, was->id, "stop", was->replicas, 0);
     any = true;

@@ -18,16 +18,9 @@ struct Rolling {
   GHashTable *agents; /* id -> RollingAgent* */
 };
 
-static const AgentSpec *rolling_agent(const Instance *instance, int revision)
-{
-  const Revision *found = revision_find(instance->deployment, revision);
-  int index = found ? job_find_agent(revision_job(found), instance->agent) : -1;
-  return index < 0 ? NULL : job_agent(revision_job(found), (guint)index);
-}
-
 static int rolling_replicas(const Instance *instance, int revision)
 {
-  const AgentSpec *agent = rolling_agent(instance, revision);
+  const AgentSpec *agent = revision_agent(instance->deployment, revision, instance->agent);
   return agent ? agent->replicas : 0;
 }
 
@@ -138,7 +131,6 @@ int rolling_extra_slots(const Rollout *rollout, const Job *job, const AgentSpec 
 
 int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent)
 {
-  const Revision *from = revision_find(rollout->deployment, rollout->from);
-  int index = from ? job_find_agent(revision_job(from), agent->id) : -1;
-  return index < 0 ? agent->replicas : MAX(agent->replicas, job_agent(revision_job(from), (guint)index)->replicas);
+  const AgentSpec *from = revision_agent(rollout->deployment, rollout->from, agent->id);
+  return from ? MAX(agent->replicas, from->replicas) : agent->replicas;
 }

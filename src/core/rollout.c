@@ -454,9 +454,8 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
   const Deployment *deployment = rollout->deployment;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    const Revision *revision = revision_find(deployment, instance->revision);
-    int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
-    if (index < 0 || instance->replica < job_agent(revision_job(revision), (guint)index)->replicas || !rolling_is_extra(rollout, instance))
+    const AgentSpec *agent = revision_agent(deployment, instance->revision, instance->agent);
+    if (!agent || instance->replica < agent->replicas || !rolling_is_extra(rollout, instance))
       continue;
     if (instance->desired_running)
       instance_stop(core, instance);

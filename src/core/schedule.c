@@ -62,17 +62,14 @@ static Schedule *schedule_find(const Deployment *deployment, const char *agent)
 
 const ScheduleSpec *schedule_spec(const Schedule *schedule)
 {
-  const Revision *revision = revision_find(schedule->deployment, schedule->deployment->revision);
-  int index = revision ? job_find_agent(revision_job(revision), schedule->agent) : -1;
-  const AgentSpec *agent = index >= 0 ? job_agent(revision_job(revision), (guint)index) : NULL;
+  const AgentSpec *agent = revision_agent(schedule->deployment, schedule->deployment->revision, schedule->agent);
   return agent && agent->schedule.set ? &agent->schedule : NULL;
 }
 
 bool instance_is_scheduled(const Instance *instance)
 {
-  const Revision *revision = revision_find(instance->deployment, instance->revision);
-  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
-  return index >= 0 && job_agent(revision_job(revision), (guint)index)->schedule.set;
+  const AgentSpec *agent = revision_agent(instance->deployment, instance->revision, instance->agent);
+  return agent && agent->schedule.set;
 }
 
 /* ---- stored ---- */
@@ -84,14 +81,9 @@ static void schedule_store(Core *core, const Schedule *schedule)
 
 static void schedule_event(Core *core, const ScheduleRun *run)
 {
-  Event *event = g_new0(Event, 1);
   GString *data = g_string_new(NULL);
   render_schedule_run(data, run);
-  *event = (Event){.type = g_strdup("schedule"),
-                   .deployment = g_strdup(run->schedule->deployment->name),
-                   .object = g_strdup(run->id),
-                   .data = g_string_free(data, FALSE)};
-  g_ptr_array_add(core->effects->events, event);
+  turn_event(core, "schedule", run->schedule->deployment->name, run->id, data);
 }
 
 static void schedule_store_run(Core *core, const ScheduleRun *run)
@@ -223,8 +215,8 @@ void schedules_settle(Core *core, Deployment *deployment)
     schedule_end_orphan(core, deployment->schedules->pdata[i]);
   for (guint i = 0; i < deployment->schedules->len; i++) {
     Schedule *schedule = deployment->schedules->pdata[i];
-    int index = job ? job_find_agent(job, schedule->agent) : -1;
-    if (index < 0 || !job_agent(job, (guint)index)->schedule.set)
+    const AgentSpec *agent = job ? job_agent_named(job, schedule->agent) : NULL;
+    if (!agent || !agent->schedule.set)
       schedule_disarm(core, schedule);
   }
   for (guint i = 0; job && i < job->agents->len; i++)

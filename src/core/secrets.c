@@ -130,9 +130,9 @@ static SecretUse secret_use(const Core *core, const Instance *instance, const ch
   SecretUse use = {.core = core, .instance = instance, .name = name};
   const Revision *revision = instance->desired_running ? revision_find(instance->deployment, instance->revision) : NULL;
   const Job *job = revision && strstr(revision->job_json, "{\"secret\":") ? revision_job(revision) : NULL;
-  int index = job ? job_find_agent(job, instance->agent) : -1;
-  if (index >= 0)
-    secrets_of_agent(job, job_agent(job, (guint)index), secret_look, &use);
+  const AgentSpec *agent = job ? job_agent_named(job, instance->agent) : NULL;
+  if (agent)
+    secrets_of_agent(job, agent, secret_look, &use);
   return use;
 }
 

@@ -3,26 +3,32 @@
 
 #include <string.h>
 
-/* The same process in both revisions? */
-static bool rollout_same_agent(const Instance *instance, const Job *job, const AgentSpec *agent)
+/* One agent of the plan whose slots are gone through. Comparing two revisions of it costs two texts: replicas, which mostly run the same
+ * revision, share the answer. */
+typedef struct Wanted {
+  const Plan *plan;
+  guint index;
+  const AgentSpec *agent;
+  int compared; /* number of the revision that @same is about; 0: none yet */
+  bool same;
+} Wanted;
+
+/* Is the process that @instance was last started with the wanted one? */
+static bool rollout_same_agent(const Instance *instance, Wanted *wanted)
 {
+  if (instance->revision == wanted->compared)
+    return wanted->same;
   const Revision *revision = revision_find(instance->deployment, instance->revision);
-  if (!revision)
-    return false;
-  const Job *old_job = revision_job(revision);
-  if (old_job == job)
-    return true;
-  int index = job_find_agent(old_job, agent->id);
-  if (index < 0)
-    return false;
-  g_autofree char *before = agent_spec_digest_text(old_job, job_agent(old_job, (guint)index));
-  g_autofree char *after = agent_spec_digest_text(job, agent);
-  return strcmp(before, after) == 0;
+  const AgentSpec *before = revision ? job_agent_named(revision_job(revision), wanted->agent->id) : NULL;
+  wanted->compared = instance->revision;
+  wanted->same = before && agent_spec_same(revision_job(revision), before, wanted->plan->job, wanted->agent);
+  return wanted->same;
 }
 
 /* Must the slot be started (again) to be what @rollout wants? */
-static bool rollout_needs(const Rollout *rollout, const Instance *instance, const Job *job, const AgentSpec *agent)
+static bool rollout_needs(const Rollout *rollout, const Instance *instance, Wanted *wanted)
 {
+  const AgentSpec *agent = wanted->agent;
   bool completed = agent->kind == AGENT_BATCH && g_strcmp0(instance->outcome, "completed") == 0;
   bool undoing = rollout->verdict != OUTCOME_SUCCEEDED;
   if (rollout->kind == ROLLOUT_KIND_RESTART && !undoing)
@@ -33,7 +39,7 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, cons
     return true;
   if (instance->present && !instance_live(instance) && !completed)
     return true; /* a reboot ended it */
-  return !rollout_same_agent(instance, job, agent);
+  return !rollout_same_agent(instance, wanted);
 }
 
 /* The way back asks nobody: the port that the slot had before. @declared: in the former revision. 0 = none, or an automatic one is to be
@@ -52,10 +58,11 @@ static int rollout_port_back(const Rollout *rollout, const Instance *instance, i
   return former ? instance->seen_port : 0;
 }
 
-static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, guint index, int replica)
+static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, int replica)
 {
   Deployment *deployment = rollout->deployment;
-  const AgentSpec *agent = job_agent(plan->job, index);
+  const AgentSpec *agent = wanted->agent;
+  int declared = plan_declared_port(wanted->plan->job, wanted->index, replica);
   Instance *instance = deployment_slot(deployment, agent->id, replica);
   if (!instance) {
     char id[ID_BYTES];
@@ -68,16 +75,16 @@ static void rollout_target_slot(Core *core, Rollout *rollout, const Plan *plan, 
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     revision = rollout->from;
   if (rollout->verdict != OUTCOME_SUCCEEDED)
-    instance->port = rollout_port_back(rollout, instance, plan_declared_port(plan->job, index, replica));
-  bool needs = !agent->schedule.set && rollout_needs(rollout, instance, plan->job, agent);
+    instance->port = rollout_port_back(rollout, instance, declared);
+  bool needs = !agent->schedule.set && rollout_needs(rollout, instance, wanted);
   if (agent->schedule.set && instance->desired_running && !instance_is_scheduled(instance))
     instance_stop(core, instance); /* it was a service, or ran once */
   if (agent->schedule.set)
-    instance->port = MAX(plan_declared_port(plan->job, index, replica), 0); /* its runs come without a reserve */
+    instance->port = MAX(declared, 0); /* its runs come without a reserve */
   instance->target = revision;
-  instance->stage = g_array_index(plan->stage_of, int, index);
+  instance->stage = g_array_index(wanted->plan->stage_of, int, wanted->index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
-  if (!needs && rollout_same_agent(instance, plan->job, agent))
+  if (!needs && rollout_same_agent(instance, wanted))
     instance->revision = revision;
   if (!needs && !agent->schedule.set) {
     if (instance_live(instance) && instance->seen_generation == instance->generation)
@@ -99,11 +106,12 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
     const Plan *plan = revision_plan(revision_find(deployment, revision));
     for (guint i = 0; i < plan->job->agents->len; i++) {
       const AgentSpec *agent = job_agent(plan->job, i);
+      Wanted wanted = {.plan = plan, .index = i, .agent = agent};
       for (int replica = 0; replica < agent->replicas; replica++)
-        rollout_target_slot(core, rollout, plan, i, replica);
+        rollout_target_slot(core, rollout, &wanted, replica);
       int first = rolling_first_extra(rollout, agent), extra = rolling_extra_slots(rollout, plan->job, agent);
       for (int replica = first; replica < first + extra; replica++)
-        rollout_target_slot(core, rollout, plan, i, replica);
+        rollout_target_slot(core, rollout, &wanted, replica);
     }
   }
   if (rollout->verdict != OUTCOME_SUCCEEDED)

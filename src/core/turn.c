@@ -106,7 +106,7 @@ static void turn_flush_outbox(Core *core)
   g_ptr_array_set_size(core->outbox, 0);
 }
 
-static void turn_event(Core *core, const char *type, const char *deployment, const char *object, GString *data)
+void turn_event(Core *core, const char *type, const char *deployment, const char *object, GString *data)
 {
   Event *event = g_new0(Event, 1);
   event->type = g_strdup(type);

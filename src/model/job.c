@@ -138,6 +138,12 @@ const AgentSpec *job_agent(const Job *job, guint index)
   return job->agents->pdata[index];
 }
 
+const AgentSpec *job_agent_named(const Job *job, const char *id)
+{
+  int index = job_find_agent(job, id);
+  return index < 0 ? NULL : job_agent(job, (guint)index);
+}
+
 const char *job_entry_agent(const Job *job)
 {
   if (job->entry_point)

@@ -187,6 +187,8 @@ bool job_add_agent(Job *job, AgentSpec *agent);
 /* Index of agent @id, or -1. */
 int job_find_agent(const Job *job, const char *id);
 const AgentSpec *job_agent(const Job *job, guint index);
+/* Agent @id, or NULL. */
+const AgentSpec *job_agent_named(const Job *job, const char *id);
 /* Id of the agent that a prompt goes to when nobody is named: the entry point that the job names, else the hub or root of its topology,
  * else the first agent, of these with a port; NULL when no agent has a port. Borrowed. */
 const char *job_entry_agent(const Job *job);
@@ -202,6 +204,8 @@ char *job_digest_text(const Job *job);
 /* Canonical JSON of what makes a running process of @agent what it is (argv, environment, dir, user, limits, port, health...): two specs
  * with equal text need no restart. Without peers' URLs. Caller frees. */
 char *agent_spec_digest_text(const Job *job, const AgentSpec *agent);
+/* Are these two texts equal? */
+bool agent_spec_same(const Job *a_job, const AgentSpec *a, const Job *b_job, const AgentSpec *b);
 
 const char *topology_type_word(TopologyType type); /* "hub-spoke" ... */
 int topology_type_parse(const char *word);

@@ -69,6 +69,14 @@ char *agent_spec_digest_text(const Job *job, const AgentSpec *agent)
   return g_string_free(out, FALSE);
 }
 
+bool agent_spec_same(const Job *a_job, const AgentSpec *a, const Job *b_job, const AgentSpec *b)
+{
+  if (a == b)
+    return true;
+  g_autofree char *a_text = agent_spec_digest_text(a_job, a), *b_text = agent_spec_digest_text(b_job, b);
+  return strcmp(a_text, b_text) == 0;
+}
+
 static void job_write_topology(GString *out, const Topology *topology)
 {
   jw_open(out, "topology", '{');
