@@ -154,6 +154,8 @@ Instance *reserve_giver(GHashTable *held, const Instance *instance, int port);
 /* An automatic slot whose new start does not come: the port of its last process, unless somebody else has it by now. *@used is what is
  * taken, made by the first call and kept for the next of the same deployment and turn; the caller frees it. */
 void reserve_keep(Core *core, Instance *instance, GHashTable **used);
+/* A node is there again: the automatic ports that were left open because nobody knew what its processes have. */
+void reserve_missing(Core *core);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
 
 /* schedule.c */

@@ -181,11 +181,14 @@ static void node_hello(Core *core, const Command *command)
     instance->pid = 0;
     instance_recount(instance);
   }
-  if (rebooted)
+  if (rebooted) {
+    reserve_missing(core); /* nothing runs there: nothing has to be heard first */
     node_rebooted(core, node);
+  }
   core->greeting = true;
   node_reports(core, node, command->frame);
   core->greeting = false;
+  reserve_missing(core);
   for (guint i = 0; i < instances->len; i++)
     if (((Instance *)instances->pdata[i])->present)
       rollout_instance_changed(core, instances->pdata[i]);

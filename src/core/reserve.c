@@ -26,22 +26,29 @@ static void reserve_claim(GHashTable *used, int port, Instance *instance)
     g_hash_table_insert(used, GINT_TO_POINTER(port), instance);
 }
 
-/* Ports that are not free for a proposal, each with its slot: of what runs anywhere, then what @deployment declares, then what its agents
- * had before - so that neither a running nor a declared port is proposed to another, and an agent keeps its port over a stop. */
+/* What slots of @other have, or are to have. */
+static void reserve_claim_all(GHashTable *used, const Deployment *other, bool asks)
+{
+  for (guint i = 0; i < other->instances->len; i++) {
+    Instance *instance = other->instances->pdata[i];
+    bool waits = !asks && instance->step == STEP_WAITING;
+    if (instance->desired_running || instance_live(instance) || waits)
+      reserve_claim(used, instance->port, instance);
+    if (instance_live(instance))
+      reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
+  }
+}
+
+/* Ports that are not free for a proposal, each with its slot: of other deployments, then of what runs in @deployment, then what it
+ * declares, then what its agents had before - so that neither a running nor a declared port is proposed to another, and an agent keeps its
+ * port over a stop. */
 static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *other = core->deployments->pdata[i];
-    for (guint k = 0; k < other->instances->len; k++) {
-      Instance *instance = other->instances->pdata[k];
-      bool waits = other != deployment && instance->step == STEP_WAITING;
-      if (instance->desired_running || instance_live(instance) || waits)
-        reserve_claim(used, instance->port, instance);
-      if (instance_live(instance))
-        reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
-    }
-  }
+  for (guint i = 0; i < core->deployments->len; i++)
+    if (core->deployments->pdata[i] != deployment)
+      reserve_claim_all(used, core->deployments->pdata[i], false);
+  reserve_claim_all(used, deployment, true);
   for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_wanted(deployment->instances->pdata[i]))
       reserve_claim(used, reserve_declared(deployment->instances->pdata[i]), deployment->instances->pdata[i]);
@@ -51,8 +58,12 @@ static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
   return used;
 }
 
+/* 0 while nobody knows which ports the processes of its node have: reserve_missing follows with the node's list. */
 static int reserve_next_port(const Core *core, GHashTable *used, Instance *instance)
 {
+  const NodeObject *node = core_node(core, instance->node);
+  if (node && !node->linked)
+    return 0;
   int port = core->config.port_base;
   while (port < 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
     port++;
@@ -203,6 +214,38 @@ void reserve_keep(Core *core, Instance *instance, GHashTable **used)
   const Instance *owner = g_hash_table_lookup(*used, GINT_TO_POINTER(port));
   bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
   reserve_give(core, instance, ours ? port : reserve_next_port(core, *used, instance));
+}
+
+/* The revision whose port the slot is to have: of the start that it waits for, or of what it runs. */
+static int reserve_revision(const Instance *instance)
+{
+  return instance->step == STEP_WAITING && instance->target > 0 ? instance->target : instance->revision;
+}
+
+static bool reserve_misses(const Instance *instance)
+{
+  bool idle = instance->step != STEP_WAITING && (!instance->desired_running || instance->outcome);
+  if (instance->port > 0 || idle || instance_is_scheduled(instance))
+    return false;
+  const Revision *revision = revision_find(instance->deployment, reserve_revision(instance));
+  const AgentSpec *agent = revision ? job_agent_named(revision_job(revision), instance->agent) : NULL;
+  return agent && agent->port == PORT_AUTO;
+}
+
+static void reserve_missing_in(Core *core, const Deployment *deployment)
+{
+  GHashTable *used = NULL;
+  bool asks = deployment->rollout && deployment->rollout->phase == ROLLOUT_PHASE_RESERVE; /* the node is about to be asked */
+  for (guint i = 0; i < deployment->instances->len && !asks; i++)
+    if (reserve_misses(deployment->instances->pdata[i]))
+      reserve_keep(core, deployment->instances->pdata[i], &used);
+  g_clear_pointer(&used, g_hash_table_unref);
+}
+
+void reserve_missing(Core *core)
+{
+  for (guint i = 0; i < core->deployments->len; i++)
+    reserve_missing_in(core, core->deployments->pdata[i]);
 }
 
 static Rollout *reserve_find(const Core *core, int64_t request)

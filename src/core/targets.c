@@ -107,6 +107,7 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
     Instance *instance = deployment->instances->pdata[i];
     instance->target = 0;
     instance->step = instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
+    instance_keep_port(core, instance); /* a start that it waited for may not come */
     touch_instance(core, instance, TOUCH_STORED);
   }
   if (revision > 0) {
