@@ -10,13 +10,26 @@ static bool reserve_wanted(const Instance *instance)
   return instance->step == STEP_WAITING && instance->target > 0;
 }
 
-/* The port that the target revision declares for the slot. */
+/* The port that revision @number declares for the slot; PORT_NONE when it does not have the agent. */
+static int reserve_declared_by(const Instance *instance, int number)
+{
+  const Revision *revision = revision_find(instance->deployment, number);
+  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  return index < 0 ? PORT_NONE : plan_declared_port(revision_job(revision), (guint)index, instance->replica);
+}
+
+/* By the target revision. */
 static int reserve_declared(const Instance *instance)
 {
-  const Job *job = revision_job(revision_find(instance->deployment, instance->target));
-  int index = job_find_agent(job, instance->agent);
-  g_assert(index >= 0);
-  return plan_declared_port(job, (guint)index, instance->replica);
+  return reserve_declared_by(instance, instance->target);
+}
+
+/* The fixed port that the open rollout of its deployment would give back to the slot, should it fail. */
+static int reserve_way_back(const Instance *instance)
+{
+  const Rollout *rollout = instance->deployment->rollout;
+  bool may = rollout && rollout_is_open(rollout) && rollout->verdict == OUTCOME_SUCCEEDED && rollout->from > 0;
+  return may ? reserve_declared_by(instance, rollout->from) : PORT_NONE;
 }
 
 /* Which slot may have a port: the first that claims it. */
@@ -36,6 +49,8 @@ static void reserve_claim_all(GHashTable *used, const Deployment *other, bool as
       reserve_claim(used, instance->port, instance);
     if (instance_live(instance))
       reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
+    if (!asks)
+      reserve_claim(used, reserve_way_back(instance), instance);
   }
 }
 
@@ -142,6 +157,7 @@ static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deploym
       bool given = instance->step == STEP_WAITING && other->rollout->phase == ROLLOUT_PHASE_APPLY;
       if (given || (instance->desired_running && !instance->outcome))
         reserve_claim(used, instance->port, instance);
+      reserve_claim(used, reserve_way_back(instance), instance);
     }
   }
   return used;
@@ -206,7 +222,8 @@ static void reserve_give(Core *core, Instance *instance, int port)
   touch_instance(core, instance, TOUCH_STORED);
 }
 
-void reserve_keep(Core *core, Instance *instance, GHashTable **used)
+/* The port of its last process, unless somebody else has it by now. */
+static void reserve_keep_auto(Core *core, Instance *instance, GHashTable **used)
 {
   if (!*used)
     *used = reserve_used(core, instance->deployment);
@@ -214,6 +231,15 @@ void reserve_keep(Core *core, Instance *instance, GHashTable **used)
   const Instance *owner = g_hash_table_lookup(*used, GINT_TO_POINTER(port));
   bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
   reserve_give(core, instance, ours ? port : reserve_next_port(core, *used, instance));
+}
+
+void reserve_keep(Core *core, Instance *instance, GHashTable **used)
+{
+  int declared = reserve_declared_by(instance, instance->revision);
+  if (declared == PORT_AUTO)
+    reserve_keep_auto(core, instance, used);
+  else if (instance->generation > 0)
+    reserve_give(core, instance, MAX(declared, 0));
 }
 
 /* The revision whose port the slot is to have: of the start that it waits for, or of what it runs. */
@@ -227,9 +253,7 @@ static bool reserve_misses(const Instance *instance)
   bool idle = instance->step != STEP_WAITING && (!instance->desired_running || instance->outcome);
   if (instance->port > 0 || idle || instance_is_scheduled(instance))
     return false;
-  const Revision *revision = revision_find(instance->deployment, reserve_revision(instance));
-  const AgentSpec *agent = revision ? job_agent_named(revision_job(revision), instance->agent) : NULL;
-  return agent && agent->port == PORT_AUTO;
+  return reserve_declared_by(instance, reserve_revision(instance)) == PORT_AUTO;
 }
 
 static void reserve_missing_in(Core *core, const Deployment *deployment)
@@ -238,7 +262,7 @@ static void reserve_missing_in(Core *core, const Deployment *deployment)
   bool asks = deployment->rollout && deployment->rollout->phase == ROLLOUT_PHASE_RESERVE; /* the node is about to be asked */
   for (guint i = 0; i < deployment->instances->len && !asks; i++)
     if (reserve_misses(deployment->instances->pdata[i]))
-      reserve_keep(core, deployment->instances->pdata[i], &used);
+      reserve_keep_auto(core, deployment->instances->pdata[i], &used);
   g_clear_pointer(&used, g_hash_table_unref);
 }
 

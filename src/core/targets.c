@@ -100,14 +100,24 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
   touch_instance(core, instance, TOUCH_STORED);
 }
 
+/* Starts that slots waited for do not come: each has the port of what it runs again. */
+static void rollout_forget_ports(Core *core, const Deployment *deployment)
+{
+  g_autoptr(GHashTable) used = NULL;
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_WAITING)
+      reserve_keep(core, deployment->instances->pdata[i], &used);
+}
+
 void rollout_targets(Core *core, Rollout *rollout, int revision)
 {
   Deployment *deployment = rollout->deployment;
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    rollout_forget_ports(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     instance->target = 0;
     instance->step = instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
-    instance_keep_port(core, instance); /* a start that it waited for may not come */
     touch_instance(core, instance, TOUCH_STORED);
   }
   if (revision > 0) {
