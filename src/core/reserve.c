@@ -250,20 +250,20 @@ static int reserve_revision(const Instance *instance)
 
 static bool reserve_misses(const Instance *instance)
 {
+  const Rollout *rollout = instance->deployment->rollout;
+  bool asks = rollout && rollout->phase == ROLLOUT_PHASE_RESERVE && reserve_wanted(instance); /* the node is about to be asked */
   bool idle = instance->step != STEP_WAITING && (!instance->desired_running || instance->outcome);
-  if (instance->port > 0 || idle || instance_is_scheduled(instance))
+  if (instance->port > 0 || asks || idle || instance_is_scheduled(instance))
     return false;
   return reserve_declared_by(instance, reserve_revision(instance)) == PORT_AUTO;
 }
 
 static void reserve_missing_in(Core *core, const Deployment *deployment)
 {
-  GHashTable *used = NULL;
-  bool asks = deployment->rollout && deployment->rollout->phase == ROLLOUT_PHASE_RESERVE; /* the node is about to be asked */
-  for (guint i = 0; i < deployment->instances->len && !asks; i++)
+  g_autoptr(GHashTable) used = NULL;
+  for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_misses(deployment->instances->pdata[i]))
       reserve_keep_auto(core, deployment->instances->pdata[i], &used);
-  g_clear_pointer(&used, g_hash_table_unref);
 }
 
 void reserve_missing(Core *core)

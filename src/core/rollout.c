@@ -464,12 +464,14 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
   }
 }
 
-/* Slots whose turn has not come stay what they are. */
+/* Slots whose turn has not come stay what they are; one that was to go, and that a reboot ended, has gone. */
 static void rollout_give_up_waiting(Core *core, Deployment *deployment)
 {
   g_autoptr(GHashTable) used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0 && instance_stopped_unasked(instance))
+      instance_stop(core, instance);
     if (instance->step != STEP_WAITING)
       continue;
     instance_set_step(core, instance, STEP_IDLE);
