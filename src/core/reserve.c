@@ -39,31 +39,39 @@ static void reserve_claim(GHashTable *used, int port, Instance *instance)
     g_hash_table_insert(used, GINT_TO_POINTER(port), instance);
 }
 
-/* What slots of @other have, or are to have. */
-static void reserve_claim_all(GHashTable *used, const Deployment *other, bool asks)
+/* What processes have, until they are replaced. */
+static void reserve_claim_live(GHashTable *used, const Deployment *deployment)
 {
-  for (guint i = 0; i < other->instances->len; i++) {
-    Instance *instance = other->instances->pdata[i];
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (instance_live(deployment->instances->pdata[i]))
+      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->seen_port, deployment->instances->pdata[i]);
+}
+
+/* What slots are to have. @asks: it is for this deployment, whose waiting slots may still get another. */
+static void reserve_claim_wanted(GHashTable *used, const Deployment *deployment, bool asks)
+{
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
     bool waits = !asks && instance->step == STEP_WAITING;
     if (instance->desired_running || instance_live(instance) || waits)
       reserve_claim(used, instance->port, instance);
-    if (instance_live(instance))
-      reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
     if (!asks)
       reserve_claim(used, reserve_way_back(instance), instance);
   }
 }
 
-/* Ports that are not free for a proposal, each with its slot: of other deployments, then of what runs in @deployment, then what it
- * declares, then what its agents had before - so that neither a running nor a declared port is proposed to another, and an agent keeps its
- * port over a stop. */
+/* Ports that are not free for a proposal, each with its slot: what processes have anywhere, what other deployments are to have, then what
+ * @deployment does, declares, and what its agents had before - so that neither a running nor a declared port is proposed to another, and an
+ * agent keeps its port over a stop. */
 static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
   for (guint i = 0; i < core->deployments->len; i++)
+    reserve_claim_live(used, core->deployments->pdata[i]);
+  for (guint i = 0; i < core->deployments->len; i++)
     if (core->deployments->pdata[i] != deployment)
-      reserve_claim_all(used, core->deployments->pdata[i], false);
-  reserve_claim_all(used, deployment, true);
+      reserve_claim_wanted(used, core->deployments->pdata[i], false);
+  reserve_claim_wanted(used, deployment, true);
   for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_wanted(deployment->instances->pdata[i]))
       reserve_claim(used, reserve_declared(deployment->instances->pdata[i]), deployment->instances->pdata[i]);
@@ -107,10 +115,11 @@ void reserve_back(const Core *core, Deployment *deployment)
 GHashTable *reserve_held(const Deployment *deployment)
 {
   GHashTable *held = g_hash_table_new(NULL, NULL);
+  reserve_claim_live(held, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    if (instance_live(instance))
-      reserve_claim(held, instance->seen_port, instance);
+    if (instance->target == 0 && instance->desired_running && !instance->outcome)
+      reserve_claim(held, instance->port, instance); /* its start may be on the way */
   }
   return held;
 }
@@ -231,6 +240,7 @@ static void reserve_keep_auto(Core *core, Instance *instance, GHashTable **used)
   const Instance *owner = g_hash_table_lookup(*used, GINT_TO_POINTER(port));
   bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
   reserve_give(core, instance, ours ? port : reserve_next_port(core, *used, instance));
+  reserve_claim(*used, instance->port, instance);
 }
 
 void reserve_keep(Core *core, Instance *instance, GHashTable **used)

@@ -76,13 +76,22 @@ static int64_t rollout_duration(const Rollout *rollout)
   return grace + ROLLOUT_STOP_SLACK_MS;
 }
 
-/* False while another slot still has the port that @instance is to have: that slot is stopped first, before its own turn. */
-static bool rollout_clear_port(Core *core, GHashTable *held, const Instance *instance)
+/* Slots of the stage whose port another one has: that one goes before its turn - at once if its turn is in another stage, else when nothing
+ * of this stage moves by itself (@moves), as when two swap their ports. */
+static void rollout_clear_ports(Core *core, const Rollout *rollout, GHashTable *held, bool moves)
 {
-  Instance *holder = reserve_giver(held, instance, instance->port);
-  if (holder && holder->step != STEP_STARTING)
+  const Deployment *deployment = rollout->deployment;
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    Instance *holder = instance->step == STEP_WAITING ? reserve_giver(held, instance, instance->port) : NULL;
+    if (!holder || holder->step == STEP_STARTING)
+      continue;
+    bool here = holder->step == STEP_WAITING && holder->stage == rollout->stage;
+    if (here && moves)
+      continue;
     instance_stop(core, holder);
-  return !holder;
+    moves |= here;
+  }
 }
 
 static void rollout_begin_apply(Core *core, Rollout *rollout)
@@ -91,13 +100,15 @@ static void rollout_begin_apply(Core *core, Rollout *rollout)
   guint first = rollout_first(deployment, rollout->stage), end = rollout_first(deployment, rollout->stage + 1);
   g_autoptr(Rolling) rolling = rolling_new(rollout, first, end);
   g_autoptr(GHashTable) held = reserve_held(deployment);
+  bool moves = false;
   rollout->queued = 0;
   rollout->blocked = false;
   for (guint i = first; i < end; i++) {
     Instance *instance = deployment->instances->pdata[i];
+    moves |= instance->step == STEP_STARTING;
     if (instance->step != STEP_WAITING)
       continue;
-    bool clear = rollout_clear_port(core, held, instance);
+    bool clear = !reserve_giver(held, instance, instance->port);
     if (!clear || !rolling_take(rolling, instance)) {
       rollout->queued++;
       rollout->blocked |= !clear;
@@ -105,7 +116,10 @@ static void rollout_begin_apply(Core *core, Rollout *rollout)
     }
     instance_set_step(core, instance, STEP_STARTING);
     instance_start(core, instance, instance->target);
+    moves = true;
   }
+  if (rollout->blocked)
+    rollout_clear_ports(core, rollout, held, moves);
 }
 
 /* The stage has so long from now. */
