@@ -19,10 +19,14 @@ bool instance_live(const Instance *instance)
   return instance->seen_generation > 0 && live[state];
 }
 
+bool instance_on_its_way(const Instance *instance)
+{
+  return instance->sent_generation == instance->generation && instance->seen_generation < instance->generation;
+}
+
 bool instance_ended(const Instance *instance)
 {
-  bool on_its_way = instance->sent_generation == instance->generation && instance->seen_generation < instance->generation;
-  return instance->present && !instance_live(instance) && !on_its_way;
+  return instance->present && !instance_live(instance) && !instance_on_its_way(instance);
 }
 
 /* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop and that no rollout will start. */

@@ -95,6 +95,7 @@ void text_set(char **slot, const char *text);
 
 /* instances.c */
 bool instance_live(const Instance *instance);            /* a process may be alive */
+bool instance_on_its_way(const Instance *instance);      /* its start was sent, and nothing was heard of it yet */
 bool instance_ended(const Instance *instance);           /* the node says that nothing runs, and no start is on its way to it */
 bool instance_stopped_unasked(const Instance *instance); /* nobody wanted it stopped and no rollout will start it */
 bool instance_ready(const Instance *instance);

@@ -341,7 +341,7 @@ static bool reserve_clash(Core *core, const Rollout *rollout, GHashTable *used, 
   for (guint i = 0; i < rollout->deployment->instances->len; i++) {
     Instance *instance = rollout->deployment->instances->pdata[i];
     const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
-    bool moves = owner && g_hash_table_contains(asked, owner) && owner->port != instance->port;
+    bool moves = owner && g_hash_table_contains(asked, owner) && owner->port != instance->port && !instance_on_its_way(owner);
     bool ours = !owner || owner == instance || moves;
     if (!g_hash_table_contains(asked, instance) || ours || reserve_declared(instance) != PORT_AUTO)
       continue;
