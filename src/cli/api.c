@@ -164,6 +164,15 @@ json_t *api_get(const Cli *cli, const char *path, GError **error)
   return api_call(cli, "GET", path, NULL, NULL, error);
 }
 
+bool api_delete(const Cli *cli, const char *collection, const char *name, GError **error)
+{
+  g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+  g_autofree char *path = g_strconcat(collection, escaped, NULL);
+  json_t *answer = api_call(cli, "DELETE", path, NULL, NULL, error);
+  json_decref(answer);
+  return answer != NULL;
+}
+
 char *api_path(const char *name, const char *rest)
 {
   g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);

@@ -23,6 +23,8 @@ const char *api_remote(const Cli *cli);
  * answer is REEVE_ERROR_UNAVAILABLE and says how to start a server. */
 json_t *api_call(const Cli *cli, const char *method, const char *path, const char *body, int *status, GError **error);
 json_t *api_get(const Cli *cli, const char *path, GError **error);
+/* DELETEs @collection ("/api/secrets/") and @name, escaped. */
+bool api_delete(const Cli *cli, const char *collection, const char *name, GError **error);
 /* GET /api/deployments/NAME with instances. */
 json_t *api_deployment(const Cli *cli, const char *name, GError **error);
 /* "/api/deployments/NAME" and @rest, NAME escaped. Caller frees. */

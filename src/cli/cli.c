@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/yaml.h"
 
@@ -104,4 +105,37 @@ const char *cli_state_color(const char *state)
     if (g_str_equal(colors[i].word, state))
       return colors[i].sgr;
   return NULL;
+}
+
+int cli_dispatch(Cli *cli, const SubVerb *rows, guint n, GError **error)
+{
+  const char *word = cli_word(cli, 0), *name = cli_word(cli, 1);
+  for (guint i = 0; i < n; i++) {
+    if (!g_str_equal(rows[i].word, word))
+      continue;
+    if (rows[i].named == (name != NULL))
+      return rows[i].run(cli, name, error);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "usage: reeve %s %s%s", cli->verb->name, word, rows[i].named ? " NAME" : "");
+    return 1;
+  }
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve %s %s", word, cli->verb->name, cli->verb->words);
+  return 1;
+}
+
+int cli_show(const Cli *cli, json_t *answer, void (*show)(const Cli *cli, const json_t *answer))
+{
+  if (!answer)
+    return 1;
+  if (cli_is_data(cli))
+    cli_print_data(cli, answer);
+  else
+    show(cli, answer);
+  json_decref(answer);
+  return 0;
+}
+
+void cli_text_cells(Table *table, const json_t *object, const char *const *keys)
+{
+  for (; *keys; keys++)
+    table_cell(table, jget_str(object, *keys, NULL));
 }

@@ -65,6 +65,20 @@ char *cli_since(const char *iso);
 /* Colour of a state word, or NULL. */
 const char *cli_state_color(const char *state);
 
+/* A word below a verb: "create" of `reeve token create NAME`. */
+typedef struct SubVerb {
+  const char *word;
+  bool named; /* wants a NAME, else takes none */
+  int (*run)(Cli *cli, const char *name, GError **error);
+} SubVerb;
+/* Runs the row of @rows (@n of them) that the first word names. REEVE_ERROR_USAGE for an unknown one, or for a NAME too few or too many. */
+int cli_dispatch(Cli *cli, const SubVerb *rows, guint n, GError **error);
+
+/* Prints @answer (the caller's reference is taken; NULL = there is an error, and 1 is returned) as data, else by @show. */
+int cli_show(const Cli *cli, json_t *answer, void (*show)(const Cli *cli, const json_t *answer));
+/* A row of the texts that @object has under @keys, NULL-terminated. */
+void cli_text_cells(Table *table, const json_t *object, const char *const *keys);
+
 int cmd_agent(Cli *cli, GError **error);
 int cmd_agents(Cli *cli, GError **error);
 int cmd_chat(Cli *cli, GError **error);

@@ -104,8 +104,9 @@ static int server_foreground(Cli *cli, GError **error)
   return server_main(&options);
 }
 
-static int server_start(Cli *cli, GError **error)
+static int server_start(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   bool started = false;
   if (api_remote(cli)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "server '%s' is another one: start it where it runs", api_remote(cli));
@@ -136,8 +137,9 @@ static bool server_wait_gone(pid_t pid, int64_t timeout_ms, GError **error)
   return ready != 0;
 }
 
-static int server_stop(Cli *cli, GError **error)
+static int server_stop(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   if (cli_flag(cli, OPT_KEEP) && cli_flag(cli, OPT_DOWN)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--keep' and '--down' exclude each other");
     return 1;
@@ -167,8 +169,9 @@ static int server_stop(Cli *cli, GError **error)
   return 0;
 }
 
-static int server_status(Cli *cli, GError **error)
+static int server_status(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   json_t *server = api_get(cli, "/api/server", error);
   if (!server)
     return 1;
@@ -188,16 +191,6 @@ static int server_status(Cli *cli, GError **error)
 
 int cmd_server(Cli *cli, GError **error)
 {
-  static const struct {
-    const char *word;
-    int (*run)(Cli *cli, GError **error);
-  } rows[] = {{"start", server_start}, {"stop", server_stop}, {"status", server_status}};
-  const char *word = cli_word(cli, 0);
-  if (!word)
-    return server_foreground(cli, error);
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-    if (g_str_equal(rows[i].word, word))
-      return rows[i].run(cli, error);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve server [start|stop|status]", word);
-  return 1;
+  static const SubVerb rows[] = {{"start", false, server_start}, {"stop", false, server_stop}, {"status", false, server_status}};
+  return cli_word(cli, 0) ? cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error) : server_foreground(cli, error);
 }

@@ -111,8 +111,9 @@ static bool service_try(const char *const *words, GError **error)
   return code == 0;
 }
 
-static int service_install(Cli *cli, GError **error)
+static int service_install(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   g_autofree char *text = service_text(cli), *path = service_path(), *directory = g_path_get_dirname(path);
   if (cli_flag(cli, OPT_PRINT)) {
     cli_print("%s", text);
@@ -129,8 +130,9 @@ static int service_install(Cli *cli, GError **error)
   return 0;
 }
 
-static int service_uninstall(Cli *cli, GError **error)
+static int service_uninstall(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   g_autofree char *path = service_path();
   if (access(path, F_OK) != 0) {
     cli_note(cli, "'%s' is not there", path);
@@ -148,8 +150,9 @@ static int service_uninstall(Cli *cli, GError **error)
   return 0;
 }
 
-static int service_status(Cli *cli, GError **error)
+static int service_status(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   g_autofree char *path = service_path();
   if (access(path, F_OK) != 0) {
     cli_print("not installed: '%s' is not there\n", path);
@@ -161,14 +164,7 @@ static int service_status(Cli *cli, GError **error)
 
 int cmd_service(Cli *cli, GError **error)
 {
-  static const struct {
-    const char *word;
-    int (*run)(Cli *cli, GError **error);
-  } rows[] = {{"install", service_install}, {"uninstall", service_uninstall}, {"status", service_status}};
-  const char *word = cli_word(cli, 0);
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-    if (g_str_equal(rows[i].word, word))
-      return rows[i].run(cli, error);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve service install|uninstall|status", word);
-  return 1;
+  static const SubVerb rows[] = {
+      {"install", false, service_install}, {"uninstall", false, service_uninstall}, {"status", false, service_status}};
+  return cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error);
 }

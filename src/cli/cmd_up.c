@@ -359,17 +359,10 @@ static int up_show_plan(Cli *cli, json_t *preview)
   return 0;
 }
 
-static json_t *up_preview(Cli *cli, const JobFile *file, GError **error)
-{
-  g_autofree char *job = job_to_json(file->job);
-  g_autofree char *body = g_strdup_printf("{\"job\":%s}", job);
-  return api_call(cli, "POST", "/api/plan", body, NULL, error);
-}
-
 /* Before an update: what it changes. A server that cannot say it is no reason to stop. */
 static void up_announce(Cli *cli, const JobFile *file)
 {
-  json_t *preview = up_preview(cli, file, NULL);
+  json_t *preview = job_file_preview(cli, file, NULL);
   if (jget_int(preview, "from", 0) > 0) {
     g_autofree char *text = show_diff_text(preview, cli->color_err);
     if (text[0])
@@ -380,7 +373,7 @@ static void up_announce(Cli *cli, const JobFile *file)
 
 static int up_dry_run(Cli *cli, const JobFile *file, GError **error)
 {
-  json_t *preview = launch_server(cli, NULL, error) ? up_preview(cli, file, error) : NULL;
+  json_t *preview = launch_server(cli, NULL, error) ? job_file_preview(cli, file, error) : NULL;
   int code = preview ? up_show_plan(cli, preview) : 1;
   json_decref(preview);
   return code;
