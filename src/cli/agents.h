@@ -2,8 +2,6 @@
 /* The agents directory as the command line sees it. */
 #include "cli/cli.h"
 
-/* GET /agents; NULL with REEVE_ERROR_NOT_FOUND when the server watches no directory. */
-json_t *agents_fetch(const Cli *cli, GError **error);
 /* "/agents/NAME" and @rest, NAME escaped. Caller frees. */
 char *agents_path(const char *name, const char *rest);
 /* GET /agents/NAME. */

@@ -25,7 +25,8 @@ static void agents_row(Table *table, const json_t *agent)
   table_cell(table, lines[0]);
 }
 
-json_t *agents_fetch(const Cli *cli, GError **error)
+/* GET /agents; NULL with REEVE_ERROR_NOT_FOUND when the server watches no directory. */
+static json_t *agents_fetch(const Cli *cli, GError **error)
 {
   json_t *answer = api_get(cli, "/agents", error);
   if (!answer || jget_str(answer, "directory", NULL))

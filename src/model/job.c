@@ -229,10 +229,3 @@ const char *schedule_overlap_word(ScheduleOverlap overlap)
   static const char *const words[] = {[OVERLAP_SKIP] = "skip", [OVERLAP_QUEUE] = "queue", [OVERLAP_REPLACE] = "replace"};
   return words[overlap];
 }
-
-const char *failure_policy_word(FailurePolicy policy)
-{
-  static const char *const words[] = {"rollback", "stop", "keep"};
-  g_assert((size_t)policy < G_N_ELEMENTS(words));
-  return words[policy];
-}

@@ -218,7 +218,6 @@ const char *topology_type_word(TopologyType type); /* "hub-spoke" ... */
 int topology_type_parse(const char *word);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);
-const char *failure_policy_word(FailurePolicy policy);
 const char *notify_event_word(NotifyEvent event);
 /* A webhook for all events, not yet in a job; @url copied. */
 NotifySpec *notify_spec_new(const char *url);
