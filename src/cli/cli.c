@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 const char *cli_word(const Cli *cli, guint index)
 {
@@ -53,7 +55,9 @@ void cli_print_json_text(const Cli *cli, const char *text)
 
 void cli_print_table(const Cli *cli, const Table *table)
 {
-  g_autofree char *text = table_text(table, cli->color_out);
+  struct winsize window = {0};
+  bool fit = cli->output != OUTPUT_WIDE && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0;
+  g_autofree char *text = table_text(table, cli->color_out, fit ? window.ws_col : 0);
   fputs(text, stdout);
   fflush(stdout);
 }
@@ -81,9 +85,12 @@ void cli_note(const Cli *cli, const char *format, ...)
 char *cli_since(const char *iso)
 {
   int64_t at_ms = iso ? time_parse_iso(iso) : -1;
-  if (at_ms < 0)
-    return g_strdup("-");
-  int64_t seconds = MAX(clock_wall_ms() - at_ms, 0) / 1000;
+  return at_ms < 0 ? g_strdup("-") : cli_duration(MAX(clock_wall_ms() - at_ms, 0));
+}
+
+char *cli_duration(int64_t ms)
+{
+  int64_t seconds = ms / 1000;
   if (seconds < 60)
     return g_strdup_printf("%ds", (int)seconds);
   if (seconds < 3600)
@@ -97,10 +104,11 @@ const char *cli_state_color(const char *state)
 {
   static const struct {
     const char *word, *sgr;
-  } colors[] = {{"running", "32"},   {"healthy", "32"},     {"succeeded", "32"}, {"completed", "32"}, {"online", "32"},
-                {"ok", "32"},        {"deploying", "36"},   {"starting", "36"},  {"pending", "36"},   {"stopping", "36"},
-                {"backoff", "33"},   {"degraded", "33"},    {"warning", "33"},   {"silent", "33"},    {"failed", "31"},
-                {"unhealthy", "31"}, {"unreachable", "31"}, {"lost", "31"},      {"problem", "31"},   {"full", "31"}};
+  } colors[] = {{"running", "32"},  {"healthy", "32"},   {"succeeded", "32"},   {"completed", "32"}, {"online", "32"},
+                {"ok", "32"},       {"deploying", "36"}, {"starting", "36"},    {"waiting", "36"},   {"pending", "36"},
+                {"stopping", "36"}, {"backoff", "33"},   {"degraded", "33"},    {"warning", "33"},   {"silent", "33"},
+                {"failed", "31"},   {"unhealthy", "31"}, {"unreachable", "31"}, {"lost", "31"},      {"problem", "31"},
+                {"full", "31"}};
   for (guint i = 0; state && i < G_N_ELEMENTS(colors); i++)
     if (g_str_equal(colors[i].word, state))
       return colors[i].sgr;

@@ -56,12 +56,15 @@ bool cli_is_data(const Cli *cli);
 void cli_print_data(const Cli *cli, const json_t *value);
 /* Prints @text, which is JSON already, likewise. */
 void cli_print_json_text(const Cli *cli, const char *text);
+/* On a terminal cut to its width, but not with -o wide. */
 void cli_print_table(const Cli *cli, const Table *table);
 void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* One line on stderr; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* "2m 5s" since @iso, or "-". Caller frees. */
 char *cli_since(const char *iso);
+/* The same for a length of time. Caller frees. */
+char *cli_duration(int64_t ms);
 /* Colour of a state word, or NULL. */
 const char *cli_state_color(const char *state);
 

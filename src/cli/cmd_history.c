@@ -14,7 +14,8 @@ static void history_rollouts(const Cli *cli, const json_t *answer)
     table_cell_format(table, "%d", (int)jget_int(rollout, "to", 0));
     table_cell(table, jget_str(rollout, "outcome", NULL));
     table_color(table, cli_state_color(jget_str(rollout, "outcome", NULL)));
-    cli_text_cells(table, rollout, (const char *const[]){"started_at", "actor", "cause", NULL});
+    table_cell_format(table, "%.19sZ", jget_str(rollout, "started_at", "")); /* milliseconds are in -o json */
+    cli_text_cells(table, rollout, (const char *const[]){"actor", "cause", NULL});
   }
   cli_print_table(cli, table);
 }
@@ -27,7 +28,8 @@ static void history_table(const Cli *cli, const json_t *answer)
   json_array_foreach(json_object_get(answer, "revisions"), i, revision)
   {
     table_cell_format(table, "%d", (int)jget_int(revision, "number", 0));
-    cli_text_cells(table, revision, (const char *const[]){"created_at", "actor", "cause", NULL});
+    table_cell_format(table, "%.19sZ", jget_str(revision, "created_at", ""));
+    cli_text_cells(table, revision, (const char *const[]){"actor", "cause", NULL});
   }
   cli_print_table(cli, table);
   cli_print("\n");

@@ -73,7 +73,8 @@ const Verb verbs[] = {
     {.name = "ps",
      .words = "[NAME]",
      .summary = "list deployments and their instances",
-     .details = "Without NAME: the instances of every deployment. -o wide adds ids, nodes, epochs and restarts.",
+     .details =
+         "Without NAME: the instances of every deployment. -o wide adds nodes, ids, revisions, restarts and last exits, and replicas that are no longer wanted.",
      .examples = "reeve ps\nreeve ps -o wide desk",
      .words_min = 0,
      .words_max = 1,
@@ -271,7 +272,7 @@ const Verb verbs[] = {
      .run = cmd_agents},
     {.name = "deploy",
      .words = "AGENT",
-     .summary = "deploy an agent of the agents directory, or redeploy it when its file has changed",
+     .summary = "deploy an agent of the agents directory as its file is now",
      .details =
          "Starts AGENT on the next free port from 8100 up, or on the port that it had before, and waits until it is healthy. A deployed "
          "agent is a deployment of its own name: status, logs, restart, why and history work on it.",

@@ -84,9 +84,9 @@ static void test_table(void)
   table_cell(table, "a\nb");
   table_color(table, "31");
   g_assert_cmpuint(table_rows(table), ==, 2);
-  g_autofree char *text = table_text(table, false);
+  g_autofree char *text = table_text(table, false, 0);
   g_assert_cmpstr(text, ==, "NAME    PID  NOTE\ngrün      7  -\n語    12345  a b\n");
-  g_autofree char *colored = table_text(table, true);
+  g_autofree char *colored = table_text(table, true, 0);
   g_assert_nonnull(strstr(colored, "\033[31ma b\033[0m\n"));
 }
 
