@@ -38,6 +38,8 @@ static void audit_table(const Cli *cli, const json_t *answer)
   for (size_t i = json_array_size(entries); i > 0; i--)
     cli_text_cells(table, json_array_get(entries, i - 1), keys);
   cli_print_table(cli, table);
+  if (!table_rows(table))
+    cli_note(cli, "no entry");
 }
 
 int cmd_audit(Cli *cli, GError **error)

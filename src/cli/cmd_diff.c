@@ -1,10 +1,9 @@
 /* reeve diff: a file against what runs, or two revisions. */
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
 #include "cli/job_file.h"
 #include "cli/show_diff.h"
-
-#include <unistd.h>
 
 static void diff_print(const Cli *cli, const json_t *answer)
 {
@@ -41,5 +40,10 @@ int cmd_diff(Cli *cli, GError **error)
 {
   const char *word = cli_word(cli, 0);
   bool revisions = cli_flag(cli, OPT_FROM) || cli_flag(cli, OPT_TO);
-  return !revisions && access(word, R_OK) == 0 ? diff_file(cli, word, error) : diff_revisions(cli, word, error);
+  if (!revisions && g_file_test(word, G_FILE_TEST_IS_REGULAR))
+    return diff_file(cli, word, error);
+  int code = diff_revisions(cli, word, error);
+  if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions)
+    g_prefix_error(error, "there is no file '%s': ", word);
+  return code;
 }

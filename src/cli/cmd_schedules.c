@@ -58,7 +58,9 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
   json_array_foreach(schedules, i, schedule) if (!name || g_str_equal(name, jget_str(schedule, "deployment", "")))
       schedule_row(table, schedule);
   cli_print_table(cli, table);
-  if (cli->output != OUTPUT_WIDE && !name)
+  if (!table_rows(table))
+    cli_note(cli, "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");
+  if (!table_rows(table) || (cli->output != OUTPUT_WIDE && !name))
     return;
   cli_print("\n");
   schedule_runs(cli, schedules, name);
@@ -66,6 +68,10 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
 
 int cmd_schedules(Cli *cli, GError **error)
 {
+  json_t *deployment = cli_word(cli, 0) ? api_deployment(cli, cli_word(cli, 0), error) : NULL; /* an unknown name is no empty list */
+  json_decref(deployment);
+  if (*error)
+    return 1;
   return cli_show(cli, api_get(cli, "/api/schedules", error), schedules_tables);
 }
 

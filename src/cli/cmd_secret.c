@@ -97,6 +97,8 @@ static void secret_table(const Cli *cli, const json_t *answer)
   const json_t *secret;
   json_array_foreach(json_object_get(answer, "secrets"), i, secret) cli_text_cells(table, secret, keys);
   cli_print_table(cli, table);
+  if (!table_rows(table))
+    cli_note(cli, "no secret is kept; set one with: reeve secret set NAME < FILE");
 }
 
 static int secret_list(Cli *cli, const char *name, GError **error)

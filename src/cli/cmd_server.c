@@ -34,10 +34,7 @@ static char *server_config_text(const Cli *cli, char **path, size_t *length, GEr
   *path = asked ? g_canonicalize_filename(asked, NULL) : g_build_filename(g_get_user_config_dir(), "reeve", "config.json", NULL);
   if (!asked && access(*path, F_OK) != 0)
     return NULL;
-  char *text = fs_read(*path, AGENTS_CONFIG_BYTES_MAX, length, error);
-  if (!text)
-    g_prefix_error(error, "read '%s': ", *path);
-  return text;
+  return fs_read(*path, AGENTS_CONFIG_BYTES_MAX, length, error);
 }
 
 /* The deployment block and what the command line says over it. NULL with @error after all problems were printed. */
@@ -115,7 +112,11 @@ static int server_start(Cli *cli, const char *name, GError **error)
   if (!launch_server(cli, &started, error))
     return 1;
   cli_note(cli, started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
-  if (!started && (cli_flag(cli, OPT_AGENTS_DIR) || cli_flag(cli, OPT_CONFIG))) {
+  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE};
+  bool asked = false;
+  for (guint i = 0; i < G_N_ELEMENTS(options); i++)
+    asked = asked || cli_flag(cli, options[i]);
+  if (!started && asked) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
                 "the server that serves was not started with these options; restart it: reeve server stop --keep, then start");
     return 1;
@@ -135,6 +136,18 @@ static bool server_wait_gone(pid_t pid, int64_t timeout_ms, GError **error)
   if (ready == 0)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "the server is still stopping after %d s", (int)(timeout_ms / 1000));
   return ready != 0;
+}
+
+/* The API speaks of modes, the command line has options. */
+static void server_refused(GError **error)
+{
+  const char *advice = strstr((*error)->message, "; stop them with mode");
+  if ((*error)->code != REEVE_ERROR_CONFLICT || !advice)
+    return;
+  GError *better = g_error_new((*error)->domain, (*error)->code, "%.*s; --keep leaves them running, --down stops them",
+                               (int)(advice - (*error)->message), (*error)->message);
+  g_error_free(*error);
+  *error = better;
 }
 
 static int server_stop(Cli *cli, const char *name, GError **error)
@@ -158,8 +171,7 @@ static int server_stop(Cli *cli, const char *name, GError **error)
                                                : "{\"mode\":\"refuse\"}";
   json_t *answer = api_call(cli, "POST", "/api/server/stop", mode, NULL, error);
   if (!answer) {
-    if ((*error)->code == REEVE_ERROR_CONFLICT)
-      g_prefix_error(error, "agents run; --keep leaves them running, --down stops them: ");
+    server_refused(error);
     return 1;
   }
   json_decref(answer);
@@ -178,12 +190,13 @@ static int server_status(Cli *cli, const char *name, GError **error)
   if (cli_is_data(cli)) {
     cli_print_data(cli, server);
   } else {
+    g_autofree char *uptime = cli_duration(jget_int(server, "uptime_ms", 0));
     const char *listen = jget_str(server, "listen", NULL), *note = jget_str(server, "listen_note", NULL);
     cli_print(
-        "pid:       %d\nversion:   %s\nuptime:    %d s\nsocket:    %s\nlisten:    %s%s%s%s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
-        (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), (int)(jget_int(server, "uptime_ms", 0) / 1000),
-        cli->paths.socket, listen ? listen : "none", note ? " (" : "", note ? note : "", note ? ")" : "", jget_str(server, "data_dir", "?"),
-        jget_str(server, "store", "?"), json_array_size(json_object_get(server, "running_agents")));
+        "pid:       %d\nversion:   %s\nuptime:    %s\nsocket:    %s\nlisten:    %s%s%s%s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
+        (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), uptime, cli->paths.socket, listen ? listen : "none",
+        note ? " (" : "", note ? note : "", note ? ")" : "", jget_str(server, "data_dir", "?"), jget_str(server, "store", "?"),
+        json_array_size(json_object_get(server, "running_agents")));
   }
   json_decref(server);
   return 0;

@@ -69,6 +69,8 @@ static void status_table(const Cli *cli, const json_t *answer)
   const json_t *deployment;
   json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(table, deployment);
   cli_print_table(cli, table);
+  if (!table_rows(table))
+    cli_note(cli, "nothing is deployed; try: reeve up FILE");
 }
 
 int cmd_status(Cli *cli, GError **error)

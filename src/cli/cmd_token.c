@@ -48,6 +48,8 @@ static void token_table(const Cli *cli, const json_t *answer)
     table_cell(table, jget_str(token, "actor", NULL));
   }
   cli_print_table(cli, table);
+  if (!table_rows(table))
+    cli_note(cli, "there is no token; make one with: reeve token create NAME --role viewer");
 }
 
 static int token_list(Cli *cli, const char *name, GError **error)

@@ -72,6 +72,9 @@ static void up_stay(Up *up)
   if (cli_flag(up->cli, OPT_MONITOR) || up->logs_open)
     return;
   up->logs_open = true;
+  json_t *deployment = api_deployment(up->cli, up->name, NULL);
+  log_lines_expect(&up->logs, deployment, NULL);
+  json_decref(deployment);
   g_autofree char *path = api_path(up->name, "/logs?follow=1");
   up_call(up, path, up_log_data, up_logs_end);
 }
@@ -88,6 +91,8 @@ static void up_table(Cli *cli, const char *name)
     show_instances(cli, table, deployment, false);
     cli_print_table(cli, table);
   }
+  if (!show_is_well(deployment)) /* an update does not wait for who was down before it */
+    cli_note(cli, "not everything is well; see: reeve why %s", name);
   json_decref(deployment);
 }
 
@@ -342,7 +347,7 @@ static int up_show_plan(Cli *cli, json_t *preview)
     return 0;
   }
   g_autofree char *text = show_diff_text(preview, cli->color_out);
-  g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">FROM", ">TO", NULL});
+  g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">REPLICAS", NULL});
   size_t i;
   const json_t *action;
   cli_print("%s", text);
@@ -350,12 +355,12 @@ static int up_show_plan(Cli *cli, json_t *preview)
   {
     table_cell(table, jget_str(action, "agent", NULL));
     table_cell(table, jget_str(action, "action", NULL));
-    table_cell_format(table, "%d", (int)jget_int(action, "from", 0));
-    table_cell_format(table, "%d", (int)jget_int(action, "to", 0));
+    int from = (int)jget_int(action, "from", 0), to = (int)jget_int(action, "to", 0);
+    table_cell_format(table, from == to ? "%d" : "%d -> %d", from, to);
   }
   cli_print_table(cli, table);
   cli_print("%s\n", jget_str(preview, "plan", ""));
-  cli_note(cli, "nothing was changed; reeve up --plan %s FILE does exactly this", jget_str(preview, "plan", ""));
+  cli_note(cli, "nothing was changed; reeve up --plan %s %s does exactly this", jget_str(preview, "plan", ""), cli_word(cli, 0));
   return 0;
 }
 

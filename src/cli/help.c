@@ -81,7 +81,7 @@ char *help_all(bool colors)
     g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
   help_heading(out, "Options of every verb", colors);
   help_options(out, help_global);
-  g_string_append(out, "\nA verb explains itself: reeve VERB --help. First steps: reeve up examples/desk/job.yaml\n");
+  g_string_append(out, "\nA verb explains itself: reeve VERB --help.\nFirst steps: reeve up examples/desk/job.yaml\n");
   return g_string_free(out, FALSE);
 }
 

@@ -28,7 +28,6 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
   g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
   if (!file->text) {
     job_file_done(file);
-    g_prefix_error(error, "read '%s': ", path);
     return false;
   }
   g_autofree char *absolute = g_canonicalize_filename(path, NULL), *directory = g_path_get_dirname(absolute);

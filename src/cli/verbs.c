@@ -94,7 +94,9 @@ const Verb verbs[] = {
     {.name = "logs",
      .words = "NAME [AGENT]",
      .summary = "print what agents wrote, also of dead instances",
-     .details = "Merges the lines of all instances in the order of time. With -o json every line is one JSON object.",
+     .details =
+         "Merges the lines of all instances in the order of time. NAME AGENT may be written NAME/AGENT. With -o json every line is one "
+         "JSON object.",
      .examples = "reeve logs -f desk\nreeve logs --since 5m --tail 100 desk boss",
      .options = OPTIONS(OPT_FOLLOW, OPT_SINCE, OPT_TAIL),
      .words_min = 1,
@@ -106,7 +108,7 @@ const Verb verbs[] = {
      .summary = "restart the agents of a deployment, or one of them",
      .details =
          "Agents are restarted in stage order, each gated on its health; ports and URLs stay. With --rolling only a few at a time are out, "
-         "as in an update.",
+         "as in an update. NAME AGENT may be written NAME/AGENT.",
      .examples = "reeve restart desk\nreeve restart --rolling desk\nreeve restart desk boss",
      .options = OPTIONS(OPT_ROLLING, OPT_TIMEOUT),
      .words_min = 1,
