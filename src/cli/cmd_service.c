@@ -123,8 +123,10 @@ static int service_install(Cli *cli, const char *name, GError **error)
     return 1;
   cli_note(cli, "wrote '%s'", path);
   if (!service_try((const char *const[]){"daemon-reload", NULL}, error) ||
-      !service_try((const char *const[]){"enable", "--now", SERVICE_UNIT, NULL}, error))
+      !service_try((const char *const[]){"enable", "--now", SERVICE_UNIT, NULL}, error)) {
+    cli_note(cli, "the unit stays there; 'reeve service install' again goes on, 'reeve service uninstall' removes it");
     return 1;
+  }
   cli_note(cli, service_is_system() ? "the server starts at boot"
                                     : "the server starts when you log in; to start it at boot: loginctl enable-linger");
   return 0;
@@ -139,14 +141,15 @@ static int service_uninstall(Cli *cli, const char *name, GError **error)
     return 0;
   }
   g_autoptr(GError) failed = NULL;
-  if (!service_try((const char *const[]){"disable", "--now", SERVICE_UNIT, NULL}, &failed) && failed)
+  bool stopped = service_try((const char *const[]){"disable", "--now", SERVICE_UNIT, NULL}, &failed);
+  if (failed)
     cli_note(cli, "%s", failed->message);
   if (unlink(path) != 0) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "remove '%s': %s", path, g_strerror(errno));
     return 1;
   }
   service_systemctl((const char *const[]){"daemon-reload", NULL}, NULL);
-  cli_note(cli, "removed '%s'; the server has stopped, agents go on", path);
+  cli_note(cli, "removed '%s'%s", path, stopped ? "; the server has stopped, agents go on" : "");
   return 0;
 }
 

@@ -97,7 +97,8 @@ static bool progress_is_news(Progress *progress, const json_t *instance, bool fr
   *word = progress_word(seen, jget_str(instance, "state", "?"), jget_str(instance, "health", "unknown"));
   bool same = g_strcmp0(seen->word, *word) == 0 && !(other && g_str_equal(*word, "healthy"));
   bool ending = g_str_equal(*word, "started") && seen->ready; /* it is not asked any more, because it is about to be replaced */
-  bool quiet = g_str_equal(*word, "starting") || (g_str_equal(*word, "pending") && !jget_str(instance, "reason", NULL));
+  bool quiet = g_str_equal(*word, "starting") || (g_str_equal(*word, "pending") && !jget_str(instance, "reason", NULL)) ||
+               (g_str_equal(*word, "started") && jget_str(instance, "url", NULL)); /* what its port answers comes next */
   seen->ready = seen->ready || g_str_equal(*word, "healthy");
   g_free(seen->word);
   seen->word = g_strdup(*word);
