@@ -326,7 +326,10 @@ int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData
 
 static bool api_follow_data(const char *bytes, size_t length, void *user)
 {
-  return api_events_feed(user, bytes, length);
+  ApiEvents *events = user;
+  bool more = api_events_feed(events, bytes, length) && !cli_is_left(); /* the stream says something at least every 15 s */
+  events->enough |= !more;
+  return more;
 }
 
 bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error)

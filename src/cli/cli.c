@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/yaml.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -71,6 +72,12 @@ void cli_print_table(const Cli *cli, const Table *table)
   g_autofree char *text = table_text(table, cli->color_out, fit ? window.ws_col : 0);
   fputs(text, stdout);
   fflush(stdout);
+}
+
+bool cli_is_left(void)
+{
+  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR);
 }
 
 void cli_print(const char *format, ...)

@@ -61,6 +61,8 @@ void cli_print_data(const Cli *cli, const json_t *value);
 void cli_print_json_text(const Cli *cli, const char *text);
 /* On a terminal cut to its width, but not with -o wide. */
 void cli_print_table(const Cli *cli, const Table *table);
+/* True when nobody reads our output any more (`| head`). */
+bool cli_is_left(void);
 void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* One line on stderr; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -87,6 +89,7 @@ void cli_text_cells(Table *table, const json_t *object, const char *const *keys)
 
 int cmd_agent(Cli *cli, GError **error);
 int cmd_agents(Cli *cli, GError **error);
+int cmd_cancel(Cli *cli, GError **error);
 int cmd_chat(Cli *cli, GError **error);
 int cmd_audit(Cli *cli, GError **error);
 int cmd_backup(Cli *cli, GError **error);

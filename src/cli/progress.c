@@ -183,5 +183,6 @@ void progress_end(const Progress *progress)
   Cli loud = *cli;
   loud.quiet = false; /* how it ended is no hint */
   progress_text(&loud, lead, told ? progress->cause : "");
-  cli_note(cli, "see: reeve why %s, reeve logs %s", progress->deployment, progress->deployment);
+  if (g_strcmp0(progress->outcome, "cancelled") != 0)
+    cli_note(cli, "see: reeve why %s, reeve logs %s", progress->deployment, progress->deployment);
 }

@@ -6,7 +6,6 @@
 #include "base/problems.h"
 #include "cli/api.h"
 
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,13 +116,24 @@ static void run_hint(const Cli *cli, GError **error)
   json_decref(answer);
 }
 
+/* A rollout is in the way: the API says what can be done, the command line how. */
+static void run_hint_open(const Cli *cli, GError **error)
+{
+  if (!cli->verb || (*error)->code != REEVE_ERROR_CONFLICT || !strstr((*error)->message, "wait for it, cancel it"))
+    return;
+  const char *way =
+      cli->verb->run == cmd_up ? "reeve up --replace, reeve cancel NAME, reeve wait NAME" : "reeve cancel NAME, reeve wait NAME";
+  GError *better = g_error_new(REEVE_ERROR, (*error)->code, "%s; see: %s", (*error)->message, way);
+  g_error_free(*error);
+  *error = better;
+}
+
 /* What was printed must have arrived. A reader that has seen enough (`| head`) needs no explanation. */
 static int run_flush(int code)
 {
   if (fflush(stdout) == 0 && !ferror(stdout))
     return code;
-  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT}; /* errno is of whoever tried last, and gone */
-  if (poll(&reader, 1, 0) < 1 || !(reader.revents & POLLERR))
+  if (!cli_is_left()) /* errno is of whoever tried last, and gone */
     fputs("reeve: the output could not be written whole; is there room where it goes?\n", stderr);
   return code ? code : reeve_error_exit(REEVE_ERROR_INTERNAL);
 }
@@ -143,6 +153,7 @@ int cli_run(int argc, char **argv)
     code = run_verb(&cli, &error);
   if (error) {
     run_hint(&cli, &error);
+    run_hint_open(&cli, &error);
     fprintf(stderr, "reeve%s%s: %s\n", cli.verb ? " " : "", cli.verb ? cli.verb->name : "", error->message);
     code = reeve_error_exit(error->code);
   }

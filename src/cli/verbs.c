@@ -234,6 +234,18 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
      .run = cmd_rollback},
+    {.name = "cancel",
+     .words = "NAME",
+     .summary = "end a rollout that is still running, and go back",
+     .details =
+         "The rollout fails as if an agent had not become healthy: an update goes back to the former revision, a first deployment is stopped "
+         "or kept as its job says. A restart stops where it is. Waits for that; exit code 5 when no rollout is running.",
+     .examples = "reeve cancel desk",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_cancel},
     {.name = "events",
      .words = "[NAME]",
      .summary = "print the event stream as it comes",

@@ -212,3 +212,23 @@ def test_stop_speaks_of_options(desk):
 
 def test_exec_goes_to_the_server_that_is_meant(desk):
     assert desk.run("--server", "http://127.0.0.1:1", "exec", "desk/db", "--", "true", code=10).stderr.startswith("reeve exec: no server answers on 'http://127.0.0.1:1'")
+
+
+def test_a_rollout_in_the_way(desk):
+    """What the answer says can be done, can be done."""
+    pids = {name: instance["pid"] for name, instance in desk.instances("desk").items()}
+    job = desk.job(DESK.replace("COLOR: red}}", "COLOR: blue}, config: {port: auto}, health: {start_period: 60}}").replace("replicas: 2, ", ""))
+    assert "no rollout is running" in desk.run("cancel", "desk", code=5).stderr
+    assert desk.run("up", "-d", "--timeout", "1", job, code=9).stderr.endswith("the rollout goes on: reeve wait desk\n")
+    assert "see: reeve up --replace, reeve cancel NAME, reeve wait NAME" in desk.run("up", "-d", job, code=5).stderr
+    assert "see: reeve cancel NAME, reeve wait NAME" in desk.run("restart", "desk", code=5).stderr
+    told = desk.run("cancel", "desk").stderr
+    assert "cancelled by" in told and told.endswith("the rollout of desk is over; how it is now: reeve status desk\n")
+    assert desk.deployment("desk")["revision"] == 1 and desk.instances("desk")["db"]["pid"] == pids["db"]
+
+
+def test_events_that_nobody_reads_end(desk):
+    process = subprocess.Popen([BIN, "--data-dir", desk.data, "events", "desk"], env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert json.loads(process.stdout.readline())["event"] == "reset"
+    process.stdout.close()
+    assert process.wait(timeout=25) in (0, 1) and not process.stderr.read()
