@@ -90,9 +90,9 @@ static bool run_parse(Cli *cli, int argc, const char *const *argv, GError **erro
 }
 
 /* A name that does not exist: the nearest that does, or where they are listed. */
-static void run_hint(const Cli *cli, GError **error)
+static void run_hint_name(const Cli *cli, GError **error)
 {
-  if (!cli->verb || (cli->verb->word_kind != WORDS_DEPLOYMENT && cli->verb->run != cmd_diff) || (*error)->code != REEVE_ERROR_NOT_FOUND ||
+  if ((cli->verb->word_kind != WORDS_DEPLOYMENT && cli->verb->run != cmd_diff) || (*error)->code != REEVE_ERROR_NOT_FOUND ||
       strstr((*error)->message, "reeve "))
     return;
   g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0) ? cli_word(cli, 0) : "", "/", 2);
@@ -116,16 +116,30 @@ static void run_hint(const Cli *cli, GError **error)
   json_decref(answer);
 }
 
-/* A rollout is in the way: the API says what can be done, the command line how. */
-static void run_hint_open(const Cli *cli, GError **error)
+/* The API says what can be done, the command line how. */
+static void run_hint_way(const Cli *cli, GError **error)
 {
-  if (!cli->verb || (*error)->code != REEVE_ERROR_CONFLICT || !strstr((*error)->message, "wait for it, cancel it"))
+  const char *message = (*error)->message, *way = NULL;
+  if ((*error)->code == REEVE_ERROR_UNAUTHENTICATED)
+    way = "put it into REEVE_TOKEN, or into ~/.config/reeve/token (mode 0600)";
+  else if ((*error)->code == REEVE_ERROR_NOT_FOUND && cli->verb->word_kind == WORDS_AGENT && !strstr(message, "--agents-dir"))
+    way = "see: reeve agents";
+  else if ((*error)->code == REEVE_ERROR_CONFLICT && strstr(message, "wait for it, cancel it"))
+    way = cli->verb->run == cmd_up ? "see: reeve up --replace, reeve cancel NAME, reeve wait NAME"
+                                   : "see: reeve cancel NAME, reeve wait NAME";
+  if (!way)
     return;
-  const char *way =
-      cli->verb->run == cmd_up ? "reeve up --replace, reeve cancel NAME, reeve wait NAME" : "reeve cancel NAME, reeve wait NAME";
-  GError *better = g_error_new(REEVE_ERROR, (*error)->code, "%s; see: %s", (*error)->message, way);
+  GError *better = g_error_new(REEVE_ERROR, (*error)->code, "%s; %s", message, way);
   g_error_free(*error);
   *error = better;
+}
+
+static void run_hints(const Cli *cli, GError **error)
+{
+  if (!cli->verb)
+    return;
+  run_hint_name(cli, error);
+  run_hint_way(cli, error);
 }
 
 /* What was printed must have arrived. A reader that has seen enough (`| head`) needs no explanation. */
@@ -152,8 +166,7 @@ int cli_run(int argc, char **argv)
   if (!error)
     code = run_verb(&cli, &error);
   if (error) {
-    run_hint(&cli, &error);
-    run_hint_open(&cli, &error);
+    run_hints(&cli, &error);
     fprintf(stderr, "reeve%s%s: %s\n", cli.verb ? " " : "", cli.verb ? cli.verb->name : "", error->message);
     code = reeve_error_exit(error->code);
   }

@@ -232,3 +232,17 @@ def test_events_that_nobody_reads_end(desk):
     assert json.loads(process.stdout.readline())["event"] == "reset"
     process.stdout.close()
     assert process.wait(timeout=25) in (0, 1) and not process.stderr.read()
+
+
+def test_a_stranger_is_told_where_the_token_goes(reeve):
+    reeve.start(REEVE_LISTEN="127.0.0.1:0")
+    url = f"http://{reeve.get('/api/server')['listen']}"
+    done = reeve.run("--server", url, "ps", code=16, HOME=str(reeve.directory), XDG_CONFIG_HOME=str(reeve.directory))
+    assert "put it into REEVE_TOKEN" in done.stderr
+
+
+def test_an_agent_file_that_is_not_there(reeve):
+    (reeve.directory / "agents").mkdir()
+    reeve.server_args = ["--agents-dir", reeve.directory / "agents"]
+    reeve.start()
+    assert reeve.run("deploy", "Nobody", code=4).stderr.endswith("; see: reeve agents\n")
