@@ -57,4 +57,3 @@ void reaper_watch(Reaper *reaper, pid_t pid, ReaperFn fn, void *data)
   *row = (ReaperRow){.fn = fn, .data = data};
   g_hash_table_replace(reaper->rows, GINT_TO_POINTER(pid), row);
 }
-
