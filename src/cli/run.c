@@ -96,7 +96,9 @@ static void run_hint_name(const Cli *cli, GError **error)
       strstr((*error)->message, "reeve "))
     return;
   g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0) ? cli_word(cli, 0) : "", "/", 2);
-  json_t *answer = parts[0] ? api_get(cli, "/api/deployments", NULL) : NULL;
+  if (!parts[0])
+    return;
+  json_t *answer = api_get(cli, "/api/deployments", NULL);
   g_autoptr(GPtrArray) names = g_ptr_array_new();
   bool there = !answer;
   size_t i;

@@ -246,3 +246,11 @@ def test_an_agent_file_that_is_not_there(reeve):
     reeve.server_args = ["--agents-dir", reeve.directory / "agents"]
     reeve.start()
     assert reeve.run("deploy", "Nobody", code=4).stderr.endswith("; see: reeve agents\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's agents run as root")
+def test_root_is_warned_once(reeve):
+    done = reeve.run("validate", reeve.job(DESK))
+    assert done.stderr.count("\n") == 1 and "agent 'web' and 1 more will run as root" in done.stderr
+    user = DESK.replace("replicas: 2", "replicas: 2, user: nobody")
+    assert "agent 'db' will run as root" in reeve.run("validate", reeve.job(user)).stderr
