@@ -1,10 +1,11 @@
 /* Owns the tasks of the A2A door: a bounded memory, most recently changed first. Running tasks are never forgotten. */
 #include "agent/a2a.h"
 
-#include <string.h>
-#include <sys/random.h>
+#include "base/system.h"
 
-enum { TASK_ID_RANDOM = 16 };
+#include <string.h>
+
+enum { TASK_ID_DIGITS = 32 };
 
 struct A2aTasks {
   GHashTable *by_id;
@@ -51,15 +52,11 @@ void a2a_tasks_free(A2aTasks *tasks)
 /* 36 characters as others write a UUID, from the kernel's randomness: who does not know it cannot read the task. */
 static char *task_new_id(void)
 {
-  unsigned char b[TASK_ID_RANDOM] = {0};
-  if (getrandom(b, sizeof b, 0) != sizeof b)
-    g_error("no randomness");
-  b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-  b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-  GString *id = g_string_sized_new(40);
-  for (size_t i = 0; i < sizeof b; i++)
-    g_string_append_printf(id, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
-  return g_string_free(id, FALSE);
+  char hex[TASK_ID_DIGITS + 1];
+  system_random_hex(hex, TASK_ID_DIGITS);
+  hex[12] = '4';
+  hex[16] = "89ab"[g_ascii_xdigit_value(hex[16]) & 3];
+  return g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
 static void tasks_count(A2aTasks *tasks, A2aTask *task)

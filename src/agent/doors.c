@@ -5,9 +5,9 @@
 #include "agent/peers.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/system.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 /* ---- refusals ---- */
 
@@ -61,11 +61,7 @@ void door_reply(HttpRequest *request, int status, const char *json, size_t lengt
 
 void door_id(char out[DOOR_ID_BYTES])
 {
-  unsigned char bytes[(DOOR_ID_BYTES - 1) / 2];
-  if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-    g_error("the kernel gives no randomness");
-  for (size_t i = 0; i < sizeof bytes; i++)
-    g_snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+  system_random_hex(out, DOOR_ID_BYTES - 1);
 }
 
 static void usage_count(GString *out, const char *key, int64_t count)

@@ -6,13 +6,13 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "formats/expand.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum {
   AGENT_FILE_MAX = 1024 * 1024,
@@ -137,16 +137,6 @@ static int agent_running_max(const AgentFile *file)
   return least ? least : ASKS_RUNNING_DEFAULT;
 }
 
-/* Every question has a connection on both sides. */
-static void agent_raise_files(int wanted)
-{
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= (rlim_t)wanted)
-    return;
-  limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)wanted);
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
 {
   int64_t timeout_ms = file->request_timeout_ms ? file->request_timeout_ms : file->timeout_ms;
@@ -162,7 +152,7 @@ void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                              .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS,
                              .eof_is_gone = true,
                              .connections_max = agent->running_max + ASKS_WAITING_MAX + CONNECTIONS_OTHER};
-  agent_raise_files(2 * config.connections_max);
+  system_raise_files(2 * (guint64)config.connections_max, NULL); /* every question has a connection on both sides */
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
   agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key};

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/progress.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,10 @@ static void api_unavailable(const Cli *cli, const char *reason, GError **error)
 {
   if (api_remote(cli))
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "no server answers on '%s': %s", api_remote(cli), reason);
+  else if (access(cli->paths.socket, W_OK) != 0 && errno == EACCES)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
+                "you may not use the socket '%s': it is its owner's alone; be that user, or use --server URL with a token",
+                cli->paths.socket);
   else
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
                 "no server answers on '%s': %s; start one with 'reeve server start' or 'reeve up FILE'", cli->paths.socket, reason);
@@ -164,6 +169,15 @@ json_t *api_get(const Cli *cli, const char *path, GError **error)
   return api_call(cli, "GET", path, NULL, NULL, error);
 }
 
+bool api_delete(const Cli *cli, const char *collection, const char *name, GError **error)
+{
+  g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+  g_autofree char *path = g_strconcat(collection, escaped, NULL);
+  json_t *answer = api_call(cli, "DELETE", path, NULL, NULL, error);
+  json_decref(answer);
+  return answer != NULL;
+}
+
 char *api_path(const char *name, const char *rest)
 {
   g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
@@ -296,12 +310,15 @@ bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData d
 
 int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error)
 {
-  g_autofree char *url = g_strconcat("http://reeve", path, NULL);
-  g_autofree char *socket = paths_short_socket(cli->paths.socket);
+  g_auto(ApiCall) call = {0};
   g_autoptr(GError) failed = NULL;
-  HttpCallSpec spec = {
-      .method = "POST", .url = url, .unix_socket = socket, .content_type = "application/json", .body = body, .body_length = strlen(body)};
-  int status = http_fetch_stream(&spec, data, user, &failed);
+  if (!api_call_init(&call, cli, path, error))
+    return 0;
+  call.spec.method = "POST";
+  call.spec.content_type = "application/json";
+  call.spec.body = body;
+  call.spec.body_length = strlen(body);
+  int status = http_fetch_stream(&call.spec, data, user, &failed);
   if (status == 0)
     api_unavailable(cli, failed ? failed->message : "no answer", error);
   return status;
@@ -309,7 +326,10 @@ int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData
 
 static bool api_follow_data(const char *bytes, size_t length, void *user)
 {
-  return api_events_feed(user, bytes, length);
+  ApiEvents *events = user;
+  bool more = api_events_feed(events, bytes, length) && !cli_is_left(); /* the stream says something at least every 15 s */
+  events->enough |= !more;
+  return more;
 }
 
 bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error)
@@ -365,5 +385,10 @@ int api_change(const Cli *cli, const char *name, const char *verb, const char *b
     return 1;
   g_autofree char *rollout = g_strdup(jget_str(answer, "rollout", NULL));
   json_decref(answer);
-  return rollout ? api_wait_rollout(cli, name, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
+  int code = rollout ? api_wait_rollout(cli, name, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
+  json_t *deployment = cli_is_data(cli) && !*error ? api_deployment(cli, name, NULL) : NULL;
+  if (deployment)
+    cli_print_data(cli, deployment);
+  json_decref(deployment);
+  return code;
 }

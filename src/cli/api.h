@@ -23,6 +23,8 @@ const char *api_remote(const Cli *cli);
  * answer is REEVE_ERROR_UNAVAILABLE and says how to start a server. */
 json_t *api_call(const Cli *cli, const char *method, const char *path, const char *body, int *status, GError **error);
 json_t *api_get(const Cli *cli, const char *path, GError **error);
+/* DELETEs @collection ("/api/secrets/") and @name, escaped. */
+bool api_delete(const Cli *cli, const char *collection, const char *name, GError **error);
 /* GET /api/deployments/NAME with instances. */
 json_t *api_deployment(const Cli *cli, const char *name, GError **error);
 /* "/api/deployments/NAME" and @rest, NAME escaped. Caller frees. */
@@ -61,7 +63,7 @@ bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData d
 int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error);
 /* Waits until the rollout @rollout of @name has an outcome, printing progress on stderr; returns the exit code of the outcome. */
 int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms, GError **error);
-/* POSTs a change of @name ("/down"), then waits for its rollout; returns the exit code. */
+/* POSTs a change of @name ("/down"), then waits for its rollout; returns the exit code. With -o json or yaml prints how @name is then. */
 int api_change(const Cli *cli, const char *name, const char *verb, const char *body, GError **error);
 /* Exit code of a rollout's outcome word. */
 int api_outcome_exit(const char *outcome);

@@ -2,11 +2,15 @@
 #include "cli/cli.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/yaml.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 const char *cli_word(const Cli *cli, guint index)
 {
@@ -16,6 +20,17 @@ const char *cli_word(const Cli *cli, guint index)
 bool cli_flag(const Cli *cli, OptionId id)
 {
   return cli->options.text[id] != NULL;
+}
+
+char *cli_target(const Cli *cli, char **agent, GError **error)
+{
+  const char *target = cli_word(cli, 0), *second = cli_word(cli, 1), *slash = strchr(target, '/');
+  if (slash && second) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "two agents, '%s' and '%s'; wanted NAME AGENT or NAME/AGENT", slash + 1, second);
+    return NULL;
+  }
+  *agent = g_strdup(slash ? slash + 1 : second);
+  return slash ? g_strndup(target, (gsize)(slash - target)) : g_strdup(target);
 }
 
 int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms)
@@ -52,9 +67,17 @@ void cli_print_json_text(const Cli *cli, const char *text)
 
 void cli_print_table(const Cli *cli, const Table *table)
 {
-  g_autofree char *text = table_text(table, cli->color_out);
+  struct winsize window = {0};
+  bool fit = cli->output != OUTPUT_WIDE && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0;
+  g_autofree char *text = table_text(table, cli->color_out, fit ? window.ws_col : 0);
   fputs(text, stdout);
   fflush(stdout);
+}
+
+bool cli_is_left(void)
+{
+  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR);
 }
 
 void cli_print(const char *format, ...)
@@ -80,9 +103,12 @@ void cli_note(const Cli *cli, const char *format, ...)
 char *cli_since(const char *iso)
 {
   int64_t at_ms = iso ? time_parse_iso(iso) : -1;
-  if (at_ms < 0)
-    return g_strdup("-");
-  int64_t seconds = MAX(clock_wall_ms() - at_ms, 0) / 1000;
+  return at_ms < 0 ? g_strdup("-") : cli_duration(MAX(clock_wall_ms() - at_ms, 0));
+}
+
+char *cli_duration(int64_t ms)
+{
+  int64_t seconds = ms / 1000;
   if (seconds < 60)
     return g_strdup_printf("%ds", (int)seconds);
   if (seconds < 3600)
@@ -96,12 +122,46 @@ const char *cli_state_color(const char *state)
 {
   static const struct {
     const char *word, *sgr;
-  } colors[] = {{"running", "32"},   {"healthy", "32"},     {"succeeded", "32"}, {"completed", "32"}, {"online", "32"},
-                {"ok", "32"},        {"deploying", "36"},   {"starting", "36"},  {"pending", "36"},   {"stopping", "36"},
-                {"backoff", "33"},   {"degraded", "33"},    {"warning", "33"},   {"silent", "33"},    {"failed", "31"},
-                {"unhealthy", "31"}, {"unreachable", "31"}, {"lost", "31"},      {"problem", "31"},   {"full", "31"}};
+  } colors[] = {{"running", "32"},  {"healthy", "32"},   {"succeeded", "32"},   {"completed", "32"}, {"online", "32"},
+                {"ok", "32"},       {"deploying", "36"}, {"starting", "36"},    {"waiting", "36"},   {"pending", "36"},
+                {"stopping", "36"}, {"backoff", "33"},   {"degraded", "33"},    {"warning", "33"},   {"silent", "33"},
+                {"failed", "31"},   {"unhealthy", "31"}, {"unreachable", "31"}, {"lost", "31"},      {"problem", "31"},
+                {"full", "31"}};
   for (guint i = 0; state && i < G_N_ELEMENTS(colors); i++)
     if (g_str_equal(colors[i].word, state))
       return colors[i].sgr;
   return NULL;
+}
+
+int cli_dispatch(Cli *cli, const SubVerb *rows, guint n, GError **error)
+{
+  const char *word = cli_word(cli, 0), *name = cli_word(cli, 1);
+  for (guint i = 0; i < n; i++) {
+    if (!g_str_equal(rows[i].word, word))
+      continue;
+    if (rows[i].named == (name != NULL))
+      return rows[i].run(cli, name, error);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "usage: reeve %s %s%s", cli->verb->name, word, rows[i].named ? " NAME" : "");
+    return 1;
+  }
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve %s %s", word, cli->verb->name, cli->verb->words);
+  return 1;
+}
+
+int cli_show(const Cli *cli, json_t *answer, void (*show)(const Cli *cli, const json_t *answer))
+{
+  if (!answer)
+    return 1;
+  if (cli_is_data(cli))
+    cli_print_data(cli, answer);
+  else
+    show(cli, answer);
+  json_decref(answer);
+  return 0;
+}
+
+void cli_text_cells(Table *table, const json_t *object, const char *const *keys)
+{
+  for (; *keys; keys++)
+    table_cell(table, jget_str(object, *keys, NULL));
 }

@@ -48,6 +48,9 @@ char *completion_script(const char *shell);
 /* Word @index of the command line, or NULL. */
 const char *cli_word(const Cli *cli, guint index);
 bool cli_flag(const Cli *cli, OptionId id);
+/* NAME AGENT, or NAME/AGENT as one word: into @agent (NULL = none named), the name is returned. Caller frees both. NULL with
+ * REEVE_ERROR_USAGE when there are two agents. */
+char *cli_target(const Cli *cli, char **agent, GError **error);
 /* Milliseconds of a time option, or @fallback_ms. */
 int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms);
 /* True when results are asked for as JSON or YAML. */
@@ -56,17 +59,37 @@ bool cli_is_data(const Cli *cli);
 void cli_print_data(const Cli *cli, const json_t *value);
 /* Prints @text, which is JSON already, likewise. */
 void cli_print_json_text(const Cli *cli, const char *text);
+/* On a terminal cut to its width, but not with -o wide. */
 void cli_print_table(const Cli *cli, const Table *table);
+/* True when nobody reads our output any more (`| head`). */
+bool cli_is_left(void);
 void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* One line on stderr; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* "2m 5s" since @iso, or "-". Caller frees. */
 char *cli_since(const char *iso);
+/* The same for a length of time. Caller frees. */
+char *cli_duration(int64_t ms);
 /* Colour of a state word, or NULL. */
 const char *cli_state_color(const char *state);
 
+/* A word below a verb: "create" of `reeve token create NAME`. */
+typedef struct SubVerb {
+  const char *word;
+  bool named; /* wants a NAME, else takes none */
+  int (*run)(Cli *cli, const char *name, GError **error);
+} SubVerb;
+/* Runs the row of @rows (@n of them) that the first word names. REEVE_ERROR_USAGE for an unknown one, or for a NAME too few or too many. */
+int cli_dispatch(Cli *cli, const SubVerb *rows, guint n, GError **error);
+
+/* Prints @answer (the caller's reference is taken; NULL = there is an error, and 1 is returned) as data, else by @show. */
+int cli_show(const Cli *cli, json_t *answer, void (*show)(const Cli *cli, const json_t *answer));
+/* A row of the texts that @object has under @keys, NULL-terminated. */
+void cli_text_cells(Table *table, const json_t *object, const char *const *keys);
+
 int cmd_agent(Cli *cli, GError **error);
 int cmd_agents(Cli *cli, GError **error);
+int cmd_cancel(Cli *cli, GError **error);
 int cmd_chat(Cli *cli, GError **error);
 int cmd_audit(Cli *cli, GError **error);
 int cmd_backup(Cli *cli, GError **error);

@@ -25,7 +25,8 @@ static void agents_row(Table *table, const json_t *agent)
   table_cell(table, lines[0]);
 }
 
-json_t *agents_fetch(const Cli *cli, GError **error)
+/* GET /agents; NULL with REEVE_ERROR_NOT_FOUND when the server watches no directory. */
+static json_t *agents_fetch(const Cli *cli, GError **error)
 {
   json_t *answer = api_get(cli, "/agents", error);
   if (!answer || jget_str(answer, "directory", NULL))
@@ -36,16 +37,8 @@ json_t *agents_fetch(const Cli *cli, GError **error)
   return NULL;
 }
 
-int cmd_agents(Cli *cli, GError **error)
+static void agents_table(const Cli *cli, const json_t *answer)
 {
-  json_t *answer = agents_fetch(cli, error);
-  if (!answer)
-    return 1;
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-    json_decref(answer);
-    return 0;
-  }
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">PORT", ">PID", "HEALTH", ">RESTARTS", "ERROR", NULL});
   size_t i;
   const json_t *agent;
@@ -53,8 +46,11 @@ int cmd_agents(Cli *cli, GError **error)
   cli_print("Managed Agent Instances (%d total):\n", (int)jget_int(answer, "count", 0));
   cli_print_table(cli, table);
   cli_note(cli, "in '%s'; deploy one with: reeve deploy NAME", jget_str(answer, "directory", "?"));
-  json_decref(answer);
-  return 0;
+}
+
+int cmd_agents(Cli *cli, GError **error)
+{
+  return cli_show(cli, agents_fetch(cli, error), agents_table);
 }
 
 char *agents_path(const char *name, const char *rest)
@@ -78,8 +74,9 @@ static void agents_line(const char *label, const json_t *agent, const char *key)
     cli_print("%s%s\n", label, json_is_string(value) && *json_string_value(value) ? json_string_value(value) : "-");
 }
 
-void agents_show(const json_t *agent)
+void agents_show(const Cli *cli, const json_t *agent)
 {
+  (void)cli;
   static const struct {
     const char *label, *key;
   } lines[] = {{"Agent: ", "name"},

@@ -30,6 +30,18 @@ static bool audit_since(const Cli *cli, GString *path, GError **error)
   return true;
 }
 
+static void audit_table(const Cli *cli, const json_t *answer)
+{
+  static const char *const keys[] = {"at", "actor", "action", "object", "detail", NULL};
+  g_autoptr(Table) table = table_new((const char *const[]){"TIME", "WHO", "DID", "TO", "DETAIL", NULL});
+  const json_t *entries = json_object_get(answer, "entries");
+  for (size_t i = json_array_size(entries); i > 0; i--)
+    cli_text_cells(table, json_array_get(entries, i - 1), keys);
+  cli_print_table(cli, table);
+  if (!table_rows(table))
+    cli_note(cli, "no entry");
+}
+
 int cmd_audit(Cli *cli, GError **error)
 {
   int rows = cli_flag(cli, OPT_TAIL) ? (int)cli->options.number[OPT_TAIL] : AUDIT_ROWS;
@@ -37,23 +49,5 @@ int cmd_audit(Cli *cli, GError **error)
   g_string_printf(path, "/api/audit?limit=%d", CLAMP(rows, 1, AUDIT_ROWS_MAX));
   if (cli_word(cli, 0))
     audit_parameter(path, "object", cli_word(cli, 0));
-  json_t *answer = audit_since(cli, path, error) ? api_get(cli, path->str, error) : NULL;
-  if (!answer)
-    return 1;
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-    json_decref(answer);
-    return 0;
-  }
-  g_autoptr(Table) table = table_new((const char *const[]){"TIME", "WHO", "DID", "TO", "DETAIL", NULL});
-  const json_t *entries = json_object_get(answer, "entries");
-  for (size_t i = json_array_size(entries); i > 0; i--) {
-    const json_t *entry = json_array_get(entries, i - 1);
-    static const char *const members[] = {"at", "actor", "action", "object", "detail"};
-    for (size_t k = 0; k < G_N_ELEMENTS(members); k++)
-      table_cell(table, jget_str(entry, members[k], NULL));
-  }
-  cli_print_table(cli, table);
-  json_decref(answer);
-  return 0;
+  return audit_since(cli, path, error) ? cli_show(cli, api_get(cli, path->str, error), audit_table) : 1;
 }

@@ -19,14 +19,25 @@ static bool backup_options(const Cli *cli, BackupOptions *options, GError **erro
   return false;
 }
 
+/* Is there a directory for @file? The store would only say that it cannot open something. */
+static bool backup_has_room(const char *file, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname(file);
+  if (g_file_test(directory, G_FILE_TEST_IS_DIR))
+    return true;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "write backup '%s': there is no directory '%s'", file, directory);
+  return false;
+}
+
 int cmd_backup(Cli *cli, GError **error)
 {
   BackupOptions options;
   BackupManifest manifest;
-  if (!backup_options(cli, &options, error) || !backup_write(&options, &manifest, error))
+  if (!backup_options(cli, &options, error) || !backup_has_room(options.file, error) || !backup_write(&options, &manifest, error))
     return 1;
   cli_print("%s  %s\n", manifest.database_sha256, options.file);
-  cli_note(cli, "%d deployments, %d secrets, as of %s", (int)manifest.deployments, (int)manifest.secrets, manifest.created_at);
+  cli_note(cli, "%d deployment%s, %d secret%s, as of %s", (int)manifest.deployments, manifest.deployments == 1 ? "" : "s",
+           (int)manifest.secrets, manifest.secrets == 1 ? "" : "s", manifest.created_at);
   if (manifest.with_key)
     cli_note(cli, "the key of the secrets is in it: whoever has the file has the secrets");
   else if (manifest.secrets)

@@ -1,24 +1,20 @@
 /* reeve chat: questions line by line in one session, so that the agent knows what was said before. */
 #include "base/error.h"
+#include "base/system.h"
 #include "cli/talk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-enum { SESSION_RANDOM_BYTES = 8 };
+enum { SESSION_DIGITS = 16 };
 
 static char *chat_session(void)
 {
-  unsigned char bytes[SESSION_RANDOM_BYTES];
-  GString *name = g_string_new("chat-");
-  if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-    g_error("the kernel gives no randomness");
-  for (size_t i = 0; i < sizeof bytes; i++)
-    g_string_append_printf(name, "%02x", bytes[i]);
-  return g_string_free(name, FALSE);
+  char random[SESSION_DIGITS + 1];
+  system_random_hex(random, SESSION_DIGITS);
+  return g_strconcat("chat-", random, NULL);
 }
 
 /* The next line that says something, without line end; NULL at the end of the input or at "/quit". Borrowed until the next call. */

@@ -1,23 +1,16 @@
 /* reeve diff: a file against what runs, or two revisions. */
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
 #include "cli/job_file.h"
 #include "cli/show_diff.h"
 
-#include <unistd.h>
-
-static int diff_print(const Cli *cli, json_t *answer)
+static void diff_print(const Cli *cli, const json_t *answer)
 {
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-  } else {
-    g_autofree char *text = show_diff_text(answer, cli->color_out);
-    cli_print("%s", text);
-    if (!text[0])
-      cli_note(cli, "no difference");
-  }
-  json_decref(answer);
-  return 0;
+  g_autofree char *text = show_diff_text(answer, cli->color_out);
+  cli_print("%s", text);
+  if (!text[0])
+    cli_note(cli, "no difference");
 }
 
 static int diff_file(Cli *cli, const char *path, GError **error)
@@ -26,13 +19,10 @@ static int diff_file(Cli *cli, const char *path, GError **error)
   json_t *answer = NULL;
   if (!job_file_read(cli, path, false, &file, error))
     return 1;
-  if (job_file_accept(cli, path, &file, error)) {
-    g_autofree char *job = job_to_json(file.job);
-    g_autofree char *body = g_strdup_printf("{\"job\":%s}", job);
-    answer = api_call(cli, "POST", "/api/plan", body, NULL, error);
-  }
+  if (job_file_accept(cli, path, &file, error))
+    answer = job_file_preview(cli, &file, error);
   job_file_done(&file);
-  return answer ? diff_print(cli, answer) : 1;
+  return cli_show(cli, answer, diff_print);
 }
 
 static int diff_revisions(Cli *cli, const char *name, GError **error)
@@ -43,13 +33,17 @@ static int diff_revisions(Cli *cli, const char *name, GError **error)
   if (cli_flag(cli, OPT_TO))
     g_string_append_printf(rest, "%cto=%d", rest->len > 5 ? '&' : '?', (int)cli->options.number[OPT_TO]);
   g_autofree char *path = api_path(name, rest->str);
-  json_t *answer = api_get(cli, path, error);
-  return answer ? diff_print(cli, answer) : 1;
+  return cli_show(cli, api_get(cli, path, error), diff_print);
 }
 
 int cmd_diff(Cli *cli, GError **error)
 {
   const char *word = cli_word(cli, 0);
   bool revisions = cli_flag(cli, OPT_FROM) || cli_flag(cli, OPT_TO);
-  return !revisions && access(word, R_OK) == 0 ? diff_file(cli, word, error) : diff_revisions(cli, word, error);
+  if (!revisions && g_file_test(word, G_FILE_TEST_IS_REGULAR))
+    return diff_file(cli, word, error);
+  int code = diff_revisions(cli, word, error);
+  if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions)
+    g_prefix_error(error, "there is no file '%s': ", word);
+  return code;
 }

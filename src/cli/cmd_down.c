@@ -15,6 +15,9 @@ int cmd_down(Cli *cli, GError **error)
       return 1;
     json_decref(answer);
   }
-  cli_note(cli, "%s is %s", name, cli_flag(cli, OPT_FORGET) ? "stopped and forgotten" : "stopped; its logs stay: reeve logs");
+  if (cli_flag(cli, OPT_FORGET))
+    cli_note(cli, "%s is stopped and forgotten", name);
+  else
+    cli_note(cli, "%s is stopped; its logs stay: reeve logs %s", name, name);
   return 0;
 }

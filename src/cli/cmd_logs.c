@@ -29,26 +29,44 @@ static bool logs_data(const char *bytes, size_t length, void *user)
   return log_lines_feed(user, bytes, length);
 }
 
+/* The stream cannot say why it was refused: who is asked for must be there. Tells @lines how wide the names are. */
+static bool logs_look(const Cli *cli, const char *name, const char *agent, LogLines *lines, GError **error)
+{
+  json_t *deployment = api_deployment(cli, name, error);
+  if (!deployment)
+    return false;
+  bool found = log_lines_expect(lines, deployment, agent);
+  if (!found && agent) {
+    g_autoptr(GString) known = g_string_new(NULL);
+    size_t i;
+    const json_t *instance;
+    json_array_foreach(json_object_get(deployment, "instances"), i, instance) if (jget_int(instance, "replica", 0) == 0)
+        g_string_append_printf(known, "%s%s", known->len ? ", " : "", jget_str(instance, "agent", "?"));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'; agents: %s", name, agent, known->str);
+  }
+  json_decref(deployment);
+  return found || !agent;
+}
+
 int cmd_logs(Cli *cli, GError **error)
 {
-  json_t *deployment = api_deployment(cli, cli_word(cli, 0), error); /* the stream cannot say why it was refused */
-  if (!deployment)
+  g_autofree char *agent = NULL, *name = cli_target(cli, &agent, error);
+  if (!name)
     return 1;
-  json_decref(deployment);
-  g_autofree char *path = api_path(cli_word(cli, 0), "/logs");
+  g_autofree char *path = api_path(name, "/logs");
   g_autoptr(GString) query = g_string_new(path);
   g_string_append_printf(query, "?follow=%d", cli_flag(cli, OPT_FOLLOW));
   if (!logs_since(cli, query, error))
     return 1;
   if (cli_flag(cli, OPT_TAIL))
     g_string_append_printf(query, "&tail=%d", (int)cli->options.number[OPT_TAIL]);
-  if (cli_word(cli, 1)) {
-    g_autofree char *agent = g_uri_escape_string(cli_word(cli, 1), NULL, FALSE);
-    g_string_append_printf(query, "&agent=%s", agent);
+  if (agent) {
+    g_autofree char *escaped = g_uri_escape_string(agent, NULL, FALSE);
+    g_string_append_printf(query, "&agent=%s", escaped);
   }
   LogLines lines;
   log_lines_init(&lines, cli);
-  bool ok = api_stream(cli, query->str, 0, logs_data, &lines, error);
+  bool ok = logs_look(cli, name, agent, &lines, error) && api_stream(cli, query->str, 0, logs_data, &lines, error);
   log_lines_done(&lines);
   return ok ? 0 : 1;
 }

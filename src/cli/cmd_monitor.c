@@ -1,18 +1,32 @@
 /* reeve monitor, reeve events: the event stream for people and for programs. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 #include "cli/monitor.h"
 
 #include <stdio.h>
+
+enum { REASON_SHOWN_MAX = 2000 };
 
 static void monitor_line(const Cli *cli, const char *deployment, const char *object, const char *word, const char *reason)
 {
   char when[ISO_TIME_BYTES];
   time_iso(clock_wall_ms(), when);
   const char *sgr = cli->color_out ? cli_state_color(word) : NULL;
+  g_autofree char *text = reason ? text_escape(reason, REASON_SHOWN_MAX) : g_strdup(""); /* an agent's words may be in it */
+  g_strdelimit(text, "\n\r\t", ' ');                                                     /* one event, one line */
   cli_print("%.19sZ  %s%s%s  %s%s%s%s%s%s%s\n", when, deployment, *object ? "/" : "", object, sgr ? "\033[" : "", sgr ? sgr : "",
-            sgr ? "m" : "", word, sgr ? "\033[0m" : "", reason && *reason ? ": " : "", reason ? reason : "");
+            sgr ? "m" : "", word, sgr ? "\033[0m" : "", *text ? ": " : "", text);
+}
+
+static void monitor_instance(const Cli *cli, const char *deployment, const json_t *instance)
+{
+  const char *state = jget_str(instance, "state", "?"), *health = jget_str(instance, "health", "unknown");
+  bool running = g_str_equal(state, "running") && !g_str_equal(health, "unknown");
+  int replica = (int)jget_int(instance, "replica", 0);
+  g_autofree char *agent = g_strdup_printf(replica ? "%s/%d" : "%s", jget_str(instance, "agent", "?"), replica);
+  monitor_line(cli, deployment, agent, running ? health : state, jget_str(instance, "reason", NULL));
 }
 
 /* One event as a line; the snapshot as one line for each instance. */
@@ -20,10 +34,7 @@ void monitor_event(const Cli *cli, const char *type, const json_t *data)
 {
   const char *reason = jget_str(data, "reason", NULL), *owner = jget_str(data, "deployment", "");
   if (g_str_equal(type, "instance")) {
-    g_autofree char *word = g_strdup_printf("%s", jget_str(data, "state", "?"));
-    const char *health = jget_str(data, "health", "unknown");
-    bool running = g_str_equal(word, "running") && !g_str_equal(health, "unknown");
-    monitor_line(cli, owner, jget_str(data, "agent", "?"), running ? health : word, reason);
+    monitor_instance(cli, owner, data);
   } else if (g_str_equal(type, "deployment")) {
     monitor_line(cli, jget_str(data, "name", "?"), "", jget_str(data, "status", "?"), reason);
   } else if (g_str_equal(type, "rollout")) {
@@ -37,9 +48,7 @@ void monitor_event(const Cli *cli, const char *type, const json_t *data)
     {
       monitor_event(cli, "deployment", deployment);
       json_array_foreach(json_object_get(deployment, "instances"), k, instance)
-          monitor_line(cli, jget_str(deployment, "name", "?"), jget_str(instance, "agent", "?"),
-                       jget_str(instance, g_strcmp0(jget_str(instance, "state", ""), "running") ? "state" : "health", "?"),
-                       jget_str(instance, "reason", NULL));
+          monitor_instance(cli, jget_str(deployment, "name", "?"), instance);
     }
   }
 }

@@ -2,16 +2,8 @@
 #include "base/json.h"
 #include "cli/show.h"
 
-int cmd_ps(Cli *cli, GError **error)
+static void ps_table(const Cli *cli, const json_t *answer)
 {
-  json_t *answer = show_fetch(cli, cli_word(cli, 0), error);
-  if (!answer)
-    return 1;
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-    json_decref(answer);
-    return 0;
-  }
   g_autoptr(Table) table = show_instances_table(cli, true);
   size_t i;
   const json_t *deployment;
@@ -19,6 +11,9 @@ int cmd_ps(Cli *cli, GError **error)
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "nothing is deployed; try: reeve up FILE");
-  json_decref(answer);
-  return 0;
+}
+
+int cmd_ps(Cli *cli, GError **error)
+{
+  return cli_show(cli, show_fetch(cli, cli_word(cli, 0), error), ps_table);
 }

@@ -40,38 +40,39 @@ static void schedule_runs(const Cli *cli, const json_t *schedules, const char *n
       continue;
     json_array_foreach(json_object_get(schedule, "runs"), k, run)
     {
-      static const char *const keys[] = {"id", "deployment", "agent", "due_at", "started_at", "ended_at", "outcome", "actor", "reason"};
-      for (size_t c = 0; c < G_N_ELEMENTS(keys); c++)
-        table_cell(table, jget_str(run, keys[c], NULL));
+      static const char *const keys[] = {"id",       "deployment", "agent", "due_at", "started_at",
+                                         "ended_at", "outcome",    "actor", "reason", NULL};
+      cli_text_cells(table, run, keys);
     }
   }
   cli_print_table(cli, table);
 }
 
-int cmd_schedules(Cli *cli, GError **error)
+static void schedules_tables(const Cli *cli, const json_t *answer)
 {
   const char *name = cli_word(cli, 0);
-  json_t *answer = api_get(cli, "/api/schedules", error);
-  if (!answer)
+  const json_t *schedules = json_object_get(answer, "schedules"), *schedule;
+  g_autoptr(Table) table =
+      table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
+  size_t i;
+  json_array_foreach(schedules, i, schedule) if (!name || g_str_equal(name, jget_str(schedule, "deployment", "")))
+      schedule_row(table, schedule);
+  cli_print_table(cli, table);
+  if (!table_rows(table))
+    cli_note(cli, "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");
+  if (!table_rows(table) || (cli->output != OUTPUT_WIDE && !name))
+    return;
+  cli_print("\n");
+  schedule_runs(cli, schedules, name);
+}
+
+int cmd_schedules(Cli *cli, GError **error)
+{
+  json_t *deployment = cli_word(cli, 0) ? api_deployment(cli, cli_word(cli, 0), error) : NULL; /* an unknown name is no empty list */
+  json_decref(deployment);
+  if (*error)
     return 1;
-  const json_t *schedules = json_object_get(answer, "schedules");
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-  } else {
-    g_autoptr(Table) table =
-        table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
-    size_t i;
-    const json_t *schedule;
-    json_array_foreach(schedules, i, schedule) if (!name || g_str_equal(name, jget_str(schedule, "deployment", "")))
-        schedule_row(table, schedule);
-    cli_print_table(cli, table);
-    if (cli->output == OUTPUT_WIDE || name) {
-      cli_print("\n");
-      schedule_runs(cli, schedules, name);
-    }
-  }
-  json_decref(answer);
-  return 0;
+  return cli_show(cli, api_get(cli, "/api/schedules", error), schedules_tables);
 }
 
 /* ---- run ---- */

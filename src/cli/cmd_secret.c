@@ -89,60 +89,34 @@ static int secret_set(Cli *cli, const char *name, GError **error)
   return code;
 }
 
-static int secret_list(Cli *cli, const char *name, GError **error)
+static void secret_table(const Cli *cli, const json_t *answer)
 {
-  (void)name;
-  json_t *answer = api_get(cli, "/api/secrets", error);
-  if (!answer)
-    return 1;
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-    json_decref(answer);
-    return 0;
-  }
+  static const char *const keys[] = {"name", "created_at", "updated_at", "actor", NULL};
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "CREATED", "CHANGED", "BY", NULL});
   size_t i;
   const json_t *secret;
-  json_array_foreach(json_object_get(answer, "secrets"), i, secret)
-  {
-    table_cell(table, jget_str(secret, "name", NULL));
-    table_cell(table, jget_str(secret, "created_at", NULL));
-    table_cell(table, jget_str(secret, "updated_at", NULL));
-    table_cell(table, jget_str(secret, "actor", NULL));
-  }
+  json_array_foreach(json_object_get(answer, "secrets"), i, secret) cli_text_cells(table, secret, keys);
   cli_print_table(cli, table);
-  json_decref(answer);
-  return 0;
+  if (!table_rows(table))
+    cli_note(cli, "no secret is kept; set one with: reeve secret set NAME < FILE");
+}
+
+static int secret_list(Cli *cli, const char *name, GError **error)
+{
+  (void)name;
+  return cli_show(cli, api_get(cli, "/api/secrets", error), secret_table);
 }
 
 static int secret_remove(Cli *cli, const char *name, GError **error)
 {
-  g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
-  g_autofree char *path = g_strconcat("/api/secrets/", escaped, NULL);
-  json_t *answer = api_call(cli, "DELETE", path, NULL, NULL, error);
-  if (!answer)
+  if (!api_delete(cli, "/api/secrets/", name, error))
     return 1;
-  json_decref(answer);
   cli_note(cli, "secret '%s' is removed", name);
   return 0;
 }
 
 int cmd_secret(Cli *cli, GError **error)
 {
-  static const struct {
-    const char *word;
-    bool named;
-    int (*run)(Cli *cli, const char *name, GError **error);
-  } rows[] = {{"set", true, secret_set}, {"list", false, secret_list}, {"rm", true, secret_remove}};
-  const char *word = cli_word(cli, 0), *name = cli_word(cli, 1);
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-    if (!g_str_equal(rows[i].word, word))
-      continue;
-    if (rows[i].named == (name != NULL))
-      return rows[i].run(cli, name, error);
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "usage: reeve secret %s%s", word, rows[i].named ? " NAME" : "");
-    return 1;
-  }
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve secret set|list|rm [NAME]", word);
-  return 1;
+  static const SubVerb rows[] = {{"set", true, secret_set}, {"list", false, secret_list}, {"rm", true, secret_remove}};
+  return cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error);
 }

@@ -34,10 +34,7 @@ static char *server_config_text(const Cli *cli, char **path, size_t *length, GEr
   *path = asked ? g_canonicalize_filename(asked, NULL) : g_build_filename(g_get_user_config_dir(), "reeve", "config.json", NULL);
   if (!asked && access(*path, F_OK) != 0)
     return NULL;
-  char *text = fs_read(*path, AGENTS_CONFIG_BYTES_MAX, length, error);
-  if (!text)
-    g_prefix_error(error, "read '%s': ", *path);
-  return text;
+  return fs_read(*path, AGENTS_CONFIG_BYTES_MAX, length, error);
 }
 
 /* The deployment block and what the command line says over it. NULL with @error after all problems were printed. */
@@ -104,8 +101,9 @@ static int server_foreground(Cli *cli, GError **error)
   return server_main(&options);
 }
 
-static int server_start(Cli *cli, GError **error)
+static int server_start(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   bool started = false;
   if (api_remote(cli)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "server '%s' is another one: start it where it runs", api_remote(cli));
@@ -114,7 +112,11 @@ static int server_start(Cli *cli, GError **error)
   if (!launch_server(cli, &started, error))
     return 1;
   cli_note(cli, started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
-  if (!started && (cli_flag(cli, OPT_AGENTS_DIR) || cli_flag(cli, OPT_CONFIG))) {
+  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE};
+  bool asked = false;
+  for (guint i = 0; i < G_N_ELEMENTS(options); i++)
+    asked = asked || cli_flag(cli, options[i]);
+  if (!started && asked) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
                 "the server that serves was not started with these options; restart it: reeve server stop --keep, then start");
     return 1;
@@ -136,8 +138,21 @@ static bool server_wait_gone(pid_t pid, int64_t timeout_ms, GError **error)
   return ready != 0;
 }
 
-static int server_stop(Cli *cli, GError **error)
+/* The API speaks of modes, the command line has options. */
+static void server_refused(GError **error)
 {
+  const char *advice = strstr((*error)->message, "; stop them with mode");
+  if ((*error)->code != REEVE_ERROR_CONFLICT || !advice)
+    return;
+  GError *better = g_error_new((*error)->domain, (*error)->code, "%.*s; --keep leaves them running, --down stops them",
+                               (int)(advice - (*error)->message), (*error)->message);
+  g_error_free(*error);
+  *error = better;
+}
+
+static int server_stop(Cli *cli, const char *name, GError **error)
+{
+  (void)name;
   if (cli_flag(cli, OPT_KEEP) && cli_flag(cli, OPT_DOWN)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--keep' and '--down' exclude each other");
     return 1;
@@ -156,8 +171,7 @@ static int server_stop(Cli *cli, GError **error)
                                                : "{\"mode\":\"refuse\"}";
   json_t *answer = api_call(cli, "POST", "/api/server/stop", mode, NULL, error);
   if (!answer) {
-    if ((*error)->code == REEVE_ERROR_CONFLICT)
-      g_prefix_error(error, "agents run; --keep leaves them running, --down stops them: ");
+    server_refused(error);
     return 1;
   }
   json_decref(answer);
@@ -167,20 +181,22 @@ static int server_stop(Cli *cli, GError **error)
   return 0;
 }
 
-static int server_status(Cli *cli, GError **error)
+static int server_status(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   json_t *server = api_get(cli, "/api/server", error);
   if (!server)
     return 1;
   if (cli_is_data(cli)) {
     cli_print_data(cli, server);
   } else {
+    g_autofree char *uptime = cli_duration(jget_int(server, "uptime_ms", 0));
     const char *listen = jget_str(server, "listen", NULL), *note = jget_str(server, "listen_note", NULL);
     cli_print(
-        "pid:       %d\nversion:   %s\nuptime:    %d s\nsocket:    %s\nlisten:    %s%s%s%s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
-        (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), (int)(jget_int(server, "uptime_ms", 0) / 1000),
-        cli->paths.socket, listen ? listen : "none", note ? " (" : "", note ? note : "", note ? ")" : "", jget_str(server, "data_dir", "?"),
-        jget_str(server, "store", "?"), json_array_size(json_object_get(server, "running_agents")));
+        "pid:       %d\nversion:   %s\nuptime:    %s\nsocket:    %s\nlisten:    %s%s%s%s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
+        (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), uptime, cli->paths.socket, listen ? listen : "none",
+        note ? " (" : "", note ? note : "", note ? ")" : "", jget_str(server, "data_dir", "?"), jget_str(server, "store", "?"),
+        json_array_size(json_object_get(server, "running_agents")));
   }
   json_decref(server);
   return 0;
@@ -188,16 +204,6 @@ static int server_status(Cli *cli, GError **error)
 
 int cmd_server(Cli *cli, GError **error)
 {
-  static const struct {
-    const char *word;
-    int (*run)(Cli *cli, GError **error);
-  } rows[] = {{"start", server_start}, {"stop", server_stop}, {"status", server_status}};
-  const char *word = cli_word(cli, 0);
-  if (!word)
-    return server_foreground(cli, error);
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-    if (g_str_equal(rows[i].word, word))
-      return rows[i].run(cli, error);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve server [start|stop|status]", word);
-  return 1;
+  static const SubVerb rows[] = {{"start", false, server_start}, {"stop", false, server_stop}, {"status", false, server_status}};
+  return cli_word(cli, 0) ? cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error) : server_foreground(cli, error);
 }

@@ -111,8 +111,9 @@ static bool service_try(const char *const *words, GError **error)
   return code == 0;
 }
 
-static int service_install(Cli *cli, GError **error)
+static int service_install(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   g_autofree char *text = service_text(cli), *path = service_path(), *directory = g_path_get_dirname(path);
   if (cli_flag(cli, OPT_PRINT)) {
     cli_print("%s", text);
@@ -122,34 +123,39 @@ static int service_install(Cli *cli, GError **error)
     return 1;
   cli_note(cli, "wrote '%s'", path);
   if (!service_try((const char *const[]){"daemon-reload", NULL}, error) ||
-      !service_try((const char *const[]){"enable", "--now", SERVICE_UNIT, NULL}, error))
+      !service_try((const char *const[]){"enable", "--now", SERVICE_UNIT, NULL}, error)) {
+    cli_note(cli, "the unit stays there; 'reeve service install' again goes on, 'reeve service uninstall' removes it");
     return 1;
+  }
   cli_note(cli, service_is_system() ? "the server starts at boot"
                                     : "the server starts when you log in; to start it at boot: loginctl enable-linger");
   return 0;
 }
 
-static int service_uninstall(Cli *cli, GError **error)
+static int service_uninstall(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   g_autofree char *path = service_path();
   if (access(path, F_OK) != 0) {
     cli_note(cli, "'%s' is not there", path);
     return 0;
   }
   g_autoptr(GError) failed = NULL;
-  if (!service_try((const char *const[]){"disable", "--now", SERVICE_UNIT, NULL}, &failed) && failed)
+  bool stopped = service_try((const char *const[]){"disable", "--now", SERVICE_UNIT, NULL}, &failed);
+  if (failed)
     cli_note(cli, "%s", failed->message);
   if (unlink(path) != 0) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "remove '%s': %s", path, g_strerror(errno));
     return 1;
   }
   service_systemctl((const char *const[]){"daemon-reload", NULL}, NULL);
-  cli_note(cli, "removed '%s'; the server has stopped, agents go on", path);
+  cli_note(cli, "removed '%s'%s", path, stopped ? "; the server has stopped, agents go on" : "");
   return 0;
 }
 
-static int service_status(Cli *cli, GError **error)
+static int service_status(Cli *cli, const char *name, GError **error)
 {
+  (void)name;
   g_autofree char *path = service_path();
   if (access(path, F_OK) != 0) {
     cli_print("not installed: '%s' is not there\n", path);
@@ -161,14 +167,7 @@ static int service_status(Cli *cli, GError **error)
 
 int cmd_service(Cli *cli, GError **error)
 {
-  static const struct {
-    const char *word;
-    int (*run)(Cli *cli, GError **error);
-  } rows[] = {{"install", service_install}, {"uninstall", service_uninstall}, {"status", service_status}};
-  const char *word = cli_word(cli, 0);
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-    if (g_str_equal(rows[i].word, word))
-      return rows[i].run(cli, error);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve service install|uninstall|status", word);
-  return 1;
+  static const SubVerb rows[] = {
+      {"install", false, service_install}, {"uninstall", false, service_uninstall}, {"status", false, service_status}};
+  return cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error);
 }

@@ -12,12 +12,7 @@ static int status_agent(Cli *cli, const char *name, GError **error)
   if (!agent)
     return 1;
   g_clear_error(error);
-  if (cli_is_data(cli))
-    cli_print_data(cli, agent);
-  else
-    agents_show(agent);
-  json_decref(agent);
-  return 0;
+  return cli_show(cli, agent, agents_show);
 }
 
 /* What the agents directory has to say of a deployment that was made from it. */
@@ -37,14 +32,10 @@ static int status_one(Cli *cli, const char *name, GError **error)
   json_t *deployment = api_deployment(cli, name, error);
   if (!deployment)
     return status_agent(cli, name, error);
-  if (cli_is_data(cli))
-    cli_print_data(cli, deployment);
-  else
-    show_status(cli, deployment);
+  int code = show_is_well(deployment) ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
+  cli_show(cli, deployment, show_status);
   if (!cli_is_data(cli))
     status_file(cli, name);
-  int code = show_is_well(deployment) ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
-  json_decref(deployment);
   return code;
 }
 
@@ -71,24 +62,21 @@ static void status_store(const Cli *cli)
   json_decref(health);
 }
 
-int cmd_status(Cli *cli, GError **error)
+static void status_table(const Cli *cli, const json_t *answer)
 {
-  status_store(cli);
-  if (cli_word(cli, 0))
-    return status_one(cli, cli_word(cli, 0), error);
-  json_t *answer = api_get(cli, "/api/deployments", error);
-  if (!answer)
-    return 1;
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-    json_decref(answer);
-    return 0;
-  }
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">REV", ">HEALTHY", "CHANGED", "REASON", NULL});
   size_t i;
   const json_t *deployment;
   json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(table, deployment);
   cli_print_table(cli, table);
-  json_decref(answer);
-  return 0;
+  if (!table_rows(table))
+    cli_note(cli, "nothing is deployed; try: reeve up FILE");
+}
+
+int cmd_status(Cli *cli, GError **error)
+{
+  status_store(cli);
+  if (cli_word(cli, 0))
+    return status_one(cli, cli_word(cli, 0), error);
+  return cli_show(cli, api_get(cli, "/api/deployments", error), status_table);
 }

@@ -36,62 +36,38 @@ static int token_create(Cli *cli, const char *name, GError **error)
   return 0;
 }
 
-static int token_list(Cli *cli, const char *name, GError **error)
+static void token_table(const Cli *cli, const json_t *answer)
 {
-  (void)name;
-  json_t *answer = api_get(cli, "/api/tokens", error);
-  if (!answer)
-    return 1;
-  if (cli_is_data(cli)) {
-    cli_print_data(cli, answer);
-    json_decref(answer);
-    return 0;
-  }
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "ROLE", "CREATED", "EXPIRES", "BY", NULL});
   size_t i;
   const json_t *token;
   json_array_foreach(json_object_get(answer, "tokens"), i, token)
   {
-    const char *expires = jget_str(token, "expires_at", "never");
-    table_cell(table, jget_str(token, "name", NULL));
-    table_cell(table, jget_str(token, "role", NULL));
-    table_cell(table, jget_str(token, "created_at", NULL));
-    table_cell_format(table, "%s%s", expires, jget_flag(token, "expired", false) ? " (over)" : "");
+    cli_text_cells(table, token, (const char *const[]){"name", "role", "created_at", NULL});
+    table_cell_format(table, "%s%s", jget_str(token, "expires_at", "never"), jget_flag(token, "expired", false) ? " (over)" : "");
     table_cell(table, jget_str(token, "actor", NULL));
   }
   cli_print_table(cli, table);
-  json_decref(answer);
-  return 0;
+  if (!table_rows(table))
+    cli_note(cli, "there is no token; make one with: reeve token create NAME --role viewer");
+}
+
+static int token_list(Cli *cli, const char *name, GError **error)
+{
+  (void)name;
+  return cli_show(cli, api_get(cli, "/api/tokens", error), token_table);
 }
 
 static int token_revoke(Cli *cli, const char *name, GError **error)
 {
-  g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
-  g_autofree char *path = g_strconcat("/api/tokens/", escaped, NULL);
-  json_t *answer = api_call(cli, "DELETE", path, NULL, NULL, error);
-  if (!answer)
+  if (!api_delete(cli, "/api/tokens/", name, error))
     return 1;
-  json_decref(answer);
   cli_note(cli, "token '%s' is revoked", name);
   return 0;
 }
 
 int cmd_token(Cli *cli, GError **error)
 {
-  static const struct {
-    const char *word;
-    bool named;
-    int (*run)(Cli *cli, const char *name, GError **error);
-  } rows[] = {{"create", true, token_create}, {"list", false, token_list}, {"revoke", true, token_revoke}};
-  const char *word = cli_word(cli, 0), *name = cli_word(cli, 1);
-  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-    if (!g_str_equal(rows[i].word, word))
-      continue;
-    if (rows[i].named == (name != NULL))
-      return rows[i].run(cli, name, error);
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "usage: reeve token %s%s", word, rows[i].named ? " NAME" : "");
-    return 1;
-  }
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve token create|list|revoke [NAME]", word);
-  return 1;
+  static const SubVerb rows[] = {{"create", true, token_create}, {"list", false, token_list}, {"revoke", true, token_revoke}};
+  return cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error);
 }

@@ -72,6 +72,9 @@ static void up_stay(Up *up)
   if (cli_flag(up->cli, OPT_MONITOR) || up->logs_open)
     return;
   up->logs_open = true;
+  json_t *deployment = api_deployment(up->cli, up->name, NULL);
+  log_lines_expect(&up->logs, deployment, NULL);
+  json_decref(deployment);
   g_autofree char *path = api_path(up->name, "/logs?follow=1");
   up_call(up, path, up_log_data, up_logs_end);
 }
@@ -88,6 +91,8 @@ static void up_table(Cli *cli, const char *name)
     show_instances(cli, table, deployment, false);
     cli_print_table(cli, table);
   }
+  if (!show_is_well(deployment)) /* an update does not wait for who was down before it */
+    cli_note(cli, "not everything is well; see: reeve why %s", name);
   json_decref(deployment);
 }
 
@@ -342,7 +347,7 @@ static int up_show_plan(Cli *cli, json_t *preview)
     return 0;
   }
   g_autofree char *text = show_diff_text(preview, cli->color_out);
-  g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">FROM", ">TO", NULL});
+  g_autoptr(Table) table = table_new((const char *const[]){"AGENT", "ACTION", ">REPLICAS", NULL});
   size_t i;
   const json_t *action;
   cli_print("%s", text);
@@ -350,26 +355,19 @@ static int up_show_plan(Cli *cli, json_t *preview)
   {
     table_cell(table, jget_str(action, "agent", NULL));
     table_cell(table, jget_str(action, "action", NULL));
-    table_cell_format(table, "%d", (int)jget_int(action, "from", 0));
-    table_cell_format(table, "%d", (int)jget_int(action, "to", 0));
+    int from = (int)jget_int(action, "from", 0), to = (int)jget_int(action, "to", 0);
+    table_cell_format(table, from == to ? "%d" : "%d -> %d", from, to);
   }
   cli_print_table(cli, table);
   cli_print("%s\n", jget_str(preview, "plan", ""));
-  cli_note(cli, "nothing was changed; reeve up --plan %s FILE does exactly this", jget_str(preview, "plan", ""));
+  cli_note(cli, "nothing was changed; reeve up --plan %s %s does exactly this", jget_str(preview, "plan", ""), cli_word(cli, 0));
   return 0;
-}
-
-static json_t *up_preview(Cli *cli, const JobFile *file, GError **error)
-{
-  g_autofree char *job = job_to_json(file->job);
-  g_autofree char *body = g_strdup_printf("{\"job\":%s}", job);
-  return api_call(cli, "POST", "/api/plan", body, NULL, error);
 }
 
 /* Before an update: what it changes. A server that cannot say it is no reason to stop. */
 static void up_announce(Cli *cli, const JobFile *file)
 {
-  json_t *preview = up_preview(cli, file, NULL);
+  json_t *preview = job_file_preview(cli, file, NULL);
   if (jget_int(preview, "from", 0) > 0) {
     g_autofree char *text = show_diff_text(preview, cli->color_err);
     if (text[0])
@@ -380,7 +378,7 @@ static void up_announce(Cli *cli, const JobFile *file)
 
 static int up_dry_run(Cli *cli, const JobFile *file, GError **error)
 {
-  json_t *preview = launch_server(cli, NULL, error) ? up_preview(cli, file, error) : NULL;
+  json_t *preview = launch_server(cli, NULL, error) ? job_file_preview(cli, file, error) : NULL;
   int code = preview ? up_show_plan(cli, preview) : 1;
   json_decref(preview);
   return code;

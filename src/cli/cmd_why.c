@@ -4,17 +4,15 @@
 
 #include <string.h>
 
+static void why_text(const Cli *cli, const json_t *answer)
+{
+  (void)cli;
+  const char *text = jget_str(answer, "text", "");
+  cli_print("%s%s", text, g_str_has_suffix(text, "\n") ? "" : "\n");
+}
+
 int cmd_why(Cli *cli, GError **error)
 {
   g_autofree char *path = api_path(cli_word(cli, 0), "/why");
-  json_t *answer = api_get(cli, path, error);
-  if (!answer)
-    return 1;
-  const char *text = jget_str(answer, "text", "");
-  if (cli_is_data(cli))
-    cli_print_data(cli, answer);
-  else
-    cli_print("%s%s", text, g_str_has_suffix(text, "\n") ? "" : "\n");
-  json_decref(answer);
-  return 0;
+  return cli_show(cli, api_get(cli, path, error), why_text);
 }

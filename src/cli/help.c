@@ -3,13 +3,12 @@
 
 #include <string.h>
 
-enum { HELP_COLUMNS = 78 };
+enum { HELP_COLUMNS = 78, HELP_OPTION_COLUMNS = 29 };
 
-/* Appends @text wrapped at HELP_COLUMNS, each line behind @indent blanks. */
-static void help_wrap(GString *out, const char *text, int indent)
+/* Appends @text wrapped at HELP_COLUMNS, each line behind @indent blanks; of the first, @column stand there already. */
+static void help_wrap(GString *out, const char *text, int indent, int column)
 {
   g_auto(GStrv) words = g_strsplit(text, " ", -1);
-  int column = 0;
   for (guint i = 0; words[i]; i++) {
     int width = table_width(words[i]);
     if (column && column + 1 + width > HELP_COLUMNS) {
@@ -44,7 +43,8 @@ static void help_options(GString *out, const OptionId *ids)
   for (; *ids != OPT_N; ids++) {
     g_autofree char *words = help_option_words(&option_specs[*ids]);
     g_autofree char *text = help_option_text(&option_specs[*ids]);
-    g_string_append_printf(out, "  %-26s %s\n", words, text);
+    g_string_append_printf(out, "  %-*s", HELP_OPTION_COLUMNS - 3, words);
+    help_wrap(out, text, HELP_OPTION_COLUMNS, HELP_OPTION_COLUMNS - 1);
   }
 }
 
@@ -57,7 +57,7 @@ char *help_verb(const Verb *verb, bool colors)
   help_heading(out, "Usage", colors);
   g_string_append_printf(out, "  reeve %s%s%s%s\n", verb->name, verb->options ? " [OPTIONS]" : "", *verb->words ? " " : "", verb->words);
   g_string_append_c(out, '\n');
-  help_wrap(out, verb->details, 0);
+  help_wrap(out, verb->details, 0, 0);
   help_heading(out, "Examples", colors);
   g_auto(GStrv) lines = g_strsplit(verb->examples, "\n", -1);
   for (guint i = 0; lines[i]; i++)
@@ -81,7 +81,7 @@ char *help_all(bool colors)
     g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
   help_heading(out, "Options of every verb", colors);
   help_options(out, help_global);
-  g_string_append(out, "\nA verb explains itself: reeve VERB --help. First steps: reeve up examples/desk/job.yaml\n");
+  g_string_append(out, "\nA verb explains itself: reeve VERB --help.\nFirst steps: reeve up examples/desk/job.yaml\n");
   return g_string_free(out, FALSE);
 }
 

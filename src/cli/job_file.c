@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "cli/api.h"
 #include "formats/job_reader.h"
 
 #include <stdio.h>
@@ -27,7 +28,6 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
   g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
   if (!file->text) {
     job_file_done(file);
-    g_prefix_error(error, "read '%s': ", path);
     return false;
   }
   g_autofree char *absolute = g_canonicalize_filename(path, NULL), *directory = g_path_get_dirname(absolute);
@@ -66,4 +66,11 @@ bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **e
   int n = file->problems->errors;
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d %s; nothing was changed", path, n, n == 1 ? "error" : "errors");
   return false;
+}
+
+json_t *job_file_preview(const Cli *cli, const JobFile *file, GError **error)
+{
+  g_autofree char *job = job_to_json(file->job);
+  g_autofree char *body = g_strdup_printf("{\"job\":%s}", job);
+  return api_call(cli, "POST", "/api/plan", body, NULL, error);
 }

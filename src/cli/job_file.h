@@ -16,6 +16,8 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
 void job_file_done(JobFile *file);
 /* Prints all problems on stderr; with --strict warnings count as errors. False with REEVE_ERROR_INVALID when there are errors. */
 bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **error);
+/* Asks the server what a deploy of @file would do (POST /api/plan). Returns its answer (caller's reference), or NULL with @error. */
+json_t *job_file_preview(const Cli *cli, const JobFile *file, GError **error);
 /* What this machine lacks for @job: commands, directories, users, key files, modules. */
 void preflight_check(const Job *job, Problems *problems);
 /* Only whether the limits that @job asks for can be enforced. */

@@ -28,17 +28,19 @@ static bool launch_errno(const char *what, const char *path, GError **error)
 /* The server is started in "/", so paths go absolute. */
 static GPtrArray *launch_argv(const Cli *cli, const char *self)
 {
-  static const OptionId handed_on[] = {OPT_AGENTS_DIR, OPT_CONFIG};
+  static const OptionId handed_on[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_NODE_SOCKET, OPT_LISTEN, OPT_VERBOSE};
   const char *const head[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket};
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; i < G_N_ELEMENTS(head); i++)
     g_ptr_array_add(argv, g_strdup(head[i]));
   for (guint i = 0; i < G_N_ELEMENTS(handed_on); i++) {
-    const char *path = cli->options.text[handed_on[i]];
-    if (!path)
+    const OptionSpec *spec = &option_specs[handed_on[i]];
+    const char *value = cli->options.text[handed_on[i]];
+    if (!value)
       continue;
-    g_ptr_array_add(argv, g_strconcat("--", option_specs[handed_on[i]].name, NULL));
-    g_ptr_array_add(argv, g_canonicalize_filename(path, NULL));
+    g_ptr_array_add(argv, g_strconcat("--", spec->name, NULL));
+    if (spec->kind != OPTION_FLAG)
+      g_ptr_array_add(argv, spec->kind == OPTION_TEXT ? g_strdup(value) : g_canonicalize_filename(value, NULL));
   }
   g_ptr_array_add(argv, NULL);
   return argv;

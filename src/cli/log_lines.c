@@ -16,6 +16,29 @@ void log_lines_init(LogLines *lines, const Cli *cli)
   lines->colors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
+/* NAME, or NAME/REPLICA of all but the first. Caller frees. */
+static char *log_lines_prefix(const json_t *of)
+{
+  int replica = (int)jget_int(of, "replica", 0);
+  return g_strdup_printf(replica > 0 ? "%s/%d" : "%s", jget_str(of, "agent", "?"), replica);
+}
+
+bool log_lines_expect(LogLines *lines, const json_t *deployment, const char *agent)
+{
+  bool found = false;
+  size_t i;
+  const json_t *instance;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    g_autofree char *prefix = log_lines_prefix(instance);
+    if (agent && !g_str_equal(agent, jget_str(instance, "agent", "")))
+      continue;
+    lines->width = MAX(lines->width, table_width(prefix));
+    found = true;
+  }
+  return found;
+}
+
 /* Ends the line that is open. */
 static void log_lines_close(LogLines *lines)
 {
@@ -97,9 +120,7 @@ static void log_lines_record(LogLines *lines)
 {
   json_t *record = json_parse(lines->line->str, lines->line->len, NULL);
   const json_t *value = json_object_get(record, "text");
-  const char *agent = jget_str(record, "agent", "?");
-  int replica = (int)jget_int(record, "replica", 0);
-  g_autofree char *prefix = replica > 0 ? g_strdup_printf("%s/%d", agent, replica) : g_strdup(agent);
+  g_autofree char *prefix = log_lines_prefix(record);
   g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
   if (json_is_string(value)) {
     size_t length = json_string_length(value);

@@ -13,6 +13,8 @@ typedef struct LogLines {
 } LogLines;
 
 void log_lines_init(LogLines *lines, const Cli *cli);
+/* The lines of @agent (NULL = every agent) of @deployment will follow: their texts begin in one column. False when it has none. */
+bool log_lines_expect(LogLines *lines, const json_t *deployment, const char *agent);
 void log_lines_done(LogLines *lines);
 /* Prints the NDJSON records in @bytes on stdout: "agent | text", or the record itself with -o json. Parts of a line are joined while nobody
  * else says something. False when stdout is gone. */

@@ -139,8 +139,6 @@ static void preflight_agent(const Job *job, const AgentSpec *agent, Problems *pr
     preflight_files(agent, &job->environment, problems);
     preflight_files(agent, &agent->environment, problems);
   }
-  if (!agent->user && geteuid() == 0 && agent->target == TARGET_LOCALHOST)
-    problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s' will run as root; name another with 'user'", agent->id);
 }
 
 /* All that @fd gives until its end or the deadline; the descriptor is closed. */
@@ -217,8 +215,28 @@ static void preflight_modules(const Job *job, Problems *problems)
   }
 }
 
+/* One warning for all of them: in a container everything is root's. */
+static void preflight_root(const Job *job, Problems *problems)
+{
+  const AgentSpec *first = NULL;
+  guint n = 0;
+  for (guint i = 0; geteuid() == 0 && i < job->agents->len; i++) {
+    const AgentSpec *agent = job_agent(job, i);
+    if (agent->user || agent->target != TARGET_LOCALHOST)
+      continue;
+    first = first ? first : agent;
+    n++;
+  }
+  if (n == 1)
+    problems_add(problems, PROBLEM_WARNING, first->pos, "agent '%s' will run as root; name another with 'user'", first->id);
+  else if (n)
+    problems_add(problems, PROBLEM_WARNING, first->pos, "agent '%s' and %u more will run as root; name another with 'user'", first->id,
+                 n - 1);
+}
+
 void preflight_check(const Job *job, Problems *problems)
 {
+  preflight_root(job, problems);
   for (guint i = 0; i < job->agents->len; i++)
     preflight_agent(job, job_agent(job, i), problems);
   preflight_modules(job, problems);

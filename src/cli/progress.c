@@ -5,15 +5,28 @@
 #include "base/json.h"
 #include "base/text.h"
 
-#include <stdio.h>
+#include <string.h>
 
 enum { OUTPUT_SHOWN_MAX = 2000 };
+
+/* What was last printed, or passed over, of an instance. */
+typedef struct Seen {
+  char *word;
+  int pid;
+  bool ready; /* this process has been healthy */
+} Seen;
+
+static void seen_free(gpointer data)
+{
+  g_free(((Seen *)data)->word);
+  g_free(data);
+}
 
 void progress_init(Progress *progress, const Cli *cli, const char *deployment, const char *rollout)
 {
   *progress =
       (Progress){.cli = cli, .deployment = g_strdup(deployment), .rollout = g_strdup(rollout), .stage = -1, .start_ms = clock_boot_ms()};
-  progress->shown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  progress->shown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, seen_free);
 }
 
 void progress_done(Progress *progress)
@@ -44,40 +57,70 @@ static void progress_rollout(Progress *progress, const json_t *rollout)
   progress->cause = g_strdup(jget_str(rollout, "cause", NULL));
 }
 
-/* The last lines of an agent that is in trouble, each marked. */
-static void progress_output(const Progress *progress, const char *output)
+/* Prints @lead and the lines of @text, an agent's words among them: the first behind @lead, the others marked. */
+static void progress_text(const Cli *cli, const char *lead, const char *text)
 {
-  g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  GString *out = g_string_new(lead);
   for (guint i = 0; lines[i]; i++) {
     g_autofree char *line = text_escape(lines[i], OUTPUT_SHOWN_MAX);
-    if (*line)
-      cli_note(progress->cli, "    | %s", line);
+    if (i == 0 || *line)
+      g_string_append_printf(out, "%s%s", i ? "\n    | " : "", line);
   }
+  cli_note(cli, "%s", out->str);
+  g_string_free(out, TRUE);
 }
 
-static void progress_instance(Progress *progress, const json_t *instance)
+/* Waiting is what starting agents do: neither the steps on the way nor a port that does not answer yet are news. */
+static const char *progress_word(const Seen *seen, const char *state, const char *health)
 {
-  const char *id = jget_str(instance, "id", NULL), *state = jget_str(instance, "state", "?"),
-             *health = jget_str(instance, "health", "unknown");
-  if (!id)
+  if (!g_str_equal(state, "running"))
+    return state;
+  if (g_str_equal(health, "unknown"))
+    return "started";
+  return g_str_equal(health, "healthy") || seen->ready ? health : "waiting";
+}
+
+/* Remembers how @instance is now. True when that is worth a line. */
+static bool progress_is_news(Progress *progress, const json_t *instance, bool fresh, const char **word)
+{
+  const char *id = jget_str(instance, "id", "");
+  int pid = (int)jget_int(instance, "pid", 0);
+  Seen *seen = g_hash_table_lookup(progress->shown, id);
+  if (!seen) {
+    seen = g_new0(Seen, 1);
+    g_hash_table_insert(progress->shown, g_strdup(id), seen);
+  }
+  bool other = pid != seen->pid;
+  seen->ready = seen->ready && !other;
+  seen->pid = pid;
+  *word = progress_word(seen, jget_str(instance, "state", "?"), jget_str(instance, "health", "unknown"));
+  bool same = g_strcmp0(seen->word, *word) == 0 && !(other && g_str_equal(*word, "healthy"));
+  bool ending = g_str_equal(*word, "started") && seen->ready; /* it is not asked any more, because it is about to be replaced */
+  bool quiet = g_str_equal(*word, "starting") || (g_str_equal(*word, "pending") && !jget_str(instance, "reason", NULL)) ||
+               (g_str_equal(*word, "started") && jget_str(instance, "url", NULL)); /* what its port answers comes next */
+  seen->ready = seen->ready || g_str_equal(*word, "healthy");
+  g_free(seen->word);
+  seen->word = g_strdup(*word);
+  *word = seen->word;
+  return fresh && !same && !quiet && !ending;
+}
+
+/* @fresh: it may have come to this state in our rollout. */
+static void progress_instance(Progress *progress, const json_t *instance, bool fresh)
+{
+  const char *word;
+  if (!jget_str(instance, "id", NULL) || !progress_is_news(progress, instance, fresh, &word))
     return;
-  bool running = g_str_equal(state, "running");
-  const char *word = running && g_str_equal(health, "unknown") ? "started" : running ? health : state;
-  const char *before = g_hash_table_lookup(progress->shown, id);
-  if (g_strcmp0(before, word) == 0)
-    return;
-  g_hash_table_replace(progress->shown, g_strdup(id), g_strdup(word));
   const char *url = jget_str(instance, "url", NULL), *reason = jget_str(instance, "reason", NULL);
+  bool running = g_strcmp0(jget_str(instance, "state", NULL), "running") == 0;
   int pid = (int)jget_int(instance, "pid", 0), replica = (int)jget_int(instance, "replica", 0);
   g_autoptr(GString) line = g_string_new(NULL);
   const char *sgr = progress->cli->color_err ? cli_state_color(word) : NULL;
   g_string_append_printf(line, "  %s", jget_str(instance, "agent", "?"));
   if (replica > 0)
     g_string_append_printf(line, "/%d", replica);
-  if (sgr)
-    g_string_append_printf(line, " \033[%sm%s\033[0m", sgr, word);
-  else
-    g_string_append_printf(line, " %s", word);
+  g_string_append_printf(line, sgr ? " \033[%sm%s\033[0m" : " %s%s", sgr ? sgr : "", word);
   if (url && running)
     g_string_append_printf(line, " at %s", url);
   if (pid > 0 && running)
@@ -85,10 +128,10 @@ static void progress_instance(Progress *progress, const json_t *instance)
   if (running && g_str_equal(word, "healthy"))
     g_string_append_printf(line, " after %.2f s", (double)(clock_boot_ms() - progress->start_ms) / 1000);
   if (reason && *reason)
-    g_string_append_printf(line, ": %s", reason);
-  cli_note(progress->cli, "%s", line->str);
+    g_string_append(line, ": ");
+  progress_text(progress->cli, line->str, reason ? reason : "");
   if (g_str_equal(word, "failed") && jget_str(instance, "output", NULL))
-    progress_output(progress, jget_str(instance, "output", ""));
+    progress_text(progress->cli, "    | ", jget_str(instance, "output", ""));
 }
 
 static void progress_deployment(Progress *progress, const json_t *deployment)
@@ -105,7 +148,9 @@ static void progress_deployment(Progress *progress, const json_t *deployment)
     progress->cause = g_strdup(jget_str(deployment, "reason", NULL));
   }
   size_t i;
-  json_array_foreach(json_object_get(deployment, "instances"), i, instance) progress_instance(progress, instance);
+  const char *began = ours || !progress->rollout ? jget_str(rollout, "started_at", "") : NULL;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+      progress_instance(progress, instance, began && strcmp(jget_str(instance, "since", ""), began) >= 0);
 }
 
 void progress_event(Progress *progress, const char *type, const json_t *data)
@@ -122,7 +167,7 @@ void progress_event(Progress *progress, const char *type, const json_t *data)
   if (g_str_equal(type, "rollout"))
     progress_rollout(progress, data);
   else if (g_str_equal(type, "instance"))
-    progress_instance(progress, data);
+    progress_instance(progress, data, true);
   else if (g_str_equal(type, "deployment"))
     progress_deployment(progress, data);
 }
@@ -131,7 +176,13 @@ void progress_end(const Progress *progress)
 {
   if (g_strcmp0(progress->outcome, "succeeded") == 0)
     return;
-  const char *sgr = progress->cli->color_err ? "31" : NULL;
-  fprintf(stderr, sgr ? "\033[31m%s: %s\033[0m%s%s\n" : "%s: %s%s%s\n", progress->deployment, progress->outcome,
-          progress->cause && *progress->cause ? ": " : "", progress->cause ? progress->cause : "");
+  const Cli *cli = progress->cli;
+  bool told = progress->cause && *progress->cause;
+  g_autofree char *lead =
+      g_strdup_printf(cli->color_err ? "\033[31m%s: %s\033[0m%s" : "%s: %s%s", progress->deployment, progress->outcome, told ? ": " : "");
+  Cli loud = *cli;
+  loud.quiet = false; /* how it ended is no hint */
+  progress_text(&loud, lead, told ? progress->cause : "");
+  if (g_strcmp0(progress->outcome, "cancelled") != 0)
+    cli_note(cli, "see: reeve why %s, reeve logs %s", progress->deployment, progress->deployment);
 }

@@ -6,7 +6,7 @@ typedef struct Progress {
   const Cli *cli;
   char *deployment, *rollout;
   int stage;         /* the last one printed, -1 = none */
-  GHashTable *shown; /* instance id -> the state and health last printed */
+  GHashTable *shown; /* instance id -> how it was when last looked at */
   char *outcome;     /* NULL while open */
   char *cause;
   int64_t start_ms;

@@ -2,9 +2,11 @@
 #include "cli/run.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/problems.h"
-#include "cli/cli.h"
+#include "cli/api.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,6 +89,71 @@ static bool run_parse(Cli *cli, int argc, const char *const *argv, GError **erro
   return cli->verb && options_parse(&cli->options, argc - used - 1, argv + used + 1, cli->verb->options, false, NULL, error);
 }
 
+/* A name that does not exist: the nearest that does, or where they are listed. */
+static void run_hint_name(const Cli *cli, GError **error)
+{
+  if ((cli->verb->word_kind != WORDS_DEPLOYMENT && cli->verb->run != cmd_diff) || (*error)->code != REEVE_ERROR_NOT_FOUND ||
+      strstr((*error)->message, "reeve "))
+    return;
+  g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0) ? cli_word(cli, 0) : "", "/", 2);
+  if (!parts[0])
+    return;
+  json_t *answer = api_get(cli, "/api/deployments", NULL);
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+  bool there = !answer;
+  size_t i;
+  const json_t *deployment;
+  json_array_foreach(json_object_get(answer, "deployments"), i, deployment)
+  {
+    char *name = (char *)(uintptr_t)jget_str(deployment, "name", "");
+    there |= g_str_equal(name, parts[0]);
+    g_ptr_array_add(names, name);
+  }
+  g_ptr_array_add(names, NULL);
+  const char *nearest = there ? NULL : problems_nearest(parts[0], (const char *const *)names->pdata);
+  GError *better = nearest ? g_error_new(REEVE_ERROR, (*error)->code, "%s; did you mean '%s'?", (*error)->message, nearest)
+                           : g_error_new(REEVE_ERROR, (*error)->code, "%s; see: reeve ps", (*error)->message);
+  g_error_free(*error);
+  *error = better;
+  json_decref(answer);
+}
+
+/* The API says what can be done, the command line how. */
+static void run_hint_way(const Cli *cli, GError **error)
+{
+  const char *message = (*error)->message, *way = NULL;
+  if ((*error)->code == REEVE_ERROR_UNAUTHENTICATED)
+    way = "put it into REEVE_TOKEN, or into ~/.config/reeve/token (mode 0600)";
+  else if ((*error)->code == REEVE_ERROR_NOT_FOUND && cli->verb->word_kind == WORDS_AGENT && !strstr(message, "--agents-dir"))
+    way = "see: reeve agents";
+  else if ((*error)->code == REEVE_ERROR_CONFLICT && strstr(message, "wait for it, cancel it"))
+    way = cli->verb->run == cmd_up ? "see: reeve up --replace, reeve cancel NAME, reeve wait NAME"
+                                   : "see: reeve cancel NAME, reeve wait NAME";
+  if (!way)
+    return;
+  GError *better = g_error_new(REEVE_ERROR, (*error)->code, "%s; %s", message, way);
+  g_error_free(*error);
+  *error = better;
+}
+
+static void run_hints(const Cli *cli, GError **error)
+{
+  if (!cli->verb)
+    return;
+  run_hint_name(cli, error);
+  run_hint_way(cli, error);
+}
+
+/* What was printed must have arrived. A reader that has seen enough (`| head`) needs no explanation. */
+static int run_flush(int code)
+{
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return code;
+  if (!cli_is_left()) /* errno is of whoever tried last, and gone */
+    fputs("reeve: the output could not be written whole; is there room where it goes?\n", stderr);
+  return code ? code : reeve_error_exit(REEVE_ERROR_INTERNAL);
+}
+
 int cli_run(int argc, char **argv)
 {
   g_autoptr(GError) error = NULL;
@@ -101,11 +168,11 @@ int cli_run(int argc, char **argv)
   if (!error)
     code = run_verb(&cli, &error);
   if (error) {
+    run_hints(&cli, &error);
     fprintf(stderr, "reeve%s%s: %s\n", cli.verb ? " " : "", cli.verb ? cli.verb->name : "", error->message);
     code = reeve_error_exit(error->code);
   }
-  if (fflush(stdout) != 0 && code == 0)
-    code = reeve_error_exit(REEVE_ERROR_INTERNAL);
+  code = run_flush(code);
   paths_done(&cli.paths);
   options_done(&cli.options);
   return code;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "cli/api.h"
 
+#include <stdint.h>
 #include <string.h>
 
 Table *show_instances_table(const Cli *cli, bool named)
@@ -55,15 +56,41 @@ static void show_instance(const Cli *cli, Table *table, const json_t *instance)
   table_cell(table, reason ? reason : stale ? "a secret has changed; restart it" : NULL);
 }
 
+/* A replica that a later revision does without. */
+static bool show_is_left_over(const json_t *deployment, const json_t *instance)
+{
+  return g_strcmp0(jget_str(instance, "state", NULL), "stopped") == 0 && g_strcmp0(jget_str(instance, "step", NULL), "gone") == 0 &&
+         jget_int(instance, "revision", 0) != jget_int(deployment, "revision", 0);
+}
+
+/* Agents in the order of their first instances, the replicas of each side by side. */
+static gint show_order(gconstpointer a, gconstpointer b, gpointer data)
+{
+  const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
+  gint first = GPOINTER_TO_INT(g_hash_table_lookup(data, jget_str(one, "agent", "")));
+  gint second = GPOINTER_TO_INT(g_hash_table_lookup(data, jget_str(other, "agent", "")));
+  return first != second ? first - second : (gint)(jget_int(one, "replica", 0) - jget_int(other, "replica", 0));
+}
+
 void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool named)
 {
+  g_autoptr(GHashTable) agents = g_hash_table_new(g_str_hash, g_str_equal); /* agent -> its place */
+  g_autoptr(GPtrArray) instances = g_ptr_array_new();
   size_t i;
-  const json_t *instance;
+  json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
+    char *agent = (char *)(uintptr_t)jget_str(instance, "agent", "");
+    if (!g_hash_table_contains(agents, agent))
+      g_hash_table_insert(agents, agent, GINT_TO_POINTER((gint)i));
+    if (cli->output == OUTPUT_WIDE || !show_is_left_over(deployment, instance))
+      g_ptr_array_add(instances, instance);
+  }
+  g_ptr_array_sort_with_data(instances, show_order, agents);
+  for (i = 0; i < instances->len; i++) {
     if (named)
       table_cell(table, jget_str(deployment, "name", NULL));
-    show_instance(cli, table, instance);
+    show_instance(cli, table, instances->pdata[i]);
   }
 }
 
@@ -95,13 +122,29 @@ json_t *show_fetch(const Cli *cli, const char *name, GError **error)
   return ok ? json_pack("{s:o}", "deployments", all) : NULL;
 }
 
-static void show_rollout(const json_t *rollout)
+/* The agent whose instance @id is, as NAME or NAME/REPLICA; NULL when it is gone. Caller frees. */
+static char *show_agent_of(const json_t *deployment, const char *id)
 {
+  size_t i;
+  const json_t *instance;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    int replica = (int)jget_int(instance, "replica", 0);
+    if (g_strcmp0(jget_str(instance, "id", NULL), id) == 0)
+      return replica ? g_strdup_printf("%s/%d", jget_str(instance, "agent", "?"), replica) : g_strdup(jget_str(instance, "agent", "?"));
+  }
+  return NULL;
+}
+
+static void show_rollout(const json_t *deployment)
+{
+  const json_t *rollout = json_object_get(deployment, "rollout");
   if (!json_is_object(rollout))
     return;
-  const char *cause = jget_str(rollout, "failed", NULL);
-  if (!cause || !*cause)
-    cause = jget_str(rollout, "cause", "");
+  const char *failed = jget_str(rollout, "failed", NULL);
+  g_autofree char *agent = failed && *failed ? show_agent_of(deployment, failed) : NULL;
+  g_autofree char *cause = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
+  cause[strcspn(cause, "\n")] = '\0';
   cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
   if (g_strcmp0(jget_str(rollout, "outcome", NULL), "open") == 0)
     cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"), (int)jget_int(rollout, "stage", 0) + 1,
@@ -127,14 +170,15 @@ static void show_unenforced(const json_t *deployment)
 
 void show_status(const Cli *cli, const json_t *deployment)
 {
-  const char *status = jget_str(deployment, "status", "?"), *reason = jget_str(deployment, "reason", NULL);
-  const char *sgr = cli->color_out ? cli_state_color(status) : NULL;
+  const char *status = jget_str(deployment, "status", "?"), *sgr = cli->color_out ? cli_state_color(status) : NULL;
+  g_auto(GStrv) lines = g_strsplit(jget_str(deployment, "reason", ""), "\n", -1);
+  g_autofree char *reason = g_strjoinv("\n           ", lines);
   g_autofree char *since = cli_since(jget_str(deployment, "created_at", NULL));
   cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"), jget_str(deployment, "id", "?"));
   cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
-            reason && *reason ? ": " : "", reason ? reason : "");
+            *reason ? ": " : "", reason);
   cli_print("revision:  %d, first deployed %s ago\n", (int)jget_int(deployment, "revision", 0), since);
-  show_rollout(json_object_get(deployment, "rollout"));
+  show_rollout(deployment);
   show_unenforced(deployment);
   g_autoptr(Table) table = show_instances_table(cli, false);
   show_instances(cli, table, deployment, false);

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { CELL_BYTES_MAX = 4096, COLUMN_GAP = 2 };
+enum { CELL_BYTES_MAX = 4096, COLUMN_GAP = 2, CUT_COLUMNS_MIN = 8 };
 
 typedef struct Cell {
   char *text;
@@ -106,7 +106,32 @@ static void table_write_cell(GString *out, const char *text, const char *sgr, in
     g_string_append_printf(out, "%*s", (right ? 0 : pad) + COLUMN_GAP, "");
 }
 
-char *table_text(const Table *table, bool colors)
+/* Room for the last column in @columns; 0 = as much as it likes. */
+static int table_room(const int *widths, guint n, int columns)
+{
+  for (guint i = 0; i + 1 < n; i++)
+    columns -= widths[i] + COLUMN_GAP;
+  return columns >= CUT_COLUMNS_MIN ? columns : 0;
+}
+
+/* @text, or as much of its begin as fits into @room with "..." behind. Caller frees. */
+static char *table_cut(const char *text, int room)
+{
+  int width = 0;
+  const char *end = text;
+  if (!room || table_width(text) <= room)
+    return g_strdup(text);
+  for (; *end; end = g_utf8_next_char(end)) {
+    g_autofree char *one = g_strndup(end, (gsize)(g_utf8_next_char(end) - end));
+    width += table_width(one);
+    if (width > room - 3)
+      break;
+  }
+  g_autofree char *begin = g_strndup(text, (gsize)(end - text));
+  return g_strconcat(g_strchomp(begin), "...", NULL);
+}
+
+char *table_text(const Table *table, bool colors, int columns)
 {
   guint n = table->headings->len;
   g_autofree int *widths = g_new0(int, n);
@@ -114,13 +139,15 @@ char *table_text(const Table *table, bool colors)
     widths[i] = table_width(table_heading(table, i));
   for (guint i = 0; i < table->cells->len; i++)
     widths[i % n] = MAX(widths[i % n], table_width(g_array_index(table->cells, Cell, i).text));
+  int room = table_room(widths, n, columns);
   GString *out = g_string_new(NULL);
   for (guint i = 0; i < n; i++)
     table_write_cell(out, table_heading(table, i), colors ? "1" : NULL, widths[i], table_right(table, i), i + 1 == n);
   for (guint i = 0; i < table->cells->len; i++) {
     const Cell *cell = &g_array_index(table->cells, Cell, i);
     bool last = i % n + 1 == n || i + 1 == table->cells->len;
-    table_write_cell(out, cell->text, colors ? cell->sgr : NULL, widths[i % n], table_right(table, i % n), last);
+    g_autofree char *text = table_cut(cell->text, i % n + 1 == n ? room : 0);
+    table_write_cell(out, text, colors ? cell->sgr : NULL, widths[i % n], table_right(table, i % n), last);
   }
   return g_string_free(out, FALSE);
 }

@@ -73,7 +73,8 @@ const Verb verbs[] = {
     {.name = "ps",
      .words = "[NAME]",
      .summary = "list deployments and their instances",
-     .details = "Without NAME: the instances of every deployment. -o wide adds ids, nodes, epochs and restarts.",
+     .details =
+         "Without NAME: the instances of every deployment. -o wide adds nodes, ids, revisions, restarts and last exits, and replicas that are no longer wanted.",
      .examples = "reeve ps\nreeve ps -o wide desk",
      .words_min = 0,
      .words_max = 1,
@@ -93,7 +94,9 @@ const Verb verbs[] = {
     {.name = "logs",
      .words = "NAME [AGENT]",
      .summary = "print what agents wrote, also of dead instances",
-     .details = "Merges the lines of all instances in the order of time. With -o json every line is one JSON object.",
+     .details =
+         "Merges the lines of all instances in the order of time. NAME AGENT may be written NAME/AGENT. With -o json every line is one "
+         "JSON object.",
      .examples = "reeve logs -f desk\nreeve logs --since 5m --tail 100 desk boss",
      .options = OPTIONS(OPT_FOLLOW, OPT_SINCE, OPT_TAIL),
      .words_min = 1,
@@ -105,7 +108,7 @@ const Verb verbs[] = {
      .summary = "restart the agents of a deployment, or one of them",
      .details =
          "Agents are restarted in stage order, each gated on its health; ports and URLs stay. With --rolling only a few at a time are out, "
-         "as in an update.",
+         "as in an update. NAME AGENT may be written NAME/AGENT.",
      .examples = "reeve restart desk\nreeve restart --rolling desk\nreeve restart desk boss",
      .options = OPTIONS(OPT_ROLLING, OPT_TIMEOUT),
      .words_min = 1,
@@ -231,6 +234,18 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
      .run = cmd_rollback},
+    {.name = "cancel",
+     .words = "NAME",
+     .summary = "end a rollout that is still running, and go back",
+     .details =
+         "The rollout fails as if an agent had not become healthy: an update goes back to the former revision, a first deployment is stopped "
+         "or kept as its job says. A restart stops where it is. Waits for that; exit code 5 when no rollout is running.",
+     .examples = "reeve cancel desk",
+     .options = OPTIONS(OPT_TIMEOUT),
+     .words_min = 1,
+     .words_max = 1,
+     .word_kind = WORDS_DEPLOYMENT,
+     .run = cmd_cancel},
     {.name = "events",
      .words = "[NAME]",
      .summary = "print the event stream as it comes",
@@ -271,7 +286,7 @@ const Verb verbs[] = {
      .run = cmd_agents},
     {.name = "deploy",
      .words = "AGENT",
-     .summary = "deploy an agent of the agents directory, or redeploy it when its file has changed",
+     .summary = "deploy an agent of the agents directory as its file is now",
      .details =
          "Starts AGENT on the next free port from 8100 up, or on the port that it had before, and waits until it is healthy. A deployed "
          "agent is a deployment of its own name: status, logs, restart, why and history work on it.",

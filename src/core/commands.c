@@ -230,18 +230,13 @@ static bool command_ports_clash(Core *core, const Command *command, const Job *j
 {
   g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL); /* port -> agent id */
   for (guint i = 0; i < job->agents->len; i++) {
-    const AgentSpec *agent = job_agent(job, i);
-    for (int replica = 0; agent->port > 0 && replica < agent->replicas; replica++) {
-      int port = agent->port + replica;
-      const char *other = g_hash_table_lookup(taken, GINT_TO_POINTER(port));
-      if (port <= 65535 && !other) {
-        g_hash_table_insert(taken, GINT_TO_POINTER(port), agent->id);
-        continue;
-      }
-      core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s': replica %d would have port %d, %s%s%s", agent->id, replica, port,
-                  other ? "which is the port of agent '" : "which does not exist", other ? other : "", other ? "'" : "");
-      return true;
-    }
+    PortClash clash;
+    if (job_take_ports(job, i, taken, &clash))
+      continue;
+    core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s': replica %d would have port %d, %s%s%s", job_agent(job, i)->id,
+                clash.replica, clash.port, clash.other ? "which is the port of agent '" : "which does not exist",
+                clash.other ? clash.other : "", clash.other ? "'" : "");
+    return true;
   }
   return false;
 }

@@ -57,10 +57,3 @@ void reaper_watch(Reaper *reaper, pid_t pid, ReaperFn fn, void *data)
   *row = (ReaperRow){.fn = fn, .data = data};
   g_hash_table_replace(reaper->rows, GINT_TO_POINTER(pid), row);
 }
-
-void reaper_forget(Reaper *reaper, pid_t pid)
-{
-  ReaperRow *row = g_hash_table_lookup(reaper->rows, GINT_TO_POINTER(pid));
-  if (row)
-    row->fn = NULL;
-}

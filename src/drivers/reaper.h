@@ -12,5 +12,3 @@ Reaper *reaper_new(Loop *loop);
 void reaper_free(Reaper *reaper);
 /* @fn may be NULL: the child is only to be reaped. */
 void reaper_watch(Reaper *reaper, pid_t pid, ReaperFn fn, void *data);
-/* Nobody wants to hear of @pid any more; it is still reaped. */
-void reaper_forget(Reaper *reaper, pid_t pid);

@@ -9,16 +9,10 @@ static void checks_ports(Reader *reader)
   g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL); /* port -> agent id */
   for (guint i = 0; i < reader->job->agents->len; i++) {
     const AgentSpec *agent = job_agent(reader->job, i);
-    for (int replica = 0; agent->port > 0 && replica < agent->replicas; replica++) {
-      gpointer port = GINT_TO_POINTER(agent->port + replica);
-      const char *other = g_hash_table_lookup(taken, port);
-      if (other) {
-        problems_add(reader->problems, PROBLEM_ERROR, agent->pos, "agent '%s': port %d is also the port of agent '%s'", agent->id,
-                     agent->port + replica, other);
-        break;
-      }
-      g_hash_table_insert(taken, port, agent->id);
-    }
+    PortClash clash;
+    if (!job_take_ports(reader->job, i, taken, &clash) && clash.other) /* the reader of the agent knows which ports there are */
+      problems_add(reader->problems, PROBLEM_ERROR, agent->pos, "agent '%s': port %d is also the port of agent '%s'", agent->id, clash.port,
+                   clash.other);
   }
 }
 

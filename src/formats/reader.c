@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { KNOWN_SHOWN_MAX = 12 }; /* keys that a message lists; of more only the nearest is told */
+
 /* ---- places and messages ---- */
 
 SourcePos reader_pos(const Reader *reader, struct fy_node *node)
@@ -85,11 +87,12 @@ static void reader_unknown(Reader *reader, struct fy_node *at, const Row *rows, 
     known[n++] = row->key;
   known[n] = NULL;
   const char *nearest = problems_nearest(key, known);
+  g_autofree char *list = n && n <= KNOWN_SHOWN_MAX ? g_strjoinv(", ", (char **)known) : NULL;
   g_autofree char *where = path[0] ? g_strdup_printf(" in '%s'", path) : g_strdup("");
   if (nearest)
     reader_warn(reader, at, "unknown key '%s'%s; did you mean '%s'?", key, where, nearest);
   else
-    reader_warn(reader, at, "unknown key '%s'%s; it is not honoured", key, where);
+    reader_warn(reader, at, "unknown key '%s'%s; it is not honoured%s%s", key, where, list ? "; known: " : "", list ? list : "");
 }
 
 void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path)

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+enum { PORT_NUMBER_MAX = 65535 };
+
 static void job_group_free(gpointer data)
 {
   g_array_unref(data);
@@ -144,6 +146,21 @@ const AgentSpec *job_agent_named(const Job *job, const char *id)
   return index < 0 ? NULL : job_agent(job, (guint)index);
 }
 
+bool job_take_ports(const Job *job, guint index, GHashTable *taken, PortClash *clash)
+{
+  const AgentSpec *agent = job_agent(job, index);
+  for (int replica = 0; agent->port > 0 && replica < agent->replicas; replica++) {
+    int port = agent->port + replica;
+    const char *other = g_hash_table_lookup(taken, GINT_TO_POINTER(port));
+    if (other || port > PORT_NUMBER_MAX) {
+      *clash = (PortClash){.replica = replica, .port = port, .other = other};
+      return false;
+    }
+    g_hash_table_insert(taken, GINT_TO_POINTER(port), agent->id);
+  }
+  return true;
+}
+
 const char *job_entry_agent(const Job *job)
 {
   if (job->entry_point)
@@ -211,11 +228,4 @@ const char *schedule_overlap_word(ScheduleOverlap overlap)
 {
   static const char *const words[] = {[OVERLAP_SKIP] = "skip", [OVERLAP_QUEUE] = "queue", [OVERLAP_REPLACE] = "replace"};
   return words[overlap];
-}
-
-const char *failure_policy_word(FailurePolicy policy)
-{
-  static const char *const words[] = {"rollback", "stop", "keep"};
-  g_assert((size_t)policy < G_N_ELEMENTS(words));
-  return words[policy];
 }

@@ -189,6 +189,13 @@ int job_find_agent(const Job *job, const char *id);
 const AgentSpec *job_agent(const Job *job, guint index);
 /* Agent @id, or NULL. */
 const AgentSpec *job_agent_named(const Job *job, const char *id);
+/* Why a replica cannot have its port. */
+typedef struct PortClash {
+  int replica, port;
+  const char *other; /* id of the agent that has it; NULL = no port has that number; borrowed */
+} PortClash;
+/* Adds the ports of agent @index to @taken (port -> agent id, direct), up to the first that cannot be: then false, with @clash. */
+bool job_take_ports(const Job *job, guint index, GHashTable *taken, PortClash *clash);
 /* Id of the agent that a prompt goes to when nobody is named: the entry point that the job names, else the hub or root of its topology,
  * else the first agent, of these with a port; NULL when no agent has a port. Borrowed. */
 const char *job_entry_agent(const Job *job);
@@ -211,7 +218,6 @@ const char *topology_type_word(TopologyType type); /* "hub-spoke" ... */
 int topology_type_parse(const char *word);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);
-const char *failure_policy_word(FailurePolicy policy);
 const char *notify_event_word(NotifyEvent event);
 /* A webhook for all events, not yet in a job; @url copied. */
 NotifySpec *notify_spec_new(const char *url);

@@ -37,7 +37,6 @@ struct Loop {
   int timer_fd;
   struct event *timer_event;
   int64_t timer_set_ms; /* what timer_fd is armed for */
-  int64_t late_ms;
   int post_fd;
   struct event *post_event;
   pthread_mutex_t lock; /* guards posts */
@@ -122,7 +121,6 @@ static void loop_on_timer(evutil_socket_t fd, short what, void *data)
   if (read(fd, &times, sizeof times) < 0 && errno != EAGAIN)
     return;
   int64_t now = clock_boot_ms();
-  loop->late_ms = loop->timer_set_ms == INT64_MAX ? 0 : MAX(now - loop->timer_set_ms, 0);
   loop->timer_set_ms = 0; /* spent: arm again below */
   while (loop->heap->len && loop_heap_at(loop, 0)->at_boot_ms <= now) {
     LoopTimer *timer = loop_heap_at(loop, 0);
@@ -161,11 +159,6 @@ void loop_timer_set(LoopTimer *timer, int64_t at_boot_ms)
     loop_heap_up(loop, timer->slot);
   }
   loop_arm(loop);
-}
-
-int64_t loop_late_ms(const Loop *loop)
-{
-  return loop->late_ms;
 }
 
 /* ---- posts ---- */

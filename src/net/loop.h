@@ -17,8 +17,6 @@ void loop_run(Loop *loop);
 void loop_stop(Loop *loop);
 /* Calls @fn(@data) on the loop's thread soon; from any thread; in order. */
 void loop_post(Loop *loop, LoopFn fn, void *data);
-/* How late the last wake-up was against the earliest due timer, in ms: above 5,000 we were asleep or stopped. */
-int64_t loop_late_ms(const Loop *loop);
 
 /* A one-shot timer that can be set again and again. */
 typedef struct LoopTimer LoopTimer;

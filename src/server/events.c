@@ -139,11 +139,6 @@ void events_follow(Events *events, HttpRequest *request, const char *deployment,
   watcher_begin(watcher, last_id, snapshot);
 }
 
-bool events_can_resume(const Events *events, const char *last_id)
-{
-  return event_ring_resume(events->ring, last_id) >= 0;
-}
-
 void events_end(Events *events, const char *reason)
 {
   while (events->watchers->len)

@@ -37,8 +37,6 @@ void events_publish(Events *events, const Event *event);
 /* Starts a stream on @request. @snapshot: JSON data of a `reset` event, sent unless @last_id can be resumed; @deployment: name, NULL = all;
  * copied. The stream lives until the peer leaves or events_end. */
 void events_follow(Events *events, HttpRequest *request, const char *deployment, const char *last_id, const char *snapshot);
-/* True when @last_id can be resumed, so that no snapshot is needed. */
-bool events_can_resume(const Events *events, const char *last_id);
 /* Ends every stream with @reason. */
 void events_end(Events *events, const char *reason);
 guint events_streams(const Events *events);

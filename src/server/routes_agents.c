@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { AGENTS_WAIT_MS = 25000, AGENTS_WAITS_MAX = 256 };
+enum { AGENTS_WAIT_MS = 25000, AGENTS_WAITS_MAX = 256, DIAGNOSIS_LINES = 100 };
 
 /* What a request asks for, and the word of its success. */
 typedef struct AgentsVerb {
@@ -278,6 +278,32 @@ static void diagnostics_text(GString *out, const AgentEntry *entry, const Deploy
     g_string_append(out, "nothing is wrong\n");
 }
 
+/* An answer that waits for the logs. */
+typedef struct Diagnosis {
+  Server *server;
+  HttpRequest *request; /* NULL = the peer has gone */
+  GString *out;         /* the answer so far */
+} Diagnosis;
+
+static void diagnosis_gone(void *data)
+{
+  ((Diagnosis *)data)->request = NULL;
+}
+
+static void diagnosis_answer(const char *out, const char *err, void *data)
+{
+  Diagnosis *diagnosis = data;
+  jw_str(diagnosis->out, "stdout", out);
+  jw_str(diagnosis->out, "stderr", err);
+  jw_close(diagnosis->out, '}');
+  if (diagnosis->request) {
+    http_request_on_gone(diagnosis->request, NULL, NULL);
+    turn_answer(diagnosis->server, diagnosis->request, 200, "application/json", diagnosis->out);
+  }
+  g_string_free(diagnosis->out, TRUE);
+  g_free(diagnosis);
+}
+
 void get_agent_diagnostics(RouteCall *call)
 {
   const AgentEntry *entry;
@@ -288,7 +314,9 @@ void get_agent_diagnostics(RouteCall *call)
   g_autofree char *error = agents_error(entry, deployment);
   g_autoptr(GString) text = g_string_new(NULL);
   diagnostics_text(text, entry, deployment);
-  GString *out = turn_scratch(call->server);
+  Diagnosis *diagnosis = g_new0(Diagnosis, 1);
+  *diagnosis = (Diagnosis){.server = call->server, .request = call->request, .out = g_string_new(NULL)};
+  GString *out = diagnosis->out;
   jw_open(out, NULL, '{');
   jw_str(out, "agent_name", call->name);
   jw_str(out, "status", agents_status(entry, deployment));
@@ -298,12 +326,13 @@ void get_agent_diagnostics(RouteCall *call)
     jw_int(out, "exit_code", instance->last_exit.code);
   else
     jw_null(out, "exit_code");
-  jw_str(out, "stdout", instance && instance->output ? instance->output : "");
-  jw_str(out, "stderr", "");
   jw_str(out, "config_path", entry ? entry->path : NULL);
   jw_time(out, "timestamp", clock_wall_ms());
-  jw_close(out, '}');
-  turn_answer(call->server, call->request, 200, "application/json", out);
+  http_request_on_gone(call->request, diagnosis_gone, diagnosis);
+  if (deployment)
+    logs_take(call->server->logs, deployment, DIAGNOSIS_LINES, diagnosis_answer, diagnosis);
+  else
+    diagnosis_answer("", "", diagnosis);
 }
 
 /* ---- waiting for the end of a rollout ---- */

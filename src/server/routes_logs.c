@@ -15,7 +15,8 @@ enum {
   LOGS_BACKLOG_MAX = 256 * 1024, /* bytes that the peer has not taken: above it no record is emitted */
   LOGS_CHUNK_BYTES = 64 * 1024,
   LOGS_SETTLE_MS = 50, /* a record waits at most so long for an older one of another instance */
-  LOGS_SCAN_MS = 1000  /* a following stream looks for new instances */
+  LOGS_SCAN_MS = 1000, /* a following stream looks for new instances */
+  LOGS_TAKEN_BYTES = 16 * 1024
 };
 
 /* What one instance sends. */
@@ -31,7 +32,10 @@ typedef struct LogSource {
 
 typedef struct LogStream {
   Logs *logs;
-  HttpRequest *request;
+  HttpRequest *request; /* NULL: it is for @taken */
+  LogsTaken taken;
+  void *data;
+  GString *texts[2];        /* stdout and stderr, for @taken */
   char *deployment, *agent; /* @agent NULL = all */
   int64_t since_ms, tail;
   bool follow;
@@ -60,6 +64,8 @@ static void log_stream_free(LogStream *stream)
   loop_timer_free(stream->settle);
   loop_timer_free(stream->scan);
   g_ptr_array_unref(stream->sources);
+  for (guint i = 0; i < G_N_ELEMENTS(stream->texts) && stream->texts[i]; i++)
+    g_string_free(stream->texts[i], TRUE);
   g_free(stream->deployment);
   g_free(stream->agent);
   g_free(stream);
@@ -147,11 +153,13 @@ static void log_stream_read(LogStream *stream)
 static void log_stream_end(LogStream *stream, bool peer_left)
 {
   Logs *logs = stream->logs;
+  if (stream->taken)
+    stream->taken(stream->texts[0]->str, stream->texts[1]->str, stream->data);
   HttpRequest *request = stream->request;
   for (guint i = 0; i < stream->sources->len; i++)
     log_source_cancel(logs, g_ptr_array_index(stream->sources, i));
   g_ptr_array_remove_fast(logs->streams, stream);
-  if (peer_left)
+  if (peer_left || !request)
     return;
   http_request_on_gone(request, NULL, NULL);
   http_stream_on_drained(request, NULL, NULL);
@@ -183,6 +191,20 @@ static void log_record_write(GString *out, const LogSource *source, const LogLin
   jw_quote(out, line->text, line->length);
   jw_close(out, '}');
   g_string_append_c(out, '\n');
+}
+
+/* Keeps the end of what a stream wrote. */
+static void log_record_take(LogStream *stream, const LogLine *line)
+{
+  GString *text = stream->texts[g_str_equal(line->stream, "stderr")];
+  if (g_str_equal(line->stream, "reeve"))
+    return; /* our own words */
+  g_string_append_len(text, line->text, (gssize)line->length);
+  if (!line->partial)
+    g_string_append_c(text, '\n');
+  const char *kept = text->len > LOGS_TAKEN_BYTES ? g_utf8_find_next_char(text->str + (text->len - LOGS_TAKEN_BYTES) - 1, NULL) : NULL;
+  if (kept)
+    g_string_erase(text, 0, kept - text->str);
 }
 
 /* The source whose record is next, or NULL: none has one, or (unless @settled) one that may still send something older has none. */
@@ -270,7 +292,10 @@ static void log_stream_emit(LogStream *stream, bool settled)
   while (!stream->stalled) {
     LogSource *source = log_stream_next(stream, settled, &line, &length);
     if (source) {
-      log_record_write(out, source, &line);
+      if (stream->taken)
+        log_record_take(stream, &line);
+      else
+        log_record_write(out, source, &line);
       log_source_took(source, length, line.time_ms);
     }
     if (out->len && (!source || out->len > LOGS_CHUNK_BYTES)) {
@@ -450,5 +475,24 @@ void get_logs(RouteCall *call)
   log_stream_read(stream);
   if (stream->follow)
     loop_timer_set(stream->scan, clock_boot_ms() + LOGS_SCAN_MS);
+  log_stream_emit(stream, false);
+}
+
+void logs_take(Logs *logs, const Deployment *deployment, int lines, LogsTaken taken, void *data)
+{
+  LogStream *stream = g_new0(LogStream, 1);
+  *stream = (LogStream){.logs = logs,
+                        .taken = taken,
+                        .data = data,
+                        .texts = {g_string_new(NULL), g_string_new(NULL)},
+                        .deployment = g_strdup(deployment->id),
+                        .tail = lines,
+                        .sources = g_ptr_array_new_with_free_func((GDestroyNotify)log_source_free)};
+  stream->settle = loop_timer_new(logs->server->loop, log_stream_settled, stream);
+  stream->scan = loop_timer_new(logs->server->loop, log_stream_rescan, stream);
+  g_ptr_array_add(logs->streams, stream);
+  log_stream_scan(stream);
+  if (logs->streams->len <= LOGS_STREAMS_MAX && !logs->server->leaving)
+    log_stream_read(stream);
   log_stream_emit(stream, false);
 }

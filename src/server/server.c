@@ -5,12 +5,12 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "server/agents.h"
 #include "server/listen.h"
 #include "server/routes.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096, FILES_WANTED = 16384 };
@@ -57,13 +57,11 @@ void server_leave(Server *server, int exit_code)
 /* Room for every connection; agents are given the limit that we were given (drivers/process.c). */
 static void server_raise_files(void)
 {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_WANTED)
+  guint64 before = 0;
+  if (!system_raise_files(FILES_WANTED, &before))
     return;
-  g_autofree char *given = g_strdup_printf("%llu", (unsigned long long)limit.rlim_cur);
-  limit.rlim_cur = MIN((rlim_t)FILES_WANTED, limit.rlim_max);
-  if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-    g_setenv("REEVE_NOFILE", given, FALSE);
+  g_autofree char *given = g_strdup_printf("%" G_GUINT64_FORMAT, before);
+  g_setenv("REEVE_NOFILE", given, FALSE);
 }
 
 static bool server_listen(Server *server, GError **error)

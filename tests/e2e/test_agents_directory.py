@@ -391,3 +391,38 @@ def test_variables_of_a_job(bare):
     bare.run("secret", "set", "k", "--from-file", bare.directory / "key")
     bare.run("up", "-d", bare.job(job), CALLERS="its own")
     assert bare.run("prompt", "vars", "x").stdout.strip() == "mine its own hush one"
+
+
+def noisy(place, script):
+    """An agent whose brain writes to the stdout of the agent itself; what an agent says of itself goes to stderr."""
+    brain = place.parent / "brain.sh"
+    brain.write_text(f"{script} > /proc/$PPID/fd/1\ncat\n")
+    put(place, "one", f'[agent]\nname = "Noisy"\n[llm]\nprovider = "command"\ncommand = ["sh", "{brain}"]\n')
+
+
+def test_diagnostics_tell_the_streams_apart(bare, place):
+    noisy(place, "echo to out")
+    put(place, "two", served("Idle"))
+    bare.start()
+    bare.run("deploy", "Noisy")
+    bare.run("prompt", "Noisy", "hello")
+    found = wait_until(lambda: (d := bare.get("/agents/Noisy/diagnostics"))["stdout"] and d, what="the line is in the log")
+    assert found["stdout"] == "to out\n" and "agent serves" in found["stderr"] and "to out" not in found["stderr"]
+    bare.run("undeploy", "Noisy")
+    found = bare.get("/agents/Noisy/diagnostics")
+    assert found["stdout"] == "to out\n" and "agent stopped" in found["stderr"] and found["exit_code"] == 0
+    found = bare.get("/agents/Idle/diagnostics")
+    assert found["stdout"] == found["stderr"] == ""
+
+
+def test_diagnostics_are_bounded_and_answered_without_a_node(bare, place):
+    noisy(place, "yes ééééééé | head -c 100000 | tr -d '\\n'")
+    bare.node = "process"
+    bare.start()
+    bare.run("deploy", "Noisy")
+    bare.run("prompt", "Noisy", "hello")
+    found = wait_until(lambda: len((d := bare.get("/agents/Noisy/diagnostics"))["stdout"].encode()) > 16000 and d, what="the text is in the log")
+    assert len(found["stdout"].encode()) <= 16 * 1024 and set(found["stdout"]) <= set("é\n\ufffd")
+    bare.run("undeploy", "Noisy")
+    bare.kill_node()
+    wait_until(lambda: bare.get("/agents/Noisy/diagnostics")["stdout"] == "", what="nothing can be read, and that is said")

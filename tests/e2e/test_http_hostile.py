@@ -1,6 +1,7 @@
 """Hostile HTTP on the control socket and on an agent: the documented refusal, within its time, and the next honest request is answered."""
 import contextlib
 import json
+import resource
 import socket
 import time
 
@@ -191,3 +192,37 @@ def test_browser_page_cannot_reach_an_agent(bare):
     bare.run("up", "-d", bare.job(AGENT))
     listener = Listener("/health", ("127.0.0.1", bare.instances("face")["it"]["port"]))
     assert listener.status(b"GET /PATH HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n") == 403
+
+
+CONNECTIONS_MAX = 4096  # of one listener of the server: docs/operations.md "Limits"
+
+
+def test_cap_of_tcp_connections(bare):
+    """All connections of the API listener are taken: the next waits, nobody is cut off, the control socket has its own; one that leaves lets it in."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * CONNECTIONS_MAX), hard))
+    try:
+        bare.start(REEVE_LISTEN="127.0.0.1:0")
+        host, port = bare.get("/api/server")["listen"].rsplit(":", 1)
+        listener = Listener("/healthz", (host, int(port)))
+        request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            held = []
+            while len(held) < CONNECTIONS_MAX:
+                held.append(stack.enter_context(contextlib.closing(listener.connect())))
+                held[-1].sendall(request)
+                assert read_status(held[-1]) == 200
+            late = stack.enter_context(contextlib.closing(listener.connect()))
+            late.sendall(request)
+            assert all(bare.answers() for _ in range(10))  # the server has been round its loop, and had time for whoever is let in
+            late.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                late.recv(1)
+            held[1].sendall(request)
+            assert read_status(held[1]) == 200
+            held[0].close()
+            late.settimeout(10)
+            assert read_status(late) == 200
+        wait_until(listener.answers, what="everybody has left, and it answers")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))

@@ -72,9 +72,12 @@ def test_install_and_uninstall(home):
 
 def test_what_systemctl_refuses_is_told(home):
     (home / "code").write_text("5")
-    assert "systemctl daemon-reload ended with 5" in run(home, "service", "install", code=1).stderr
+    told = run(home, "service", "install", code=1).stderr
+    assert "systemctl daemon-reload ended with 5" in told and "'reeve service uninstall' removes it" in told
     run(home, "service", "status", code=10)
     run(home, "service", "instal", code=2)
+    told = run(home, "service", "uninstall").stderr
+    assert "removed '" in told and "has stopped" not in told
     (home / "bin/systemctl").unlink()
     (home / "bin/systemctl").mkdir()  # the machine's own must not be found either
     environment = {"PATH": str(home / "bin"), "HOME": str(home)}

@@ -2,10 +2,12 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/system.h"
 #include "base/text.h"
 #include "base/time.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 static void test_time(void)
 {
@@ -221,6 +223,34 @@ static void test_errors(void)
   g_assert_cmpint(reeve_error_from_word("no such word"), ==, REEVE_ERROR_INTERNAL);
 }
 
+static void test_random_hex(void)
+{
+  char a[65], b[65];
+  for (size_t digits = 0; digits <= 64; digits++) {
+    memset(a, 'x', sizeof a);
+    system_random_hex(a, digits);
+    g_assert_cmpuint(strlen(a), ==, digits);
+    g_assert_cmpuint(strspn(a, "0123456789abcdef"), ==, digits);
+  }
+  system_random_hex(b, 64);
+  g_assert_cmpstr(a, !=, b);
+}
+
+static void test_raise_files(void)
+{
+  struct rlimit limit;
+  guint64 before = 0;
+  g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+  limit.rlim_cur = 64;
+  g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+  g_assert_false(system_raise_files(64, &before));
+  g_assert_cmpuint(before, ==, 0);
+  g_assert_true(system_raise_files(G_MAXUINT64 / 2, &before));
+  g_assert_cmpuint(before, ==, 64);
+  g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+  g_assert_cmpuint(limit.rlim_cur, ==, limit.rlim_max); /* as far as it may */
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -233,5 +263,7 @@ int main(int argc, char **argv)
   g_test_add_func("/base/json/get", test_json_get);
   g_test_add_func("/base/json/hostile", test_json_hostile);
   g_test_add_func("/base/errors", test_errors);
+  g_test_add_func("/base/random", test_random_hex);
+  g_test_add_func("/base/files", test_raise_files);
   return g_test_run();
 }

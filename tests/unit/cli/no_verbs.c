@@ -5,6 +5,7 @@
 #define NO_VERBS(X) \
   X(agent) \
   X(agents) \
+  X(cancel) \
   X(chat) \
   X(audit) \
   X(backup) \

@@ -84,10 +84,33 @@ static void test_table(void)
   table_cell(table, "a\nb");
   table_color(table, "31");
   g_assert_cmpuint(table_rows(table), ==, 2);
-  g_autofree char *text = table_text(table, false);
+  g_autofree char *text = table_text(table, false, 0);
   g_assert_cmpstr(text, ==, "NAME    PID  NOTE\ngrün      7  -\n語    12345  a b\n");
-  g_autofree char *colored = table_text(table, true);
+  g_autofree char *colored = table_text(table, true, 0);
   g_assert_nonnull(strstr(colored, "\033[31ma b\033[0m\n"));
+}
+
+/* Only the last column gives way to a narrow terminal, and not to nothing. */
+static void test_table_columns(void)
+{
+  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "REASON", NULL});
+  table_cell(table, "desk");
+  table_cell(table, "no answer on port 8100");
+  table_cell(table, "語");
+  table_cell(table, "語語語語語語");
+  static const struct {
+    int columns;
+    const char *text;
+  } rows[] = {{0, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
+              {28, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
+              {27, "NAME  REASON\ndesk  no answer on port...\n語    語語語語語語\n"},
+              {17, "NAME  REASON\ndesk  no answe...\n語    語語語語...\n"},
+              {14, "NAME  REASON\ndesk  no an...\n語    語語...\n"},
+              {13, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"}};
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = table_text(table, false, rows[i].columns);
+    g_assert_cmpstr(text, ==, rows[i].text);
+  }
 }
 
 static void test_yaml(void)
@@ -113,6 +136,9 @@ static void test_help(void)
     g_assert_nonnull(strstr(verb->examples, example));
     g_assert_nonnull(strstr(text, "Examples\n  "));
     g_assert_nonnull(strstr(all, verb->summary));
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1); /* what we write fits a terminal; examples are as long as they are */
+    for (guint k = 0; lines[k]; k++)
+      g_assert_true(table_width(lines[k]) <= 80 || g_str_has_prefix(lines[k], "  reeve "));
     g_assert_true(g_str_has_prefix(man, ".TH REEVE\\-"));
     g_assert_nonnull(verb->run);
     g_assert_true(verb->words_max < 0 || verb->words_max >= verb->words_min);
@@ -167,6 +193,7 @@ int main(int argc, char **argv)
   g_test_add_func("/cli/option-errors", test_option_errors);
   g_test_add_func("/cli/seconds", test_seconds);
   g_test_add_func("/cli/table", test_table);
+  g_test_add_func("/cli/table/columns", test_table_columns);
   g_test_add_func("/cli/yaml", test_yaml);
   g_test_add_func("/cli/help", test_help);
   g_test_add_func("/cli/completion", test_completion);

@@ -536,6 +536,25 @@ static void test_misspelt_keys(void)
   check_misspelt(topology_rows, "topology", TOP("") "topology: {type: dynamic, ", "}\n");
 }
 
+/* A key like no other: a short list of what there is, but not a long one. */
+static void test_unlike_keys(void)
+{
+  static const struct {
+    const char *text, *said;
+  } rows[] = {
+      {"job: {name: x}\nagents: [{id: a, command: [sleep], stop: {quickly: 1}}]\ntopology: {type: dynamic}\n", "; known: "},
+      {"job: {name: x}\nagents: [{id: a, command: [sleep], quickly: 1}]\ntopology: {type: dynamic}\n", "it is not honoured\n"},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(Problems) problems = problems_new();
+    g_autoptr(Job) job = read_text(rows[i].text, strlen(rows[i].text), false, problems);
+    g_autofree char *said = problems_text(problems);
+    g_assert_nonnull(job);
+    g_assert_nonnull(strstr(said, "unknown key 'quickly'"));
+    g_assert_nonnull(strstr(said, rows[i].said));
+  }
+}
+
 /* Read strictly, a warning is an error. */
 static void test_strict(void)
 {
@@ -556,6 +575,7 @@ int main(int argc, char **argv)
   g_test_add_func("/formats/rows/null-is-absent", test_null_is_absent);
   g_test_add_func("/formats/rows/every-row", test_every_row_has_a_case);
   g_test_add_func("/formats/rows/misspelt", test_misspelt_keys);
+  g_test_add_func("/formats/rows/unlike", test_unlike_keys);
   g_test_add_func("/formats/rows/strict", test_strict);
   return g_test_run();
 }
