@@ -147,6 +147,7 @@ void instance_reconcile(Core *core, Instance *instance)
   instruction->spec = instance_make_spec(instance);
   turn_send(core, instance->node, FRAME_START, instruction);
   instance->sent_generation = instance->generation;
+  instance->sent_start = true;
   instance->sent_stop = false;
 }
 

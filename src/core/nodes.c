@@ -160,6 +160,18 @@ static void node_settle_instance(Core *core, Instance *instance)
     instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
 }
 
+/* The list is whole: what ended before this core was loaded and is not in it is not there. A stop would be answered by just that, and with
+ * years of stopped slots those are most of them. */
+static void node_note_absent(Instance *instance)
+{
+  if (instance->present || instance->desired_running || !instance->outcome || instance->sent_start)
+    return;
+  instance->present = true;
+  instance->state = INSTANCE_STOPPED;
+  instance->seen_generation = instance->generation;
+  instance->since_ms = instance->ended_at_ms;
+}
+
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -186,6 +198,8 @@ static void node_hello(Core *core, const Command *command)
   core->greeting = true;
   node_reports(core, node, command->frame);
   core->greeting = false;
+  for (guint i = 0; i < instances->len; i++)
+    node_note_absent(instances->pdata[i]);
   for (guint i = 0; i < instances->len; i++)
     if (((Instance *)instances->pdata[i])->present)
       rollout_instance_changed(core, instances->pdata[i]);

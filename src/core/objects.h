@@ -62,6 +62,7 @@ typedef struct Instance {
   bool present;            /* the linked node told of it since its hello */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
+  bool sent_start;     /* a start left, or may leave, since this core was loaded */
   bool stale;          /* a secret of its environment has changed or gone since it was given */
   bool bad;            /* counted in Deployment.bad */
   bool fine;           /* counted in Deployment.healthy */
