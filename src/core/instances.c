@@ -54,8 +54,11 @@ void instance_recount(Instance *instance)
   bool bad = instance->desired_running && !fine && !(coming && !instance->outcome); /* not yet probed is not yet bad */
   deployment->bad += (guint)bad - (guint)instance->bad;
   deployment->healthy += (guint)fine - (guint)instance->fine;
+  bool unknown = instance->desired_running && !fine && !bad;
+  deployment->coming += (guint)unknown - (guint)instance->coming;
   instance->bad = bad;
   instance->fine = fine;
+  instance->coming = unknown;
 }
 
 void instance_set_step(Core *core, Instance *instance, InstanceStep step)
