@@ -83,6 +83,7 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     node_refuse_instance(core, node, report);
     return;
   }
+  instance->listed = true;
   if (report->epoch > node->epoch_seen) {
     node->epoch_seen = report->epoch;
     touch_node(core, node, TOUCH_STORED);
@@ -164,7 +165,7 @@ static void node_settle_instance(Core *core, Instance *instance)
  * years of stopped slots those are most of them. */
 static void node_note_absent(Instance *instance)
 {
-  if (instance->present || instance->desired_running || !instance->outcome || instance->sent_start)
+  if (instance->listed || instance->desired_running || !instance->outcome || instance->sent_start)
     return;
   instance->present = true;
   instance->state = INSTANCE_STOPPED;
@@ -186,7 +187,7 @@ static void node_hello(Core *core, const Command *command)
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
-    instance->present = false;
+    instance->present = instance->listed = false;
     instance->seen_generation = instance->sent_generation = 0;
     instance->sent_stop = false;
     instance->state = INSTANCE_PENDING;

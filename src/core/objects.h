@@ -60,6 +60,7 @@ typedef struct Instance {
   char *output;
   char *unenforced;        /* limits that its node cannot enforce, NULL = none */
   bool present;            /* the linked node told of it since its hello */
+  bool listed;             /* its node's last hello named it, in whatever life */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
   bool sent_start;     /* a start left, or may leave, since this core was loaded */

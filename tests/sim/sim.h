@@ -96,6 +96,7 @@ struct Sim {
   GHashTable *was_healthy;   /* "id/epoch/generation" set */
   GHashTable *ready_before;  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
   GHashTable *taken;         /* set of "id/generation": slots that were ready when they were taken out */
+  GHashTable *posts;         /* webhook -> boot time of its next try, in milliseconds */
   GHashTable *heard;         /* set of webhooks that their receiver was told of */
   GHashTable *fired;         /* set of "schedule/time" */
   guint commits, fold_every; /* the fold of the rows is compared after each so many-th commit */

@@ -120,6 +120,21 @@ static void test_stopped_slots_are_not_stopped_again(void)
   g_assert_cmpint(world_slot(world, "a", 0)->epoch, ==, 1); /* its node has told: no life is unknown */
 }
 
+/* It runs there in a life that a restored backup has overtaken: that is not absence. */
+static void test_former_lives_are_stopped_again(void)
+{
+  g_autoptr(World) world = world_up_agents("a b");
+  world_do(world, COMMAND_DOWN, "desk");
+  Held *held = (Held *)(uintptr_t)world_held(world, "a", 0);
+  held->epoch = 0;
+  held->state = INSTANCE_RUNNING;
+  world_reload(world);
+  world->answers = false;
+  world_connect(world);
+  g_assert_false(world_slot(world, "a", 0)->present);
+  g_assert_cmpuint(stops_sent(world), ==, 1);
+}
+
 /* A start of ours may be on its way to the node that gives its list. */
 static void test_own_starts_are_stopped_again(void)
 {
@@ -422,6 +437,7 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/lost-start-is-sent-again", test_lost_start_is_sent_again);
   g_test_add_func("/nodes/stop-is-sent-again", test_stop_is_sent_again);
   g_test_add_func("/nodes/stopped-slots-are-not-stopped-again", test_stopped_slots_are_not_stopped_again);
+  g_test_add_func("/nodes/former-lives-are-stopped-again", test_former_lives_are_stopped_again);
   g_test_add_func("/nodes/own-starts-are-stopped-again", test_own_starts_are_stopped_again);
   g_test_add_func("/nodes/untold-ends-are-asked-for", test_untold_ends_are_asked_for);
   g_test_add_func("/nodes/degraded", test_degraded);
