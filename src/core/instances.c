@@ -15,7 +15,8 @@ bool instance_live(const Instance *instance)
 {
   static const bool live[INSTANCE_N] = {[INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
                                         [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
-  return instance->seen_generation > 0 && live[instance->state];
+  InstanceState state = instance->state == INSTANCE_LOST ? instance->told_state : instance->state;
+  return instance->seen_generation > 0 && live[state];
 }
 
 bool instance_ended(const Instance *instance)

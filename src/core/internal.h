@@ -153,9 +153,12 @@ void reserve_back(const Core *core, Deployment *deployment);
 GHashTable *reserve_held(const Deployment *deployment);
 /* The other slot that has @port now and gives it up in the open rollout; NULL = nobody does. @held: from reserve_held. */
 Instance *reserve_giver(GHashTable *held, const Instance *instance, int port);
-/* An automatic slot whose new start does not come: the port of its last process, unless somebody else has it by now. *@used is what is
- * taken, made by the first call and kept for the next of the same deployment and turn; the caller frees it. */
+/* A slot whose new start does not come: the port that its own revision declares; an automatic one of its last process, unless somebody else
+ * has that by now. *@used is what is taken, made by the first call that needs it and kept for the next of the same deployment and turn; the
+ * caller frees it. */
 void reserve_keep(Core *core, Instance *instance, GHashTable **used);
+/* A node is there again: the automatic ports that were left open because nobody knew what its processes have. */
+void reserve_missing(Core *core);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
 
 /* schedule.c */

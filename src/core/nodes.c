@@ -194,11 +194,14 @@ static void node_hello(Core *core, const Command *command)
     instance->pid = 0;
     instance_recount(instance);
   }
-  if (rebooted)
+  if (rebooted) {
+    reserve_missing(core); /* nothing runs there: nothing has to be heard first */
     node_rebooted(core, node);
+  }
   core->greeting = true;
   node_reports(core, node, command->frame);
   core->greeting = false;
+  reserve_missing(core);
   for (guint i = 0; i < instances->len; i++)
     node_note_absent(instances->pdata[i]);
   for (guint i = 0; i < instances->len; i++)

@@ -10,13 +10,26 @@ static bool reserve_wanted(const Instance *instance)
   return instance->step == STEP_WAITING && instance->target > 0;
 }
 
-/* The port that the target revision declares for the slot. */
+/* The port that revision @number declares for the slot; PORT_NONE when it does not have the agent. */
+static int reserve_declared_by(const Instance *instance, int number)
+{
+  const Revision *revision = revision_find(instance->deployment, number);
+  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  return index < 0 ? PORT_NONE : plan_declared_port(revision_job(revision), (guint)index, instance->replica);
+}
+
+/* By the target revision. */
 static int reserve_declared(const Instance *instance)
 {
-  const Job *job = revision_job(revision_find(instance->deployment, instance->target));
-  int index = job_find_agent(job, instance->agent);
-  g_assert(index >= 0);
-  return plan_declared_port(job, (guint)index, instance->replica);
+  return reserve_declared_by(instance, instance->target);
+}
+
+/* The fixed port that the open rollout of its deployment would give back to the slot, should it fail. */
+static int reserve_way_back(const Instance *instance)
+{
+  const Rollout *rollout = instance->deployment->rollout;
+  bool may = rollout && rollout_is_open(rollout) && rollout->verdict == OUTCOME_SUCCEEDED && rollout->from > 0;
+  return may ? reserve_declared_by(instance, rollout->from) : PORT_NONE;
 }
 
 /* Which slot may have a port: the first that claims it. */
@@ -26,22 +39,31 @@ static void reserve_claim(GHashTable *used, int port, Instance *instance)
     g_hash_table_insert(used, GINT_TO_POINTER(port), instance);
 }
 
-/* Ports that are not free for a proposal, each with its slot: of what runs anywhere, then what @deployment declares, then what its agents
- * had before - so that neither a running nor a declared port is proposed to another, and an agent keeps its port over a stop. */
+/* What slots of @other have, or are to have. */
+static void reserve_claim_all(GHashTable *used, const Deployment *other, bool asks)
+{
+  for (guint i = 0; i < other->instances->len; i++) {
+    Instance *instance = other->instances->pdata[i];
+    bool waits = !asks && instance->step == STEP_WAITING;
+    if (instance->desired_running || instance_live(instance) || waits)
+      reserve_claim(used, instance->port, instance);
+    if (instance_live(instance))
+      reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
+    if (!asks)
+      reserve_claim(used, reserve_way_back(instance), instance);
+  }
+}
+
+/* Ports that are not free for a proposal, each with its slot: of other deployments, then of what runs in @deployment, then what it
+ * declares, then what its agents had before - so that neither a running nor a declared port is proposed to another, and an agent keeps its
+ * port over a stop. */
 static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *other = core->deployments->pdata[i];
-    for (guint k = 0; k < other->instances->len; k++) {
-      Instance *instance = other->instances->pdata[k];
-      bool waits = other != deployment && instance->step == STEP_WAITING;
-      if (instance->desired_running || instance_live(instance) || waits)
-        reserve_claim(used, instance->port, instance);
-      if (instance_live(instance))
-        reserve_claim(used, instance->seen_port, instance); /* its process has it until it is replaced */
-    }
-  }
+  for (guint i = 0; i < core->deployments->len; i++)
+    if (core->deployments->pdata[i] != deployment)
+      reserve_claim_all(used, core->deployments->pdata[i], false);
+  reserve_claim_all(used, deployment, true);
   for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_wanted(deployment->instances->pdata[i]))
       reserve_claim(used, reserve_declared(deployment->instances->pdata[i]), deployment->instances->pdata[i]);
@@ -51,8 +73,12 @@ static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
   return used;
 }
 
+/* 0 while nobody knows which ports the processes of its node have: reserve_missing follows with the node's list. */
 static int reserve_next_port(const Core *core, GHashTable *used, Instance *instance)
 {
+  const NodeObject *node = core_node(core, instance->node);
+  if (node && !node->linked)
+    return 0;
   int port = core->config.port_base;
   while (port < 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
     port++;
@@ -131,6 +157,7 @@ static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deploym
       bool given = instance->step == STEP_WAITING && other->rollout->phase == ROLLOUT_PHASE_APPLY;
       if (given || (instance->desired_running && !instance->outcome))
         reserve_claim(used, instance->port, instance);
+      reserve_claim(used, reserve_way_back(instance), instance);
     }
   }
   return used;
@@ -195,7 +222,8 @@ static void reserve_give(Core *core, Instance *instance, int port)
   touch_instance(core, instance, TOUCH_STORED);
 }
 
-void reserve_keep(Core *core, Instance *instance, GHashTable **used)
+/* The port of its last process, unless somebody else has it by now. */
+static void reserve_keep_auto(Core *core, Instance *instance, GHashTable **used)
 {
   if (!*used)
     *used = reserve_used(core, instance->deployment);
@@ -203,6 +231,45 @@ void reserve_keep(Core *core, Instance *instance, GHashTable **used)
   const Instance *owner = g_hash_table_lookup(*used, GINT_TO_POINTER(port));
   bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
   reserve_give(core, instance, ours ? port : reserve_next_port(core, *used, instance));
+}
+
+void reserve_keep(Core *core, Instance *instance, GHashTable **used)
+{
+  int declared = reserve_declared_by(instance, instance->revision);
+  if (declared == PORT_AUTO)
+    reserve_keep_auto(core, instance, used);
+  else if (instance->generation > 0)
+    reserve_give(core, instance, MAX(declared, 0));
+}
+
+/* The revision whose port the slot is to have: of the start that it waits for, or of what it runs. */
+static int reserve_revision(const Instance *instance)
+{
+  return instance->step == STEP_WAITING && instance->target > 0 ? instance->target : instance->revision;
+}
+
+static bool reserve_misses(const Instance *instance)
+{
+  const Rollout *rollout = instance->deployment->rollout;
+  bool asks = rollout && rollout->phase == ROLLOUT_PHASE_RESERVE && reserve_wanted(instance); /* the node is about to be asked */
+  bool idle = instance->step != STEP_WAITING && (!instance->desired_running || instance->outcome);
+  if (instance->port > 0 || asks || idle || instance_is_scheduled(instance))
+    return false;
+  return reserve_declared_by(instance, reserve_revision(instance)) == PORT_AUTO;
+}
+
+static void reserve_missing_in(Core *core, const Deployment *deployment)
+{
+  g_autoptr(GHashTable) used = NULL;
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (reserve_misses(deployment->instances->pdata[i]))
+      reserve_keep_auto(core, deployment->instances->pdata[i], &used);
+}
+
+void reserve_missing(Core *core)
+{
+  for (guint i = 0; i < core->deployments->len; i++)
+    reserve_missing_in(core, core->deployments->pdata[i]);
 }
 
 static Rollout *reserve_find(const Core *core, int64_t request)

@@ -464,30 +464,18 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
   }
 }
 
-/* The start that @instance waited for does not come: its port is again that of what it runs. */
-static void rollout_keep_port(Core *core, Instance *instance, GHashTable **used)
-{
-  const Revision *revision = revision_find(instance->deployment, instance->revision);
-  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
-  int declared = index < 0 ? PORT_NONE : plan_declared_port(revision_job(revision), (guint)index, instance->replica);
-  if (declared == PORT_AUTO) {
-    reserve_keep(core, instance, used);
-  } else if (index >= 0 && instance->port != declared) {
-    instance->port = declared;
-    touch_instance(core, instance, TOUCH_STORED);
-  }
-}
-
-/* Slots whose turn has not come stay what they are. */
+/* Slots whose turn has not come stay what they are; one that was to go, and that a reboot ended, has gone. */
 static void rollout_give_up_waiting(Core *core, Deployment *deployment)
 {
   g_autoptr(GHashTable) used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0 && instance_stopped_unasked(instance))
+      instance_stop(core, instance);
     if (instance->step != STEP_WAITING)
       continue;
     instance_set_step(core, instance, STEP_IDLE);
-    rollout_keep_port(core, instance, &used);
+    reserve_keep(core, instance, &used);
     if (instance_stopped_unasked(instance))
       instance_start(core, instance, instance->revision);
     else

@@ -52,10 +52,17 @@ static int rollout_port_back(const Rollout *rollout, const Instance *instance, i
     return MAX(declared, 0);
   if (index >= 0)
     given = plan_declared_port(revision_job(left), (guint)index, instance->replica);
-  if (given == PORT_AUTO || rollout->phase == ROLLOUT_PHASE_RESERVE) /* no port of the abandoned revision was given yet */
-    return instance->port;
+  if (rollout->phase == ROLLOUT_PHASE_RESERVE || given == PORT_AUTO || instance->port != MAX(given, 0))
+    return instance->port;                                               /* no port of the abandoned revision was given to it */
   bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */
   return former ? instance->seen_port : 0;
+}
+
+/* A restart of other agents leaves this one as it is, and brings it back so after a reboot, also when it was kept at a former revision. */
+static bool rollout_stays(const Rollout *rollout, const Instance *instance, Wanted *wanted, bool needs)
+{
+  bool restart = rollout->kind == ROLLOUT_KIND_RESTART && !wanted->agent->schedule.set;
+  return restart && !needs && instance->revision > 0 && !rollout_same_agent(instance, wanted);
 }
 
 static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, int replica)
@@ -81,7 +88,7 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
     instance_stop(core, instance); /* it was a service, or ran once */
   if (agent->schedule.set)
     instance->port = MAX(declared, 0); /* its runs come without a reserve */
-  instance->target = revision;
+  instance->target = rollout_stays(rollout, instance, wanted, needs) ? instance->revision : revision;
   instance->stage = g_array_index(wanted->plan->stage_of, int, wanted->index);
   instance->step = needs ? STEP_WAITING : STEP_IDLE;
   if (!needs && rollout_same_agent(instance, wanted))
@@ -93,9 +100,20 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
   touch_instance(core, instance, TOUCH_STORED);
 }
 
+/* Starts that slots waited for do not come: each has the port of what it runs again. */
+static void rollout_forget_ports(Core *core, const Deployment *deployment)
+{
+  g_autoptr(GHashTable) used = NULL;
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_WAITING)
+      reserve_keep(core, deployment->instances->pdata[i], &used);
+}
+
 void rollout_targets(Core *core, Rollout *rollout, int revision)
 {
   Deployment *deployment = rollout->deployment;
+  if (rollout->verdict != OUTCOME_SUCCEEDED)
+    rollout_forget_ports(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     instance->target = 0;

@@ -102,7 +102,7 @@ Ports *ports_new(void);
 void ports_free(Ports *ports);
 /* Answers a RESERVE frame. Caller owns the result. */
 Frame *ports_reserve(Ports *ports, const Frame *reserve);
-void ports_release_request(Ports *ports, int64_t request);
+void ports_release_request(Ports *ports, int64_t request); /* 0 = of every request */
 void ports_release_instance(Ports *ports, const char *id);
 
 /* check.c: why @spec could not be started here, or NULL; caller frees. */

@@ -14,27 +14,25 @@
 enum { PORT_LAST = 65535 };
 
 typedef struct HeldPort {
-  char *instance;
   int64_t request;
   int fd;
 } HeldPort;
 
 struct Ports {
-  GPtrArray *held; /* of HeldPort* */
+  GHashTable *held; /* instance id -> HeldPort* */
 };
 
 static void held_port_free(gpointer data)
 {
   HeldPort *held = data;
   close(held->fd);
-  g_free(held->instance);
   g_free(held);
 }
 
 Ports *ports_new(void)
 {
   Ports *ports = g_new0(Ports, 1);
-  ports->held = g_ptr_array_new_with_free_func(held_port_free);
+  ports->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, held_port_free);
   return ports;
 }
 
@@ -42,7 +40,7 @@ void ports_free(Ports *ports)
 {
   if (!ports)
     return;
-  g_ptr_array_unref(ports->held);
+  g_hash_table_unref(ports->held);
   g_free(ports);
 }
 
@@ -148,8 +146,8 @@ static int ports_take(Ports *ports, const Frame *reserve, const Instruction *ins
     return 0;
   }
   HeldPort *held = g_new0(HeldPort, 1);
-  *held = (HeldPort){.instance = g_strdup(instruction->id), .request = reserve->request, .fd = fd};
-  g_ptr_array_add(ports->held, held);
+  *held = (HeldPort){.request = reserve->request, .fd = fd};
+  g_hash_table_replace(ports->held, g_strdup(instruction->id), held);
   return port;
 }
 
@@ -171,16 +169,18 @@ Frame *ports_reserve(Ports *ports, const Frame *reserve)
   return reserved;
 }
 
+static gboolean ports_is_of(gpointer id, gpointer held, gpointer request)
+{
+  (void)id;
+  return *(const int64_t *)request == 0 || ((const HeldPort *)held)->request == *(const int64_t *)request;
+}
+
 void ports_release_request(Ports *ports, int64_t request)
 {
-  for (guint i = ports->held->len; i > 0; i--)
-    if (((const HeldPort *)ports->held->pdata[i - 1])->request == request)
-      g_ptr_array_remove_index_fast(ports->held, i - 1);
+  g_hash_table_foreach_remove(ports->held, ports_is_of, &request);
 }
 
 void ports_release_instance(Ports *ports, const char *id)
 {
-  for (guint i = ports->held->len; i > 0; i--)
-    if (strcmp(((const HeldPort *)ports->held->pdata[i - 1])->instance, id) == 0)
-      g_ptr_array_remove_index_fast(ports->held, i - 1);
+  g_hash_table_remove(ports->held, id);
 }

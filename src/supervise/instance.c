@@ -123,9 +123,16 @@ void held_start(Held *held, const Instruction *instruction)
   held_store(held);
 }
 
+/* Files are written in order. While an earlier one is on its way, this answer is about that, even when it names the same generation of
+ * another epoch. */
+static bool stored_all(const Held *held, const NodeEvent *event)
+{
+  return held->stores == 0 && event->generation == held->generation;
+}
+
 static void on_stored(Held *held, const NodeEvent *event)
 {
-  if (event->generation != held->generation)
+  if (!stored_all(held, event))
     return;
   act(held->supervisor, NODE_ACTION_START_SHIM, held)->spec = held->spec;
   held_set_life(held, LIFE_SHIM, NULL);
@@ -133,7 +140,7 @@ static void on_stored(Held *held, const NodeEvent *event)
 
 static void on_store_failed(Held *held, const NodeEvent *event)
 {
-  if (event->generation != held->generation)
+  if (!stored_all(held, event))
     return;
   g_autofree char *why = g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
   held_set_life(held, LIFE_FAILED, why);

@@ -278,12 +278,6 @@ static void supervisor_on_peers(Supervisor *supervisor, const Frame *frame)
   }
 }
 
-static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
-{
-  supervisor->heartbeat_ms = frame->heartbeat_ms ? frame->heartbeat_ms : 10000;
-  supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
-}
-
 static void supervisor_on_ack(Supervisor *supervisor, const Frame *frame)
 {
   (void)supervisor;
@@ -293,6 +287,13 @@ static void supervisor_on_ack(Supervisor *supervisor, const Frame *frame)
 static void supervisor_pass(Supervisor *supervisor, NodeActionType type, const Frame *frame)
 {
   act(supervisor, type, NULL)->frame = frame;
+}
+
+static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame); /* those who asked over the former link do not know it any more */
+  supervisor->heartbeat_ms = frame->heartbeat_ms ? frame->heartbeat_ms : 10000;
+  supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
 }
 
 static void supervisor_on_reserve(Supervisor *supervisor, const Frame *frame)

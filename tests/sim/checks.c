@@ -148,7 +148,7 @@ static void check_restarts(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   bool completed = shim->starts > 0 && spec->kind == AGENT_BATCH && shim->exit.code == 0 && !shim->exit.signal;
   if (shim->starts > 0 && (restart->policy == RESTART_NEVER || completed))
     sim_break(sim, "'%s' (%s) is restarted against its policy", shim->id, spec->agent);
-  if (restart->max >= 0 && shim->starts > restart->max)
+  if (restart->max >= 0 && shim->starts > restart->max + (int)shim->decided_before) /* which is a first start for the node of now */
     sim_break(sim, "'%s' (%s) is restarted %d times, allowed are %d", shim->id, spec->agent, shim->starts, restart->max);
   if (shim->starts > 0 && sim->boot_ms - shim->ended_at < restart->delay_ms)
     sim_break(sim, "'%s' (%s) is restarted before its delay", shim->id, spec->agent);
@@ -195,7 +195,7 @@ static void check_alive(Sim *sim, const Instance *instance)
   bool lives = shim && shim->proc.alive;
   if (lives && !instance->desired_running)
     sim_break(sim, "'%s' (%s) of '%s' runs and should not", agent, instance->id, name);
-  bool coming = sim_run_is_new(sim, instance);
+  bool coming = sim_run_is_new(sim, instance) || g_hash_table_contains(sim->foreign, GINT_TO_POINTER(instance->port));
   if (instance->desired_running && !instance->outcome && !lives && instance->state != INSTANCE_BACKOFF && !coming)
     sim_break(sim,
               "'%s' (%s) of '%s' should run and does not; the core sees it %s, step %s, epoch %" G_GINT64_FORMAT

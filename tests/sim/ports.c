@@ -35,7 +35,8 @@ static gboolean ports_matches(gpointer port, gpointer value, gpointer data)
   (void)port;
   const Reserved *reserved = value;
   const Releasing *releasing = data;
-  return releasing->instance ? strcmp(reserved->instance, releasing->instance) == 0 : reserved->request == releasing->request;
+  return releasing->instance ? strcmp(reserved->instance, releasing->instance) == 0
+                             : releasing->request == 0 || reserved->request == releasing->request;
 }
 
 void sim_release_request(Sim *sim, int64_t request)

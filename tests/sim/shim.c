@@ -178,7 +178,7 @@ void sim_shim_start(Sim *sim, const char *id, int64_t generation)
     sim_break(sim, "a new shim of '%s' while its old tree lives", id);
   int64_t epoch = sim_file_number(sim, id, "epoch");
   if (shim->generation != generation || shim->epoch != epoch)
-    shim->starts = shim->known_attempt = 0;
+    shim->starts = shim->known_attempt = shim->decided_before = 0;
   shim->epoch = epoch;
   shim->generation = generation;
   shim->alive = true;
@@ -252,6 +252,8 @@ bool sim_answers(Sim *sim, const char *id)
 NodeEvent sim_shim_found(Sim *sim, const char *id)
 {
   SimShim *shim = g_hash_table_lookup(sim->shims, id);
+  if (shim)
+    shim->decided_before = shim->alive && shim->attempt == 0;
   if (!shim || !shim->alive)
     return (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT,
                        .instance = id,

@@ -28,6 +28,7 @@ typedef struct SimShim {
   Proc proc;
   int64_t started_at, ended_at;
   int starts, node_life; /* in a row, under one life of the node */
+  bool decided_before;   /* the node of an earlier life began it, and had not yet started anything in it */
 } SimShim;
 
 typedef struct Sim Sim;

@@ -251,6 +251,34 @@ static void test_rollback_before_the_port_moved(void)
   g_assert_cmpstr(world_environment(world, "a", 0, "CONNECTED_AGENTS"), ==, "http://localhost:9010");
 }
 
+/* A slot that the abandoned revision does not have keeps its port, also when nobody has heard of its process since the server started. */
+static void test_cancel_keeps_ports_of_unchanged(void)
+{
+  g_autoptr(World) world = world_new();
+  world_connect(world);
+  g_autoptr(Job) before = world_job("a b");
+  world_agent(before, "a")->port = PORT_AUTO;
+  g_hash_table_replace(world->moved, g_strdup("a"), GINT_TO_POINTER(8105));
+  world_deploy(world, before, false);
+  g_hash_table_remove_all(world->moved);
+  world_agent(before, "a")->replicas = 2;
+  world_deploy(world, before, false);
+  g_assert_cmpint(world_slot(world, "a", 1)->port, ==, 8100);
+  g_autoptr(Job) after = world_job("a b");
+  world_agent(after, "a")->port = 9500;
+  world_habit(world, "a", HABIT_HANGS);
+  world_deploy(world, after, false);
+  g_assert_cmpint(world_slot(world, "a", 0)->port, ==, 9500);
+  world_reload(world);
+  world_habit(world, "a", HABIT_HEALTHY);
+  world_do(world, COMMAND_CANCEL, "desk");
+  g_assert_cmpint(world_slot(world, "a", 1)->port, ==, 8100);
+  world_connect(world);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_CANCELLED);
+  g_assert_cmpint(world_held(world, "a", 1)->spec->port, ==, 8100);
+  g_assert_cmpint(world_slot(world, "a", 0)->port, !=, 8100);
+}
+
 static void test_rollback_command(void)
 {
   g_autoptr(World) world = world_up("a b");
@@ -419,6 +447,28 @@ static void test_reboot(void)
   world_assert_status(world, DEPLOYMENT_STOPPED, OUTCOME_SUCCEEDED);
 }
 
+/* What a failed update left at its former revision comes back so, also when a restart of another agent is under way. */
+static void test_reboot_in_a_restart(void)
+{
+  g_autoptr(World) world = world_up("a b");
+  g_autoptr(Job) job = world_job("a b");
+  job->on_failure = ON_FAILURE_KEEP;
+  strmap_set(&world_agent(job, "a")->environment, "LEVEL", "2");
+  world_agent(job, "b")->port = 9500;
+  world_habit(world, "a", HABIT_DIES);
+  world_deploy(world, job, false);
+  world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
+  g_assert_cmpint(world_slot(world, "b", 0)->revision, ==, 1);
+  world_habit(world, "a", HABIT_HANGS);
+  world_apply(world, (Command){.type = COMMAND_RESTART, .deployment = "desk", .agent = "a"});
+  world_habit(world, "a", HABIT_HEALTHY);
+  world_reboot(world);
+  g_assert_cmpint(world_slot(world, "b", 0)->revision, ==, 1);
+  g_assert_cmpint(world_held(world, "b", 0)->state, ==, INSTANCE_RUNNING);
+  g_assert_cmpint(world_held(world, "b", 0)->spec->port, ==, 9010);
+  g_assert_cmpint(world_slot(world, "a", 0)->revision, ==, 2);
+}
+
 /* The server dies after any turn: the rollout goes on from what is and starts nothing twice. */
 static void test_crash_at_every_turn(void)
 {
@@ -455,6 +505,8 @@ int main(int argc, char **argv)
   g_test_add_func("/rollout/deadline-after-load", test_deadline_after_load);
   g_test_add_func("/rollout/waits-for-a-node", test_waits_for_a_node);
   g_test_add_func("/rollout/update-replaces-what-changed", test_update_replaces_what_changed);
+  g_test_add_func("/rollout/cancel-keeps-ports-of-unchanged", test_cancel_keeps_ports_of_unchanged);
+  g_test_add_func("/rollout/reboot-in-a-restart", test_reboot_in_a_restart);
   g_test_add_func("/rollout/update-adds-and-removes", test_update_adds_and_removes);
   g_test_add_func("/rollout/update-rewrites-peers", test_update_rewrites_peers);
   g_test_add_func("/rollout/update-fails-and-goes-back", test_update_fails_and_goes_back);

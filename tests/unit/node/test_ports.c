@@ -77,6 +77,10 @@ static void test_held_until_given_back(void)
   g_assert_false(can_listen(port));
   ports_release_request(ports, 7);
   g_assert_true(can_listen(port));
+  g_autoptr(Frame) again = ports_reserve(ports, reserve);
+  g_assert_false(can_listen(port));
+  ports_release_request(ports, 0); /* of every request */
+  g_assert_true(can_listen(port));
   ports_free(ports);
 }
 

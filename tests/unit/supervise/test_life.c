@@ -387,6 +387,22 @@ static void test_outcome_before_shim(void)
   rig_wants(full, "end-shim; store g2");
 }
 
+/* A restored server counts epochs anew and may name the same generation again: what answers an older write does not start it. */
+static void test_same_generation_of_another_epoch(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->kind = AGENT_BATCH;
+  g_autoptr(Rig) rig = rig_running(spec);
+  life_exit(rig, 1, 0, 0);
+  rig_wants(rig, "store g1");
+  rig_frame(rig, FRAME_START, 1001, 1, spec);
+  rig_wants(rig, "end-shim; store g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1}); /* the outcome of epoch 1 */
+  rig_wants(rig, "");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
+  rig_wants(rig, "shim g1");
+}
+
 /* A disk that is full for a while: the shim stays, and the outcome is written again. */
 static void test_outcome_is_written_again(void)
 {
@@ -444,6 +460,7 @@ int main(int argc, char **argv)
   g_test_add_func("/life/shim-dies", test_shim_dies);
   g_test_add_func("/life/outcome-before-shim", test_outcome_before_shim);
   g_test_add_func("/life/outcome-is-written-again", test_outcome_is_written_again);
+  g_test_add_func("/life/same-generation-of-another-epoch", test_same_generation_of_another_epoch);
   g_test_add_func("/life/forget", test_forget);
   return g_test_run();
 }
