@@ -26,6 +26,7 @@ Core *core_new(const CoreConfig *config)
   core->nodes_by_id = g_hash_table_new(g_str_hash, g_str_equal);
   core->tokens = g_ptr_array_new_with_free_func((GDestroyNotify)token_free);
   core->secrets = g_ptr_array_new_with_free_func((GDestroyNotify)secret_free);
+  core->notices = g_ptr_array_new_with_free_func((GDestroyNotify)notice_free);
   core->open = g_ptr_array_new();
   core->schedules = g_ptr_array_new();
   core->removed = g_ptr_array_new();
@@ -55,6 +56,7 @@ void core_free(Core *core)
   GPtrArray *lists[] = {core->nodes,
                         core->tokens,
                         core->secrets,
+                        core->notices,
                         core->open,
                         core->schedules,
                         core->removed,
@@ -229,6 +231,7 @@ void core_apply(Core *core, const Command *command, Now now, Effects *effects)
       [COMMAND_ROLLBACK] = command_rollback,
       [COMMAND_EXEC] = command_exec,
       [COMMAND_FORGET] = command_forget,
+      [COMMAND_NOTICE_TRIED] = command_notice_tried,
       [COMMAND_NODE_FRAME] = command_node_frame,
       [COMMAND_NODE_GONE] = command_node_gone,
       [COMMAND_TICK] = command_tick,

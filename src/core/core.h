@@ -33,6 +33,7 @@ typedef enum CommandType {
   COMMAND_SECRET_SET,    /* @secret */
   COMMAND_SECRET_REMOVE, /* @secret->name */
   COMMAND_SECRETS_GIVEN, /* the node of @instance was given its secrets, the newest of them of @version */
+  COMMAND_NOTICE_TRIED,  /* webhook @notice was posted: @delivered or not */
   COMMAND_NODE_FRAME,    /* hello, heartbeat, report, reserved */
   COMMAND_NODE_GONE,     /* its link broke */
   COMMAND_TICK,          /* the wake-up that the core asked for, or any time */
@@ -75,6 +76,8 @@ typedef struct Command {
   const SecretAsk *secret;
   const char *instance; /* secrets-given: id */
   int64_t version;
+  const char *notice; /* id */
+  bool delivered;
 } Command;
 
 /* One line to one node. */
@@ -83,8 +86,8 @@ typedef struct Message {
   char *frame; /* JSON text */
 } Message;
 
-/* Something that watchers may want to know. @data: a JSON object. Types: deployment, rollout, instance, node; @word: the new state
- * ("running"). */
+/* Something that watchers may want to know. @data: a JSON object. Types: deployment, rollout, instance, node,
+ * webhook. */
 typedef struct Event {
   char *type;
   char *deployment; /* name, NULL for node events */

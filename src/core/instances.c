@@ -59,8 +59,11 @@ void instance_recount(Instance *instance)
   bool bad = instance->desired_running && !fine && !(coming && !instance->outcome); /* not yet probed is not yet bad */
   deployment->bad += (guint)bad - (guint)instance->bad;
   deployment->healthy += (guint)fine - (guint)instance->fine;
+  bool unknown = instance->desired_running && !fine && !bad;
+  deployment->coming += (guint)unknown - (guint)instance->coming;
   instance->bad = bad;
   instance->fine = fine;
+  instance->coming = unknown;
 }
 
 void instance_set_step(Core *core, Instance *instance, InstanceStep step)
@@ -152,6 +155,7 @@ void instance_reconcile(Core *core, Instance *instance)
   instruction->spec = instance_make_spec(instance);
   turn_send(core, instance->node, FRAME_START, instruction);
   instance->sent_generation = instance->generation;
+  instance->sent_start = true;
   instance->sent_stop = false;
 }
 

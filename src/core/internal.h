@@ -21,6 +21,7 @@ struct Core {
   GPtrArray *nodes;            /* of NodeObject*; owned */
   GHashTable *nodes_by_id;     /* id -> NodeObject* */
   GPtrArray *tokens, *secrets; /* of Token*, Secret*, sorted by name; owned */
+  GPtrArray *notices;          /* of Notice*, the oldest first; owned */
   GPtrArray *schedules;        /* of Schedule* in force (volatile) */
   GPtrArray *open;             /* of Rollout* not done (volatile) */
   GPtrArray *doomed;           /* of Instance*: leave for good at the end of this turn */
@@ -70,6 +71,7 @@ Record *record_of_schedule(const Schedule *schedule);
 Record *record_of_schedule_run(const ScheduleRun *run);
 Record *record_of_token(const Token *token);
 Record *record_of_secret(const Secret *secret);
+Record *record_of_notice(const Notice *notice);
 Record *record_of_meta(const char *key, const char *value);
 
 /* objects.c */
@@ -209,6 +211,16 @@ void command_secrets_given(Core *core, const Command *command);
 void secrets_loaded(Core *core); /* which instances run with an environment that is no longer what it should be */
 /* Names what @job wants and nobody has set; NULL when nothing is missing. Caller frees. */
 char *secrets_missing(const Core *core, const Job *job);
+
+/* notices.c */
+void command_notice_tried(Core *core, const Command *command);
+bool load_notice(Core *core, const Value *values);
+void notice_free(Notice *notice);
+const char *notice_told(const char *word); /* the static word for a stored one; NULL when it is none */
+/* @rollout has ended and its deployment is settled: webhooks are told when that is bad. */
+void notices_rollout(Core *core, const Rollout *rollout);
+/* How @deployment is: webhooks are told when that is worse or well again. */
+void notices_look(Core *core, Deployment *deployment);
 
 /* nodes.c */
 void nodes_tick(Core *core);

@@ -35,6 +35,7 @@ static bool load_deployment(Core *core, const Value *values, GError **error)
   deployment->updated_at_ms = values[DEP_UPDATED_AT].number;
   deployment->reason = g_strdup(values[DEP_REASON].text);
   deployment->outcome = (RolloutOutcome)outcome;
+  deployment->told = notice_told(values[DEP_TOLD].text);
   g_ptr_array_add(core->deployments, deployment); /* sorted when all are there */
   g_hash_table_insert(core->by_key, deployment->name, deployment);
   g_hash_table_insert(core->by_key, deployment->id, deployment);
@@ -181,6 +182,11 @@ static bool load_secret_row(Core *core, const Value *values, GError **error)
   return load_secret(core, values) || load_bad(error, TABLE_SECRETS, values, "no sealed text");
 }
 
+static bool load_notice_row(Core *core, const Value *values, GError **error)
+{
+  return load_notice(core, values) || load_bad(error, TABLE_NOTICES, values, "no deployment, URL, event or body");
+}
+
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error)
 {
   static bool (*const loaders[TABLE_N])(Core *, const Value *, GError **) = {
@@ -194,6 +200,7 @@ bool core_load_row(Core *core, TableId table, const Value *values, GError **erro
       [TABLE_NODES] = load_node,
       [TABLE_TOKENS] = load_token_row,
       [TABLE_SECRETS] = load_secret_row,
+      [TABLE_NOTICES] = load_notice_row,
   };
   if (!values[0].text)
     return load_bad(error, table, values, "no key");
@@ -213,6 +220,14 @@ static gint load_compare_revision(gconstpointer a, gconstpointer b)
 static gint load_compare_rollout(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Rollout *const *)a)->id, (*(Rollout *const *)b)->id);
+}
+
+/* The order in which they were made. */
+static gint load_compare_notice(gconstpointer a, gconstpointer b)
+{
+  const char *x = (*(Notice *const *)a)->id, *y = (*(Notice *const *)b)->id;
+  size_t n = strlen(x), m = strlen(y);
+  return n != m ? (n < m ? -1 : 1) : strcmp(x, y);
 }
 
 static void load_link_rollout(Core *core, Deployment *deployment, Now now)
@@ -253,6 +268,7 @@ void core_load_done(Core *core, Now now, Effects *effects)
   core->now = now;
   core->effects = effects;
   g_ptr_array_sort(core->deployments, load_compare_deployment);
+  g_ptr_array_sort(core->notices, load_compare_notice);
   for (guint i = 0; i < core->nodes->len; i++)
     ((NodeObject *)core->nodes->pdata[i])->heard_boot_ms = now.boot_ms; /* our absence is nobody's fault */
   for (guint i = 0; i < core->deployments->len; i++) {

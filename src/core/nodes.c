@@ -83,6 +83,7 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     node_refuse_instance(core, node, report);
     return;
   }
+  instance->listed = true;
   if (report->epoch > node->epoch_seen) {
     node->epoch_seen = report->epoch;
     touch_node(core, node, TOUCH_STORED);
@@ -160,6 +161,18 @@ static void node_settle_instance(Core *core, Instance *instance)
     instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
 }
 
+/* The list is whole: what ended before this core was loaded and is not in it is not there. A stop would be answered by just that, and with
+ * years of stopped slots those are most of them. */
+static void node_note_absent(Instance *instance)
+{
+  if (instance->listed || instance->desired_running || !instance->outcome || instance->sent_start)
+    return;
+  instance->present = true;
+  instance->state = INSTANCE_STOPPED;
+  instance->seen_generation = instance->generation;
+  instance->since_ms = instance->ended_at_ms;
+}
+
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -174,7 +187,7 @@ static void node_hello(Core *core, const Command *command)
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
-    instance->present = false;
+    instance->present = instance->listed = false;
     instance->seen_generation = instance->sent_generation = 0;
     instance->sent_stop = false;
     instance->state = INSTANCE_PENDING;
@@ -189,6 +202,8 @@ static void node_hello(Core *core, const Command *command)
   node_reports(core, node, command->frame);
   core->greeting = false;
   reserve_missing(core);
+  for (guint i = 0; i < instances->len; i++)
+    node_note_absent(instances->pdata[i]);
   for (guint i = 0; i < instances->len; i++)
     if (((Instance *)instances->pdata[i])->present)
       rollout_instance_changed(core, instances->pdata[i]);

@@ -170,6 +170,7 @@ void core_remove_instance(Core *core, Instance *instance)
     g_hash_table_remove(node->instances, instance);
   deployment->bad -= instance->bad;
   deployment->healthy -= instance->fine;
+  deployment->coming -= instance->coming;
   g_hash_table_remove(deployment->slots, key);
   g_hash_table_remove(core->instances, instance->id);
   g_ptr_array_remove(deployment->instances, instance); /* frees */

@@ -60,11 +60,14 @@ typedef struct Instance {
   char *output;
   char *unenforced;        /* limits that its node cannot enforce, NULL = none */
   bool present;            /* the linked node told of it since its hello */
+  bool listed;             /* its node's last hello named it, in whatever life */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
+  bool sent_start;     /* a start left, or may leave, since this core was loaded */
   bool stale;          /* a secret of its environment has changed or gone since it was given */
   bool bad;            /* counted in Deployment.bad */
   bool fine;           /* counted in Deployment.healthy */
+  bool coming;         /* counted in Deployment.coming */
   bool scheduled;      /* runs by the clock: fine whether it runs or not */
   bool dirty, touched; /* to be stored, to be announced at the end of the turn */
 } Instance;
@@ -131,7 +134,9 @@ typedef struct Deployment {
   RolloutOutcome outcome;   /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
   GHashTable *slots;   /* (volatile) "agent/replica" -> Instance* */
+  const char *told;    /* the bad news that webhooks were told last, "failed" or "degraded" (static); NULL = none since it was well */
   guint bad, healthy;  /* (volatile) instances that are not as they should be; that are healthy or completed */
+  guint coming;        /* (volatile) instances of which nobody knows yet */
   bool dirty, touched; /* (volatile) */
 } Deployment;
 
@@ -167,6 +172,25 @@ typedef struct Secret {
   int64_t created_at_ms, updated_at_ms;
   char *actor;
 } Secret;
+
+/* A message for a webhook that has not arrived. It goes when it was delivered or given up. */
+typedef struct Notice {
+  char id[20];
+  char *deployment; /* its name; it may be gone by now */
+  char *url;        /* whose path is a secret in practice: never shown, never logged */
+  char *event;      /* "failed", "degraded", "recovered" */
+  char *body;       /* JSON, as it is posted; has an id that is the same in each try */
+  int64_t created_at_ms;
+  int tries;          /* that failed */
+  int64_t next_at_ms; /* wall: no try before */
+} Notice;
+/* Messages wait in a lane for each deployment and URL, and go in order. A lane holds so many; when one more comes, the oldest is given up.
+ * A message is tried so often, over about an hour. */
+enum { NOTICE_LANE_MAX = 20, NOTICE_TRIES = 16, NOTICE_FIRST_MS = 2000, NOTICE_LONGEST_MS = 300000, NOTICE_AGENTS_MAX = 50 };
+
+/* All that wait (of Notice*), the oldest first; borrowed until the next core_apply. */
+const GPtrArray *core_notices(const Core *core);
+const Notice *core_notice(const Core *core, const char *id);
 
 /* The token with @hash (64 hex digits) that is valid at @wall_ms, or NULL. Takes the same time wherever the texts differ. */
 const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall_ms);

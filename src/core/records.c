@@ -30,6 +30,7 @@ Record *record_of_deployment(const Deployment *deployment)
   record_int(record, DEP_UPDATED_AT, deployment->updated_at_ms);
   record_text(record, DEP_REASON, deployment->reason);
   record_text(record, DEP_OUTCOME, rollout_outcome_word(deployment->outcome));
+  record_text(record, DEP_TOLD, deployment->told);
   return record;
 }
 
@@ -161,6 +162,20 @@ Record *record_of_secret(const Secret *secret)
   return record;
 }
 
+Record *record_of_notice(const Notice *notice)
+{
+  Record *record = record_new(TABLE_NOTICES);
+  record_text(record, NTC_ID, notice->id);
+  record_text(record, NTC_DEPLOYMENT, notice->deployment);
+  record_text(record, NTC_URL, notice->url);
+  record_text(record, NTC_EVENT, notice->event);
+  record_text(record, NTC_BODY, notice->body);
+  record_int(record, NTC_CREATED_AT, notice->created_at_ms);
+  record_int(record, NTC_TRIES, notice->tries);
+  record_int(record, NTC_NEXT_AT, notice->next_at_ms);
+  return record;
+}
+
 static void dump_line(GPtrArray *lines, Record *record)
 {
   const TableSpec *spec = &table_specs[record->table];
@@ -212,6 +227,8 @@ char *core_dump(const Core *core)
     dump_line(lines, record_of_token(core->tokens->pdata[i]));
   for (guint i = 0; i < core->secrets->len; i++)
     dump_line(lines, record_of_secret(core->secrets->pdata[i]));
+  for (guint i = 0; i < core->notices->len; i++)
+    dump_line(lines, record_of_notice(core->notices->pdata[i]));
   g_ptr_array_sort(lines, dump_compare);
   g_ptr_array_add(lines, NULL);
   return g_strjoinv("\n", (char **)lines->pdata);

@@ -526,6 +526,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   schedules_settle(core, deployment);
   deployment_retain(core, deployment);
   deployment_settle(core, deployment);
+  notices_rollout(core, rollout);
 }
 
 /* Was @instance meant to be alive on @node? */

@@ -120,6 +120,7 @@ static void turn_flush_deployments(Core *core)
 {
   for (guint i = 0; i < core->touched_deployments->len; i++) {
     Deployment *deployment = core->touched_deployments->pdata[i];
+    notices_look(core, deployment);
     if (deployment->dirty)
       g_ptr_array_add(core->effects->records, record_of_deployment(deployment));
     GString *data = g_string_new(NULL);
@@ -134,6 +135,8 @@ static void turn_flush_instances(Core *core)
 {
   for (guint i = 0; i < core->touched_instances->len; i++) {
     Instance *instance = core->touched_instances->pdata[i];
+    if (instance->deployment->told)
+      notices_look(core, instance->deployment);
     if (instance->dirty)
       g_ptr_array_add(core->effects->records, record_of_instance(instance));
     GString *data = g_string_new(NULL);

@@ -1,8 +1,10 @@
-/* Owns webhooks on their way: one for each URL and deployment at a time; a newer one takes the place of one that waits. Tried six times
- * within about ten minutes, then given up with a line in the log. URLs are not logged whole: their paths are secrets in practice. */
+/* Owns webhooks on their way: the messages for one deployment and URL go one after the other, each until the core says that it was
+ * delivered or is given up. One whose outcome could not be stored is posted again, with the same id. URLs are not logged whole: their paths
+ * are secrets in practice. */
 #include "server/notify.h"
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "net/http_client.h"
@@ -10,25 +12,38 @@
 
 #include <string.h>
 
-enum { NOTIFY_TRIES = 6, NOTIFY_FIRST_MS = 2000, NOTIFY_TIMEOUT_MS = 10000, NOTIFY_OPEN_MAX = 1000 };
+enum { NOTIFY_TIMEOUT_MS = 10000, NOTIFY_AGAIN_MS = 1000 };
 
-/* One message to one URL. */
+typedef struct Lane {
+  char *key;
+  GQueue hooks; /* of Hook*, the oldest first: only that one is on its way */
+} Lane;
+
+/* One message of the core to one URL. */
 typedef struct Hook {
   Notify *notify;
-  char *deployment, *url, *word;
-  char *body;
-  int tries;
+  Lane *lane;
+  char id[ID_BYTES];
   HttpCall *call;
   LoopTimer *timer;
+  bool answered, delivered; /* what came of the last try; until the core has stored it */
 } Hook;
 
 struct Notify {
   struct Server *server;
   Loop *loop;
   HttpClient *http;
-  GHashTable *words; /* deployment -> the word that was told or found last: "failed", "degraded" or "well" (static) */
-  GPtrArray *hooks;  /* of Hook* */
+  GHashTable *hooks; /* id -> Hook*; owned */
+  GHashTable *lanes; /* key -> Lane* that is not empty; owned */
 };
+
+static void lane_free(gpointer data)
+{
+  Lane *lane = data;
+  g_queue_clear(&lane->hooks);
+  g_free(lane->key);
+  g_free(lane);
+}
 
 static void hook_free(gpointer data)
 {
@@ -36,10 +51,6 @@ static void hook_free(gpointer data)
   if (hook->call)
     http_call_cancel(hook->call);
   loop_timer_free(hook->timer);
-  g_free(hook->deployment);
-  g_free(hook->url);
-  g_free(hook->body);
-  g_free(hook->word);
   g_free(hook);
 }
 
@@ -49,8 +60,8 @@ Notify *notify_new(struct Server *server, Loop *loop)
   notify->server = server;
   notify->loop = loop;
   notify->http = http_client_new(loop);
-  notify->words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  notify->hooks = g_ptr_array_new_with_free_func(hook_free);
+  notify->hooks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hook_free);
+  notify->lanes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, lane_free);
   return notify;
 }
 
@@ -58,183 +69,172 @@ void notify_free(Notify *notify)
 {
   if (!notify)
     return;
-  g_ptr_array_unref(notify->hooks);
+  g_hash_table_unref(notify->hooks);
   http_client_free(notify->http);
-  g_hash_table_unref(notify->words);
+  g_hash_table_unref(notify->lanes);
   g_free(notify);
 }
 
 /* ---- delivery ---- */
 
-static void hook_send(void *data);
-
-/* "https://host:port" of a URL. Caller frees. */
+/* "https://host:port" of a URL, without user and password. Caller frees. */
 static char *hook_host(const char *url)
 {
   const char *host = strstr(url, "://");
   size_t n = host ? (size_t)(host - url) + 3 : 0;
-  return g_strndup(url, n + strcspn(url + n, "/?#@"));
+  size_t length = strcspn(url + n, "/?#");
+  const char *at = memchr(url + n, '@', length), *from = at ? at + 1 : url + n;
+  return g_strdup_printf("%.*s%.*s", (int)n, url, (int)(url + n + length - from), from);
+}
+
+/* The core hears what came of a try. While nothing can be stored it waits, and nothing is posted meanwhile. */
+static void hook_tell(Hook *hook)
+{
+  Server *server = hook->notify->server;
+  if (server->store_state != STORE_STATE_OK || turn_full(server)) {
+    loop_timer_set(hook->timer, clock_boot_ms() + NOTIFY_AGAIN_MS);
+    return;
+  }
+  char id[ID_BYTES];
+  g_strlcpy(id, hook->id, sizeof id); /* the hook may go with this turn */
+  turn_apply(server, &(Command){.type = COMMAND_NOTICE_TRIED, .actor = "reeve", .notice = id, .delivered = hook->delivered});
 }
 
 static void hook_done(const HttpResult *result, void *data)
 {
   Hook *hook = data;
-  g_autofree char *host = hook_host(hook->url);
+  const Notice *notice = core_notice(hook->notify->server->core, hook->id);
   hook->call = NULL;
-  if (result->status >= 200 && result->status < 300) {
-    log_info("told", "deployment=%s event=%s to=%s", hook->deployment, hook->word, host);
-    g_ptr_array_remove(hook->notify->hooks, hook);
-    return;
+  hook->answered = true;
+  hook->delivered = result->status >= 200 && result->status < 300;
+  if (notice && !hook->delivered) {
+    g_autofree char *host = hook_host(notice->url);
+    log_warn("webhook failed", "deployment=%s event=%s to=%s id=%s try=%d status=%d error=\"%s\"", notice->deployment, notice->event, host,
+             notice->id, notice->tries + 1, result->status, result->error ? result->error : "");
   }
-  bool last = hook->tries >= NOTIFY_TRIES;
-  log_warn(last ? "webhook is given up" : "webhook failed", "deployment=%s event=%s to=%s try=%d status=%d error=\"%s\"", hook->deployment,
-           hook->word, host, hook->tries, result->status, result->error ? result->error : "");
-  if (last)
-    g_ptr_array_remove(hook->notify->hooks, hook);
-  else
-    loop_timer_set(hook->timer, clock_boot_ms() + ((int64_t)NOTIFY_FIRST_MS << (2 * (hook->tries - 1))));
+  hook_tell(hook);
 }
 
-static void hook_send(void *data)
+static void hook_post(Hook *hook, const Notice *notice)
 {
-  Hook *hook = data;
+  g_autofree char *id = g_strdup_printf("Reeve-Webhook-Id: %s-%" G_GINT64_FORMAT, notice->id, notice->created_at_ms);
+  g_autofree char *attempt = g_strdup_printf("Reeve-Webhook-Try: %d", notice->tries + 1);
+  const char *const headers[] = {id, attempt, NULL};
   HttpCallSpec spec = {.method = "POST",
-                       .url = hook->url,
+                       .url = notice->url,
                        .content_type = "application/json",
-                       .body = hook->body,
-                       .body_length = strlen(hook->body),
+                       .body = notice->body,
+                       .body_length = strlen(notice->body),
+                       .headers = headers,
                        .timeout_ms = NOTIFY_TIMEOUT_MS};
-  hook->tries++;
   hook->call = http_client_call(hook->notify->http, &spec, NULL, hook_done, hook);
 }
 
-/* A message for the same place that has not arrived is out of date now. */
-static void notify_replace(Notify *notify, const char *deployment, const char *url)
+static void hook_due(void *data)
 {
-  for (guint i = notify->hooks->len; i > 0; i--) {
-    const Hook *hook = notify->hooks->pdata[i - 1];
-    if (!hook->call && strcmp(hook->deployment, deployment) == 0 && strcmp(hook->url, url) == 0)
-      g_ptr_array_remove_index(notify->hooks, i - 1);
-  }
+  Hook *hook = data;
+  Server *server = hook->notify->server;
+  const Notice *notice = core_notice(server->core, hook->id);
+  if (hook->answered)
+    hook_tell(hook);
+  else if (server->store_state != STORE_STATE_OK)
+    loop_timer_set(hook->timer, clock_boot_ms() + NOTIFY_AGAIN_MS); /* its delivery could not be noted */
+  else if (notice && !server->leaving)
+    hook_post(hook, notice);
 }
 
-static void notify_post(Notify *notify, const char *deployment, const char *url, const char *word, const char *body)
+/* Sets the time of the lane's first message, from the loop: never within a turn. */
+static void lane_arm(const Lane *lane)
 {
-  notify_replace(notify, deployment, url);
-  if (notify->hooks->len >= NOTIFY_OPEN_MAX) {
-    log_warn("webhook is not sent: too many wait", "deployment=%s event=%s", deployment, word);
+  Hook *hook = g_queue_peek_head((GQueue *)(uintptr_t)&lane->hooks);
+  const Notice *notice = hook ? core_notice(hook->notify->server->core, hook->id) : NULL;
+  if (!notice || hook->call || hook->answered)
     return;
+  int64_t wait_ms = CLAMP(notice->next_at_ms - clock_wall_ms(), 0, NOTICE_LONGEST_MS);
+  loop_timer_set(hook->timer, clock_boot_ms() + wait_ms);
+}
+
+static void hook_add(Notify *notify, const Notice *notice)
+{
+  g_autofree char *key = g_strdup_printf("%s %s", notice->deployment, notice->url);
+  Lane *lane = g_hash_table_lookup(notify->lanes, key);
+  if (!lane) {
+    lane = g_new0(Lane, 1);
+    lane->key = g_steal_pointer(&key);
+    g_hash_table_insert(notify->lanes, lane->key, lane);
   }
   Hook *hook = g_new0(Hook, 1);
-  *hook =
-      (Hook){.notify = notify, .deployment = g_strdup(deployment), .url = g_strdup(url), .word = g_strdup(word), .body = g_strdup(body)};
-  hook->timer = loop_timer_new(notify->loop, hook_send, hook);
-  loop_timer_set(hook->timer, 0); /* not from within the turn */
-  g_ptr_array_add(notify->hooks, hook);
+  hook->notify = notify;
+  hook->lane = lane;
+  g_strlcpy(hook->id, notice->id, sizeof hook->id);
+  hook->timer = loop_timer_new(notify->loop, hook_due, hook);
+  g_queue_push_tail(&lane->hooks, hook);
+  g_hash_table_insert(notify->hooks, hook->id, hook);
+  lane_arm(lane);
 }
 
-/* ---- news ---- */
-
-static void notify_write_agents(GString *out, const Deployment *deployment)
+static void hook_remove(Hook *hook)
 {
-  jw_open(out, "agents", '[');
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    const Instance *instance = deployment->instances->pdata[i];
-    if (!instance->bad && g_strcmp0(instance->outcome, "failed") != 0)
-      continue;
-    jw_open(out, NULL, '{');
-    jw_str(out, "agent", instance->agent);
-    jw_int(out, "replica", instance->replica);
-    jw_str(out, "state", instance_state_word(instance->state));
-    jw_str(out, "health", health_word(instance->health));
-    jw_str(out, "reason", instance->reason ? instance->reason : instance->observed_reason);
-    jw_close(out, '}');
-  }
-  jw_close(out, ']');
+  Notify *notify = hook->notify;
+  Lane *lane = hook->lane;
+  g_queue_remove(&lane->hooks, hook);
+  g_hash_table_remove(notify->hooks, hook->id); /* frees */
+  if (g_queue_is_empty(&lane->hooks))
+    g_hash_table_remove(notify->lanes, lane->key);
+  else
+    lane_arm(lane);
 }
 
-static char *notify_body(const Deployment *deployment, const char *word)
-{
-  GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '{');
-  jw_str(out, "event", word);
-  jw_str(out, "deployment", deployment->name);
-  jw_str(out, "status", deployment_status_word(deployment->status));
-  jw_str(out, "outcome", rollout_outcome_word(deployment->outcome));
-  jw_int(out, "revision", deployment->revision);
-  jw_str(out, "reason", deployment->reason);
-  jw_time(out, "at", clock_wall_ms());
-  notify_write_agents(out, deployment);
-  jw_close(out, '}');
-  return g_string_free(out, FALSE);
-}
+/* ---- what the core says ---- */
 
-static void notify_tell(Notify *notify, const Deployment *deployment, NotifyEvent event)
+static void notify_log(const Event *event)
 {
-  int number = deployment->revision ? deployment->revision : deployment->rollout ? deployment->rollout->to : 0;
-  const Revision *revision = deployment_revision(deployment, number);
-  const Job *job = revision ? revision_job(revision) : NULL;
-  const char *word = notify_event_word(event);
-  g_autofree char *body = notify_body(deployment, word);
-  for (guint i = 0; job && i < job->notify->len; i++) {
-    const NotifySpec *spec = job->notify->pdata[i];
-    if (spec->events & 1u << event)
-      notify_post(notify, deployment->name, spec->url, word, body);
-  }
-}
-
-static const char *notify_word(const Deployment *deployment)
-{
-  return deployment->status == DEPLOYMENT_FAILED     ? "failed"
-         : deployment->status == DEPLOYMENT_DEGRADED ? "degraded"
-         : deployment->status == DEPLOYMENT_RUNNING  ? "well"
-                                                     : NULL; /* on its way, or stopped: nothing to tell */
-}
-
-static void notify_deployment(Notify *notify, const Deployment *deployment)
-{
-  const char *word = notify_word(deployment), *before = g_hash_table_lookup(notify->words, deployment->name);
-  if (!word || g_strcmp0(word, before) == 0)
-    return;
-  g_hash_table_insert(notify->words, g_strdup(deployment->name), (gpointer)(uintptr_t)word);
-  if (strcmp(word, "failed") == 0)
-    notify_tell(notify, deployment, NOTIFY_FAILED);
-  else if (strcmp(word, "degraded") == 0)
-    notify_tell(notify, deployment, NOTIFY_DEGRADED);
-  else if (before)
-    notify_tell(notify, deployment, NOTIFY_RECOVERED);
-}
-
-/* A change that failed while what ran before goes on. */
-static void notify_rollout(Notify *notify, const Deployment *deployment, const char *id)
-{
-  const Rollout *rollout = deployment->rollout;
-  bool failed = rollout && strcmp(rollout->id, id) == 0 && rollout->phase == ROLLOUT_PHASE_DONE && rollout->outcome == OUTCOME_ROLLED_BACK;
-  if (failed)
-    notify_tell(notify, deployment, NOTIFY_FAILED);
+  json_t *data = json_parse(event->data, strlen(event->data), NULL);
+  const char *state = jget_str(data, "state", ""), *word = jget_str(data, "event", "");
+  if (strcmp(state, "delivered") == 0)
+    log_info("told", "deployment=%s event=%s id=%s", event->deployment, word, event->object);
+  else if (strcmp(state, "given-up") == 0)
+    log_warn("webhook is given up", "deployment=%s event=%s id=%s tries=%d", event->deployment, word, event->object,
+             (int)jget_int(data, "tries", 0));
+  json_decref(data);
 }
 
 void notify_event(Notify *notify, const Event *event)
 {
-  const Deployment *deployment = event->deployment ? core_deployment(notify->server->core, event->deployment) : NULL;
-  if (!deployment) {
-    if (event->deployment)
-      g_hash_table_remove(notify->words, event->deployment);
+  if (strcmp(event->type, "webhook") != 0)
     return;
+  const Notice *notice = core_notice(notify->server->core, event->object);
+  Hook *hook = g_hash_table_lookup(notify->hooks, event->object);
+  notify_log(event);
+  if (!notice) {
+    if (hook)
+      hook_remove(hook);
+  } else if (!hook) {
+    hook_add(notify, notice);
+  } else {
+    hook->answered = false;
+    lane_arm(hook->lane);
   }
-  if (strcmp(event->type, "deployment") == 0)
-    notify_deployment(notify, deployment);
-  else if (strcmp(event->type, "rollout") == 0)
-    notify_rollout(notify, deployment, event->object);
 }
 
 void notify_begin(Notify *notify)
 {
-  const GPtrArray *all = core_deployments(notify->server->core);
-  for (guint i = 0; i < all->len; i++) {
-    const Deployment *deployment = g_ptr_array_index(all, i);
-    const char *word = notify_word(deployment);
-    if (word)
-      g_hash_table_insert(notify->words, g_strdup(deployment->name), (gpointer)(uintptr_t)word);
+  const GPtrArray *waiting = core_notices(notify->server->core);
+  g_autoptr(GPtrArray) gone = g_ptr_array_new();
+  GHashTableIter iter;
+  gpointer hook;
+  g_hash_table_iter_init(&iter, notify->hooks);
+  while (g_hash_table_iter_next(&iter, NULL, &hook))
+    if (!core_notice(notify->server->core, ((const Hook *)hook)->id))
+      g_ptr_array_add(gone, hook);
+  for (guint i = 0; i < gone->len; i++)
+    hook_remove(gone->pdata[i]);
+  for (guint i = 0; i < waiting->len; i++) {
+    const Notice *notice = g_ptr_array_index(waiting, i);
+    Hook *known = g_hash_table_lookup(notify->hooks, notice->id);
+    if (!known)
+      hook_add(notify, notice);
+    else if (known->answered)
+      loop_timer_set(known->timer, clock_boot_ms() + NOTIFY_AGAIN_MS);
   }
 }

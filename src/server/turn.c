@@ -178,6 +178,7 @@ static void turn_reload(Server *server, bool again)
     server_leave(server, reeve_error_exit(error->code));
     return;
   }
+  notify_begin(server->notify);
   if (again)
     hub_listen(server->hub);
 }

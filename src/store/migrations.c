@@ -22,7 +22,12 @@ static const char step_1[] = "ALTER TABLE rollouts ADD COLUMN rolling INTEGER; A
         "schedule TEXT, due_at INTEGER, started_at INTEGER, ended_at INTEGER, outcome TEXT, reason TEXT, generation INTEGER, actor TEXT",
         "schedule") TOKENS SECRETS;
 
-static const char *const steps[] = {NULL, step_1};
+/* 2 -> 3: webhooks that have not arrived, and what was told last of a deployment. */
+static const char step_2[] = "ALTER TABLE deployments ADD COLUMN told TEXT;"
+                             "CREATE TABLE notices (id TEXT PRIMARY KEY NOT NULL, deployment TEXT, url TEXT, event TEXT, body TEXT, "
+                             "created_at INTEGER, tries INTEGER, next_at INTEGER) WITHOUT ROWID;";
+
+static const char *const steps[] = {NULL, step_1, step_2};
 
 const char *migration_sql(int from_version)
 {

@@ -1,8 +1,10 @@
 """What runs is changed without fear: diffs, plans, rolling updates that keep enough agents ready, scaling, schedules, webhooks."""
+import contextlib
 import http.server
 import json
 import os
 import re
+import sqlite3
 import threading
 
 import pytest
@@ -153,23 +155,29 @@ notify: {url: "ftp://x", on: [sometimes]}
 
 
 class Hooks(http.server.ThreadingHTTPServer):
-    def __init__(self):
-        self.told, self.refuse = [], 0
+    def __init__(self, port=0):
+        self.told, self.refuse, self.refused, self.ids = [], 0, [], []
+        self.answers = threading.Event()
+        self.answers.set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(handler):
                 body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+                self.ids.append(handler.headers["Reeve-Webhook-Id"])
                 if self.refuse:
                     self.refuse -= 1
+                    self.refused.append(body)
                     handler.send_error(500)
                     return
                 self.told.append(body)
-                handler.send_response(204)
-                handler.end_headers()
+                self.answers.wait()
+                with contextlib.suppress(OSError):
+                    handler.send_response(204)
+                    handler.end_headers()
 
             def log_message(handler, *_):
                 pass
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -188,5 +196,64 @@ notify: {{url: "http://127.0.0.1:{hooks.server_port}/hook/secret"}}
     assert degraded["agents"][0]["agent"] == "a" and "signal 9" in degraded["agents"][0]["reason"]
     reeve.run("restart", "desk")
     wait_until(lambda: [t["event"] for t in hooks.told] == ["degraded", "recovered"], what="it has recovered")
+    assert hooks.ids == [hooks.told[0]["id"], hooks.told[0]["id"], hooks.told[1]["id"]]
     assert "hook/secret" not in (reeve.directory / "server.out").read_text()
+    wait_until(lambda: not notices(reeve), what="nothing waits any more")
+    hooks.shutdown()
+
+
+def notices(reeve):
+    with contextlib.closing(sqlite3.connect(f"file:{reeve.data}/reeve.db?mode=ro", uri=True, timeout=10)) as db:
+        return db.execute("SELECT id, event, tries FROM notices ORDER BY id").fetchall()
+
+
+@pytest.mark.parametrize("receiver", ["refuses", "away"])
+def test_webhook_outlives_the_server(reeve, port, receiver):
+    hooks = Hooks(port) if receiver == "refuses" else None
+    if hooks:
+        hooks.refuse = 1000
+    reeve.run("up", "-d", reeve.job(f"""
+job: {{name: desk}}
+agents:
+  - {{id: a, command: [sleep, "1000"], restart: {{policy: never}}}}
+notify: {{url: "http://user:word@127.0.0.1:{port}/hook/secret"}}
+"""))
+    os.kill(reeve.instances("desk")["a"]["pid"], 9)
+    wait_until(lambda: [(n[1], n[2]) for n in notices(reeve)] == [("degraded", 1)], what="the failed try is stored")
+    reeve.kill_server()
+    if not hooks:
+        hooks = Hooks(port)
+    hooks.refuse = 0
+    tries = len(hooks.ids)
+    reeve.start()
+    degraded = wait_until(lambda: hooks.told and hooks.told[0], 20, "the message of the former server")
+    assert degraded["event"] == "degraded" and "signal 9" in degraded["agents"][0]["reason"]
+    assert {degraded["id"]} == set(hooks.ids) and len(hooks.ids) == tries + 1
+    assert all(body == degraded for body in hooks.refused)
+    wait_until(lambda: not notices(reeve), what="nothing waits any more")
+    reeve.run("restart", "desk")
+    wait_until(lambda: [t["event"] for t in hooks.told] == ["degraded", "recovered"], what="it has recovered")
+    log = (reeve.directory / "server.out").read_text()
+    assert "hook/secret" not in log and "word" not in log and "webhook failed" in log
+    hooks.shutdown()
+
+
+def test_webhook_comes_again_with_its_id(reeve):
+    """The receiver has it, but the server is killed before it hears so."""
+    hooks = Hooks()
+    hooks.answers.clear()
+    reeve.run("up", "-d", reeve.job(f"""
+job: {{name: desk}}
+agents:
+  - {{id: a, command: [sleep, "1000"], restart: {{policy: never}}}}
+notify: {{url: "http://127.0.0.1:{hooks.server_port}/hook"}}
+"""))
+    os.kill(reeve.instances("desk")["a"]["pid"], 9)
+    wait_until(lambda: hooks.told, what="the receiver has it")
+    reeve.kill_server()
+    hooks.answers.set()
+    reeve.start()
+    wait_until(lambda: not notices(reeve), what="the receiver has it again")
+    assert len(hooks.told) == 2 and hooks.told[0] == hooks.told[1]
+    assert hooks.ids == [hooks.told[0]["id"]] * 2
     hooks.shutdown()

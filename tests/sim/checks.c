@@ -319,6 +319,7 @@ void sim_check_quiet(Sim *sim)
     }
     check_whole(sim, deployment);
     sim_check_runs(sim, deployment);
+    sim_check_hooks(sim, deployment);
   }
   check_node(sim);
 }

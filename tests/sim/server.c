@@ -12,6 +12,8 @@ static void server_leave(Effects *effects, void *data)
     sim_check_reply(sim, effects->replies->pdata[i]);
   for (guint i = 0; i < effects->messages->len; i++)
     sim_send(sim, TO_NODE, ((const Message *)effects->messages->pdata[i])->frame);
+  for (guint i = 0; i < effects->events->len; i++)
+    sim_hook_event(sim, effects->events->pdata[i]);
   effects_free(effects);
 }
 
@@ -24,6 +26,7 @@ static void server_reload(Sim *sim)
   sim->server_wake = effects->wake_at_ms;
   effects_free(effects);
   sim_check_promises(sim);
+  sim_hooks_loaded(sim);
 }
 
 static void server_commit(Sim *sim);

@@ -97,6 +97,8 @@ struct Sim {
   GHashTable *was_healthy;   /* "id/epoch/generation" set */
   GHashTable *ready_before;  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
   GHashTable *taken;         /* set of "id/generation": slots that were ready when they were taken out */
+  GHashTable *posts;         /* webhook -> boot time of its next try, in milliseconds */
+  GHashTable *heard;         /* set of webhooks that their receiver was told of */
   GHashTable *fired;         /* set of "schedule/time" */
   guint commits, fold_every; /* the fold of the rows is compared after each so many-th commit */
 };
@@ -170,6 +172,12 @@ NodeEvent sim_shim_found(Sim *sim, const char *id);
 
 /* ---- users.c ---- */
 void sim_user(Sim *sim);
+
+/* ---- hooks.c: the receiver of webhooks ---- */
+void sim_hook_event(Sim *sim, const Event *event);
+void sim_hooks_loaded(Sim *sim);
+void sim_check_hook_gone(Sim *sim, const char *id);
+void sim_check_hooks(Sim *sim, const Deployment *deployment);
 
 /* ---- checks.c: the invariants ---- */
 void sim_check_reply(Sim *sim, const Reply *reply);

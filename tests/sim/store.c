@@ -46,6 +46,8 @@ void sim_write_rows(Sim *sim, const GPtrArray *records)
     if (table_specs[record->table].history)
       continue;
     if (record->deleted) {
+      if (record->table == TABLE_NOTICES)
+        sim_check_hook_gone(sim, record->values[0].text);
       g_hash_table_remove(rows, record->values[0].text);
       continue;
     }
@@ -129,6 +131,7 @@ void sim_restore(Sim *sim)
     store_copy_rows(sim->backup->rows[table], sim->rows[table]);
   }
   g_hash_table_remove_all(sim->promised);
+  g_hash_table_remove_all(sim->heard);
   g_hash_table_remove_all(sim->fired);
   g_hash_table_remove_all(sim->taken);
   store_copy_promises(sim->backup->promised, sim->promised);

@@ -87,6 +87,9 @@ static Job *user_job(Sim *sim, const char *name)
   for (int i = 0; i < n; i++)
     job_add_agent(job, user_agent(sim, name, i, sim_chance(sim, 50) ? 0 : variant));
   user_topology(sim, job);
+  for (int i = 0; i < 2; i++)
+    if (sim_chance(sim, 40))
+      g_ptr_array_add(job->notify, notify_spec_new(i ? "http://hooks.sim/1" : "http://hooks.sim/0"));
   return job;
 }
 

@@ -168,6 +168,8 @@ static void sim_init(Sim *sim)
   sim->was_healthy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->ready_before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  sim->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  sim->heard = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->fired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->actions = node_actions_new();
   g_strlcpy(sim->boot_id, "boot-0", sizeof sim->boot_id);
@@ -195,6 +197,8 @@ static void sim_done(Sim *sim)
   g_hash_table_unref(sim->was_healthy);
   g_hash_table_unref(sim->ready_before);
   g_hash_table_unref(sim->taken);
+  g_hash_table_unref(sim->posts);
+  g_hash_table_unref(sim->heard);
   g_hash_table_unref(sim->fired);
 }
 

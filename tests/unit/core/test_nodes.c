@@ -92,6 +92,75 @@ static void test_stop_is_sent_again(void)
   world_assert_status(world, DEPLOYMENT_STOPPED, OUTCOME_SUCCEEDED);
 }
 
+/* How many stops are in the mail; empties it. */
+static guint stops_sent(const World *world)
+{
+  guint stops = 0;
+  for (Frame *frame; (frame = g_queue_pop_head(world->mail)); frame_free(frame))
+    stops += frame->type == FRAME_STOP ? frame->instructions->len : 0;
+  return stops;
+}
+
+/* What ended before this core was loaded and is not in the node's list is not there: nobody needs to be told to end it. */
+static void test_stopped_slots_are_not_stopped_again(void)
+{
+  g_autoptr(World) world = world_up_agents("a b");
+  world_do(world, COMMAND_DOWN, "desk");
+  g_hash_table_remove_all(world->held);
+  world_reload(world);
+  world->answers = false;
+  world_connect(world);
+  g_assert_cmpuint(stops_sent(world), ==, 0);
+  g_assert_true(world_slot(world, "a", 0)->present);
+  g_assert_cmpint(world_slot(world, "a", 0)->since_ms, ==, world_slot(world, "a", 0)->ended_at_ms);
+  world->answers = true;
+  g_autoptr(Job) job = world_job("a b");
+  world_deploy(world, job, false);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+  g_assert_cmpint(world_slot(world, "a", 0)->epoch, ==, 1); /* its node has told: no life is unknown */
+}
+
+/* It runs there in a life that a restored backup has overtaken: that is not absence. */
+static void test_former_lives_are_stopped_again(void)
+{
+  g_autoptr(World) world = world_up_agents("a b");
+  world_do(world, COMMAND_DOWN, "desk");
+  Held *held = (Held *)(uintptr_t)world_held(world, "a", 0);
+  held->epoch = 0;
+  held->state = INSTANCE_RUNNING;
+  world_reload(world);
+  world->answers = false;
+  world_connect(world);
+  g_assert_false(world_slot(world, "a", 0)->present);
+  g_assert_cmpuint(stops_sent(world), ==, 1);
+}
+
+/* A start of ours may be on its way to the node that gives its list. */
+static void test_own_starts_are_stopped_again(void)
+{
+  g_autoptr(World) world = world_up_agents("a b");
+  world_do(world, COMMAND_DOWN, "desk");
+  g_hash_table_remove_all(world->held);
+  world_disconnect(world);
+  world->answers = false;
+  world_connect(world);
+  g_assert_cmpuint(stops_sent(world), ==, 2);
+}
+
+/* Stopped slots whose end nobody told are asked for. */
+static void test_untold_ends_are_asked_for(void)
+{
+  g_autoptr(World) world = world_up_agents("a");
+  world->answers = false;
+  world_do(world, COMMAND_DOWN, "desk");
+  g_hash_table_remove_all(world->held);
+  world_reload(world);
+  stops_sent(world);
+  world_connect(world);
+  g_assert_cmpuint(stops_sent(world), ==, 1);
+  world_assert_status(world, DEPLOYMENT_STOPPING, OUTCOME_OPEN);
+}
+
 static void test_degraded(void)
 {
   g_autoptr(World) world = world_up_agents("a b");
@@ -367,6 +436,10 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/later-epoch-is-surpassed", test_later_epoch_is_surpassed);
   g_test_add_func("/nodes/lost-start-is-sent-again", test_lost_start_is_sent_again);
   g_test_add_func("/nodes/stop-is-sent-again", test_stop_is_sent_again);
+  g_test_add_func("/nodes/stopped-slots-are-not-stopped-again", test_stopped_slots_are_not_stopped_again);
+  g_test_add_func("/nodes/former-lives-are-stopped-again", test_former_lives_are_stopped_again);
+  g_test_add_func("/nodes/own-starts-are-stopped-again", test_own_starts_are_stopped_again);
+  g_test_add_func("/nodes/untold-ends-are-asked-for", test_untold_ends_are_asked_for);
   g_test_add_func("/nodes/degraded", test_degraded);
   g_test_add_func("/nodes/silent-and-lost", test_silent_and_lost);
   g_test_add_func("/nodes/liveness-begins-anew-after-load", test_liveness_begins_anew_after_load);

@@ -252,7 +252,7 @@ static bool bench_running(Bench *bench)
   return deployment && deployment->status == DEPLOYMENT_RUNNING && release_idle(bench->server.queue);
 }
 
-static char *bench_deploy_body(void)
+static char *bench_deploy_notifying(const char *url)
 {
   g_autoptr(Job) job = job_new();
   job->name = g_strdup("one");
@@ -261,8 +261,15 @@ static char *bench_deploy_body(void)
   agent->command = g_strdupv((char *[]){(char *)"/bin/sleep", (char *)"60", NULL});
   agent->port = PORT_AUTO;
   job_add_agent(job, agent);
+  if (url)
+    g_ptr_array_add(job->notify, notify_spec_new(url));
   g_autofree char *text = job_to_json(job);
   return g_strdup_printf("{\"source_name\":\"job.yaml\",\"source\":\"name: one\",\"job\":%s}", text);
+}
+
+static char *bench_deploy_body(void)
+{
+  return bench_deploy_notifying(NULL);
 }
 
 static void test_refusals(void)
@@ -455,6 +462,62 @@ static void test_full_store(void)
   bench_done(&bench);
 }
 
+/* A receiver of webhooks that fills the disk before it answers. */
+typedef struct Receiver {
+  Bench *bench;
+  int posts;
+  char *id;
+} Receiver;
+
+static void receiver_handle(HttpRequest *request, void *data)
+{
+  Receiver *receiver = data;
+  receiver->posts++;
+  g_free(receiver->id);
+  receiver->id = g_strdup(http_request_header(request, "Reeve-Webhook-Id"));
+  store_memory_fail(receiver->bench->store, 1, REEVE_ERROR_STORE_FULL);
+  http_reply(request, 200, "text/plain", "", 0);
+}
+
+static bool bench_told(Bench *bench)
+{
+  return bench->server.store_state == STORE_STATE_OK && core_notices(bench->server.core)->len == 0 && release_idle(bench->server.queue);
+}
+
+static bool bench_store_full(Bench *bench)
+{
+  return bench->server.store_state == STORE_STATE_FULL;
+}
+
+/* A delivery that could not be noted is noted later: the message is not posted again. */
+static void test_webhook_and_full_store(void)
+{
+  Bench bench;
+  g_autoptr(GError) error = NULL;
+  bench_open(&bench);
+  Receiver receiver = {.bench = &bench};
+  HttpServerConfig config = {.handler = receiver_handle, .data = &receiver, .connections_max = 10};
+  HttpServer *http = http_server_new(bench.server.loop, &config);
+  int port = http_server_listen_tcp(http, "127.0.0.1", 0, &error);
+  g_assert_no_error(error);
+  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d/hook", port), *body = bench_deploy_notifying(url);
+  bench_hello(&bench);
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_autofree char *id = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  Instruction *instruction = instruction_new(id, 1, 1);
+  bench_report(&bench, instruction, INSTANCE_FAILED, HEALTH_UNKNOWN);
+  bench_until(&bench, bench_store_full);
+  g_assert_cmpuint(core_notices(bench.server.core)->len, ==, 1);
+  g_assert_true(g_str_has_prefix(receiver.id, ((const Notice *)g_ptr_array_index(core_notices(bench.server.core), 0))->id));
+  bench_until(&bench, bench_told);
+  g_assert_cmpint(receiver.posts, ==, 1);
+  instruction_free(instruction);
+  g_free(receiver.id);
+  http_server_free(http);
+  bench_done(&bench);
+}
+
 typedef struct NodeEnd {
   int fd;
   Bench *bench;
@@ -525,6 +588,7 @@ int main(int argc, char **argv)
   g_test_add_func("/server/logs", test_logs);
   g_test_add_func("/server/stop-down", test_stop_down);
   g_test_add_func("/server/full-store", test_full_store);
+  g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
   g_test_add_func("/server/node-socket", test_node_socket);
   g_test_add_func("/server/away", test_away);
   return g_test_run();

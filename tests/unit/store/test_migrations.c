@@ -31,6 +31,22 @@ static const char schema_1[] =
     "INSERT INTO deployments VALUES ('dep_000001', 'desk', 'running', 1, 'rol_000002', 1000, 2000, NULL, 'succeeded');"
     "PRAGMA application_id=1380271446; PRAGMA user_version=1;";
 
+/* What version 2 had more. */
+static const char schema_2[] =
+    "ALTER TABLE rollouts ADD COLUMN rolling INTEGER;"
+    "ALTER TABLE instances ADD COLUMN secrets INTEGER;"
+    "CREATE TABLE schedules (id TEXT PRIMARY KEY NOT NULL, deployment TEXT, agent TEXT, handled_at INTEGER, queued INTEGER, "
+    "spec TEXT) WITHOUT ROWID;"
+    "CREATE INDEX schedules_deployment ON schedules (deployment);"
+    "CREATE TABLE schedule_runs (id TEXT PRIMARY KEY NOT NULL, schedule TEXT, due_at INTEGER, started_at INTEGER, ended_at "
+    "INTEGER, outcome TEXT, reason TEXT, generation INTEGER, actor TEXT) WITHOUT ROWID;"
+    "CREATE INDEX schedule_runs_schedule ON schedule_runs (schedule);"
+    "CREATE TABLE tokens (id TEXT PRIMARY KEY NOT NULL, name TEXT, role TEXT, hash TEXT, created_at INTEGER, expires_at "
+    "INTEGER, actor TEXT) WITHOUT ROWID;"
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY NOT NULL, sealed TEXT, version INTEGER, created_at INTEGER, updated_at "
+    "INTEGER, actor TEXT) WITHOUT ROWID;"
+    "PRAGMA user_version=2;";
+
 static sqlite3 *database(const char *directory)
 {
   g_autofree char *path = g_build_filename(directory, "reeve.db", NULL);
@@ -68,12 +84,14 @@ static bool count_row(TableId table, const Value *values, void *data, GError **e
   return true;
 }
 
-static void test_version_1(void)
+/* A store of the version that @more brings the first to becomes what a new one is. */
+static void test_version(gconstpointer more)
 {
   g_autoptr(GError) error = NULL;
   g_autofree char *old = g_dir_make_tmp("reeve-store-XXXXXX", NULL), *fresh = g_dir_make_tmp("reeve-store-XXXXXX", NULL);
   sqlite3 *db = database(old);
   g_assert_cmpint(sqlite3_exec(db, schema_1, NULL, NULL, NULL), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(db, more, NULL, NULL, NULL), ==, SQLITE_OK);
   sqlite3_close(db);
   Store *store = store_sqlite.open(old, &error);
   g_assert_no_error(error);
@@ -104,7 +122,8 @@ static void test_newer(void)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/store/migrate/version-1", test_version_1);
+  g_test_add_data_func("/store/migrate/version-1", "", test_version);
+  g_test_add_data_func("/store/migrate/version-2", schema_2, test_version);
   g_test_add_func("/store/migrate/newer", test_newer);
   return g_test_run();
 }
