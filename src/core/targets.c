@@ -39,6 +39,8 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, Want
     return true;
   if (instance->present && !instance_live(instance) && !completed)
     return true; /* a reboot ended it */
+  if (rollout->from == 0 && !undoing && instance->present && agent->kind == AGENT_SERVICE && !instance_ready(instance))
+    return true; /* left over from what failed before: to pass it by would call that a success */
   return !rollout_same_agent(instance, wanted);
 }
 

@@ -37,12 +37,11 @@ guint stop_running_agents(const Server *server, GString *out, const char *key)
   jw_open(out, key, '[');
   for (guint i = 0; i < all->len; i++) {
     const Deployment *deployment = g_ptr_array_index(all, i);
-    const char *last = NULL;
+    g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal); /* agents: each once, however many replicas */
     for (guint k = 0; k < deployment->instances->len; k++) {
       const Instance *instance = g_ptr_array_index(deployment->instances, k);
-      if (!stop_is_running(instance) || g_strcmp0(last, instance->agent) == 0)
+      if (!stop_is_running(instance) || !g_hash_table_add(named, instance->agent))
         continue;
-      last = instance->agent; /* replicas stand side by side: an agent is named once */
       g_autofree char *name = g_strdup_printf("%s/%s", deployment->name, instance->agent);
       jw_str(out, NULL, name);
       n++;

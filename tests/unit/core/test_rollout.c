@@ -82,6 +82,24 @@ static void test_first_deploy_fails_keep(void)
   g_assert_null(strstr(world->log->str, "stop"));
 }
 
+/* The same again over what failed and was kept: it does not succeed by passing the broken agent by. */
+static void test_again_after_keep(void)
+{
+  g_autoptr(World) world = world_fails(HABIT_FLUTTERS, ON_FAILURE_KEEP);
+  world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
+  g_assert_cmpint(world_held(world, "b", 0)->state, ==, INSTANCE_BACKOFF);
+  world_forget_log(world);
+  g_autoptr(Job) job = world_job("a b c");
+  job->on_failure = ON_FAILURE_KEEP;
+  world_deploy(world, job, false);
+  world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
+  g_assert_nonnull(strstr(world->log->str, "start b/0 g2; "));
+  g_assert_null(strstr(world->log->str, "start a")); /* what is well runs on */
+  world_habit(world, "b", HABIT_HEALTHY);
+  world_deploy(world, job, false);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+}
+
 static void test_deadline(void)
 {
   g_autoptr(World) world = world_fails(HABIT_HANGS, ON_FAILURE_STOP);
@@ -501,6 +519,7 @@ int main(int argc, char **argv)
   g_test_add_func("/rollout/stage-waits-for-health", test_stage_waits_for_health);
   g_test_add_func("/rollout/first-deploy-fails", test_first_deploy_fails);
   g_test_add_func("/rollout/first-deploy-fails-keep", test_first_deploy_fails_keep);
+  g_test_add_func("/rollout/again-after-keep", test_again_after_keep);
   g_test_add_func("/rollout/deadline", test_deadline);
   g_test_add_func("/rollout/deadline-after-load", test_deadline_after_load);
   g_test_add_func("/rollout/waits-for-a-node", test_waits_for_a_node);
