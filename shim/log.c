@@ -18,10 +18,7 @@ static struct {
   int files;
   unsigned long long dropped; /* bytes that could not be written since the last that could */
   int dropped_errno;
-  char in[LOG_READ];
-  char out[LOG_OUT];
   size_t out_length;
-  char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
   size_t line_length[LOG_STREAMS];
   int64_t line_at_ms[LOG_STREAMS]; /* when it grew last, on the boot clock */
   bool open[LOG_STREAMS];          /* the last record of the stream was a part of a line */
@@ -29,6 +26,9 @@ static struct {
   char head[LOG_HEAD];             /* time of this batch */
   size_t head_length;
   time_t second;
+  char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
+  char in[LOG_READ];                    /* the long ones last: pages that nobody touches cost nothing */
+  char out[LOG_OUT];
 } log_state;
 
 static void log_rotate(void)
