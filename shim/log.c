@@ -100,7 +100,8 @@ static void log_stamp(void)
   if (now.tv_sec != log_state.second) {
     struct tm tm;
     gmtime_r(&now.tv_sec, &tm);
-    strftime(log_state.head, sizeof log_state.head, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(log_state.head, sizeof log_state.head, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
     log_state.second = now.tv_sec;
   }
   snprintf(log_state.head + 19, sizeof log_state.head - 19, ".%03dZ", (int)(now.tv_nsec / 1000000));

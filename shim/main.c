@@ -258,7 +258,7 @@ static void shim_on_pipe(int fd)
     }
 }
 
-static void shim_loop(void)
+_Noreturn static void shim_loop(void)
 {
   for (;;) {
     struct epoll_event events[8];

@@ -1,0 +1,528 @@
+/* The few functions of a C library that the shim calls, over the kernel's calls and nothing else. Declared by the usual headers; what is
+ * not needed is left out, as each function says. A static glibc sets up locales, a heap, its loader and tables of the processor's caches in
+ * every process: a third of a millisecond and 40 KiB for each agent, of which a shim uses nothing. meson.build takes this file where KERNEL
+ * knows the processor, else the libc that is there. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SIGNAL_SET_BYTES = 8, ERRNO_MOST = 4095 }; /* the kernel's */
+
+/* ---- the kernel ---- */
+
+#if defined __x86_64__
+static long kernel(long number, const long a[6])
+{
+  long result;
+  register long r10 __asm__("r10") = a[3];
+  register long r8 __asm__("r8") = a[4];
+  register long r9 __asm__("r9") = a[5];
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call libc_begin\n");
+#elif defined __aarch64__
+static long kernel(long number, const long a[6])
+{
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a[0];
+  register long x1 __asm__("x1") = a[1];
+  register long x2 __asm__("x2") = a[2];
+  register long x3 __asm__("x3") = a[3];
+  register long x4 __asm__("x4") = a[4];
+  register long x5 __asm__("x5") = a[5];
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+}
+__asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n bl libc_begin\n");
+#endif
+
+static int libc_errno;
+static char **libc_environment;
+
+int *__errno_location(void)
+{
+  return &libc_errno;
+}
+
+static long libc_result(long result)
+{
+  if (result >= 0 || result < -ERRNO_MOST)
+    return result;
+  libc_errno = (int)-result;
+  return -1;
+}
+
+/* CALL(number, up to six arguments): the result, or -1 with errno. */
+#define CALL_SIX(number, a, b, c, d, e, f, ...)                                                                                            \
+  libc_result(kernel(number, (const long[6]){(long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)}))
+#define CALL(...) CALL_SIX(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+
+int main(void);
+_Noreturn void libc_begin(long *stack);
+
+/* @stack: argc, the arguments, NULL, the environment, NULL. */
+void libc_begin(long *stack)
+{
+  libc_environment = (char **)(stack + 1 + stack[0] + 1);
+  exit(main());
+}
+
+void exit(int code)
+{
+  _exit(code);
+}
+
+void _exit(int code)
+{
+  for (;;)
+    CALL(SYS_exit_group, code);
+}
+
+/* ---- calls that are the kernel's own ---- */
+
+// clang-format off
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) { return (int)CALL(SYS_accept4, fd, address, length, flags); }
+int bind(int fd, const struct sockaddr *address, socklen_t length) { return (int)CALL(SYS_bind, fd, address, length); }
+int chdir(const char *path) { return (int)CALL(SYS_chdir, path); }
+int clock_gettime(clockid_t clock, struct timespec *now) { return (int)CALL(SYS_clock_gettime, clock, now); }
+int close(int fd) { return (int)CALL(SYS_close, fd); }
+int dup2(int fd, int wanted) { return fd == wanted ? fd : (int)CALL(SYS_dup3, fd, wanted, 0); }
+int epoll_create1(int flags) { return (int)CALL(SYS_epoll_create1, flags); }
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event) { return (int)CALL(SYS_epoll_ctl, epoll, op, fd, event); }
+int epoll_wait(int epoll, struct epoll_event *events, int max, int ms) { return (int)CALL(SYS_epoll_pwait, epoll, events, max, ms, NULL, SIGNAL_SET_BYTES); }
+int execve(const char *path, char *const argv[], char *const envp[]) { return (int)CALL(SYS_execve, path, argv, envp); }
+int flock(int fd, int operation) { return (int)CALL(SYS_flock, fd, operation); }
+pid_t fork(void) { return (pid_t)CALL(SYS_clone, SIGCHLD); }
+int fstat(int fd, struct stat *out) { return (int)CALL(SYS_fstat, fd, out); }
+pid_t getpid(void) { return (pid_t)CALL(SYS_getpid); }
+int kill(pid_t pid, int sig) { return (int)CALL(SYS_kill, pid, sig); }
+int listen(int fd, int backlog) { return (int)CALL(SYS_listen, fd, backlog); }
+void *mmap(void *at, size_t length, int rights, int flags, int fd, off_t from) { return (void *)CALL(SYS_mmap, at, length, rights, flags, fd, from); }
+int nanosleep(const struct timespec *time, struct timespec *left) { return (int)CALL(SYS_nanosleep, time, left); }
+int pipe2(int fds[2], int flags) { return (int)CALL(SYS_pipe2, fds, flags); }
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) { return CALL(SYS_pwrite64, fd, bytes, length, at); }
+ssize_t read(int fd, void *bytes, size_t length) { return CALL(SYS_read, fd, bytes, length); }
+ssize_t recv(int fd, void *bytes, size_t length, int flags) { return CALL(SYS_recvfrom, fd, bytes, length, flags); }
+int renameat(int from_dir, const char *from, int to_dir, const char *to) { return (int)CALL(SYS_renameat, from_dir, from, to_dir, to); }
+ssize_t send(int fd, const void *bytes, size_t length, int flags) { return CALL(SYS_sendto, fd, bytes, length, flags); }
+int setgid(gid_t gid) { return (int)CALL(SYS_setgid, gid); }
+int setgroups(size_t n, const gid_t *groups) { return (int)CALL(SYS_setgroups, n, groups); }
+int setrlimit(__rlimit_resource_t what, const struct rlimit *limit) { return (int)CALL(SYS_prlimit64, 0, what, limit); }
+pid_t setsid(void) { return (pid_t)CALL(SYS_setsid); }
+int setuid(uid_t uid) { return (int)CALL(SYS_setuid, uid); }
+int signalfd(int fd, const sigset_t *set, int flags) { return (int)CALL(SYS_signalfd4, fd, set, SIGNAL_SET_BYTES, flags); }
+int sigprocmask(int how, const sigset_t *set, sigset_t *old) { return (int)CALL(SYS_rt_sigprocmask, how, set, old, SIGNAL_SET_BYTES); }
+int socket(int domain, int type, int protocol) { return (int)CALL(SYS_socket, domain, type, protocol); }
+mode_t umask(mode_t mask) { return (mode_t)CALL(SYS_umask, mask); }
+int unlinkat(int dir, const char *path, int flags) { return (int)CALL(SYS_unlinkat, dir, path, flags); }
+int waitid(idtype_t type, id_t id, siginfo_t *info, int options) { return (int)CALL(SYS_waitid, type, id, info, options); }
+ssize_t write(int fd, const void *bytes, size_t length) { return CALL(SYS_write, fd, bytes, length); }
+// clang-format on
+
+/* The last argument of the four below, which not every call of them has. */
+#define LIBC_OPTIONAL(last, type)                                                                                                          \
+  __extension__({                                                                                                                          \
+    va_list args;                                                                                                                          \
+    va_start(args, last);                                                                                                                  \
+    type value = va_arg(args, type);                                                                                                       \
+    va_end(args);                                                                                                                          \
+    value;                                                                                                                                 \
+  })
+
+int open(const char *path, int flags, ...)
+{
+  return (int)CALL(SYS_openat, AT_FDCWD, path, flags, flags & O_CREAT ? LIBC_OPTIONAL(flags, mode_t) : 0);
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+  return (int)CALL(SYS_openat, dir, path, flags, flags & O_CREAT ? LIBC_OPTIONAL(flags, mode_t) : 0);
+}
+
+int fcntl(int fd, int command, ...)
+{
+  return (int)CALL(SYS_fcntl, fd, command, LIBC_OPTIONAL(command, long));
+}
+
+/* With PR_SET_ options of one number, followed by zeros. */
+int prctl(int option, ...)
+{
+  return (int)CALL(SYS_prctl, option, LIBC_OPTIONAL(option, long));
+}
+
+/* ---- signals ---- */
+
+int sigemptyset(sigset_t *set)
+{
+  memset(set, 0, sizeof *set);
+  return 0;
+}
+
+int sigfillset(sigset_t *set)
+{
+  memset(set, 0xff, sizeof *set);
+  return 0;
+}
+
+int sigaddset(sigset_t *set, int sig)
+{
+  set->__val[0] |= 1UL << (sig - 1);
+  return 0;
+}
+
+/* SIG_DFL and SIG_IGN only; does not tell what was before. */
+sighandler_t signal(int sig, sighandler_t handler)
+{
+  const struct {
+    sighandler_t handler;
+    unsigned long flags;
+    void *restorer;
+    unsigned long mask;
+  } action = {.handler = handler};
+  return CALL(SYS_rt_sigaction, sig, &action, NULL, SIGNAL_SET_BYTES) < 0 ? SIG_ERR : SIG_DFL;
+}
+
+/* ---- directories: one open at a time ---- */
+
+struct __dirstream {
+  int fd;
+  long at, length;
+  _Alignas(struct dirent) char entries[2048];
+};
+
+DIR *opendir(const char *path)
+{
+  static DIR only;
+  only.at = only.length = 0;
+  only.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return only.fd < 0 ? NULL : &only;
+}
+
+struct dirent *readdir(DIR *dir)
+{
+  if (dir->at >= dir->length) {
+    dir->at = 0;
+    dir->length = CALL(SYS_getdents64, dir->fd, dir->entries, sizeof dir->entries);
+  }
+  if (dir->length <= 0)
+    return NULL;
+  struct dirent *entry = (struct dirent *)(void *)(dir->entries + dir->at);
+  dir->at += entry->d_reclen;
+  return entry;
+}
+
+int closedir(DIR *dir)
+{
+  return close(dir->fd);
+}
+
+/* ---- memory and text ---- */
+
+void *memcpy(void *to, const void *from, size_t n)
+{
+  char *p = to;
+  const char *q = from;
+#ifdef __x86_64__
+  __asm__ volatile("rep movsb" : "+D"(p), "+S"(q), "+c"(n)::"memory");
+#else
+  while (n--)
+    *p++ = *q++;
+#endif
+  return to;
+}
+
+void *memset(void *to, int byte, size_t n)
+{
+  char *p = to;
+#ifdef __x86_64__
+  __asm__ volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(byte) : "memory");
+#else
+  while (n--)
+    *p++ = (char)byte;
+#endif
+  return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+  const unsigned char *p = a, *q = b;
+  for (; n; n--, p++, q++)
+    if (*p != *q)
+      return *p - *q;
+  return 0;
+}
+
+/* Eight bytes at a time, since an agent's whole output goes through it: a word holds a zero byte when a borrow says so. */
+void *memchr(const void *text, int byte, size_t n)
+{
+  const uint64_t ones = 0x0101010101010101, wanted = ones * (unsigned char)byte;
+  const char *p = text;
+  for (uint64_t word; n >= sizeof word; p += sizeof word, n -= sizeof word) {
+    __builtin_memcpy(&word, p, sizeof word);
+    word ^= wanted;
+    if ((word - ones) & ~word & ones << 7)
+      break;
+  }
+  for (; n; n--, p++)
+    if (*p == (char)byte)
+      return (void *)(uintptr_t)p;
+  return NULL;
+}
+
+size_t strlen(const char *text)
+{
+  size_t n = 0;
+  while (text[n])
+    n++;
+  return n;
+}
+
+char *strchr(const char *text, int c)
+{
+  for (; *text != (char)c; text++)
+    if (!*text)
+      return NULL;
+  return (char *)(uintptr_t)text;
+}
+
+char *strrchr(const char *text, int c)
+{
+  const char *last = NULL;
+  for (const char *p = strchr(text, c); p; p = *p ? strchr(p + 1, c) : NULL)
+    last = p;
+  return (char *)(uintptr_t)last;
+}
+
+size_t strcspn(const char *text, const char *ends)
+{
+  size_t n = 0;
+  while (text[n] && !strchr(ends, text[n]))
+    n++;
+  return n;
+}
+
+int strncmp(const char *a, const char *b, size_t n)
+{
+  for (; n && *a && *a == *b; n--)
+    a++, b++;
+  return n ? (unsigned char)*a - (unsigned char)*b : 0;
+}
+
+int strcmp(const char *a, const char *b)
+{
+  return strncmp(a, b, SIZE_MAX);
+}
+
+char *strcpy(char *to, const char *from)
+{
+  return memcpy(to, from, strlen(from) + 1);
+}
+
+char *getenv(const char *name)
+{
+  size_t length = strlen(name);
+  for (char **at = libc_environment; *at; at++)
+    if (strncmp(*at, name, length) == 0 && (*at)[length] == '=')
+      return *at + length + 1;
+  return NULL;
+}
+
+/* Those that writing to a log meets. */
+char *strerror(int number)
+{
+  static const struct {
+    int number;
+    const char *text;
+  } known[] = {{ENOSPC, "No space left on device"}, {EDQUOT, "Disk quota exceeded"},       {EIO, "Input/output error"},
+               {EROFS, "Read-only file system"},    {ENOENT, "No such file or directory"}, {EMFILE, "Too many open files"},
+               {EACCES, "Permission denied"}};
+  static char other[32];
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (known[i].number == number)
+      return (char *)(uintptr_t)known[i].text;
+  snprintf(other, sizeof other, "error %d", number);
+  return other;
+}
+
+/* ---- numbers ---- */
+
+/* Decimal only, whatever @base says. */
+unsigned long long strtoull(const char *text, char **end, int base)
+{
+  (void)base;
+  const char *p = text;
+  unsigned long long value = 0;
+  for (; *p >= '0' && *p <= '9'; p++)
+    if (__builtin_mul_overflow(value, 10ULL, &value) || __builtin_add_overflow(value, (unsigned long long)(*p - '0'), &value)) {
+      value = ULLONG_MAX;
+      libc_errno = ERANGE;
+    }
+  if (end)
+    *end = (char *)(uintptr_t)p;
+  return value;
+}
+
+unsigned long strtoul(const char *text, char **end, int base)
+{
+  return strtoull(text, end, base);
+}
+
+long strtol(const char *text, char **end, int base)
+{
+  const char *p = text;
+  while (*p == ' ')
+    p++;
+  bool minus = *p == '-';
+  p += *p == '-' || *p == '+';
+  char *rest;
+  unsigned long value = strtoull(p, &rest, base);
+  if (end)
+    *end = rest == p ? (char *)(uintptr_t)text : rest;
+  if (value > LONG_MAX) {
+    value = LONG_MAX;
+    libc_errno = ERANGE;
+  }
+  return minus ? -(long)value : (long)value;
+}
+
+/* ---- printing ---- */
+
+typedef struct Print {
+  char *to;
+  size_t room, length; /* what would have been written */
+} Print;
+
+static void print_byte(Print *print, char c)
+{
+  if (print->length + 1 < print->room)
+    print->to[print->length] = c;
+  print->length++;
+}
+
+static void print_number(Print *print, unsigned long long value, bool minus, int width)
+{
+  char digits[24];
+  int n = 0;
+  do
+    digits[n++] = (char)('0' + value % 10);
+  while ((value /= 10) > 0);
+  if (minus)
+    print_byte(print, '-');
+  for (int i = n; i < width; i++)
+    print_byte(print, '0');
+  while (n > 0)
+    print_byte(print, digits[--n]);
+}
+
+static void print_text(Print *print, const char *text, int most)
+{
+  for (; *text && most != 0; text++, most--)
+    print_byte(print, *text);
+}
+
+/* The number that a conversion with @longs times 'l' takes. */
+#define PRINT_TAKE(args, longs, kind)                                                                                                      \
+  ((longs) == 0 ? va_arg(*(args), kind int) : (longs) == 1 ? va_arg(*(args), kind long) : va_arg(*(args), kind long long))
+
+/* One conversion at @p, behind its percent sign: [0][width][.*][l[l]]d, u or s. Returns what follows it. */
+static const char *print_one(Print *print, const char *p, va_list *args)
+{
+  char *end;
+  int width = (int)strtoull(p, &end, 10), most = -1, longs = 0;
+  p = end;
+  if (p[0] == '.' && p[1] == '*') {
+    most = va_arg(*args, int);
+    p += 2;
+  }
+  for (; *p == 'l'; p++)
+    longs++;
+  if (*p == 's')
+    print_text(print, va_arg(*args, const char *), most);
+  if (*p == 'u')
+    print_number(print, PRINT_TAKE(args, longs, unsigned), false, width);
+  if (*p == 'd') {
+    long long value = PRINT_TAKE(args, longs, signed);
+    print_number(print, value < 0 ? -(unsigned long long)value : (unsigned long long)value, value < 0, width);
+  }
+  return p + 1;
+}
+
+int vsnprintf(char *to, size_t room, const char *format, va_list args)
+{
+  Print print = {.to = to, .room = room};
+  va_list mine;
+  va_copy(mine, args);
+  for (const char *p = format; *p;) {
+    if (*p == '%') {
+      p = print_one(&print, p + 1, &mine);
+    } else {
+      print_byte(&print, *p++);
+    }
+  }
+  va_end(mine);
+  if (room > 0)
+    to[print.length < room ? print.length : room - 1] = '\0';
+  return (int)print.length;
+}
+
+int snprintf(char *to, size_t room, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(to, room, format, args);
+  va_end(args);
+  return n;
+}
+
+/* At most 511 bytes. */
+int dprintf(int fd, const char *format, ...)
+{
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return (int)write(fd, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1);
+}
+
+/* ---- time ---- */
+
+/* Years from March on, in eras of 400: their days are counted without a table. After 1970 only; no day of the week or year. */
+struct tm *gmtime_r(const time_t *time, struct tm *out)
+{
+  enum { DAY = 86400, ERA_DAYS = 146097, DAYS_TO_1970 = 719468 };
+  long days = *time / DAY + DAYS_TO_1970, second = *time % DAY;
+  long era = days / ERA_DAYS, of_era = days % ERA_DAYS;
+  long year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+  long of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
+  *out = (struct tm){.tm_sec = (int)(second % 60), .tm_min = (int)(second / 60 % 60), .tm_hour = (int)(second / 3600)};
+  out->tm_mday = (int)(of_year - (153 * month + 2) / 5 + 1);
+  out->tm_mon = (int)(month < 10 ? month + 2 : month - 10);
+  out->tm_year = (int)(year + era * 400 + (month >= 10) - 1900);
+  return out;
+}
