@@ -31,6 +31,15 @@ static struct {
   char out[LOG_OUT];
 } log_state;
 
+/* At the first record, so that an agent that says nothing has no log; goes on where an earlier shim stopped. */
+static void log_begin(void)
+{
+  struct stat st;
+  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (log_state.fd >= 0 && fstat(log_state.fd, &st) == 0)
+    log_state.size = st.st_size;
+}
+
 static void log_rotate(void)
 {
   char from[24], to[24];
@@ -40,8 +49,8 @@ static void log_rotate(void)
     snprintf(to, sizeof to, "log.%d", i);
     renameat(SHIM_DIR_FD, from, SHIM_DIR_FD, to);
   }
-  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  log_state.size = 0;
+  log_begin();
+  log_state.size = 0; /* also when nothing could be moved or opened: the next turn comes after as much again */
   shim_rotated();
 }
 
@@ -49,7 +58,7 @@ static void log_rotate(void)
 static void log_put(const char *text, size_t length)
 {
   if (log_state.fd < 0)
-    log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    log_begin();
   while (length > 0) {
     ssize_t n = log_state.fd < 0 ? -1 : write(log_state.fd, text, length);
     if (n < 0 && errno == EINTR)
@@ -228,8 +237,5 @@ void log_open(const ShimSpec *spec)
 {
   log_state.max = spec->log_bytes;
   log_state.files = (int)spec->log_files;
-  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  struct stat st;
-  if (log_state.fd >= 0 && fstat(log_state.fd, &st) == 0)
-    log_state.size = st.st_size;
+  log_state.fd = -1;
 }
