@@ -32,28 +32,22 @@ enum { SIGNAL_SET_BYTES = 8, ERRNO_MOST = 4095 }; /* the kernel's */
 static long kernel(long number, const long a[6])
 {
   long result;
-  register long r10 __asm__("r10") = a[3];
-  register long r8 __asm__("r8") = a[4];
-  register long r9 __asm__("r9") = a[5];
-  __asm__ volatile("syscall"
+  __asm__ volatile("mov 24(%[a]), %%r10\n mov 32(%[a]), %%r8\n mov 40(%[a]), %%r9\n syscall"
                    : "=a"(result)
-                   : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
+                   : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), [a] "r"(a)
+                   : "rcx", "r8", "r9", "r10", "r11", "memory");
   return result;
 }
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call libc_begin\n");
 #elif defined __aarch64__
 static long kernel(long number, const long a[6])
 {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a[0];
-  register long x1 __asm__("x1") = a[1];
-  register long x2 __asm__("x2") = a[2];
-  register long x3 __asm__("x3") = a[3];
-  register long x4 __asm__("x4") = a[4];
-  register long x5 __asm__("x5") = a[5];
-  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
-  return x0;
+  long result;
+  __asm__ volatile("mov x8, %[number]\n ldp x4, x5, [%[a], #32]\n ldp x2, x3, [%[a], #16]\n ldp x0, x1, [%[a]]\n svc 0\n mov %[result], x0"
+                   : [result] "=r"(result)
+                   : [number] "r"(number), [a] "r"(a)
+                   : "x0", "x1", "x2", "x3", "x4", "x5", "x8", "memory");
+  return result;
 }
 __asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n bl libc_begin\n");
 #endif
