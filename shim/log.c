@@ -199,19 +199,26 @@ void log_finish(int stream)
   log_flush();
 }
 
+static bool log_unfinished(void)
+{
+  return log_state.line_length[LOG_STDOUT] || log_state.line_length[LOG_STDERR];
+}
+
 int log_quiet_ms(void)
 {
+  if (!log_unfinished())
+    return -1;
   int64_t first = INT64_MAX, now = log_boot_ms();
   for (int stream = 0; stream < LOG_STREAMS; stream++)
     if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS < first)
       first = log_state.line_at_ms[stream] + LOG_QUIET_MS;
-  if (first == INT64_MAX)
-    return -1;
   return first > now ? (int)(first - now) : 0;
 }
 
 void log_quiet(void)
 {
+  if (!log_unfinished())
+    return;
   int64_t now = log_boot_ms();
   for (int stream = 0; stream < LOG_STREAMS; stream++)
     if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS <= now)
