@@ -30,30 +30,41 @@ unsigned long long child_start_time(pid_t pid)
   return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
-/* {attempt, pid, start time, boot id, generation}: enough to know the process again, also after this shim died. */
+static struct {
+  int fd; /* the state file, once it is open */
+  char boot[64];
+} child_state = {.fd = -1};
+
+/* Opens what every attempt needs for its state: 0 or an errno. */
+static int child_open_state(void)
+{
+  if (child_state.fd >= 0)
+    return 0;
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? -1 : read(fd, child_state.boot, sizeof child_state.boot - 1);
+  if (fd >= 0)
+    close(fd);
+  if (n <= 0)
+    strcpy(child_state.boot, "unknown");
+  child_state.boot[strcspn(child_state.boot, "\n")] = '\0';
+  shim_crash_point("state open");
+  child_state.fd = openat(SHIM_DIR_FD, "state", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  return child_state.fd < 0 ? errno : 0;
+}
+
+/* {attempt, pid, start time, boot id, generation}: enough to know the process again, also after this shim died. Always of one length and
+ * within one page, so that one write replaces all of it or nothing, and who dies meanwhile leaves no mixture. 0 or an errno. */
 static int child_write_state(int attempt, pid_t pid, unsigned long long start_time, long generation)
 {
-  char boot[64] = "unknown", text[256];
-  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) {
-    ssize_t n = read(fd, boot, sizeof boot - 1);
-    close(fd);
-    if (n > 0)
-      boot[strcspn(boot, "\n")] = '\0';
-  }
-  int length =
-      snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s generation=%ld\n", attempt, (int)pid, start_time, boot, generation);
+  enum { STATE_BYTES = 192 };
+  char text[STATE_BYTES + 1];
+  int length = snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s generation=%ld", attempt, (int)pid, start_time,
+                        child_state.boot, generation);
+  memset(text + length, ' ', (size_t)(STATE_BYTES - length));
+  text[STATE_BYTES - 1] = '\n';
   shim_crash_point("state write");
-  fd = openat(SHIM_DIR_FD, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return -errno;
-  ssize_t n = write(fd, text, (size_t)length);
-  int result = n == length ? 0 : -(n < 0 ? errno : ENOSPC);
-  close(fd);
-  shim_crash_point("state rename");
-  if (result == 0 && renameat(SHIM_DIR_FD, "state.new", SHIM_DIR_FD, "state") != 0)
-    result = -errno;
-  return result;
+  ssize_t n = pwrite(child_state.fd, text, STATE_BYTES, 0);
+  return n == STATE_BYTES ? 0 : n < 0 ? errno : ENOSPC;
 }
 
 static int child_join_cgroups(const ShimSpec *spec)
@@ -121,17 +132,13 @@ static void child_limits(const ShimSpec *spec)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* In the child: never returns. @gate: opened by the parent's byte; @fault: where an errno goes, closed by a successful exec. */
+/* In the child: never returns. @gate: opened by the parent's byte; @fault: where an errno goes, closed by a successful exec. Everything
+ * but the exec is done before the gate, while the parent writes down who we are. */
 static void child_run(const ShimSpec *spec, int out, int err, int gate, int fault)
 {
-  char go;
   setsid();
-  if (read(gate, &go, 1) != 1)
-    _exit(127); /* the shim is gone or could not write our identity */
   sigset_t none;
   sigemptyset(&none);
-  for (int sig = 1; sig < NSIG; sig++)
-    signal(sig, SIG_DFL);
   sigprocmask(SIG_SETMASK, &none, NULL);
   int null = open("/dev/null", O_RDONLY);
   dup2(null, STDIN_FILENO);
@@ -143,6 +150,9 @@ static void child_run(const ShimSpec *spec, int out, int err, int gate, int faul
   child_limits(spec);
   int e = child_join_cgroups(spec);
   e = e ? e : child_become(spec);
+  char go;
+  if (read(gate, &go, 1) != 1)
+    _exit(127); /* the shim is gone or could not write our identity */
   e = e ? e : child_exec(spec);
   if (write(fault, &e, sizeof e) < 0)
     _exit(126);
@@ -162,7 +172,7 @@ static int child_release(const ShimSpec *spec, int attempt, pid_t pid, int gate,
   *start_time = child_start_time(pid);
   int result = child_write_state(attempt, pid, *start_time, spec->generation);
   if (result != 0)
-    return -result;
+    return result;
   int e = 0;
   shim_crash_point("gate");
   if (write(gate, "g", 1) != 1)
@@ -197,7 +207,9 @@ static int child_nonblock(int fd)
 pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time)
 {
   int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* out, err, gate, fault */
-  int e = child_open(spec, pipes) ? 0 : errno;
+  int e = child_open_state();
+  if (!e && !child_open(spec, pipes))
+    e = errno;
   pid_t pid = e ? -1 : fork();
   if (pid == 0) {
     close(pipes[2][1]);

@@ -18,10 +18,7 @@ static struct {
   int files;
   unsigned long long dropped; /* bytes that could not be written since the last that could */
   int dropped_errno;
-  char in[LOG_READ];
-  char out[LOG_OUT];
   size_t out_length;
-  char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
   size_t line_length[LOG_STREAMS];
   int64_t line_at_ms[LOG_STREAMS]; /* when it grew last, on the boot clock */
   bool open[LOG_STREAMS];          /* the last record of the stream was a part of a line */
@@ -29,7 +26,19 @@ static struct {
   char head[LOG_HEAD];             /* time of this batch */
   size_t head_length;
   time_t second;
+  char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
+  char in[LOG_READ];                    /* the long ones last: pages that nobody touches cost nothing */
+  char out[LOG_OUT];
 } log_state;
+
+/* At the first record, so that an agent that says nothing has no log; goes on where an earlier shim stopped. */
+static void log_begin(void)
+{
+  struct stat st;
+  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (log_state.fd >= 0 && fstat(log_state.fd, &st) == 0)
+    log_state.size = st.st_size;
+}
 
 static void log_rotate(void)
 {
@@ -40,8 +49,8 @@ static void log_rotate(void)
     snprintf(to, sizeof to, "log.%d", i);
     renameat(SHIM_DIR_FD, from, SHIM_DIR_FD, to);
   }
-  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  log_state.size = 0;
+  log_begin();
+  log_state.size = 0; /* also when nothing could be moved or opened: the next turn comes after as much again */
   shim_rotated();
 }
 
@@ -49,7 +58,7 @@ static void log_rotate(void)
 static void log_put(const char *text, size_t length)
 {
   if (log_state.fd < 0)
-    log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    log_begin();
   while (length > 0) {
     ssize_t n = log_state.fd < 0 ? -1 : write(log_state.fd, text, length);
     if (n < 0 && errno == EINTR)
@@ -100,7 +109,8 @@ static void log_stamp(void)
   if (now.tv_sec != log_state.second) {
     struct tm tm;
     gmtime_r(&now.tv_sec, &tm);
-    strftime(log_state.head, sizeof log_state.head, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(log_state.head, sizeof log_state.head, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
     log_state.second = now.tv_sec;
   }
   snprintf(log_state.head + 19, sizeof log_state.head - 19, ".%03dZ", (int)(now.tv_nsec / 1000000));
@@ -189,19 +199,26 @@ void log_finish(int stream)
   log_flush();
 }
 
+static bool log_unfinished(void)
+{
+  return log_state.line_length[LOG_STDOUT] || log_state.line_length[LOG_STDERR];
+}
+
 int log_quiet_ms(void)
 {
+  if (!log_unfinished())
+    return -1;
   int64_t first = INT64_MAX, now = log_boot_ms();
   for (int stream = 0; stream < LOG_STREAMS; stream++)
     if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS < first)
       first = log_state.line_at_ms[stream] + LOG_QUIET_MS;
-  if (first == INT64_MAX)
-    return -1;
   return first > now ? (int)(first - now) : 0;
 }
 
 void log_quiet(void)
 {
+  if (!log_unfinished())
+    return;
   int64_t now = log_boot_ms();
   for (int stream = 0; stream < LOG_STREAMS; stream++)
     if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS <= now)
@@ -227,8 +244,5 @@ void log_open(const ShimSpec *spec)
 {
   log_state.max = spec->log_bytes;
   log_state.files = (int)spec->log_files;
-  log_state.fd = openat(SHIM_DIR_FD, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  struct stat st;
-  if (log_state.fd >= 0 && fstat(log_state.fd, &st) == 0)
-    log_state.size = st.st_size;
+  log_state.fd = -1;
 }

@@ -21,7 +21,6 @@
 typedef enum ShimState { SHIM_IDLE, SHIM_RUNNING, SHIM_ENDING, SHIM_ENDED } ShimState;
 
 static struct {
-  ShimSpec spec;
   ShimState state;
   int attempt;
   pid_t pid;
@@ -30,6 +29,7 @@ static struct {
   int pipes[LOG_STREAMS]; /* -1 = closed */
   int epoll, listener, control, signals;
   bool leaving; /* attached, and nobody is there any more: ends with its tree */
+  ShimSpec spec;
 } shim;
 
 #ifdef REEVE_CRASH_POINTS
@@ -258,7 +258,7 @@ static void shim_on_pipe(int fd)
     }
 }
 
-static void shim_loop(void)
+_Noreturn static void shim_loop(void)
 {
   for (;;) {
     struct epoll_event events[8];
@@ -327,6 +327,8 @@ int main(void)
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL); /* nothing but SIGKILL ends a shim; the child gets a clean mask */
+  for (int sig = 1; sig < NSIG; sig++)
+    signal(sig, SIG_DFL); /* what the node ignores, the child shall not */
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);

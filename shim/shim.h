@@ -13,17 +13,17 @@ enum { SHIM_WORDS_MAX = 4096, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
 
 /* What to run, read once from SHIM_SPEC_FD: "key:length:bytes\n" again and again. All texts lie in one mapping. */
 typedef struct ShimSpec {
-  char *argv[SHIM_WORDS_MAX + 1];
-  char *envp[SHIM_WORDS_MAX + 1];
   char *cwd;
   char *cgroups[SHIM_CGROUPS_MAX + 1]; /* cgroup.procs files that the child joins */
   gid_t groups[SHIM_GROUPS_MAX];
   int n_argv, n_env, n_groups, n_cgroups;
-  long uid, gid;                 /* -1 = stay */
-  long nofile_soft, nofile_hard; /* rlimits to give back, -1 = leave */
-  long log_bytes, log_files;     /* rotation: size of one, how many */
-  long generation;               /* the node's number of this spec, told in hello */
-  long attached;                 /* 1: output goes to SHIM_OUT_FD and SHIM_ERR_FD; the tree ends with the control connection */
+  long uid, gid;                  /* -1 = stay */
+  long nofile_soft, nofile_hard;  /* rlimits to give back, -1 = leave */
+  long log_bytes, log_files;      /* rotation: size of one, how many */
+  long generation;                /* the node's number of this spec, told in hello */
+  long attached;                  /* 1: output goes to SHIM_OUT_FD and SHIM_ERR_FD; the tree ends with the control connection */
+  char *argv[SHIM_WORDS_MAX + 1]; /* the long ones last: pages that nobody touches cost nothing */
+  char *envp[SHIM_WORDS_MAX + 1];
 } ShimSpec;
 
 /* spec.c: false with a reason on stderr. */

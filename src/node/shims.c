@@ -99,11 +99,9 @@ const ShimEvents hold_shim_events = {.hello = hold_on_hello,
                                      .rotated = hold_on_rotated,
                                      .gone = hold_on_gone};
 
-/* The files that the agent is told of, beside its instance. */
+/* The files that the agent is told of, beside its instance, whose file was stored before. */
 static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, GError **error)
 {
-  if (!fs_mkdirs(hold->directory, 0755, error))
-    return false;
   g_autofree char *peers = g_build_filename(hold->directory, "peers.json", NULL);
   if (!fs_write_at(AT_FDCWD, peers, spec->peers, strlen(spec->peers), 0644, false, error))
     return false;

@@ -1,4 +1,5 @@
-/* Instance files, durable before their shims start. One thread writes all that wait and syncs once: a batch of starts costs one flush. */
+/* Instance files, durable before their shims start. One thread writes what waits and syncs once: a batch of starts costs one flush. A batch
+ * has a bound, so that the first of many start while the files of the others are written. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "node/internal.h"
@@ -7,6 +8,8 @@
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { WRITER_BATCH = 50 };
 
 typedef struct WriterItem {
   char *id, *directory, *text;
@@ -19,7 +22,8 @@ struct Writer {
   pthread_t thread;
   pthread_mutex_t lock; /* guards queue, done, ending, posted */
   pthread_cond_t wake;
-  GPtrArray *queue, *done; /* of WriterItem* */
+  GQueue queue;    /* of WriterItem* */
+  GPtrArray *done; /* of WriterItem* */
   bool ending, posted;
   bool finished; /* the thread is gone */
 };
@@ -71,33 +75,43 @@ static void writer_sync(const WriterItem *any)
   close(dir);
 }
 
+/* Waits for work and takes a batch of it; empty when everything is written and the writer ends. */
+static GPtrArray *writer_take(Writer *writer)
+{
+  GPtrArray *batch = g_ptr_array_sized_new(WRITER_BATCH);
+  pthread_mutex_lock(&writer->lock);
+  while (g_queue_is_empty(&writer->queue) && !writer->ending)
+    pthread_cond_wait(&writer->wake, &writer->lock);
+  while (!g_queue_is_empty(&writer->queue) && batch->len < WRITER_BATCH)
+    g_ptr_array_add(batch, g_queue_pop_head(&writer->queue));
+  pthread_mutex_unlock(&writer->lock);
+  return batch;
+}
+
+static void writer_give(Writer *writer, const GPtrArray *batch)
+{
+  pthread_mutex_lock(&writer->lock);
+  for (guint i = 0; i < batch->len; i++)
+    g_ptr_array_add(writer->done, batch->pdata[i]);
+  bool post = !writer->posted;
+  writer->posted = true;
+  pthread_mutex_unlock(&writer->lock);
+  if (post)
+    loop_post(writer->node->loop, writer_on_done, writer);
+}
+
 static void *writer_main(void *data)
 {
   Writer *writer = data;
   for (;;) {
-    pthread_mutex_lock(&writer->lock);
-    while (writer->queue->len == 0 && !writer->ending)
-      pthread_cond_wait(&writer->wake, &writer->lock);
-    GPtrArray *batch = writer->queue;
-    bool last = batch->len == 0;
-    if (!last)
-      writer->queue = g_ptr_array_new();
-    pthread_mutex_unlock(&writer->lock);
-    if (last)
+    g_autoptr(GPtrArray) batch = writer_take(writer);
+    if (batch->len == 0)
       return NULL;
     for (guint i = 0; i < batch->len; i++)
       writer_write(batch->pdata[i], batch->len == 1);
     if (batch->len > 1)
       writer_sync(batch->pdata[0]);
-    pthread_mutex_lock(&writer->lock);
-    for (guint i = 0; i < batch->len; i++)
-      g_ptr_array_add(writer->done, batch->pdata[i]);
-    bool post = !writer->posted;
-    writer->posted = true;
-    pthread_mutex_unlock(&writer->lock);
-    g_ptr_array_unref(batch);
-    if (post)
-      loop_post(writer->node->loop, writer_on_done, writer);
+    writer_give(writer, batch);
   }
 }
 
@@ -105,7 +119,7 @@ Writer *writer_new(Node *node)
 {
   Writer *writer = g_new0(Writer, 1);
   writer->node = node;
-  writer->queue = g_ptr_array_new();
+  g_queue_init(&writer->queue);
   writer->done = g_ptr_array_new_with_free_func(writer_item_free);
   pthread_mutex_init(&writer->lock, NULL);
   pthread_cond_init(&writer->wake, NULL);
@@ -131,7 +145,7 @@ void writer_free(Writer *writer)
     return;
   if (!writer->finished)
     writer_finish(writer);
-  g_ptr_array_unref(writer->queue);
+  g_assert(g_queue_is_empty(&writer->queue));
   g_ptr_array_unref(writer->done);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
@@ -143,7 +157,7 @@ void writer_store(Writer *writer, const char *id, const char *directory, int64_t
   WriterItem *item = g_new0(WriterItem, 1);
   *item = (WriterItem){.id = g_strdup(id), .directory = g_strdup(directory), .text = g_strdup(text), .generation = generation};
   pthread_mutex_lock(&writer->lock);
-  g_ptr_array_add(writer->queue, item);
+  g_queue_push_tail(&writer->queue, item);
   pthread_cond_signal(&writer->wake);
   pthread_mutex_unlock(&writer->lock);
 }

@@ -141,6 +141,16 @@ static int rig_connect(const Rig *rig)
   return fd;
 }
 
+/* A record of @log begins with the present time: what the shim makes of a clock. */
+static void assert_now(const char *log)
+{
+  g_autofree char *text = g_strndup(log, strlen("2026-01-01T00:00:00.000Z"));
+  g_autoptr(GDateTime) then = g_date_time_new_from_iso8601(text, NULL), now = g_date_time_new_now_utc();
+  g_assert_nonnull(then);
+  GTimeSpan age_us = g_date_time_difference(now, then);
+  g_assert_true(age_us > -G_TIME_SPAN_SECOND && age_us < WAIT_MS * G_TIME_SPAN_MILLISECOND);
+}
+
 static void test_one_life(void)
 {
   Rig rig;
@@ -154,6 +164,7 @@ static void test_one_life(void)
   g_autofree char *log = rig_file(&rig, "log"), *state = rig_file(&rig, "state");
   g_assert_nonnull(strstr(log, " stdout F out\n"));
   g_assert_nonnull(strstr(log, " stderr F err\n"));
+  assert_now(log);
   g_assert_cmpint(atoi(strstr(exited, "output=") + 7), ==, (int)strlen(log));
   g_assert_true(g_str_has_prefix(state, "attempt=1 pid="));
   say(&rig, "query");
@@ -221,6 +232,32 @@ static void test_the_newest_connection_counts(void)
   rig.control = second;
   say(&rig, "kill");
   hear_start(rig.control, "exited attempt=1");
+  say(&rig, "end");
+  g_assert_cmpint(rig_reap(&rig), ==, 0);
+  rig_done(&rig);
+}
+
+/* Each attempt replaces all of the state, however much shorter its own is; who says nothing has no log. */
+static void test_state_of_each_attempt(void)
+{
+  Rig rig;
+  rig_init(&rig);
+  rig_spawn(&rig, "exit 0", "", false);
+  hear_start(rig.control, "hello ");
+  static const int attempts[] = {1000000000, 7, 8};
+  for (size_t i = 0; i < G_N_ELEMENTS(attempts); i++) {
+    g_autofree char *start = g_strdup_printf("start attempt=%d", attempts[i]), *wanted = g_strdup_printf("attempt=%d pid=", attempts[i]);
+    say(&rig, start);
+    hear_start(rig.control, "started ");
+    hear_start(rig.control, "exited ");
+    g_autofree char *state = rig_file(&rig, "state");
+    g_assert_true(g_str_has_prefix(state, wanted));
+    char *generation = strstr(state, " generation=12");
+    g_assert_nonnull(generation);
+    g_assert_cmpstr(g_strstrip(generation), ==, "generation=12");
+  }
+  g_autofree char *log = rig_file(&rig, "log");
+  g_assert_null(log);
   say(&rig, "end");
   g_assert_cmpint(rig_reap(&rig), ==, 0);
   rig_done(&rig);
@@ -370,6 +407,7 @@ int main(int argc, char **argv)
   g_test_add_func("/shim/one-life", test_one_life);
   g_test_add_func("/shim/hostile-bytes", test_hostile_bytes);
   g_test_add_func("/shim/newest-connection", test_the_newest_connection_counts);
+  g_test_add_func("/shim/state-of-each-attempt", test_state_of_each_attempt);
   g_test_add_func("/shim/one-an-instance", test_one_shim_an_instance);
   g_test_add_func("/shim/whole-tree", test_the_whole_tree);
   g_test_add_func("/shim/rotation", test_rotation);
