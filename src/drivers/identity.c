@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct ProcStat {
   char state;
@@ -56,6 +57,11 @@ bool identity_read(const char *directory, ProcessIdentity *identity)
   identity->generation = generation ? strtoll(generation + strlen(" generation="), NULL, 10) : 0;
   const char *ours = g_getenv("REEVE_BOOT_ID") ? NULL : clock_boot_id(); /* a test that plays a reboot changes ours, not the shim's */
   return !ours || strcmp(boot, ours) == 0;
+}
+
+int64_t identity_started_boot_ms(const ProcessIdentity *identity)
+{
+  return (int64_t)(identity->start_time * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 bool identity_alive(const ProcessIdentity *identity)

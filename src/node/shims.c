@@ -1,4 +1,5 @@
 /* A hold and its shim: starting one, and what it tells. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -39,10 +40,13 @@ static void hold_on_hello(void *data, const ShimMessage *message)
     return;
   hold->adopting = false;
   g_autofree char *output = message->ended ? hold_output(hold, message) : NULL;
+  ProcessIdentity identity;
+  bool known = message->pid && identity_read(hold->directory, &identity);
   hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
                               .generation = message->generation,
                               .attempt = message->attempt,
                               .pid = message->pid,
+                              .up_ms = known ? MAX(clock_boot_ms() - identity_started_boot_ms(&identity), 0) : 0,
                               .exit = message->exit,
                               .text = output});
   adopt_told(hold->node);

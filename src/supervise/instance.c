@@ -348,6 +348,7 @@ static void adopt_resume(Held *held, const NodeEvent *event)
     held->pid = event->pid;
     held->started_boot_ms = held->supervisor->now.boot_ms;
     held_set_life(held, LIFE_RUNNING, NULL);
+    held->since_ms = held->supervisor->now.wall_ms - event->up_ms; /* nothing changed for the agent */
     probes_begin(held);
     if (!held->desired_running || held->pending)
       held_begin_stop(held, "stopped by request");

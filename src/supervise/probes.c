@@ -64,7 +64,7 @@ static void probes_set(Held *held, Health health, const char *reason)
   bool same = held->health == health && g_strcmp0(held->reason, reason) == 0;
   if (same)
     return;
-  if (held->health != health)
+  if (held->health != health && held->health != HEALTH_UNKNOWN) /* to learn how it is changes nothing */
     held->since_ms = held->supervisor->now.wall_ms;
   held->health = health;
   g_free(held->reason);

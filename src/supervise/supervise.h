@@ -51,6 +51,7 @@ typedef struct NodeEvent {
   int attempt;
   int64_t generation;
   int64_t pid;
+  int64_t up_ms; /* shim-found: how long @pid has been running */
   ExitStatus exit;
   bool ok;
   bool orphan;

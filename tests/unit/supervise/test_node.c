@@ -170,10 +170,16 @@ static void test_adopt_running(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77, .up_ms = 5000});
   rig_is(rig, "running unknown a4 r0 -");
+  int64_t since_ms = rig->now.wall_ms - 5000; /* a node that was started anew is no news of the agent */
   rig_pass(rig, 10);
   rig_wants(rig, "probe a4");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PROBE, .attempt = 4, .ok = true});
+  InstanceReport *report = supervisor_report(rig->node, "ins_1");
+  g_assert_cmpint(report->health, ==, HEALTH_HEALTHY);
+  g_assert_cmpint(report->since_ms, ==, since_ms);
+  instance_report_free(report);
 }
 
 static void test_adopt_ended(void)
