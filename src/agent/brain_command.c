@@ -281,6 +281,15 @@ static void command_cancel(BrainCall *call)
   call_kill(call);
 }
 
+/* The pipe fills, and then it waits. */
+static void command_hold(BrainCall *call, bool held)
+{
+  if (held)
+    g_clear_pointer(&call->out_watch, loop_watch_free);
+  else if (call->out_fd >= 0 && !call->out_watch)
+    call->out_watch = loop_watch_new(call->loop, call->out_fd, call_on_output, call);
+}
+
 /* ---- its beginning ---- */
 
 static const char *call_system_prompt(const BrainRequest *request)
@@ -454,4 +463,4 @@ static BrainCall *command_start(const BrainWorld *world, const BrainRequest *req
   return call;
 }
 
-const Brain command_brain = {.provider = "command", .start = command_start, .cancel = command_cancel};
+const Brain command_brain = {.provider = "command", .start = command_start, .cancel = command_cancel, .hold = command_hold};

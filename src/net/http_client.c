@@ -18,6 +18,8 @@ struct HttpClient {
   /* Within a callback of libcurl nothing may join or leave its multi handle: what wants to waits here until it is back. */
   bool in_curl;
   GPtrArray *joining, *leaving; /* of HttpCall* */
+  GPtrArray *resuming;          /* of HttpCall*: held before, until the next turn of the loop */
+  LoopTimer *resume;
 };
 
 struct HttpCall {
@@ -28,6 +30,7 @@ struct HttpCall {
   size_t reply_max;
   bool too_large;
   bool stopped; /* on_data said enough */
+  bool held;
   bool in_callback;
   bool cancelled;
   bool forbidden; /* the guard refused an address */
@@ -51,6 +54,8 @@ static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
     bool more = !call->cancelled && call->on_data(bytes, length, call->data);
     call->in_callback = false;
     call->stopped = !more;
+    if (more && call->held)
+      curl_easy_pause(call->easy, CURLPAUSE_RECV); /* also when it was held before there was a connection to hold */
     return more ? length : 0;
   }
   if (call->reply->len + length > call->reply_max) {
@@ -206,6 +211,27 @@ static char *call_error(const HttpCall *call, CURLcode code)
 
 /* ---- on the loop ---- */
 
+/* Tells how @call ended and lets go of it. */
+static void client_finish(HttpClient *client, HttpCall *call, CURLcode code)
+{
+  curl_multi_remove_handle(client->multi, call->easy);
+  g_ptr_array_remove_fast(client->calls, call);
+  g_ptr_array_remove_fast(client->resuming, call);
+  long status = 0;
+  char *type = NULL;
+  curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+  g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
+  HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
+                       .error = error,
+                       .body = call->reply->str,
+                       .length = call->reply->len,
+                       .content_type = type};
+  if (!call->cancelled)
+    call->done(&result, call->data);
+  call_free(call);
+}
+
 static void client_reap(HttpClient *client)
 {
   int left;
@@ -215,21 +241,7 @@ static void client_reap(HttpClient *client)
     CURLcode code = message->data.result;
     HttpCall *call = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&call);
-    curl_multi_remove_handle(client->multi, call->easy);
-    g_ptr_array_remove_fast(client->calls, call);
-    long status = 0;
-    char *type = NULL;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-    g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
-    HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
-                         .error = error,
-                         .body = call->reply->str,
-                         .length = call->reply->len,
-                         .content_type = type};
-    if (!call->cancelled)
-      call->done(&result, call->data);
-    call_free(call);
+    client_finish(client, call, code);
   }
 }
 
@@ -244,6 +256,24 @@ static void client_settle(HttpClient *client)
   for (guint i = 0; i < client->joining->len; i++)
     curl_multi_add_handle(client->multi, ((HttpCall *)client->joining->pdata[i])->easy);
   g_ptr_array_set_size(client->joining, 0);
+}
+
+/* libcurl gives what it had read already from within its function, and tells there when on_data wants no more. */
+static void client_resume(HttpClient *client, HttpCall *call)
+{
+  client->in_curl = true;
+  CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
+  client->in_curl = false;
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) /* that one: it has no connection yet or any more */
+    client_finish(client, call, code);
+  client_settle(client);
+}
+
+static void client_on_resume(void *data)
+{
+  HttpClient *client = data;
+  while (client->resuming->len)
+    client_resume(client, g_ptr_array_steal_index_fast(client->resuming, 0));
 }
 
 static void client_act(HttpClient *client, curl_socket_t fd, int flags)
@@ -300,6 +330,8 @@ HttpClient *http_client_new(Loop *loop)
   client->calls = g_ptr_array_new();
   client->joining = g_ptr_array_new();
   client->leaving = g_ptr_array_new();
+  client->resuming = g_ptr_array_new();
+  client->resume = loop_timer_new(loop, client_on_resume, client);
   curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, client_want_socket);
   curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
   curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_want_timer);
@@ -327,8 +359,10 @@ void http_client_free(HttpClient *client)
   g_ptr_array_unref(client->calls);
   g_ptr_array_unref(client->joining);
   g_ptr_array_unref(client->leaving);
+  g_ptr_array_unref(client->resuming);
   curl_multi_cleanup(client->multi);
   loop_timer_free(client->timer);
+  loop_timer_free(client->resume);
   g_free(client);
 }
 
@@ -353,12 +387,28 @@ void http_call_cancel(HttpCall *call)
     return; /* the data callback returns "stop"; the call ends by itself, unheard */
   g_ptr_array_remove_fast(call->client->calls, call);
   g_ptr_array_remove_fast(call->client->joining, call);
+  g_ptr_array_remove_fast(call->client->resuming, call);
   if (call->client->in_curl) {
     g_ptr_array_add(call->client->leaving, call);
     return;
   }
   curl_multi_remove_handle(call->client->multi, call->easy);
   call_free(call);
+}
+
+void http_call_hold(HttpCall *call, bool held)
+{
+  HttpClient *client = call->client;
+  if (call->held == held || call->cancelled)
+    return;
+  call->held = held;
+  if (held) {
+    g_ptr_array_remove_fast(client->resuming, call);
+    curl_easy_pause(call->easy, CURLPAUSE_RECV); /* without a connection it is refused, and done by the first data */
+    return;
+  }
+  g_ptr_array_add(client->resuming, call);
+  loop_timer_set(client->resume, clock_boot_ms());
 }
 
 int http_call_status(const HttpCall *call)

@@ -4,8 +4,10 @@
 #include "base/json.h"
 #include "net/http_conn.h"
 
+#include <linux/sockios.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 /* ---- the request ---- */
@@ -236,6 +238,14 @@ void http_stream_chunk(HttpRequest *request, const char *data, size_t length)
 size_t http_stream_backlog(const HttpRequest *request)
 {
   return evbuffer_get_length(bufferevent_get_output(request->conn->bev));
+}
+
+size_t http_stream_unread(const HttpRequest *request)
+{
+  int queued = 0;
+  if (ioctl(bufferevent_getfd(request->conn->bev), SIOCOUTQ, &queued) != 0 || queued < 0)
+    queued = 0;
+  return http_stream_backlog(request) + (size_t)queued;
 }
 
 void http_stream_on_drained(HttpRequest *request, LoopFn fn, void *data)
