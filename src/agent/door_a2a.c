@@ -129,7 +129,7 @@ static void watch_end(A2aWatch *watch)
 
 static void watch_send(A2aWatch *watch, GString *event)
 {
-  http_stream_chunk(watch->request, event->str, event->len);
+  http_stream_chunk_now(watch->request, event->str, event->len);
   door_reader_sent(&watch->reader);
 }
 

@@ -57,7 +57,7 @@ static void reply_send(Reply *reply)
   if (!reply->begun)
     http_stream_start(reply->request, 200, reply->shape->stream_type);
   reply->begun = true;
-  http_stream_chunk(reply->request, reply->out->str, reply->out->len);
+  http_stream_chunk_now(reply->request, reply->out->str, reply->out->len);
   g_string_truncate(reply->out, 0);
 }
 

@@ -64,8 +64,11 @@ void door_id(char out[DOOR_ID_BYTES])
   unsigned char bytes[(DOOR_ID_BYTES - 1) / 2];
   if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
     g_error("the kernel gives no randomness");
-  for (size_t i = 0; i < sizeof bytes; i++)
-    g_snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    out[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+    out[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+  }
+  out[DOOR_ID_BYTES - 1] = '\0';
 }
 
 static void usage_count(GString *out, const char *key, int64_t count)

@@ -8,13 +8,14 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64 };
+enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64, CLIENT_IDLE_HANDLES = 16 };
 
 struct HttpClient {
   Loop *loop;
   CURLM *multi;
   LoopTimer *timer;
   GPtrArray *calls; /* of HttpCall*, open */
+  GPtrArray *idle;  /* of CURL*, to be used again */
   /* Within a callback of libcurl nothing may join or leave its multi handle: what wants to waits here until it is back. */
   bool in_curl;
   GPtrArray *joining, *leaving; /* of HttpCall* */
@@ -35,7 +36,6 @@ struct HttpCall {
   bool cancelled;
   bool forbidden; /* the guard refused an address */
   HttpGuard guard;
-  char *host;
   int64_t timeout_ms;
   HttpData on_data;
   HttpDone done;
@@ -102,15 +102,23 @@ static curl_socket_t call_open_socket(void *data, curlsocktype purpose, struct c
 
 static void call_free(HttpCall *call)
 {
-  curl_easy_cleanup(call->easy);
+  GPtrArray *idle = call->client ? call->client->idle : NULL;
+  if (idle && idle->len < CLIENT_IDLE_HANDLES) {
+    curl_easy_reset(call->easy);
+    g_ptr_array_add(idle, call->easy);
+  } else {
+    curl_easy_cleanup(call->easy);
+  }
   curl_slist_free_all(call->headers);
   g_string_free(call->reply, TRUE);
-  g_free(call->host);
   g_free(call);
 }
 
-static char *call_host(const char *url)
+/* The host that was called, for messages. Caller frees. */
+static char *call_host(const HttpCall *call)
 {
+  char *url = NULL;
+  curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
   CURLU *parts = curl_url();
   char *host = NULL, *copy = NULL;
   if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
@@ -143,17 +151,18 @@ static void call_set_no_proxy(CURL *easy)
   curl_easy_setopt(easy, CURLOPT_NOPROXY, list);
 }
 
-static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
+/* @client NULL = blocking. */
+static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
 {
   HttpCall *call = g_new0(HttpCall, 1);
-  call->easy = curl_easy_init();
+  call->client = client;
+  call->easy = client && client->idle->len ? g_ptr_array_steal_index_fast(client->idle, client->idle->len - 1) : curl_easy_init();
   call->reply = g_string_new(NULL);
   call->reply_max = spec->reply_bytes_max ? spec->reply_bytes_max : CLIENT_REPLY_MAX;
   call->on_data = spec->stream ? on_data : NULL;
   call->done = done;
   call->data = data;
   call->timeout_ms = spec->timeout_ms;
-  call->host = call_host(spec->url);
   call->guard = spec->guard;
   if (call->guard) {
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, call_open_socket);
@@ -185,8 +194,9 @@ static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone d
 /* Short and stable words for why there was no answer; caller frees. */
 static char *call_error(const HttpCall *call, CURLcode code)
 {
+  g_autofree char *host = call_host(call);
   if (call->forbidden && code != CURLE_OK)
-    return g_strdup_printf("'%s' leads to an address that must not be called", call->host);
+    return g_strdup_printf("'%s' leads to an address that must not be called", host);
   switch (code) {
   case CURLE_COULDNT_CONNECT: {
     long number = 0;
@@ -196,7 +206,7 @@ static char *call_error(const HttpCall *call, CURLcode code)
   case CURLE_OPERATION_TIMEDOUT:
     return call->timeout_ms > 0 ? g_strdup_printf("timed out after %" G_GINT64_FORMAT " ms", call->timeout_ms) : g_strdup("timed out");
   case CURLE_COULDNT_RESOLVE_HOST:
-    return g_strdup_printf("no such host '%s'", call->host);
+    return g_strdup_printf("no such host '%s'", host);
   case CURLE_GOT_NOTHING:
     return g_strdup("connection closed without an answer");
   case CURLE_WRITE_ERROR:
@@ -328,6 +338,7 @@ HttpClient *http_client_new(Loop *loop)
   client->multi = curl_multi_init();
   client->timer = loop_timer_new(loop, client_on_timer, client);
   client->calls = g_ptr_array_new();
+  client->idle = g_ptr_array_new_with_free_func(curl_easy_cleanup);
   client->joining = g_ptr_array_new();
   client->leaving = g_ptr_array_new();
   client->resuming = g_ptr_array_new();
@@ -357,6 +368,7 @@ void http_client_free(HttpClient *client)
     call_free(call);
   }
   g_ptr_array_unref(client->calls);
+  g_ptr_array_unref(client->idle);
   g_ptr_array_unref(client->joining);
   g_ptr_array_unref(client->leaving);
   g_ptr_array_unref(client->resuming);
@@ -368,8 +380,7 @@ void http_client_free(HttpClient *client)
 
 HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
 {
-  HttpCall *call = call_new(spec, on_data, done, data);
-  call->client = client;
+  HttpCall *call = call_new(client, spec, on_data, done, data);
   g_ptr_array_add(client->calls, call);
   if (client->in_curl)
     g_ptr_array_add(client->joining, call);
@@ -430,7 +441,7 @@ int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)
 {
   HttpCallSpec whole = *spec;
   whole.stream = false;
-  HttpCall *call = call_new(&whole, NULL, NULL, NULL);
+  HttpCall *call = call_new(NULL, &whole, NULL, NULL, NULL);
   CURLcode code = curl_easy_perform(call->easy);
   long status = 0;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -449,7 +460,7 @@ int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GE
 {
   HttpCallSpec stream = *spec;
   stream.stream = true;
-  HttpCall *call = call_new(&stream, on_data, NULL, data);
+  HttpCall *call = call_new(NULL, &stream, on_data, NULL, data);
   CURLcode code = curl_easy_perform(call->easy);
   long status = 0;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
