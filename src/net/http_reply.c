@@ -220,18 +220,17 @@ void http_stream_start(HttpRequest *request, int status, const char *content_typ
   conn->deadline_ms = INT64_MAX;
 }
 
-/* @length in hex and a line end at the end of @line: without a format, for streams are made of many small chunks. Returns where it begins.
- */
-static char *chunk_length(char line[CHUNK_LINE], size_t length)
+/* @length in hex and a line end into @line: without a format, for streams are made of many small chunks. Returns how many bytes. */
+static size_t chunk_length(char line[CHUNK_LINE], size_t length)
 {
-  char *p = line + CHUNK_LINE;
-  *--p = '\n';
-  *--p = '\r';
-  do {
-    *--p = "0123456789abcdef"[length & 15];
-    length >>= 4;
-  } while (length);
-  return p;
+  size_t n = 1;
+  for (size_t rest = length >> 4; rest; rest >>= 4)
+    n++;
+  for (size_t i = n; i-- > 0; length >>= 4)
+    line[i] = "0123456789abcdef"[length & 15];
+  line[n] = '\r';
+  line[n + 1] = '\n';
+  return n + 2;
 }
 
 /* Hands @parts to the kernel when nothing waits before them: a piece then costs one call, no copy and no turn of the loop. Returns how many
@@ -268,11 +267,11 @@ static void stream_add(HttpRequest *request, const struct iovec *parts, int n, s
 
 static void stream_chunk(HttpRequest *request, const char *data, size_t length, bool now)
 {
-  char line[CHUNK_LINE], *start = chunk_length(line, length);
+  char line[CHUNK_LINE];
   if (length == 0 || request->head)
     return;
-  size_t before = request->chunked ? (size_t)(line + CHUNK_LINE - start) : 0;
-  const struct iovec parts[] = {{start, before}, {(void *)(uintptr_t)data, length}, {(void *)(uintptr_t) "\r\n", request->chunked ? 2 : 0}};
+  size_t before = request->chunked ? chunk_length(line, length) : 0;
+  const struct iovec parts[] = {{line, before}, {(void *)(uintptr_t)data, length}, {(void *)(uintptr_t) "\r\n", request->chunked ? 2 : 0}};
   size_t sent = now ? stream_write_now(request, parts, G_N_ELEMENTS(parts)) : 0;
   stream_add(request, parts, G_N_ELEMENTS(parts), sent);
   if (now && request->head_waits)
