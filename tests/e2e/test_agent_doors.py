@@ -301,3 +301,9 @@ def test_tool_calls_without_end_are_ended(world):
     hub = world.serve(name="hub", more=f'[sub_agents.worker]\nurl = "{worker.url}"\n')
     status, body = hub.post("/prompt", {"prompt": "@tools"})
     assert status == 502 and "rounds" in body["detail"]
+
+
+def test_tools_of_a_command_are_said_to_be_of_no_use(world):
+    agent = world.serve('[agent]\nname = "Plain"\n[llm]\ncommand = ["cat"]\n[sub_agents.far]\nurl = "http://127.0.0.1:1"\n')
+    assert "key=sub_agents why=a-command-is-offered-no-tools" in agent.log.read_text()
+    assert agent.post("/prompt", {"prompt": "hello"})[1]["response"] == "hello"
