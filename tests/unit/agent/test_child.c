@@ -137,8 +137,9 @@ static void test_held_to_its_end(void)
 static void test_free(void)
 {
   Heard heard;
-  heard_open(&heard,
-             "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork(); print('up', flush=True); time.sleep(600)");
+  heard_open(
+      &heard,
+      "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); pid = os.fork(); pid and print('up', flush=True); time.sleep(600)");
   while (!heard.output->len)
     event_base_loop(loop_base(heard.loop), EVLOOP_ONCE);
   child_signal(heard.child, SIGTERM);
