@@ -139,7 +139,7 @@ static void test_free(void)
   Heard heard;
   heard_open(
       &heard,
-      "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); pid = os.fork(); pid and print('up', flush=True); time.sleep(600)");
+      "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); pid = os.fork(); pid and os.write(1, b'up'); time.sleep(600)");
   while (!heard.output->len)
     event_base_loop(loop_base(heard.loop), EVLOOP_ONCE);
   child_signal(heard.child, SIGTERM);
