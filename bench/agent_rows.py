@@ -12,7 +12,7 @@ from rows import Row
 
 STREAMS, SECONDS = 64, 5
 PACED, PACED_MS = ("20", "25"), 500  # tokens, ms between them: what a model of 40 tokens/s says in half a second
-FLOOD = ("15000", "0")  # in all less than what the agent holds for a reader
+FLOOD = ("15000", "0")  # 2 MiB an answer
 FLOOD_STREAMS = 8
 PROXY_CORE, LOAD_CORE = "0", "1"
 
