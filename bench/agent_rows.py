@@ -11,8 +11,8 @@ from common import BENCH, REEVE, end, memory_kib, wait_until
 from rows import Row
 
 STREAMS, SECONDS = 64, 5
-PACED = ("20", "25")  # tokens, ms between them: what a model of 40 tokens/s says in half a second
-FLOOD = ("15000", "0")  # in all less than what the agent holds for a reader
+PACED, PACED_MS = ("20", "25"), 500  # tokens, ms between them: what a model of 40 tokens/s says in half a second
+FLOOD = ("15000", "0")  # 2 MiB an answer
 FLOOD_STREAMS = 8
 PROXY_CORE, LOAD_CORE = "0", "1"
 
@@ -29,8 +29,8 @@ def listens(port):
 
 
 @contextlib.contextmanager
-def model(tokens, pause_ms):
-    process = subprocess.Popen(["taskset", "-c", LOAD_CORE, BENCH / "bench_model_stream", tokens, pause_ms], stdout=subprocess.PIPE, text=True)
+def model(*how):
+    process = subprocess.Popen(["taskset", "-c", LOAD_CORE, BENCH / "bench_model_stream", *how], stdout=subprocess.PIPE, text=True)
     try:
         yield int(process.stdout.readline())
     finally:
@@ -69,28 +69,31 @@ def nginx(directory, model_port):
         end(process)
 
 
-def load(port, streams):
-    """ms to the first token at p50 and p99, tokens/s."""
-    done = subprocess.run(["taskset", "-c", LOAD_CORE, BENCH / "bench_stream_load", str(port), str(streams), str(SECONDS)], capture_output=True, text=True, check=True)
-    return tuple(map(float, done.stdout.split()))
+def load(streams, spread_ms, connections, *ports):
+    """Of each port: ms to the first token at p50 and p99, tokens/s."""
+    args = ["taskset", "-c", LOAD_CORE, BENCH / "bench_stream_load", streams, SECONDS, spread_ms, connections, *ports]
+    done = subprocess.run(list(map(str, args)), capture_output=True, text=True, check=True)
+    return [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
 
 
 def run_first_token(_round):
-    """64 open streams of a model of 40 tokens/s: time to the first token, through the agent less directly."""
-    with tempfile.TemporaryDirectory() as directory, model(*PACED) as model_port, agent(directory, model_port) as (port, _):
-        direct, through = load(model_port, STREAMS), load(port, STREAMS)
-    return {"reeve": through[0] - direct[0], "reeve, added at p99": through[1] - direct[1], "reeve, p50 whole": through[0], "the model directly, p50": direct[0],
-            "the model directly, p99": direct[1]}
+    """A model of 40 tokens/s. Twice 64 streams at the same time, every client in turn through the agent and directly, begun one after the other; then all 64
+    through the agent, begun in the same moment, which is what the queues of everybody on the way add."""
+    with tempfile.TemporaryDirectory() as directory, model(*PACED, "keep") as model_port, agent(directory, model_port) as (port, _):
+        direct, through = load(2 * STREAMS, PACED_MS, "keep", model_port, port)
+        (burst_direct,), (burst,) = load(STREAMS, 0, "keep", model_port), load(STREAMS, 0, "keep", port)
+    return {"reeve": through[0] - direct[0], "reeve, added at p99": through[1] - direct[1], "the model directly, p50": direct[0], "the model directly, p99": direct[1],
+            "reeve, added at p50 when 64 ask at once": burst[0] - burst_direct[0], "reeve, added at p99 when 64 ask at once": burst[1] - burst_direct[1]}
 
 
 def run_relay(_round):
     """A model that sends as fast as it is read, 8 streams; the proxy has one core, model and reader the other."""
     with tempfile.TemporaryDirectory() as directory, model(*FLOOD) as model_port:
         with agent(directory, model_port) as (port, _):
-            ours = load(port, FLOOD_STREAMS)[2]
+            ours = load(FLOOD_STREAMS, 0, "close", port)[0][2]
         with nginx(directory, model_port) as port:
-            peer = load(port, FLOOD_STREAMS)[2]
-        return {"reeve": ours, "nginx, proxy_buffering off": peer, "no proxy": load(model_port, FLOOD_STREAMS)[2]}
+            peer = load(FLOOD_STREAMS, 0, "close", port)[0][2]
+        return {"reeve": ours, "nginx, proxy_buffering off": peer, "no proxy": load(FLOOD_STREAMS, 0, "close", model_port)[0][2]}
 
 
 def run_idle_agent(_round):

@@ -1,5 +1,6 @@
 /* A model server as fast as one can be: every POST is answered with a stream of chat.completion.chunk events. It prints its port first.
- * Usage: model_stream TOKENS PAUSE_MS; 0 ms sends as fast as the reader takes it, else the first token comes at once. */
+ * Usage: model_stream TOKENS PAUSE_MS [keep]; 0 ms sends as fast as the reader takes it, else the first token comes at once. With keep the
+ * connection stays, and every token is a chunk of its own, as model servers do it; else the answer ends with the connection. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -12,27 +13,46 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
-static const char token[] =
-    "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
-    "\"delta\":{\"content\":\"word \"},\"finish_reason\":null}]}\n\n";
-static const char last[] =
-    "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
-    "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+#define TOKEN                                                                                                                              \
+  "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"                      \
+  "\"delta\":{\"content\":\"word \"},\"finish_reason\":null}]}\n\n"
+#define LAST                                                                                                                               \
+  "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"                      \
+  "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
-enum { BLOCK_TOKENS = 256, PEERS_MAX = 4096, TOKEN_BYTES = sizeof token - 1 };
+enum { BLOCK_TOKENS = 256, PEERS_MAX = 4096 };
+
+/* How an answer is framed: all of it is known before the first is asked for. */
+static const char *head;
+static char token[512], last[512];
+static size_t head_bytes, token_bytes, last_bytes, block_bytes;
+static int keep;
+
+static void frame_answer(void)
+{
+  head = keep ? HEAD "Transfer-Encoding: chunked\r\n\r\n" : HEAD "Connection: close\r\n\r\n";
+  head_bytes = strlen(head);
+  if (keep) {
+    token_bytes = (size_t)snprintf(token, sizeof token, "%zx\r\n%s\r\n", sizeof TOKEN - 1, TOKEN);
+    last_bytes = (size_t)snprintf(last, sizeof last, "%zx\r\n%s\r\n0\r\n\r\n", sizeof LAST - 1, LAST);
+  } else {
+    token_bytes = (size_t)snprintf(token, sizeof token, "%s", TOKEN);
+    last_bytes = (size_t)snprintf(last, sizeof last, "%s", LAST);
+  }
+}
 
 typedef struct Peer {
   int fd; /* -1 = free */
-  int answering, asked_bytes;
+  int answering;
   long sent;      /* bytes of tokens */
   size_t in_last; /* bytes of the end that are sent */
   double next_at; /* of a paced stream: when the next token is due */
-  char tail[4];   /* of the request read so far */
 } Peer;
 
 static Peer peers[PEERS_MAX];
-static char block[BLOCK_TOKENS * TOKEN_BYTES];
+static int n_peers; /* the highest that was ever used, and one */
+static char block[BLOCK_TOKENS * sizeof token];
 static long tokens_all;
 static double pause_s;
 
@@ -52,13 +72,13 @@ static void peer_close(Peer *peer)
 /* Writes what is due, or what the socket takes. */
 static void peer_write(Peer *peer)
 {
-  long all = tokens_all * (long)TOKEN_BYTES;
+  long all = tokens_all * (long)token_bytes;
   while (peer->sent < all) {
-    size_t at = (size_t)(peer->sent % (long)sizeof block), left = sizeof block - at;
+    size_t at = (size_t)(peer->sent % (long)block_bytes), left = block_bytes - at;
     if (pause_s > 0) {
       if (seconds_now() < peer->next_at)
         return;
-      left = TOKEN_BYTES;
+      left = token_bytes;
       peer->next_at += pause_s;
     }
     if ((long)left > all - peer->sent)
@@ -72,10 +92,12 @@ static void peer_write(Peer *peer)
     }
     peer->sent += n;
   }
-  ssize_t n = write(peer->fd, last + peer->in_last, sizeof last - 1 - peer->in_last);
+  ssize_t n = write(peer->fd, last + peer->in_last, last_bytes - peer->in_last);
   if (n > 0)
     peer->in_last += (size_t)n;
-  if (peer->in_last == sizeof last - 1 || (n < 0 && errno != EAGAIN))
+  if (peer->in_last == last_bytes && keep)
+    *peer = (Peer){.fd = peer->fd};
+  else if (peer->in_last == last_bytes || (n < 0 && errno != EAGAIN))
     peer_close(peer);
 }
 
@@ -92,7 +114,7 @@ static void peer_read(Peer *peer)
     return;
   peer->answering = 1;
   peer->next_at = seconds_now();
-  if (write(peer->fd, head, sizeof head - 1) != (ssize_t)sizeof head - 1)
+  if (write(peer->fd, head, head_bytes) != (ssize_t)head_bytes)
     peer_close(peer);
   else
     peer_write(peer);
@@ -105,6 +127,7 @@ static void take_peer(int epoll, int listener)
     if (peers[i].fd >= 0)
       continue;
     peers[i] = (Peer){.fd = fd};
+    n_peers = i < n_peers ? n_peers : i + 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = &peers[i]};
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
@@ -128,13 +151,15 @@ static int listen_any(void)
 
 int main(int argc, char **argv)
 {
-  if (argc != 3)
+  if (argc < 3 || argc > 4)
     return 2;
   signal(SIGPIPE, SIG_IGN);
   tokens_all = atol(argv[1]);
   pause_s = atof(argv[2]) / 1000;
-  for (int i = 0; i < BLOCK_TOKENS; i++)
-    memcpy(block + (size_t)i * TOKEN_BYTES, token, TOKEN_BYTES);
+  keep = argc == 4;
+  frame_answer();
+  for (; block_bytes < BLOCK_TOKENS * token_bytes; block_bytes += token_bytes)
+    memcpy(block + block_bytes, token, token_bytes);
   for (int i = 0; i < PEERS_MAX; i++)
     peers[i].fd = -1;
   int listener = listen_any(), epoll = epoll_create1(0);
@@ -152,7 +177,7 @@ int main(int argc, char **argv)
       if (peer && peer->fd >= 0 && peer->answering && (events[i].events & EPOLLOUT))
         peer_write(peer);
     }
-    for (int i = 0; pause_s > 0 && i < PEERS_MAX; i++)
+    for (int i = 0; pause_s > 0 && i < n_peers; i++)
       if (peers[i].fd >= 0 && peers[i].answering)
         peer_write(&peers[i]);
   }

@@ -59,6 +59,7 @@ struct Ask {
   AskResult result;
   int holds; /* frames on the stack that use it */
   bool cancelled;
+  bool held; /* its reader does not keep up */
 };
 
 static void asks_start_next(Agent *agent);
@@ -119,6 +120,7 @@ static void ask_leave(Ask *ask)
 {
   Agent *agent = ask->agent;
   ask_stop_work(ask);
+  ask_hold_back(ask, false);
   ask_move(ask, NULL);
   g_clear_pointer(&ask->timer, loop_timer_free);
   ask->cancelled = true;
@@ -179,6 +181,16 @@ void ask_cancel(Ask *ask)
   ask->result.duration_ms = clock_boot_ms() - ask->came_ms;
   agent_stats_cancelled(&ask->agent->stats, ask->door, &ask->result);
   ask_leave(ask);
+}
+
+void ask_hold_back(Ask *ask, bool held)
+{
+  if (ask->held == held)
+    return;
+  ask->held = held;
+  ask->agent->held += held ? 1 : -1;
+  if (ask->call)
+    ask->agent->brain->hold(ask->call, held);
 }
 
 /* ---- the brain's word ---- */
@@ -360,6 +372,8 @@ static bool ask_think(Ask *ask)
   ask->call = agent->brain->start(&agent->world, &request, &ask_brain_listener, ask, &error);
   if (!ask->call)
     ask_fail_soon(ask, &ask_brain_failed, g_strdup(error->message));
+  else if (ask->held)
+    agent->brain->hold(ask->call, true);
   return ask->call != NULL;
 }
 

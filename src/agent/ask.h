@@ -55,5 +55,8 @@ typedef struct AskListener {
 
 /* Takes a question. Always returns one; also a refusal comes through done, at the next turn of the loop. @listener and @data outlive it. */
 Ask *ask_begin(Agent *agent, const AskSpec *spec, const AskListener *listener, void *data);
+/* Holds the answer back, since whoever reads it does not keep up: the brain is not read on before it may. Its time goes on. May be called
+ * from within delta and tool. */
+void ask_hold_back(Ask *ask, bool held);
 /* Nobody wants the answer: the brain and the tools are ended, done is not called. */
 void ask_cancel(Ask *ask);

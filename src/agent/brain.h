@@ -60,6 +60,9 @@ typedef struct Brain {
   BrainCall *(*start)(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data, GError **error);
   /* Ends @call and whatever it started, at once; nothing is called after it. */
   void (*cancel)(BrainCall *call);
+  /* Holds @call back: what it says is not read, until it may go on. What it had said already may still come, its time goes on, and it does
+   * not count as silent meanwhile. May be called from within delta. */
+  void (*hold)(BrainCall *call, bool held);
 } Brain;
 
 /* The brain of @provider, or NULL; static. */

@@ -2,45 +2,32 @@
  * standard input, the answer its standard output, given on as it comes; what it writes to standard error goes on to ours, and the last line
  * of it explains a failure. */
 #include "agent/brain.h"
+#include "agent/child.h"
 #include "agent/whole_text.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
   ANSWER_BYTES_MAX = 1024 * 1024,
   ERROR_LINE_MAX = 500,
   MESSAGES_BYTES_MAX = 64 * 1024, /* the kernel takes 128 KiB in one variable of the environment */
-  RELAY_BYTES = 4096,             /* PIPE_BUF: a pipe that polls as writable takes so many without blocking */
-  PIPE_ROUNDS = 16                /* blocks taken from one pipe before others have their turn */
+  RELAY_BYTES = 4096              /* PIPE_BUF: a pipe that polls as writable takes so many without blocking */
 };
 
 extern char **environ;
 
 struct BrainCall {
-  Loop *loop;
   const BrainListener *listener; /* NULL = nobody wants it any more */
   void *data;
-  pid_t pid;
-  int pidfd, in_fd, out_fd, err_fd; /* -1 = closed */
-  struct event *in_event;           /* writable */
-  LoopWatch *out_watch, *err_watch, *exit_watch;
+  Child *child;
   LoopTimer *timer;
-  GString *prompt;
-  size_t prompt_sent;
   GString *answer, *rest; /* as text; the beginning of a character */
   size_t told;            /* bytes of answer that the listener has */
   size_t answer_bytes;    /* as they came */
@@ -50,40 +37,10 @@ struct BrainCall {
   bool timed_out, too_long;
 };
 
-static void close_fd(int *fd)
-{
-  if (*fd >= 0)
-    close(*fd);
-  *fd = -1;
-}
-
-static void call_stop_input(BrainCall *call)
-{
-  g_clear_pointer(&call->in_event, event_free);
-  close_fd(&call->in_fd);
-}
-
-static void call_stop_output(BrainCall *call)
-{
-  g_clear_pointer(&call->out_watch, loop_watch_free);
-  close_fd(&call->out_fd);
-}
-
-static void call_stop_errors(BrainCall *call)
-{
-  g_clear_pointer(&call->err_watch, loop_watch_free);
-  close_fd(&call->err_fd);
-}
-
 static void call_free(BrainCall *call)
 {
-  call_stop_input(call);
-  call_stop_output(call);
-  call_stop_errors(call);
-  g_clear_pointer(&call->exit_watch, loop_watch_free);
-  close_fd(&call->pidfd);
+  child_free(call->child, 0);
   loop_timer_free(call->timer);
-  g_string_free(call->prompt, TRUE);
   g_string_free(call->answer, TRUE);
   g_string_free(call->rest, TRUE);
   g_string_free(call->line, TRUE);
@@ -91,37 +48,7 @@ static void call_free(BrainCall *call)
   g_free(call);
 }
 
-/* The leader is not reaped before this, so the number of the group cannot have been given to somebody else. */
-static void call_kill(const BrainCall *call)
-{
-  kill(-call->pid, SIGKILL);
-}
-
-/* ---- its standard input ---- */
-
-static void call_on_writable(evutil_socket_t fd, short what, void *data)
-{
-  (void)what;
-  BrainCall *call = data;
-  ssize_t n = write(fd, call->prompt->str + call->prompt_sent, call->prompt->len - call->prompt_sent);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR))
-    return;
-  call->prompt_sent += n > 0 ? (size_t)n : 0;
-  if (n < 0 || call->prompt_sent == call->prompt->len)
-    call_stop_input(call); /* it need not read what it does not want */
-}
-
 /* ---- its standard output ---- */
-
-/* Reads one block; 0 = nothing now, -1 = the end. */
-static ssize_t call_read(int fd, char *buffer, size_t size)
-{
-  ssize_t n;
-  do
-    n = read(fd, buffer, size);
-  while (n < 0 && errno == EINTR);
-  return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
-}
 
 /* Tells what is new; line ends at the end wait, for they are not part of the answer. */
 static void call_tell(BrainCall *call)
@@ -136,29 +63,17 @@ static void call_tell(BrainCall *call)
   call->listener->delta(call->answer->str + from, end - from, call->data);
 }
 
-static void call_take_output(BrainCall *call)
+static void call_on_output(const char *bytes, size_t length, void *data)
 {
-  char buffer[16384];
-  for (int i = 0; i < PIPE_ROUNDS && call->out_fd >= 0; i++) {
-    ssize_t n = call_read(call->out_fd, buffer, sizeof buffer);
-    if (n == 0)
-      break;
-    if (n > 0) {
-      whole_text_feed(call->answer, call->rest, buffer, (size_t)n);
-      call->answer_bytes += (size_t)n;
-    }
-    call->too_long = call->answer_bytes > ANSWER_BYTES_MAX;
-    if (call->too_long)
-      call_kill(call);
-    if (n < 0 || call->too_long)
-      call_stop_output(call);
+  BrainCall *call = data;
+  whole_text_feed(call->answer, call->rest, bytes, length);
+  call->answer_bytes += length;
+  call->too_long = call->answer_bytes > ANSWER_BYTES_MAX;
+  if (call->too_long) {
+    child_signal(call->child, SIGKILL);
+    child_close_output(call->child);
   }
   call_tell(call);
-}
-
-static void call_on_output(void *data)
-{
-  call_take_output(data);
 }
 
 /* ---- its standard error ---- */
@@ -196,25 +111,10 @@ static void call_take_line(BrainCall *call, const char *bytes, size_t length)
   }
 }
 
-static void call_take_errors(BrainCall *call)
+static void call_on_errors(const char *bytes, size_t length, void *data)
 {
-  char buffer[RELAY_BYTES];
-  for (int i = 0; i < PIPE_ROUNDS && call->err_fd >= 0; i++) {
-    ssize_t n = call_read(call->err_fd, buffer, sizeof buffer);
-    if (n == 0)
-      return;
-    if (n < 0) {
-      call_stop_errors(call);
-      return;
-    }
-    relay(buffer, (size_t)n);
-    call_take_line(call, buffer, (size_t)n);
-  }
-}
-
-static void call_on_errors(void *data)
-{
-  call_take_errors(data);
+  relay(bytes, length);
+  call_take_line(data, bytes, length);
 }
 
 /* ---- its end ---- */
@@ -230,8 +130,9 @@ static char *call_failure(BrainCall *call, const siginfo_t *info)
   return g_strdup_printf("the brain ended with code %d: %s", info->si_status, line);
 }
 
-static void call_finish(BrainCall *call, const siginfo_t *info)
+static void call_on_ended(const siginfo_t *info, void *data)
 {
+  BrainCall *call = data;
   g_autofree char *what = NULL;
   BrainResult result = {.outcome = BRAIN_ANSWERED, .prompt_tokens = -1, .completion_tokens = -1};
   bool answered = info->si_code == CLD_EXITED && info->si_status == 0 && !call->too_long;
@@ -252,33 +153,22 @@ static void call_finish(BrainCall *call, const siginfo_t *info)
   call_free(call);
 }
 
-/* The main process ended. What it left behind in its group is ended before it is reaped; a pipe that such a process held ends with it, and
- * what lies in it is read first. */
-static void call_on_exit(void *data)
-{
-  BrainCall *call = data;
-  siginfo_t info = {0};
-  call_kill(call);
-  call_take_output(call);
-  call_take_errors(call);
-  int code;
-  do
-    code = waitid(P_PID, (id_t)call->pid, &info, WEXITED);
-  while (code != 0 && errno == EINTR);
-  call_finish(call, &info);
-}
-
 static void call_on_timer(void *data)
 {
   BrainCall *call = data;
   call->timed_out = true;
-  call_kill(call); /* the answer is given when it has ended */
+  child_signal(call->child, SIGKILL); /* the answer is given when it has ended */
 }
 
 static void command_cancel(BrainCall *call)
 {
   call->listener = NULL;
-  call_kill(call);
+  child_signal(call->child, SIGKILL);
+}
+
+static void command_hold(BrainCall *call, bool held)
+{
+  child_hold(call->child, held);
 }
 
 /* ---- its beginning ---- */
@@ -347,111 +237,31 @@ static char **call_environment(const BrainRequest *request)
   return environment;
 }
 
-typedef struct Pipes {
-  int in[2], out[2], err[2];
-} Pipes;
-
-static void pipes_close(Pipes *pipes)
-{
-  int *fds = (int *)pipes;
-  for (size_t i = 0; i < sizeof *pipes / sizeof(int); i++)
-    close_fd(&fds[i]);
-}
-
-static bool pipes_open(Pipes *pipes, GError **error)
-{
-  *pipes = (Pipes){{-1, -1}, {-1, -1}, {-1, -1}};
-  if (pipe2(pipes->in, O_CLOEXEC) == 0 && pipe2(pipes->out, O_CLOEXEC) == 0 && pipe2(pipes->err, O_CLOEXEC) == 0)
-    return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "open pipes for the brain: %s", g_strerror(errno));
-  pipes_close(pipes);
-  return false;
-}
-
-/* Spawns @argv with the far ends of @pipes. Signals are as a fresh program expects them: none blocked, none ignored. */
-static pid_t call_spawn(char *const *argv, char *const *environment, const Pipes *pipes, GError **error)
-{
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none, all;
-  pid_t pid = -1;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, pipes->in[0], STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, pipes->out[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, pipes->err[1], STDERR_FILENO);
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  int code = posix_spawnp(&pid, argv[0], &actions, &attributes, argv, environment);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (code == 0)
-    return pid;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "start brain '%s': %s", argv[0], g_strerror(code));
-  return -1;
-}
-
-static int take_end(int *fd)
-{
-  int taken = *fd;
-  *fd = -1;
-  fcntl(taken, F_SETFL, O_NONBLOCK);
-  return taken;
-}
-
-static BrainCall *call_new(Loop *loop, pid_t pid, Pipes *pipes, const BrainRequest *request)
-{
-  BrainCall *call = g_new0(BrainCall, 1);
-  call->loop = loop;
-  call->pid = pid;
-  call->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  call->in_fd = take_end(&pipes->in[1]);
-  call->out_fd = take_end(&pipes->out[0]);
-  call->err_fd = take_end(&pipes->err[0]);
-  call->prompt = g_string_new(call_prompt(request));
-  call->answer = g_string_new(NULL);
-  call->rest = g_string_new(NULL);
-  call->line = g_string_new(NULL);
-  call->timeout_ms = request->timeout_ms;
-  return call;
-}
-
-/* Without a descriptor for the process nobody would learn of its end: give up before anything depends on it. */
-static BrainCall *call_abandon(BrainCall *call, GError **error)
-{
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "watch brain: %s", g_strerror(errno));
-  call_kill(call);
-  waitpid(call->pid, NULL, 0);
-  call_free(call);
-  return NULL;
-}
+static const ChildEvents call_events = {.output = call_on_output, .errors = call_on_errors, .ended = call_on_ended};
 
 static BrainCall *command_start(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data,
                                 GError **error)
 {
-  Pipes pipes;
-  if (!pipes_open(&pipes, error))
-    return NULL;
   g_auto(GStrv) environment = call_environment(request);
-  pid_t pid = call_spawn(world->file->llm_command, environment, &pipes, error);
-  BrainCall *call = pid > 0 ? call_new(world->loop, pid, &pipes, request) : NULL;
-  pipes_close(&pipes);
-  if (!call || call->pidfd < 0)
-    return call ? call_abandon(call, error) : NULL;
-  call->listener = listener;
-  call->data = data;
-  call->out_watch = loop_watch_new(world->loop, call->out_fd, call_on_output, call);
-  call->err_watch = loop_watch_new(world->loop, call->err_fd, call_on_errors, call);
-  call->exit_watch = loop_watch_new(world->loop, call->pidfd, call_on_exit, call);
-  call->in_event = event_new(loop_base(world->loop), call->in_fd, EV_WRITE | EV_PERSIST, call_on_writable, call);
-  event_add(call->in_event, NULL);
+  ChildSpec spec = {.what = "brain ", .argv = world->file->llm_command, .environment = environment};
+  BrainCall *call = g_new0(BrainCall, 1);
+  *call = (BrainCall){.listener = listener,
+                      .data = data,
+                      .answer = g_string_new(NULL),
+                      .rest = g_string_new(NULL),
+                      .line = g_string_new(NULL),
+                      .timeout_ms = request->timeout_ms};
+  call->child = child_start(world->loop, &spec, &call_events, call, error);
+  if (!call->child) {
+    call_free(call);
+    return NULL;
+  }
+  const char *prompt = call_prompt(request);
+  child_write(call->child, prompt, strlen(prompt));
+  child_end_input(call->child);
   call->timer = loop_timer_new(world->loop, call_on_timer, call);
   loop_timer_set(call->timer, clock_boot_ms() + request->timeout_ms);
   return call;
 }
 
-const Brain command_brain = {.provider = "command", .start = command_start, .cancel = command_cancel};
+const Brain command_brain = {.provider = "command", .start = command_start, .cancel = command_cancel, .hold = command_hold};

@@ -34,7 +34,7 @@ struct BrainCall {
   LoopTimer *timer, *retry;
   int64_t timeout_ms, deadline_ms, idle_ms, heard_ms;
   int tries;
-  bool in_data, cancelled;
+  bool in_data, cancelled, held;
 };
 
 static void call_try(void *data);
@@ -191,7 +191,8 @@ static bool call_on_data(const char *bytes, size_t length, void *data)
 /* The earliest moment at which something is to be done about @call. */
 static int64_t call_limit_ms(const BrainCall *call)
 {
-  return call->stream || call->error_body->len ? MIN(call->deadline_ms, call->heard_ms + call->idle_ms) : call->deadline_ms;
+  bool speaks = call->stream || call->error_body->len;
+  return speaks && !call->held ? MIN(call->deadline_ms, call->heard_ms + call->idle_ms) : call->deadline_ms;
 }
 
 static void call_on_timer(void *data)
@@ -227,6 +228,7 @@ static void call_try(void *data)
   call->tries++;
   g_string_truncate(call->error_body, 0);
   call->http = http_client_call(call->world->client, &spec, call_on_data, call_on_done, call);
+  http_call_hold(call->http, call->held);
 }
 
 BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms, const BrainListener *listener, void *data)
@@ -257,6 +259,16 @@ void brain_http_cancel(BrainCall *call)
   call->cancelled = true;
   if (!call->in_data)
     call_free(call);
+}
+
+void brain_http_hold(BrainCall *call, bool held)
+{
+  call->held = held;
+  call->heard_ms = clock_boot_ms();
+  if (!call->stream || !call->stream->over)
+    loop_timer_set(call->timer, call_limit_ms(call));
+  if (call->http)
+    http_call_hold(call->http, held);
 }
 
 void brain_write_number(GString *out, const char *key, double number)

@@ -11,9 +11,10 @@ typedef struct BrainPost {
   const ModelFormat *format;
 } BrainPost;
 
-/* As Brain.start and Brain.cancel. */
+/* As Brain.start, Brain.cancel and Brain.hold. */
 BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms, const BrainListener *listener, void *data);
 void brain_http_cancel(BrainCall *call);
+void brain_http_hold(BrainCall *call, bool held);
 
 /* brain_ollama.c, brain_openai.c: the body of a request. For tests. */
 void ollama_write_body(GString *out, const BrainRequest *request);

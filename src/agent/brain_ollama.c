@@ -68,4 +68,5 @@ static BrainCall *ollama_start(const BrainWorld *world, const BrainRequest *requ
   return brain_http_start(world, &post, request->timeout_ms, listener, data);
 }
 
-const Brain ollama_brain = {.provider = "ollama", .tools = true, .start = ollama_start, .cancel = brain_http_cancel};
+const Brain ollama_brain = {
+    .provider = "ollama", .tools = true, .start = ollama_start, .cancel = brain_http_cancel, .hold = brain_http_hold};

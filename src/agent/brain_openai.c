@@ -64,4 +64,5 @@ static BrainCall *openai_start(const BrainWorld *world, const BrainRequest *requ
   return brain_http_start(world, &post, request->timeout_ms, listener, data);
 }
 
-const Brain openai_brain = {.provider = "openai", .tools = true, .start = openai_start, .cancel = brain_http_cancel};
+const Brain openai_brain = {
+    .provider = "openai", .tools = true, .start = openai_start, .cancel = brain_http_cancel, .hold = brain_http_hold};

@@ -104,6 +104,7 @@ void agent_metrics(const Agent *agent, GString *out)
   agent_stats_metrics(&agent->stats, out);
   metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain or its tools work on.", agent->running.length);
   metrics_gauge(out, "reeve_agent_in_flight_max", "How many may be worked on at once.", agent->running_max);
+  metrics_gauge(out, "reeve_agent_held_back", "Questions whose brain waits until the client has read.", agent->held);
   metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.", agent->waiting.length);
   metrics_gauge(out, "reeve_agent_sessions", "Sessions with a history.", sessions_count(agent->sessions));
   if (agent->doors)
@@ -123,6 +124,7 @@ char *card_status_text(const Agent *agent)
   jw_str(out, "model", agent->file->llm_model);
   agent_stats_status(&agent->stats, out);
   jw_int(out, "in_flight", agent->running.length);
+  jw_int(out, "held_back", agent->held);
   jw_int(out, "queued", agent->waiting.length);
   jw_int(out, "sessions", sessions_count(agent->sessions));
   tools_status(agent->tools, out);

@@ -7,7 +7,9 @@
 
 enum {
   DOOR_MESSAGES_MAX = 1000,           /* in one request */
-  DOOR_BACKLOG_MAX = 4 * 1024 * 1024, /* bytes that a stream's reader may leave behind; more ends the stream */
+  DOOR_BACKLOG_HIGH = 256 * 1024,     /* bytes that a stream's reader leaves behind before its brain is held back, until none is left */
+  DOOR_BACKLOG_MAX = 4 * 1024 * 1024, /* and what it may leave behind where that does not help; more ends the stream */
+  DOOR_STALL_MS = 60 * 1000,          /* how long it may take nothing at all; idle_timeout of the file where that is less */
   DOOR_SESSION_BYTES_MAX = 128,
   DOOR_CONTEXT_BYTES_MAX = 64 * 1024,
   DOOR_ID_BYTES = 25 /* of door_id, with NUL */
@@ -73,6 +75,28 @@ void door_options(AskOptions *options, const json_t *from, const char *max_token
  * system. Returns NULL with @wrong when one is of another kind or the last is no user's. */
 GPtrArray *door_messages(const json_t *list, char **wrong);
 
+/* door_reader.c: does the reader of a stream keep up? */
+typedef enum DoorPace {
+  DOOR_PACE_SLOW,  /* it left more than DOOR_BACKLOG_HIGH behind */
+  DOOR_PACE_GOOD,  /* it took all of that */
+  DOOR_PACE_STUCK, /* it took nothing for too long, or left more than DOOR_BACKLOG_MAX behind: give it up */
+} DoorPace;
+/* Told of every change; may end the stream. */
+typedef void (*DoorPaceFn)(DoorPace pace, void *data);
+typedef struct DoorReader {
+  HttpRequest *request;
+  DoorPaceFn fn;
+  void *data;
+  LoopTimer *timer; /* while it is slow */
+  int64_t stall_ms;
+  size_t unread; /* when it was last looked at */
+  bool slow;
+} DoorReader;
+void door_reader_init(DoorReader *reader, const Agent *agent, HttpRequest *request, DoorPaceFn fn, void *data);
+void door_reader_done(DoorReader *reader);
+/* To be called after each piece that was sent, as the last thing: the reader may be given up in it. */
+void door_reader_sent(DoorReader *reader);
+
 /* door_stream.c: one question of one HTTP request, and its answer whole or in pieces. */
 typedef struct Reply Reply;
 typedef struct ReplyShape {
@@ -91,6 +115,7 @@ struct Reply {
   Agent *agent;
   HttpRequest *request;
   Ask *ask;
+  DoorReader reader;
   char id[DOOR_ID_BYTES];
   char *model;                 /* as the client named it, else the agent's name */
   char *session_id;            /* NULL = none */

@@ -17,6 +17,7 @@ typedef struct A2aWatch {
   char *id; /* of the JSON-RPC request, as JSON */
   int64_t history;
   bool stream;
+  DoorReader reader; /* of a stream */
 } A2aWatch;
 
 /* A task whose ask was taken, until the loop turns: a refusal comes first, anything else means that it is worked on. */
@@ -61,11 +62,24 @@ static void a2a_refuse(HttpRequest *request, const AskResult *no)
 
 /* ---- watches ---- */
 
+/* A task goes at the pace of its fastest reader; one that nobody streams waits for nobody. */
+static void task_pace(A2aTask *task)
+{
+  bool held = task->watchers->len > 0;
+  for (guint i = 0; i < task->watchers->len; i++)
+    held = held && ((const A2aWatch *)g_ptr_array_index(task->watchers, i))->reader.slow;
+  if (task->ask)
+    ask_hold_back(task->ask, held);
+}
+
 static void watch_free(A2aWatch *watch)
 {
-  g_ptr_array_remove_fast(watch->task->watchers, watch);
+  A2aTask *task = watch->task;
+  g_ptr_array_remove_fast(task->watchers, watch);
+  door_reader_done(&watch->reader);
   g_free(watch->id);
   g_free(watch);
+  task_pace(task);
 }
 
 /* The client left; the task goes on. */
@@ -73,6 +87,8 @@ static void watch_on_gone(void *data)
 {
   watch_free(data);
 }
+
+static void watch_on_pace(DoorPace pace, void *data);
 
 static A2aWatch *watch_new(A2aTask *task, HttpRequest *request, const A2aCall *call)
 {
@@ -85,6 +101,8 @@ static A2aWatch *watch_new(A2aTask *task, HttpRequest *request, const A2aCall *c
                       .stream = call->method != A2A_SEND};
   g_ptr_array_add(task->watchers, watch);
   http_request_on_gone(request, watch_on_gone, watch);
+  door_reader_init(&watch->reader, task->owner, request, watch_on_pace, watch);
+  task_pace(task);
   return watch;
 }
 
@@ -109,12 +127,15 @@ static void watch_end(A2aWatch *watch)
   http_stream_end(request);
 }
 
-/* A reader that is too slow loses its stream, not its task. */
 static void watch_send(A2aWatch *watch, GString *event)
 {
-  http_stream_chunk(watch->request, event->str, event->len);
-  if (http_stream_backlog(watch->request) <= DOOR_BACKLOG_MAX)
-    return;
+  http_stream_chunk_now(watch->request, event->str, event->len);
+  door_reader_sent(&watch->reader);
+}
+
+/* A reader that is too slow loses its stream, not its task. */
+static void watch_give_up(A2aWatch *watch)
+{
   log_warn("reader is too slow", "task=%s", watch->task->id);
   A2aFault fault = {0};
   a2a_fault(&fault, A2A_INTERNAL, "the stream is read too slowly; the task goes on: subscribe to it again");
@@ -124,6 +145,15 @@ static void watch_send(A2aWatch *watch, GString *event)
   g_string_append(last, "\n\n");
   http_stream_chunk(watch->request, last->str, last->len);
   watch_end(watch);
+}
+
+static void watch_on_pace(DoorPace pace, void *data)
+{
+  A2aWatch *watch = data;
+  if (pace == DOOR_PACE_STUCK)
+    watch_give_up(watch);
+  else
+    task_pace(watch->task);
 }
 
 static void watch_begin_stream(A2aWatch *watch)

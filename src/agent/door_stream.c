@@ -14,6 +14,7 @@ static void reply_free(Reply *reply)
 {
   if (reply->flush)
     event_free(reply->flush);
+  door_reader_done(&reply->reader);
   g_free(reply->model);
   g_free(reply->session_id);
   if (reply->head)
@@ -56,7 +57,7 @@ static void reply_send(Reply *reply)
   if (!reply->begun)
     http_stream_start(reply->request, 200, reply->shape->stream_type);
   reply->begun = true;
-  http_stream_chunk(reply->request, reply->out->str, reply->out->len);
+  http_stream_chunk_now(reply->request, reply->out->str, reply->out->len);
   g_string_truncate(reply->out, 0);
 }
 
@@ -65,23 +66,31 @@ static void reply_end_stream(Reply *reply)
 {
   reply_send(reply);
   http_request_on_gone(reply->request, NULL, NULL);
+  door_reader_done(&reply->reader);
   http_stream_end(reply->request);
 }
 
-/* A reader that leaves more behind than we hold for it is told so, and its question ends. */
-static void reply_check_reader(Reply *reply)
+/* A reader that takes nothing is told so, should it ever read on, and its question ends. */
+static void reply_give_up(Reply *reply)
 {
-  size_t backlog = http_stream_backlog(reply->request);
-  if (backlog <= DOOR_BACKLOG_MAX)
-    return;
-  AskResult no = {.status = 503, .word = "slow-reader", .title = "the stream is read too slowly", .detail = "the reader left 4 MiB behind"};
+  AskResult no = {
+      .status = 503, .word = "slow-reader", .title = "the stream is read too slowly", .detail = "the reader took nothing for too long"};
   Agent *agent = reply->agent;
-  log_warn("reader is too slow", "agent=%s request=%s backlog=%zu", agent->file->name, reply->id, backlog);
+  log_warn("reader is too slow", "agent=%s request=%s backlog=%zu", agent->file->name, reply->id, http_stream_backlog(reply->request));
   ask_cancel(reply->ask);
   reply->shape->broken(reply, reply->out, &no);
   reply_end_stream(reply);
   reply_free(reply);
   agent_settle(agent);
+}
+
+static void reply_on_pace(DoorPace pace, void *data)
+{
+  Reply *reply = data;
+  if (pace == DOOR_PACE_STUCK)
+    reply_give_up(reply);
+  else
+    ask_hold_back(reply->ask, pace == DOOR_PACE_SLOW);
 }
 
 static void reply_on_flush(evutil_socket_t fd, short what, void *data)
@@ -92,7 +101,7 @@ static void reply_on_flush(evutil_socket_t fd, short what, void *data)
   if (!reply->out->len)
     return; /* something else took it along */
   reply_send(reply);
-  reply_check_reader(reply);
+  door_reader_sent(&reply->reader);
 }
 
 /* A brain that is fast gives many pieces at once; they leave as one chunk. The first piece of all waits for nothing. What is made active is
@@ -113,7 +122,7 @@ static void reply_on_delta(const char *text, size_t length, void *data)
   reply->shape->delta(reply, reply->out, text, length);
   if (!reply->begun || reply->out->len >= FLUSH_BYTES) {
     reply_send(reply);
-    reply_check_reader(reply);
+    door_reader_sent(&reply->reader);
   } else if (!waits) {
     reply_flush_soon(reply);
   }
@@ -126,6 +135,7 @@ static void reply_on_tool(const char *name, bool begins, void *data)
     return;
   reply->shape->tool(reply, reply->out, name, begins);
   reply_send(reply);
+  door_reader_sent(&reply->reader);
 }
 
 static void reply_finish_stream(Reply *reply, const AskResult *result)
@@ -172,6 +182,7 @@ static const AskListener reply_listener = {.delta = reply_on_delta, .tool = repl
 void reply_ask(Reply *reply, const AskSpec *spec)
 {
   http_request_on_gone(reply->request, reply_on_gone, reply);
+  door_reader_init(&reply->reader, reply->agent, reply->request, reply_on_pace, reply);
   AskSpec deeper = *spec;
   deeper.depth = door_depth(reply->request);
   reply->ask = ask_begin(reply->agent, &deeper, &reply_listener, reply);

@@ -26,6 +26,7 @@ struct Agent {
   GQueue waiting;     /* of Ask*: in the order of arrival */
   GQueue ending;      /* of Ask*: over, its listener hears of it at the next turn */
   int running_max;    /* asks that brains work on at once */
+  int held;           /* asks whose readers do not keep up */
   int64_t timeout_ms; /* for one ask: waiting at most this, then working at most this, all rounds together */
   int64_t started_ms; /* boot clock */
   bool draining;

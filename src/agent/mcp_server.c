@@ -9,6 +9,7 @@
 
 #include "agent/mcp_content.h"
 #include "agent/mcp_link.h"
+#include "agent/mcp_say.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -16,7 +17,7 @@
 
 #include <string.h>
 
-enum { METHOD_NOT_FOUND = -32601, ERROR_TEXT_MAX = 500 };
+enum { ERROR_TEXT_MAX = 500 };
 
 /* The request that is not a call of a tool. */
 typedef enum McpControl { CONTROL_NONE, CONTROL_INITIALIZE, CONTROL_LIST } McpControl;
@@ -185,46 +186,25 @@ static void server_on_ping_timer(void *data)
 
 /* ---- sending ---- */
 
-static char *request_text(int64_t id, const char *method, const char *params)
+/* Sends request @id (0 = none is answered); @text is taken. */
+static void server_say(McpServer *server, int64_t id, char *text)
 {
-  GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '{');
-  jw_str(out, "jsonrpc", "2.0");
-  if (id)
-    jw_int(out, "id", id);
-  jw_str(out, "method", method);
-  if (params)
-    jw_raw(out, "params", params);
-  jw_close(out, '}');
-  return g_string_free(out, FALSE);
-}
-
-/* Sends a request (@id not 0) or a notification. */
-static bool server_say(McpServer *server, int64_t id, const char *method, const char *params)
-{
-  g_autofree char *text = request_text(id, method, params);
-  return server->transport->send(server->link, id, text, strlen(text));
+  server->transport->send(server->link, id, text, strlen(text));
+  g_free(text);
 }
 
 static void server_initialize(McpServer *server)
 {
   server->control = CONTROL_INITIALIZE;
   server->control_id = ++server->next_id;
-  server_say(server, server->control_id, "initialize",
-             "{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{},\"clientInfo\":{\"name\":\"reeve\",\"version\":\"" REEVE_VERSION
-             "\"}}");
+  server_say(server, server->control_id, mcp_say_initialize(server->control_id));
 }
 
 static void server_list(McpServer *server, const char *cursor)
 {
-  g_autoptr(GString) params = g_string_new(NULL);
-  jw_open(params, NULL, '{');
-  if (cursor)
-    jw_str(params, "cursor", cursor);
-  jw_close(params, '}');
   server->control = CONTROL_LIST;
   server->control_id = ++server->next_id;
-  server_say(server, server->control_id, "tools/list", params->str);
+  server_say(server, server->control_id, mcp_say_list(server->control_id, cursor));
 }
 
 static void server_list_begin(McpServer *server)
@@ -236,27 +216,6 @@ static void server_list_begin(McpServer *server)
   if (server->state == MCP_READY)
     loop_timer_set(server->timer, clock_boot_ms() + server->config->timeout_ms);
   server_list(server, NULL);
-}
-
-/* Answers a request of the server: a ping is echoed, nothing else is offered. */
-static void server_answer(McpServer *server, const McpMessage *message)
-{
-  g_autoptr(GString) out = g_string_new(NULL);
-  char *id = json_dumps(message->id_json, JSON_ENCODE_ANY | JSON_COMPACT);
-  jw_open(out, NULL, '{');
-  jw_str(out, "jsonrpc", "2.0");
-  jw_raw(out, "id", id);
-  if (strcmp(message->method, "ping") == 0) {
-    jw_raw(out, "result", "{}");
-  } else {
-    jw_open(out, "error", '{');
-    jw_int(out, "code", METHOD_NOT_FOUND);
-    jw_str(out, "message", "this client does not offer that");
-    jw_close(out, '}');
-  }
-  jw_close(out, '}');
-  free(id);
-  server->transport->send(server->link, 0, out->str, out->len);
 }
 
 /* ---- hearing ---- */
@@ -280,7 +239,7 @@ static void server_on_initialized(McpServer *server, const McpMessage *message)
     return;
   }
   server->transport->settled(server->link, version);
-  server_say(server, 0, "notifications/initialized", NULL);
+  server_say(server, 0, mcp_say_initialized());
   server->state = MCP_LISTING;
   if (json_object_get(json_object_get(message->result, "capabilities"), "tools")) {
     server_list_begin(server);
@@ -389,7 +348,7 @@ static void server_on_message(const McpMessage *message, void *data)
     return;
   server_heard(server);
   if (message->kind == MCP_REQUEST)
-    server_answer(server, message);
+    server_say(server, 0, mcp_say_answer(message));
   else if (message->kind == MCP_NOTIFICATION)
     server_on_notification(server, message);
   else if (server->control_id && message->id == server->control_id)
@@ -544,16 +503,6 @@ int64_t mcp_server_timeout_ms(const McpServer *server)
   return server->config->timeout_ms;
 }
 
-static char *call_text(int64_t id, const char *tool, const char *arguments)
-{
-  g_autoptr(GString) params = g_string_new(NULL);
-  jw_open(params, NULL, '{');
-  jw_str(params, "name", tool);
-  jw_raw(params, "arguments", arguments);
-  jw_close(params, '}');
-  return request_text(id, "tools/call", params->str);
-}
-
 McpCall *mcp_call(McpServer *server, const char *tool, const char *arguments, McpDone done, void *data, GError **error)
 {
   if (server->state == MCP_WAITING || server->state == MCP_ENDING) {
@@ -564,7 +513,7 @@ McpCall *mcp_call(McpServer *server, const char *tool, const char *arguments, Mc
   }
   McpCall *call = g_new0(McpCall, 1);
   *call = (McpCall){.server = server, .id = ++server->next_id, .unsent = true, .done = done, .data = data};
-  call->json = call_text(call->id, tool, arguments);
+  call->json = mcp_say_call(call->id, tool, arguments);
   if (server->state == MCP_READY)
     call->unsent = !server->transport->send(server->link, call->id, call->json, strlen(call->json));
   if (g_hash_table_size(server->calls) >= MCP_CALLS_MAX || (server->state == MCP_READY && call->unsent)) {
@@ -584,7 +533,7 @@ static void server_ping(McpServer *server)
     return;
   server->ping_id = ++server->next_id;
   loop_timer_set(server->ping_timer, clock_boot_ms() + server->config->timeout_ms);
-  server_say(server, server->ping_id, "ping", NULL);
+  server_say(server, server->ping_id, mcp_say_ping(server->ping_id));
 }
 
 void mcp_call_cancel(McpCall *call, bool timed_out)
@@ -592,10 +541,8 @@ void mcp_call_cancel(McpCall *call, bool timed_out)
   McpServer *server = call->server;
   g_hash_table_remove(server->calls, &call->id);
   if (server->link && !call->unsent && server->state == MCP_READY) {
-    g_autofree char *params = g_strdup_printf("{\"requestId\":%" G_GINT64_FORMAT ",\"reason\":\"%s\"}", call->id,
-                                              timed_out ? "it took too long" : "nobody waits for the answer any more");
     server->transport->forget(server->link, call->id);
-    server_say(server, 0, "notifications/cancelled", params);
+    server_say(server, 0, mcp_say_cancelled(call->id, timed_out));
     if (timed_out)
       server_ping(server);
   }

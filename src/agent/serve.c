@@ -205,22 +205,25 @@ static int agent_run(Agent *agent, const AgentServeOptions *options)
   return 0;
 }
 
-/* Limits of a process are set by who starts it, and who starts it again: without a job nobody does. */
+/* Limits of a process are set by who starts it, and who starts it again: without a job nobody does. Tools are for models. */
 static void agent_say_not_honoured(const AgentFile *file, const char *path)
 {
   bool deployed = g_getenv("AGENT_ID") != NULL;
+  bool no_tools = !brain_find(file->llm_provider)->tools;
   const struct {
     bool asked;
-    const char *key;
-  } rows[] = {{file->memory_bytes > 0, "resources.memory_limit"},
-              {file->cpu_limit > 0, "resources.cpu_limit"},
-              {file->health_interval_ms > 0, "resources.health_check_interval"},
-              {file->auto_restart == 1, "deployment.auto_restart"}};
+    const char *key, *why;
+  } rows[] = {{!deployed && file->memory_bytes > 0, "resources.memory_limit", "needs-a-job"},
+              {!deployed && file->cpu_limit > 0, "resources.cpu_limit", "needs-a-job"},
+              {!deployed && file->health_interval_ms > 0, "resources.health_check_interval", "needs-a-job"},
+              {!deployed && file->auto_restart == 1, "deployment.auto_restart", "needs-a-job"},
+              {no_tools && file->tools->mcp_servers->len > 0, "mcp_servers", "a-command-is-offered-no-tools"},
+              {no_tools && file->tools->sub_agents->len > 0, "sub_agents", "a-command-is-offered-no-tools"}};
   for (guint i = 0; i < file->not_honoured->len; i++)
     log_warn("not honoured", "file=%s key=%s", path, (const char *)g_ptr_array_index(file->not_honoured, i));
-  for (size_t i = 0; !deployed && i < G_N_ELEMENTS(rows); i++)
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     if (rows[i].asked)
-      log_warn("not honoured", "file=%s key=%s why=needs-a-job", path, rows[i].key);
+      log_warn("not honoured", "file=%s key=%s why=%s", path, rows[i].key, rows[i].why);
 }
 
 int agent_serve_main(const AgentServeOptions *options)

@@ -8,16 +8,19 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64 };
+enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64, CLIENT_IDLE_HANDLES = 16 };
 
 struct HttpClient {
   Loop *loop;
   CURLM *multi;
   LoopTimer *timer;
   GPtrArray *calls; /* of HttpCall*, open */
+  GPtrArray *idle;  /* of CURL*, to be used again */
   /* Within a callback of libcurl nothing may join or leave its multi handle: what wants to waits here until it is back. */
   bool in_curl;
   GPtrArray *joining, *leaving; /* of HttpCall* */
+  GPtrArray *resuming;          /* of HttpCall*: held before, until the next turn of the loop */
+  LoopTimer *resume;
 };
 
 struct HttpCall {
@@ -28,11 +31,11 @@ struct HttpCall {
   size_t reply_max;
   bool too_large;
   bool stopped; /* on_data said enough */
+  bool held;
   bool in_callback;
   bool cancelled;
   bool forbidden; /* the guard refused an address */
   HttpGuard guard;
-  char *host;
   int64_t timeout_ms;
   HttpData on_data;
   HttpDone done;
@@ -51,6 +54,8 @@ static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
     bool more = !call->cancelled && call->on_data(bytes, length, call->data);
     call->in_callback = false;
     call->stopped = !more;
+    if (more && call->held)
+      curl_easy_pause(call->easy, CURLPAUSE_RECV); /* also when it was held before there was a connection to hold */
     return more ? length : 0;
   }
   if (call->reply->len + length > call->reply_max) {
@@ -97,15 +102,23 @@ static curl_socket_t call_open_socket(void *data, curlsocktype purpose, struct c
 
 static void call_free(HttpCall *call)
 {
-  curl_easy_cleanup(call->easy);
+  GPtrArray *idle = call->client ? call->client->idle : NULL;
+  if (idle && idle->len < CLIENT_IDLE_HANDLES) {
+    curl_easy_reset(call->easy);
+    g_ptr_array_add(idle, call->easy);
+  } else {
+    curl_easy_cleanup(call->easy);
+  }
   curl_slist_free_all(call->headers);
   g_string_free(call->reply, TRUE);
-  g_free(call->host);
   g_free(call);
 }
 
-static char *call_host(const char *url)
+/* The host that was called, for messages. Caller frees. */
+static char *call_host(const HttpCall *call)
 {
+  char *url = NULL;
+  curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
   CURLU *parts = curl_url();
   char *host = NULL, *copy = NULL;
   if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
@@ -138,17 +151,18 @@ static void call_set_no_proxy(CURL *easy)
   curl_easy_setopt(easy, CURLOPT_NOPROXY, list);
 }
 
-static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
+/* @client NULL = blocking. */
+static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
 {
   HttpCall *call = g_new0(HttpCall, 1);
-  call->easy = curl_easy_init();
+  call->client = client;
+  call->easy = client && client->idle->len ? g_ptr_array_steal_index_fast(client->idle, client->idle->len - 1) : curl_easy_init();
   call->reply = g_string_new(NULL);
   call->reply_max = spec->reply_bytes_max ? spec->reply_bytes_max : CLIENT_REPLY_MAX;
   call->on_data = spec->stream ? on_data : NULL;
   call->done = done;
   call->data = data;
   call->timeout_ms = spec->timeout_ms;
-  call->host = call_host(spec->url);
   call->guard = spec->guard;
   if (call->guard) {
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, call_open_socket);
@@ -180,8 +194,9 @@ static HttpCall *call_new(const HttpCallSpec *spec, HttpData on_data, HttpDone d
 /* Short and stable words for why there was no answer; caller frees. */
 static char *call_error(const HttpCall *call, CURLcode code)
 {
+  g_autofree char *host = call_host(call);
   if (call->forbidden && code != CURLE_OK)
-    return g_strdup_printf("'%s' leads to an address that must not be called", call->host);
+    return g_strdup_printf("'%s' leads to an address that must not be called", host);
   switch (code) {
   case CURLE_COULDNT_CONNECT: {
     long number = 0;
@@ -191,7 +206,7 @@ static char *call_error(const HttpCall *call, CURLcode code)
   case CURLE_OPERATION_TIMEDOUT:
     return call->timeout_ms > 0 ? g_strdup_printf("timed out after %" G_GINT64_FORMAT " ms", call->timeout_ms) : g_strdup("timed out");
   case CURLE_COULDNT_RESOLVE_HOST:
-    return g_strdup_printf("no such host '%s'", call->host);
+    return g_strdup_printf("no such host '%s'", host);
   case CURLE_GOT_NOTHING:
     return g_strdup("connection closed without an answer");
   case CURLE_WRITE_ERROR:
@@ -206,6 +221,27 @@ static char *call_error(const HttpCall *call, CURLcode code)
 
 /* ---- on the loop ---- */
 
+/* Tells how @call ended and lets go of it. */
+static void client_finish(HttpClient *client, HttpCall *call, CURLcode code)
+{
+  curl_multi_remove_handle(client->multi, call->easy);
+  g_ptr_array_remove_fast(client->calls, call);
+  g_ptr_array_remove_fast(client->resuming, call);
+  long status = 0;
+  char *type = NULL;
+  curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+  g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
+  HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
+                       .error = error,
+                       .body = call->reply->str,
+                       .length = call->reply->len,
+                       .content_type = type};
+  if (!call->cancelled)
+    call->done(&result, call->data);
+  call_free(call);
+}
+
 static void client_reap(HttpClient *client)
 {
   int left;
@@ -215,21 +251,7 @@ static void client_reap(HttpClient *client)
     CURLcode code = message->data.result;
     HttpCall *call = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)(void *)&call);
-    curl_multi_remove_handle(client->multi, call->easy);
-    g_ptr_array_remove_fast(client->calls, call);
-    long status = 0;
-    char *type = NULL;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-    g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
-    HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
-                         .error = error,
-                         .body = call->reply->str,
-                         .length = call->reply->len,
-                         .content_type = type};
-    if (!call->cancelled)
-      call->done(&result, call->data);
-    call_free(call);
+    client_finish(client, call, code);
   }
 }
 
@@ -244,6 +266,24 @@ static void client_settle(HttpClient *client)
   for (guint i = 0; i < client->joining->len; i++)
     curl_multi_add_handle(client->multi, ((HttpCall *)client->joining->pdata[i])->easy);
   g_ptr_array_set_size(client->joining, 0);
+}
+
+/* libcurl gives what it had read already from within its function, and tells there when on_data wants no more. */
+static void client_resume(HttpClient *client, HttpCall *call)
+{
+  client->in_curl = true;
+  CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
+  client->in_curl = false;
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) /* that one: it has no connection yet or any more */
+    client_finish(client, call, code);
+  client_settle(client);
+}
+
+static void client_on_resume(void *data)
+{
+  HttpClient *client = data;
+  while (client->resuming->len)
+    client_resume(client, g_ptr_array_steal_index_fast(client->resuming, 0));
 }
 
 static void client_act(HttpClient *client, curl_socket_t fd, int flags)
@@ -298,8 +338,11 @@ HttpClient *http_client_new(Loop *loop)
   client->multi = curl_multi_init();
   client->timer = loop_timer_new(loop, client_on_timer, client);
   client->calls = g_ptr_array_new();
+  client->idle = g_ptr_array_new_with_free_func(curl_easy_cleanup);
   client->joining = g_ptr_array_new();
   client->leaving = g_ptr_array_new();
+  client->resuming = g_ptr_array_new();
+  client->resume = loop_timer_new(loop, client_on_resume, client);
   curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, client_want_socket);
   curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
   curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_want_timer);
@@ -325,17 +368,19 @@ void http_client_free(HttpClient *client)
     call_free(call);
   }
   g_ptr_array_unref(client->calls);
+  g_ptr_array_unref(client->idle);
   g_ptr_array_unref(client->joining);
   g_ptr_array_unref(client->leaving);
+  g_ptr_array_unref(client->resuming);
   curl_multi_cleanup(client->multi);
   loop_timer_free(client->timer);
+  loop_timer_free(client->resume);
   g_free(client);
 }
 
 HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
 {
-  HttpCall *call = call_new(spec, on_data, done, data);
-  call->client = client;
+  HttpCall *call = call_new(client, spec, on_data, done, data);
   g_ptr_array_add(client->calls, call);
   if (client->in_curl)
     g_ptr_array_add(client->joining, call);
@@ -353,12 +398,28 @@ void http_call_cancel(HttpCall *call)
     return; /* the data callback returns "stop"; the call ends by itself, unheard */
   g_ptr_array_remove_fast(call->client->calls, call);
   g_ptr_array_remove_fast(call->client->joining, call);
+  g_ptr_array_remove_fast(call->client->resuming, call);
   if (call->client->in_curl) {
     g_ptr_array_add(call->client->leaving, call);
     return;
   }
   curl_multi_remove_handle(call->client->multi, call->easy);
   call_free(call);
+}
+
+void http_call_hold(HttpCall *call, bool held)
+{
+  HttpClient *client = call->client;
+  if (call->held == held || call->cancelled)
+    return;
+  call->held = held;
+  if (held) {
+    g_ptr_array_remove_fast(client->resuming, call);
+    curl_easy_pause(call->easy, CURLPAUSE_RECV); /* without a connection it is refused, and done by the first data */
+    return;
+  }
+  g_ptr_array_add(client->resuming, call);
+  loop_timer_set(client->resume, clock_boot_ms());
 }
 
 int http_call_status(const HttpCall *call)
@@ -380,7 +441,7 @@ int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)
 {
   HttpCallSpec whole = *spec;
   whole.stream = false;
-  HttpCall *call = call_new(&whole, NULL, NULL, NULL);
+  HttpCall *call = call_new(NULL, &whole, NULL, NULL, NULL);
   CURLcode code = curl_easy_perform(call->easy);
   long status = 0;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -399,7 +460,7 @@ int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GE
 {
   HttpCallSpec stream = *spec;
   stream.stream = true;
-  HttpCall *call = call_new(&stream, on_data, NULL, data);
+  HttpCall *call = call_new(NULL, &stream, on_data, NULL, data);
   CURLcode code = curl_easy_perform(call->easy);
   long status = 0;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -53,6 +53,9 @@ HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpDat
 bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address);
 /* Ends it; done is not called. */
 void http_call_cancel(HttpCall *call);
+/* Holds a stream back: nothing more is read from its peer, whom TCP then stops; false lets it go on. At most one block (16 KiB) still comes
+ * after it was held. A call that is held notices neither its end nor that its peer left. */
+void http_call_hold(HttpCall *call, bool held);
 /* Within on_data and done: the status of the answer, and its header @name or NULL (borrowed until the next call of either). */
 int http_call_status(const HttpCall *call);
 const char *http_call_header(const HttpCall *call, const char *name);

@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <llhttp/llhttp.h>
+#include <time.h>
 
 typedef struct Conn Conn;
 
@@ -31,6 +32,7 @@ struct HttpRequest {
   void *gone_data, *drained_data;
   GString *reply_headers; /* lines added by http_reply_header */
   bool keep_alive, head, chunked;
+  bool head_waits; /* the head of a stream is in the buffer and nothing else is */
 };
 
 struct Conn {
@@ -58,7 +60,9 @@ struct HttpServer {
   GPtrArray *listeners; /* of struct evconnlistener* */
   LoopTimer *resume;    /* after EMFILE */
   GQueue conns;
-  int open; /* requests being handled or streamed */
+  int open;      /* requests being handled or streamed */
+  char date[40]; /* of answers, as it is in second date_s */
+  time_t date_s;
   bool paused;
 };
 

@@ -4,9 +4,11 @@
 #include "base/json.h"
 #include "net/http_conn.h"
 
+#include <linux/sockios.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
 
 /* ---- the request ---- */
 
@@ -127,16 +129,23 @@ static const char *reply_phrase(int status)
   return "Status";
 }
 
-static void reply_head(Conn *conn, const HttpRequest *request, int status, const char *content_type, const char *framing)
+static const char *server_date(HttpServer *server)
 {
-  char date[40];
   time_t now = (time_t)(clock_wall_ms() / 1000);
   struct tm tm;
-  gmtime_r(&now, &tm);
-  strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+  if (now != server->date_s) {
+    gmtime_r(&now, &tm);
+    strftime(server->date, sizeof server->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    server->date_s = now;
+  }
+  return server->date;
+}
+
+static void reply_head(Conn *conn, const HttpRequest *request, int status, const char *content_type, const char *framing)
+{
   bool keep = request && request->keep_alive && !conn->half_closed;
   evbuffer_add_printf(bufferevent_get_output(conn->bev), "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n%s%s%s\r\n", status,
-                      reply_phrase(status), date, content_type, framing, keep ? "" : "Connection: close\r\n",
+                      reply_phrase(status), server_date(conn->server), content_type, framing, keep ? "" : "Connection: close\r\n",
                       request && request->reply_headers ? request->reply_headers->str : "");
 }
 
@@ -197,45 +206,100 @@ void reply_front_error(Conn *conn, int status, const char *detail)
 
 /* ---- streams ---- */
 
+enum { CHUNK_LINE = 2 * sizeof(size_t) + 2 };
+
 void http_stream_start(HttpRequest *request, int status, const char *content_type)
 {
   Conn *conn = request->conn;
   if (!request->chunked)
     request->keep_alive = false; /* HTTP/1.0 ends a body by closing */
   http_reply_header(request, "Cache-Control", "no-store");
+  request->head_waits = evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0;
   reply_head(conn, request, status, content_type, request->chunked ? "Transfer-Encoding: chunked\r\n" : "");
   conn->state = CONN_STREAM;
   conn->deadline_ms = INT64_MAX;
 }
 
-/* @length in hex and a line end: without a format, for streams are made of many small chunks. */
-static void chunk_add_length(struct evbuffer *out, size_t length)
+/* @length in hex and a line end into @line: without a format, for streams are made of many small chunks. Returns how many bytes. */
+static size_t chunk_length(char line[CHUNK_LINE], size_t length)
 {
-  char line[2 * sizeof length + 2], *p = line + sizeof line;
-  *--p = '\n';
-  *--p = '\r';
-  do {
-    *--p = "0123456789abcdef"[length & 15];
-    length >>= 4;
-  } while (length);
-  evbuffer_add(out, p, (size_t)(line + sizeof line - p));
+  size_t n = 1;
+  for (size_t rest = length >> 4; rest; rest >>= 4)
+    n++;
+  for (size_t i = n; i-- > 0; length >>= 4)
+    line[i] = "0123456789abcdef"[length & 15];
+  line[n] = '\r';
+  line[n + 1] = '\n';
+  return n + 2;
+}
+
+/* Hands @parts to the kernel when nothing waits before them: a piece then costs one call, no copy and no turn of the loop. Returns how many
+ * bytes it took; the rest, and errors, are the buffer's business. */
+static size_t stream_write_now(const HttpRequest *request, const struct iovec *parts, int n)
+{
+  struct bufferevent *bev = request->conn->bev;
+  if (request->drained || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+    return 0; /* who waits for an empty buffer is told by it */
+  ssize_t sent = writev(bufferevent_getfd(bev), parts, n);
+  return sent > 0 ? (size_t)sent : 0;
+}
+
+/* The head and the first piece leave together, at once. */
+static void stream_flush_head(HttpRequest *request)
+{
+  struct evbuffer *out = bufferevent_get_output(request->conn->bev);
+  evbuffer_unfreeze(out, 1);
+  evbuffer_write(out, bufferevent_getfd(request->conn->bev));
+  evbuffer_freeze(out, 1);
+}
+
+/* Adds what is left of @parts after @sent bytes. */
+static void stream_add(HttpRequest *request, const struct iovec *parts, int n, size_t sent)
+{
+  struct evbuffer *out = bufferevent_get_output(request->conn->bev);
+  for (int i = 0; i < n; i++) {
+    size_t skip = MIN(sent, parts[i].iov_len);
+    sent -= skip;
+    if (parts[i].iov_len > skip)
+      evbuffer_add(out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
+  }
+}
+
+static void stream_chunk(HttpRequest *request, const char *data, size_t length, bool now)
+{
+  char line[CHUNK_LINE];
+  if (length == 0 || request->head)
+    return;
+  size_t before = request->chunked ? chunk_length(line, length) : 0;
+  const struct iovec parts[] = {{line, before}, {(void *)(uintptr_t)data, length}, {(void *)(uintptr_t) "\r\n", request->chunked ? 2 : 0}};
+  size_t sent = now ? stream_write_now(request, parts, G_N_ELEMENTS(parts)) : 0;
+  stream_add(request, parts, G_N_ELEMENTS(parts), sent);
+  if (now && request->head_waits)
+    stream_flush_head(request);
+  request->head_waits = false;
 }
 
 void http_stream_chunk(HttpRequest *request, const char *data, size_t length)
 {
-  struct evbuffer *out = bufferevent_get_output(request->conn->bev);
-  if (length == 0 || request->head)
-    return;
-  if (request->chunked)
-    chunk_add_length(out, length);
-  evbuffer_add(out, data, length);
-  if (request->chunked)
-    evbuffer_add(out, "\r\n", 2);
+  stream_chunk(request, data, length, false);
+}
+
+void http_stream_chunk_now(HttpRequest *request, const char *data, size_t length)
+{
+  stream_chunk(request, data, length, true);
 }
 
 size_t http_stream_backlog(const HttpRequest *request)
 {
   return evbuffer_get_length(bufferevent_get_output(request->conn->bev));
+}
+
+size_t http_stream_unread(const HttpRequest *request)
+{
+  int queued = 0;
+  if (ioctl(bufferevent_getfd(request->conn->bev), SIOCOUTQ, &queued) != 0 || queued < 0)
+    queued = 0;
+  return http_stream_backlog(request) + (size_t)queued;
 }
 
 void http_stream_on_drained(HttpRequest *request, LoopFn fn, void *data)

@@ -61,7 +61,12 @@ void http_reply_problem(HttpRequest *request, int code, const char *detail);
 /* Streams: start, any number of chunks, end. http_stream_backlog is how many bytes the peer has not taken yet. */
 void http_stream_start(HttpRequest *request, int status, const char *content_type);
 void http_stream_chunk(HttpRequest *request, const char *data, size_t length);
+/* The same, handed to the kernel before it returns where nothing waits before it: for pieces that somebody waits for, and of which there is
+ * no second one in the same turn of the loop. Not to be mixed with http_stream_on_drained on an empty backlog. */
+void http_stream_chunk_now(HttpRequest *request, const char *data, size_t length);
 size_t http_stream_backlog(const HttpRequest *request);
+/* The same and what the kernel holds: bytes that the peer's machine has not acknowledged. It shrinks whenever the peer reads. */
+size_t http_stream_unread(const HttpRequest *request);
 /* Calls @fn once when the backlog has fallen to zero. */
 void http_stream_on_drained(HttpRequest *request, LoopFn fn, void *data);
 void http_stream_end(HttpRequest *request);

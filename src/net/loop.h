@@ -8,7 +8,7 @@
 typedef struct Loop Loop;
 typedef void (*LoopFn)(void *data);
 
-/* Ignores SIGPIPE, creates the base with precise timers. Aborts only when the kernel refuses epoll. */
+/* Ignores SIGPIPE, creates the base. Aborts only when the kernel refuses epoll. */
 Loop *loop_new(void);
 void loop_free(Loop *loop);
 struct event_base *loop_base(Loop *loop);

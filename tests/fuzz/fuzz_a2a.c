@@ -47,6 +47,17 @@ static void carry_out(const A2aCall *call)
   a2a_tasks_free(tasks);
 }
 
+/* What is right in itself is refused in a version that nobody knows. */
+static void refuse_version(const char *bytes, size_t size)
+{
+  A2aCall call;
+  A2aFault fault;
+  g_assert_false(a2a_read(bytes, size, "9.9", &call, &fault));
+  g_assert_cmpint(fault.code, ==, A2A_VERSION);
+  a2a_fault_clear(&fault);
+  a2a_call_clear(&call);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   A2aCall call;
@@ -54,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (a2a_read((const char *)data, size, NULL, &call, &fault)) {
     g_assert_cmpint(fault.code, ==, 0);
     carry_out(&call);
+    refuse_version((const char *)data, size);
   } else {
     g_autoptr(GString) out = g_string_new(NULL);
     g_assert_cmpint(fault.code, <, 0);

@@ -20,7 +20,9 @@ static bool take(McpPiece piece, const char *text, size_t length, void *data)
     g_assert_true((message->method != NULL) == (message->kind != MCP_RESPONSE));
     g_assert_true(message->kind != MCP_REQUEST || message->id_json);
     g_assert_true(message->kind != MCP_RESPONSE || (message->error != NULL) != (message->result != NULL));
-    g_autofree char *content = mcp_content_text(message->result), *schema = mcp_schema(message->params);
+    g_autofree char *content = mcp_content_text(message->result), *schema = mcp_schema(message->params),
+                    *description = mcp_description(message->params);
+    g_assert_true(strlen(description) <= MCP_DESCRIPTION_MAX && g_utf8_validate(description, -1, NULL));
     g_assert_nonnull(content);
     g_assert_nonnull(schema);
   }

@@ -4,6 +4,7 @@
 The last user message says what to do; anything that does not begin with '@' is echoed, word by word:
   @slow SECONDS COUNT    COUNT words "w0 w1 ...", SECONDS apart
   @flood KIB             so many KiB in pieces of 1 KiB, as fast as they are taken
+  @words MIB             words "w0 w1 ..." of so many MiB on the wire, as fast as they are taken
   @silence               never answers                    @refuse STATUS    that status instead of an answer
   @recover               503 twice, then the echo         @cut              three words, then the connection closes
   @error                 three words, then an error in the manner of the dialect
@@ -13,13 +14,13 @@ The last user message says what to do; anything that does not begin with '@' is 
   @tools                 calls the first tool that it is offered, again and again
   @history               the roles of the messages that it was sent       @options   the options that it was sent
 
-GET /stand-in tells how many requests came, are open, ended whole, and were left by their client. The port is printed first."""
+GET /stand-in tells how many requests came, are open, ended whole, and were left by their client, and the bytes of answers that it wrote. The port is printed first."""
 import argparse
 import asyncio
 import contextlib
 import json
 
-STATE = {"came": 0, "open": 0, "whole": 0, "left": 0, "last": None}
+STATE = {"came": 0, "open": 0, "whole": 0, "left": 0, "sent": 0, "last": None}
 TRIES = {}
 LINE_BYTES = 10 * 1024 * 1024
 
@@ -40,6 +41,7 @@ class Answer:
         self.calls = None
 
     async def send(self, data):
+        STATE["sent"] += len(data)
         if not self.begun:
             self.begun = True
             self.writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {self.content_type if self.stream else 'application/json'}\r\nConnection: close\r\n\r\n".encode())
@@ -159,6 +161,14 @@ async def do_flood(answer, words):
     await answer.end()
 
 
+async def do_words(answer, words):
+    count, until = 0, STATE["sent"] + int(words[0]) * 1024 * 1024
+    while STATE["sent"] < until:
+        await answer.send(b"".join(answer.piece(f"w{count + i} ") for i in range(500)))
+        count += 500
+    await answer.end()
+
+
 async def do_silence(_answer, _words):
     await asyncio.sleep(3600)
 
@@ -217,7 +227,7 @@ async def do_options(answer, _words):
     await say(answer, json.dumps({"model": answer.body.get("model"), **answer.options}))
 
 
-ACTS = {"@slow": do_slow, "@flood": do_flood, "@silence": do_silence, "@cut": do_cut, "@error": do_error, "@garbage": do_garbage, "@line": do_line, "@empty": do_empty,
+ACTS = {"@slow": do_slow, "@flood": do_flood, "@words": do_words, "@silence": do_silence, "@cut": do_cut, "@error": do_error, "@garbage": do_garbage, "@line": do_line, "@empty": do_empty,
         "@tool": do_tool, "@tools": do_tools, "@history": do_history, "@options": do_options}
 DIALECTS = {"/api/chat": Ollama, "/v1/chat/completions": OpenAI, "/chat/completions": OpenAI}
 

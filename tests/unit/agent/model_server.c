@@ -181,3 +181,11 @@ guint model_server_open(const ModelServer *server)
 {
   return server->visits->len;
 }
+
+size_t model_server_unsent(const ModelServer *server)
+{
+  size_t bytes = 0;
+  for (guint i = 0; i < server->visits->len; i++)
+    bytes += evbuffer_get_length(bufferevent_get_output(((const Visit *)g_ptr_array_index(server->visits, i))->bev));
+  return bytes;
+}

@@ -32,5 +32,7 @@ int model_server_port(const ModelServer *server);
 guint model_server_requests(const ModelServer *server);
 const char *model_server_body(const ModelServer *server);
 const char *model_server_head(const ModelServer *server);
+/* Bytes of answers that wait for their peers to read. */
+size_t model_server_unsent(const ModelServer *server);
 /* Connections that are open. */
 guint model_server_open(const ModelServer *server);

@@ -93,6 +93,63 @@ static void ask(const char *const *argv, const char *prompt, int64_t timeout_ms,
   loop_free(heard->loop);
 }
 
+enum { HELD_BYTES = 900000, HELD_MS = 200, PIPE_MAX = 256 * 1024 };
+
+typedef struct Held {
+  Heard heard;
+  BrainCall *call;
+  LoopTimer *timer;
+} Held;
+
+static void held_delta(const char *text, size_t length, void *data)
+{
+  Held *held = data;
+  heard_delta(text, length, &held->heard);
+  if (held->heard.deltas > 1)
+    return;
+  command_brain.hold(held->call, true);
+  loop_timer_set(held->timer, clock_boot_ms() + HELD_MS);
+}
+
+static void held_done(const BrainResult *result, void *data)
+{
+  heard_done(result, &((Held *)data)->heard);
+}
+
+/* It cannot have ended: the pipe is full. */
+static void held_let_go(void *data)
+{
+  Held *held = data;
+  g_assert_cmpint(held->heard.deltas, ==, 1);
+  g_assert_cmpuint(held->heard.text->len, <=, PIPE_MAX);
+  command_brain.hold(held->call, false);
+}
+
+/* A program that writes much is held back after its first piece, and goes on where it stood. */
+static void test_hold(void)
+{
+  const BrainListener held_listener = {.delta = held_delta, .done = held_done};
+  const char *const argv[] = {"python3", "-S", "-c", "print('x' * 900000)", NULL};
+  AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
+  Held held = {.heard = {.loop = loop_new(), .text = g_string_new(NULL)}};
+  LoopTimer *late = loop_timer_new(held.heard.loop, heard_late, NULL);
+  loop_timer_set(late, clock_boot_ms() + DEADLINE_MS);
+  held.timer = loop_timer_new(held.heard.loop, held_let_go, &held);
+  g_autoptr(GPtrArray) messages = conversation("hi");
+  BrainWorld world = {.loop = held.heard.loop, .file = &file};
+  BrainRequest question = {.messages = messages, .options = {.temperature = (double)NAN, .top_p = (double)NAN}, .timeout_ms = DEADLINE_MS};
+  held.call = command_brain.start(&world, &question, &held_listener, &held, NULL);
+  g_assert_nonnull(held.call);
+  loop_run(held.heard.loop);
+  g_assert_cmpint(held.heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpint(held.heard.deltas, >, 1);
+  g_assert_cmpuint(held.heard.text->len, ==, HELD_BYTES);
+  loop_timer_free(held.timer);
+  loop_timer_free(late);
+  loop_free(held.heard.loop);
+  heard_clear(&held.heard);
+}
+
 #define PYTHON(code)                                                                                                                       \
   (const char *const[])                                                                                                                    \
   {                                                                                                                                        \
@@ -284,6 +341,7 @@ static void test_find(void)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/brain/hold", test_hold);
   g_test_add_func("/brain/answer", test_answer);
   g_test_add_func("/brain/long", test_long);
   g_test_add_func("/brain/unread", test_unread);

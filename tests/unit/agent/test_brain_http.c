@@ -19,6 +19,7 @@ typedef struct Heard {
   char *detail, *tools;
   const char *finish;
   int64_t prompt_tokens, completion_tokens, first_ms;
+  bool let_go; /* after it was held back */
 } Heard;
 
 static void heard_delta(const char *text, size_t length, void *data)
@@ -76,7 +77,7 @@ static void scene_open(Scene *scene, const Play *plays, guint n_plays)
   scene->file = (AgentFile){.base_url = scene->base};
 }
 
-static void scene_ask(Scene *scene, const Brain *brain, int64_t timeout_ms)
+static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *as, int64_t timeout_ms)
 {
   static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}]";
   BrainWorld world = {.loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1"};
@@ -95,10 +96,15 @@ static void scene_ask(Scene *scene, const Brain *brain, int64_t timeout_ms)
                           .options = {.model = "tiny", .temperature = 0.25, .top_p = (double)NAN, .max_tokens = 50},
                           .timeout_ms = timeout_ms};
   scene->heard.brain = brain;
-  scene->heard.call = brain->start(&world, &request, &listener, &scene->heard, NULL);
+  scene->heard.call = brain->start(&world, &request, as, &scene->heard, NULL);
   g_assert_nonnull(scene->heard.call);
   g_assert_cmpint(scene->heard.calls, ==, 0);
   loop_run(scene->heard.loop);
+}
+
+static void scene_ask(Scene *scene, const Brain *brain, int64_t timeout_ms)
+{
+  scene_ask_as(scene, brain, &listener, timeout_ms);
 }
 
 static void scene_close(Scene *scene)
@@ -403,6 +409,71 @@ static void test_cancel_retry(void)
   scene_close(&scene);
 }
 
+enum { HELD_LINES = 12000, HELD_MS = 300, HELD_IDLE_MS = 100, BLOCK_MAX = 32 * 1024 };
+
+/* Held back at its third piece. */
+static void held_delta(const char *text, size_t length, void *data)
+{
+  Heard *heard = data;
+  g_string_append_len(heard->text, text, (gssize)length);
+  heard->deltas++;
+  if (heard->deltas == 3 && !heard->let_go) {
+    heard->brain->hold(heard->call, true);
+  } else if (heard->let_go && heard->cancel_after) {
+    heard->brain->cancel(heard->call);
+    loop_stop(heard->loop);
+  }
+}
+
+static const BrainListener held_listener = {.delta = held_delta, .done = heard_done};
+
+/* It was held for longer than it may be silent: the rest waits at the model server. @data: the scene. */
+static void held_let_go(void *data)
+{
+  Scene *scene = data;
+  g_assert_cmpint(scene->heard.deltas, >=, 3);
+  g_assert_cmpuint(scene->heard.text->len, <, BLOCK_MAX);
+  g_assert_cmpuint(model_server_unsent(scene->server), >, 0);
+  scene->heard.let_go = true;
+  scene->heard.brain->hold(scene->heard.call, false);
+}
+
+/* A brain of 12 MB, held back for a while by who listens; with @cancel the listener leaves in the first piece after that. */
+static void hold_scene(Scene *scene, bool cancel)
+{
+  g_autoptr(GString) lines = g_string_new(NULL);
+  g_autofree char *word = g_strnfill(1000, 'w');
+  for (int i = 0; i < HELD_LINES; i++)
+    g_string_append_printf(lines, WORD("%s"), word);
+  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(lines->str, LAST)};
+  scene_open(scene, &play, 1);
+  scene->file.idle_timeout_ms = HELD_IDLE_MS;
+  scene->heard.cancel_after = cancel;
+  LoopTimer *timer = loop_timer_new(scene->heard.loop, held_let_go, scene);
+  loop_timer_set(timer, clock_boot_ms() + HELD_MS);
+  scene_ask_as(scene, &ollama_brain, &held_listener, 10000);
+  loop_timer_free(timer);
+}
+
+/* Cancelled in the first piece after it was let go, which libcurl gives from within the function that lets go. */
+static void test_hold_cancel(void)
+{
+  Scene scene;
+  hold_scene(&scene, true);
+  g_assert_cmpint(scene.heard.calls, ==, 0);
+  g_assert_cmpuint(scene.heard.text->len, <, HELD_LINES * 1000);
+  scene_close(&scene);
+}
+
+static void test_hold(void)
+{
+  Scene scene;
+  hold_scene(&scene, false);
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
+  g_assert_cmpuint(scene.heard.text->len, ==, HELD_LINES * 1000);
+  scene_close(&scene);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -415,6 +486,8 @@ int main(int argc, char **argv)
   g_test_add_func("/brain-http/timeouts", test_timeouts);
   g_test_add_func("/brain-http/no-proxy", test_no_proxy);
   g_test_add_func("/brain-http/no-end", test_no_end);
+  g_test_add_func("/brain-http/hold", test_hold);
+  g_test_add_func("/brain-http/hold-cancel", test_hold_cancel);
   g_test_add_func("/brain-http/cancel", test_cancel);
   g_test_add_func("/brain-http/cancel-retry", test_cancel_retry);
   return g_test_run();
