@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CGROUP_PERIOD_US = 100000, LIMITS = 3 };
+enum { CGROUP_PERIOD_US = 100000, CGROUP_EVENTS_MAX = 4096 };
+enum { LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, LIMITS };
 
 typedef enum CgroupKind { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } CgroupKind;
 
@@ -41,9 +42,9 @@ static void limit_pids(const ResourceSpec *resources, bool v2, char *text, size_
 static const struct {
   const char *controller, *file_v1, *file_v2;
   void (*text)(const ResourceSpec *resources, bool v2, char *text, size_t size); /* leaves @text alone: no such limit is asked for */
-} limits[LIMITS] = {{"memory", "memory.limit_in_bytes", "memory.max", limit_memory},
-                    {"cpu", "cpu.cfs_quota_us", "cpu.max", limit_cpu},
-                    {"pids", "pids.max", "pids.max", limit_pids}};
+} limits[LIMITS] = {[LIMIT_MEMORY] = {"memory", "memory.limit_in_bytes", "memory.max", limit_memory},
+                    [LIMIT_CPU] = {"cpu", "cpu.cfs_quota_us", "cpu.max", limit_cpu},
+                    [LIMIT_PIDS] = {"pids", "pids.max", "pids.max", limit_pids}};
 
 /* ---- what is there ---- */
 
@@ -205,6 +206,17 @@ char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *
     *missing = g_strdup(not_set->str);
   g_ptr_array_add(procs, NULL);
   return (char **)g_ptr_array_free(procs, FALSE);
+}
+
+int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id)
+{
+  if (cgroups->kind == CGROUP_NONE)
+    return 0;
+  g_autofree char *directory = cgroup_directory(cgroups, LIMIT_MEMORY, id);
+  g_autofree char *path = g_build_filename(directory, cgroups->kind == CGROUP_V2 ? "memory.events" : "memory.oom_control", NULL);
+  g_autofree char *text = fs_read(path, CGROUP_EVENTS_MAX, NULL, NULL);
+  const char *line = text ? strstr(text, "oom_kill ") : NULL;
+  return line ? g_ascii_strtoll(line + strlen("oom_kill "), NULL, 10) : 0;
 }
 
 void cgroups_remove(const Cgroups *cgroups, const char *id)

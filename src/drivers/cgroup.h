@@ -17,5 +17,7 @@ const char *cgroups_unenforced(const Cgroups *cgroups);
 /* Makes the groups of instance @id with the limits of @resources and returns the cgroup.procs files that its process must join,
  * NULL-terminated; NULL when no limit is asked for. What could not be set is named in @missing (caller frees; NULL = all is set). */
 char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources, char **missing);
+/* How many processes in the group of @id the kernel has killed for want of memory; 0 also when there is no such group. */
+int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id);
 /* Removes the groups of @id; absent is fine, and one that is not empty stays. */
 void cgroups_remove(const Cgroups *cgroups, const char *id);

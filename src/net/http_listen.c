@@ -35,7 +35,7 @@ static bool server_add_listener(HttpServer *server, int fd, GError **error)
 {
   evutil_make_socket_nonblocking(fd);
   unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
-  struct evconnlistener *listener = evconnlistener_new(loop_base(server->loop), server_on_accept, server, flags, 128, fd);
+  struct evconnlistener *listener = evconnlistener_new(loop_base(server->loop), server_on_accept, server, flags, SOMAXCONN, fd);
   if (!listener) {
     int e = errno;
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen: %s", g_strerror(e));

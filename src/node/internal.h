@@ -27,8 +27,10 @@ typedef struct Hold {
   struct ProbeRun *probe;
   InstanceSpec *waiting; /* to be started once its secrets are here, or NULL */
   int64_t waiting_generation;
-  char **secrets; /* "K=V" that the present shim was given, for commands beside the agent; NULL = none, or not known since the node
-                     restarted */
+  char **secrets;    /* "K=V" that the present shim was given, for commands beside the agent; NULL = none, or not known since the node
+                        restarted */
+  bool limited;      /* it may have a control group */
+  int64_t oom_kills; /* that its group had seen when the present attempt began */
 } Hold;
 
 /* An event that waits for its turn; owns copies. */

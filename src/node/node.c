@@ -73,6 +73,7 @@ static void do_start(Node *node, const NodeAction *action)
   Hold *hold = node_hold(node, action->instance, true);
   ports_release_instance(node->ports, hold->id);
   if (hold->shim) {
+    hold->oom_kills = hold->limited ? cgroups_oom_kills(node->cgroups, hold->id) : 0;
     shim_start(hold->shim, action->attempt);
     return;
   }

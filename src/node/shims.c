@@ -28,6 +28,12 @@ static char *hold_output(const Hold *hold, const ShimMessage *message)
   return clean ? NULL : shim_log_tail(hold->directory, HOLD_OUTPUT_BYTES, message->output);
 }
 
+/* Was a process of the attempt that ended killed for want of memory? */
+static bool hold_out_of_memory(const Hold *hold)
+{
+  return hold->limited && cgroups_oom_kills(hold->node->cgroups, hold->id) > hold->oom_kills;
+}
+
 static void hold_on_hello(void *data, const ShimMessage *message)
 {
   Hold *hold = data;
@@ -39,6 +45,7 @@ static void hold_on_hello(void *data, const ShimMessage *message)
   if (!hold->adopting)
     return;
   hold->adopting = false;
+  hold->limited = true; /* as far as anybody knows */
   g_autofree char *output = message->ended ? hold_output(hold, message) : NULL;
   ProcessIdentity identity;
   bool known = message->pid && identity_read(hold->directory, &identity);
@@ -48,6 +55,7 @@ static void hold_on_hello(void *data, const ShimMessage *message)
                               .pid = message->pid,
                               .up_ms = known ? MAX(clock_boot_ms() - identity_started_boot_ms(&identity), 0) : 0,
                               .exit = message->exit,
+                              .out_of_memory = message->ended && hold_out_of_memory(hold),
                               .text = output});
   adopt_told(hold->node);
 }
@@ -67,7 +75,11 @@ static void hold_on_exited(void *data, const ShimMessage *message)
   Hold *hold = data;
   hold_drop_probe(hold);
   g_autofree char *output = hold_output(hold, message);
-  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = message->attempt, .exit = message->exit, .text = output});
+  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_EXITED,
+                              .attempt = message->attempt,
+                              .exit = message->exit,
+                              .out_of_memory = hold_out_of_memory(hold),
+                              .text = output});
 }
 
 static void hold_on_rotated(void *data, const ShimMessage *message)
@@ -134,6 +146,7 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
   if (hold_write_files(hold, spec, &error))
     hold->shim = shim_spawn(node->loop, node->reaper, &launch, &hold_shim_events, hold, &error);
   hold->shim_starting = hold->shim != NULL;
+  hold->limited = spec->resources.memory_bytes > 0 || spec->resources.cpu > 0 || spec->resources.pids > 0;
   if (!hold->shim)
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message});
 }

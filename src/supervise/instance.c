@@ -202,11 +202,21 @@ static void on_start_failed(Held *held, const NodeEvent *event)
 
 /* ---- end ---- */
 
-static char *exit_reason(const ExitStatus *status)
+static char *exit_reason(const Held *held, const NodeEvent *event)
 {
+  const ExitStatus *status = &event->exit;
+  GString *reason = g_string_new(NULL);
   if (status->signal)
-    return g_strdup_printf("killed by signal %d (%s)", status->signal, g_strsignal(status->signal));
-  return status->code >= 0 ? g_strdup_printf("exit status %d", status->code) : g_strdup("it ended unseen");
+    g_string_printf(reason, "killed by signal %d (%s)", status->signal, g_strsignal(status->signal));
+  else if (status->code >= 0)
+    g_string_printf(reason, "exit status %d", status->code);
+  else
+    g_string_assign(reason, "it ended unseen");
+  if (event->out_of_memory && held->spec->resources.memory_bytes > 0)
+    g_string_append_printf(reason, ", out of memory: its limit is %" G_GINT64_FORMAT " MiB", held->spec->resources.memory_bytes >> 20);
+  else if (event->out_of_memory)
+    g_string_append(reason, ", out of memory");
+  return g_string_free(reason, FALSE);
 }
 
 /* Only what this attempt said counts; "" tells the server that it said nothing, where an earlier one did. */
@@ -224,7 +234,7 @@ static void on_exited(Held *held, const NodeEvent *event)
     return;
   held->last_exit = event->exit;
   held_set_output(held, event->text);
-  g_autofree char *why = exit_reason(&event->exit);
+  g_autofree char *why = exit_reason(held, event);
   held_ended(held, why);
 }
 
@@ -361,7 +371,7 @@ static void adopt_resume(Held *held, const NodeEvent *event)
   }
   held->last_exit = event->exit;
   held_set_output(held, event->text);
-  g_autofree char *ended = exit_reason(&event->exit);
+  g_autofree char *ended = exit_reason(held, event);
   g_autofree char *why = g_strdup_printf("%s, while nobody watched", ended);
   held_ended(held, why);
 }

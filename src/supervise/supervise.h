@@ -55,6 +55,7 @@ typedef struct NodeEvent {
   ExitStatus exit;
   bool ok;
   bool orphan;
+  bool out_of_memory; /* exited, shim-found: the kernel killed one of its processes for want of memory */
 } NodeEvent;
 
 typedef enum NodeActionType {

@@ -32,6 +32,21 @@ def test_a_limit_holds_and_its_group_goes(reeve):
     wait_until(lambda: not group.exists(), what="its group is gone")
 
 
+HUNGRY = """
+job: {name: hungry, version: "1", description: test}
+on_failure: keep
+agents:
+  - {id: a, command: [python3, -c, "x = b'1' * (200 << 20)"], resources: {memory: 32M}, restart: {max: 0}}
+"""
+
+
+@pytest.mark.skipif(not enforced(), reason="no control group of version 1 that we may write")
+def test_out_of_memory_is_said(reeve):
+    reeve.run("up", "-d", reeve.job(HUNGRY), code=None)
+    instance = wait_until(lambda: (i := reeve.instances("hungry")["a"])["state"] == "failed" and i, what="the agent was killed")
+    assert "killed by signal 9 (Killed), out of memory: its limit is 32 MiB" in instance["reason"]
+
+
 def without_groups(reeve, *args):
     """A verb where /sys/fs/cgroup is hidden from it."""
     script = 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"'

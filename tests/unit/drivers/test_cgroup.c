@@ -82,6 +82,9 @@ static void test_v1(void)
   g_assert_cmpstr(missing, ==, "cpu");
   fake_is(&fake, "memory/reeve/ins_000001", "memory.limit_in_bytes", "67108864");
   fake_is(&fake, "pids/reeve/ins_000001", "pids.max", "20");
+  g_assert_cmpint(cgroups_oom_kills(cgroups, "ins_000001"), ==, 0);
+  fake_file(&fake, "memory/reeve/ins_000001", "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+  g_assert_cmpint(cgroups_oom_kills(cgroups, "ins_000001"), ==, 2);
   fake_done(&fake);
 }
 
@@ -104,6 +107,8 @@ static void test_v2_delegated(void)
   g_assert_null(missing);
   fake_is(&fake, "user/unit/reeve/ins_000001", "cpu.max", "150000 100000");
   fake_is(&fake, "user/unit/reeve/ins_000001", "memory.max", "67108864");
+  fake_file(&fake, "user/unit/reeve/ins_000001", "memory.events", "low 0\nhigh 0\nmax 7\noom 3\noom_kill 3\noom_group_kill 1\n");
+  g_assert_cmpint(cgroups_oom_kills(cgroups, "ins_000001"), ==, 3);
   fake_done(&fake);
 }
 

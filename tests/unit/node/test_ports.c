@@ -78,6 +78,7 @@ static void test_held_until_given_back(void)
   ports_release_request(ports, 7);
   g_assert_true(can_listen(port));
   g_autoptr(Frame) again = ports_reserve(ports, reserve);
+  g_assert_cmpint(reservation(again, 0)->port, ==, port);
   g_assert_false(can_listen(port));
   ports_release_request(ports, 0); /* of every request */
   g_assert_true(can_listen(port));

@@ -104,7 +104,7 @@ static void test_term(void)
   welcome->term = 2;
   welcome->heartbeat_ms = 1000;
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
-  rig_wants(rig, "release"); /* what was reserved over the former link */
+  rig_wants(rig, "release");              /* what was reserved over the former link */
   rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* term 1 */
   rig_wants(rig, "");
   rig_is(rig, "running unknown a1 r0 -");
