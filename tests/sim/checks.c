@@ -162,6 +162,31 @@ void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   check_restarts(sim, shim, spec);
 }
 
+/* ---- epochs ---- */
+
+void sim_epochs_before(Sim *sim, const Command *command)
+{
+  g_hash_table_remove_all(sim->former);
+  bool reports = command->frame && command->frame->type == FRAME_REPORT;
+  for (guint i = 0; reports && i < command->frame->reports->len; i++) {
+    const InstanceReport *report = command->frame->reports->pdata[i];
+    const Instance *instance = core_instance(sim->core, report->id);
+    if (instance && report->epoch < instance->epoch && report->state != instance->state)
+      g_hash_table_insert(sim->former, report->id, GINT_TO_POINTER(instance->state));
+  }
+}
+
+void sim_epochs_after(Sim *sim, const Command *command)
+{
+  for (guint i = 0; g_hash_table_size(sim->former) && i < command->frame->reports->len; i++) {
+    const InstanceReport *report = command->frame->reports->pdata[i];
+    const Instance *instance = core_instance(sim->core, report->id);
+    if (instance && g_hash_table_contains(sim->former, report->id) && instance->state == report->state)
+      sim_break(sim, "'%s' is believed to be %s, by a report of epoch %" G_GINT64_FORMAT " and not %" G_GINT64_FORMAT, report->id,
+                instance_state_word(report->state), report->epoch, instance->epoch);
+  }
+}
+
 /* ---- at rest ---- */
 
 bool sim_settled(const Sim *sim)

@@ -69,10 +69,12 @@ static void server_commit(Sim *sim)
 void sim_apply(Sim *sim, const Command *command)
 {
   Effects *effects = effects_new();
+  sim_epochs_before(sim, command);
   sim_rolling_before(sim, command);
   core_apply(sim->core, command, sim_now(sim), effects);
   sim->server_wake = effects->wake_at_ms;
   sim_rolling_after(sim);
+  sim_epochs_after(sim, command);
   sim_check_ports(sim);
   release_add(sim->queue, effects);
   server_commit(sim);

@@ -95,6 +95,7 @@ struct Sim {
   /* checks.c */
   GHashTable *promised;      /* deployment name -> revision acknowledged */
   GHashTable *was_healthy;   /* "id/epoch/generation" set */
+  GHashTable *former;        /* id -> state that the core sees: of instances that this command reports in a former epoch */
   GHashTable *ready_before;  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
   GHashTable *taken;         /* set of "id/generation": slots that were ready when they were taken out */
   GHashTable *posts;         /* webhook -> boot time of its next try, in milliseconds */
@@ -188,6 +189,9 @@ void sim_check_row(Sim *sim, const Record *was, const Record *is);
 void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec);
 void sim_mark_healthy(Sim *sim, const SimShim *shim);
 /* checks_change.c; around each command */
+/* Around a command: a report of a former epoch is not believed. */
+void sim_epochs_before(Sim *sim, const Command *command);
+void sim_epochs_after(Sim *sim, const Command *command);
 void sim_rolling_before(Sim *sim, const Command *command);
 void sim_rolling_after(Sim *sim);
 void sim_check_run(Sim *sim, const Record *run);

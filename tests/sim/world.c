@@ -166,6 +166,7 @@ static void sim_init(Sim *sim)
   sim->reserved = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   sim->foreign = g_hash_table_new(NULL, NULL);
   sim->was_healthy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  sim->former = g_hash_table_new(g_str_hash, g_str_equal);
   sim->ready_before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -195,6 +196,7 @@ static void sim_done(Sim *sim)
   g_hash_table_unref(sim->reserved);
   g_hash_table_unref(sim->foreign);
   g_hash_table_unref(sim->was_healthy);
+  g_hash_table_unref(sim->former);
   g_hash_table_unref(sim->ready_before);
   g_hash_table_unref(sim->taken);
   g_hash_table_unref(sim->posts);
