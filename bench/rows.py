@@ -12,7 +12,7 @@ import time
 import typing
 
 import common
-from common import BENCH, BUILD, REEVE, ROOT, Reeve, Starts, cpu_seconds, end, memory_kib, named, sleepers_job, wait_until
+from common import BENCH, BUILD, REEVE, ROOT, Reeve, Starts, cpu_seconds, end, memory_kib, named, scratch, sleepers_job, wait_until
 
 COUNT = 300
 
@@ -71,22 +71,22 @@ def start_spawn(directory, starts):
 def run_start(_round):
     """From command to the last of 300 having started, by the children's own report."""
     result = {}
-    with tempfile.TemporaryDirectory() as directory:
-        starts = Starts(directory)
+    directory = scratch()
+    starts = Starts(directory)
+    begin = time.monotonic()
+    process = start_spawn(directory, starts)
+    result["bare posix_spawn"] = max(at for _, at in starts.take(COUNT)) - begin
+    end(process)
+    with reeve_server() as server:
+        job = server.job(sleepers_job(COUNT, environment={"BENCH_SOCKET": starts.path}))
         begin = time.monotonic()
-        process = start_spawn(directory, starts)
-        result["bare posix_spawn"] = max(at for _, at in starts.take(COUNT)) - begin
-        end(process)
-        with reeve_server() as server:
-            job = server.job(sleepers_job(COUNT, environment={"BENCH_SOCKET": starts.path}))
-            begin = time.monotonic()
-            up = subprocess.Popen([REEVE, "--data-dir", f"{server.directory}/data", "up", "-d", job], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            result["reeve"] = max(at for _, at in starts.take(COUNT)) - begin
-            up.wait(timeout=60)
-            result["reeve, up returned"] = time.monotonic() - begin
-        begin = time.monotonic()
-        with runit(directory, COUNT, f"#!/bin/sh\nBENCH_SOCKET={starts.path} exec {BENCH}/bench_child\n"):
-            result["runit"] = max(at for _, at in starts.take(COUNT)) - begin
+        up = subprocess.Popen([REEVE, "--data-dir", f"{server.directory}/data", "up", "-d", job], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        result["reeve"] = max(at for _, at in starts.take(COUNT)) - begin
+        up.wait(timeout=60)
+        result["reeve, up returned"] = time.monotonic() - begin
+    begin = time.monotonic()
+    with runit(directory, COUNT, f"#!/bin/sh\nBENCH_SOCKET={starts.path} exec {BENCH}/bench_child\n"):
+        result["runit"] = max(at for _, at in starts.take(COUNT)) - begin
     return {key: value * 1000 for key, value in result.items()}
 
 
@@ -107,41 +107,41 @@ def kill_and_wait(starts, pids, kills):
 def run_restart(_round):
     """kill -9 to the successor's start, delay 0, 100 kills over 100 children each round."""
     result, count, kills = {}, 100, 60
-    with tempfile.TemporaryDirectory() as directory:
-        starts = Starts(directory)
-        process = subprocess.Popen([BENCH / "bench_spawn_ref", str(count), BENCH / "bench_child"], env={**os.environ, "BENCH_SOCKET": starts.path})
+    directory = scratch()
+    starts = Starts(directory)
+    process = subprocess.Popen([BENCH / "bench_spawn_ref", str(count), BENCH / "bench_child"], env={**os.environ, "BENCH_SOCKET": starts.path})
+    delays = kill_and_wait(starts, [pid for pid, _ in starts.take(count)], kills)
+    result["bare pidfd, p50"], result["bare pidfd, p99"] = delays[kills // 2], delays[kills * 99 // 100]
+    end(process)
+    with reeve_server() as server:
+        job = server.job(sleepers_job(count, extra=", restart: {policy: always, max: -1, delay: 0}", environment={"BENCH_SOCKET": starts.path}))
+        server.run("up", "-d", job)
         delays = kill_and_wait(starts, [pid for pid, _ in starts.take(count)], kills)
-        result["bare pidfd, p50"], result["bare pidfd, p99"] = delays[kills // 2], delays[kills * 99 // 100]
-        end(process)
-        with reeve_server() as server:
-            job = server.job(sleepers_job(count, extra=", restart: {policy: always, max: -1, delay: 0}", environment={"BENCH_SOCKET": starts.path}))
-            server.run("up", "-d", job)
-            delays = kill_and_wait(starts, [pid for pid, _ in starts.take(count)], kills)
-            result["reeve"], result["reeve, p99"] = delays[kills // 2], delays[kills * 99 // 100]
-        with runit(directory, count, f"#!/bin/sh\nBENCH_SOCKET={starts.path} exec {BENCH}/bench_child\n"):
-            pids = [pid for pid, _ in starts.take(count)]
-            time.sleep(1.5)  # runit restarts at once only what was up for over a second
-            delays = kill_and_wait(starts, pids, kills)
-            result["runit, p50"], result["runit, p99"] = delays[kills // 2], delays[kills * 99 // 100]
+        result["reeve"], result["reeve, p99"] = delays[kills // 2], delays[kills * 99 // 100]
+    with runit(directory, count, f"#!/bin/sh\nBENCH_SOCKET={starts.path} exec {BENCH}/bench_child\n"):
+        pids = [pid for pid, _ in starts.take(count)]
+        time.sleep(1.5)  # runit restarts at once only what was up for over a second
+        delays = kill_and_wait(starts, pids, kills)
+        result["runit, p50"], result["runit, p99"] = delays[kills // 2], delays[kills * 99 // 100]
     return result
 
 
 def run_memory(_round):
     """PSS of everything that supervises and logs 300 sleepers, the server's share included, per process."""
     result = {}
-    with tempfile.TemporaryDirectory() as directory:
-        starts = Starts(directory)
-        with reeve_server() as server:
-            server.run("up", "-d", server.job(sleepers_job(COUNT, environment={"BENCH_SOCKET": starts.path})))
-            starts.take(COUNT)
-            shims = named("reeve-shim")
-            result["reeve"] = memory_kib(shims | {server.pid()}) / COUNT
-            result["reeve, shims only"] = memory_kib(shims) / COUNT
-        with runit(directory, COUNT, f"#!/bin/sh\nBENCH_SOCKET={starts.path} exec {BENCH}/bench_child 2>&1\n", log=True) as process:
-            starts.take(COUNT)
-            wait_until(lambda: len(named("svlogd")) == COUNT, 30, "svlogd of every service")
-            result["runsv + svlogd"] = memory_kib(named("runsv") | named("svlogd") | {process.pid}) / COUNT
-        result["s6-supervise + s6-log"] = s6_memory(directory, starts)
+    directory = scratch()
+    starts = Starts(directory)
+    with reeve_server() as server:
+        server.run("up", "-d", server.job(sleepers_job(COUNT, environment={"BENCH_SOCKET": starts.path})))
+        starts.take(COUNT)
+        shims = named("reeve-shim")
+        result["reeve"] = memory_kib(shims | {server.pid()}) / COUNT
+        result["reeve, shims only"] = memory_kib(shims) / COUNT
+    with runit(directory, COUNT, f"#!/bin/sh\nBENCH_SOCKET={starts.path} exec {BENCH}/bench_child 2>&1\n", log=True) as process:
+        starts.take(COUNT)
+        wait_until(lambda: len(named("svlogd")) == COUNT, 30, "svlogd of every service")
+        result["runsv + svlogd"] = memory_kib(named("runsv") | named("svlogd") | {process.pid}) / COUNT
+    result["s6-supervise + s6-log"] = s6_memory(directory, starts)
     return result
 
 
