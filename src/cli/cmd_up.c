@@ -367,7 +367,10 @@ static int up_show_plan(Cli *cli, json_t *preview)
 /* Before an update: what it changes. A server that cannot say it is no reason to stop. */
 static void up_announce(Cli *cli, const JobFile *file)
 {
-  json_t *preview = job_file_preview(cli, file, NULL);
+  g_autofree char *path = api_path(file->job->name, "/history");
+  json_t *before = api_get(cli, path, NULL); /* what is new has no difference: the job need not go to the server twice */
+  json_t *preview = before ? job_file_preview(cli, file, NULL) : NULL;
+  json_decref(before);
   if (jget_int(preview, "from", 0) > 0) {
     g_autofree char *text = show_diff_text(preview, cli->color_err);
     if (text[0])
