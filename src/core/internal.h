@@ -147,6 +147,8 @@ int rolling_extra_slots(const Rollout *rollout, const Job *job, const AgentSpec 
 int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);                 /* replica number of the first */
 
 /* reserve.c */
+/* The port that revision @number declares for the slot; PORT_NONE when it does not have the agent. */
+int reserve_declared_by(const Instance *instance, int number);
 void reserve_send(Core *core, Rollout *rollout);
 /* The way back asks no node: targets with an automatic port and none left get one that nobody here has. */
 void reserve_back(const Core *core, Deployment *deployment);

@@ -108,13 +108,12 @@ bool load_notice(Core *core, const Value *values)
 
 static void notice_write_agents(GString *out, const Deployment *deployment)
 {
-  int shown = 0, bad = 0;
+  int bad = 0;
   jw_open(out, "agents", '[');
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
     if ((!instance->bad && g_strcmp0(instance->outcome, "failed") != 0) || ++bad > NOTICE_AGENTS_MAX)
       continue;
-    shown++;
     jw_open(out, NULL, '{');
     jw_str(out, "agent", instance->agent);
     jw_int(out, "replica", instance->replica);
@@ -124,7 +123,7 @@ static void notice_write_agents(GString *out, const Deployment *deployment)
     jw_close(out, '}');
   }
   jw_close(out, ']');
-  jw_int(out, "more_agents", bad - shown);
+  jw_int(out, "more_agents", MAX(bad - NOTICE_AGENTS_MAX, 0));
 }
 
 /* The id is unique also among servers, as good as: what two of them count alike they do not begin in the same millisecond. */

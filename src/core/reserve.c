@@ -10,8 +10,7 @@ static bool reserve_wanted(const Instance *instance)
   return instance->step == STEP_WAITING && instance->target > 0;
 }
 
-/* The port that revision @number declares for the slot; PORT_NONE when it does not have the agent. */
-static int reserve_declared_by(const Instance *instance, int number)
+int reserve_declared_by(const Instance *instance, int number)
 {
   const Revision *revision = revision_find(instance->deployment, number);
   int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;

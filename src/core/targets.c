@@ -48,12 +48,10 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, Want
  * found. */
 static int rollout_port_back(const Rollout *rollout, const Instance *instance, int declared)
 {
-  const Revision *left = revision_find(instance->deployment, rollout->to);
-  int index = left ? job_find_agent(revision_job(left), instance->agent) : -1, given = PORT_AUTO;
   if (declared != PORT_AUTO)
     return MAX(declared, 0);
-  if (index >= 0)
-    given = plan_declared_port(revision_job(left), (guint)index, instance->replica);
+  bool has = revision_agent(instance->deployment, rollout->to, instance->agent);
+  int given = has ? reserve_declared_by(instance, rollout->to) : PORT_AUTO;
   if (rollout->phase == ROLLOUT_PHASE_RESERVE || given == PORT_AUTO || instance->port != MAX(given, 0))
     return instance->port;                                               /* no port of the abandoned revision was given to it */
   bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */

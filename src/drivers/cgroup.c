@@ -189,10 +189,15 @@ static bool cgroup_limit(const Cgroups *cgroups, int limit, const char *id, cons
   return true;
 }
 
+bool cgroups_wanted(const ResourceSpec *resources)
+{
+  return resources->cpu > 0 || resources->memory_bytes > 0 || resources->pids > 0;
+}
+
 char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources, char **missing)
 {
   *missing = NULL;
-  if (resources->cpu <= 0 && resources->memory_bytes <= 0 && resources->pids <= 0)
+  if (!cgroups_wanted(resources))
     return NULL;
   GPtrArray *procs = g_ptr_array_new();
   g_autoptr(GString) not_set = g_string_new(NULL);

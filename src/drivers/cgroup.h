@@ -14,6 +14,8 @@ void cgroups_prepare(Cgroups *cgroups);
 const char *cgroups_describe(const Cgroups *cgroups);
 /* Which of the limits "memory", "cpu" and "pids" cannot be enforced, separated by blanks; "" = all can. Borrowed. */
 const char *cgroups_unenforced(const Cgroups *cgroups);
+/* Does an instance with @resources get groups at all? */
+bool cgroups_wanted(const ResourceSpec *resources);
 /* Makes the groups of instance @id with the limits of @resources and returns the cgroup.procs files that its process must join,
  * NULL-terminated; NULL when no limit is asked for. What could not be set is named in @missing (caller frees; NULL = all is set). */
 char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources, char **missing);

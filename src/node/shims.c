@@ -146,7 +146,7 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
   if (hold_write_files(hold, spec, &error))
     hold->shim = shim_spawn(node->loop, node->reaper, &launch, &hold_shim_events, hold, &error);
   hold->shim_starting = hold->shim != NULL;
-  hold->limited = spec->resources.memory_bytes > 0 || spec->resources.cpu > 0 || spec->resources.pids > 0;
+  hold->limited = cgroups_wanted(&spec->resources);
   if (!hold->shim)
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message});
 }
