@@ -64,11 +64,15 @@ int64_t identity_started_boot_ms(const ProcessIdentity *identity)
   return (int64_t)(identity->start_time * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+static bool proc_dead(const ProcStat *stat)
+{
+  return stat->state == 'Z' || stat->state == 'X';
+}
+
 bool identity_alive(const ProcessIdentity *identity)
 {
   ProcStat stat;
-  return identity->pid > 0 && proc_stat(identity->pid, &stat) && stat.start_time == identity->start_time && stat.state != 'Z' &&
-         stat.state != 'X';
+  return identity->pid > 0 && proc_stat(identity->pid, &stat) && stat.start_time == identity->start_time && !proc_dead(&stat);
 }
 
 /* Is @pid in the session of @root, or below it? */
@@ -96,7 +100,7 @@ int identity_kill_tree(const ProcessIdentity *identity)
   for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
     pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
     ProcStat stat;
-    if (pid <= 1 || !identity_belongs(pid, identity->pid) || !proc_stat(pid, &stat) || stat.state == 'Z')
+    if (pid <= 1 || !identity_belongs(pid, identity->pid) || !proc_stat(pid, &stat) || proc_dead(&stat))
       continue;
     if (stat.start_time < identity->start_time)
       continue; /* older than the agent: the number was given anew */
