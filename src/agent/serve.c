@@ -152,7 +152,7 @@ void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                              .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS,
                              .eof_is_gone = true,
                              .connections_max = agent->running_max + ASKS_WAITING_MAX + CONNECTIONS_OTHER};
-  system_raise_files(2 * (guint64)config.connections_max, NULL); /* every question has a connection on both sides */
+  system_raise_files(2 * (guint64)config.connections_max); /* every question has a connection on both sides */
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
   agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key};

@@ -147,8 +147,14 @@ void jw_str(GString *out, const char *key, const char *text)
 void jw_int(GString *out, const char *key, int64_t number)
 {
   jw_begin(out, key);
-  char digits[24];
-  g_string_append_len(out, digits, g_snprintf(digits, sizeof digits, "%" G_GINT64_FORMAT, number));
+  char digits[24], *p = digits + sizeof digits;
+  uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+  do
+    *--p = (char)('0' + left % 10);
+  while (left /= 10);
+  if (number < 0)
+    *--p = '-';
+  g_string_append_len(out, p, digits + sizeof digits - p);
 }
 
 void jw_bool(GString *out, const char *key, bool flag)

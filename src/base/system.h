@@ -7,7 +7,10 @@
 /* Writes @digits random hex digits and NUL into @out, which has room for them; at most 64. Ends the process when the kernel gives no
  * randomness: what is made of it must not be guessed. */
 void system_random_hex(char *out, size_t digits);
-/* Raises the number of files that this process may have open to @wanted, as far as it may. True when it was lower, with the former number
- * in
- * @before (may be NULL). */
-bool system_raise_files(guint64 wanted, guint64 *before);
+/* Raises the number of files that this process may have open to @wanted, as far as it may. */
+void system_raise_files(guint64 wanted);
+/* How many files this process was given leave to have open, before it raised that: what belongs to the programs that it starts. */
+guint64 system_files_given(void);
+/* For a server or a node, before its first thread: leave to open thousands of files, and room for them in the kernel's table now. A process
+ * with threads waits 10 to 30 ms whenever that table doubles (Linux, fs/file.c: expand_fdtable waits until no reader is left). */
+void system_prepare_files(void);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,8 +194,7 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
     spec_put(out, "cwd", spec->working_dir);
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    const char *original = g_getenv("REEVE_NOFILE"); /* what we were given before we raised it */
-    spec_put_number(out, "nofile_soft", original ? strtoll(original, NULL, 10) : (int64_t)limit.rlim_cur);
+    spec_put_number(out, "nofile_soft", (int64_t)system_files_given());
     spec_put_number(out, "nofile_hard", (int64_t)limit.rlim_max);
   }
   spec_put_number(out, "log_bytes", SHIM_LOG_BYTES);

@@ -18,6 +18,23 @@ InstanceSpec *instance_spec_new(void)
   return spec;
 }
 
+InstanceSpec *instance_spec_copy(const InstanceSpec *spec)
+{
+  InstanceSpec *copy = g_memdup2(spec, sizeof *spec);
+  copy->deployment = g_strdup(spec->deployment);
+  copy->agent = g_strdup(spec->agent);
+  copy->argv = g_strdupv(spec->argv);
+  copy->environment = g_strdupv(spec->environment);
+  copy->references = g_strdupv(spec->references);
+  copy->working_dir = g_strdup(spec->working_dir);
+  copy->user = g_strdup(spec->user);
+  copy->agent_text = g_strdup(spec->agent_text);
+  copy->peers = g_strdup(spec->peers);
+  copy->health.path = g_strdup(spec->health.path);
+  copy->health.argv = g_strdupv(spec->health.argv);
+  return copy;
+}
+
 void instance_spec_free(InstanceSpec *spec)
 {
   if (!spec)

@@ -23,6 +23,7 @@ typedef struct InstanceSpec {
 } InstanceSpec;
 
 InstanceSpec *instance_spec_new(void);
+InstanceSpec *instance_spec_copy(const InstanceSpec *spec);
 void instance_spec_free(InstanceSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceSpec, instance_spec_free)
 /* Appends @spec as one JSON object to @out. */

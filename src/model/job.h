@@ -206,6 +206,8 @@ const GArray *topology_group(const Topology *topology, guint i);
 /* The resolved job as JSON text (caller frees) and back. job_from_json(job_to_json(j)) equals j. Errors: REEVE_ERROR_INVALID. */
 char *job_to_json(const Job *job);
 Job *job_from_json(const char *text, size_t length, GError **error);
+struct json_t;
+Job *job_from_object(const struct json_t *object, GError **error); /* NULL is not an object, and says so */
 /* The same without what belongs to the caller's shell: two jobs with equal text are the same job. Caller frees. */
 char *job_digest_text(const Job *job);
 /* Canonical JSON of what makes a running process of @agent what it is (argv, environment, dir, user, limits, port, health...): two specs

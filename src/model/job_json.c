@@ -386,11 +386,8 @@ static bool job_read_settings(const json_t *object, Job *job, GError **error)
   return true;
 }
 
-Job *job_from_json(const char *text, size_t length, GError **error)
+Job *job_from_object(const struct json_t *object, GError **error)
 {
-  json_t *object = json_parse(text, length, error);
-  if (!object)
-    return NULL;
   g_autoptr(Job) job = job_new();
   bool ok = json_is_object(object) || spec_bad(error, "job", "an object");
   ok = ok && spec_read_text(object, "name", &job->name, error);
@@ -398,6 +395,15 @@ Job *job_from_json(const char *text, size_t length, GError **error)
   ok = ok && job_read_agents(json_object_get(object, "agents"), job, error);
   ok = ok && job_read_topology(json_object_get(object, "topology"), job, error);
   ok = ok && job_read_settings(object, job, error);
-  json_decref(object);
   return ok ? g_steal_pointer(&job) : NULL;
+}
+
+Job *job_from_json(const char *text, size_t length, GError **error)
+{
+  json_t *object = json_parse(text, length, error);
+  if (!object)
+    return NULL;
+  Job *job = job_from_object(object, error);
+  json_decref(object);
+  return job;
 }

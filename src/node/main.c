@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "model/frame.h"
 #include "node/node.h"
 
@@ -99,6 +100,7 @@ static void dial_on_signal(void *data)
 int node_main(const NodeOptions *options)
 {
   fs_crash_role("node");
+  system_prepare_files();
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);
   Loop *loop = loop_new();

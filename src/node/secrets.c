@@ -30,12 +30,9 @@ static void secrets_send(const Hold *hold)
 
 void secrets_ask(Hold *hold, const NodeAction *action)
 {
-  g_autoptr(GString) text = g_string_new(NULL); /* the action's spec lives no longer than the action */
-  instance_spec_write(action->spec, text);
   g_clear_pointer(&hold->waiting, instance_spec_free);
-  hold->waiting = instance_spec_parse(text->str, text->len, NULL);
+  hold->waiting = instance_spec_copy(action->spec); /* the action's lives no longer than the action */
   hold->waiting_generation = action->generation;
-  g_assert(hold->waiting);
   secrets_send(hold); /* without a link: when there is one again */
 }
 

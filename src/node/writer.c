@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WRITER_BATCH = 50 };
+/* @WRITER_TURN: how many are told in one turn of the loop. Each may start a shim, and what the shims before it say waits meanwhile. */
+enum { WRITER_BATCH = 50, WRITER_TURN = 8 };
 
 typedef struct WriterItem {
   char *id, *directory, *text;
@@ -22,15 +23,14 @@ struct Writer {
   pthread_t thread;
   pthread_mutex_t lock; /* guards queue, done, ending, posted */
   pthread_cond_t wake;
-  GQueue queue;    /* of WriterItem* */
-  GPtrArray *done; /* of WriterItem* */
+  GQueue queue; /* of WriterItem* */
+  GQueue done;  /* of WriterItem* */
   bool ending, posted;
   bool finished; /* the thread is gone */
 };
 
-static void writer_item_free(gpointer data)
+static void writer_item_free(WriterItem *item)
 {
-  WriterItem *item = data;
   g_free(item->id);
   g_free(item->directory);
   g_free(item->text);
@@ -38,21 +38,32 @@ static void writer_item_free(gpointer data)
   g_free(item);
 }
 
+/* Tells the node of up to @most that are done, in their order, and asks for another turn when there are more. */
+static void writer_tell(Writer *writer, guint most);
+
 static void writer_on_done(void *data)
 {
-  Writer *writer = data;
+  writer_tell(data, WRITER_TURN);
+}
+
+static void writer_tell(Writer *writer, guint most)
+{
+  GQueue told = G_QUEUE_INIT;
   pthread_mutex_lock(&writer->lock);
-  g_autoptr(GPtrArray) done = g_steal_pointer(&writer->done);
-  writer->done = g_ptr_array_new_with_free_func(writer_item_free);
-  writer->posted = false;
+  while (!g_queue_is_empty(&writer->done) && told.length < most)
+    g_queue_push_tail(&told, g_queue_pop_head(&writer->done));
+  writer->posted = !g_queue_is_empty(&writer->done);
+  bool post = writer->posted;
   pthread_mutex_unlock(&writer->lock);
-  for (guint i = 0; i < done->len; i++) {
-    const WriterItem *item = done->pdata[i];
+  if (post)
+    loop_post(writer->node->loop, writer_on_done, writer);
+  for (WriterItem *item = g_queue_pop_head(&told); item; item = g_queue_pop_head(&told)) {
     NodeEvent event = {.type = item->error ? NODE_EVENT_STORE_FAILED : NODE_EVENT_STORED,
                        .instance = item->id,
                        .generation = item->generation,
                        .text = item->error ? item->error->message : NULL};
     node_event(writer->node, &event, NULL);
+    writer_item_free(item);
   }
 }
 
@@ -92,7 +103,7 @@ static void writer_give(Writer *writer, const GPtrArray *batch)
 {
   pthread_mutex_lock(&writer->lock);
   for (guint i = 0; i < batch->len; i++)
-    g_ptr_array_add(writer->done, batch->pdata[i]);
+    g_queue_push_tail(&writer->done, batch->pdata[i]);
   bool post = !writer->posted;
   writer->posted = true;
   pthread_mutex_unlock(&writer->lock);
@@ -120,7 +131,7 @@ Writer *writer_new(Node *node)
   Writer *writer = g_new0(Writer, 1);
   writer->node = node;
   g_queue_init(&writer->queue);
-  writer->done = g_ptr_array_new_with_free_func(writer_item_free);
+  g_queue_init(&writer->done);
   pthread_mutex_init(&writer->lock, NULL);
   pthread_cond_init(&writer->wake, NULL);
   int failed = pthread_create(&writer->thread, NULL, writer_main, writer);
@@ -136,7 +147,7 @@ void writer_finish(Writer *writer)
   pthread_mutex_unlock(&writer->lock);
   pthread_join(writer->thread, NULL);
   writer->finished = true;
-  writer_on_done(writer);
+  writer_tell(writer, G_MAXUINT);
 }
 
 void writer_free(Writer *writer)
@@ -146,7 +157,6 @@ void writer_free(Writer *writer)
   if (!writer->finished)
     writer_finish(writer);
   g_assert(g_queue_is_empty(&writer->queue));
-  g_ptr_array_unref(writer->done);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
   g_free(writer);

@@ -53,9 +53,7 @@ static void job_invalid(RouteCall *call, const char *message)
 static Job *job_of_body(RouteCall *call)
 {
   g_autoptr(GError) error = NULL;
-  char *text = json_dumps(json_object_get(call->body, "job"), JSON_COMPACT);
-  g_autoptr(Job) job = job_from_json(text, strlen(text), &error);
-  free(text);
+  g_autoptr(Job) job = job_from_object(json_object_get(call->body, "job"), &error);
   if (!job) {
     job_invalid(call, error->message);
     return NULL;

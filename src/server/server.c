@@ -13,7 +13,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096, FILES_WANTED = 16384 };
+enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096 };
 
 /* What server_main holds beside the server itself. */
 typedef struct ServerLife {
@@ -52,16 +52,6 @@ void server_leave(Server *server, int exit_code)
   execs_end(server->execs);
   agents_continue(server->agents);
   loop_timer_set(server->drain, 0); /* from the loop: the request that asked for it is still being answered */
-}
-
-/* Room for every connection; agents are given the limit that we were given (drivers/process.c). */
-static void server_raise_files(void)
-{
-  guint64 before = 0;
-  if (!system_raise_files(FILES_WANTED, &before))
-    return;
-  g_autofree char *given = g_strdup_printf("%" G_GUINT64_FORMAT, before);
-  g_setenv("REEVE_NOFILE", given, FALSE);
 }
 
 static bool server_listen(Server *server, GError **error)
@@ -191,7 +181,7 @@ int server_main(const ServerOptions *options)
   g_autoptr(GError) error = NULL;
   ServerLife life = {0};
   fs_crash_role("server");
-  server_raise_files();
+  system_prepare_files();
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);
   if (server_begin(&life, options, &error)) {

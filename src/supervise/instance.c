@@ -77,12 +77,8 @@ static void held_adopt_spec(Held *held, const Instruction *instruction)
   held->shim_up = false;
   held->epoch = instruction->epoch;
   held->generation = instruction->generation;
-  GString *copy = g_string_new(NULL);
-  instance_spec_write(instruction->spec, copy);
   instance_spec_free(held->spec);
-  held->spec = instance_spec_parse(copy->str, copy->len, NULL);
-  g_string_free(copy, TRUE);
-  g_assert(held->spec);
+  held->spec = instance_spec_copy(instruction->spec);
   held->desired_running = true;
   held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = false;
   held->attempt = held->restarts = 0;
@@ -95,10 +91,7 @@ static void held_adopt_spec(Held *held, const Instruction *instruction)
 static Instruction *instruction_copy(const Instruction *instruction)
 {
   Instruction *copy = instruction_new(instruction->id, instruction->epoch, instruction->generation);
-  GString *text = g_string_new(NULL);
-  instance_spec_write(instruction->spec, text);
-  copy->spec = instance_spec_parse(text->str, text->len, NULL);
-  g_string_free(text, TRUE);
+  copy->spec = instance_spec_copy(instruction->spec);
   return copy;
 }
 

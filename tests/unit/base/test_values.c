@@ -236,19 +236,31 @@ static void test_random_hex(void)
   g_assert_cmpstr(a, !=, b);
 }
 
+static guint64 table_of_files(void)
+{
+  g_autofree char *text = NULL;
+  g_assert_true(g_file_get_contents("/proc/self/status", &text, NULL, NULL));
+  const char *size = strstr(text, "FDSize:");
+  g_assert_nonnull(size);
+  return g_ascii_strtoull(size + strlen("FDSize:"), NULL, 10);
+}
+
 static void test_raise_files(void)
 {
   struct rlimit limit;
-  guint64 before = 0;
   g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
   limit.rlim_cur = 64;
   g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
-  g_assert_false(system_raise_files(64, &before));
-  g_assert_cmpuint(before, ==, 0);
-  g_assert_true(system_raise_files(G_MAXUINT64 / 2, &before));
-  g_assert_cmpuint(before, ==, 64);
+  g_assert_cmpuint(system_files_given(), ==, 64);
+  system_raise_files(64);
+  g_assert_cmpuint(system_files_given(), ==, 64);
+  g_assert_cmpuint(table_of_files(), <, 4096);
+  system_prepare_files();
+  g_assert_cmpuint(table_of_files(), >=, MIN(4096, limit.rlim_max));
+  system_raise_files(G_MAXUINT64 / 2);
   g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
   g_assert_cmpuint(limit.rlim_cur, ==, limit.rlim_max); /* as far as it may */
+  g_assert_cmpuint(system_files_given(), ==, 64);       /* what belongs to others stays what it was */
 }
 
 int main(int argc, char **argv)

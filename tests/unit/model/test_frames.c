@@ -14,11 +14,11 @@ static char *written(const char *text)
   return frame_write(frame);
 }
 
-#define SPEC                                                                                                                               \
-  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                \
-  "\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"],"    \
-  "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"           \
-  "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"     \
+#define SPEC                                                                                                                                                            \
+  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                             \
+  "\"references\":[\"K=secret:s\"],\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"]," \
+  "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"                                        \
+  "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"                                  \
   "\"pids\":12,\"gpu\":1}}"
 
 /* As the writer writes them: members in its order, what is empty left out. */
@@ -134,6 +134,10 @@ static void test_spec(void)
   g_assert_no_error(error);
   g_autoptr(GString) out = g_string_new(NULL);
   instance_spec_write(spec, out);
+  g_assert_cmpstr(out->str, ==, SPEC);
+  g_autoptr(InstanceSpec) copy = instance_spec_copy(spec);
+  g_string_truncate(out, 0);
+  instance_spec_write(copy, out);
   g_assert_cmpstr(out->str, ==, SPEC);
   g_autoptr(InstanceSpec) least = instance_spec_parse("{\"argv\":[\"x\"]}", 14, &error);
   g_assert_no_error(error);

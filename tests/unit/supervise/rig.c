@@ -119,11 +119,8 @@ void rig_frame(Rig *rig, FrameType type, int64_t epoch, int64_t generation, cons
   g_autoptr(Frame) frame = frame_new(type);
   frame->term = 1;
   Instruction *instruction = instruction_new("ins_1", epoch, generation);
-  if (spec) {
-    g_autoptr(GString) text = g_string_new(NULL);
-    instance_spec_write(spec, text);
-    instruction->spec = instance_spec_parse(text->str, text->len, NULL);
-  }
+  if (spec)
+    instruction->spec = instance_spec_copy(spec);
   g_ptr_array_add(frame->instructions, instruction);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = frame});
 }
