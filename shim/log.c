@@ -44,6 +44,10 @@ static void log_rotate(void)
 {
   char from[24], to[24];
   close(log_state.fd);
+  if (log_state.files > 1) { /* not by the last rename: ext4 writes out what is renamed over another file, although it goes soon as well */
+    snprintf(to, sizeof to, "log.%d", log_state.files - 1);
+    unlinkat(SHIM_DIR_FD, to, 0);
+  }
   for (int i = log_state.files - 1; i > 0; i--) {
     snprintf(from, sizeof from, i > 1 ? "log.%d" : "log", i - 1);
     snprintf(to, sizeof to, "log.%d", i);

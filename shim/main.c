@@ -288,9 +288,13 @@ static int shim_listen(void)
 {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", SHIM_DIR_FD);
-  unlinkat(SHIM_DIR_FD, "shim.sock", 0);
   shim.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  return shim.listener < 0 || bind(shim.listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(shim.listener, 4) != 0;
+  int failed = bind(shim.listener, (struct sockaddr *)&address, sizeof address);
+  if (failed && errno == EADDRINUSE) { /* of a shim before us, which is gone */
+    unlinkat(SHIM_DIR_FD, "shim.sock", 0);
+    failed = bind(shim.listener, (struct sockaddr *)&address, sizeof address);
+  }
+  return shim.listener < 0 || failed || listen(shim.listener, 4) != 0;
 }
 
 /* One shim an instance. The one before us may have been told to end and not have done so yet: it is given a moment. */
