@@ -35,11 +35,18 @@ static struct {
   char boot[64];
 } child_state = {.fd = -1};
 
-/* Opens what every attempt needs for its state: 0 or an errno. */
-static int child_open_state(void)
+int child_state_fd(void)
 {
-  if (child_state.fd >= 0)
-    return 0;
+  shim_crash_point("state open");
+  if (child_state.fd < 0)
+    child_state.fd = openat(SHIM_DIR_FD, "state", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  return child_state.fd;
+}
+
+static void child_read_boot(void)
+{
+  if (child_state.boot[0])
+    return;
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   ssize_t n = fd < 0 ? -1 : read(fd, child_state.boot, sizeof child_state.boot - 1);
   if (fd >= 0)
@@ -47,9 +54,6 @@ static int child_open_state(void)
   if (n <= 0)
     strcpy(child_state.boot, "unknown");
   child_state.boot[strcspn(child_state.boot, "\n")] = '\0';
-  shim_crash_point("state open");
-  child_state.fd = openat(SHIM_DIR_FD, "state", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  return child_state.fd < 0 ? errno : 0;
 }
 
 /* {attempt, pid, start time, boot id, generation}: enough to know the process again, also after this shim died. Always of one length and
@@ -207,9 +211,8 @@ static int child_nonblock(int fd)
 pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time)
 {
   int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* out, err, gate, fault */
-  int e = child_open_state();
-  if (!e && !child_open(spec, pipes))
-    e = errno;
+  child_read_boot();
+  int e = child_open(spec, pipes) ? 0 : errno;
   pid_t pid = e ? -1 : fork();
   if (pid == 0) {
     close(pipes[2][1]);

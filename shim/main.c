@@ -297,13 +297,12 @@ static int shim_listen(void)
   return shim.listener < 0 || failed || listen(shim.listener, 4) != 0;
 }
 
-/* One shim an instance. The one before us may have been told to end and not have done so yet: it is given a moment. */
-static bool shim_lock(void)
+/* The shim before us may have been told to end and not have done so yet: it is given a moment. */
+static bool shim_lock(int fd)
 {
   enum { LOCK_TRIES = 200, LOCK_STEP_NS = 10 * 1000 * 1000 };
-  int lock = openat(SHIM_DIR_FD, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  for (int i = 0; lock >= 0 && i < LOCK_TRIES; i++) {
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+  for (int i = 0; fd >= 0 && i < LOCK_TRIES; i++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
       return true;
     if (errno != EWOULDBLOCK && errno != EINTR)
       return false;
@@ -312,12 +311,19 @@ static bool shim_lock(void)
   return false;
 }
 
+/* One shim an instance. Earlier builds locked a file of its own, `lock`, which is there where one of them was. */
+static bool shim_hold(void)
+{
+  int former = openat(SHIM_DIR_FD, "lock", O_RDWR | O_CLOEXEC);
+  return shim_lock(child_state_fd()) && (former < 0 || shim_lock(former));
+}
+
 int main(void)
 {
   shim.control = SHIM_CONTROL_FD;
   shim.pipes[LOG_STDOUT] = shim.pipes[LOG_STDERR] = -1;
   shim.code = -1;
-  if (!shim_lock())
+  if (!shim_hold())
     return shim_die("another shim holds this instance");
   if (!spec_read(SHIM_SPEC_FD, &shim.spec))
     return 1;

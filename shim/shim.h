@@ -52,6 +52,8 @@ Message message_parse(const char *text);
 /* child.c: forks attempt; stdout and stderr come back as pipes, -1 with @spec->attached, whose descriptors are closed here then. The state
  * file is written before the child may exec. Returns the pid, or -errno of what failed. */
 pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time);
+/* The file that says which process is ours; -1 with errno. Whoever has it locked holds the instance. */
+int child_state_fd(void);
 /* Start time of @pid in clock ticks since boot (field 22 of its stat), 0 = gone. */
 unsigned long long child_start_time(pid_t pid);
 

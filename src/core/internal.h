@@ -178,6 +178,8 @@ void schedule_interrupted(Core *core, Instance *instance);    /* a reboot ended 
 
 /* spec.c */
 InstanceSpec *instance_make_spec(const Instance *instance);
+/* What a node looks at before anything is started (node/check.c): of the environment only PATH, which finds the command. */
+InstanceSpec *instance_make_outline(const Instance *instance);
 char *instance_peers(const Instance *instance);
 char *instance_url(const Instance *instance);
 

@@ -146,9 +146,8 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, GHashT
   int revision = instance->revision;
   instance->revision = instance->target; /* the spec of what shall run */
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation + 1);
-  instruction->spec = instance_make_spec(instance);
+  instruction->spec = instance_make_outline(instance);
   instance->revision = revision;
-  g_clear_pointer(&instruction->spec->agent_text, g_free);
   instruction->spec->port = holds || given ? 0 : port;
   instruction->port_fixed = declared != PORT_AUTO || core->config.ports_fixed;
   g_ptr_array_add(frame->instructions, instruction);

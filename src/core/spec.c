@@ -152,3 +152,17 @@ InstanceSpec *instance_make_spec(const Instance *instance)
   spec->resources = agent->resources;
   return spec;
 }
+
+InstanceSpec *instance_make_outline(const Instance *instance)
+{
+  InstanceSpec *spec = instance_make_spec(instance);
+  const char *path = g_environ_getenv(spec->environment, "PATH");
+  char **environment = path ? g_environ_setenv(NULL, "PATH", path, TRUE) : g_new0(char *, 1);
+  g_strfreev(spec->environment);
+  spec->environment = environment;
+  g_clear_pointer(&spec->references, g_strfreev);
+  g_clear_pointer(&spec->agent_text, g_free);
+  g_free(spec->peers);
+  spec->peers = g_strdup("[]");
+  return spec;
+}
