@@ -320,7 +320,7 @@ static void ask_call_tools(Ask *ask, const GPtrArray *calls)
     AskTool *tool = &ask->tools[i];
     if (!ask_tell_tool(ask, tool->call->name, true))
       break;
-    tool->run = tools_call_at(ask->agent->tools, tool->call->name, tool->call->arguments, left_ms, ask->depth, ask_on_tool, tool);
+    tool->run = tools_call(ask->agent->tools, tool->call->name, tool->call->arguments, left_ms, ask->depth, ask_on_tool, tool);
   }
   ask_release(ask);
 }

@@ -16,8 +16,5 @@ BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int6
 void brain_http_cancel(BrainCall *call);
 void brain_http_hold(BrainCall *call, bool held);
 
-/* brain_ollama.c, brain_openai.c: the body of a request. For tests. */
-void ollama_write_body(GString *out, const BrainRequest *request);
-void openai_write_body(GString *out, const BrainRequest *request);
 /* "temperature": 0.5; nothing when @number is NAN. */
 void brain_write_number(GString *out, const char *key, double number);

@@ -36,7 +36,7 @@ static void ollama_message(GString *out, const Message *message)
   jw_close(out, '}');
 }
 
-void ollama_write_body(GString *out, const BrainRequest *request)
+static void ollama_write_body(GString *out, const BrainRequest *request)
 {
   const AskOptions *options = &request->options;
   jw_open(out, NULL, '{');

@@ -32,7 +32,7 @@ static void openai_message(GString *out, const Message *message)
   jw_close(out, '}');
 }
 
-void openai_write_body(GString *out, const BrainRequest *request)
+static void openai_write_body(GString *out, const BrainRequest *request)
 {
   const AskOptions *options = &request->options;
   jw_open(out, NULL, '{');

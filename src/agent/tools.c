@@ -310,7 +310,7 @@ static json_t *arguments_read(const char *text, char **wrong)
   return NULL;
 }
 
-ToolRun *tools_call_at(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, int depth, ToolDone done, void *data)
+ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, int depth, ToolDone done, void *data)
 {
   ToolRun *run = g_new0(ToolRun, 1);
   *run = (ToolRun){
@@ -336,11 +336,6 @@ ToolRun *tools_call_at(Tools *tools, const char *name, const char *arguments, in
   if (!run->refusal)
     loop_timer_set(run->timer, run->began_ms + run->timeout_ms);
   return run;
-}
-
-ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, ToolDone done, void *data)
-{
-  return tools_call_at(tools, name, arguments, timeout_ms, 0, done, data);
 }
 
 void tool_run_cancel(ToolRun *run)

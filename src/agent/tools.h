@@ -31,11 +31,10 @@ void tools_free(Tools *tools); /* ends what runs; its servers get SIGTERM, then 
 /* The present tools as a JSON array of {"type":"function","function":{"name","description","parameters"}}, or NULL = none. Borrowed until
  * the loop turns. Names fit [A-Za-z0-9_-]{1,64} and are unique: `<server>_<tool>`, `ask_<agent>`. */
 const char *tools_json(Tools *tools);
-/* Calls tool @name with @arguments (JSON object as text). An unknown name or bad arguments come back as a result that is not ok. */
-ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, ToolDone done, void *data);
-/* As tools_call, for a question that passed through @depth agents before this one (header X-Reeve-Depth of its request, 0 = a person's): a
- * tool that asks an agent says so further, and refuses at PEER_DEPTH_MAX (peers.h). */
-ToolRun *tools_call_at(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, int depth, ToolDone done, void *data);
+/* Calls tool @name with @arguments (JSON object as text), for a question that passed through @depth agents before this one (header
+ * X-Reeve-Depth of its request, 0 = a person's): a tool that asks an agent says so further, and refuses at PEER_DEPTH_MAX (peers.h). An
+ * unknown name or bad arguments come back as a result that is not ok. */
+ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, int depth, ToolDone done, void *data);
 void tool_run_cancel(ToolRun *run);
 /* Writes members for /status: "tools": [...names], "mcp_servers": [{"name","status","tools","restarts","error"}]. */
 void tools_status(const Tools *tools, GString *out);

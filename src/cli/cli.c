@@ -100,6 +100,23 @@ void cli_note(const Cli *cli, const char *format, ...)
   fprintf(stderr, "%s\n", text);
 }
 
+void cli_done(const Cli *cli, const char *name, const char *outcome, const char *format, ...)
+{
+  if (cli_is_data(cli)) {
+    g_autoptr(GString) out = g_string_new(NULL);
+    jw_open(out, NULL, '{');
+    jw_str(out, "name", name);
+    jw_str(out, "outcome", outcome);
+    jw_close(out, '}');
+    cli_print_json_text(cli, out->str);
+  }
+  va_list arguments;
+  va_start(arguments, format);
+  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  va_end(arguments);
+  cli_note(cli, "%s", text);
+}
+
 char *cli_since(const char *iso)
 {
   int64_t at_ms = iso ? time_parse_iso(iso) : -1;

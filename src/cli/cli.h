@@ -66,6 +66,8 @@ bool cli_is_left(void);
 void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* One line on stderr; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* What became of @name: {"name", "outcome"} as data, and the note on stderr. */
+void cli_done(const Cli *cli, const char *name, const char *outcome, const char *format, ...) G_GNUC_PRINTF(4, 5);
 /* "2m 5s" since @iso, or "-". Caller frees. */
 char *cli_since(const char *iso);
 /* The same for a length of time. Caller frees. */

@@ -2,6 +2,7 @@
  */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/api.h"
 #include "store/backup.h"
 
@@ -29,13 +30,37 @@ static bool backup_has_room(const char *file, GError **error)
   return false;
 }
 
+static void backup_data(const Cli *cli, const BackupOptions *options, const BackupManifest *manifest, const BackupRestored *restored)
+{
+  g_autoptr(GString) out = g_string_new(NULL);
+  jw_open(out, NULL, '{');
+  jw_str(out, "file", options->file);
+  jw_str(out, "created_at", manifest->created_at);
+  jw_str(out, "version", manifest->version);
+  jw_int(out, "schema", manifest->schema);
+  jw_int(out, "deployments", manifest->deployments);
+  jw_int(out, "secrets", manifest->secrets);
+  jw_str(out, "database_sha256", manifest->database_sha256);
+  jw_bool(out, "with_key", manifest->with_key);
+  if (restored) {
+    jw_int(out, "term", restored->term);
+    jw_str(out, "former", restored->former);
+    jw_bool(out, "key_present", restored->key_present);
+  }
+  jw_close(out, '}');
+  cli_print_json_text(cli, out->str);
+}
+
 int cmd_backup(Cli *cli, GError **error)
 {
   BackupOptions options;
   BackupManifest manifest;
   if (!backup_options(cli, &options, error) || !backup_has_room(options.file, error) || !backup_write(&options, &manifest, error))
     return 1;
-  cli_print("%s  %s\n", manifest.database_sha256, options.file);
+  if (cli_is_data(cli))
+    backup_data(cli, &options, &manifest, NULL);
+  else
+    cli_print("%s  %s\n", manifest.database_sha256, options.file);
   cli_note(cli, "%d deployment%s, %d secret%s, as of %s", (int)manifest.deployments, manifest.deployments == 1 ? "" : "s",
            (int)manifest.secrets, manifest.secrets == 1 ? "" : "s", manifest.created_at);
   if (manifest.with_key)
@@ -52,8 +77,11 @@ int cmd_restore(Cli *cli, GError **error)
   BackupRestored restored;
   if (!backup_options(cli, &options, error) || !backup_restore(&options, &manifest, &restored, error))
     return 1;
-  cli_print("restored %d deployments as of %s, written by Reeve %s; term %d\n", (int)manifest.deployments, manifest.created_at,
-            manifest.version, (int)restored.term);
+  if (cli_is_data(cli))
+    backup_data(cli, &options, &manifest, &restored);
+  else
+    cli_print("restored %d deployment%s as of %s, written by Reeve %s; term %d\n", (int)manifest.deployments,
+              manifest.deployments == 1 ? "" : "s", manifest.created_at, manifest.version, (int)restored.term);
   if (restored.former)
     cli_note(cli, "what was there before is in '%s'", restored.former);
   if (!restored.key_present)

@@ -70,9 +70,10 @@ static int secret_send(const Cli *cli, const char *name, const char *value, GErr
   if (!answer)
     return 1;
   json_decref(answer);
-  cli_note(cli,
-           status == 201 ? "secret '%s' is set" : "secret '%s' is changed; agents that run with it keep the old value until they restart",
-           name);
+  if (status == 201)
+    cli_done(cli, name, "set", "secret '%s' is set", name);
+  else
+    cli_done(cli, name, "changed", "secret '%s' is changed; agents that run with it keep the old value until they restart", name);
   return 0;
 }
 
@@ -111,7 +112,7 @@ static int secret_remove(Cli *cli, const char *name, GError **error)
 {
   if (!api_delete(cli, "/api/secrets/", name, error))
     return 1;
-  cli_note(cli, "secret '%s' is removed", name);
+  cli_done(cli, name, "removed", "secret '%s' is removed", name);
   return 0;
 }
 

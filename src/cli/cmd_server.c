@@ -111,7 +111,8 @@ static int server_start(Cli *cli, const char *name, GError **error)
   }
   if (!launch_server(cli, &started, error))
     return 1;
-  cli_note(cli, started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
+  cli_done(cli, cli->paths.socket, started ? "started" : "running",
+           started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
   static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE};
   bool asked = false;
   for (guint i = 0; i < G_N_ELEMENTS(options); i++)
@@ -158,7 +159,7 @@ static int server_stop(Cli *cli, const char *name, GError **error)
     return 1;
   }
   if (!api_alive(cli)) {
-    cli_note(cli, "no server runs");
+    cli_done(cli, cli->paths.socket, "absent", "no server runs");
     return 0;
   }
   json_t *server = api_get(cli, "/api/server", error);
@@ -177,7 +178,7 @@ static int server_stop(Cli *cli, const char *name, GError **error)
   json_decref(answer);
   if (!api_remote(cli) && !server_wait_gone(pid, cli_ms(cli, OPT_TIMEOUT, STOP_TIMEOUT_MS), error))
     return 1;
-  cli_note(cli, cli_flag(cli, OPT_KEEP) ? "the server has stopped; agents go on" : "the server has stopped");
+  cli_done(cli, cli->paths.socket, "stopped", cli_flag(cli, OPT_KEEP) ? "the server has stopped; agents go on" : "the server has stopped");
   return 0;
 }
 

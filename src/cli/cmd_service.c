@@ -127,8 +127,9 @@ static int service_install(Cli *cli, const char *name, GError **error)
     cli_note(cli, "the unit stays there; 'reeve service install' again goes on, 'reeve service uninstall' removes it");
     return 1;
   }
-  cli_note(cli, service_is_system() ? "the server starts at boot"
-                                    : "the server starts when you log in; to start it at boot: loginctl enable-linger");
+  cli_done(cli, path, "installed",
+           service_is_system() ? "the server starts at boot"
+                               : "the server starts when you log in; to start it at boot: loginctl enable-linger");
   return 0;
 }
 
@@ -137,7 +138,7 @@ static int service_uninstall(Cli *cli, const char *name, GError **error)
   (void)name;
   g_autofree char *path = service_path();
   if (access(path, F_OK) != 0) {
-    cli_note(cli, "'%s' is not there", path);
+    cli_done(cli, path, "absent", "'%s' is not there", path);
     return 0;
   }
   g_autoptr(GError) failed = NULL;
@@ -149,19 +150,26 @@ static int service_uninstall(Cli *cli, const char *name, GError **error)
     return 1;
   }
   service_systemctl((const char *const[]){"daemon-reload", NULL}, NULL);
-  cli_note(cli, "removed '%s'%s", path, stopped ? "; the server has stopped, agents go on" : "");
+  cli_done(cli, path, "removed", "removed '%s'%s", path, stopped ? "; the server has stopped, agents go on" : "");
   return 0;
 }
 
 static int service_status(Cli *cli, const char *name, GError **error)
 {
   (void)name;
+  static const char *const shown[] = {"--no-pager", "status", SERVICE_UNIT, NULL}, *const asked[] = {"is-active", "--quiet", SERVICE_UNIT,
+                                                                                                     NULL};
   g_autofree char *path = service_path();
   if (access(path, F_OK) != 0) {
-    cli_print("not installed: '%s' is not there\n", path);
+    if (cli_is_data(cli))
+      cli_done(cli, path, "absent", "'%s' is not there", path);
+    else
+      cli_print("not installed: '%s' is not there\n", path);
     return reeve_error_exit(REEVE_ERROR_NOT_FOUND);
   }
-  int code = service_systemctl((const char *const[]){"--no-pager", "status", SERVICE_UNIT, NULL}, error);
+  int code = service_systemctl(cli_is_data(cli) ? asked : shown, error);
+  if (code >= 0 && cli_is_data(cli))
+    cli_done(cli, path, code == 0 ? "active" : "inactive", "'%s'", path);
   return code == 0 ? 0 : reeve_error_exit(REEVE_ERROR_UNAVAILABLE);
 }
 

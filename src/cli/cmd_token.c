@@ -62,7 +62,7 @@ static int token_revoke(Cli *cli, const char *name, GError **error)
 {
   if (!api_delete(cli, "/api/tokens/", name, error))
     return 1;
-  cli_note(cli, "token '%s' is revoked", name);
+  cli_done(cli, name, "revoked", "token '%s' is revoked", name);
   return 0;
 }
 

@@ -52,6 +52,16 @@ static bool wait_event(const char *type, const json_t *data, void *user)
   return !wait->reached && !wait->hopeless;
 }
 
+/* As data: what was waited for. */
+static int wait_done(const Cli *cli, const char *name, GError **error)
+{
+  json_t *deployment = cli_is_data(cli) ? api_deployment(cli, name, error) : NULL;
+  if (deployment)
+    cli_print_data(cli, deployment);
+  json_decref(deployment);
+  return deployment || !cli_is_data(cli) ? 0 : 1;
+}
+
 int cmd_wait(Cli *cli, GError **error)
 {
   const char *state = cli_flag(cli, OPT_FOR) ? cli->options.text[OPT_FOR] : "running", *name = cli_word(cli, 0);
@@ -64,7 +74,7 @@ int cmd_wait(Cli *cli, GError **error)
   g_autoptr(GError) failed = NULL;
   bool ok = api_follow(cli, name, cli_ms(cli, OPT_TIMEOUT, 0), wait_event, &wait, &failed);
   if (wait.reached)
-    return 0;
+    return wait_done(cli, name, error);
   if (wait.hopeless)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "'%s' will not be %s; ask: reeve why %s", name, state, name);
   else if (ok)

@@ -113,7 +113,8 @@ void shim_end(Shim *shim)
 
 /* ---- spec ---- */
 
-char *shim_substitute(const char *word, const char *directory, const char *reeve_path)
+/* Replaces the two placeholders in one word; caller frees. */
+static char *shim_substitute(const char *word, const char *directory, const char *reeve_path)
 {
   if (!strchr(word, '@'))
     return g_strdup(word);

@@ -47,5 +47,3 @@ void shim_end(Shim *shim);
 /* Last lines of the log in @directory, texts only, at most @bytes of them, from no more than the last @written bytes of records (-1 = no
  * limit). Caller frees; NULL when there are none. */
 char *shim_log_tail(const char *directory, size_t bytes, int64_t written);
-/* Replaces the two placeholders in one word; caller frees. */
-char *shim_substitute(const char *word, const char *directory, const char *reeve_path);

@@ -70,10 +70,6 @@ const AgentEntry *agents_find(const Agents *agents, const char *name);
 /* --- agents_deploy.c --- */
 /* True when @deployment was made from a file of the directory. */
 bool agents_owns(const Agents *agents, const Deployment *deployment);
-/* How many deployments of the directory are up or coming up, @but (may be NULL) not counted. */
-int agents_count_up(const Agents *agents, const Deployment *but);
-/* The job that deploys @entry, which has no problem. Caller frees. */
-Job *agents_make_job(const Agents *agents, const AgentEntry *entry);
 /* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND, INVALID or CONFLICT. */
 const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error);
 /* Fills @command (deploy) and the texts it borrows. */

@@ -33,7 +33,8 @@ static bool agents_is_up(const Deployment *deployment)
   return false;
 }
 
-int agents_count_up(const Agents *agents, const Deployment *but)
+/* How many deployments of the directory are up or coming up, @but (may be NULL) not counted. */
+static int agents_count_up(const Agents *agents, const Deployment *but)
 {
   const GPtrArray *all = core_deployments(agents->server->core);
   int n = 0;
@@ -67,7 +68,8 @@ static void agents_job_keys(const AgentFile *file, StrMap *environment)
     strmap_set_from(environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
 }
 
-Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
+/* The job that deploys @entry, which has no problem. Caller frees. */
+static Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
 {
   static const char *const caller[] = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "PATH", "VIRTUAL_ENV"};
   const AgentDef *def = entry->def;

@@ -92,7 +92,8 @@ void auth_hash(const char *token, char out[AUTH_HASH_BYTES])
   g_strlcpy(out, hex, AUTH_HASH_BYTES);
 }
 
-const char *auth_credential(const HttpRequest *request)
+/* The token in the headers of @request (Authorization: Bearer, or X-API-Key), or NULL. Borrowed. */
+static const char *auth_credential(const HttpRequest *request)
 {
   const char *bearer = http_request_header(request, "Authorization");
   if (!bearer)

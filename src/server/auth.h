@@ -29,8 +29,6 @@ bool auth_limiter_count(AuthLimiter *limiter, const char *address, int64_t boot_
 char *auth_token_new(void);
 /* SHA-256 of @token as 64 hex digits into @out. */
 void auth_hash(const char *token, char out[AUTH_HASH_BYTES]);
-/* The token in the headers of @request (Authorization: Bearer, or X-API-Key), or NULL. Borrowed. */
-const char *auth_credential(const HttpRequest *request);
 /* True when the Host header @host means a server that listens on loopback at @port: against DNS rebinding. */
 bool auth_host_is_local(const char *host, int port);
 

@@ -39,7 +39,7 @@ void held_free(Held *held)
   g_free(held);
 }
 
-bool held_alive(const Held *held)
+static bool held_alive(const Held *held)
 {
   static const bool alive[LIFE_N] = {[LIFE_ADOPTING] = true, [LIFE_SHIM] = true,     [LIFE_STARTING] = true,
                                      [LIFE_RUNNING] = true,  [LIFE_STOPPING] = true, [LIFE_ORPHAN] = true};

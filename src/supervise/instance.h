@@ -82,12 +82,10 @@ void held_changed(Held *held);
 void held_schedule(Held *held); /* after act_boot_ms or probe_boot_ms moved */
 void held_drop(Held *held);     /* out of the supervisor, freed */
 void supervisor_send(Supervisor *supervisor, const Frame *frame);
-InstanceReport *held_report(const Held *held);
 
 /* instance.c */
 Held *held_new(Supervisor *supervisor, const char *id);
 void held_free(Held *held);
-bool held_alive(const Held *held);
 void held_start(Held *held, const Instruction *instruction);
 void held_stop(Held *held);
 void held_forget(Held *held);

@@ -107,7 +107,7 @@ static char *held_unenforced(const Held *held)
   return text->len ? g_strdup(text->str) : NULL;
 }
 
-InstanceReport *held_report(const Held *held)
+static InstanceReport *held_report(const Held *held)
 {
   InstanceReport *report = instance_report_new(held->id);
   report->epoch = held->epoch;

@@ -254,3 +254,41 @@ def test_root_is_warned_once(reeve):
     assert done.stderr.count("\n") == 1 and "agent 'web' and 1 more will run as root" in done.stderr
     user = DESK.replace("replicas: 2", "replicas: 2, user: nobody")
     assert "agent 'db' will run as root" in reeve.run("validate", reeve.job(user)).stderr
+
+
+DONE = """
+job: {name: done}
+agents: [{id: once, command: ["true"], kind: batch}, {id: stays, command: [sleep, "1000"]}]
+topology: {type: pipeline, stages: [[once], [stays]]}
+"""
+
+
+def data(reeve, *args, **more):
+    """What a verb says with -o json; a line that is no JSON is an error."""
+    return json.loads(reeve.run("-o", "json", *args, **more).stdout)
+
+
+def test_every_verb_speaks_json(reeve):
+    """Those that only do something say what became of it, and of what."""
+    socket = str(reeve.data / "control.sock")
+    assert data(reeve, "server", "start") == {"name": socket, "outcome": "started"}
+    assert data(reeve, "server", "start") == {"name": socket, "outcome": "running"}
+    value = reeve.directory / "value"
+    value.write_text("red\n")
+    assert data(reeve, "secret", "set", "color", "--from-file", value) == {"name": "color", "outcome": "set"}
+    assert data(reeve, "secret", "set", "color", "--from-file", value) == {"name": "color", "outcome": "changed"}
+    assert data(reeve, "secret", "rm", "color") == {"name": "color", "outcome": "removed"}
+    assert data(reeve, "token", "create", "t", "--role", "viewer")["token"]
+    assert data(reeve, "token", "revoke", "t") == {"name": "t", "outcome": "revoked"}
+    assert data(reeve, "up", "-d", reeve.job(DONE))["name"] == "done"
+    waited = data(reeve, "wait", "done")
+    assert waited["status"] == "running" and len(waited["instances"]) == 2
+    for args in (("ps",), ("status",), ("status", "done"), ("history", "done"), ("schedules",), ("audit",), ("why", "done"), ("doctor",), ("version",),
+                 ("secret", "list"), ("token", "list"), ("server", "status"), ("restart", "done"), ("scale", "done", "stays=2"), ("down", "done")):
+        assert isinstance(data(reeve, *args), (dict, list)), args
+    backup = data(reeve, "backup", reeve.directory / "backup")
+    assert backup["file"] == str(reeve.directory / "backup") and backup["deployments"] == 1 and len(backup["database_sha256"]) == 64
+    assert data(reeve, "server", "stop", "--down") == {"name": socket, "outcome": "stopped"}
+    assert data(reeve, "server", "stop") == {"name": socket, "outcome": "absent"}
+    restored = data(reeve, "restore", reeve.directory / "backup")
+    assert restored["deployments"] == 1 and restored["term"] > 1 and restored["former"]

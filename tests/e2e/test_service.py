@@ -1,5 +1,6 @@
 """The unit that reeve service writes: what systemd makes of it, and what is asked of systemctl. A stand-in for systemctl notes its words; no unit of the
 machine is touched."""
+import json
 import os
 import shutil
 import stat
@@ -63,10 +64,11 @@ def test_install_and_uninstall(home):
     assert f'"{home}/reeve" "server" "--data-dir" "{home}/.local/state/reeve"' in unit.read_text() and "WantedBy=default.target" in unit.read_text()
     assert stat.S_IMODE(unit.stat().st_mode) == 0o644
     run(home, "service", "status")
+    assert json.loads(run(home, "-o", "json", "service", "status").stdout) == {"name": str(unit), "outcome": "active"}
     run(home, "service", "uninstall")
     assert not unit.exists()
     assert (home / "calls").read_text().splitlines() == ["--user daemon-reload", "--user enable --now reeve.service", "--user --no-pager status reeve.service",
-                                                         "--user disable --now reeve.service", "--user daemon-reload"]
+                                                         "--user is-active --quiet reeve.service", "--user disable --now reeve.service", "--user daemon-reload"]
     assert "is not there" in run(home, "service", "uninstall").stderr
 
 

@@ -104,7 +104,7 @@ static void test_never(void)
   g_assert_cmpstr(bench_call(bench, "s_never", "{}", 100), ==, "no answer within 100 ms");
   g_assert_false(bench->ok);
   bench->calls = 0;
-  ToolRun *run = tools_call(bench->tools, "s_never", "{}", 5000, bench_on_done, bench);
+  ToolRun *run = tools_call(bench->tools, "s_never", "{}", 5000, 0, bench_on_done, bench);
   tool_run_cancel(run);
   const char *heard = bench_call(bench, "s_heard", "{}", 5000);
   g_assert_cmpint(bench->calls, ==, 1); /* the cancelled one said nothing */

@@ -95,13 +95,13 @@ static const char *bench_end(Bench *bench, const ToolRun *run)
 const char *bench_call(Bench *bench, const char *name, const char *arguments, int64_t timeout_ms)
 {
   bench->calls = 0;
-  return bench_end(bench, tools_call(bench->tools, name, arguments, timeout_ms, bench_on_done, bench));
+  return bench_end(bench, tools_call(bench->tools, name, arguments, timeout_ms, 0, bench_on_done, bench));
 }
 
 const char *bench_call_at(Bench *bench, const char *name, const char *arguments, int depth)
 {
   bench->calls = 0;
-  return bench_end(bench, tools_call_at(bench->tools, name, arguments, 10000, depth, bench_on_done, bench));
+  return bench_end(bench, tools_call(bench->tools, name, arguments, 10000, depth, bench_on_done, bench));
 }
 
 int status_number(Bench *bench, const char *key)
