@@ -204,9 +204,11 @@ static void call_on_timer(void *data)
   } else if (now < call_limit_ms(call)) {
     loop_timer_set(call->timer, call_limit_ms(call)); /* it was heard of since; not set anew for each of its words */
   } else {
-    g_autofree char *what = now < call->deadline_ms
-                                ? g_strdup_printf("it fell silent for %" G_GINT64_FORMAT " ms in the middle of its answer", call->idle_ms)
-                                : g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms", call->timeout_ms);
+    bool silent = now < call->deadline_ms;
+    g_autofree char *what = g_strdup_printf(silent       ? "it fell silent for %" G_GINT64_FORMAT " ms in the middle of its answer"
+                                            : call->held ? "after %" G_GINT64_FORMAT " ms its reader had not taken all of the answer"
+                                                         : "no answer within %" G_GINT64_FORMAT " ms",
+                                            silent ? call->idle_ms : call->timeout_ms);
     call_finish(call, BRAIN_TIMED_OUT, what);
   }
 }

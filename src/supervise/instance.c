@@ -506,16 +506,6 @@ static void due_settled(Held *held)
   held_changed(held);
 }
 
-static void due_backoff(Held *held)
-{
-  NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
-  if (held->shim_up)
-    action->attempt = ++held->attempt;
-  else
-    action->spec = held->spec;
-  held_set_life(held, held->shim_up ? LIFE_STARTING : LIFE_SHIM, held->reason);
-}
-
 static void due_grace(Held *held)
 {
   held->killed = true;
@@ -524,7 +514,7 @@ static void due_grace(Held *held)
 
 void held_due(Held *held)
 {
-  static void (*const due[LIFE_N])(Held *) = {[LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = due_backoff,  [LIFE_STOPPING] = due_grace,
+  static void (*const due[LIFE_N])(Held *) = {[LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = restart_now,  [LIFE_STOPPING] = due_grace,
                                               [LIFE_STOPPED] = held_store,  [LIFE_COMPLETED] = held_store, [LIFE_FAILED] = held_store};
   int64_t now = held->supervisor->now.boot_ms;
   if (held->act_boot_ms <= now) {

@@ -32,8 +32,7 @@ static bool restart_wanted(const Held *held, bool unhealthy)
   return unhealthy || restart->policy == RESTART_ALWAYS || !restart_clean(held);
 }
 
-/* Starts the next attempt now, in the present shim when there is one. */
-static void restart_now(Held *held)
+void restart_now(Held *held)
 {
   NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
   if (held->shim_up)

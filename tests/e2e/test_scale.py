@@ -1,6 +1,7 @@
 """Many agents: 1,000 of them up and down, and two dozen that flap, with nothing growing."""
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -65,6 +66,25 @@ def test_thousand(reeve, sleeper, capsys):
     up, down = up_and_down(reeve, sleeper, 100, 10)
     with capsys.disabled():
         print(f"\n1,000 agents, node {reeve.node}: up {up:.1f} s, down {down:.1f} s")
+
+
+@pytest.mark.parametrize("node", ["embedded", "process"])
+def test_more_agents_than_files_were_given(sleeper, node):
+    """Server and node take as many open files as they may; agents get what was given."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    one = Reeve(tempfile.mkdtemp(prefix="reeve-e2e-"), node)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+        try:
+            one.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        one.run("up", "-q", "-d", one.job("job: {name: asks}\nagents: [{id: a, kind: batch, command: [sh, -c, 'ulimit -n']}]\n"))
+        assert one.run("logs", "asks").stdout.split()[-1] == "128"
+        up_and_down(one, sleeper, 20, 10)
+    finally:
+        one.close()
+        shutil.rmtree(one.directory, ignore_errors=True)
 
 
 @pytest.mark.asan
