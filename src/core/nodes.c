@@ -95,7 +95,8 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     instance->sent_generation = 0;
     instance->sent_stop = false;
     touch_instance(core, instance, TOUCH_STORED);
-    instance_reconcile(core, instance); /* what was on its way is older than what the node has: it will not be taken */
+    if (!core->greeting)                  /* else when its list is heard to the end: only then are the ports known that a start may have */
+      instance_reconcile(core, instance); /* what was on its way is older than what the node has: it will not be taken */
     node_end_unknown_life(core, node, instance, report);
     return;
   }
