@@ -116,6 +116,24 @@ static void change_check(Sim *sim, const Rollout *rollout)
     sim_break(sim, "%u ready slots of '%s' are out at once, allowed are %u", out, deployment->name, allowed);
 }
 
+void sim_rolling_loaded(Sim *sim)
+{
+  const GPtrArray *deployments = core_deployments(sim->core);
+  g_autoptr(GHashTable) former = g_steal_pointer(&sim->taken);
+  sim->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < deployments->len; i++) {
+    const Deployment *deployment = deployments->pdata[i];
+    for (guint k = 0; k < deployment->instances->len; k++) {
+      const Instance *instance = deployment->instances->pdata[k];
+      char *key = change_key(instance, instance->generation);
+      if (g_hash_table_contains(former, key))
+        g_hash_table_add(sim->taken, key);
+      else
+        g_free(key);
+    }
+  }
+}
+
 void sim_rolling_after(Sim *sim)
 {
   const GPtrArray *deployments = core_deployments(sim->core);

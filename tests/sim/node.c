@@ -107,8 +107,8 @@ static void deed_probe(Sim *sim, const Deed *deed)
 static void deed_remove(Sim *sim, const Deed *deed)
 {
   sim_release_instance(sim, deed->id);
-  sim_shim(sim, deed->id)->starts = sim_shim(sim, deed->id)->known_attempt =
-      0; /* after a restored backup the id may come again, for another agent */
+  SimShim *shim = sim_shim(sim, deed->id);
+  shim->starts = shim->known_attempt = 0; /* a restored backup may know it, and start it for the first time */
   g_hash_table_remove(sim->files, deed->id);
 }
 

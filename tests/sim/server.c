@@ -22,6 +22,7 @@ static void server_reload(Sim *sim)
   core_free(sim->core);
   Effects *effects = effects_new();
   sim->core = sim_load(sim, effects);
+  sim_rolling_loaded(sim);
   core_set_coverage(sim->core, sim_cover_core, NULL);
   sim->server_wake = effects->wake_at_ms;
   effects_free(effects);

@@ -194,6 +194,7 @@ void sim_epochs_before(Sim *sim, const Command *command);
 void sim_epochs_after(Sim *sim, const Command *command);
 void sim_rolling_before(Sim *sim, const Command *command);
 void sim_rolling_after(Sim *sim);
+void sim_rolling_loaded(Sim *sim); /* a core was loaded: what a turn took that was never committed is not out */
 void sim_check_run(Sim *sim, const Record *run);
 bool sim_run_is_new(const Sim *sim, const Instance *instance); /* began just now: the clock does not rest when faults end */
 void sim_check_runs(Sim *sim, const Deployment *deployment);

@@ -111,10 +111,19 @@ void sim_backup(Sim *sim)
   sim_say(sim, "backup");
 }
 
-static int64_t store_term(const Sim *sim)
+static int64_t store_meta(const Sim *sim, const char *key)
 {
-  const Record *row = g_hash_table_lookup(sim->rows[TABLE_META], "term");
+  const Record *row = g_hash_table_lookup(sim->rows[TABLE_META], key);
   return row ? strtoll(row->values[META_VALUE].text, NULL, 10) : 1;
+}
+
+static void store_set_meta(Sim *sim, const char *key, int64_t number)
+{
+  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, number);
+  Record *row = record_new(TABLE_META);
+  record_text(row, META_KEY, key);
+  record_text(row, META_VALUE, text);
+  g_hash_table_replace(sim->rows[TABLE_META], row->values[0].text, row);
 }
 
 static bool store_open(const Record *rollout)
@@ -122,10 +131,11 @@ static bool store_open(const Record *rollout)
   return strcmp(rollout->values[ROL_OUTCOME].text, "open") == 0;
 }
 
-/* As `reeve restore` does: the rows of the backup, under a term that no node has seen. */
+/* As `reeve restore` does: the rows of the backup, under a term that no node has seen; ids go on far above what was given. */
 void sim_restore(Sim *sim)
 {
-  g_autofree char *term = g_strdup_printf("%" G_GINT64_FORMAT, store_term(sim) + 1);
+  enum { ID_GAP = 1 << 20 };
+  int64_t term = store_meta(sim, "term") + 1, next_id = store_meta(sim, "next_id") + ID_GAP;
   for (int table = 0; table < TABLE_N; table++) {
     g_hash_table_remove_all(sim->rows[table]);
     store_copy_rows(sim->backup->rows[table], sim->rows[table]);
@@ -139,9 +149,7 @@ void sim_restore(Sim *sim)
   for (GList *at = rollouts; at; at = at->next)
     if (store_open(g_hash_table_lookup(sim->rows[TABLE_ROLLOUTS], at->data)))
       g_hash_table_add(sim->restored, g_strdup(at->data));
-  Record *row = record_new(TABLE_META);
-  record_text(row, META_KEY, "term");
-  record_text(row, META_VALUE, term);
-  g_hash_table_replace(sim->rows[TABLE_META], row->values[0].text, row);
-  sim_say(sim, "the backup is restored, term %s", term);
+  store_set_meta(sim, "term", term);
+  store_set_meta(sim, "next_id", next_id);
+  sim_say(sim, "the backup is restored, term %" G_GINT64_FORMAT, term);
 }
