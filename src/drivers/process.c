@@ -240,7 +240,8 @@ static char **shim_environment(void)
   return environment ? environment : g_new0(char *, 1);
 }
 
-/* @fds go to 3, 4, ...; -1 ends them. */
+/* @fds go to 3, 4, ...; -1 ends them. All others are closed before the exec, not by it: Linux lets the parent go on before an exec closes
+ * them, and a reserved port that is held a moment longer is in the way of its agent. */
 static int shim_posix_spawn(const ShimLaunch *launch, const int fds[SHIM_FDS], pid_t *pid)
 {
   g_autofree char *name = g_strdup_printf("%s/%s", launch->spec->deployment, launch->spec->agent);
@@ -250,8 +251,10 @@ static int shim_posix_spawn(const ShimLaunch *launch, const int fds[SHIM_FDS], p
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  int end = 3;
   for (int i = 0; i < SHIM_FDS && fds[i] >= 0; i++)
-    posix_spawn_file_actions_adddup2(&actions, fds[i], 3 + i);
+    posix_spawn_file_actions_adddup2(&actions, fds[i], end++);
+  posix_spawn_file_actions_addclosefrom_np(&actions, end);
   int code = posix_spawn(pid, launch->shim_path, &actions, NULL, argv, environment);
   posix_spawn_file_actions_destroy(&actions);
   return code;

@@ -12,16 +12,39 @@ import pytest
 from conftest import BIN, Reeve, alive, wait_until
 
 SLEEPER_SOURCE = "#include <signal.h>\n#include <unistd.h>\nint main(void)\n{\n  signal(SIGTERM, SIG_DFL);\n  for (;;)\n    pause();\n}\n"
+BINDER_SOURCE = """#include <arpa/inet.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(void)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(getenv("AGENT_PORT")))};
+  int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 5) != 0)
+    return 1;
+  for (;;)
+    pause();
+}
+"""
 FLAP_SECONDS = int(os.environ.get("REEVE_FLAP_SECONDS", "120"))
+
+
+def compiled(directory, source):
+    (directory / "program.c").write_text(source)
+    subprocess.run([shutil.which("cc") or "gcc", "-static", "-Os", "-o", directory / "program", directory / "program.c"], check=True)
+    return directory / "program"
 
 
 @pytest.fixture(scope="module")
 def sleeper(tmp_path_factory):
     """A static program that does nothing: what is measured is Reeve."""
-    directory = tmp_path_factory.mktemp("sleeper")
-    (directory / "sleeper.c").write_text(SLEEPER_SOURCE)
-    subprocess.run([shutil.which("cc") or "gcc", "-static", "-Os", "-o", directory / "sleeper", directory / "sleeper.c"], check=True)
-    return directory / "sleeper"
+    return compiled(tmp_path_factory.mktemp("sleeper"), SLEEPER_SOURCE)
+
+
+@pytest.fixture(scope="module")
+def binder(tmp_path_factory):
+    """Takes its port in its first instant, or ends with 1."""
+    return compiled(tmp_path_factory.mktemp("binder"), BINDER_SOURCE)
 
 
 def up_and_down(reeve, sleeper, agents, replicas):
@@ -66,6 +89,15 @@ def test_thousand(reeve, sleeper, capsys):
     up, down = up_and_down(reeve, sleeper, 100, 10)
     with capsys.disabled():
         print(f"\n1,000 agents, node {reeve.node}: up {up:.1f} s, down {down:.1f} s")
+
+
+def test_a_reserved_port_is_free_when_its_agent_starts(reeve, binder):
+    """Also while the shims of 200 others begin, which for a moment have everything that was open when they were forked."""
+    lines = "".join(f"  - {{id: a{n}, command: [{binder}], config: {{port: {20000 + n}}}, health: {{tcp: true}}, restart: {{policy: never}}}}\n" for n in range(200))
+    job = reeve.job(f"job: {{name: ports}}\nagents:\n{lines}topology: {{type: dynamic}}\ndeployment: {{timeout: 60}}\n")
+    for _ in range(3):
+        reeve.run("up", "-q", "-d", job)
+        reeve.run("down", "-q", "ports")
 
 
 @pytest.mark.parametrize("node", ["embedded", "process"])
