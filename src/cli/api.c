@@ -297,6 +297,7 @@ bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData d
     return false;
   call.spec.timeout_ms = timeout_ms;
   call.spec.stream = true;
+  call.spec.left = cli_is_left;
   int64_t start_ms = clock_boot_ms();
   int status = http_fetch_stream(&call.spec, data, user, &failed);
   if (status >= 400)
@@ -318,6 +319,7 @@ int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData
   call.spec.content_type = "application/json";
   call.spec.body = body;
   call.spec.body_length = strlen(body);
+  call.spec.left = cli_is_left;
   int status = http_fetch_stream(&call.spec, data, user, &failed);
   if (status == 0)
     api_unavailable(cli, failed ? failed->message : "no answer", error);

@@ -114,7 +114,7 @@ int cmd_exec(Cli *cli, GError **error)
     api_problem(exec.line->str, exec.line->len, status, error);
   else if (status && exec.end)
     code = exec_code(&exec, cli_word(cli, 1), error);
-  else if (status)
+  else if (status && !cli_is_left())
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "run '%s': the server went away before the command ended", cli_word(cli, 1));
   json_decref(exec.end);
   g_string_free(exec.line, TRUE);

@@ -41,6 +41,8 @@ void monitor_event(const Cli *cli, const char *type, const json_t *data)
     monitor_line(cli, owner, jget_str(data, "id", "?"), jget_str(data, "outcome", "?"), jget_str(data, "phase", NULL));
   } else if (g_str_equal(type, "node")) {
     monitor_line(cli, "node", jget_str(data, "name", "?"), jget_str(data, "status", "?"), reason);
+  } else if (g_str_equal(type, "webhook")) {
+    monitor_line(cli, owner, "webhook", jget_str(data, "state", "?"), jget_str(data, "event", NULL));
   } else if (g_str_equal(type, "reset")) {
     size_t i, k;
     const json_t *deployment, *instance;

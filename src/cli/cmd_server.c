@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STOP_TIMEOUT_MS = 120000, CONFIGURED_PORTS_TRIED = 100 };
+enum { STOP_TIMEOUT_MS = 120000, CONFIGURED_PORTS_TRIED = 100, AGENTS_NAMED_MAX = 10 };
 
 /* `reeve up` and `server start` wait on this descriptor for the first byte. */
 static int server_ready_fd(void)
@@ -139,16 +139,20 @@ static bool server_wait_gone(pid_t pid, int64_t timeout_ms, GError **error)
   return ready != 0;
 }
 
-/* The API speaks of modes, the command line has options. */
-static void server_refused(GError **error)
+/* The API speaks of modes, the command line has options. @server: as it was before it refused. */
+static void server_refused(const json_t *server, GError **error)
 {
-  const char *advice = strstr((*error)->message, "; stop them with mode");
-  if ((*error)->code != REEVE_ERROR_CONFLICT || !advice)
+  const json_t *running = json_object_get(server, "running_agents");
+  size_t n = json_array_size(running);
+  if ((*error)->code != REEVE_ERROR_CONFLICT || n == 0)
     return;
-  GError *better = g_error_new((*error)->domain, (*error)->code, "%.*s; --keep leaves them running, --down stops them",
-                               (int)(advice - (*error)->message), (*error)->message);
-  g_error_free(*error);
-  *error = better;
+  g_autoptr(GString) list = g_string_new(NULL);
+  for (size_t i = 0; i < MIN(n, AGENTS_NAMED_MAX); i++)
+    g_string_append_printf(list, "%s'%s'", i ? ", " : "", json_string_value(json_array_get(running, i)));
+  if (n > AGENTS_NAMED_MAX)
+    g_string_append_printf(list, " and %zu more", n - AGENTS_NAMED_MAX);
+  g_clear_error(error);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "agents are running: %s; --keep leaves them running, --down stops them", list->str);
 }
 
 static int server_stop(Cli *cli, const char *name, GError **error)
@@ -166,15 +170,15 @@ static int server_stop(Cli *cli, const char *name, GError **error)
   if (!server)
     return 1;
   pid_t pid = (pid_t)jget_int(server, "pid", 0);
-  json_decref(server);
   const char *mode = cli_flag(cli, OPT_KEEP)   ? "{\"mode\":\"keep\"}"
                      : cli_flag(cli, OPT_DOWN) ? "{\"mode\":\"down\"}"
                                                : "{\"mode\":\"refuse\"}";
   json_t *answer = api_call(cli, "POST", "/api/server/stop", mode, NULL, error);
-  if (!answer) {
-    server_refused(error);
+  if (!answer)
+    server_refused(server, error);
+  json_decref(server);
+  if (!answer)
     return 1;
-  }
   json_decref(answer);
   if (!api_remote(cli) && !server_wait_gone(pid, cli_ms(cli, OPT_TIMEOUT, STOP_TIMEOUT_MS), error))
     return 1;

@@ -30,7 +30,8 @@ struct HttpCall {
   GString *reply;
   size_t reply_max;
   bool too_large;
-  bool stopped; /* on_data said enough */
+  bool stopped; /* on_data said enough, or left */
+  bool (*left)(void);
   bool held;
   bool in_callback;
   bool cancelled;
@@ -456,11 +457,29 @@ int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)
   return (int)status;
 }
 
+/* curl calls it for each piece, and about once a second between them. */
+static int fetch_on_progress(void *data, curl_off_t total, curl_off_t so_far, curl_off_t up_total, curl_off_t up_so_far)
+{
+  HttpCall *call = data;
+  (void)total;
+  (void)so_far;
+  (void)up_total;
+  (void)up_so_far;
+  call->stopped = call->stopped || call->left();
+  return call->stopped;
+}
+
 int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GError **error)
 {
   HttpCallSpec stream = *spec;
   stream.stream = true;
   HttpCall *call = call_new(NULL, &stream, on_data, NULL, data);
+  call->left = spec->left;
+  if (spec->left) {
+    curl_easy_setopt(call->easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(call->easy, CURLOPT_XFERINFOFUNCTION, fetch_on_progress);
+    curl_easy_setopt(call->easy, CURLOPT_XFERINFODATA, call);
+  }
   CURLcode code = curl_easy_perform(call->easy);
   long status = 0;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);

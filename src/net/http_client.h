@@ -29,6 +29,7 @@ typedef struct HttpCallSpec {
   size_t reply_bytes_max;     /* 0 = 1 MiB; more is an error; not for streams */
   bool stream;                /* deliver by on_data as it comes instead of collecting */
   HttpGuard guard;
+  bool (*left)(void); /* of http_fetch_stream: asked about once a second whether nobody wants more of it; NULL = somebody does */
 } HttpCallSpec;
 
 typedef struct HttpResult {
@@ -62,5 +63,5 @@ const char *http_call_header(const HttpCall *call, const char *name);
 
 /* Blocking, for the CLI: returns the status (0 with @error set when there was no answer) and the body in @body (caller frees). */
 int http_fetch(const HttpCallSpec *spec, GString *body, GError **error);
-/* Blocking stream: @on_data for each piece until the end, false from it, or an error. */
+/* Blocking stream: @on_data for each piece until the end, false from it, true from spec.left, or an error. */
 int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GError **error);

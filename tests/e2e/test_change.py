@@ -4,11 +4,13 @@ import http.server
 import json
 import os
 import re
+import signal
 import sqlite3
+import subprocess
 import threading
 
 import pytest
-from conftest import alive, wait_until
+from conftest import BIN, alive, wait_until
 
 JOB = """
 job: {{name: desk}}
@@ -190,6 +192,8 @@ agents:
   - {{id: a, command: [sleep, "1000"], restart: {{policy: never}}}}
 notify: {{url: "http://127.0.0.1:{hooks.server_port}/hook/secret"}}
 """))
+    monitor = subprocess.Popen([BIN, "--data-dir", reeve.data, "monitor", "desk"], env=reeve.environment, stdout=subprocess.PIPE, text=True)
+    assert monitor.stdout.readline()  # it watches
     os.kill(reeve.instances("desk")["a"]["pid"], 9)
     degraded = wait_until(lambda: hooks.told and hooks.told[0], 20, "the webhook is told, after one refusal")
     assert (degraded["event"], degraded["deployment"], degraded["status"]) == ("degraded", "desk", "degraded")
@@ -199,6 +203,11 @@ notify: {{url: "http://127.0.0.1:{hooks.server_port}/hook/secret"}}
     assert hooks.ids == [hooks.told[0]["id"], hooks.told[0]["id"], hooks.told[1]["id"]]
     assert "hook/secret" not in (reeve.directory / "server.out").read_text()
     wait_until(lambda: not notices(reeve), what="nothing waits any more")
+    seen = next(line for line in monitor.stdout if "webhook  delivered: recovered" in line)
+    assert " desk/webhook " in seen
+    monitor.send_signal(signal.SIGINT)
+    monitor.stdout.close()
+    monitor.wait(timeout=10)
     hooks.shutdown()
 
 

@@ -162,11 +162,16 @@ def test_output_that_cannot_be_written(desk):
     assert done.returncode == 1 and not done.stderr
 
 
-def test_logs_that_nobody_reads_end(desk):
-    talk = desk.job("job: {name: talk}\nagents: [{id: a, command: [sh, -c, 'while :; do echo line; sleep 0.01; done']}]\ntopology: {type: dynamic}\n", "talk.yaml")
+@pytest.mark.parametrize("after", ["while :; do echo line; sleep 0.01; done", "sleep 1000"])
+@pytest.mark.parametrize("verb", ["logs", "exec"])
+def test_what_nobody_reads_ends(desk, verb, after):
+    """At once, also when nothing more is said that could not be written."""
+    talks = f"echo line; {after}"
+    talk = desk.job(f"job: {{name: talk}}\nagents: [{{id: a, command: [sh, -c, '{talks}']}}]\ntopology: {{type: dynamic}}\n", "talk.yaml")
     desk.run("-q", "up", "-d", talk)
-    process = subprocess.Popen([BIN, "--data-dir", desk.data, "logs", "-f", "talk"], env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "a | line\n"
+    words = ("logs", "-f", "talk") if verb == "logs" else ("exec", "talk/a", "--", "sh", "-c", talks)
+    process = subprocess.Popen([BIN, "--data-dir", desk.data, *words], env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == ("a | line\n" if verb == "logs" else "line\n")
     process.stdout.close()
     assert process.wait(timeout=10) == 1 and not process.stderr.read()
 
