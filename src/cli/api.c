@@ -289,7 +289,8 @@ static ReeveError api_status_code(int status)
   return REEVE_ERROR_INTERNAL;
 }
 
-bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData data, void *user, GError **error)
+/* @read: the stream is for who reads our output, and ends when nobody does. */
+static bool api_get_stream(const Cli *cli, const char *path, int64_t timeout_ms, bool read, HttpData data, void *user, GError **error)
 {
   g_auto(ApiCall) call = {0};
   g_autoptr(GError) failed = NULL;
@@ -297,16 +298,21 @@ bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData d
     return false;
   call.spec.timeout_ms = timeout_ms;
   call.spec.stream = true;
-  call.spec.left = cli_is_left;
+  call.spec.left = read ? cli_is_left : NULL;
   int64_t start_ms = clock_boot_ms();
   int status = http_fetch_stream(&call.spec, data, user, &failed);
   if (status >= 400)
     g_set_error(error, REEVE_ERROR, (int)api_status_code(status), "the server answered %d", status);
   else if (status == 0 && timeout_ms && clock_boot_ms() - start_ms >= timeout_ms)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "not reached within %.1f s", (double)timeout_ms / 1000);
-  else if (status == 0)
+  else if (status == 0 && (failed || !read))
     api_unavailable(cli, failed ? failed->message : "no answer", error);
   return status > 0 && status < 400;
+}
+
+bool api_stream(const Cli *cli, const char *path, HttpData data, void *user, GError **error)
+{
+  return api_get_stream(cli, path, 0, true, data, user, error);
 }
 
 int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error)
@@ -321,8 +327,8 @@ int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData
   call.spec.body_length = strlen(body);
   call.spec.left = cli_is_left;
   int status = http_fetch_stream(&call.spec, data, user, &failed);
-  if (status == 0)
-    api_unavailable(cli, failed ? failed->message : "no answer", error);
+  if (status == 0 && failed)
+    api_unavailable(cli, failed->message, error);
   return status;
 }
 
@@ -342,7 +348,7 @@ bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn
   bool ok = true;
   for (int streams = 0; ok && !events.enough && streams < API_STREAMS_MAX && (streams == 0 || api_alive(cli)); streams++) {
     api_events_again(&events);
-    ok = api_stream(cli, path, timeout_ms, api_follow_data, &events, error);
+    ok = api_get_stream(cli, path, timeout_ms, false, api_follow_data, &events, error);
   }
   api_events_done(&events);
   return ok;

@@ -57,9 +57,10 @@ char *api_events_path(const char *name);
 /* Follows events until @event has enough, the server is gone, or @timeout_ms (0 = none; REEVE_ERROR_TIMEOUT). A stream that the server
  * ended because we read too slowly is begun again, with a snapshot. */
 bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error);
-/* GETs @path as a stream. */
-bool api_stream(const Cli *cli, const char *path, int64_t timeout_ms, HttpData data, void *user, GError **error);
-/* POSTs @body to @path and streams the answer, also that of a refusal. Returns its status, 0 with @error when there was no answer. */
+/* GETs @path as a stream for who reads our output; false without @error when nobody did before it answered. */
+bool api_stream(const Cli *cli, const char *path, HttpData data, void *user, GError **error);
+/* POSTs @body to @path and streams the answer, also that of a refusal. Returns its status, 0 with @error when there was no answer, and
+ * without when nobody read our output any more. */
 int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error);
 /* Waits until the rollout @rollout of @name has an outcome, printing progress on stderr; returns the exit code of the outcome. */
 int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms, GError **error);

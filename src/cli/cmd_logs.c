@@ -66,7 +66,7 @@ int cmd_logs(Cli *cli, GError **error)
   }
   LogLines lines;
   log_lines_init(&lines, cli);
-  bool ok = logs_look(cli, name, agent, &lines, error) && api_stream(cli, query->str, 0, logs_data, &lines, error);
+  bool ok = logs_look(cli, name, agent, &lines, error) && api_stream(cli, query->str, logs_data, &lines, error);
   log_lines_done(&lines);
   return ok && !cli_is_left() ? 0 : 1;
 }
