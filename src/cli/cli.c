@@ -89,15 +89,20 @@ void cli_print(const char *format, ...)
   fflush(stdout);
 }
 
-void cli_note(const Cli *cli, const char *format, ...)
+G_GNUC_PRINTF(2, 0) static void cli_vnote(const Cli *cli, const char *format, va_list arguments)
 {
   if (cli->quiet)
     return;
+  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  fprintf(stderr, "%s\n", text);
+}
+
+void cli_note(const Cli *cli, const char *format, ...)
+{
   va_list arguments;
   va_start(arguments, format);
-  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  cli_vnote(cli, format, arguments);
   va_end(arguments);
-  fprintf(stderr, "%s\n", text);
 }
 
 void cli_done(const Cli *cli, const char *name, const char *outcome, const char *format, ...)
@@ -112,9 +117,8 @@ void cli_done(const Cli *cli, const char *name, const char *outcome, const char 
   }
   va_list arguments;
   va_start(arguments, format);
-  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  cli_vnote(cli, format, arguments);
   va_end(arguments);
-  cli_note(cli, "%s", text);
 }
 
 char *cli_since(const char *iso)
