@@ -75,7 +75,7 @@ def jobs_of(budget, long_run):
             waiting.append(pytest_job(f"e2e-asan/{file.stem[5:]}", file, "build-asan", ["build-asan"], ["-m", "asan"]))
     if long_run:
         jobs.append(Job("sim-long", ["build/tests/sim/sim", "--seeds", "100001..140000"]))
-        waiting += [pytest_job(f"long/{file.stem[5:]}", file, "build") for file in sorted((ROOT / "tests/long").glob("test_*.py"))]
+        waiting += [pytest_job(f"long/{file.stem[5:]}", file, "build") for file in sorted((ROOT / "tests/e2e").glob("long_*.py"))]
     return jobs + sorted(waiting, key=lambda job: -budget.get(job.name, 0.5))
 
 
