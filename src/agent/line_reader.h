@@ -3,6 +3,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct LineReader {
   GString *part;    /* the line that is not over yet */

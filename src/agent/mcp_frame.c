@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 
 void mcp_reader_clear(McpReader *reader)
@@ -66,12 +67,26 @@ static void message_free(void *data)
   g_free(message);
 }
 
+/* Ours are positive integers; some servers give them back as a text or as 1.0. -1 = none of ours. */
+static int64_t response_id(const json_t *id)
+{
+  double real = json_real_value(id);
+  if (json_is_integer(id))
+    return json_integer_value(id);
+  if (json_is_real(id) && real >= 0 && real < MCP_ID_MAX && real == floor(real))
+    return (int64_t)real;
+  guint64 number = 0;
+  if (json_is_string(id) && g_ascii_string_to_unsigned(json_string_value(id), 10, 0, MCP_ID_MAX, &number, NULL))
+    return (int64_t)number;
+  return -1;
+}
+
 static void message_read_response(McpMessage *message)
 {
-  const json_t *id = json_object_get(message->root, "id"), *failure = json_object_get(message->root, "error");
+  const json_t *failure = json_object_get(message->root, "error");
   message->kind = MCP_RESPONSE;
-  message->id = json_is_integer(id) ? json_integer_value(id) : -1;
-  message->result = failure ? NULL : json_object_get(message->root, "result");
+  message->id = response_id(json_object_get(message->root, "id"));
+  message->result = failure && !json_is_null(failure) ? NULL : json_object_get(message->root, "result");
   message->code = jget_int(failure, "code", 0);
   message->error = message->result ? NULL : jget_str(failure, "message", "an error without a message");
 }
@@ -116,4 +131,30 @@ GPtrArray *mcp_parse(const char *text, size_t length, GError **error)
   g_ptr_array_unref(messages);
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "not a JSON-RPC message, or more than %d of them", MCP_BATCH_MAX);
   return NULL;
+}
+
+int64_t mcp_find_id(const char *text, size_t length)
+{
+  static const char key[] = "\"id\"";
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < length; i++) {
+    char c = text[i];
+    if (quoted && c == '\\') {
+      i++; /* what is escaped ends no text */
+    } else if (depth == 1 && !quoted && length - i > sizeof key && memcmp(text + i, key, sizeof key - 1) == 0) {
+      size_t at = i + sizeof key - 1, digits = 0;
+      int64_t id = 0;
+      while (at < length && strchr(" \t:\"", text[at]))
+        at++;
+      for (; at < length && g_ascii_isdigit(text[at]) && digits < 15; at++, digits++)
+        id = id * 10 + (text[at] - '0');
+      return digits ? id : -1;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted) {
+      depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+    }
+  }
+  return -1;
 }

@@ -8,7 +8,8 @@
 enum {
   MCP_TEXT_MAX = 1024 * 1024,      /* of one line, event or answer */
   MCP_SKIP_MAX = 16 * 1024 * 1024, /* of a line that is too long, until nobody waits for its end any more */
-  MCP_BATCH_MAX = 64               /* messages in one text */
+  MCP_BATCH_MAX = 64,              /* messages in one text */
+  MCP_ID_MAX = 1 << 30             /* of a request of ours */
 };
 
 typedef enum McpPiece {
@@ -48,3 +49,7 @@ typedef struct McpMessage {
 /* The messages of @text, of McpMessage*: one, or the members of a batch. NULL with REEVE_ERROR_USAGE or REEVE_ERROR_LIMIT when it is
  * none. */
 GPtrArray *mcp_parse(const char *text, size_t length, GError **error);
+
+/* The number that the member "id" of the outermost object of @text has, for a text that is no JSON: whose answer was it? -1 when there is
+ * none. */
+int64_t mcp_find_id(const char *text, size_t length);

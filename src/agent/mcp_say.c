@@ -24,7 +24,7 @@ char *mcp_say_initialize(int64_t id)
 {
   return message_text(
       id, "initialize",
-      "{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{},\"clientInfo\":{\"name\":\"reeve\",\"version\":\"" REEVE_VERSION "\"}}");
+      "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"reeve\",\"version\":\"" REEVE_VERSION "\"}}");
 }
 
 char *mcp_say_initialized(void)

@@ -46,7 +46,8 @@ struct McpServer {
   bool renewed;               /* a session was renewed, and no call has been answered since */
   bool list_again;            /* the list changed while it was being read */
   GPtrArray *tools, *listing; /* of McpTool* */
-  int pages;                  /* of the listing */
+  GHashTable *cursors;        /* of the listing: those that were followed */
+  bool cut;                   /* the listing has more tools than we take */
   GHashTable *calls;          /* id -> McpCall */
   char *error;                /* why it was away last */
   int starts, failures;
@@ -144,6 +145,7 @@ static void server_wait(McpServer *server, const char *why)
 static void server_drop_link(McpServer *server)
 {
   g_clear_pointer(&server->listing, g_ptr_array_unref);
+  g_clear_pointer(&server->cursors, g_hash_table_unref);
   server->control = CONTROL_NONE;
   server->control_id = server->ping_id = 0;
   loop_timer_set(server->ping_timer, INT64_MAX);
@@ -210,7 +212,9 @@ static void server_list(McpServer *server, const char *cursor)
 static void server_list_begin(McpServer *server)
 {
   server->list_again = false;
-  server->pages = 0;
+  server->cut = false;
+  g_clear_pointer(&server->cursors, g_hash_table_unref);
+  server->cursors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   g_clear_pointer(&server->listing, g_ptr_array_unref);
   server->listing = g_ptr_array_new_with_free_func(tool_free);
   if (server->state == MCP_READY)
@@ -222,7 +226,7 @@ static void server_list_begin(McpServer *server)
 
 static const char *version_known(const char *version)
 {
-  static const char *const known[] = {"2025-06-18", "2025-03-26", "2024-11-05"};
+  static const char *const known[] = {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
   for (size_t i = 0; version && i < G_N_ELEMENTS(known); i++)
     if (strcmp(version, known[i]) == 0)
       return known[i];
@@ -234,7 +238,8 @@ static void server_on_initialized(McpServer *server, const McpMessage *message)
   const char *said = jget_str(message->result, "protocolVersion", NULL), *version = version_known(said);
   if (!version) {
     g_autofree char *shown = text_escape(said, 40);
-    g_autofree char *why = g_strdup_printf("it speaks protocol version '%s'; known are 2025-06-18, 2025-03-26, 2024-11-05", shown);
+    g_autofree char *why =
+        g_strdup_printf("it speaks protocol version '%s'; known are 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05", shown);
     server_end(server, why);
     return;
   }
@@ -253,11 +258,24 @@ static void server_on_initialized(McpServer *server, const McpMessage *message)
   server->changed(server->data);
 }
 
+static bool listing_has(const McpServer *server, const char *name)
+{
+  for (guint i = 0; i < server->listing->len; i++)
+    if (strcmp(((const McpTool *)server->listing->pdata[i])->name, name) == 0)
+      return true;
+  return false;
+}
+
+/* The first of a name counts: a page may come twice. */
 static void listing_add(McpServer *server, const json_t *entry)
 {
   const char *name = jget_str(entry, "name", NULL);
-  if (!name || !name[0] || strlen(name) > MCP_NAME_MAX || server->listing->len >= MCP_TOOLS_MAX)
+  if (!name || !name[0] || strlen(name) > MCP_NAME_MAX || listing_has(server, name))
     return;
+  if (server->listing->len >= MCP_TOOLS_MAX) {
+    server->cut = true;
+    return;
+  }
   McpTool *tool = g_new0(McpTool, 1);
   tool->name = g_strdup(name);
   tool->description = mcp_description(entry);
@@ -274,6 +292,8 @@ static void server_ready(McpServer *server)
   server->state = MCP_READY;
   loop_timer_set(server->timer, INT64_MAX);
   log_info("mcp server is ready", "mcp=%s tools=%u", server->config->name, server->tools->len);
+  if (server->cut)
+    log_warn("mcp server offers more tools than are used", "mcp=%s limit=%d", server->config->name, MCP_TOOLS_MAX);
   if (server->list_again)
     server_list_begin(server);
   calls_send(server);
@@ -289,9 +309,9 @@ static void server_on_page(McpServer *server, const McpMessage *message)
   json_array_foreach((json_t *)(uintptr_t)tools, i, entry) listing_add(server, entry);
   if (!json_is_array(tools))
     server_end(server, "its answer to 'tools/list' has no list of tools");
-  else if (cursor && ++server->pages < MCP_PAGES_MAX)
+  else if (cursor && g_hash_table_size(server->cursors) < MCP_PAGES_MAX && g_hash_table_add(server->cursors, g_strdup(cursor)))
     server_list(server, cursor);
-  else
+  else /* also when a cursor leads back to where we were */
     server_ready(server);
 }
 
@@ -379,6 +399,10 @@ static void server_on_lost(int64_t id, const char *why, McpLoss loss, void *data
       call->unsent = true;
     calls_fail(server, false, why);
     server_renew(server);
+  } else if (loss == MCP_LOST_SESSION && call && server->state == MCP_READY) { /* the new session did not help: it is this call */
+    server->renewed = false;
+    g_autofree char *text = g_strdup_printf("MCP server '%s': %s", server->config->name, why);
+    call_finish(call, false, text);
   } else if (loss != MCP_LOST_ANSWER || (id && id == server->control_id)) {
     server_end(server, why);
   } else if (id && id == server->ping_id) {
@@ -459,6 +483,8 @@ void mcp_server_free(McpServer *server, int64_t until_ms)
   g_ptr_array_unref(server->tools);
   if (server->listing)
     g_ptr_array_unref(server->listing);
+  if (server->cursors)
+    g_hash_table_unref(server->cursors);
   g_hash_table_unref(server->calls);
   g_free(server->error);
   g_free(server);

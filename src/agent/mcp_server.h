@@ -1,6 +1,6 @@
 #pragma once
 /* One MCP server as a client sees it: started or reached, greeted, its tools listed, called, and started again with growing delay when it
- * dies. Speaks the protocol versions 2025-06-18, 2025-03-26 and 2024-11-05. */
+ * dies. Speaks the protocol versions 2025-11-25, 2025-06-18, 2025-03-26 and 2024-11-05. */
 #include "formats/agent_tools.h"
 #include "net/http_client.h"
 

@@ -66,12 +66,18 @@ static bool stdio_send(McpLink *link, int64_t id, const char *json, size_t lengt
 
 /* ---- its standard output ---- */
 
-static void link_garbage(McpLink *link, const char *text, const char *why)
+/* A line that is no message: most often a banner, and shown. What begins as an object may be an answer, whose content is nobody's business;
+ * the request that it names is told at once. */
+static void link_garbage(McpLink *link, const char *text, size_t length, const char *why)
 {
-  if (link->garbage++ >= GARBAGE_LINES)
-    return;
-  g_autofree char *shown = text_escape(text, 120);
-  log_warn("mcp server said what is no message", "mcp=%s why=\"%s\" text=\"%s\"", link->setup->name, why, shown);
+  bool object = text[strspn(text, " \t")] == '{';
+  int64_t id = object ? mcp_find_id(text, length) : -1;
+  g_autofree char *shown = text_escape(object ? "{..." : text, 120);
+  if (link->garbage++ < GARBAGE_LINES)
+    log_warn("mcp server said what is no message", "mcp=%s why=\"%s\" text=\"%s\"", link->setup->name, why, shown);
+  g_autofree char *told = g_strdup_printf("its answer is not a valid message: %s", why);
+  if (id > 0)
+    link->events->lost(id, told, MCP_LOST_ANSWER, link->data);
 }
 
 static bool link_take_output(McpPiece piece, const char *text, size_t length, void *data)
@@ -88,7 +94,7 @@ static bool link_take_output(McpPiece piece, const char *text, size_t length, vo
   g_autoptr(GError) error = NULL;
   g_autoptr(GPtrArray) messages = mcp_parse(text, length, &error);
   if (!messages)
-    link_garbage(link, text, error->message);
+    link_garbage(link, text, length, error->message);
   for (guint i = 0; messages && i < messages->len; i++)
     link->events->message(messages->pdata[i], link->data);
   return child_gives_output(link->child);

@@ -11,7 +11,8 @@ typedef struct SseFeed {
 
 void sse_reader_init(SseReader *reader, size_t bytes_max)
 {
-  *reader = (SseReader){.event = g_string_new(NULL), .data = g_string_new(NULL), .bytes_max = bytes_max};
+  *reader = (SseReader){
+      .event = g_string_new(NULL), .data = g_string_new(NULL), .id = g_string_new(NULL), .retry_ms = -1, .bytes_max = bytes_max};
   line_reader_init(&reader->lines, bytes_max, true);
 }
 
@@ -22,6 +23,7 @@ void sse_reader_done(SseReader *reader)
   line_reader_done(&reader->lines);
   g_string_free(reader->event, TRUE);
   g_string_free(reader->data, TRUE);
+  g_string_free(reader->id, TRUE);
   *reader = (SseReader){0};
 }
 
@@ -51,6 +53,15 @@ static bool sse_add_data(SseReader *reader, const char *value, size_t length)
   return true;
 }
 
+/* Digits only; anything else is ignored. */
+static void sse_take_retry(SseReader *reader, const char *value, size_t length)
+{
+  g_autofree char *text = g_strndup(value, length);
+  guint64 ms = 0;
+  if (strlen(text) == length && g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT, &ms, NULL))
+    reader->retry_ms = (int64_t)ms;
+}
+
 static bool sse_on_line(const char *line, size_t length, void *data)
 {
   SseFeed *feed = data;
@@ -70,7 +81,11 @@ static bool sse_on_line(const char *line, size_t length, void *data)
     return sse_add_data(reader, line + value, length - value);
   if (name == 5 && memcmp(line, "event", 5) == 0)
     g_string_append_len(g_string_truncate(reader->event, 0), line + value, (gssize)(length - value));
-  return true; /* comments, id, retry and what is not known */
+  if (name == 2 && memcmp(line, "id", 2) == 0 && !memchr(line + value, 0, length - value))
+    g_string_append_len(g_string_truncate(reader->id, 0), line + value, (gssize)(length - value));
+  if (name == 5 && memcmp(line, "retry", 5) == 0)
+    sse_take_retry(reader, line + value, length - value);
+  return true; /* comments and what is not known */
 }
 
 static LinesState sse_state(const SseReader *reader, LinesState state)

@@ -5,6 +5,8 @@
 typedef struct SseReader {
   LineReader lines;
   GString *event, *data; /* of the event being read */
+  GString *id;           /* the last one that the stream gave, "" = none */
+  int64_t retry_ms;      /* so long a reader shall wait before it comes again, -1 = the stream did not say */
   bool has_data;
   size_t bytes_max; /* of the data of one event */
   bool too_long, began;

@@ -96,7 +96,7 @@ def test_sdk_by_http(world, sdk_http):
     assert tool(agent, "sdk_grow") == "grown"
     wait_until(lambda: "sdk_grown" in agent.get("/status")["tools"], what="the new tool is there")
     seen = sdk_http.get("/stand-in")
-    assert seen["versions"][0] is None and set(seen["versions"][1:]) == {"2025-06-18"}
+    assert seen["versions"][0] is None and set(seen["versions"][1:]) == {"2025-11-25"}
     assert set(seen["keys"]) == {"Bearer s3cret"} and "s3cret" not in agent.log.read_text()
     sdk_http.get("/forget")
     assert tool(agent, "sdk_add", a=1, b=1) == "1 + 1 = 2"

@@ -9,7 +9,7 @@ import time
 mode = sys.argv[1] if len(sys.argv) > 1 else "normal"
 sys.stdout.reconfigure(encoding="utf-8")
 lock = threading.Lock()
-tools = ["echo", "late", "die", "garbage", "long", "never", "change", "fail", "refuse", "rich", "big", "where", "ping_me"]
+tools = ["echo", "late", "die", "garbage", "broken", "long", "never", "change", "fail", "refuse", "rich", "big", "where", "ping_me"]
 heard = []  # what came that needs no answer, for the tool "heard"
 pinged = threading.Event()
 
@@ -94,6 +94,11 @@ def answer(message):
 def serve(message):
     if message.get("params", {}).get("name") == "refuse":
         say({"id": message["id"], "error": {"code": -32602, "message": "unknown tool: refuse"}})
+        return
+    if message.get("params", {}).get("name") == "broken":
+        with lock:
+            sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": text("secret")})[:-2] + "\n")
+            sys.stdout.flush()
         return
     result = answer(message)
     if result is not None:

@@ -74,7 +74,13 @@ static void test_messages(void)
       {"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}", "response 7 - -;"},
       {"{\"id\":7,\"error\":{\"code\":-1,\"message\":\"no\"}}", "response 7 - no;"},
       {"{\"id\":7,\"error\":{}}", "response 7 - an error without a message;"},
-      {"{\"id\":\"7\",\"result\":{}}", "response -1 - -;"},
+      {"{\"id\":\"7\",\"result\":{}}", "response 7 - -;"},
+      {"{\"id\":7.0,\"result\":{}}", "response 7 - -;"},
+      {"{\"id\":7.5,\"result\":{}}", "response -1 - -;"},
+      {"{\"id\":\"7a\",\"result\":{}}", "response -1 - -;"},
+      {"{\"id\":1e300,\"result\":{}}", "response -1 - -;"},
+      {"{\"id\":7,\"result\":{},\"error\":null}", "response 7 - -;"},
+      {"{\"id\":7,\"result\":null,\"error\":{\"message\":\"no\"}}", "response 7 - no;"},
       {"{\"id\":null,\"error\":{\"message\":\"x\"}}", "response -1 - x;"},
       {"{\"id\":1,\"method\":\"ping\"}", "request 0 ping -;"},
       {"{\"method\":\"notifications/x\"}", "notification 0 notifications/x -;"},
@@ -91,6 +97,26 @@ static void test_messages(void)
     g_autofree char *said = parse(rows[i].text);
     g_assert_cmpstr(said, ==, rows[i].is);
   }
+}
+
+/* Whose answer a broken text was. */
+static void test_find_id(void)
+{
+  static const struct {
+    const char *text;
+    int64_t id;
+  } rows[] = {{"{\"id\":12,\"result\":{\"a\":", 12},
+              {"{\"result\":{\"id\":3,\"b\":[{\"id\":4}]},\"id\" : \"5\"", 5},
+              {"{\"result\":\"\\\"id\\\":9, {\",\"id\":6}", 6},
+              {"{\"id\":null}", -1},
+              {"{\"id\":", -1},
+              {"{\"id\"", -1},
+              {"{\"a\":\"\\", -1},
+              {"\"id\":7", -1},
+              {"{\"id\":1234567890123456789", 123456789012345},
+              {"", -1}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    g_assert_cmpint(mcp_find_id(rows[i].text, strlen(rows[i].text)), ==, rows[i].id);
 }
 
 static void test_limits(void)
@@ -131,6 +157,7 @@ int main(int argc, char **argv)
   g_test_add_func("/agent/mcp/long", test_long);
   g_test_add_func("/agent/mcp/endless", test_endless);
   g_test_add_func("/agent/mcp/messages", test_messages);
+  g_test_add_func("/agent/mcp/find-id", test_find_id);
   g_test_add_func("/agent/mcp/limits", test_limits);
   g_test_add_func("/agent/mcp/cut", test_cut);
   g_test_add_func("/agent/mcp/schema", test_schema);

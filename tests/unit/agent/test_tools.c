@@ -73,6 +73,9 @@ static void test_garbage(void)
   Bench *bench = bench_server("normal", NULL);
   bench_wait(bench, has_tools);
   g_assert_cmpstr(bench_call(bench, "s_garbage", "{\"text\":\"fine\"}", 5000), ==, "fine");
+  contains(bench_call(bench, "s_broken", "{}", 20000),
+           "MCP server 's': its answer is not a valid message: "); /* at once, not after the time of a call */
+  g_assert_false(bench->ok);
   g_assert_cmpstr(bench_call(bench, "s_long", "{}", 20000), ==, "MCP server 's': the MCP server wrote a line of more than 1 MiB");
   g_assert_false(bench->ok);
   g_assert_cmpstr(bench_call(bench, "s_echo", "{\"text\":\"still here\"}", 5000), ==, "still here");

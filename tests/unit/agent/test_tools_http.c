@@ -17,7 +17,11 @@ typedef struct Site {
   HttpServer *http;
   int port;
   int sessions;        /* that began; the present one is "s<sessions>" */
-  bool forgets;        /* the next call is answered with 404, the session is over */
+  int forgets;         /* the next calls are answered with this status, the session is over; 200: with a JSON-RPC error */
+  int get_status;      /* of the answer to a GET; 0: a stream */
+  bool circles;        /* the list of tools has a cursor that leads back to its first page */
+  const char *version; /* of the protocol */
+  int resume_id;       /* of the call whose stream is to be gone on with */
   bool has_more;       /* a tool "more" has come */
   int left;            /* calls of "never" that the agent gave up */
   HttpRequest *listen; /* the GET that is open */
@@ -55,10 +59,28 @@ static void site_call(HttpRequest *request, const char *tool, int id)
 {
   g_autofree char *answer =
       g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"from %s\"}]}}", id, tool);
+  static const char bad_session[] =
+      "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32000,\"message\":\"Bad Request: No valid session ID provided\"},\"id\":null}";
   if (site.forgets) {
-    site.forgets = false;
+    g_autofree char *error =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":-32001,\"message\":\"Session not found\"}}", id);
+    const char *body = site.forgets == 200 ? error : site.forgets == 400 ? bad_session : "no such session";
+    http_reply(request, site.forgets, "application/json", body, strlen(body));
+    site.forgets = 0;
     site.sessions = site.sessions + 100;
-    http_reply(request, 404, "text/plain", "no such session", 15);
+  } else if (strcmp(tool, "picky") == 0) {
+    http_reply(request, 400, "text/plain", "no session of parliament has that number: invalid", 49);
+  } else if (strcmp(tool, "moved") == 0) {
+    http_reply_header(request, "Location", "/mcp/");
+    http_reply(request, 307, "text/plain", "", 0);
+  } else if (strcmp(tool, "broken") == 0) {
+    g_autofree char *half = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[", id);
+    http_reply(request, 200, "application/json", half, strlen(half));
+  } else if (strcmp(tool, "resumed") == 0) {
+    site.resume_id = id;
+    http_stream_start(request, 200, "text/event-stream");
+    http_stream_chunk(request, "id: e-1\nretry: 20\ndata:\n\n", 27);
+    http_stream_end(request);
   } else if (strcmp(tool, "refused") == 0) {
     http_reply(request, 401, "text/plain", "who are you?", 12);
   } else if (strcmp(tool, "cut") == 0) {
@@ -79,12 +101,13 @@ static void site_call(HttpRequest *request, const char *tool, int id)
 
 static void site_list(HttpRequest *request, int id)
 {
-  static const char *const names[] = {"json", "sse", "refused", "cut", "wide", "page", "never", "more"};
+  static const char *const names[] = {"json",  "sse",   "refused", "cut",     "wide", "page", "never",
+                                      "picky", "moved", "broken",  "resumed", "json", "more"};
   g_autoptr(GString) out = g_string_new(NULL);
   g_string_append_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"tools\":[", id);
   for (size_t i = 0; i < G_N_ELEMENTS(names) - !site.has_more; i++)
     g_string_append_printf(out, "%s{\"name\":\"%s\"}", i ? "," : "", names[i]);
-  g_string_append(out, "]}}");
+  g_string_append(out, site.circles ? "],\"nextCursor\":\"a\"}}" : "]}}");
   site_stream(request, out->str);
 }
 
@@ -92,7 +115,7 @@ static void site_initialize(HttpRequest *request, int id)
 {
   g_autofree char *session = g_strdup_printf("s%d", ++site.sessions);
   g_autofree char *answer = g_strdup_printf(
-      "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"protocolVersion\":\"2025-03-26\",\"capabilities\":{\"tools\":{}}}}", id);
+      "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{}}}}", id, site.version);
   g_assert_null(http_request_header(request, "mcp-session-id"));
   g_assert_null(http_request_header(request, "mcp-protocol-version"));
   site_say(request, session, answer);
@@ -114,7 +137,7 @@ static void site_post(HttpRequest *request)
     return;
   }
   g_autofree char *session = g_strdup_printf("s%d", site.sessions);
-  g_assert_cmpstr(http_request_header(request, "mcp-protocol-version"), ==, "2025-03-26");
+  g_assert_cmpstr(http_request_header(request, "mcp-protocol-version"), ==, site.version);
   g_assert_cmpstr(http_request_header(request, "mcp-session-id"), ==, session);
   if (strcmp(method, "tools/list") == 0)
     site_list(request, id);
@@ -145,6 +168,26 @@ static void site_ask(HttpRequest *request, const char *path)
     site_say(request, NULL, "{\"response\":\"all is well\"}");
 }
 
+/* A stream that is gone on with: in the second piece there is nothing yet, in the third the answer. */
+static void site_get(HttpRequest *request, const char *last)
+{
+  if (!last) {
+    http_reply(request, site.get_status, "text/html", "Cannot GET /mcp", 15);
+    return;
+  }
+  g_string_append_printf(site.seen, "GET %s\n", last);
+  if (strcmp(last, "e-1") == 0) {
+    http_stream_start(request, 200, "text/event-stream");
+    http_stream_chunk(request, "id: e-2\ndata:\n\n", 16);
+    http_stream_end(request);
+    return;
+  }
+  g_autofree char *answer = g_strdup_printf(
+      "{\"jsonrpc\":\"2.0\",\"id\":\"%d\",\"error\":null,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"the rest\"}]}}",
+      site.resume_id);
+  site_stream(request, answer);
+}
+
 static void site_handle(HttpRequest *request, void *data)
 {
   (void)data;
@@ -156,7 +199,12 @@ static void site_handle(HttpRequest *request, void *data)
   } else if (strcmp(method, "POST") == 0) {
     site_post(request);
   } else if (strcmp(method, "GET") == 0) {
+    const char *last = http_request_header(request, "last-event-id");
     g_assert_cmpstr(http_request_header(request, "accept"), ==, "text/event-stream");
+    if (last || site.get_status) {
+      site_get(request, last);
+      return;
+    }
     http_stream_start(request, 200, "text/event-stream");
     http_request_on_gone(request, site_on_gone, NULL);
     site.listen = request;
@@ -172,7 +220,7 @@ static Bench *site_open(const char *toml)
   Loop *loop = loop_new();
   HttpServerConfig config = {.handler = site_handle, .eof_is_gone = true, .reply_ms_max = 600000};
   g_autoptr(GError) error = NULL;
-  site = (Site){.http = http_server_new(loop, &config), .seen = g_string_new(NULL)};
+  site = (Site){.http = http_server_new(loop, &config), .seen = g_string_new(NULL), .version = "2025-11-25"};
   site.port = http_server_listen_tcp(site.http, "127.0.0.1", 0, &error);
   g_assert_no_error(error);
   g_autofree char *port = g_strdup_printf("%d", site.port);
@@ -226,11 +274,13 @@ static void test_trouble(void)
               {"s_cut", "MCP server 's': its answer ended without a result"},
               {"s_wide", "MCP server 's': its answer is larger than 1 MiB"},
               {"s_page", "MCP server 's': its answer ended without a result"},
+              {"s_broken", "MCP server 's': its answer ended without a result"},
+              {"s_moved", "MCP server 's': HTTP status 307: it has moved to '/mcp/'; redirects are not followed, so write that as its url"},
               {"s_never", "no answer within 100 ms"},
               {"s_json", "from json"}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-    g_assert_cmpstr(bench_call(bench, rows[i].tool, "{}", i == 4 ? 100 : 9000), ==, rows[i].says);
-    g_assert_true(bench->ok == (i == 5));
+    g_assert_cmpstr(bench_call(bench, rows[i].tool, "{}", strstr(rows[i].tool, "never") ? 100 : 9000), ==, rows[i].says);
+    g_assert_true(bench->ok == (i == G_N_ELEMENTS(rows) - 1));
   }
   contains(site.seen->str, "notifications/cancelled \n");
   bench_wait(bench, has_left);
@@ -238,15 +288,69 @@ static void test_trouble(void)
   site_close();
 }
 
-/* The server has forgotten the session: a new one, and the call is said again. */
+/* The server has forgotten the session, and says so in one of three ways: a new one, and the call is said again. */
 static void test_session(void)
+{
+  static const int ways[] = {404, 400, 200};
+  Bench *bench = site_open(server_toml);
+  bench_wait(bench, has_tools);
+  for (size_t i = 0; i < G_N_ELEMENTS(ways); i++) {
+    site.forgets = ways[i];
+    g_assert_cmpstr(bench_call(bench, "s_json", "{}", 5000), ==, "from json");
+    g_assert_true(bench->ok);
+    g_assert_cmpint(site.sessions, ==, 101 * ((int)i + 1) + 1);
+  }
+  site_close();
+}
+
+/* A refusal that a new session does not mend is one of the call: the server stays, and the next call is well. */
+static void test_refused_again(void)
 {
   Bench *bench = site_open(server_toml);
   bench_wait(bench, has_tools);
-  site.forgets = true;
+  for (int i = 0; i < 2; i++) {
+    contains(bench_call(bench, "s_picky", "{}", 5000), "HTTP status 400: no session of parliament");
+    g_assert_false(bench->ok);
+  }
   g_assert_cmpstr(bench_call(bench, "s_json", "{}", 5000), ==, "from json");
+  g_assert_true(status_has(bench, "\"status\":\"ready\""));
+  site_close();
+}
+
+/* A server with sessions that offers no GET says so by 404, 400 or 405: none of them is about the session. */
+static void test_no_listening(void)
+{
+  static const int statuses[] = {404, 400, 405};
+  for (size_t i = 0; i < G_N_ELEMENTS(statuses); i++) {
+    Bench *bench = site_open(server_toml);
+    site.get_status = statuses[i];
+    bench_wait(bench, has_tools);
+    for (int calls = 0; calls < 3; calls++)
+      g_assert_cmpstr(bench_call(bench, "s_json", "{}", 5000), ==, "from json");
+    g_assert_cmpint(site.sessions, ==, 1);
+    site_close();
+  }
+}
+
+static void test_goes_on(void)
+{
+  Bench *bench = site_open(server_toml);
+  bench_wait(bench, has_tools);
+  g_assert_cmpstr(bench_call(bench, "s_resumed", "{}", 5000), ==, "the rest");
   g_assert_true(bench->ok);
-  g_assert_cmpint(site.sessions, ==, 102);
+  contains(site.seen->str, "GET e-1\nGET e-2\n");
+  site_close();
+}
+
+/* Pages that lead back to the first, and a name that comes twice: every tool is offered once. */
+static void test_circle(void)
+{
+  Bench *bench = site_open(server_toml);
+  site.circles = true;
+  bench_wait(bench, has_tools);
+  const char *json = tools_json(bench->tools), *first = strstr(json, "\"s_json\"");
+  g_assert_nonnull(first);
+  g_assert_null(strstr(first + 1, "\"s_json"));
   site_close();
 }
 
@@ -403,6 +507,10 @@ int main(int argc, char **argv)
   g_test_add_func("/agent/tools-http/plain", test_plain);
   g_test_add_func("/agent/tools-http/trouble", test_trouble);
   g_test_add_func("/agent/tools-http/session", test_session);
+  g_test_add_func("/agent/tools-http/refused-again", test_refused_again);
+  g_test_add_func("/agent/tools-http/no-listening", test_no_listening);
+  g_test_add_func("/agent/tools-http/goes-on", test_goes_on);
+  g_test_add_func("/agent/tools-http/circle", test_circle);
   g_test_add_func("/agent/tools-http/listens", test_listens);
   g_test_add_func("/agent/tools-http/dies", test_dies);
   g_test_add_func("/agent/tools-http/not-allowed", test_not_allowed);
