@@ -82,14 +82,17 @@ static bool read_id(const json_t *object, const char *key, bool required, char *
   return true;
 }
 
-/* Reads an optional whole number; 1.0 may send it as a text, as protobuf does for 64 bits. */
+/* Reads an optional whole number. 1.0 is defined by protobuf, whose JSON allows any number also as a text. */
 static bool read_count(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, A2aFault *fault)
 {
   const json_t *value = json_object_get(object, key);
   if (!value || json_is_null(value))
     return true;
-  if (json_is_integer(value) && json_integer_value(value) >= least && json_integer_value(value) <= most) {
-    *out = json_integer_value(value);
+  gint64 number = json_integer_value(value);
+  bool is_number = json_is_integer(value) ||
+                   (json_is_string(value) && g_ascii_string_to_signed(json_string_value(value), 10, G_MININT64, G_MAXINT64, &number, NULL));
+  if (is_number && number >= least && number <= most) {
+    *out = number;
     return true;
   }
   a2a_fault(fault, A2A_INVALID_PARAMS, "'%s': wanted an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key, least, most);
@@ -150,7 +153,8 @@ static bool read_send(const json_t *params, A2aCall *call, A2aFault *fault)
 {
   const json_t *how = json_object_get(params, "configuration");
   call->blocking = call->version == A2A_0_3 ? jget_flag(how, "blocking", true) : !jget_flag(how, "returnImmediately", false);
-  if (json_object_get(how, "pushNotificationConfig") || json_object_get(how, "taskPushNotificationConfig")) {
+  const json_t *push = json_object_get(how, call->version == A2A_0_3 ? "pushNotificationConfig" : "taskPushNotificationConfig");
+  if (push && !json_is_null(push)) {
     a2a_fault(fault, A2A_PUSH_NOT_SUPPORTED, "this agent sends no push notifications; see the capabilities of its card");
     return false;
   }

@@ -220,7 +220,7 @@ void a2a_write_list(GString *out, A2aTasks *tasks, const A2aCall *call)
   }
   jw_close(out, ']');
   jw_str(out, "nextPageToken", more ? last : "");
-  jw_int(out, "pageSize", call->page_size);
+  jw_int(out, "pageSize", shown_n);
   jw_int(out, "totalSize", total);
   jw_close(out, '}');
 }

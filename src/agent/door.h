@@ -19,7 +19,7 @@ enum {
 typedef void (*DoorRefuse)(HttpRequest *request, const AskResult *no);
 
 typedef struct DoorRow {
-  const char *method, *path;                                          /* a path that ends in '/' takes everything below it */
+  const char *method, *path;                                          /* a path that ends in '/' takes everything below it, "/" only itself */
   void (*open)(Agent *agent, HttpRequest *request, const char *rest); /* @rest: what came after a path that ends in '/' */
   DoorRefuse refuse;
   bool is_public; /* open without a key */
@@ -94,8 +94,9 @@ typedef struct DoorReader {
 } DoorReader;
 void door_reader_init(DoorReader *reader, const Agent *agent, HttpRequest *request, DoorPaceFn fn, void *data);
 void door_reader_done(DoorReader *reader);
-/* To be called after each piece that was sent, as the last thing: the reader may be given up in it. */
-void door_reader_sent(DoorReader *reader);
+/* To be called after each piece that was sent. False: the reader was given up (DOOR_PACE_STUCK was told), and with it what it is part of
+ * may be gone. */
+bool door_reader_sent(DoorReader *reader);
 
 /* door_stream.c: one question of one HTTP request, and its answer whole or in pieces. */
 typedef struct Reply Reply;

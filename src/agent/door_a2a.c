@@ -127,10 +127,11 @@ static void watch_end(A2aWatch *watch)
   http_stream_end(request);
 }
 
-static void watch_send(A2aWatch *watch, GString *event)
+/* False: the watch was given up and is gone. */
+static bool watch_send(A2aWatch *watch, GString *event)
 {
   http_stream_chunk_now(watch->request, event->str, event->len);
-  door_reader_sent(&watch->reader);
+  return door_reader_sent(&watch->reader);
 }
 
 /* A reader that is too slow loses its stream, not its task. */
@@ -156,14 +157,15 @@ static void watch_on_pace(DoorPace pace, void *data)
     task_pace(watch->task);
 }
 
-static void watch_begin_stream(A2aWatch *watch)
+/* False: the watch was given up and is gone. */
+static bool watch_begin_stream(A2aWatch *watch)
 {
   g_autoptr(GString) event = g_string_new(NULL);
   http_stream_start(watch->request, 200, "text/event-stream");
   event_begin(watch, event);
   a2a_write_task(event, watch->task, (A2aShown){watch->version, watch->history, true}, true);
   event_end(event);
-  watch_send(watch, event);
+  return watch_send(watch, event);
 }
 
 /* ---- what happens to a task ---- */
@@ -331,8 +333,7 @@ static void stream_task(A2aTask *task, HttpRequest *request, const A2aCall *call
 {
   A2aWatch *watch = watch_new(task, request, call);
   bool ended = a2a_state_ends(task->state);
-  watch_begin_stream(watch);
-  if (ended)
+  if (watch_begin_stream(watch) && ended)
     watch_end(watch);
 }
 
@@ -352,7 +353,10 @@ static void method_get(Agent *agent, HttpRequest *request, const A2aCall *call, 
 
 static void method_list(Agent *agent, HttpRequest *request, const A2aCall *call, A2aFault *fault)
 {
-  (void)fault;
+  if (call->page_token && !a2a_tasks_find(tasks_of(agent), call->page_token, clock_boot_ms())) {
+    a2a_fault(fault, A2A_INVALID_PARAMS, "'pageToken': there is no such page (any more); list again without it");
+    return;
+  }
   g_autoptr(GString) body = g_string_new(NULL);
   a2a_begin(body, call->id);
   a2a_write_list(body, tasks_of(agent), call);
@@ -410,6 +414,8 @@ static void a2a_open(Agent *agent, HttpRequest *request, const char *rest)
 
 static const DoorRow rows[] = {
     {"POST", "/a2a", a2a_open, a2a_refuse, false},
+    {"POST", "/", a2a_open, a2a_refuse, false}, /* clients that know only the agent's base URL */
     {"GET", "/.well-known/agent-card.json", door_open_a2a_card, door_refuse_problem, true},
+    {"GET", "/.well-known/agent.json", door_open_a2a_card, door_refuse_problem, true}, /* where clients of 0.2 look */
 };
 const DoorRows a2a_rows = {rows, G_N_ELEMENTS(rows)};

@@ -50,10 +50,20 @@ static void card_capabilities(GString *out)
   jw_bool(out, "supportsAuthenticatedExtendedCard", false);
 }
 
-/* A capability of the agent file is a word; that is all that it tells about a skill. */
+/* A capability of the agent file is a word; that is all that it tells about a skill. An agent without any still does something: what its
+ * description says, since a card must have a skill. */
 static void card_skills(GString *out, const AgentFile *file)
 {
+  static const char *const general[] = {"general", NULL};
   jw_open(out, "skills", '[');
+  if (!file->capabilities->len) {
+    jw_open(out, NULL, '{');
+    jw_str(out, "id", "general");
+    jw_str(out, "name", file->name);
+    jw_str(out, "description", file->description ? file->description : file->name);
+    card_texts(out, "tags", general);
+    jw_close(out, '}');
+  }
   for (guint i = 0; i < file->capabilities->len; i++) {
     const char *word = g_ptr_array_index(file->capabilities, i), *tags[] = {word, NULL};
     jw_open(out, NULL, '{');

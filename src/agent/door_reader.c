@@ -39,20 +39,21 @@ void door_reader_done(DoorReader *reader)
   reader->slow = false;
 }
 
-void door_reader_sent(DoorReader *reader)
+bool door_reader_sent(DoorReader *reader)
 {
   size_t backlog = http_stream_backlog(reader->request);
   if (backlog <= DOOR_BACKLOG_HIGH)
-    return;
+    return true;
   if (backlog > DOOR_BACKLOG_MAX) {
     reader->fn(DOOR_PACE_STUCK, reader->data);
-    return;
+    return false;
   }
   reader->unread = MAX(reader->slow ? reader->unread : 0, http_stream_unread(reader->request));
   if (reader->slow)
-    return;
+    return true;
   reader->slow = true;
   http_stream_on_drained(reader->request, reader_on_drained, reader);
   loop_timer_set(reader->timer, clock_boot_ms() + reader->stall_ms);
   reader->fn(DOOR_PACE_SLOW, reader->data);
+  return true;
 }

@@ -161,7 +161,7 @@ static const DoorRows *const all_rows[] = {&small_rows, &prompt_rows, &ollama_ro
 static const char *row_rest(const DoorRow *row, const char *path)
 {
   size_t n = strlen(row->path);
-  if (row->path[n - 1] == '/')
+  if (n > 1 && row->path[n - 1] == '/')
     return g_str_has_prefix(path, row->path) && path[n] ? path + n : NULL;
   return g_str_equal(row->path, path) ? "" : NULL;
 }
