@@ -121,7 +121,10 @@ static bool post_on_event(const char *event, const char *text, size_t length, vo
   (void)event;
   Post *post = data;
   post->resumes = 0;
-  return length == 0 || post_take(post, text, length); /* events without data only keep the stream open */
+  if (length > 0 && !post_take(post, text, length))
+    return false;
+  return !(post->last_event &&
+           post->answered); /* events without data only keep the stream open; one that was gone on with has no more to say */
 }
 
 static bool post_on_data(const char *bytes, size_t length, void *data)
