@@ -1,7 +1,9 @@
 /* Formats and parses points in time without a clock and without locale. */
 #include "base/time.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES])
@@ -25,6 +27,18 @@ void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES])
   out[ISO_TIME_BYTES - 1] = '\0';
 }
 
+/* Seconds east of UTC of "Z" or "+hh:mm", which must be all of @text; INT_MAX when it is neither. */
+static int offset_parse(const char *text)
+{
+  int h, m;
+  if (strcmp(text, "Z") == 0)
+    return 0;
+  if ((text[0] != '+' && text[0] != '-') || strlen(text) != strlen("+hh:mm") || text[3] != ':' || strspn(text + 1, "0123456789") != 2 ||
+      strspn(text + 4, "0123456789") != 2 || sscanf(text + 1, "%2d:%2d", &h, &m) != 2 || h > 23 || m > 59)
+    return INT_MAX;
+  return (text[0] == '-' ? -1 : 1) * (h * 3600 + m * 60);
+}
+
 int64_t time_parse_iso(const char *text)
 {
   static const char shape[] = "dddd-dd-ddTdd:dd:dd";
@@ -40,9 +54,10 @@ int64_t time_parse_iso(const char *text)
     for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
       millis += (*text - '0') * scale;
   }
-  if (text[0] != 'Z' || text[1] != '\0' || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
+  int offset = offset_parse(text);
+  if (offset == INT_MAX || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
     return -1;
   struct tm tm = {.tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = s};
   time_t seconds = timegm(&tm);
-  return tm.tm_mday == d || s == 60 ? (int64_t)seconds * 1000 + millis : -1; /* 30 February became a day of March */
+  return tm.tm_mday == d || s == 60 ? ((int64_t)seconds - offset) * 1000 + millis : -1; /* 30 February became a day of March */
 }

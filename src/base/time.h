@@ -12,5 +12,6 @@ enum { ISO_TIME_BYTES = 25 }; /* 2026-11-21T04:30:00.123Z and NUL */
 
 /* Writes @wall_ms as ISO 8601 UTC with milliseconds into @out. Years 0..9999. */
 void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES]);
-/* Parses what time_iso wrote, seconds fraction optional. Returns -1 on anything else. */
+/* Parses a point in time of RFC 3339, as time_iso writes it: the fraction of the second is optional, "Z" may be an offset as +02:00.
+ * Returns -1 on anything else. */
 int64_t time_parse_iso(const char *text);
