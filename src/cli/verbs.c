@@ -269,7 +269,8 @@ const Verb verbs[] = {
      .examples =
          "reeve server start\nreeve server --agents-dir agents   # with an agents directory\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
          "stop first",
-     .options = OPTIONS(OPT_AGENTS_DIR, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
+     .options =
+         OPTIONS(OPT_AGENTS_DIR, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
