@@ -99,6 +99,7 @@ const Route routes[] = {
      .body = body_exec,
      .stream = true},
     {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
+    {.method = "GET", .pattern = "/api/deployments/{name}/key", .role = ROLE_OPERATOR, .handler = get_key},
     {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
     {.method = "GET",
      .pattern = "/api/deployments/{name}/logs",

@@ -69,6 +69,7 @@ void post_tokens(RouteCall *call);
 void delete_token(RouteCall *call);
 void get_audit(RouteCall *call);
 void get_secrets(RouteCall *call);
+void get_key(RouteCall *call);
 void post_secrets(RouteCall *call);
 void delete_secret(RouteCall *call);
 void get_deployments(RouteCall *call);
