@@ -57,7 +57,8 @@ bool allowed_url(const char *url, AllowedKind kind, const char *hosts, HttpGuard
   }
   if (host_address(host, &address) && http_guard_forbids(HTTP_GUARD_LOCAL, (const struct sockaddr *)&address)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
-                "host '%s' is a link-local, multicast or unspecified address; agents never call those", shown);
+                "host '%s' is a link-local, multicast or unspecified address, or a cloud's metadata service; agents never call those",
+                shown);
     return false;
   }
   bool loopback = address_is_loopback(host);

@@ -193,7 +193,8 @@ static void link_post(McpLink *link, int64_t id, const char *method, const char 
                        .headers = (const char *const *)headers,
                        .timeout_ms = id || listens ? 0 : link->setup->timeout_ms, /* requests have limits of their own */
                        .stream = true,
-                       .guard = link->setup->guard};
+                       .guard = link->setup->guard,
+                       .proxy = link->setup->proxy};
   post->call = http_client_call(link->client, &spec, post_on_data, post_on_done, post);
 }
 
@@ -262,7 +263,8 @@ static bool http_stop(McpLink *link)
                        .url = link->setup->url,
                        .headers = (const char *const *)headers,
                        .timeout_ms = GOODBYE_MS,
-                       .guard = link->setup->guard};
+                       .guard = link->setup->guard,
+                       .proxy = link->setup->proxy};
   http_client_call(link->client, &spec, NULL, goodbye_done, NULL);
   g_clear_pointer(&link->session, g_free);
   return true;
@@ -283,7 +285,8 @@ static void http_free(McpLink *link, int64_t until_ms)
                          .url = link->setup->url,
                          .headers = (const char *const *)headers,
                          .timeout_ms = MIN(left, GOODBYE_MS),
-                         .guard = link->setup->guard};
+                         .guard = link->setup->guard,
+                         .proxy = link->setup->proxy};
     http_fetch(&spec, NULL, NULL);
   }
   loop_timer_free(link->timer);
