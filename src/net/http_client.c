@@ -30,7 +30,8 @@ struct HttpCall {
   GString *reply;
   size_t reply_max;
   bool too_large;
-  bool stopped; /* on_data said enough, or left */
+  bool stopped; /* on_data said enough, or left; or the head was all that was wanted */
+  bool head_only;
   bool (*left)(void);
   bool held;
   bool in_callback;
@@ -65,6 +66,15 @@ static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
   }
   g_string_append_len(call->reply, bytes, (gssize)length);
   return length;
+}
+
+/* The empty line ends a head; one of 1xx is not the last. */
+static size_t call_on_header(char *bytes, size_t size, size_t count, void *data)
+{
+  HttpCall *call = data;
+  size_t length = size * count;
+  call->stopped = length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n') && http_call_status(call) >= 200;
+  return call->stopped ? 0 : length;
 }
 
 /* Is the IPv4 address @ip (host order) one that @guard forbids? */
@@ -214,6 +224,11 @@ static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData
   curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(spec->connect_ms ? spec->connect_ms : CLIENT_CONNECT_MS));
   curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, call_on_data);
   curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
+  call->head_only = spec->head_only;
+  if (spec->head_only) {
+    curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, call_on_header);
+    curl_easy_setopt(call->easy, CURLOPT_HEADERDATA, call);
+  }
   curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->curl_error);
   curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
   call_set_proxy(call, spec);
@@ -224,6 +239,12 @@ static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData
   call_set_body(call, spec);
   curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
   return call;
+}
+
+static bool call_is_connected(const HttpCall *call)
+{
+  char *address = NULL;
+  return curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address && address[0];
 }
 
 /* Short and stable words for why there was no answer; caller frees. */
@@ -247,8 +268,10 @@ static char *call_error(const HttpCall *call, CURLcode code)
   case CURLE_WRITE_ERROR:
     return call->too_large ? g_strdup_printf("answer larger than %zu bytes", call->reply_max) : g_strdup("stopped");
   case CURLE_URL_MALFORMAT:
-  case CURLE_UNSUPPORTED_PROTOCOL:
-    return g_strdup("not an http or https URL");
+  case CURLE_UNSUPPORTED_PROTOCOL: /* of the answer, when there was somebody to ask */
+    return g_strdup(call_is_connected(call) ? "what answers there does not speak HTTP" : "not an http or https URL");
+  case CURLE_WEIRD_SERVER_REPLY:
+    return g_strdup("what answers there does not speak HTTP");
   default:
     return g_strdup(call->curl_error[0] ? call->curl_error : curl_easy_strerror(code));
   }
@@ -266,7 +289,8 @@ static void client_finish(HttpClient *client, HttpCall *call, CURLcode code)
   char *type = NULL;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-  g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
+  bool whole = code == CURLE_OK || (call->head_only && call->stopped);
+  g_autofree char *error = whole ? NULL : call_error(call, code);
   HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
                        .error = error,
                        .body = call->reply->str,

@@ -28,6 +28,7 @@ typedef struct HttpCallSpec {
   int64_t connect_ms;         /* 0 = 5,000 */
   size_t reply_bytes_max;     /* 0 = 1 MiB; more is an error; not for streams */
   bool stream;                /* deliver by on_data as it comes instead of collecting */
+  bool head_only;             /* done with the head of the answer: its body is not waited for, and the connection is closed */
   HttpGuard guard;
   const char *proxy;  /* "http://HOST:PORT" to go through, which sees to the addresses itself: @guard is off; NULL = none of its own */
   bool (*left)(void); /* of http_fetch_stream: asked about once a second whether nobody wants more of it; NULL = somebody does */
