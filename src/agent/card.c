@@ -42,7 +42,7 @@ char *card_text(const Agent *agent)
   jw_open(out, NULL, '{');
   jw_str(out, "name", file->name);
   jw_str(out, "description", file->description ? file->description : "");
-  jw_str(out, "url", agent->url);
+  jw_str(out, "url", agent->file->server_public_url ? agent->file->server_public_url : agent->url);
   jw_str(out, "version", card_version(agent));
   jw_open(out, "capabilities", '{');
   jw_bool(out, "streaming", true);

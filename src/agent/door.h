@@ -6,6 +6,7 @@
 #include "base/json.h"
 
 enum {
+  DOOR_BODY_MAX = 8 * 1024 * 1024,    /* of one request: a long conversation is sent whole each time */
   DOOR_MESSAGES_MAX = 1000,           /* in one request */
   DOOR_BACKLOG_HIGH = 256 * 1024,     /* bytes that a stream's reader leaves behind before its brain is held back, until none is left */
   DOOR_BACKLOG_MAX = 4 * 1024 * 1024, /* and what it may leave behind where that does not help; more ends the stream */
@@ -137,13 +138,19 @@ void sse_begin(GString *out, const char *event);
 void sse_end(GString *out);
 
 /* door_key.c: who may come in. */
-/* Reads the key from the environment (AGENT_AUTH_REQUIRED, AGENT_API_KEY, AGENT_PEER_KEY) or where @file says. NULL with @error when keys
- * are wanted and there is none. */
-DoorKeys *door_keys_new(const AgentFile *file, GError **error);
+/* Reads the key from the environment (AGENT_AUTH_REQUIRED, AGENT_API_KEY, AGENT_PEER_KEY) or where @file says, and decides with [server]
+ * auth whom it is asked of. @beyond: we listen on another address than loopback. NULL with @error when everybody needs a key and there is
+ * none. */
+DoorKeys *door_keys_new(const AgentFile *file, bool beyond, GError **error);
 void door_keys_free(DoorKeys *keys);
+/* Does everybody need a key? */
 bool door_keys_wanted(const DoorKeys *keys);
-/* May @request come in? Compares in constant time. */
-bool door_keys_allow(const DoorKeys *keys, const HttpRequest *request);
+/* Does @request need one? So do those that came from another machine, or through a proxy that says so, unless the file says that nobody
+ * does. */
+bool door_keys_needed(const DoorKeys *keys, const HttpRequest *request);
+typedef enum DoorKeyState { DOOR_KEY_GOOD, DOOR_KEY_MISSING, DOOR_KEY_WRONG, DOOR_KEY_LIMITED } DoorKeyState;
+/* May @request come in? Good when it needs no key. Compares in constant time; counts wrong ones per peer, of which too many are LIMITED. */
+DoorKeyState door_keys_check(DoorKeys *keys, const HttpRequest *request);
 
 /* The members of a problem document. */
 void door_problem_members(GString *out, const AskResult *no);

@@ -2,6 +2,7 @@
 #include "agent/door.h"
 
 #include "base/json.h"
+#include "net/address.h"
 
 #include <string.h>
 
@@ -87,12 +88,22 @@ static void card_security(GString *out)
   jw_raw(out, "securityRequirements", "[{\"schemes\":{\"bearer\":{\"list\":[]}}},{\"schemes\":{\"apiKey\":{\"list\":[]}}}]");
 }
 
-/* The URL of the endpoint under the name that the client used: beyond loopback we do not know our own. */
+/* Did the client come over TLS to a proxy on this machine, whose word we take? */
+static bool card_is_https(const HttpRequest *request)
+{
+  const char *proto = http_request_header(request, "x-forwarded-proto");
+  return proto && g_ascii_strcasecmp(proto, "https") == 0 && address_is_loopback(http_request_peer_address(request));
+}
+
+/* The URL of the endpoint: below [server] public_url, else under the name that the client used, since beyond loopback we do not know our
+ * own. */
 static char *card_url(const Agent *agent, const HttpRequest *request)
 {
-  const char *host = http_request_header(request, "host");
+  const char *host = http_request_header(request, "host"), *scheme = card_is_https(request) ? "https" : "http";
+  if (agent->file->server_public_url)
+    return g_strconcat(agent->file->server_public_url, "/a2a", NULL);
   bool plain = host && host[0] && strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") == strlen(host);
-  return plain ? g_strdup_printf("http://%s/a2a", host) : g_strconcat(agent->url, "/a2a", NULL);
+  return plain ? g_strdup_printf("%s://%s/a2a", scheme, host) : g_strconcat(agent->url, "/a2a", NULL);
 }
 
 void door_open_a2a_card(Agent *agent, HttpRequest *request, const char *rest)
@@ -111,7 +122,7 @@ void door_open_a2a_card(Agent *agent, HttpRequest *request, const char *rest)
   card_texts(out, "defaultInputModes", input);
   card_texts(out, "defaultOutputModes", output);
   card_skills(out, file);
-  if (door_keys_wanted(agent->doors->keys))
+  if (door_keys_needed(agent->doors->keys, request))
     card_security(out);
   jw_close(out, '}');
   g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, out->str, (gssize)out->len);

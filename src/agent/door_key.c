@@ -2,12 +2,15 @@
  * constant time, and never written anywhere. */
 #include "agent/door.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "net/address.h"
+#include "net/limiter.h"
 
 #include <string.h>
 
-enum { KEY_BYTES_MIN = 8, KEY_BYTES_MAX = 4096, KEY_DIGEST_BYTES = 32 };
+enum { KEY_BYTES_MIN = 16, KEY_BYTES_MAX = 4096, KEY_DIGEST_BYTES = 32 };
 
 typedef struct KeyDigest {
   bool set;
@@ -15,8 +18,10 @@ typedef struct KeyDigest {
 } KeyDigest;
 
 struct DoorKeys {
-  bool wanted;
+  bool wanted; /* of everybody */
+  bool open;   /* of nobody, wherever he comes from */
   KeyDigest api, peer;
+  Limiter *limiter;
 };
 
 static KeyDigest key_digest(const char *key)
@@ -58,33 +63,45 @@ static char *key_find(const AgentFile *file, GError **error)
   return g_strdup(value);
 }
 
-DoorKeys *door_keys_new(const AgentFile *file, GError **error)
+static bool key_is_asked(const AgentFile *file)
+{
+  const char *asked = g_getenv("AGENT_AUTH_REQUIRED");
+  return (asked && (g_ascii_strcasecmp(asked, "true") == 0 || g_str_equal(asked, "1"))) || file->server_auth == AGENT_AUTH_KEY ||
+         file->server_key_env || file->server_key_file;
+}
+
+DoorKeys *door_keys_new(const AgentFile *file, bool beyond, GError **error)
 {
   g_autoptr(GError) problem = NULL;
   g_autofree char *key = key_find(file, &problem);
-  const char *asked = g_getenv("AGENT_AUTH_REQUIRED"), *peer = g_getenv("AGENT_PEER_KEY");
-  bool wanted =
-      (asked && (g_ascii_strcasecmp(asked, "true") == 0 || g_str_equal(asked, "1"))) || file->server_key_env || file->server_key_file;
+  const char *peer = g_getenv("AGENT_PEER_KEY");
+  bool asked = key_is_asked(file), open = file->server_auth == AGENT_AUTH_NONE && !asked, wanted = asked || (beyond && !open);
+  bool fits = key && strlen(key) >= KEY_BYTES_MIN, has_peer = peer && peer[0];
   if (problem) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return NULL;
   }
-  if (wanted && (!key || strlen(key) < KEY_BYTES_MIN)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "a key is required and %s; set AGENT_API_KEY to one of at least %d characters",
-                key ? "the given one is too short" : "none is given", KEY_BYTES_MIN);
+  if (wanted && !fits && (key || !has_peer)) {
+    const char *why = asked ? "a key is required" : "the agent listens beyond loopback, where a key is required";
+    const char *else_open = asked ? "" : ", or write auth = \"none\" into [server] of the agent file";
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s and %s; set AGENT_API_KEY to one of at least %d characters%s", why,
+                key ? "the given one is too short" : "none is given", KEY_BYTES_MIN, else_open);
     return NULL;
   }
   DoorKeys *keys = g_new0(DoorKeys, 1);
-  keys->wanted = wanted;
-  if (key)
+  *keys = (DoorKeys){.wanted = wanted, .open = open, .limiter = limiter_new()};
+  if (fits)
     keys->api = key_digest(key);
-  if (peer && peer[0])
+  if (has_peer)
     keys->peer = key_digest(peer);
   return keys;
 }
 
 void door_keys_free(DoorKeys *keys)
 {
+  if (!keys)
+    return;
+  limiter_free(keys->limiter);
   g_free(keys);
 }
 
@@ -93,16 +110,28 @@ bool door_keys_wanted(const DoorKeys *keys)
   return keys && keys->wanted;
 }
 
-bool door_keys_allow(const DoorKeys *keys, const HttpRequest *request)
+/* What a proxy on this machine passes on came from anywhere. */
+static bool request_is_from_here(const HttpRequest *request)
 {
-  if (!door_keys_wanted(keys))
-    return true;
-  const char *given = http_request_header(request, "x-api-key"), *bearer = http_request_header(request, "authorization");
-  if (!given && bearer && g_ascii_strncasecmp(bearer, "bearer ", 7) == 0)
-    given = bearer + 7 + strspn(bearer + 7, " ");
-  if (!given)
-    return false;
+  return address_is_loopback(http_request_peer_address(request)) && !http_request_header(request, "forwarded") &&
+         !http_request_header(request, "x-forwarded-for");
+}
+
+bool door_keys_needed(const DoorKeys *keys, const HttpRequest *request)
+{
+  return keys && (keys->wanted || (!keys->open && !request_is_from_here(request)));
+}
+
+DoorKeyState door_keys_check(DoorKeys *keys, const HttpRequest *request)
+{
+  if (!door_keys_needed(keys, request))
+    return DOOR_KEY_GOOD;
+  const char *given = http_request_credential(request);
+  if (!given || !given[0])
+    return DOOR_KEY_MISSING;
   KeyDigest digest = key_digest(given);
   bool api = key_equal(&digest, &keys->api), peer = key_equal(&digest, &keys->peer);
-  return api || peer;
+  if (api || peer)
+    return DOOR_KEY_GOOD;
+  return limiter_count(keys->limiter, http_request_peer_address(request), clock_boot_ms()) ? DOOR_KEY_WRONG : DOOR_KEY_LIMITED;
 }

@@ -5,7 +5,9 @@
 #include "agent/peers.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/system.h"
+#include "net/browser.h"
 
 #include <string.h>
 
@@ -157,6 +159,18 @@ static const DoorRows *const all_rows[] = {&small_rows, &prompt_rows, &ollama_ro
 
 /* ---- the way in ---- */
 
+/* @path as doors are named: clients that join a base URL and a path carelessly send `//v1/models` and `/v1/models/`. Caller frees. */
+static char *path_plain(const char *path)
+{
+  GString *plain = g_string_new(NULL);
+  for (const char *p = path; *p; p++)
+    if (p[0] != '/' || p[1] != '/')
+      g_string_append_c(plain, *p);
+  if (plain->len > 1 && plain->str[plain->len - 1] == '/')
+    g_string_truncate(plain, plain->len - 1);
+  return g_string_free(plain, FALSE);
+}
+
 /* What came in @path after a row's path, or NULL when they do not match. */
 static const char *row_rest(const DoorRow *row, const char *path)
 {
@@ -197,25 +211,60 @@ static void refuse_method(const DoorRow *row, HttpRequest *request)
   door_refuse(row->refuse, request, 405, "method", "the path does not have this method", detail);
 }
 
-static void refuse_key(const DoorRow *row, HttpRequest *request)
+/* False after an answer. */
+static bool door_knows(Agent *agent, HttpRequest *request, DoorRefuse refuse)
 {
-  http_reply_header(request, "WWW-Authenticate", "Bearer realm=\"agent\"");
-  door_refuse(row->refuse, request, 401, "unauthorized", "a key is required",
+  DoorKeyState state = door_keys_check(agent->doors->keys, request);
+  if (state == DOOR_KEY_GOOD)
+    return true;
+  if (state == DOOR_KEY_LIMITED) {
+    AskResult no = {.status = 429,
+                    .word = "rate-limited",
+                    .title = "too many wrong keys",
+                    .detail = "too many wrong keys came from this address; wait a second",
+                    .retry_after_s = 1};
+    door_refuse_result(refuse, request, &no);
+    return false;
+  }
+  if (state == DOOR_KEY_WRONG)
+    log_warn("key refused", "peer=%s", http_request_peer_address(request));
+  http_reply_header(request, "WWW-Authenticate",
+                    state == DOOR_KEY_WRONG ? "Bearer realm=\"agent\", error=\"invalid_token\"" : "Bearer realm=\"agent\"");
+  door_refuse(refuse, request, 401, "unauthorized", "a key is required",
               "send the key of this agent as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'");
+  return false;
 }
 
-/* A page in somebody's browser may send requests to loopback under a name of its own: only names that are ours are answered. */
+/* A page in somebody's browser may send requests to loopback under a name of its own: only names that are ours are answered there. */
 static bool door_is_ours(const Agent *agent, const HttpRequest *request)
 {
   const char *host = http_request_header(request, "host");
-  if (!agent->hosts || !host)
-    return true; /* HTTP/1.0 sends none, a browser always does */
-  size_t n = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
-  g_autofree char *name = g_strndup(host[0] == '[' ? host + 1 : host, host[0] == '[' ? n - 1 : n);
-  for (guint i = 0; agent->hosts[i]; i++)
-    if (g_ascii_strcasecmp(agent->hosts[i], name) == 0)
-      return true;
-  return false;
+  return agent->beyond || !host ||
+         browser_host_is(host, (const char *const *)agent->hosts); /* HTTP/1.0 sends none, a browser always does */
+}
+
+/* Where everybody needs a key, a name that somebody bound to our address does no harm. */
+static BrowserRules door_rules(const Agent *agent)
+{
+  bool any = agent->beyond && door_keys_wanted(agent->doors->keys);
+  return (BrowserRules){.origins = (const char *const *)agent->origins, .hosts = any ? NULL : (const char *const *)agent->hosts};
+}
+
+/* False after an answer: a request for another host, a preflight, or one that a page may not send. */
+static bool door_admits(const Agent *agent, HttpRequest *request, DoorRefuse refuse)
+{
+  BrowserRules rules = door_rules(agent);
+  const char *why = NULL;
+  if (!door_is_ours(agent, request)) {
+    door_refuse(refuse, request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
+    return false;
+  }
+  if (browser_preflight(request, &rules))
+    return false;
+  int status = browser_refuse(request, &rules, &why);
+  if (status)
+    door_refuse(refuse, request, status, status == 415 ? "media-type" : "denied", "a web page may not send this", why);
+  return status == 0;
 }
 
 /* While the agent drains, what others began may still be looked at and ended. */
@@ -224,17 +273,29 @@ static bool row_takes_new(const DoorRow *row)
   return g_str_equal(row->method, "POST") && !g_str_equal(row->path, "/a2a") && !g_str_equal(row->path, "/shutdown");
 }
 
+/* How a path says no where there is no door: clients of a protocol show nothing of an answer in another shape. */
+static DoorRefuse path_refuse(const char *path)
+{
+  return g_str_has_prefix(path, "/v1/")    ? openai_rows.rows[0].refuse
+         : g_str_has_prefix(path, "/api/") ? ollama_rows.rows[0].refuse
+                                           : door_refuse_problem;
+}
+
 static void door_open(Agent *agent, HttpRequest *request)
 {
-  const char *method = http_request_method(request), *rest = "";
-  const DoorRow *row = door_find(method, http_request_path(request), &rest);
-  DoorRefuse refuse = row ? row->refuse : door_refuse_problem;
-  if (!door_is_ours(agent, request))
-    door_refuse(refuse, request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
-  else if (!row)
+  const char *method = http_request_method(request), *after = "";
+  g_autofree char *path = path_plain(http_request_path(request));
+  const DoorRow *row = door_find(method, path, &after);
+  g_autofree char *rest = http_path_decode(after);
+  DoorRefuse refuse = row ? row->refuse : path_refuse(path);
+  BrowserRules rules = door_rules(agent);
+  browser_share(request, &rules);
+  if (!door_admits(agent, request, refuse))
+    return;
+  if (!row)
     door_refuse(refuse, request, 404, "not-found", "no such path", "this agent has no such path; see docs/agent.md");
-  else if (!row->is_public && !door_keys_allow(agent->doors->keys, request))
-    refuse_key(row, request);
+  else if (!row->is_public && !door_knows(agent, request, refuse))
+    return;
   else if (!row_has(row, method))
     refuse_method(row, request);
   else if (agent->draining && row_takes_new(row))
@@ -250,9 +311,19 @@ void doors_handle(HttpRequest *request, void *data)
   agent_settle(agent);
 }
 
-Doors *doors_new(const AgentFile *file, GError **error)
+void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data)
 {
-  DoorKeys *keys = door_keys_new(file, error);
+  Agent *agent = data;
+  g_autofree char *path = path_plain(http_request_path(request));
+  BrowserRules rules = door_rules(agent);
+  browser_share(request, &rules);
+  door_refuse(path_refuse(path), request, status, word, "the request is not as it should be", detail);
+  agent_settle(agent);
+}
+
+Doors *doors_new(const AgentFile *file, bool beyond, GError **error)
+{
+  DoorKeys *keys = door_keys_new(file, beyond, error);
   if (!keys)
     return NULL;
   Doors *doors = g_new(Doors, 1);

@@ -21,7 +21,9 @@ struct Agent {
   Sessions *sessions;
   AgentStats stats;
   char *url;          /* "http://localhost:PORT" */
-  char **hosts;       /* names that a request may call us by; NULL = any, when we listen beyond loopback */
+  char **hosts;       /* names that mean us; on loopback a request may use no other */
+  char **origins;     /* pages of other origins that may call; NULL-terminated */
+  bool beyond;        /* we listen on another address than loopback */
   GQueue running;     /* of Ask*: a brain or its tools work on it */
   GQueue waiting;     /* of Ask*: in the order of arrival */
   GQueue ending;      /* of Ask*: over, its listener hears of it at the next turn */
@@ -34,12 +36,15 @@ struct Agent {
   LoopTimer *leave;    /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
 };
 
-/* doors.c: what the doors keep: keys and A2A tasks. NULL with @error when a key is required and there is none. Free after the server. */
+/* doors.c: what the doors keep: keys and A2A tasks. @beyond: we listen on another address than loopback. NULL with @error when a key is
+ * required and there is none. Free after the server. */
 typedef struct Doors Doors;
-Doors *doors_new(const AgentFile *file, GError **error);
+Doors *doors_new(const AgentFile *file, bool beyond, GError **error);
 void doors_free(Doors *doors);
 /* The handler of the HTTP server; @data is the Agent. */
 void doors_handle(HttpRequest *request, void *data);
+/* What the HTTP server refuses itself, in the shape of its path (HttpServerConfig.refuse). */
+void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data);
 
 /* ask.c: ends every ask that is left with 503. Nothing is taken after it. */
 void asks_give_up(Agent *agent);

@@ -269,7 +269,8 @@ static void post_send(Post *post, const char *json, size_t length)
                        .headers = (const char *const *)headers,
                        .timeout_ms = post->id || post->listens ? 0 : link->setup->timeout_ms, /* requests have limits of their own */
                        .stream = true,
-                       .guard = link->setup->guard};
+                       .guard = link->setup->guard,
+                       .proxy = link->setup->proxy};
   post->call = http_client_call(link->client, &spec, post_on_data, post_on_done, post);
 }
 
@@ -361,7 +362,8 @@ static bool http_stop(McpLink *link)
                        .url = link->setup->url,
                        .headers = (const char *const *)headers,
                        .timeout_ms = GOODBYE_MS,
-                       .guard = link->setup->guard};
+                       .guard = link->setup->guard,
+                       .proxy = link->setup->proxy};
   http_client_call(link->client, &spec, NULL, goodbye_done, NULL);
   g_clear_pointer(&link->session, g_free);
   return true;
@@ -382,7 +384,8 @@ static void http_free(McpLink *link, int64_t until_ms)
                          .url = link->setup->url,
                          .headers = (const char *const *)headers,
                          .timeout_ms = MIN(left, GOODBYE_MS),
-                         .guard = link->setup->guard};
+                         .guard = link->setup->guard,
+                         .proxy = link->setup->proxy};
     http_fetch(&spec, NULL, NULL);
   }
   loop_timer_free(link->timer);

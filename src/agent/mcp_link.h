@@ -10,6 +10,7 @@ typedef struct McpSetup {
   char **argv, **environment; /* NULL with http */
   char *cwd;                  /* or NULL */
   char *url;                  /* NULL with stdio */
+  char *proxy;                /* or NULL */
   char **headers;             /* "Name: value" */
   HttpGuard guard;
   int64_t timeout_ms;

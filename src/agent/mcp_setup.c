@@ -65,6 +65,7 @@ static char **setup_texts(const GPtrArray *texts)
 static bool setup_url(McpSetup *setup, const AgentMcpServer *server, GError **error)
 {
   setup->url = g_strdup(server->url);
+  setup->proxy = g_strdup(server->proxy);
   setup->headers = setup_texts(server->headers);
   if (!allowed_url(setup->url, ALLOWED_SERVER, g_getenv("AGENT_ALLOWED_HOSTS"), &setup->guard, error)) {
     g_prefix_error(error, "url: ");
@@ -100,6 +101,7 @@ void mcp_setup_free(McpSetup *setup)
   g_strfreev(setup->environment);
   g_free(setup->cwd);
   g_free(setup->url);
+  g_free(setup->proxy);
   g_strfreev(setup->headers);
   g_free(setup);
 }

@@ -1,5 +1,6 @@
 /* Owns the life of `reeve agent serve`: reads the agent file, listens, runs, drains, leaves. */
 #include "agent/brain_key.h"
+#include "agent/door.h"
 #include "agent/internal.h"
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "base/system.h"
 #include "formats/expand.h"
+#include "net/address.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -24,11 +26,6 @@ enum {
   CONNECTIONS_SPARE = 16   /* outgoing ones to one host beside those of brains */
 };
 
-static bool agent_is_loopback(const char *host)
-{
-  return g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") || g_str_equal(host, "localhost");
-}
-
 /* The URL that others use for what listens on @host. */
 static char *agent_url(const char *host, int port)
 {
@@ -37,13 +34,32 @@ static char *agent_url(const char *host, int port)
   return g_strdup_printf(strchr(name, ':') ? "http://[%s]:%d" : "http://%s:%d", name, port);
 }
 
-static char **agent_hosts(const char *host)
+/* The names that mean us: those of this machine's loopback, the one we listen on, and what the operator says. */
+static char **agent_hosts(const AgentFile *file, const char *host)
 {
-  if (!agent_is_loopback(host))
-    return NULL;
-  const char *allowed = g_getenv("AGENT_ALLOWED_HOSTS");
-  g_autofree char *all = g_strjoin(",", "localhost,127.0.0.1,::1", host, allowed, NULL);
-  return g_strsplit(all, ",", -1);
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  const char *given = g_getenv("AGENT_HOST_NAMES"), *url = file->server_public_url;
+  g_autofree char *all = g_strjoin(",", "localhost,127.0.0.1,::1", host, given, NULL);
+  g_auto(GStrv) parts = g_strsplit(all, ",", -1);
+  for (guint i = 0; parts[i]; i++)
+    if (g_strstrip(parts[i])[0])
+      g_ptr_array_add(names, g_strdup(parts[i]));
+  for (guint i = 0; i < file->server_names->len; i++)
+    g_ptr_array_add(names, g_strdup(file->server_names->pdata[i]));
+  g_autofree char *authority = url ? g_strndup(strstr(url, "//") + 2, strcspn(strstr(url, "//") + 2, "/")) : NULL;
+  char *name = authority ? address_host(authority) : NULL;
+  if (name)
+    g_ptr_array_add(names, name);
+  g_ptr_array_add(names, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+}
+
+static char **agent_origins(const AgentFile *file)
+{
+  char **origins = g_new0(char *, file->server_origins->len + 1);
+  for (guint i = 0; i < file->server_origins->len; i++)
+    origins[i] = g_strdup(file->server_origins->pdata[i]);
+  return origins;
 }
 
 static const char *agent_variable(const char *name, void *data)
@@ -148,7 +164,9 @@ void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                    .loop = loop_new()};
   /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
   HttpServerConfig config = {.handler = doors_handle,
+                             .refuse = doors_refuse,
                              .data = agent,
+                             .body_bytes_max = DOOR_BODY_MAX,
                              .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS,
                              .eof_is_gone = true,
                              .connections_max = agent->running_max + ASKS_WAITING_MAX + CONNECTIONS_OTHER};
@@ -178,12 +196,18 @@ void agent_done(Agent *agent)
   loop_timer_free(agent->leave);
   loop_free(agent->loop);
   g_strfreev(agent->hosts);
+  g_strfreev(agent->origins);
   g_free(agent->url);
+}
+
+static const char *serve_host(const AgentServeOptions *options)
+{
+  return options->host ? options->host : "127.0.0.1";
 }
 
 static int agent_run(Agent *agent, const AgentServeOptions *options)
 {
-  const char *host = options->host ? options->host : "127.0.0.1";
+  const char *host = serve_host(options);
   g_autoptr(GError) error = NULL;
   int wanted = options->port ? options->port : agent->file->port;
   int port = http_server_listen_tcp(agent->http, host, wanted, &error);
@@ -192,7 +216,9 @@ static int agent_run(Agent *agent, const AgentServeOptions *options)
     return reeve_error_exit(error->code);
   }
   agent->url = agent_url(host, port);
-  agent->hosts = agent_hosts(host);
+  agent->beyond = !address_is_loopback(host);
+  agent->hosts = agent_hosts(agent->file, host);
+  agent->origins = agent_origins(agent->file);
   LoopWatch *term = loop_signal_new(agent->loop, SIGTERM, agent_on_signal, agent);
   LoopWatch *interrupt = loop_signal_new(agent->loop, SIGINT, agent_on_signal, agent);
   log_info("agent serves", "agent=%s url=%s brain=%s timeout_ms=%" G_GINT64_FORMAT, agent->file->name, agent->url, agent->brain->provider,
@@ -236,7 +262,7 @@ int agent_serve_main(const AgentServeOptions *options)
   signal(SIGCHLD, SIG_DFL); /* ignored, the kernel would take the exit codes of brains */
   g_autoptr(GError) error = NULL;
   g_autofree char *api_key = brain_key_read(file, &error);
-  Doors *doors = error ? NULL : doors_new(file, &error);
+  Doors *doors = error ? NULL : doors_new(file, !address_is_loopback(serve_host(options)), &error);
   if (!doors) {
     fprintf(stderr, "reeve: %s: %s\n", options->agent_file, error->message);
     int refused = reeve_error_exit(error->code);

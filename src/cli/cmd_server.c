@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "cli/api.h"
 #include "cli/launch.h"
+#include "net/browser.h"
 #include "server/agents_config.h"
 #include "server/server.h"
 
@@ -77,8 +78,31 @@ static char *server_listen(const Cli *cli, const AgentsConfig *config, ServerOpt
   return g_strdup_printf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, config->api_port);
 }
 
+/* The origins that --allow-origin or REEVE_ALLOW_ORIGIN lists, NULL = none; with @error when one of them is no origin. Caller frees. */
+static char **server_origins(const Cli *cli, GError **error)
+{
+  const char *text = cli_flag(cli, OPT_ALLOW_ORIGIN) ? cli->options.text[OPT_ALLOW_ORIGIN] : g_getenv("REEVE_ALLOW_ORIGIN");
+  if (!text || !text[0])
+    return NULL;
+  g_auto(GStrv) origins = g_strsplit(text, ",", -1);
+  for (guint i = 0; origins[i]; i++) {
+    if (browser_origin_is_plain(g_strstrip(origins[i])))
+      continue;
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "origin '%s': wanted http(s)://HOST[:PORT] without a path, in small letters",
+                origins[i]);
+    return NULL;
+  }
+  return g_steal_pointer(&origins);
+}
+
 static int server_foreground(Cli *cli, GError **error)
 {
+  g_autoptr(GError) problem = NULL;
+  g_auto(GStrv) origins = server_origins(cli, &problem);
+  if (problem) {
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return 1;
+  }
   g_autoptr(AgentsConfig) config = server_config(cli, error);
   if (!config)
     return 1;
@@ -95,6 +119,7 @@ static int server_foreground(Cli *cli, GError **error)
                            .reeve_path = self,
                            .agents = config,
                            .ready_fd = server_ready_fd(),
+                           .origins = origins,
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
   g_autofree char *listen = server_listen(cli, config, &options);
   options.listen = listen;
@@ -113,7 +138,7 @@ static int server_start(Cli *cli, const char *name, GError **error)
     return 1;
   cli_done(cli, cli->paths.socket, started ? "started" : "running",
            started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
-  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE};
+  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE};
   bool asked = false;
   for (guint i = 0; i < G_N_ELEMENTS(options); i++)
     asked = asked || cli_flag(cli, options[i]);

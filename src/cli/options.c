@@ -33,6 +33,8 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_DOWN] = {"down", 0, OPTION_FLAG, NULL, NULL, "stop all agents in reverse order first"},
     [OPT_LISTEN] = {"listen", 0, OPTION_TEXT, "HOST:PORT", NULL,
                     "serve the API over TCP there, or none (default 127.0.0.1:7373 when it is free)"},
+    [OPT_ALLOW_ORIGIN] = {"allow-origin", 0, OPTION_TEXT, "ORIGIN,...", NULL,
+                          "let web pages of these origins call the API (https://app.example); by default none may"},
     [OPT_ROLE] = {"role", 0, OPTION_CHOICE, "ROLE", "admin|operator|viewer", "what the token may do"},
     [OPT_PRINT] = {"print", 0, OPTION_FLAG, NULL, NULL, "print the unit and change nothing"},
     [OPT_WITH_KEY] = {"with-key", 0, OPTION_FLAG, NULL, NULL, "put the key of the secrets into the file too"},

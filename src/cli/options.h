@@ -31,6 +31,7 @@ typedef enum OptionId {
   OPT_KEEP,
   OPT_DOWN,
   OPT_LISTEN,
+  OPT_ALLOW_ORIGIN,
   OPT_ROLE,
   OPT_EXPIRES,
   OPT_FROM_FILE,

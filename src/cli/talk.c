@@ -86,7 +86,7 @@ static void talk_fail(Talk *talk, int status, const json_t *problem, const char 
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     code = rows[i].status == status ? rows[i].code : code;
   const char *title = jget_str(problem, "title", NULL), *detail = jget_str(problem, "detail", NULL);
-  const char *advice = status == 401 ? "; set AGENT_API_KEY to the key of the agent" : "";
+  const char *advice = status == 401 ? "; set AGENT_API_KEY to the key of the agent, as 'reeve agent key NAME' prints it" : "";
   g_clear_error(&talk->error);
   if (title)
     g_set_error(&talk->error, REEVE_ERROR, code, "ask '%s': %s%s%s%s", talk->url, title, detail ? ": " : "", detail ? detail : "", advice);

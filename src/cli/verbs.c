@@ -269,7 +269,8 @@ const Verb verbs[] = {
      .examples =
          "reeve server start\nreeve server --agents-dir agents   # with an agents directory\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
          "stop first",
-     .options = OPTIONS(OPT_AGENTS_DIR, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
+     .options =
+         OPTIONS(OPT_AGENTS_DIR, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
@@ -398,15 +399,18 @@ const Verb verbs[] = {
      .words_max = 0,
      .run = cmd_node},
     {.name = "agent",
-     .words = "serve",
-     .summary = "serve an agent over HTTP from an agent file",
-     .details = "Answers prompts with the brain that FILE names. Stops in order on SIGTERM: requests in flight are answered first.",
-     .examples = "reeve agent serve --port 8100 --agent agent.toml",
+     .words = "serve|key [NAME]",
+     .summary = "serve an agent over HTTP from an agent file; print the key of agents",
+     .details =
+         "serve answers prompts with the brain that FILE names. It stops in order on SIGTERM: requests in flight are answered first. "
+         "key prints the key that opens the agents which Reeve serves in deployment NAME, wherever a key is asked for; programs send it "
+         "as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
+     .examples = "reeve agent serve --port 8100 --agent agent.toml\nAGENT_API_KEY=$(reeve agent key desk) reeve prompt desk hello",
      .options = OPTIONS(OPT_PORT, OPT_HOST, OPT_AGENT),
      .words_min = 1,
-     .words_max = 1,
+     .words_max = 2,
      .word_kind = WORDS_CHOICE,
-     .choices = "serve",
+     .choices = "serve|key",
      .run = cmd_agent},
     {.name = "shell",
      .words = "",

@@ -16,11 +16,14 @@ void agent_file_free(AgentFile *file)
 {
   if (!file)
     return;
-  char *texts[] = {file->name, file->version, file->description, file->author, file->server_key_env, file->server_key_file};
+  char *texts[] = {file->name,           file->version,         file->description,      file->author,
+                   file->server_key_env, file->server_key_file, file->server_public_url};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   agent_llm_clear(file);
   g_ptr_array_unref(file->capabilities);
+  g_ptr_array_unref(file->server_names);
+  g_ptr_array_unref(file->server_origins);
   g_ptr_array_unref(file->not_honoured);
   agent_tools_free(file->tools);
   g_free(file);
@@ -86,10 +89,49 @@ void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
   }
 }
 
+/* http(s)://AUTHORITY with letters, digits and what stands in names, addresses and ports; @path: one may follow. */
+static bool url_is_plain(const char *text, bool path)
+{
+  static const char authority[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:[]";
+  const char *rest = g_str_has_prefix(text, "http://") ? text + 7 : g_str_has_prefix(text, "https://") ? text + 8 : "";
+  size_t n = strspn(rest, authority);
+  return n > 0 && (rest[n] == '\0' || (path && rest[n] == '/' && !strpbrk(rest + n, "?# \"\\")));
+}
+
+/* [server]: who may come in, and under which name. */
+static void agent_server_access(AgentReader *reader, const json_t *server)
+{
+  static const char *const words[] = {[AGENT_AUTH_DEFAULT] = "loopback", [AGENT_AUTH_KEY] = "key", [AGENT_AUTH_NONE] = "none"};
+  AgentFile *out = reader->out;
+  g_autofree char *auth = NULL;
+  agent_text(reader, server, "auth", &auth);
+  guint word = 0;
+  while (auth && word < G_N_ELEMENTS(words) && !g_str_equal(auth, words[word]))
+    word++;
+  if (word == G_N_ELEMENTS(words))
+    agent_wanted(reader, "server.auth", "loopback (a key from elsewhere only), key or none");
+  else
+    out->server_auth = (AgentAuth)word;
+  if (out->server_auth == AGENT_AUTH_NONE && (out->server_key_env || out->server_key_file))
+    agent_wanted(reader, "server.auth", "key, since the file names a key; or no key beside none");
+  agent_text(reader, server, "public_url", &out->server_public_url);
+  if (out->server_public_url && !url_is_plain(out->server_public_url, true))
+    agent_wanted(reader, "server.public_url", "http(s)://HOST[:PORT][/PATH]");
+  while (out->server_public_url && g_str_has_suffix(out->server_public_url, "/"))
+    out->server_public_url[strlen(out->server_public_url) - 1] = '\0';
+  agent_texts(reader, server, "host_names", out->server_names);
+  agent_texts(reader, server, "allowed_origins", out->server_origins);
+  for (guint i = 0; i < out->server_origins->len; i++) {
+    g_autofree char *lower = g_ascii_strdown(out->server_origins->pdata[i], -1);
+    if (!url_is_plain(out->server_origins->pdata[i], false) || !g_str_equal(lower, out->server_origins->pdata[i]))
+      agent_wanted(reader, "server.allowed_origins", "a list of http(s)://HOST[:PORT], each without a path and in small letters");
+  }
+}
+
 /* [server]: where the key of the doors is; never the key itself. */
 static void agent_server(AgentReader *reader, const json_t *server)
 {
-  static const char *const known[] = {"api_key_env", "api_key_file", NULL};
+  static const char *const known[] = {"api_key_env", "api_key_file", "auth", "public_url", "host_names", "allowed_origins", NULL};
   AgentFile *out = reader->out;
   agent_text(reader, server, "api_key_env", &out->server_key_env);
   agent_text(reader, server, "api_key_file", &out->server_key_file);
@@ -98,6 +140,7 @@ static void agent_server(AgentReader *reader, const json_t *server)
   if (json_object_get(server, "api_key"))
     agent_wanted(reader, "server.api_key",
                  "no key in the file itself: name an environment variable with api_key_env or a file with api_key_file");
+  agent_server_access(reader, server);
   agent_ignored(reader, server, "server", known);
 }
 
@@ -164,6 +207,8 @@ AgentFile *agent_file_read(const char *text, size_t length, const char *file_nam
   reader.out->temperature = reader.out->top_p = (double)NAN;
   reader.out->capabilities = g_ptr_array_new_with_free_func(g_free);
   reader.out->not_honoured = g_ptr_array_new_with_free_func(g_free);
+  reader.out->server_names = g_ptr_array_new_with_free_func(g_free);
+  reader.out->server_origins = g_ptr_array_new_with_free_func(g_free);
   int before = problems->errors;
   json_t *root = NULL;
   if (length > AGENT_FILE_BYTES_MAX || memchr(text, '\0', length) || !g_utf8_validate(text, (gssize)length, NULL))

@@ -10,6 +10,9 @@
 /* Of auto_restart, max_restarts and restart_delay_ms. */
 enum { AGENT_NOT_SET = -2 };
 
+/* Who needs a key at the doors: whoever does not come over loopback, everybody, nobody. */
+typedef enum AgentAuth { AGENT_AUTH_DEFAULT, AGENT_AUTH_KEY, AGENT_AUTH_NONE } AgentAuth;
+
 typedef struct AgentFile {
   char *name, *version, *description, *author;
   GPtrArray *capabilities; /* of char* */
@@ -31,11 +34,16 @@ typedef struct AgentFile {
   int auto_restart;                                  /* [deployment]: 0, 1 or AGENT_NOT_SET */
   int max_restarts;                                  /* -1 = no limit */
   int64_t restart_delay_ms;
-  int port;                /* [deployment] port; 0 = automatic */
-  char *server_key_env;    /* [server]: the variable that has the key of the doors, or NULL */
-  char *server_key_file;   /* [server]: the file that has it, or NULL */
-  AgentTools *tools;       /* [mcp_servers], [sub_agents]; never NULL */
-  GPtrArray *not_honoured; /* of char*: sections and keys that this version does not act on */
+  int port;                  /* [deployment] port; 0 = automatic */
+  char *server_key_env;      /* [server]: the variable that has the key of the doors, or NULL */
+  char *server_key_file;     /* [server]: the file that has it, or NULL */
+  AgentAuth server_auth;     /* [server] auth */
+  char *server_public_url;   /* [server] public_url: by which others reach it, "https://agent.example" without slash at its end; NULL =
+                                unknown */
+  GPtrArray *server_names;   /* [server] host_names, of char*: what a request may call it */
+  GPtrArray *server_origins; /* [server] allowed_origins, of char*: pages of other origins that may call it */
+  AgentTools *tools;         /* [mcp_servers], [sub_agents]; never NULL */
+  GPtrArray *not_honoured;   /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 
 /* Reads @length bytes (a NUL behind them), TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them.

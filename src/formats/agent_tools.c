@@ -182,6 +182,7 @@ static const ToolsRow server_rows[] = {{"type", read_type, SERVER(type)},
                                        {"env_file", read_text, SERVER(env_file)},
                                        {"cwd", read_text, SERVER(cwd)},
                                        {"url", read_url, SERVER(url)},
+                                       {"proxy", read_url, SERVER(proxy)},
                                        {"headers", read_headers, SERVER(headers)},
                                        {"timeoutSeconds", read_seconds, SERVER(timeout_ms)},
                                        {"timeout", read_seconds, SERVER(timeout_ms)},
@@ -238,6 +239,7 @@ static void server_free(void *data)
   g_free(server->env_file);
   g_free(server->cwd);
   g_free(server->url);
+  g_free(server->proxy);
   g_free(server);
 }
 

@@ -24,6 +24,7 @@ typedef struct AgentMcpServer {
   GPtrArray *env;       /* of char*: "KEY=value", over the agent's own environment */
   char *env_file, *cwd; /* or NULL */
   char *url;            /* NULL with stdio */
+  char *proxy;          /* of http: what it is reached through, or NULL */
   GPtrArray *headers;   /* of char*: "Name: value" */
   int64_t timeout_ms;   /* of the handshake and of one call */
 } AgentMcpServer;

@@ -30,7 +30,8 @@ struct HttpCall {
   GString *reply;
   size_t reply_max;
   bool too_large;
-  bool stopped; /* on_data said enough, or left */
+  bool stopped; /* on_data said enough, or left; or the head was all that was wanted */
+  bool head_only;
   bool (*left)(void);
   bool held;
   bool in_callback;
@@ -67,11 +68,55 @@ static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
   return length;
 }
 
+/* The empty line ends a head; one of 1xx is not the last. */
+static size_t call_on_header(char *bytes, size_t size, size_t count, void *data)
+{
+  HttpCall *call = data;
+  size_t length = size * count;
+  call->stopped = length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n') && http_call_status(call) >= 200;
+  return call->stopped ? 0 : length;
+}
+
 /* Is the IPv4 address @ip (host order) one that @guard forbids? */
 static bool guard_forbids_v4(HttpGuard guard, uint32_t ip)
 {
+  static const uint32_t metadata[] = {0x646464c8 /* 100.100.100.200, Alibaba */, 0xa83f8110 /* 168.63.129.16, Azure */,
+                                      0xc00000c0 /* 192.0.0.192, Oracle */};
+  for (size_t i = 0; i < G_N_ELEMENTS(metadata); i++)
+    if (ip == metadata[i])
+      return true;
   bool link_local = ip >> 16 == 0xa9fe, multicast_or_above = ip >> 28 >= 0xe, unspecified = ip >> 24 == 0;
   return link_local || multicast_or_above || unspecified || (guard == HTTP_GUARD_LOOPBACK && ip >> 24 == 127);
+}
+
+/* The IPv4 address (host order) that @ip leads to: mapped (::ffff:0:0/96), translated (64:ff9b::/96 and 64:ff9b:1::/48, NAT64) or tunnelled
+ * (2002::/16, 6to4). False when it is none of them. */
+static bool guard_inner_v4(const struct in6_addr *ip, uint32_t *v4)
+{
+  static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+  uint32_t word;
+  bool sixtofour = ip->s6_addr[0] == 0x20 && ip->s6_addr[1] == 0x02;
+  bool local_nat64 = memcmp(ip->s6_addr, nat64, 4) == 0 && ip->s6_addr[4] == 0 && ip->s6_addr[5] == 1;
+  if (!sixtofour && !local_nat64 && memcmp(ip->s6_addr, nat64, sizeof nat64) != 0 && !IN6_IS_ADDR_V4MAPPED(ip))
+    return false;
+  memcpy(&word, ip->s6_addr + (sixtofour ? 2 : 12), sizeof word);
+  *v4 = ntohl(word);
+  return true;
+}
+
+static bool guard_forbids_v6(HttpGuard guard, const struct in6_addr *ip)
+{
+  static const struct in6_addr metadata[] = {
+      {{{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}},  /* fd00:ec2::254, Amazon */
+      {{{0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}}}; /* fd20:ce::254, Google */
+  uint32_t v4;
+  if (guard_inner_v4(ip, &v4))
+    return guard_forbids_v4(guard, v4);
+  for (size_t i = 0; i < G_N_ELEMENTS(metadata); i++)
+    if (IN6_ARE_ADDR_EQUAL(ip, &metadata[i]))
+      return true;
+  return IN6_IS_ADDR_LINKLOCAL(ip) || IN6_IS_ADDR_MULTICAST(ip) || IN6_IS_ADDR_UNSPECIFIED(ip) ||
+         (guard == HTTP_GUARD_LOOPBACK && IN6_IS_ADDR_LOOPBACK(ip));
 }
 
 bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address)
@@ -80,13 +125,7 @@ bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address)
     return false;
   if (address->sa_family == AF_INET)
     return guard_forbids_v4(guard, ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
-  if (address->sa_family != AF_INET6)
-    return false;
-  const struct in6_addr *ip = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(ip))
-    return guard_forbids_v4(guard, ntohl(ip->s6_addr32[3]));
-  return IN6_IS_ADDR_LINKLOCAL(ip) || IN6_IS_ADDR_MULTICAST(ip) || IN6_IS_ADDR_UNSPECIFIED(ip) ||
-         (guard == HTTP_GUARD_LOOPBACK && IN6_IS_ADDR_LOOPBACK(ip));
+  return address->sa_family == AF_INET6 && guard_forbids_v6(guard, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
 /* The last moment before a connection, after the name was resolved: no name leads to an address that is forbidden. */
@@ -144,9 +183,16 @@ static void call_set_body(HttpCall *call, const HttpCallSpec *spec)
   curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "HEAD") == 0 ? NULL : method);
 }
 
-/* Who sets a proxy for the world outside does not mean the agents and model servers beside us. */
-static void call_set_no_proxy(CURL *easy)
+/* Who sets a proxy for the world outside does not mean the agents and model servers beside us. Behind a proxy a guard sees nothing but the
+ * proxy: a guarded call goes through none of the environment, and through one of its own only unguarded. */
+static void call_set_proxy(HttpCall *call, const HttpCallSpec *spec)
 {
+  CURL *easy = call->easy;
+  if (spec->unix_socket || spec->proxy || spec->guard) {
+    curl_easy_setopt(easy, CURLOPT_PROXY, spec->proxy && !spec->unix_socket ? spec->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    return;
+  }
   const char *lower = g_getenv("no_proxy"), *more = lower ? lower : g_getenv("NO_PROXY");
   g_autofree char *list = g_strjoin(",", "localhost,127.0.0.1,::1", more, NULL);
   curl_easy_setopt(easy, CURLOPT_NOPROXY, list);
@@ -164,7 +210,7 @@ static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData
   call->done = done;
   call->data = data;
   call->timeout_ms = spec->timeout_ms;
-  call->guard = spec->guard;
+  call->guard = spec->proxy ? HTTP_GUARD_NONE : spec->guard;
   if (call->guard) {
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, call_open_socket);
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETDATA, call);
@@ -178,18 +224,27 @@ static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData
   curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(spec->connect_ms ? spec->connect_ms : CLIENT_CONNECT_MS));
   curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, call_on_data);
   curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
+  call->head_only = spec->head_only;
+  if (spec->head_only) {
+    curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, call_on_header);
+    curl_easy_setopt(call->easy, CURLOPT_HEADERDATA, call);
+  }
   curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->curl_error);
   curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
-  call_set_no_proxy(call->easy);
-  if (spec->unix_socket) {
+  call_set_proxy(call, spec);
+  if (spec->unix_socket)
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
-    curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
-  }
   for (size_t i = 0; spec->headers && spec->headers[i]; i++)
     call->headers = curl_slist_append(call->headers, spec->headers[i]);
   call_set_body(call, spec);
   curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
   return call;
+}
+
+static bool call_is_connected(const HttpCall *call)
+{
+  char *address = NULL;
+  return curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address && address[0];
 }
 
 /* Short and stable words for why there was no answer; caller frees. */
@@ -213,8 +268,10 @@ static char *call_error(const HttpCall *call, CURLcode code)
   case CURLE_WRITE_ERROR:
     return call->too_large ? g_strdup_printf("answer larger than %zu bytes", call->reply_max) : g_strdup("stopped");
   case CURLE_URL_MALFORMAT:
-  case CURLE_UNSUPPORTED_PROTOCOL:
-    return g_strdup("not an http or https URL");
+  case CURLE_UNSUPPORTED_PROTOCOL: /* of the answer, when there was somebody to ask */
+    return g_strdup(call_is_connected(call) ? "what answers there does not speak HTTP" : "not an http or https URL");
+  case CURLE_WEIRD_SERVER_REPLY:
+    return g_strdup("what answers there does not speak HTTP");
   default:
     return g_strdup(call->curl_error[0] ? call->curl_error : curl_easy_strerror(code));
   }
@@ -232,7 +289,8 @@ static void client_finish(HttpClient *client, HttpCall *call, CURLcode code)
   char *type = NULL;
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-  g_autofree char *error = code == CURLE_OK ? NULL : call_error(call, code);
+  bool whole = code == CURLE_OK || (call->head_only && call->stopped);
+  g_autofree char *error = whole ? NULL : call_error(call, code);
   HttpResult result = {.status = code == CURLE_OK || call->stopped ? (int)status : 0,
                        .error = error,
                        .body = call->reply->str,

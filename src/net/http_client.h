@@ -9,10 +9,10 @@
 typedef struct HttpClient HttpClient;
 typedef struct HttpCall HttpCall;
 
-/* Which addresses a call may not reach, whatever its host name resolves to. */
+/* Which addresses a call may not reach, whatever its host name resolves to. A guarded call is made without the proxy of the environment. */
 typedef enum HttpGuard {
   HTTP_GUARD_NONE,
-  HTTP_GUARD_LOCAL,   /* no link-local (169.254.0.0/16, fe80::/10), multicast, broadcast or unspecified address */
+  HTTP_GUARD_LOCAL,   /* no link-local (169.254.0.0/16, fe80::/10), multicast, broadcast or unspecified address, and no metadata service */
   HTTP_GUARD_LOOPBACK /* nor a loopback one */
 } HttpGuard;
 
@@ -28,7 +28,9 @@ typedef struct HttpCallSpec {
   int64_t connect_ms;         /* 0 = 5,000 */
   size_t reply_bytes_max;     /* 0 = 1 MiB; more is an error; not for streams */
   bool stream;                /* deliver by on_data as it comes instead of collecting */
+  bool head_only;             /* done with the head of the answer: its body is not waited for, and the connection is closed */
   HttpGuard guard;
+  const char *proxy;  /* "http://HOST:PORT" to go through, which sees to the addresses itself: @guard is off; NULL = none of its own */
   bool (*left)(void); /* of http_fetch_stream: asked about once a second whether nobody wants more of it; NULL = somebody does */
 } HttpCallSpec;
 
@@ -50,7 +52,8 @@ void http_client_set_connections(HttpClient *client, int per_host);
 /* Starts a call; redirects are not followed, only http and https are spoken. @on_data may be NULL unless spec.stream. All of @spec is
  * copied. */
 HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data);
-/* Does @guard forbid @address? Addresses of IPv4 within IPv6 count as what they stand for; other families are allowed. */
+/* Does @guard forbid @address? Addresses of IPv4 within IPv6 (mapped, NAT64, 6to4) count as what they stand for; other families are
+ * allowed. */
 bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address);
 /* Ends it; done is not called. */
 void http_call_cancel(HttpCall *call);

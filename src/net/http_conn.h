@@ -1,5 +1,6 @@
 #pragma once
 /* One connection of the HTTP server: shared by http_server.c (reading), http_reply.c (answering) and http_listen.c. */
+#include "net/http_head.h"
 #include "net/http_server.h"
 
 #include <event2/buffer.h>
@@ -23,9 +24,10 @@ typedef struct HttpHeader {
 
 struct HttpRequest {
   Conn *conn;
-  char *method, *path, *query_text;
-  GArray *headers;   /* of HttpHeader */
-  GHashTable *query; /* decoded, made on first use */
+  char *method, *path, *query_text; /* path and query as they were sent */
+  GArray *headers;                  /* of HttpHeader */
+  GHashTable *query;                /* decoded, made on first use */
+  char *query_wrong;                /* what is wrong with its spelling, or NULL */
   GString *body;
   void *data;
   LoopFn gone, drained;
@@ -42,16 +44,20 @@ struct Conn {
   ConnState state;
   HttpRequest *request;        /* being read or answered */
   GString *url, *name, *value; /* of the head being read */
+  HeadScan scan;               /* HEAD_OVER: a body is being read */
   size_t head_bytes;
+  int header_lines;
   int error_status; /* what was wrong with the request, 0 = nothing; reported when the parser stops */
   const char *error_detail;
-  LoopTimer *timer; /* checks deadline_ms; set lazily, so that a request costs no timer call */
+  char error_text[64]; /* for a detail that is not static */
+  LoopTimer *timer;    /* checks deadline_ms; set lazily, so that a request costs no timer call */
   int64_t deadline_ms;
   size_t unsent; /* when it began to close, or was last looked at */
   int peer_uid;
   char peer_address[48]; /* numeric, of a TCP peer */
   bool in_parse, half_closed, complete;
-  GList link; /* in HttpServer.conns */
+  bool trailers; /* the lines behind the last chunk are being read */
+  GList link;    /* in HttpServer.conns */
 };
 
 struct HttpServer {

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "net/http_conn.h"
 
 #include <linux/sockios.h>
@@ -9,6 +10,8 @@
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+
+enum { QUERY_PARTS_MAX = 100 };
 
 /* ---- the request ---- */
 
@@ -32,32 +35,76 @@ const char *http_request_header(const HttpRequest *request, const char *name)
   return NULL;
 }
 
-static GHashTable *request_parse_query(const char *text)
+const char *http_request_credential(const HttpRequest *request)
 {
-  GHashTable *query = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  g_auto(GStrv) parts = g_strsplit(text, "&", 100);
-  for (size_t i = 0; parts[i]; i++) {
-    char *equals = strchr(parts[i], '=');
-    if (equals)
-      *equals = '\0';
-    g_strdelimit(equals ? equals + 1 : parts[i], "+", ' ');
-    char *key = g_uri_unescape_string(parts[i], NULL);
-    char *value = g_uri_unescape_string(equals ? equals + 1 : "", NULL);
-    if (key && value && key[0]) {
-      g_hash_table_replace(query, key, value);
-    } else {
-      g_free(key);
-      g_free(value);
-    }
+  const char *key = http_request_header(request, "x-api-key"), *bearer = http_request_header(request, "authorization");
+  if (key || !bearer)
+    return key;
+  return strncasecmp(bearer, "Bearer ", 7) == 0 ? bearer + 7 + strspn(bearer + 7, " ") : "";
+}
+
+char *http_path_decode(const char *text)
+{
+  return g_uri_unescape_string(text, NULL);
+}
+
+/* Takes "name=value" of the query; what is wrong with it goes to @request->query_wrong, where the first one stays. */
+static void request_take_parameter(HttpRequest *request, char *part)
+{
+  char *equals = strchr(part, '=');
+  if (equals)
+    *equals = '\0';
+  g_strdelimit(equals ? equals + 1 : part, "+", ' ');
+  char *key = http_path_decode(part), *value = http_path_decode(equals ? equals + 1 : "");
+  bool whole = key && key[0] && value && g_utf8_validate(key, -1, NULL) && g_utf8_validate(value, -1, NULL);
+  bool twice = whole && g_hash_table_contains(request->query, key);
+  if (!request->query_wrong && !whole)
+    request->query_wrong = g_strdup("the query has a part that is no NAME=VALUE");
+  else if (!request->query_wrong && twice)
+    request->query_wrong = g_strdup_printf("query parameter '%.64s' is given twice", key);
+  if (whole) {
+    g_hash_table_replace(request->query, key, value);
+  } else {
+    g_free(key);
+    g_free(value);
   }
-  return query;
+}
+
+static GHashTable *request_query_table(HttpRequest *request)
+{
+  if (request->query)
+    return request->query;
+  request->query = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_auto(GStrv) parts = g_strsplit(request->query_text, "&", QUERY_PARTS_MAX + 1);
+  if (g_strv_length(parts) > QUERY_PARTS_MAX)
+    request->query_wrong = g_strdup_printf("the query has more than %d parameters", QUERY_PARTS_MAX);
+  for (size_t i = 0; parts[i] && i < QUERY_PARTS_MAX; i++)
+    if (parts[i][0])
+      request_take_parameter(request, parts[i]);
+  return request->query;
 }
 
 const char *http_request_query(HttpRequest *request, const char *name)
 {
-  if (!request->query)
-    request->query = request_parse_query(request->query_text);
-  return g_hash_table_lookup(request->query, name);
+  return g_hash_table_lookup(request_query_table(request), name);
+}
+
+char *http_request_query_wrong(HttpRequest *request, const char *const *known)
+{
+  static const char *const none[] = {NULL};
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init(&iter, request_query_table(request));
+  if (request->query_wrong)
+    return g_strdup(request->query_wrong);
+  known = known ? known : none;
+  while (g_hash_table_iter_next(&iter, &key, NULL)) {
+    if (g_strv_contains(known, key))
+      continue;
+    g_autofree char *names = g_strjoinv(", ", (char **)(uintptr_t)known), *safe = text_escape(key, 64);
+    return g_strdup_printf("unknown query parameter '%s'; this path takes %s", safe, names[0] ? names : "none");
+  }
+  return NULL;
 }
 
 const char *http_request_body(const HttpRequest *request, size_t *length)
@@ -114,6 +161,7 @@ static const char *reply_phrase(int status)
               {409, "Conflict"},
               {411, "Length Required"},
               {413, "Content Too Large"},
+              {415, "Unsupported Media Type"},
               {422, "Unprocessable Content"},
               {429, "Too Many Requests"},
               {431, "Request Header Fields Too Large"},
@@ -122,6 +170,7 @@ static const char *reply_phrase(int status)
               {502, "Bad Gateway"},
               {503, "Service Unavailable"},
               {504, "Gateway Timeout"},
+              {505, "HTTP Version Not Supported"},
               {507, "Insufficient Storage"}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     if (rows[i].status == status)
@@ -194,10 +243,18 @@ void http_reply_problem(HttpRequest *request, int code, const char *detail)
 /* The front's own refusals: the request never reached a handler, and the connection ends with it. */
 void reply_front_error(Conn *conn, int status, const char *detail)
 {
-  const char *word = status == 413 || status == 431 ? "limit" : status == 408 ? "timeout" : "usage";
+  const char *word = status == 413 || status == 431 ? "limit" : status == 408 ? "timeout" : status == 405 ? "method" : "usage";
+  HttpRequest *request = conn->request;
+  if (request && request->path && conn->server->config.refuse) {
+    conn->state = CONN_HANDLING;
+    conn->server->open++;
+    request->keep_alive = false;
+    conn->server->config.refuse(request, status, word, detail, conn->server->config.data);
+    return;
+  }
   g_autofree char *body = reply_problem_text(status, word, detail ? detail : "malformed request");
-  char framing[64];
-  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", strlen(body));
+  char framing[96];
+  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n%s", strlen(body), status == 405 ? "Allow: GET, HEAD, POST, DELETE\r\n" : "");
   reply_head(conn, NULL, status, "application/problem+json", framing);
   evbuffer_add(bufferevent_get_output(conn->bev), body, strlen(body));
   request_free(g_steal_pointer(&conn->request));

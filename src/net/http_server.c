@@ -18,6 +18,7 @@ enum {
   HTTP_BODY_MAX = 1024 * 1024,
   HTTP_HEADERS_MAX = 100,
   HTTP_REQUEST_MS = 10000,
+  HTTP_BODY_BYTES_PER_MS = 100, /* a large body has more time, as long as it comes */
   HTTP_REPLY_MS = 30000,
   HTTP_IDLE_MS = 60000,
   HTTP_LINGER_MS = 1000, /* for the peer's end after our last byte */
@@ -54,6 +55,7 @@ void request_free(HttpRequest *request)
   g_free(request->method);
   g_free(request->path);
   g_free(request->query_text);
+  g_free(request->query_wrong);
   g_array_unref(request->headers);
   if (request->query)
     g_hash_table_unref(request->query);
@@ -72,19 +74,25 @@ static int conn_bad(Conn *conn, int status, const char *detail)
   return HPE_USER;
 }
 
+static int conn_too_large(Conn *conn)
+{
+  g_snprintf(conn->error_text, sizeof conn->error_text, "body larger than %zu bytes", conn->server->config.body_bytes_max);
+  return conn_bad(conn, 413, conn->error_text);
+}
+
 static Conn *conn_of(llhttp_t *parser)
 {
   return (Conn *)(void *)((char *)parser - offsetof(Conn, parser));
 }
 
+/* Trailers are counted like the head and dropped: what decides about a request stands before its body. */
 static int conn_take_head(Conn *conn, GString *into, const char *at, size_t length)
 {
   conn->head_bytes += length;
   if (conn->head_bytes > HTTP_HEAD_MAX)
     return conn_bad(conn, 431, "request head larger than 16 KiB");
-  if (memchr(at, '\0', length))
-    return conn_bad(conn, 400, "NUL byte in the request head");
-  g_string_append_len(into, at, (gssize)length);
+  if (!conn->trailers)
+    g_string_append_len(into, at, (gssize)length);
   return 0;
 }
 
@@ -93,7 +101,8 @@ static int on_message_begin(llhttp_t *parser)
   Conn *conn = conn_of(parser);
   conn->request = request_new(conn);
   conn->head_bytes = 0;
-  conn->complete = false;
+  conn->header_lines = 0;
+  conn->complete = conn->trailers = false;
   g_string_truncate(conn->url, 0);
   conn->deadline_ms = clock_boot_ms() + conn->server->config.request_ms_max;
   return 0;
@@ -118,11 +127,14 @@ static int on_header_end(llhttp_t *parser)
 {
   Conn *conn = conn_of(parser);
   HttpRequest *request = conn->request;
-  bool once = strcasecmp(conn->name->str, "content-length") == 0 || strcasecmp(conn->name->str, "host") == 0;
-  if (request->headers->len >= HTTP_HEADERS_MAX)
+  static const char *const once[] = {"content-length", "host", "transfer-encoding", NULL};
+  g_autofree char *lower = g_ascii_strdown(conn->name->str, -1);
+  if (++conn->header_lines > HTTP_HEADERS_MAX)
     return conn_bad(conn, 431, "more than 100 header lines");
-  if (once && http_request_header(request, conn->name->str))
-    return conn_bad(conn, 400, "more than one Content-Length or Host");
+  if (conn->trailers)
+    return 0;
+  if (g_strv_contains(once, lower) && http_request_header(request, lower))
+    return conn_bad(conn, 400, "more than one Content-Length, Host or Transfer-Encoding");
   HttpHeader header = {.name = g_strdup(conn->name->str), .value = g_strchomp(g_strdup(conn->value->str))};
   g_array_append_val(request->headers, header);
   g_string_truncate(conn->name, 0);
@@ -130,48 +142,82 @@ static int on_header_end(llhttp_t *parser)
   return 0;
 }
 
-/* Splits and decodes the target. NULL bytes and broken escapes are refused. */
+/* Splits the target. Its path stays as it was sent, so that an escaped slash never becomes one; broken escapes and NUL are refused. */
 static bool request_take_url(HttpRequest *request, const char *url)
 {
   if (url[0] != '/')
     return false;
   const char *mark = strchr(url, '?');
-  g_autofree char *raw = mark ? g_strndup(url, (gsize)(mark - url)) : g_strdup(url);
-  request->path = g_uri_unescape_string(raw, NULL);
+  request->path = mark ? g_strndup(url, (gsize)(mark - url)) : g_strdup(url);
   request->query_text = g_strdup(mark ? mark + 1 : "");
-  return request->path != NULL;
+  g_autofree char *decoded = http_path_decode(request->path);
+  return decoded != NULL;
+}
+
+/* How the body comes, before any of it is read: by one length or in chunks, or not at all. 0, or the refusal of @conn. */
+static int conn_check_framing(Conn *conn, const llhttp_t *parser)
+{
+  const char *coding = http_request_header(conn->request, "transfer-encoding");
+  bool length = http_request_header(conn->request, "content-length") != NULL;
+  bool wants_body = parser->method == HTTP_POST || parser->method == HTTP_PUT || parser->method == HTTP_PATCH;
+  if (length && coding)
+    return conn_bad(conn, 400, "both Content-Length and Transfer-Encoding");
+  if (coding && parser->http_minor == 0)
+    return conn_bad(conn, 400, "Transfer-Encoding in HTTP/1.0");
+  if (coding && strcasecmp(coding, "chunked") != 0)
+    return conn_bad(conn, 501, "the only transfer coding that is understood is 'chunked'");
+  if (wants_body && !length && !coding)
+    return conn_bad(conn, 411, "a body needs its length");
+  if (length && parser->content_length > conn->server->config.body_bytes_max)
+    return conn_too_large(conn);
+  return 0;
 }
 
 static int on_headers_complete(llhttp_t *parser)
 {
   Conn *conn = conn_of(parser);
   HttpRequest *request = conn->request;
+  if (conn->scan.place != HEAD_OVER)
+    return conn_bad(conn, 400, "malformed request head"); /* llhttp sees its end where there is none */
   request->method = g_strdup(llhttp_method_name((llhttp_method_t)parser->method));
   request->head = parser->method == HTTP_HEAD;
+  if (parser->http_major != 1 || parser->http_minor > 1)
+    return conn_bad(conn, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
+  if (parser->method == HTTP_CONNECT)
+    return conn_bad(conn, 405, "this server is no proxy");
   if (!request_take_url(request, conn->url->str))
     return conn_bad(conn, 400, "malformed request target");
   if (parser->http_minor >= 1 && !http_request_header(request, "host"))
     return conn_bad(conn, 400, "no Host");
-  bool length = parser->flags & F_CONTENT_LENGTH, chunked = parser->flags & F_CHUNKED;
-  if (length && (chunked || http_request_header(request, "transfer-encoding")))
-    return conn_bad(conn, 400, "both Content-Length and Transfer-Encoding");
-  bool wants_body = parser->method == HTTP_POST || parser->method == HTTP_PUT || parser->method == HTTP_PATCH;
-  if (wants_body && !length && !chunked)
-    return conn_bad(conn, 411, "a body needs its length");
-  if (length && parser->content_length > conn->server->config.body_bytes_max)
-    return conn_bad(conn, 413, "body larger than allowed");
+  int refused = conn_check_framing(conn, parser);
+  if (refused)
+    return refused;
+  parser->upgrade = 0; /* h2c, WebSocket: no route upgrades, so the offer is passed over and HTTP/1.1 goes on */
   const char *expect = http_request_header(request, "expect");
   if (expect && strcasecmp(expect, "100-continue") == 0)
     bufferevent_write(conn->bev, "HTTP/1.1 100 Continue\r\n\r\n", 25);
   return 0;
 }
 
+/* Behind the last chunk come trailers, line by line as in a head. */
+static int on_chunk_header(llhttp_t *parser)
+{
+  Conn *conn = conn_of(parser);
+  if (parser->content_length > 0)
+    return 0;
+  conn->trailers = true;
+  conn->scan = (HeadScan){HEAD_LINE};
+  return HPE_PAUSED;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t length)
 {
   Conn *conn = conn_of(parser);
   if (conn->request->body->len + length > conn->server->config.body_bytes_max)
-    return conn_bad(conn, 413, "body larger than allowed");
+    return conn_too_large(conn);
   g_string_append_len(conn->request->body, at, (gssize)length);
+  conn->deadline_ms +=
+      (int64_t)(conn->request->body->len / HTTP_BODY_BYTES_PER_MS - (conn->request->body->len - length) / HTTP_BODY_BYTES_PER_MS);
   return 0;
 }
 
@@ -181,6 +227,7 @@ static int on_message_complete(llhttp_t *parser)
   conn->request->keep_alive = llhttp_should_keep_alive(parser);
   conn->request->chunked = parser->http_major == 1 && parser->http_minor >= 1;
   conn->complete = true;
+  conn->scan = (HeadScan){HEAD_BEFORE};
   return HPE_PAUSED; /* one request at a time: the next is parsed after the answer */
 }
 
@@ -191,6 +238,7 @@ static const llhttp_settings_t conn_settings = {
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_end,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_header = on_chunk_header,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
@@ -204,20 +252,31 @@ static void conn_dispatch(Conn *conn)
   server->config.handler(conn->request, server->config.data);
 }
 
-/* Parses one block of what has come. Returns how much was used; stops at the end of a request and at errors. */
+/* What an error of llhttp means for whoever sent the request. */
+static int parse_error_status(llhttp_errno_t code)
+{
+  return code == HPE_INVALID_METHOD || code == HPE_INVALID_TRANSFER_ENCODING ? 501 : 400;
+}
+
+/* Parses one block of what has come. Returns how much was used; stops at the end of a head, of a request and at errors. */
 static size_t conn_parse_block(Conn *conn, const char *bytes, size_t length)
 {
+  const char *wrong = NULL;
+  bool scanned = conn->scan.place != HEAD_OVER;
+  if (scanned)
+    length = head_scan(&conn->scan, bytes, length, &wrong);
   llhttp_errno_t code = llhttp_execute(&conn->parser, bytes, length);
-  if (code == HPE_OK)
-    return length;
-  size_t used = (size_t)(llhttp_get_error_pos(&conn->parser) - bytes);
-  if (code == HPE_PAUSED) {
+  size_t used = code == HPE_OK ? length : (size_t)(llhttp_get_error_pos(&conn->parser) - bytes);
+  if (wrong && !conn->error_status)
+    conn_bad(conn, 400, wrong);
+  if (code == HPE_PAUSED)
     llhttp_resume(&conn->parser);
-    return used;
-  }
-  if (!conn->error_status)
-    conn_bad(conn, code == HPE_INVALID_METHOD ? 501 : 400, llhttp_get_error_reason(&conn->parser));
-  return length;
+  else if (code != HPE_OK && !conn->error_status)
+    conn_bad(conn, parse_error_status(code), llhttp_get_error_reason(&conn->parser));
+  bool open = conn->trailers || !conn->request || !conn->request->method; /* llhttp sees no end where there is one */
+  if (!conn->error_status && scanned && conn->scan.place == HEAD_OVER && open)
+    conn_bad(conn, 400, "malformed request head");
+  return used;
 }
 
 /* Does the peer read what it asked for? */

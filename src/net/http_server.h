@@ -1,8 +1,11 @@
 #pragma once
-/* Our own front of the HTTP server: ten functions, behind which evhttp stands today. Limits of every listener: headers 16 KiB, body 1 MiB,
- * 10 s for a whole request (also when it drips), 1,000 connections; more than one Content-Length or Host, or both Content-Length and
- * Transfer-Encoding 400, a body method without length 411, too large 413. No reply stays open over 30 s except streams. Errors of the front
- * are problem documents too (RFC 9457). */
+/* The HTTP/1.1 server: llhttp behind a strict reading of heads (http_head.h), on libevent. Limits of every listener: headers 16 KiB in 100
+ * lines, body 1 MiB unless the config says otherwise, 10 s for a whole request (also when it drips) and a second more for each 100 kB of
+ * body that has come, 1,000 connections unless told. Refused
+ * before any handler: 400 for more than one Content-Length, Host or Transfer-Encoding, for two of these that contradict each other, for
+ * bare CR or LF, folded headers and control characters; 411 for a body method without length; 413; 431; 501 for every transfer coding but
+ * "chunked"; 505; 405 for CONNECT. Trailers are read and dropped. An offer to upgrade is passed over. No reply stays open over 30 s except
+ * streams. Errors of the front are problem documents too (RFC 9457). */
 #include "net/loop.h"
 
 #include <glib.h>
@@ -22,6 +25,9 @@ typedef struct HttpServerConfig {
   int64_t reply_ms_max;   /* 0 = 30,000: a request not answered by then gets 503; streams are exempt */
   int connections_max;    /* 0 = 1,000 */
   bool eof_is_gone;       /* a peer that ends its side while it waits has left; else it may still read */
+  /* Answers, like a handler, @request that the front refuses after its head was read (411, 413, 408, ...), in the shape of its path; @word
+   * and @detail are the caller's for the call. NULL = a problem document. */
+  void (*refuse)(HttpRequest *request, int status, const char *word, const char *detail, void *data);
 } HttpServerConfig;
 
 HttpServer *http_server_new(Loop *loop, const HttpServerConfig *config);
@@ -37,10 +43,20 @@ int http_server_open(const HttpServer *server);
 size_t http_server_backlog(const HttpServer *server);
 
 const char *http_request_method(const HttpRequest *request); /* "GET"; any token */
-const char *http_request_path(const HttpRequest *request);   /* decoded, no query */
+/* As it was sent, without the query. Its escapes are well-formed and none stands for NUL. Match it segment by segment and decode each one
+ * after: an escaped slash is no separator. */
+const char *http_request_path(const HttpRequest *request);
+/* @text of a path or query with its escapes decoded; NULL when one is broken or stands for NUL. Caller frees. */
+char *http_path_decode(const char *text);
 /* Decoded query parameter @name, or NULL; borrowed. */
 const char *http_request_query(HttpRequest *request, const char *name);
+/* What is wrong with the query of a path that takes the parameters @known (NULL-terminated; NULL = none), each once: an unknown one, one
+ * that is given twice, broken escapes. NULL = nothing; caller frees. */
+char *http_request_query_wrong(HttpRequest *request, const char *const *known);
 const char *http_request_header(const HttpRequest *request, const char *name);
+/* The key or token that @request brings: X-API-Key, or Authorization: Bearer. What stands before us may use the other header for itself, so
+ * that the first one counts. "" for Authorization of another scheme alone, NULL for neither; borrowed. */
+const char *http_request_credential(const HttpRequest *request);
 const char *http_request_body(const HttpRequest *request, size_t *length); /* NUL-terminated too */
 /* Uid of the peer on a unix socket, -1 on TCP. */
 int http_request_peer_uid(const HttpRequest *request);

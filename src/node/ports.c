@@ -44,16 +44,26 @@ void ports_free(Ports *ports)
   g_free(ports);
 }
 
+/* A socket for both families, which `localhost` may mean either of; of IPv4 alone where the kernel has no IPv6. */
+static int ports_socket(bool v6)
+{
+  int off = 0, fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && v6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  return fd;
+}
+
 /* Bound on every address and not listening: nobody can listen there, nobody is answered. -1 with errno. A socket that others left in
  * TIME_WAIT is nobody's, so the bind may share; after it ours does not, or anybody who shares too could listen beside us. */
-static int ports_bind(int port)
+static int ports_bind_family(int port, bool v6)
 {
-  int on = 1, off = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_ANY)};
+  int on = 1, off = 0, fd = ports_socket(v6);
+  struct sockaddr_in v4_any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_ANY)};
+  struct sockaddr_in6 v6_any = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_ANY_INIT};
   if (fd < 0)
     return -1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+  if ((v6 ? bind(fd, (struct sockaddr *)&v6_any, sizeof v6_any) : bind(fd, (struct sockaddr *)&v4_any, sizeof v4_any)) == 0) {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off);
     return fd;
   }
@@ -61,6 +71,13 @@ static int ports_bind(int port)
   close(fd);
   errno = e;
   return -1;
+}
+
+static int ports_bind(int port)
+{
+  int fd = ports_bind_family(port, true);
+  bool no_v6 = fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
+  return no_v6 ? ports_bind_family(port, false) : fd;
 }
 
 /* ---- who has it ---- */

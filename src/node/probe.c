@@ -18,7 +18,8 @@ typedef struct ProbeRun {
   char *path;               /* HTTP: being asked */
   guint candidate;          /* discovery: index of the path being asked, or G_MAXUINT for a remembered one */
   HttpCall *call;
-  int fd; /* TCP */
+  int fd;  /* TCP */
+  bool v6; /* ::1 is being asked, since nobody listens on 127.0.0.1 */
   struct event *event;
   ExecRun *command; /* exec */
   LoopTimer *timer;
@@ -57,6 +58,16 @@ static void probe_done(ProbeRun *run, bool ok, const char *text)
 
 static void probe_ask(ProbeRun *run);
 
+/* Where ::1 could not even be asked, nobody listening on 127.0.0.1 is what there is to tell. */
+static const char *probe_error(const ProbeRun *run, const char *error)
+{
+  static const int no_v6[] = {EADDRNOTAVAIL, EAFNOSUPPORT, ENETUNREACH};
+  for (size_t i = 0; run->v6 && i < G_N_ELEMENTS(no_v6); i++)
+    if (g_str_equal(error, g_strerror(no_v6[i])))
+      return "connection refused";
+  return error;
+}
+
 static void probe_on_answer(const HttpResult *result, void *data)
 {
   ProbeRun *run = data;
@@ -66,6 +77,11 @@ static void probe_on_answer(const HttpResult *result, void *data)
     return;
   }
   bool answered = result->status != 0;
+  if (!answered && !run->v6 && g_str_equal(result->error, "connection refused")) { /* it may listen on the other loopback alone */
+    run->v6 = true;
+    probe_ask(run);
+    return;
+  }
   if (answered && run->health->kind == HEALTH_DISCOVER && run->candidate + 1 < G_N_ELEMENTS(probe_paths)) {
     run->candidate++;
     probe_ask(run);
@@ -77,23 +93,40 @@ static void probe_on_answer(const HttpResult *result, void *data)
     return;
   }
   g_autofree char *text = answered ? g_strdup_printf("HTTP %d on %s", result->status, run->path)
-                                   : g_strdup_printf("no answer on port %d: %s", run->port, result->error);
+                                   : g_strdup_printf("no answer on port %d: %s", run->port, probe_error(run, result->error));
   probe_done(run, false, text);
 }
 
+/* The status is all that counts: of an endless body nobody waits for the end. The agent is called by the name that its URL has. */
 static void probe_ask(ProbeRun *run)
 {
   if (run->candidate != G_MAXUINT && run->health->kind == HEALTH_DISCOVER) {
     g_free(run->path);
     run->path = g_strdup(probe_paths[run->candidate]);
   }
-  static const char *const headers[] = {"Connection: close", "User-Agent: reeve-probe", NULL};
-  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d%s", run->port, run->path);
-  HttpCallSpec spec = {.url = url, .timeout_ms = run->timeout_ms, .connect_ms = run->timeout_ms, .headers = headers};
+  g_autofree char *host = g_strdup_printf("Host: localhost:%d", run->port);
+  const char *const headers[] = {host, "Connection: close", "User-Agent: reeve-probe", NULL};
+  g_autofree char *path = g_uri_escape_string(run->path, "/?&=%:;,@!$'()*+[]~", FALSE); /* a blank in it is a blank, as in a browser */
+  g_autofree char *url = g_strdup_printf("http://%s:%d%s", run->v6 ? "[::1]" : "127.0.0.1", run->port, path);
+  HttpCallSpec spec = {.url = url, .timeout_ms = run->timeout_ms, .connect_ms = run->timeout_ms, .headers = headers, .head_only = true};
   run->call = http_client_call(run->hold->node->http, &spec, NULL, probe_on_answer, run);
 }
 
 /* ---- TCP ---- */
+
+static void probe_connect(ProbeRun *run);
+
+/* Nobody took the connection on one loopback, error @e: the other one may be listened on, else the first one's error is told. */
+static void probe_on_refused(ProbeRun *run, int e)
+{
+  if (!run->v6 && e == ECONNREFUSED) {
+    run->v6 = true;
+    probe_connect(run);
+    return;
+  }
+  g_autofree char *text = g_strdup_printf("no answer on port %d: %s", run->port, g_strerror(run->v6 ? ECONNREFUSED : e));
+  probe_done(run, false, text);
+}
 
 static void probe_on_connected(evutil_socket_t fd, short what, void *data)
 {
@@ -101,19 +134,26 @@ static void probe_on_connected(evutil_socket_t fd, short what, void *data)
   int e = 0;
   socklen_t length = sizeof e;
   getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &length);
-  g_autofree char *text = what & EV_TIMEOUT ? g_strdup_printf("no answer on port %d: timed out", run->port)
-                          : e               ? g_strdup_printf("no answer on port %d: %s", run->port, g_strerror(e))
-                                            : NULL;
+  if (e && !(what & EV_TIMEOUT)) {
+    probe_on_refused(run, e);
+    return;
+  }
+  g_autofree char *text = what & EV_TIMEOUT ? g_strdup_printf("no answer on port %d: timed out", run->port) : NULL;
   probe_done(run, !text, text);
 }
 
 static void probe_connect(ProbeRun *run)
 {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  run->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (run->fd < 0 || (connect(run->fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)) {
-    g_autofree char *text = g_strdup_printf("no answer on port %d: %s", run->port, g_strerror(errno));
-    probe_done(run, false, text);
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)run->port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  const struct sockaddr *address = run->v6 ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
+  if (run->event)
+    event_free(g_steal_pointer(&run->event));
+  if (run->fd >= 0)
+    close(run->fd);
+  run->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (run->fd < 0 || (connect(run->fd, address, run->v6 ? sizeof v6 : sizeof v4) != 0 && errno != EINPROGRESS)) {
+    probe_on_refused(run, errno);
     return;
   }
   struct timeval limit = {run->timeout_ms / 1000, run->timeout_ms % 1000 * 1000};

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "net/browser.h"
 #include "server/internal.h"
 #include "server/routes.h"
 
@@ -15,7 +16,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { LIMITER_BURST = 10, LIMITER_REFILL_MS = 1000, LIMITER_ADDRESSES_MAX = 4096, TOKEN_RANDOM_BYTES = 32 };
+enum { TOKEN_RANDOM_BYTES = 32 };
 
 const char *auth_failure_word(AuthFailure failure)
 {
@@ -25,51 +26,6 @@ const char *auth_failure_word(AuthFailure failure)
 #undef X
   };
   return words[failure];
-}
-
-/* ---- limiter ---- */
-
-/* The bucket of an address is full again at @full_at_ms; each refusal moves that on. */
-struct AuthLimiter {
-  GHashTable *full_at; /* address -> int64_t* */
-};
-
-AuthLimiter *auth_limiter_new(void)
-{
-  AuthLimiter *limiter = g_new0(AuthLimiter, 1);
-  limiter->full_at = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  return limiter;
-}
-
-void auth_limiter_free(AuthLimiter *limiter)
-{
-  if (!limiter)
-    return;
-  g_hash_table_unref(limiter->full_at);
-  g_free(limiter);
-}
-
-static gboolean limiter_is_full(gpointer key, gpointer value, gpointer boot_ms)
-{
-  return *(int64_t *)value <= *(int64_t *)boot_ms;
-}
-
-bool auth_limiter_count(AuthLimiter *limiter, const char *address, int64_t boot_ms)
-{
-  int64_t *full_at = g_hash_table_lookup(limiter->full_at, address);
-  if (!full_at) {
-    if (g_hash_table_size(limiter->full_at) >= LIMITER_ADDRESSES_MAX)
-      g_hash_table_foreach_remove(limiter->full_at, limiter_is_full, &boot_ms);
-    if (g_hash_table_size(limiter->full_at) >= LIMITER_ADDRESSES_MAX)
-      return false; /* thousands at once: none of them is told more than that */
-    full_at = g_new0(int64_t, 1);
-    g_hash_table_insert(limiter->full_at, g_strdup(address), full_at);
-  }
-  int64_t next = MAX(*full_at, boot_ms) + LIMITER_REFILL_MS;
-  if (next - boot_ms > LIMITER_BURST * LIMITER_REFILL_MS)
-    return false;
-  *full_at = next;
-  return true;
 }
 
 /* ---- tokens ---- */
@@ -90,17 +46,6 @@ void auth_hash(const char *token, char out[AUTH_HASH_BYTES])
 {
   g_autofree char *hex = g_compute_checksum_for_string(G_CHECKSUM_SHA256, token, -1);
   g_strlcpy(out, hex, AUTH_HASH_BYTES);
-}
-
-/* The token in the headers of @request (Authorization: Bearer, or X-API-Key), or NULL. Borrowed. */
-static const char *auth_credential(const HttpRequest *request)
-{
-  const char *bearer = http_request_header(request, "Authorization");
-  if (!bearer)
-    return http_request_header(request, "X-API-Key");
-  if (strncasecmp(bearer, "Bearer ", 7) != 0)
-    return ""; /* another scheme: no token of ours */
-  return bearer + 7 + strspn(bearer + 7, " ");
 }
 
 bool auth_host_is_local(const char *host, int port)
@@ -135,7 +80,7 @@ static void auth_fail(Server *server, HttpRequest *request, AuthFailure failure,
 static void auth_fail_token(Server *server, HttpRequest *request)
 {
   const char *address = http_request_peer_address(request);
-  if (!auth_limiter_count(server->limiter, address, clock_boot_ms())) {
+  if (!limiter_count(server->limiter, address, clock_boot_ms())) {
     auth_fail(server, request, AUTH_FAILURE_LIMITED, REEVE_ERROR_RATE_LIMITED, "too many refused tokens from this address; wait a second");
     return;
   }
@@ -146,7 +91,7 @@ static void auth_fail_token(Server *server, HttpRequest *request)
 
 static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
 {
-  const char *token = auth_credential(request);
+  const char *token = http_request_credential(request);
   char hash[AUTH_HASH_BYTES];
   if (server->listen_local && !auth_host_is_local(http_request_header(request, "Host"), server->listen_port)) {
     auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
@@ -167,6 +112,22 @@ static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
   caller->role = known->role;
   snprintf(caller->actor, sizeof caller->actor, "token:%s", known->name);
   return true;
+}
+
+bool auth_browser(Server *server, HttpRequest *request)
+{
+  static const char *const local[] = {"localhost", NULL};
+  BrowserRules rules = {.origins = (const char *const *)server->options->origins, .hosts = server->listen_local ? local : NULL};
+  browser_share(request, &rules);
+  if (browser_preflight(request, &rules))
+    return false;
+  const char *why = NULL;
+  int status = browser_refuse(request, &rules, &why);
+  if (status == 403)
+    auth_fail(server, request, AUTH_FAILURE_ORIGIN, REEVE_ERROR_DENIED, why);
+  else if (status)
+    route_problem_status(server, request, status, "media-type", "the body has another content type than allowed", why, NULL, NULL);
+  return status == 0;
 }
 
 bool auth_caller(Server *server, HttpRequest *request, Caller *caller)

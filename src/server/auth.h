@@ -2,6 +2,7 @@
 /* Who a request comes from, and what it may do. On the control socket the peer's uid is the authority; over TCP a bearer token is. */
 #include "model/states.h"
 #include "net/http_server.h"
+#include "net/limiter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +10,8 @@
 enum { AUTH_TOKEN_MAX = 128, AUTH_HASH_BYTES = 65, AUTH_ACTOR_BYTES = 80 };
 
 /* Why a request was refused, for /metrics. */
-#define AUTH_FAILURES(X) X(MISSING, "missing") X(UNKNOWN, "unknown") X(ROLE, "role") X(HOST, "host") X(USER, "user") X(LIMITED, "limited")
+#define AUTH_FAILURES(X)                                                                                                                   \
+  X(MISSING, "missing") X(UNKNOWN, "unknown") X(ROLE, "role") X(HOST, "host") X(ORIGIN, "origin") X(USER, "user") X(LIMITED, "limited")
 typedef enum AuthFailure {
 #define X(id, word) AUTH_FAILURE_##id,
   AUTH_FAILURES(X)
@@ -17,13 +19,6 @@ typedef enum AuthFailure {
       AUTH_FAILURE_N
 } AuthFailure;
 const char *auth_failure_word(AuthFailure failure); /* static */
-
-/* Counts refused tokens per peer address: ten at once, then one each second. Bounded; pure. */
-typedef struct AuthLimiter AuthLimiter;
-AuthLimiter *auth_limiter_new(void);
-void auth_limiter_free(AuthLimiter *limiter);
-/* One more refusal of @address at @boot_ms. False: too many; it should be told so and nothing else. */
-bool auth_limiter_count(AuthLimiter *limiter, const char *address, int64_t boot_ms);
 
 /* A new token: "reeve_" and 256 random bits as text. Caller frees. */
 char *auth_token_new(void);
@@ -37,6 +32,9 @@ typedef struct Caller {
   Role role;
   char actor[AUTH_ACTOR_BYTES]; /* "uid:1000", "token:NAME" */
 } Caller;
+/* Asks whether @request comes from a page in a browser that may not send it (net/browser.h), and answers preflights. False after an answer:
+ * 204, 403 or 415. */
+bool auth_browser(struct Server *server, HttpRequest *request);
 /* Finds out who sent @request. False after an answer: 401, 403 or 429. A request without a token is ROLE_PUBLIC. */
 bool auth_caller(struct Server *server, HttpRequest *request, Caller *caller);
 /* Answers that @caller lacks @role: 401 for one without a token, else 403. */

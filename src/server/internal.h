@@ -50,7 +50,7 @@ struct Server {
   GString *scratch; /* for rendering answers */
   HttpServer *http; /* on the control socket */
   HttpServer *tcp;  /* its connections are counted apart: who fills them up holds nobody off the control socket */
-  AuthLimiter *limiter;
+  Limiter *limiter;
   char *listen_text; /* "127.0.0.1:7373", NULL = no TCP */
   char *listen_note; /* why the default address could not be had, or NULL */
   int listen_port;

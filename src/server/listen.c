@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "net/address.h"
 
 #include <string.h>
 
@@ -26,7 +27,7 @@ bool listen_parse(const char *text, char **host, int *port, GError **error)
 
 bool listen_is_loopback(const char *host)
 {
-  return g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") || g_str_equal(host, "localhost");
+  return address_is_loopback(host);
 }
 
 static bool listen_at(Server *server, const char *host, int port, GError **error)

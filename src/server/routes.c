@@ -42,10 +42,19 @@ static const BodyMember body_secret[] = {{.name = "name", .type = BODY_TEXT, .re
                                          {.name = "value", .type = BODY_TEXT, .required = true, .min = 1, .max = SEAL_VALUE_MAX},
                                          {NULL}};
 
+/* Parameters of the query, by route. */
+static const char *const query_deployments[] = {"status", NULL};
+static const char *const query_diff[] = {"from", "to", NULL};
+static const char *const query_logs[] = {"agent", "follow", "since", "tail", NULL};
+static const char *const query_events[] = {"deployment", NULL};
+static const char *const query_wait[] = {"wait", NULL};
+static const char *const query_check[] = {"checksum", NULL};
+static const char *const query_audit[] = {"action", "actor", "before", "limit", "object", "since", NULL};
+
 /* The most used route stands first; otherwise the order means nothing. */
 const Route routes[] = {
     {.method = "GET", .pattern = "/api/deployments/{name}", .role = ROLE_VIEWER, .handler = get_deployment},
-    {.method = "GET", .pattern = "/api/deployments", .role = ROLE_VIEWER, .handler = get_deployments},
+    {.method = "GET", .pattern = "/api/deployments", .role = ROLE_VIEWER, .handler = get_deployments, .query = query_deployments},
     {.method = "POST",
      .pattern = "/api/deployments",
      .role = ROLE_OPERATOR,
@@ -79,7 +88,7 @@ const Route routes[] = {
      .handler = post_run,
      .has_body = true,
      .body = body_run},
-    {.method = "GET", .pattern = "/api/deployments/{name}/diff", .role = ROLE_VIEWER, .handler = get_diff},
+    {.method = "GET", .pattern = "/api/deployments/{name}/diff", .role = ROLE_VIEWER, .handler = get_diff, .query = query_diff},
     {.method = "POST", .pattern = "/api/plan", .role = ROLE_OPERATOR, .handler = post_plan, .has_body = true, .body = body_plan},
     {.method = "GET", .pattern = "/api/schedules", .role = ROLE_VIEWER, .handler = get_schedules},
     {.method = "POST",
@@ -90,31 +99,70 @@ const Route routes[] = {
      .body = body_exec,
      .stream = true},
     {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
+    {.method = "GET", .pattern = "/api/deployments/{name}/key", .role = ROLE_OPERATOR, .handler = get_key},
     {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
-    {.method = "GET", .pattern = "/api/deployments/{name}/logs", .role = ROLE_VIEWER, .handler = get_logs, .stream = true},
+    {.method = "GET",
+     .pattern = "/api/deployments/{name}/logs",
+     .role = ROLE_VIEWER,
+     .handler = get_logs,
+     .query = query_logs,
+     .stream = true},
     /* the agents directory, in both spellings of its clients */
     {.method = "GET", .pattern = "/agents", .role = ROLE_VIEWER, .handler = get_agents},
     {.method = "GET", .pattern = "/agents/{name}", .role = ROLE_VIEWER, .handler = get_agent},
     {.method = "GET", .pattern = "/status/{name}", .role = ROLE_VIEWER, .handler = get_agent},
     {.method = "GET", .pattern = "/agents/{name}/diagnostics", .role = ROLE_VIEWER, .handler = get_agent_diagnostics},
-    {.method = "POST", .pattern = "/agents/{name}/start", .role = ROLE_OPERATOR, .handler = post_agent_start, .has_body = true},
-    {.method = "POST", .pattern = "/agents/{name}/stop", .role = ROLE_OPERATOR, .handler = post_agent_stop, .has_body = true},
-    {.method = "POST", .pattern = "/agents/{name}/restart", .role = ROLE_OPERATOR, .handler = post_agent_restart, .has_body = true},
-    {.method = "POST", .pattern = "/start", .role = ROLE_OPERATOR, .handler = post_start, .has_body = true, .body = body_agent},
-    {.method = "POST", .pattern = "/stop", .role = ROLE_OPERATOR, .handler = post_stop, .has_body = true, .body = body_agent},
-    {.method = "POST", .pattern = "/restart", .role = ROLE_OPERATOR, .handler = post_restart_agent, .has_body = true, .body = body_agent},
-    {.method = "POST", .pattern = "/check", .role = ROLE_VIEWER, .handler = post_check, .has_body = true},
+    {.method = "POST",
+     .pattern = "/agents/{name}/start",
+     .role = ROLE_OPERATOR,
+     .handler = post_agent_start,
+     .query = query_wait,
+     .has_body = true},
+    {.method = "POST",
+     .pattern = "/agents/{name}/stop",
+     .role = ROLE_OPERATOR,
+     .handler = post_agent_stop,
+     .query = query_wait,
+     .has_body = true},
+    {.method = "POST",
+     .pattern = "/agents/{name}/restart",
+     .role = ROLE_OPERATOR,
+     .handler = post_agent_restart,
+     .query = query_wait,
+     .has_body = true},
+    {.method = "POST",
+     .pattern = "/start",
+     .role = ROLE_OPERATOR,
+     .handler = post_start,
+     .query = query_wait,
+     .has_body = true,
+     .body = body_agent},
+    {.method = "POST",
+     .pattern = "/stop",
+     .role = ROLE_OPERATOR,
+     .handler = post_stop,
+     .query = query_wait,
+     .has_body = true,
+     .body = body_agent},
+    {.method = "POST",
+     .pattern = "/restart",
+     .role = ROLE_OPERATOR,
+     .handler = post_restart_agent,
+     .query = query_wait,
+     .has_body = true,
+     .body = body_agent},
+    {.method = "POST", .pattern = "/check", .role = ROLE_VIEWER, .handler = post_check, .query = query_check, .has_body = true},
     {.method = "POST", .pattern = "/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
     {.method = "POST", .pattern = "/agents/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
     {.method = "GET", .pattern = "/health", .role = ROLE_PUBLIC, .handler = get_agents_health},
     {.method = "GET", .pattern = "/api/nodes", .role = ROLE_VIEWER, .handler = get_nodes},
-    {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .stream = true},
+    {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .query = query_events, .stream = true},
     {.method = "GET", .pattern = "/api/server", .role = ROLE_VIEWER, .handler = get_server},
     {.method = "POST", .pattern = "/api/server/stop", .role = ROLE_ADMIN, .handler = post_server_stop, .has_body = true, .body = body_stop},
     {.method = "GET", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = get_tokens},
     {.method = "POST", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = post_tokens, .has_body = true, .body = body_token},
     {.method = "DELETE", .pattern = "/api/tokens/{name}", .role = ROLE_ADMIN, .handler = delete_token},
-    {.method = "GET", .pattern = "/api/audit", .role = ROLE_OPERATOR, .handler = get_audit},
+    {.method = "GET", .pattern = "/api/audit", .role = ROLE_OPERATOR, .handler = get_audit, .query = query_audit},
     {.method = "GET", .pattern = "/api/secrets", .role = ROLE_OPERATOR, .handler = get_secrets},
     {.method = "POST", .pattern = "/api/secrets", .role = ROLE_ADMIN, .handler = post_secrets, .has_body = true, .body = body_secret},
     {.method = "DELETE", .pattern = "/api/secrets/{name}", .role = ROLE_ADMIN, .handler = delete_secret},
@@ -125,7 +173,8 @@ const Route routes[] = {
 const guint routes_n = G_N_ELEMENTS(routes);
 G_STATIC_ASSERT(G_N_ELEMENTS(routes) <= METRICS_ROUTES_MAX);
 
-/* Walks pattern and path together; the text of {name} goes to @name. */
+/* Walks pattern and path, which is as it was sent, together; the text of {name} goes to @name, decoded: what is escaped in it separates
+ * nothing. */
 static bool route_path_fits(const char *pattern, const char *path, char name[65])
 {
   while (*pattern && *path) {
@@ -135,10 +184,10 @@ static bool route_path_fits(const char *pattern, const char *path, char name[65]
       continue;
     }
     size_t n = strcspn(path, "/");
-    if (n == 0 || n > 64)
+    g_autofree char *segment = g_strndup(path, n), *decoded = http_path_decode(segment);
+    if (!decoded || !decoded[0] || strlen(decoded) > 64 || strchr(decoded, '/'))
       return false;
-    memcpy(name, path, n);
-    name[n] = '\0';
+    g_strlcpy(name, decoded, 65);
     path += n;
     pattern = strchr(pattern, '}') + 1;
   }
@@ -279,7 +328,7 @@ void routes_handle(HttpRequest *request, void *data)
   RouteMatch match;
   http_request_set_data(request, NULL);
   Caller caller;
-  if (!auth_caller(server, request, &caller))
+  if (!auth_browser(server, request) || !auth_caller(server, request, &caller))
     return;
   route_match(http_request_method(request), http_request_path(request), &match);
   if (!match.route && caller.role == ROLE_PUBLIC) { /* strangers learn nothing of what there is */
@@ -297,6 +346,11 @@ void routes_handle(HttpRequest *request, void *data)
   }
   if (server->unreadable) {
     route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server leaves", NULL, NULL);
+    return;
+  }
+  g_autofree char *wrong = http_request_query_wrong(request, match.route->query);
+  if (wrong) {
+    route_problem(server, request, REEVE_ERROR_USAGE, wrong, NULL, NULL);
     return;
   }
   RouteCall call = {.server = server, .request = request, .name = match.name};

@@ -20,9 +20,10 @@ typedef struct Route {
   const char *pattern; /* segments; "{name}" matches one segment of 1..64 characters */
   Role role;           /* least role that may use it; PUBLIC: nobody is asked for a token */
   RouteHandler handler;
-  bool has_body;          /* a JSON body is read and checked against @body */
-  const BodyMember *body; /* NULL with has_body: only {} */
-  bool stream;            /* answers by a stream: no HEAD */
+  bool has_body;            /* a JSON body is read and checked against @body */
+  const BodyMember *body;   /* NULL with has_body: only {} */
+  bool stream;              /* answers by a stream: no HEAD */
+  const char *const *query; /* parameters that it takes, NULL-terminated; every other one is refused. NULL = none */
 } Route;
 
 extern const Route routes[];
@@ -68,6 +69,7 @@ void post_tokens(RouteCall *call);
 void delete_token(RouteCall *call);
 void get_audit(RouteCall *call);
 void get_secrets(RouteCall *call);
+void get_key(RouteCall *call);
 void post_secrets(RouteCall *call);
 void delete_secret(RouteCall *call);
 void get_deployments(RouteCall *call);

@@ -1,6 +1,9 @@
-/* Routes on secrets: set, list by name, remove. A value comes in and never goes out by a route. */
+/* Routes on secrets: set, list by name, remove. A value comes in and never goes out by a route; only the key of a deployment's own agents,
+ * which is derived and no secret of anybody's, is told to who may change the deployment. */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "core/objects.h"
 #include "server/routes.h"
 #include "server/seal.h"
 
@@ -38,6 +41,45 @@ void get_secrets(RouteCall *call)
   }
   jw_close(out, ']');
   jw_close(out, '}');
+  turn_answer(call->server, call->request, 200, "application/json", out);
+}
+
+/* Does Reeve give the agents of @deployment their key? It does to those that it serves, unless the job sets one. */
+static bool deployment_has_key(const Deployment *deployment, const char *reference)
+{
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    g_auto(GStrv) references = core_instance_references(g_ptr_array_index(deployment->instances, i));
+    if (references && g_strv_contains((const char *const *)references, reference))
+      return true;
+  }
+  return false;
+}
+
+void get_key(RouteCall *call)
+{
+  const Deployment *deployment = route_deployment(call);
+  if (!deployment)
+    return;
+  g_autofree char *purpose = g_strconcat("peer:", deployment->id, NULL), *reference = g_strconcat("AGENT_PEER_KEY=", purpose, NULL);
+  if (!deployment_has_key(deployment, reference)) {
+    g_autofree char *detail = g_strdup_printf("deployment '%s' has no agent that was given a key by Reeve", deployment->name);
+    route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
+    return;
+  }
+  g_autoptr(GError) error = NULL;
+  char *key = seal_derive(call->server->options->data_dir, purpose, &error);
+  if (!key) {
+    route_problem(call->server, call->request, error->code, error->message, NULL, NULL);
+    return;
+  }
+  log_info("key of agents told", "deployment=%s actor=%s", deployment->name, call->actor);
+  GString *out = turn_scratch(call->server);
+  jw_open(out, NULL, '{');
+  jw_str(out, "deployment", deployment->name);
+  jw_str(out, "key", key);
+  jw_close(out, '}');
+  seal_wipe(key);
+  http_reply_header(call->request, "Cache-Control", "no-store");
   turn_answer(call->server, call->request, 200, "application/json", out);
 }
 

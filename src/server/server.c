@@ -92,7 +92,7 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   HttpServerConfig config = {.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX};
   server->http = http_server_new(server->loop, &config);
   server->tcp = http_server_new(server->loop, &config);
-  server->limiter = auth_limiter_new();
+  server->limiter = limiter_new();
   server->events = events_new(server->loop, run);
   server->notify = notify_new(server, server->loop);
   server->logs = logs_new(server);
@@ -122,7 +122,7 @@ void server_close(Server *server)
   stop_free(server->stopping);
   http_server_free(server->http);
   http_server_free(server->tcp);
-  auth_limiter_free(server->limiter);
+  limiter_free(server->limiter);
   g_free(server->listen_text);
   g_free(server->listen_note);
   loop_timer_free(server->drain);

@@ -9,6 +9,7 @@ typedef struct ServerOptions {
   const char *socket_path;           /* control socket (HTTP); its directory is made when absent */
   const char *listen;                /* "HOST:PORT" of the API over TCP; NULL or "none" = only the control socket */
   bool listen_optional;              /* a taken @listen is only a warning */
+  char **origins;                    /* pages of other origins that may call the API (net/browser.h); NULL = none */
   int listen_tries;                  /* how many further ports are tried when that of @listen is taken */
   const char *node_socket;           /* NULL = the node runs embedded, in DATA/node; else listen there for a node process */
   const char *shim_path;             /* of the embedded node; NULL = no embedded node either (tests attach their own) */

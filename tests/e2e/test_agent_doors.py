@@ -200,8 +200,10 @@ def test_keys(world):
     agent = world.serve(environment={"AGENT_AUTH_REQUIRED": "true", "AGENT_API_KEY": KEY, "AGENT_PEER_KEY": PEER})
     for headers in ({}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {KEY}"}, {"X-API-Key": ""}, {"X-API-Key": KEY + "x"}):
         for name, status in statuses(agent, headers).items():
-            assert status == (200 if name in OPEN else 401), (headers, name)
-    for headers in ({"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}, {"authorization": f"bearer {PEER}"}, {"x-api-key": PEER}):
+            assert status in ([200] if name in OPEN else [401, 429]), (headers, name)
+    limited = agent.request("GET", "/status", headers={"X-API-Key": "wrong"})
+    assert limited[0] == 429 and limited[1]["code"] == "rate-limited" and limited[2]["Retry-After"] == "1"  # who guesses is slowed down
+    for headers in ({"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}, {"authorization": f"bearer {PEER}"}, {"x-api-key": PEER}, {"Authorization": f"Basic {KEY}", "X-API-Key": KEY}):
         assert set(statuses(agent, headers).values()) == {200}, headers
     status, body, headers = agent.request("POST", "/prompt", {"prompt": "x"})
     assert status == 401 and body["code"] == "unauthorized" and headers["WWW-Authenticate"].startswith("Bearer")

@@ -190,7 +190,7 @@ def test_agent_asks_agent(world):
 def test_keys_between_agents(world, tmp_path):
     """An agent that wants a key opens to the secret of its job and to nobody without it; MCP servers are not given it."""
     peers, key = tmp_path / "peers.json", "the secret of the job"
-    worker = world.serve(name="Worker", environment={"AGENT_AUTH_REQUIRED": "true", "AGENT_API_KEY": "for people only", "AGENT_PEER_KEY": key})
+    worker = world.serve(name="Worker", environment={"AGENT_AUTH_REQUIRED": "true", "AGENT_API_KEY": "for people only, no peers", "AGENT_PEER_KEY": key})
     peers.write_text(json.dumps([{"id": "worker", "role": "", "urls": [worker.url]}]))
     friend = world.serve(name="Friend", environment={"AGENT_PEERS_FILE": str(peers), "AGENT_PEER_KEY": key})
     stranger = world.serve(name="Stranger", environment={"AGENT_PEERS_FILE": str(peers)})

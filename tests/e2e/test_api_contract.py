@@ -97,6 +97,15 @@ class Driver:
             one.sendall(head.encode() + b"\r\n" + data)
             return self.take(method, path, *self.read(one, stream=path.startswith("/api/events")))
 
+    def ask(self, method, path, body=None, headers=()):
+        """(status, body) of what is the same for every operation and therefore not listed with each."""
+        data = b"" if body is None else json.dumps(body).encode()
+        head = "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers))
+        with contextlib.closing(self.connect()) as one:
+            one.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+            status, _, text = self.read(one)
+            return status, json.loads(text)
+
     def template(self, method, path):
         path = path.split("?")[0]
         for known_method, known in OPERATIONS:
@@ -202,6 +211,21 @@ def drive_reading(driver):
     for method, path in OPERATIONS:
         if "{name}" in path:
             driver.want(404, method, path.replace("{name}", "nobody"), smallest(path) if method == "POST" else None)
+
+
+def drive_fronts(driver):
+    """What every operation refuses before it is asked: foreign pages and query parameters that it does not know."""
+    foreign = ["Origin: http://evil.example"]
+    for method, path in OPERATIONS:
+        path = path.replace("{name}", "nobody")
+        if method != "GET":
+            status, body = driver.ask(method, path, {} if method == "POST" else None, headers=foreign)
+            assert status == 403 and "web page" in body["detail"], (method, path, status, body)
+        status, body = driver.ask(method, path + "?no_such=1", {} if method == "POST" else None)
+        assert status == 400 and "unknown query parameter 'no_such'" in body["detail"], (method, path, status, body)
+    assert driver.ask("GET", "/api/audit?limit=1&limit=2")[0] == 400
+    assert driver.ask("GET", "/api/deployments/good%2fwhy")[0] == 404 and driver.ask("GET", "/api/deployments/%67ood")[0] == 200
+    assert driver.ask("POST", "/api/plan", {}, headers=["Sec-Fetch-Site: same-origin", "Content-Type: text/plain"])[0] == 415
 
 
 def drive_bad_bodies(driver):
@@ -343,6 +367,8 @@ def drive_agents(driver):
         driver.wrong.append("a deployment that only has the name of an agent was stopped")
     for path in ("/agents/served", "/agents/served/diagnostics"):
         driver.want(200, "GET", path)
+    assert re.fullmatch("[0-9a-f]{64}", driver.want(200, "GET", "/api/deployments/served/key")["key"])
+    driver.want(404, "GET", "/api/deployments/good/key")  # no agent of Reeve's own
     checksum = driver.want(200, "GET", "/agents/served")["checksum"]
     assert driver.want(200, "POST", f"/check?checksum={checksum}")["running"]
     assert not driver.want(200, "POST", "/check?checksum=0")["exists"]
@@ -457,7 +483,7 @@ def drive_full_store(driver):
 
 
 def drive_all(driver):
-    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_audit, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_fronts, drive_audit, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
         drive(driver)
 
 

@@ -24,7 +24,7 @@ ONE_SHOT = {
     "no host": (b"GET /PATH HTTP/1.1\r\n\r\n", 400),
     "length and chunks": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "negative length": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
-    "length over the limit": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n", 413),
+    "length over the limit": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388609\r\n\r\n", 413),
     "length beyond numbers": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400),
     "head over 16 KiB": (b"GET /PATH HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 17000 + b"\r\n\r\n", 431),
     "too many headers": (b"GET /PATH HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
@@ -34,6 +34,16 @@ ONE_SHOT = {
     "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", (400, 501)),
     "bad chunk size": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     "escaped NUL in the path": (b"GET /PATH%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", (400, 404)),
+    "bare CR in a value": (b"GET /PATH HTTP/1.1\r\nHost: localhost\r\nX-Abc:\rxAuthorization: Bearer T\r\n\r\n", 400),
+    "bare CR at the end of the head": (b"GET /PATH HTTP/1.1\r\nHost: localhost\r\n\rX", 400),
+    "bare LF": (b"GET /PATH HTTP/1.1\r\nHost: localhost\nX: y\r\n\r\n", 400),
+    "folded header": (b"GET /PATH HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n", 400),
+    "another coding": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+    "chunks in HTTP/1.0": (b"POST /PATH HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "no line end behind a chunk": (b"POST /PATH HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naXX0\r\n\r\n", 400),
+    "a proxy is wanted": (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+    "HTTP/2 by prior knowledge": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "escaped slash": (b"GET /%2FPATH HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     "up and out": (b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
 }
 
@@ -72,13 +82,11 @@ def read_status(one):
         while b"\r\n\r\n" not in head and (piece := one.recv(65536)):
             head += piece
     assert head.startswith(b"HTTP/1.1 "), head[:100]
-    status = int(head[9:12])
-    if status >= 400:
-        body = head.split(b"\r\n\r\n", 1)[1]
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        while len(body) < length:
-            body += one.recv(65536)
-        assert json.loads(body)["status"] == status, body
+    status, body = int(head[9:12]), head.split(b"\r\n\r\n", 1)[1]
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += one.recv(65536)
+    assert status < 400 or json.loads(body)["status"] == status, body
     return status
 
 
@@ -139,7 +147,7 @@ def test_slow_and_endless_side_by_side(listener):
 
 
 def test_body_without_end(listener):
-    """More than a mebibyte in chunks: refused as soon as it is too much."""
+    """More than the limit in chunks: refused as soon as it is too much."""
     with contextlib.closing(listener.connect()) as one:
         one.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" % listener.path.encode())
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -164,6 +172,16 @@ def test_pipelined_and_half_closed(listener):
         one.sendall(request)
         one.shutdown(socket.SHUT_WR)
         assert read_status(one) == 200
+
+
+def test_offers_of_http2_are_passed_over(listener):
+    """As Java's HttpClient and curl --http2 make them: both requests are answered on one connection."""
+    offer = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n" % listener.path.encode()
+    with contextlib.closing(listener.connect()) as one:
+        for request in (offer, offer, offer.replace(b"Connection: Upgrade", b"Connection: close")):
+            one.sendall(request)
+            assert read_status(one) == 200
+        assert not one.recv(1)
 
 
 def test_many_silent_connections(listener):

@@ -137,10 +137,10 @@ def test_ctrl_c_stops_the_answer_only(bare, model):
 
 
 def test_key_of_the_agent(bare, model):
-    up(bare, model, more='[server]\napi_key_env = "BOT_KEY"\n', environment='    environment: {BOT_KEY: key-of-the-bot}\n')
+    up(bare, model, more='[server]\napi_key_env = "BOT_KEY"\n', environment='    environment: {BOT_KEY: key-of-the-talking-bot}\n')
     refused = bare.run("prompt", "talk", "hello", code=13)
     assert "a key is required" in refused.stderr and "set AGENT_API_KEY" in refused.stderr, refused
-    assert bare.run("prompt", "talk", "hello", AGENT_API_KEY="key-of-the-bot").stdout == "echo: hello\n"
+    assert bare.run("prompt", "talk", "hello", AGENT_API_KEY="key-of-the-talking-bot").stdout == "echo: hello\n"
 
 
 def test_terminal(bare, model):

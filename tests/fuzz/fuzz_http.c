@@ -56,11 +56,16 @@ static void front_handle(HttpRequest *request, void *data)
   size_t length;
   g_assert_nonnull(http_request_method(request));
   g_assert_cmpint(http_request_path(request)[0], ==, '/');
+  static const char *const known[] = {"q", NULL};
+  g_autofree char *decoded = http_path_decode(http_request_path(request)), *wrong = http_request_query_wrong(request, known);
+  g_assert_nonnull(decoded);
   const char *query = http_request_query(request, "q"), *accept = http_request_header(request, "accept");
   const char *body = http_request_body(request, &length);
   g_assert_cmpint(body[length], ==, '\0');
   if (query)
     http_reply_header(request, "X-Query", query);
+  if (wrong)
+    http_reply_header(request, "X-Wrong", wrong);
   if (!accept) {
     http_reply(request, 200, "text/plain", body, length);
     return;
@@ -70,11 +75,20 @@ static void front_handle(HttpRequest *request, void *data)
   http_stream_end(request);
 }
 
+/* What the front refuses after the head, in a shape of our own. */
+static void front_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data)
+{
+  front_look(request, data);
+  g_assert_cmpint(status, >=, 400);
+  g_autofree char *text = g_strdup_printf("%s: %s", word, detail);
+  http_reply(request, status, "text/plain", text, strlen(text));
+}
+
 static Front *front_new(void)
 {
   Front *front = g_new0(Front, 1);
   front->loop = loop_new();
-  HttpServerConfig config = {.handler = front_handle, .data = front, .body_bytes_max = 1000};
+  HttpServerConfig config = {.handler = front_handle, .refuse = front_refuse, .data = front, .body_bytes_max = 1000};
   front->server = http_server_new(front->loop, &config);
   g_snprintf(front->path, sizeof front->path, "/tmp/reeve-fuzz-%d.sock", (int)getpid());
   g_assert_true(http_server_listen_unix(front->server, front->path, NULL));

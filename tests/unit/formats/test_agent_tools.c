@@ -31,7 +31,7 @@ static void test_all(void)
       HEAD
       "[mcp_servers.files]\ntype = \"stdio\"\ncommand = \"python3\"\nargs = [\"-m\", \"files\"]\ncwd = \"/srv\"\nenvFile = \".env\"\n"
       "env = { ROOT = \"$HOME/logs\", B = \"\" }\ntimeoutSeconds = 2.5\n"
-      "[mcp_servers.web]\ntransport = \"sse\"\nurl = \"https://x.example/mcp\"\nheaders = { Authorization = \"Bearer ${KEY}\" }\ntimeout = 7\n"
+      "[mcp_servers.web]\ntransport = \"sse\"\nurl = \"https://x.example/mcp\"\nheaders = { Authorization = \"Bearer ${KEY}\" }\nproxy = \"http://proxy.example:3128\"\ntimeout = 7\n"
       "[mcp_servers.short]\nurl = \"http://y\"\n"
       "[sub_agents.parser]\nurl = \"http://10.0.0.5:8100\"\nauth_token = \"$TOKEN\"\nhealth_check_interval = 0\n"
       "[sub_agents.other]\nurl = \"http://o\"\n",
@@ -47,6 +47,7 @@ static void test_all(void)
   g_assert_cmpint(files->timeout_ms, ==, 2500);
   g_assert_cmpint(web->type, ==, AGENT_MCP_HTTP);
   g_assert_cmpstr(headers, ==, "Authorization: Bearer ${KEY}");
+  g_assert_cmpstr(web->proxy, ==, "http://proxy.example:3128");
   g_assert_cmpint(web->timeout_ms, ==, 7000);
   g_assert_cmpint(shorter->type, ==, AGENT_MCP_HTTP);
   g_assert_cmpint(shorter->timeout_ms, ==, AGENT_MCP_TIMEOUT_DEFAULT_MS);
@@ -81,7 +82,7 @@ static void test_problems(void)
            "[sub_agents.s]\n"
            "auth_token = \"x\"\n",
       "agent.toml:6:1: error: 'mcp_servers.a.comand': unknown key; did you mean 'command'? allowed: type, transport, command, args, env, envFile, env_file, "
-      "cwd, url, headers, timeoutSeconds, timeout\n"
+      "cwd, url, proxy, headers, timeoutSeconds, timeout\n"
       "agent.toml:8:1: error: 'mcp_servers.b.command': wanted the name or path of a program\n"
       "agent.toml:9:1: error: 'mcp_servers.b.args': wanted a list of at most 256 texts\n"
       "agent.toml:10:9: error: 'mcp_servers.b.env.A=B': not a name of a variable\n"
@@ -101,7 +102,7 @@ static void test_json(void)
       "{\"name\": \"a\", \"llm\": {\"command\": [\"cat\"]},\n \"mcp_servers\": {\n  \"files\": {\n   \"command\": \"x\",\n   \"argz\": []}},\n"
       " \"sub_agents\": [1]}",
       "agent.toml:5:4: error: 'mcp_servers.files.argz': unknown key; did you mean 'args'? allowed: type, transport, command, args, env, envFile, env_file, cwd, "
-      "url, headers, timeoutSeconds, timeout\n"
+      "url, proxy, headers, timeoutSeconds, timeout\n"
       "agent.toml:6:2: error: 'sub_agents': wanted at most 64 sections [sub_agents.NAME]\n");
 }
 

@@ -37,6 +37,12 @@ static void rig_handle(HttpRequest *request, void *data)
   size_t length;
   const char *body = http_request_body(request, &length);
   g_autofree char *text = g_strdup_printf("%s %s q=%s %s", http_request_method(request), path, query ? query : "-", body);
+  static const char *const asked[] = {"Host", "Transfer-Encoding", "Authorization", "X-Late"};
+  for (size_t i = 0; strcmp(path, "/headers") == 0 && i < G_N_ELEMENTS(asked); i++) {
+    const char *value = http_request_header(request, asked[i]);
+    g_autofree char *before = text;
+    text = value ? g_strdup_printf("%s%s[%s=%s]", before, i ? "" : " ", asked[i], value) : g_strdup(before);
+  }
   http_reply_header(request, "X-Two", "a\r\nX-Forged: b");
   http_reply(request, 200, "text/plain", text, strlen(text));
 }

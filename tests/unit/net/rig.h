@@ -11,7 +11,7 @@ typedef struct Rig {
   bool gone, drained;
 } Rig;
 
-/* Paths: /echo answers "METHOD PATH q=... BODY", /big 64 KiB, /hold and /stream are held. */
+/* Paths: /echo answers "METHOD PATH q=... BODY", /headers some headers too, /big 64 KiB, /hold and /stream are held. */
 Rig *rig_new(const HttpServerConfig *limits);
 void rig_free(Rig *rig);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)

@@ -22,8 +22,8 @@ static void test_requests(void)
   g_autoptr(Rig) rig = rig_new(NULL);
   g_autoptr(Peer) peer = peer_new(rig);
   g_assert_cmpint(peer_ask(peer, GET("/a%20b?q=x+y%21&q2=z")), ==, 200);
-  assert_has(peer, "\r\n\r\nGET /a b q=x y! ");
-  assert_has(peer, "X-Two: a  X-Forged: b\r\n"); /* one header stays one */
+  assert_has(peer, "\r\n\r\nGET /a%20b q=x y! "); /* a path is decoded by whoever has found its segments */
+  assert_has(peer, "X-Two: a  X-Forged: b\r\n");  /* one header stays one */
   g_assert_cmpint(peer_ask(peer, "POST /p HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"), ==, 200);
   assert_has(peer, "\r\n\r\nPOST /p q=- hello");
   g_assert_cmpint(peer_ask(peer, "PUT /p HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), ==, 200);
@@ -42,13 +42,13 @@ static const struct {
   const char *detail;
 } refused[] = {
     {"GET / HTTP/1.1\r\n\r\n", 400, "no Host"},
-    {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400, "more than one Content-Length or Host"},
+    {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400, "more than one Content-Length, Host or Transfer-Encoding"},
     {"POST / HTTP/1.1\r\n" HOST "\r\n", 411, "a body needs its length"},
     {"PATCH / HTTP/1.1\r\n" HOST "\r\n", 411, "a body needs its length"},
-    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413, "body larger than allowed"},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413, "body larger than 100 bytes"},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n65\r\n"
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n0\r\n\r\n",
-     413, "body larger than allowed"},
+     413, "body larger than 100 bytes"},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", 400, ""},
@@ -56,7 +56,51 @@ static const struct {
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1x\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551616\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 411, ""},
+    /* codings: exactly "chunked", once, in HTTP/1.1 */
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 501, "'chunked'"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "'chunked'"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 501, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \r\n\r\n0\r\n\r\n", 501, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "more than one"},
+    {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "Transfer-Encoding in HTTP/1.0"},
+    {"GET / HTTP/1.0\r\nTransfer-Encoding: identity\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: identity\r\n\r\nabc", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: \r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1,1\r\n\r\na", 400, ""},
+    /* line ends: CR LF and nothing else */
+    {"GET / HTTP/1.1\r\n" HOST "X-Abc:\rxAuthorization: Bearer T\r\n\r\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\n" HOST "X: a\rAuthorization: Bearer T\r\n\r\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\n" HOST "X\r: a\r\n\r\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\n" HOST "\rX", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\n" HOST "\r\rX\r\n\r\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\n" HOST "\r\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\n" HOST "\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\nHost: localhost\n\r\n", 400, "CR LF"},
+    {"\rGET / HTTP/1.1\r\n" HOST "\r\n", 400, "CR LF"},
+    {"\nGET / HTTP/1.1\r\n" HOST "\r\n", 400, "CR LF"},
+    {"GET / HTTP/1.1\r\n" HOST "X: a\r\n folded\r\n\r\n", 400, "folded"},
+    {"GET / HTTP/1.1\r\n" HOST "X:\r\n\tfolded\r\n\r\n", 400, "folded"},
+    {"GET / HTTP/1.1\r\n X: a\r\n" HOST "\r\n", 400, "folded"},
+    {"GET / HTTP/1.1\r\n" HOST "X: a\x01\r\n\r\n", 400, "control character"},
+    {"GET / HTTP/1.1\r\n" HOST "X: a\x7f\r\n\r\n", 400, "control character"},
+    {"GET /\x0b HTTP/1.1\r\n" HOST "\r\n", 400, "control character"},
+    /* chunks and what is behind them */
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\naXX0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\rXa\r\n0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;x\na\r\n0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1 \r\na\r\n0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\rY: b\r\n\r\n", 400, "CR LF"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\rX", 400, "CR LF"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n b\r\n\r\n", 400, "folded"},
+    /* other protocols */
+    {"CONNECT localhost:80 HTTP/1.1\r\n" HOST "\r\n", 405, "no proxy"},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, ""},
+    {"GET / HTTP/2.0\r\n" HOST "\r\n", 505, "HTTP/1.1"},
+    {"GET /\r\n\r\n", 505, "HTTP/1.1"},
     {"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", 400, ""},
     {"GET / HTTP/1.1\r\n" HOST "X: a\nb: c\r\n\r\n", 400, ""},
     {"GET /%zz HTTP/1.1\r\n" HOST "\r\n", 400, "malformed request target"},
@@ -65,7 +109,7 @@ static const struct {
     {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 400, "malformed request target"},
     {"DANCE / HTTP/1.1\r\n" HOST "\r\n", 501, ""},
     {"GET / HTTP/3.7\r\n" HOST "\r\n", 400, ""},
-    {"\x16\x03\x01 hello", 501, ""},
+    {"\x16\x03\x01 hello", 400, "control character"},
 };
 
 /* The documented status, a problem document, and the end of the connection; the handler sees none of it. */
@@ -83,6 +127,87 @@ static void test_refused(void)
     RIG_UNTIL(rig, (peer_take(peer), peer->ended));
   }
   g_assert_cmpint(rig->handled, ==, 0);
+}
+
+/* What stands behind the last chunk decides nothing, and costs no connection. */
+static void test_trailers(void)
+{
+  g_autoptr(Rig) rig = rig_new(NULL);
+  g_autoptr(Peer) peer = peer_new(rig);
+  static const char text[] =
+      "POST /headers HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2;x=\"y\"\r\nok\r\n0\r\nAuthorization: Bearer T\r\n"
+      "Host: other\r\nX-Late: 1\r\n\r\n";
+  g_assert_cmpint(peer_ask(peer, text), ==, 200);
+  assert_has(peer, " ok [Host=localhost][Transfer-Encoding=chunked]");
+  g_assert_cmpint(peer_ask(peer, GET("/next")), ==, 200);
+  for (size_t cut = 1; cut < strlen(text); cut++) {
+    g_autoptr(Peer) slow = peer_new(rig);
+    peer_send(slow, text, cut);
+    rig_turn(rig);
+    rig_turn(rig);
+    g_assert_cmpint(peer_ask(slow, text + cut), ==, 200);
+    g_assert_null(strstr(slow->got->str, "Bearer"));
+  }
+  g_autoptr(Peer) many = peer_new(rig);
+  GString *lines = g_string_new("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n");
+  for (int i = 0; i < 100; i++)
+    g_string_append(lines, "X: y\r\n");
+  g_assert_cmpint(peer_ask(many, lines->str), ==, 431);
+  g_string_free(lines, TRUE);
+}
+
+/* Clients that offer HTTP/2 in clear (Java's HttpClient, curl --http2) or a WebSocket stay with HTTP/1.1 on the same connection. */
+static void test_upgrade_is_passed_over(void)
+{
+  static const char offer[] = HOST "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+  g_autoptr(Rig) rig = rig_new(NULL);
+  g_autoptr(Peer) peer = peer_new(rig);
+  g_autofree char *get = g_strdup_printf("GET /1 HTTP/1.1\r\n%s\r\n", offer);
+  g_autofree char *post = g_strdup_printf("POST /2 HTTP/1.1\r\n%sContent-Length: 2\r\n\r\nhi", offer);
+  g_autofree char *chunks = g_strdup_printf("POST /3 HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n2\r\nho\r\n0\r\n\r\n", offer);
+  g_assert_cmpint(peer_ask(peer, get), ==, 200);
+  g_assert_cmpint(peer_ask(peer, GET("/plain")), ==, 200);
+  g_assert_cmpint(peer_ask(peer, post), ==, 200);
+  assert_has(peer, "POST /2 q=- hi");
+  g_assert_cmpint(peer_ask(peer, chunks), ==, 200);
+  assert_has(peer, "POST /3 q=- ho");
+  g_autofree char *both = g_strconcat(get, get, GET("/last"), NULL);
+  g_string_truncate(peer->got, 0);
+  peer_say(peer, both);
+  RIG_UNTIL(rig, peer_answers(peer) == 3);
+}
+
+/* Escapes are the business of who has found the segment; a query is what its route knows, each once. */
+static void test_targets(void)
+{
+  static const char *const known[] = {"q", "r", NULL};
+  static const struct {
+    const char *query, *wrong;
+  } rows[] = {{"", NULL},
+              {"q=1", NULL},
+              {"q=1&r=", NULL},
+              {"&&q=a%20b+c", NULL},
+              {"x=1", "unknown query parameter 'x'; this path takes q, r"},
+              {"q=1&q=2", "twice"},
+              {"q=1&%71=2", "twice"},
+              {"=1", "NAME=VALUE"},
+              {"q=%zz", "NAME=VALUE"},
+              {"q=%00", "NAME=VALUE"},
+              {"q=%ff", "NAME=VALUE"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(Rig) rig = rig_new(NULL);
+    g_autoptr(Peer) peer = peer_new(rig);
+    g_autofree char *text = g_strdup_printf("GET /hold?%s HTTP/1.1\r\n" HOST "\r\n", rows[i].query);
+    peer_say(peer, text);
+    RIG_UNTIL(rig, rig->held);
+    g_autofree char *wrong = http_request_query_wrong(rig->held, known);
+    if (!wrong != !rows[i].wrong || (wrong && !strstr(wrong, rows[i].wrong)))
+      g_error("'%s': wanted '%s', not '%s'", rows[i].query, rows[i].wrong, wrong);
+    http_reply(rig->held, 200, "text/plain", "", 0);
+  }
+  g_autofree char *slash = http_path_decode("a%2Fb"), *broken = http_path_decode("%4"), *nul = http_path_decode("%00");
+  g_assert_cmpstr(slash, ==, "a/b");
+  g_assert_true(!broken && !nul);
 }
 
 static void test_head_limits(void)
@@ -359,6 +484,9 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   ADD("requests", test_requests);
   ADD("refused", test_refused);
+  ADD("trailers", test_trailers);
+  ADD("upgrade", test_upgrade_is_passed_over);
+  ADD("targets", test_targets);
   ADD("head-limits", test_head_limits);
   ADD("any-cut", test_any_cut);
   ADD("continue", test_continue);

@@ -41,29 +41,29 @@ static void test_host(void)
 
 static void test_limiter(void)
 {
-  AuthLimiter *limiter = auth_limiter_new();
+  Limiter *limiter = limiter_new();
   for (int i = 0; i < 10; i++)
-    g_assert_true(auth_limiter_count(limiter, "10.0.0.1", 5000));
-  g_assert_false(auth_limiter_count(limiter, "10.0.0.1", 5000));
-  g_assert_true(auth_limiter_count(limiter, "10.0.0.2", 5000)); /* another address has its own */
-  g_assert_true(auth_limiter_count(limiter, "10.0.0.1", 6000)); /* one second, one more */
-  g_assert_false(auth_limiter_count(limiter, "10.0.0.1", 6000));
+    g_assert_true(limiter_count(limiter, "10.0.0.1", 5000));
+  g_assert_false(limiter_count(limiter, "10.0.0.1", 5000));
+  g_assert_true(limiter_count(limiter, "10.0.0.2", 5000)); /* another address has its own */
+  g_assert_true(limiter_count(limiter, "10.0.0.1", 6000)); /* one second, one more */
+  g_assert_false(limiter_count(limiter, "10.0.0.1", 6000));
   for (int i = 0; i < 10; i++)
-    g_assert_true(auth_limiter_count(limiter, "10.0.0.1", 60000));
-  g_assert_false(auth_limiter_count(limiter, "10.0.0.1", 60000));
-  auth_limiter_free(limiter);
+    g_assert_true(limiter_count(limiter, "10.0.0.1", 60000));
+  g_assert_false(limiter_count(limiter, "10.0.0.1", 60000));
+  limiter_free(limiter);
 }
 
 static void test_limiter_is_bounded(void)
 {
-  AuthLimiter *limiter = auth_limiter_new();
+  Limiter *limiter = limiter_new();
   for (int i = 0; i < 4096; i++) {
     g_autofree char *address = g_strdup_printf("a%d", i);
-    g_assert_true(auth_limiter_count(limiter, address, 1000));
+    g_assert_true(limiter_count(limiter, address, 1000));
   }
-  g_assert_false(auth_limiter_count(limiter, "one-more", 1000));
-  g_assert_true(auth_limiter_count(limiter, "one-more", 3000)); /* the others are full again and forgotten */
-  auth_limiter_free(limiter);
+  g_assert_false(limiter_count(limiter, "one-more", 1000));
+  g_assert_true(limiter_count(limiter, "one-more", 3000)); /* the others are full again and forgotten */
+  limiter_free(limiter);
 }
 
 static void test_listen_parse(void)
