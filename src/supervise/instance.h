@@ -82,7 +82,7 @@ enum {
   HELD_SETTLE_MS = 50,         /* an agent without a probe is healthy when it stayed up so long */
   HELD_STORE_AGAIN_MS = 10000, /* an outcome that the disk did not take is written again after so long */
   HELD_ANSWER_MS = 30000,      /* for a shim's answer; then it and its tree are ended */
-  HELD_KILLED_MS = 10000,      /* for the end of a tree that its shim was told to kill; then the node does it */
+  HELD_KILLED_MS = 5000,       /* for the end of a tree that its shim was told to kill; then the node does it */
   HELD_PASSING_MS = 100,       /* at least, between two tries of what may pass */
   SUPERVISOR_HELLO_MS = 500,   /* that the hello waits for shims to answer after a start */
   SUPERVISOR_LATE_MS = 5000    /* woken so much too late, we were away (a suspended machine): answers have their whole time again */
