@@ -148,9 +148,22 @@ static void spec_put_number(GString *out, const char *key, int64_t number)
   spec_put(out, key, text);
 }
 
-/* The agent runs as @user: numbers only, since the shim knows no names. */
-static bool spec_put_user(GString *out, const char *user, GError **error)
+/* One variable of the user's entry, unless the job sets it. */
+static void spec_put_default(GString *out, const ShimLaunch *launch, const char *key, const char *value)
 {
+  g_autofree char *start = g_strconcat(key, "=", NULL);
+  bool set = g_environ_getenv(launch->spec->environment, key) != NULL;
+  for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
+    set = set || g_str_has_prefix(launch->secrets[i], start);
+  g_autofree char *pair = g_strconcat(start, value, NULL);
+  if (!set && value && value[0])
+    spec_put(out, "env", pair);
+}
+
+/* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs to a user's environment. */
+static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error)
+{
+  const char *user = launch->spec->user;
   if (!user)
     return true;
   errno = 0;
@@ -159,6 +172,10 @@ static bool spec_put_user(GString *out, const char *user, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "run as '%s': no such user", user);
     return false;
   }
+  spec_put_default(out, launch, "HOME", entry->pw_dir);
+  spec_put_default(out, launch, "USER", entry->pw_name);
+  spec_put_default(out, launch, "LOGNAME", entry->pw_name);
+  spec_put_default(out, launch, "SHELL", entry->pw_shell);
   if (entry->pw_uid == geteuid())
     return true;
   if (geteuid() != 0) {
@@ -225,7 +242,7 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
   if (launch->attached)
     spec_put_number(out, "attached", 1);
   spec_put_cgroups(out, launch);
-  bool ok = spec_put_user(out, spec->user, error);
+  bool ok = spec_put_user(out, launch, error);
   *length = out->len;
   return g_string_free(out, !ok);
 }

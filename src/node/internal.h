@@ -137,6 +137,8 @@ void ports_release_instance(Ports *ports, const char *id);
 
 /* check.c: why @spec could not be started here, or NULL; caller frees. */
 char *check_spec(const InstanceSpec *spec);
+/* Why a start of @spec (NULL = not known) failed, as its shim says: not "start 'x'", which the caller puts in front. Caller frees. */
+char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec);
 
 /* logs.c */
 NodeLogs *node_logs_new(Node *node);

@@ -26,7 +26,8 @@ static void run_on_hello(void *data, const ShimMessage *message)
 static void run_on_start_failed(void *data, const ShimMessage *message)
 {
   ExecRun *run = data;
-  run->ended(run->data, (ExitStatus){.code = 127}, g_strerror(message->error_number));
+  g_autofree char *why = check_start_failed(message, NULL);
+  run->ended(run->data, (ExitStatus){.code = 127}, why);
 }
 
 static void run_on_exited(void *data, const ShimMessage *message)

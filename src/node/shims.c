@@ -67,9 +67,11 @@ static void hold_on_started(void *data, const ShimMessage *message)
 
 static void hold_on_start_failed(void *data, const ShimMessage *message)
 {
+  const Hold *hold = data;
+  g_autofree char *why = check_start_failed(message, supervisor_spec(hold->node->supervisor, hold->id));
   hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED,
                               .attempt = message->attempt,
-                              .text = g_strerror(message->error_number),
+                              .text = why,
                               .passing = system_may_pass(message->error_number)});
 }
 

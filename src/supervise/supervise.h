@@ -114,5 +114,7 @@ void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeAct
  */
 /* Number of instances held, and whether any process may still be alive: for `server stop`. */
 guint supervisor_size(const Supervisor *supervisor);
+/* What @instance was last started with, or NULL; borrowed until the next node_apply. */
+const InstanceSpec *supervisor_spec(const Supervisor *supervisor, const char *instance);
 /* Report of one instance as it is now, or NULL; caller frees. */
 InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance);

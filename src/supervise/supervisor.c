@@ -544,6 +544,12 @@ guint supervisor_size(const Supervisor *supervisor)
   return g_hash_table_size(supervisor->held);
 }
 
+const InstanceSpec *supervisor_spec(const Supervisor *supervisor, const char *instance)
+{
+  const Held *held = g_hash_table_lookup(supervisor->held, instance);
+  return held ? held->spec : NULL;
+}
+
 InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance)
 {
   const Held *held = g_hash_table_lookup(supervisor->held, instance);
