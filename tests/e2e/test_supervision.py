@@ -50,7 +50,7 @@ agents:
         wait_until(lambda: all((where / f"up-{name}").exists() for name in names), what="every worker is up")
         for file in where.glob("up-*"):
             file.unlink()
-        bare.run(verb, "stops", timeout=18)  # nobody waits for the end of the grace period
+        bare.run(verb, "stops", timeout=50)  # nobody waits for the end of the grace period
         assert sorted(file.name for file in where.glob("saved-*")) == sorted(f"saved-{name}" for name in names), verb
         for file in where.glob("saved-*"):
             file.unlink()

@@ -3,8 +3,10 @@
 #include "base/fs.h"
 #include "node/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +15,35 @@
 enum { WAIT_MS = 15000 };
 
 static char *dir;
+
+/* ---- a disk that confirms nothing, and what was synced: the linker puts these in place of the calls ---- */
+
+int __wrap_fsync(int fd);
+int __wrap_syncfs(int fd);
+int __real_fsync(int fd);
+int __real_syncfs(int fd);
+
+static atomic_bool sync_fails;
+static atomic_ulong synced_directory; /* inode of the last one */
+
+static int sync_failed(void)
+{
+  errno = EIO;
+  return -1;
+}
+
+int __wrap_fsync(int fd)
+{
+  struct stat st;
+  if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+    synced_directory = st.st_ino;
+  return sync_fails ? sync_failed() : __real_fsync(fd);
+}
+
+int __wrap_syncfs(int fd)
+{
+  return sync_fails ? sync_failed() : __real_syncfs(fd);
+}
 
 typedef struct Rig {
   Loop *loop;
@@ -424,6 +455,62 @@ static void test_output_of_its_own(void)
   remove_all(&rig);
 }
 
+/* What the disk does not confirm is not stored, so nothing starts from it; when it does again, that goes on by itself. For one file and for
+ * a batch. */
+static void test_a_disk_that_confirms_nothing(void)
+{
+  static const char *const ids[] = {"ins_00000a", "ins_00000c"};
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  for (guint n = 1; n <= G_N_ELEMENTS(ids); n++) {
+    g_autoptr(Frame) frame = frame_new(FRAME_START);
+    frame->term = 1;
+    for (guint i = 0; i < n; i++) {
+      Instruction *instruction = instruction_new(ids[i], 1, n);
+      instruction->spec = sleeper("exec sleep 60");
+      g_ptr_array_add(frame->instructions, instruction);
+    }
+    g_autofree char *text = frame_write(frame);
+    sync_fails = true;
+    node_receive(rig.node, text, strlen(text));
+    for (guint i = 0; i < n; i++) {
+      const InstanceReport *report = rig_wait(&rig, ids[i], INSTANCE_BACKOFF, 0);
+      g_assert_true(g_str_has_prefix(report->reason, "instance file: "));
+      g_assert_true(g_str_has_suffix(report->reason, g_strerror(EIO)));
+    }
+    sync_fails = false;
+    for (guint i = 0; i < n; i++)
+      rig_wait(&rig, ids[i], INSTANCE_RUNNING, 1);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+    rig_send(&rig, FRAME_STOP, ids[i], 9, NULL);
+    rig_wait(&rig, ids[i], INSTANCE_STOPPED, 0);
+  }
+  remove_all(&rig);
+}
+
+/* The directory of the file, not the one that we happen to be in; and the entry of a new instance's directory. */
+static void test_directories_are_synced(void)
+{
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(dir, "file", NULL), *instances = g_build_filename(dir, "instances", NULL);
+  struct stat st;
+  g_assert_true(fs_write_at(AT_FDCWD, file, "text", 4, 0600, true, NULL));
+  g_assert_cmpint(stat(dir, &st), ==, 0);
+  g_assert_cmpuint(synced_directory, ==, st.st_ino);
+  sync_fails = true;
+  g_assert_false(fs_write_at(AT_FDCWD, file, "text", 4, 0600, true, NULL));
+  sync_fails = false;
+  Rig rig;
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("exec sleep 60"));
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  g_assert_cmpint(stat(instances, &st), ==, 0);
+  g_assert_cmpuint(synced_directory, ==, st.st_ino);
+  clean_up(&rig);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -439,6 +526,8 @@ int main(int argc, char **argv)
   g_test_add_func("/adopt/unreadable", test_unreadable);
   g_test_add_func("/attempts/text-busy", test_text_busy);
   g_test_add_func("/adopt/only-one-node", test_only_one_node);
+  g_test_add_func("/store/confirms-nothing", test_a_disk_that_confirms_nothing);
+  g_test_add_func("/store/directories", test_directories_are_synced);
   g_test_add_func("/attempts/output", test_output_of_its_own);
   return g_test_run();
 }
