@@ -86,15 +86,29 @@ static int child_join_cgroups(const ShimSpec *spec)
   return 0;
 }
 
-static int child_become(const ShimSpec *spec)
+/* In the order in which they are taken; CHILD_STARTED: none of them failed. */
+enum { CHILD_STARTED, CHILD_FORK, CHILD_STATE, CHILD_CGROUP, CHILD_USER, CHILD_CWD, CHILD_EXEC, CHILD_INTERPRETER, CHILD_STEPS };
+static const char *const child_steps[CHILD_STEPS] = {
+    [CHILD_FORK] = "fork", [CHILD_STATE] = "state", [CHILD_CGROUP] = "cgroup",          [CHILD_USER] = "user",
+    [CHILD_CWD] = "cwd",   [CHILD_EXEC] = "exec",   [CHILD_INTERPRETER] = "interpreter"};
+
+/* What went wrong, as it comes from the child. */
+typedef struct ChildFault {
+  int error, step;
+} ChildFault;
+
+static ChildFault child_become(const ShimSpec *spec)
 {
+  int e = child_join_cgroups(spec);
+  if (e)
+    return (ChildFault){e, CHILD_CGROUP};
   if (spec->gid >= 0 && (setgroups((size_t)spec->n_groups, spec->groups) != 0 || setgid((gid_t)spec->gid) != 0))
-    return errno;
+    return (ChildFault){errno, CHILD_USER};
   if (spec->uid >= 0 && setuid((uid_t)spec->uid) != 0)
-    return errno;
+    return (ChildFault){errno, CHILD_USER};
   if (spec->cwd && chdir(spec->cwd) != 0)
-    return errno;
-  return 0;
+    return (ChildFault){errno, CHILD_CWD};
+  return (ChildFault){0};
 }
 
 static const char *child_path(const ShimSpec *spec)
@@ -105,23 +119,29 @@ static const char *child_path(const ShimSpec *spec)
   return "/usr/local/bin:/usr/bin:/bin";
 }
 
-/* execve with the search of PATH; returns the errno that says most. */
-static int child_exec(const ShimSpec *spec)
+/* A file that is there, and still "not found": the program that its first line or its header names is not. */
+static ChildFault child_try(const ShimSpec *spec, const char *file)
+{
+  execve(file, spec->argv, spec->envp);
+  int e = errno;
+  return (ChildFault){e, e == ENOENT && access(file, F_OK) == 0 ? CHILD_INTERPRETER : CHILD_EXEC};
+}
+
+/* execve with the search of PATH; what says most of all that went wrong. */
+static ChildFault child_exec(const ShimSpec *spec)
 {
   char *const *argv = spec->argv;
-  if (strchr(argv[0], '/')) {
-    execve(argv[0], argv, spec->envp);
-    return errno;
-  }
-  int seen = ENOENT;
+  if (strchr(argv[0], '/'))
+    return child_try(spec, argv[0]);
+  ChildFault seen = {ENOENT, CHILD_EXEC};
   for (const char *p = child_path(spec); *p;) {
     size_t length = strcspn(p, ":");
     char file[4096];
     if (length + strlen(argv[0]) + 2 < sizeof file) {
       snprintf(file, sizeof file, "%.*s/%s", (int)length, p, argv[0]);
-      execve(file, argv, spec->envp);
-      if (errno != ENOENT && errno != ENOTDIR)
-        seen = errno;
+      ChildFault fault = child_try(spec, file);
+      if (fault.step == CHILD_INTERPRETER || (fault.error != ENOENT && fault.error != ENOTDIR))
+        seen = fault;
     }
     p += length + (p[length] == ':');
   }
@@ -136,7 +156,7 @@ static void child_limits(const ShimSpec *spec)
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* In the child: never returns. @gate: opened by the parent's byte; @fault: where an errno goes, closed by a successful exec. Everything
+/* In the child: never returns. @gate: opened by the parent's byte; @fault: where a ChildFault goes, closed by a successful exec. Everything
  * but the exec is done before the gate, while the parent writes down who we are. */
 static void child_run(const ShimSpec *spec, int out, int err, int gate, int fault)
 {
@@ -152,13 +172,13 @@ static void child_run(const ShimSpec *spec, int out, int err, int gate, int faul
     close(null);
   umask(022);
   child_limits(spec);
-  int e = child_join_cgroups(spec);
-  e = e ? e : child_become(spec);
+  ChildFault wrong = child_become(spec);
   char go;
   if (read(gate, &go, 1) != 1)
     _exit(127); /* the shim is gone or could not write our identity */
-  e = e ? e : child_exec(spec);
-  if (write(fault, &e, sizeof e) < 0)
+  if (!wrong.step)
+    wrong = child_exec(spec);
+  if (write(fault, &wrong, sizeof wrong) < 0)
     _exit(126);
   _exit(127);
 }
@@ -170,22 +190,22 @@ static void child_close(int fds[2])
       close(fds[i]);
 }
 
-/* Opens the gate and waits for the exec: 0, or the child's errno. */
-static int child_release(const ShimSpec *spec, int attempt, pid_t pid, int gate, int fault, unsigned long long *start_time)
+/* Opens the gate and waits for the exec. */
+static ChildFault child_release(const ShimSpec *spec, int attempt, Child *child, int gate, int fault)
 {
-  *start_time = child_start_time(pid);
-  int result = child_write_state(attempt, pid, *start_time, spec->generation);
-  if (result != 0)
-    return result;
-  int e = 0;
+  child->start_time = child_start_time(child->pid);
+  int e = child_write_state(attempt, child->pid, child->start_time, spec->generation);
+  if (e)
+    return (ChildFault){e, CHILD_STATE};
   shim_crash_point("gate");
   if (write(gate, "g", 1) != 1)
-    return errno;
+    return (ChildFault){errno, CHILD_FORK};
+  ChildFault wrong = {0};
   ssize_t n;
   do
-    n = read(fault, &e, sizeof e);
+    n = read(fault, &wrong, sizeof wrong);
   while (n < 0 && errno == EINTR);
-  return n == (ssize_t)sizeof e ? e : 0;
+  return n == (ssize_t)sizeof wrong ? wrong : (ChildFault){0};
 }
 
 /* The pipes of stdout and stderr, or with an attached shim the descriptors that the node handed over. */
@@ -208,36 +228,42 @@ static int child_nonblock(int fd)
   return fd;
 }
 
-pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time)
+static Child child_failed(ChildFault fault)
+{
+  return (Child){.pid = -1, .fds = {-1, -1}, .error = fault.error, .step = child_steps[fault.step]};
+}
+
+Child child_start(const ShimSpec *spec, int attempt)
 {
   int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}; /* out, err, gate, fault */
+  Child child = {.pid = -1};
   child_read_boot();
-  int e = child_open(spec, pipes) ? 0 : errno;
-  pid_t pid = e ? -1 : fork();
-  if (pid == 0) {
+  if (child_open(spec, pipes))
+    child.pid = fork();
+  if (child.pid == 0) {
     close(pipes[2][1]);
     child_run(spec, pipes[0][1], pipes[1][1], pipes[2][0], pipes[3][1]);
   }
-  if (pid < 0) {
-    e = e ? e : errno;
+  if (child.pid < 0) {
+    ChildFault fault = {errno, CHILD_FORK};
     for (int i = 0; i < 4; i++)
       child_close(pipes[i]);
-    return -e;
+    return child_failed(fault);
   }
   close(pipes[3][1]);
   pipes[3][1] = -1;
-  e = child_release(spec, attempt, pid, pipes[2][1], pipes[3][0], start_time);
+  ChildFault fault = child_release(spec, attempt, &child, pipes[2][1], pipes[3][0]);
   child_close(pipes[2]);
   child_close(pipes[3]);
   close(pipes[0][1]);
   close(pipes[1][1]);
-  if (e) {
+  if (fault.step) {
     pipes[0][1] = pipes[1][1] = -1;
     child_close(pipes[0]);
     child_close(pipes[1]);
-    return -e; /* the child ends itself; the loop reaps it */
+    return child_failed(fault); /* the child ends itself; the loop reaps it */
   }
-  *out_fd = child_nonblock(pipes[0][0]);
-  *err_fd = child_nonblock(pipes[1][0]);
-  return pid;
+  child.fds[0] = child_nonblock(pipes[0][0]);
+  child.fds[1] = child_nonblock(pipes[1][0]);
+  return child;
 }

@@ -58,9 +58,24 @@ static void log_rotate(void)
   shim_rotated();
 }
 
-/* Writes all of @text or counts it as dropped. */
+/* Takes the beginning of a record off the end of the file, where the disk took no more of it. @written: what it took of some records.
+ * Returns the bytes taken off. */
+static size_t log_untear(const char *written, size_t length)
+{
+  const char *whole = length ? memrchr(written, '\n', length) : NULL;
+  size_t torn = whole ? (size_t)(written + length - whole) - 1 : length;
+  off_t end = torn ? lseek(log_state.fd, 0, SEEK_END) : -1;
+  if (end < (off_t)torn || ftruncate(log_state.fd, end - (off_t)torn) != 0)
+    return 0;
+  log_state.size -= (long)torn;
+  log_state.marked -= torn;
+  return torn;
+}
+
+/* Writes all of @text, which is whole records, or counts what it cannot as dropped. */
 static void log_put(const char *text, size_t length)
 {
+  const char *first = text;
   if (log_state.fd < 0)
     log_begin();
   while (length > 0) {
@@ -68,8 +83,8 @@ static void log_put(const char *text, size_t length)
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0) {
-      log_state.dropped += length;
       log_state.dropped_errno = errno;
+      log_state.dropped += length + (log_state.fd < 0 ? 0 : log_untear(first, (size_t)(text - first)));
       return;
     }
     text += n;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -28,7 +29,13 @@ static struct {
   int code, signal;       /* of the last attempt; code -1 = none */
   int pipes[LOG_STREAMS]; /* -1 = closed */
   int epoll, listener, control, signals;
-  bool leaving; /* attached, and nobody is there any more: ends with its tree */
+  bool leaving;    /* attached, and nobody is there any more: ends with its tree */
+  int stop_signal; /* the node asked the attempt to stop with it, and gives it time: nobody is killed until it says so; 0 = no */
+  bool passed_on;  /* those outside the agent's process group got it, too */
+  int error;       /* errno of a start that failed, and its step */
+  const char *step;
+  bool owes;         /* the node read too little to be told the last news: it is told how things stand as soon as it does */
+  bool told_rotated; /* on this connection */
   ShimSpec spec;
 } shim;
 
@@ -51,6 +58,12 @@ void shim_crash_point(const char *what)
 }
 #endif
 
+static void shim_control_events(uint32_t events)
+{
+  struct epoll_event event = {.events = events, .data.fd = shim.control};
+  epoll_ctl(shim.epoll, EPOLL_CTL_MOD, shim.control, &event);
+}
+
 static void shim_watch(int fd)
 {
   if (fd < 0)
@@ -59,11 +72,18 @@ static void shim_watch(int fd)
   epoll_ctl(shim.epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
+static void tree_kill(void)
+{
+  shim.stop_signal = 0;
+  tree_signal(SIGKILL, 0);
+}
+
 /* The control connection is over. An attached shim has nobody to work for: its tree goes, then it. */
 static void shim_lost(void)
 {
   close(shim.control);
   shim.control = -1;
+  shim.owes = false;
   if (!shim.spec.attached)
     return; /* the node comes back and asks */
   if (shim.state != SHIM_RUNNING && shim.state != SHIM_ENDING)
@@ -74,7 +94,7 @@ static void shim_lost(void)
 
 __attribute__((format(printf, 1, 2))) static void shim_send(const char *format, ...)
 {
-  if (shim.control < 0)
+  if (shim.control < 0 || shim.owes)
     return;
   char text[SHIM_MESSAGE_MAX];
   va_list args;
@@ -82,8 +102,14 @@ __attribute__((format(printf, 1, 2))) static void shim_send(const char *format, 
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
   shim_crash_point("shim message");
-  if (send(shim.control, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+  if (send(shim.control, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+    return;
+  if (errno != EAGAIN) {
     shim_lost();
+    return;
+  }
+  shim.owes = true;
+  shim_control_events(EPOLLIN | EPOLLOUT);
 }
 
 static void shim_hello(void)
@@ -95,7 +121,39 @@ static void shim_hello(void)
 
 void shim_rotated(void)
 {
+  int unread = 0;
+  if (shim.control < 0 || (shim.told_rotated && ioctl(shim.control, TIOCOUTQ, &unread) == 0 && unread > 0))
+    return; /* a node that does not read for a while has one of them before it, and room for what matters */
+  shim.told_rotated = true;
   shim_send("rotated");
+}
+
+static void shim_say_started(void)
+{
+  shim_send("started attempt=%d pid=%d start=%llu", shim.attempt, (int)shim.pid, shim.start_time);
+}
+
+static void shim_say_failed(void)
+{
+  shim_send("start-failed attempt=%d errno=%d step=%s", shim.attempt, shim.error, shim.step);
+}
+
+static void shim_say_exited(void)
+{
+  shim_send("exited attempt=%d code=%d signal=%d output=%llu", shim.attempt, shim.code, shim.signal, log_marked());
+}
+
+/* The node reads again, and missed something: how things stand is all that it needs. */
+static void shim_pay(void)
+{
+  shim.owes = false;
+  shim_control_events(EPOLLIN);
+  if (shim.state == SHIM_ENDED)
+    shim_say_exited();
+  else if (shim.state != SHIM_IDLE)
+    shim_say_started();
+  else if (shim.error)
+    shim_say_failed();
 }
 
 /* ---- the agent's end ---- */
@@ -108,7 +166,8 @@ static void shim_close_pipe(int stream)
   shim.pipes[stream] = -1;
 }
 
-/* The main process is reaped: nothing of its tree may stay before anybody hears of it. */
+/* The main process is reaped: nothing of its tree may stay before anybody hears of it. In a stop the rest has what is left of the grace
+ * period: a shell that ends at once must not cost the program behind it its time to save. Else it is killed. */
 static void shim_try_finish(void)
 {
   for (;;) {
@@ -117,8 +176,12 @@ static void shim_try_finish(void)
       continue;
     if (errno == ECHILD && info.si_pid == 0)
       break;
-    tree_kill();
-    return; /* the next SIGCHLD brings us back */
+    if (!shim.stop_signal)
+      tree_kill();
+    else if (!shim.passed_on)
+      tree_signal(shim.stop_signal, shim.pid); /* the group has it already, and twice means "at once" to some */
+    shim.passed_on = true;
+    return; /* the next SIGCHLD brings us back, or the node's kill does */
   }
   for (int stream = 0; stream < LOG_STREAMS; stream++) {
     if (shim.pipes[stream] >= 0)
@@ -130,7 +193,7 @@ static void shim_try_finish(void)
   shim.pid = 0;
   if (shim.leaving)
     exit(0);
-  shim_send("exited attempt=%d code=%d signal=%d output=%llu", shim.attempt, shim.code, shim.signal, log_marked());
+  shim_say_exited();
 }
 
 static void shim_reap(void)
@@ -162,30 +225,39 @@ static void verb_start(const Message *message)
     return;
   }
   if (shim.spec.attached && shim.attempt) { /* its descriptors are used up */
-    shim_send("start-failed attempt=%d errno=%d", message->attempt, EALREADY);
+    shim_send("start-failed attempt=%d errno=%d step=fork", message->attempt, EALREADY);
     return;
   }
   shim.attempt = message->attempt;
   shim.code = -1;
   shim.signal = 0;
+  shim.stop_signal = 0;
+  shim.passed_on = false;
   log_mark();
-  pid_t pid = child_start(&shim.spec, shim.attempt, &shim.pipes[LOG_STDOUT], &shim.pipes[LOG_STDERR], &shim.start_time);
-  if (pid < 0) {
+  Child child = child_start(&shim.spec, shim.attempt);
+  shim.error = child.error;
+  shim.step = child.step;
+  if (child.pid < 0) {
     shim.state = SHIM_IDLE;
-    shim_send("start-failed attempt=%d errno=%d", shim.attempt, -pid);
+    shim_say_failed();
     return;
   }
-  shim.pid = pid;
+  shim.pipes[LOG_STDOUT] = child.fds[0];
+  shim.pipes[LOG_STDERR] = child.fds[1];
+  shim.start_time = child.start_time;
+  shim.pid = child.pid;
   shim.state = SHIM_RUNNING;
   shim_watch(shim.pipes[LOG_STDOUT]);
   shim_watch(shim.pipes[LOG_STDERR]);
-  shim_send("started attempt=%d pid=%d start=%llu", shim.attempt, (int)pid, shim.start_time);
+  shim_say_started();
 }
 
 static void verb_signal(const Message *message)
 {
-  if (shim.state == SHIM_RUNNING)
-    kill(-shim.pid, message->signal);
+  if (shim.state != SHIM_RUNNING)
+    return;
+  if (kill(-shim.pid, message->signal) == 0)
+    shim.stop_signal = message->signal;
 }
 
 static void verb_kill(const Message *message)
@@ -245,6 +317,7 @@ static void shim_on_connect(void)
   if (shim.control >= 0)
     close(shim.control); /* the newest node is the one that counts */
   shim.control = fd;
+  shim.owes = shim.told_rotated = false;
   shim_watch(fd);
   shim_hello();
 }
@@ -265,7 +338,9 @@ _Noreturn static void shim_loop(void)
     int n = epoll_wait(shim.epoll, events, 8, log_quiet_ms());
     for (int i = 0; i < n; i++) {
       int fd = events[i].data.fd;
-      if (fd == shim.control)
+      if (fd == shim.control && events[i].events & EPOLLOUT && shim.owes)
+        shim_pay();
+      else if (fd == shim.control)
         shim_on_control();
       else if (fd == shim.listener)
         shim_on_connect();

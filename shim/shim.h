@@ -49,16 +49,24 @@ typedef struct Message {
 /* @text: one datagram, NUL-terminated. */
 Message message_parse(const char *text);
 
-/* child.c: forks attempt; stdout and stderr come back as pipes, -1 with @spec->attached, whose descriptors are closed here then. The state
- * file is written before the child may exec. Returns the pid, or -errno of what failed. */
-pid_t child_start(const ShimSpec *spec, int attempt, int *out_fd, int *err_fd, unsigned long long *start_time);
+/* child.c: what became of a start. Words of the steps are in the protocol: "fork", "state", "cgroup", "user", "cwd", "exec", "interpreter".
+ */
+typedef struct Child {
+  pid_t pid;                     /* -1 = not started */
+  int fds[2];                    /* pipes of stdout and stderr, -1 with @spec->attached, whose descriptors are closed then */
+  unsigned long long start_time; /* in clock ticks since boot */
+  int error;                     /* errno of what failed, and at which step */
+  const char *step;
+} Child;
+/* Forks @attempt. The state file is written before the child may exec. */
+Child child_start(const ShimSpec *spec, int attempt);
 /* The file that says which process is ours; -1 with errno. Whoever has it locked holds the instance. */
 int child_state_fd(void);
 /* Start time of @pid in clock ticks since boot (field 22 of its stat), 0 = gone. */
 unsigned long long child_start_time(pid_t pid);
 
-/* tree.c: SIGKILL to every descendant of this process as it is now. Returns how many it saw. */
-int tree_kill(void);
+/* tree.c: @signal to every descendant of this process as it is now, except those of the process group @but (0 = none). */
+void tree_signal(int signal, pid_t but);
 
 /* log.c */
 enum { LOG_STDOUT, LOG_STDERR, LOG_STREAMS };

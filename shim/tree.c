@@ -51,13 +51,13 @@ static void tree_add(pid_t pid, int *n)
   closedir(dir);
 }
 
-int tree_kill(void)
+void tree_signal(int signal, pid_t but)
 {
   int n = 0;
   tree_add(getpid(), &n);
   for (int i = 0; i < n; i++)
     tree_add(tree_pids[i], &n);
   for (int i = 0; i < n; i++)
-    kill(tree_pids[i], SIGKILL);
-  return n;
+    if (!but || getpgid(tree_pids[i]) != but)
+      kill(tree_pids[i], signal);
 }

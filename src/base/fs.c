@@ -2,6 +2,7 @@
 #include "base/fs.h"
 
 #include "base/error.h"
+#include "base/system.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,13 +13,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool fs_fail(GError **error, const char *verb, const char *path)
+void fs_set_error(GError **error, const char *verb, const char *path)
 {
   int e = errno;
   int code = e == ENOENT ? REEVE_ERROR_NOT_FOUND : e == ENOSPC || e == EDQUOT ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_INTERNAL;
+  if (code == REEVE_ERROR_INTERNAL && system_may_pass(e))
+    code = REEVE_ERROR_UNAVAILABLE;
   if (e == EACCES || e == EPERM)
     code = REEVE_ERROR_DENIED;
   g_set_error(error, REEVE_ERROR, code, "%s '%s': %s", verb, path, g_strerror(e));
+}
+
+static bool fs_fail(GError **error, const char *verb, const char *path)
+{
+  fs_set_error(error, verb, path);
   return false;
 }
 
@@ -103,13 +111,15 @@ bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, 
     return false;
   }
   if (sync) {
-    int parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent >= 0) {
-      fsync(parent);
+    g_autofree char *directory = g_path_get_dirname(name);
+    int parent = openat(dir_fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ok = parent >= 0 && fsync(parent) == 0;
+    if (!ok)
+      fs_fail(error, "sync directory of", name);
+    if (parent >= 0)
       close(parent);
-    }
   }
-  return true;
+  return ok;
 }
 
 bool fs_mkdirs(const char *path, mode_t mode, GError **error)

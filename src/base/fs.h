@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Sets @error to "VERB 'PATH': reason" of errno: REEVE_ERROR_NOT_FOUND, _DENIED, _STORE_FULL (no room), _UNAVAILABLE (it may pass: no
+ * descriptor or memory left, an error of the disk), else _INTERNAL. */
+void fs_set_error(GError **error, const char *verb, const char *path);
 /* Reads the regular file @path whole. Refuses more than @max bytes (REEVE_ERROR_LIMIT), directories and devices (REEVE_ERROR_INVALID),
  * absent files (REEVE_ERROR_NOT_FOUND). Returns a NUL-terminated buffer that the caller frees; @length may be NULL. */
 char *fs_read(const char *path, size_t max, size_t *length, GError **error);

@@ -1,6 +1,7 @@
 /* Owns the calls of the kernel that more than one room makes. */
 #include "base/system.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -18,6 +19,16 @@ void system_random_hex(char *out, size_t digits)
   for (size_t i = 0; i < digits; i++)
     out[i] = "0123456789abcdef"[bytes[i / 2] >> (i % 2 ? 0 : 4) & 15];
   out[digits] = '\0';
+}
+
+bool system_may_pass(int error_number)
+{
+  static const int passing[] = {EAGAIN, EINTR,   ENOMEM, EMFILE, ENFILE, ENOBUFS,   ENOSPC,
+                                EDQUOT, ETXTBSY, EBUSY,  EIO,    ESTALE, ETIMEDOUT, EROFS};
+  for (size_t i = 0; i < G_N_ELEMENTS(passing); i++)
+    if (passing[i] == error_number)
+      return true;
+  return false;
 }
 
 static guint64 files_given; /* 0 = never raised */

@@ -7,6 +7,9 @@
 /* Writes @digits random hex digits and NUL into @out, which has room for them; at most 64. Ends the process when the kernel gives no
  * randomness: what is made of it must not be guessed. */
 void system_random_hex(char *out, size_t digits);
+/* May the reason @error_number (an errno) be gone soon without anybody's doing: no memory, room, process or descriptor left for the moment,
+ * a file that is just being written, a disk that does not answer? */
+bool system_may_pass(int error_number);
 /* Raises the number of files that this process may have open to @wanted, as far as it may. */
 void system_raise_files(guint64 wanted);
 /* How many files this process was given leave to have open, before it raised that: what belongs to the programs that it starts. */

@@ -53,13 +53,24 @@ static void spec_take_map(InstanceSpec *spec, const StrMap *map)
   }
 }
 
+/* An agent of another user is given that user's own home and name, which its node knows, and not the caller's. */
+static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agent)
+{
+  static const char *const of_user[] = {"HOME", "USER", "LOGNAME", "SHELL", NULL};
+  for (guint i = 0; i < strmap_size(&job->caller); i++) {
+    const StrPair *pair = strmap_at(&job->caller, i);
+    if (!agent->user || !g_strv_contains(of_user, pair->key))
+      strmap_set(map, pair->key, pair->value);
+  }
+}
+
 static void spec_environment(InstanceSpec *spec, const Instance *instance, const Plan *plan, guint index)
 {
   const Job *job = plan->job;
   const AgentSpec *agent = job_agent(job, index);
   StrMap map;
   strmap_init(&map);
-  strmap_merge(&map, &job->caller);
+  spec_merge_caller(&map, job, agent);
   strmap_merge(&map, &job->environment);
   g_autofree char *hosts = spec_allowed_hosts(job, &map);
   g_autofree char *replica = g_strdup_printf("%d", instance->replica);

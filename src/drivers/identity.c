@@ -4,21 +4,15 @@
 #include "base/clock.h"
 #include "base/fs.h"
 
-#include <dirent.h>
 #include <glib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
-typedef struct ProcStat {
-  char state;
-  pid_t parent, session;
-  uint64_t start_time;
-} ProcStat;
-
-static bool proc_stat(pid_t pid, ProcStat *out)
+bool proc_stat(pid_t pid, ProcStat *out)
 {
   char path[64], text[1024];
   g_snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -64,7 +58,7 @@ int64_t identity_started_boot_ms(const ProcessIdentity *identity)
   return (int64_t)(identity->start_time * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-static bool proc_dead(const ProcStat *stat)
+bool proc_dead(const ProcStat *stat)
 {
   return stat->state == 'Z' || stat->state == 'X';
 }
@@ -75,38 +69,13 @@ bool identity_alive(const ProcessIdentity *identity)
   return identity->pid > 0 && proc_stat(identity->pid, &stat) && stat.start_time == identity->start_time && !proc_dead(&stat);
 }
 
-/* Is @pid in the session of @root, or below it? */
-static bool identity_belongs(pid_t pid, pid_t root)
+bool identity_kill(const ProcessIdentity *identity)
 {
-  ProcStat stat;
-  for (int depth = 0; depth < 64 && pid > 1; depth++) {
-    if (pid == root)
-      return true;
-    if (!proc_stat(pid, &stat))
-      return false;
-    if (stat.session == root)
-      return true;
-    pid = stat.parent;
-  }
-  return false;
-}
-
-int identity_kill_tree(const ProcessIdentity *identity)
-{
-  DIR *dir = opendir("/proc");
-  int left = 0;
-  if (!dir)
-    return 0;
-  for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-    pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-    ProcStat stat;
-    if (pid <= 1 || !identity_belongs(pid, identity->pid) || !proc_stat(pid, &stat) || proc_dead(&stat))
-      continue;
-    if (stat.start_time < identity->start_time)
-      continue; /* older than the agent: the number was given anew */
-    kill(pid, SIGKILL);
-    left++;
-  }
-  closedir(dir);
-  return left;
+  int fd = identity->pid > 0 ? pidfd_open(identity->pid, 0) : -1;
+  if (fd < 0)
+    return false;
+  bool ours = identity_alive(identity); /* looked at while @fd keeps the number from being given anew */
+  bool sent = ours && pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0;
+  close(fd);
+  return sent;
 }

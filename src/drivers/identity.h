@@ -17,5 +17,15 @@ bool identity_read(const char *directory, ProcessIdentity *identity);
 int64_t identity_started_boot_ms(const ProcessIdentity *identity);
 /* Is that very process still alive (zombies are not)? */
 bool identity_alive(const ProcessIdentity *identity);
-/* SIGKILL to the process, its session and its descendants, if it is still that process. Returns how many are left to die. */
-int identity_kill_tree(const ProcessIdentity *identity);
+/* SIGKILL to that very process. False when it is not alive any more, or may not be killed. */
+bool identity_kill(const ProcessIdentity *identity);
+
+/* One line of /proc/PID/stat, as far as it is needed here. */
+typedef struct ProcStat {
+  char state;
+  pid_t parent, session;
+  uint64_t start_time;
+} ProcStat;
+bool proc_stat(pid_t pid, ProcStat *out);
+/* A zombie, or less. */
+bool proc_dead(const ProcStat *stat);

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/system.h"
+#include "drivers/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ struct Shim {
   LoopWatch *watch;
   const ShimEvents *events;
   void *data;
+  ProcessIdentity identity;
 };
 
 /* ---- messages ---- */
@@ -61,12 +63,20 @@ static void shim_on_readable(void *data)
   shim->events->gone(shim->data);
 }
 
-static Shim *shim_new(Loop *loop, int fd, const ShimEvents *events, void *data)
+static Shim *shim_new(Loop *loop, int fd, pid_t pid, const ShimEvents *events, void *data)
 {
   Shim *shim = g_new0(Shim, 1);
+  ProcStat stat;
   *shim = (Shim){.fd = fd, .events = events, .data = data};
+  if (pid > 0 && proc_stat(pid, &stat))
+    shim->identity = (ProcessIdentity){.pid = pid, .start_time = stat.start_time};
   shim->watch = loop_watch_new(loop, fd, shim_on_readable, shim);
   return shim;
+}
+
+ProcessIdentity shim_identity(const Shim *shim)
+{
+  return shim->identity;
 }
 
 void shim_free(Shim *shim)
@@ -138,9 +148,22 @@ static void spec_put_number(GString *out, const char *key, int64_t number)
   spec_put(out, key, text);
 }
 
-/* The agent runs as @user: numbers only, since the shim knows no names. */
-static bool spec_put_user(GString *out, const char *user, GError **error)
+/* One variable of the user's entry, unless the job sets it. */
+static void spec_put_default(GString *out, const ShimLaunch *launch, const char *key, const char *value)
 {
+  g_autofree char *start = g_strconcat(key, "=", NULL);
+  bool set = g_environ_getenv(launch->spec->environment, key) != NULL;
+  for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
+    set = set || g_str_has_prefix(launch->secrets[i], start);
+  g_autofree char *pair = g_strconcat(start, value, NULL);
+  if (!set && value && value[0])
+    spec_put(out, "env", pair);
+}
+
+/* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs to a user's environment. */
+static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error)
+{
+  const char *user = launch->spec->user;
   if (!user)
     return true;
   errno = 0;
@@ -149,6 +172,10 @@ static bool spec_put_user(GString *out, const char *user, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "run as '%s': no such user", user);
     return false;
   }
+  spec_put_default(out, launch, "HOME", entry->pw_dir);
+  spec_put_default(out, launch, "USER", entry->pw_name);
+  spec_put_default(out, launch, "LOGNAME", entry->pw_name);
+  spec_put_default(out, launch, "SHELL", entry->pw_shell);
   if (entry->pw_uid == geteuid())
     return true;
   if (geteuid() != 0) {
@@ -183,11 +210,22 @@ static void spec_put_words(GString *out, const char *key, char *const *words, co
   }
 }
 
+/* The first variable of the environment, so that it is found again also when a program writes over the later ones. */
+static void spec_put_mark(GString *out, const char *directory)
+{
+  char mark[TREE_MARK_BYTES];
+  tree_mark(directory, mark);
+  g_autofree char *pair = g_strconcat(TREE_MARK_NAME "=", mark, NULL);
+  if (mark[0])
+    spec_put(out, "env", pair);
+}
+
 static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
 {
   const InstanceSpec *spec = launch->spec;
   GString *out = g_string_new(NULL);
   spec_put_words(out, "argv", launch->argv ? launch->argv : spec->argv, launch);
+  spec_put_mark(out, launch->directory);
   spec_put_words(out, "env", spec->environment, launch);
   for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
     spec_put(out, "env", launch->secrets[i]);
@@ -204,7 +242,7 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
   if (launch->attached)
     spec_put_number(out, "attached", 1);
   spec_put_cgroups(out, launch);
-  bool ok = spec_put_user(out, spec->user, error);
+  bool ok = spec_put_user(out, launch, error);
   *length = out->len;
   return g_string_free(out, !ok);
 }
@@ -285,11 +323,12 @@ Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const Shi
   if (code) {
     if (pair[0] >= 0)
       close(pair[0]);
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", launch->shim_path, g_strerror(code));
+    g_set_error(error, REEVE_ERROR, system_may_pass(code) ? REEVE_ERROR_UNAVAILABLE : REEVE_ERROR_INTERNAL, "start '%s': %s",
+                launch->shim_path, g_strerror(code));
     return NULL;
   }
   reaper_watch(reaper, pid, NULL, NULL);
-  return shim_new(loop, pair[0], events, data);
+  return shim_new(loop, pair[0], pid, events, data);
 }
 
 /* Has a shim locked the instance? Those of earlier builds locked `lock`. */
@@ -308,15 +347,19 @@ static bool shim_holds(int dir)
 
 Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data, bool *held)
 {
-  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", dir);
   bool up = dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
   *held = up || shim_holds(dir);
   if (dir >= 0)
     close(dir);
+  struct ucred peer = {0};
+  socklen_t length = sizeof peer;
+  if (up && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+    peer.pid = 0;
   if (up)
-    return shim_new(loop, fd, events, data);
+    return shim_new(loop, fd, peer.pid, events, data);
   if (fd >= 0)
     close(fd);
   return NULL;

@@ -2,6 +2,7 @@
 /* The process driver: an instance is a process held by a shim, which this file starts, finds again and talks to (docs/protocol.md "Shim").
  */
 #include "drivers/cgroup.h"
+#include "drivers/identity.h"
 #include "drivers/reaper.h"
 #include "drivers/shim_message.h"
 
@@ -33,10 +34,14 @@ typedef struct ShimLaunch {
   const int *attached; /* two descriptors that take stdout and stderr, borrowed; the tree ends with our connection. NULL = a log */
 } ShimLaunch;
 
-/* Starts a shim for @launch. Returns NULL with @error: shim missing, user unknown, descriptors spent. hello follows. */
+/* Starts a shim for @launch. Returns NULL with @error: shim missing, user unknown, descriptors spent (REEVE_ERROR_UNAVAILABLE when that may
+ * pass). hello follows. */
 Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events, void *data, GError **error);
-/* Connects to the shim that holds @directory. NULL when nobody listens; @held then says whether its lock is held all the same. */
+/* Connects to the shim that holds @directory, without waiting. NULL when nobody listens, or a frozen shim has too many callers waiting;
+ * @held then says whether its lock is held all the same. */
 Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data, bool *held);
+/* The process; pid 0 = not known. */
+ProcessIdentity shim_identity(const Shim *shim);
 /* Closes the connection; the shim stays. */
 void shim_free(Shim *shim);
 void shim_start(Shim *shim, int attempt);

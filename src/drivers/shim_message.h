@@ -12,6 +12,7 @@ typedef struct ShimMessage {
   bool ended;  /* hello: an attempt ran and is over */
   ExitStatus exit;
   int error_number; /* start-failed */
+  char step[16];    /* start-failed: at what, a word of the protocol; "" = an older shim does not say */
   int64_t output;   /* hello, exited: bytes of log records since the attempt began; -1 = an older shim does not say */
 } ShimMessage;
 

@@ -12,6 +12,8 @@ typedef struct NodeLogs NodeLogs;
 typedef struct NodeExecs NodeExecs;
 typedef struct Keep Keep;
 typedef struct ExecRun ExecRun;
+typedef struct Ends Ends;
+typedef struct End End;
 
 /* One instance as node/ sees it: its directory, its shim's connection, a probe on its way. */
 typedef struct Hold {
@@ -22,8 +24,9 @@ typedef struct Hold {
   bool shim_starting; /* spawned, its hello has not come */
   bool adopting;      /* found at start, its hello has not come */
   int adopt_tries;
-  LoopTimer *timer; /* orphan's end, adoption's next try */
-  ProcessIdentity orphan;
+  LoopTimer *timer;       /* adoption's next try */
+  End *end;               /* of its tree, that is on its way */
+  ProcessIdentity orphan; /* what its state file says, read when its shim is gone */
   struct ProbeRun *probe;
   InstanceSpec *waiting; /* to be started once its secrets are here, or NULL */
   int64_t waiting_generation;
@@ -59,26 +62,32 @@ struct Node {
   NodeLogs *logs;
   NodeExecs *execs;
   Keep *keep;
+  Ends *ends;
+  GQueue departing; /* of Departing*: shims that were told to leave, in the order of their time */
+  LoopTimer *departure;
   uint64_t last_run; /* number of the last directory of a command */
   NodeSend send;
   void *send_data;
-  guint adopting; /* instances whose shims have not answered yet */
-  bool adopted;
+  guint adopting; /* instances whose files were not told yet */
 };
 
 /* node.c: queues an event (texts are copied, @frame's ownership moves) and works it off unless that is under way. */
 void node_event(Node *node, const NodeEvent *event, Frame *frame);
 Hold *node_hold(Node *node, const char *id, bool make);
 void node_send_frame(Node *node, const Frame *frame);
+bool node_may_pass(const GError *error); /* no room, or the machine is busy: soon it may not be */
 
 /* adopt.c */
 void adopt_begin(Node *node);
+/* Ends shim and tree of @hold by identity, then ORPHAN_ENDED. */
 void adopt_orphan_end(Hold *hold);
-void adopt_told(Node *node);
 /* shims.c */
 extern const ShimEvents hold_shim_events;
 void hold_start_shim(Hold *hold, const NodeAction *action);
 void hold_drop_probe(Hold *hold);
+/* Its shim may leave, and is made to when it does not. */
+void hold_end_shim(Hold *hold);
+void departures_free(Node *node);
 /* Spawns the shim; @secrets: "K=V" beside the environment of @spec, or NULL. SHIM_FAILED follows when it cannot. */
 void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char *const *secrets);
 
@@ -88,12 +97,31 @@ void secrets_ask(Hold *hold, const NodeAction *action);
 void secrets_frame(Node *node, const Frame *frame); /* the server's answer */
 void secrets_link_up(Node *node);                   /* asks again */
 
-/* writer.c: writes instance files on a thread; one sync for all that wait. */
+/* ends.c: ends trees without a shim, by what is known of them. */
+typedef void (*EndedFn)(void *data, const ProcessIdentity *was); /* on the loop; @was: pid 0 = not known */
+typedef struct EndSpec {
+  const char *directory; /* of the shim */
+  bool with_shim;        /* its shim too, should there be one */
+  bool remove;           /* the directory when nothing is left */
+  EndedFn ended;         /* NULL = nobody waits */
+  void *data;
+} EndSpec;
+Ends *ends_new(Loop *loop);
+void ends_free(Ends *ends);
+/* Goes on until nothing is left. The End is valid until @ended was called, and only if that is not NULL. */
+End *ends_tree(Ends *ends, const EndSpec *spec);
+/* Nobody waits any more; it goes on all the same. NULL is fine. */
+void end_forget(End *end);
+
+/* writer.c: a thread for what may block on the disk: instance files, with one sync for all that wait, and what must come after them. */
 Writer *writer_new(Node *node);
 /* Ends the thread once everything is written, and tells the node of the last of it. Nothing can be stored after it. */
 void writer_finish(Writer *writer);
 void writer_free(Writer *writer);
 void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation, const char *text);
+/* @work on the thread, after everything that was stored before; then @done on the loop, which owns @data from then on. */
+typedef void (*WriterFn)(void *data);
+void writer_do(Writer *writer, WriterFn work, WriterFn done, void *data);
 
 /* probe.c */
 void probe_start(Hold *hold, const NodeAction *action);
@@ -109,6 +137,8 @@ void ports_release_instance(Ports *ports, const char *id);
 
 /* check.c: why @spec could not be started here, or NULL; caller frees. */
 char *check_spec(const InstanceSpec *spec);
+/* Why a start of @spec (NULL = not known) failed, as its shim says: not "start 'x'", which the caller puts in front. Caller frees. */
+char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec);
 
 /* logs.c */
 NodeLogs *node_logs_new(Node *node);

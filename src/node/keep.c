@@ -96,11 +96,38 @@ int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const
   return removed + keep_remove(files, 0, limits->cap_bytes);
 }
 
-static bool keep_held(const char *id, void *data)
+/* One sweep, on the writer's thread; what is held was looked up before. */
+typedef struct KeepJob {
+  char *instances_dir;
+  GHashTable *held; /* set of ids */
+  KeepLimits limits;
+  int64_t removed;
+} KeepJob;
+
+static bool keep_job_held(const char *id, void *data)
 {
-  Node *node = data;
-  const Hold *hold = node_hold(node, id, false);
-  return hold && (hold->shim || hold->adopting || hold->shim_starting);
+  const KeepJob *job = data;
+  return g_hash_table_contains(job->held, id);
+}
+
+static void keep_job_work(void *data)
+{
+  KeepJob *job = data;
+  job->removed = keep_sweep(job->instances_dir, keep_job_held, job, &job->limits);
+}
+
+static GHashTable *keep_held(const Node *node)
+{
+  GHashTable *held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, node->holds);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Hold *hold = value;
+    if (hold->shim || hold->adopting || hold->shim_starting)
+      g_hash_table_add(held, g_strdup(hold->id));
+  }
+  return held;
 }
 
 static void keep_arm(Keep *keep, int64_t in_ms)
@@ -109,13 +136,24 @@ static void keep_arm(Keep *keep, int64_t in_ms)
   loop_timer_set(keep->timer, keep->due_ms);
 }
 
+static void keep_job_done(void *data)
+{
+  KeepJob *job = data;
+  if (job->removed > 0)
+    log_info("old logs removed", "bytes=%" G_GINT64_FORMAT, job->removed);
+  g_hash_table_unref(job->held);
+  g_free(job->instances_dir);
+  g_free(job);
+}
+
 static void keep_due(void *data)
 {
   Keep *keep = data;
-  KeepLimits limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()};
-  int64_t removed = keep_sweep(keep->node->instances_dir, keep_held, keep->node, &limits);
-  if (removed > 0)
-    log_info("old logs removed", "bytes=%" G_GINT64_FORMAT, removed);
+  KeepJob *job = g_new0(KeepJob, 1);
+  *job = (KeepJob){.instances_dir = g_strdup(keep->node->instances_dir),
+                   .held = keep_held(keep->node),
+                   .limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()}};
+  writer_do(keep->node->writer, keep_job_work, keep_job_done, job);
   keep_arm(keep, KEEP_EVERY_MS);
 }
 

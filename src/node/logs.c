@@ -1,4 +1,5 @@
 /* Log requests of the server: an instance's rotating files from the right place on, in bulk frames by credit, followed when asked. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "node/internal.h"
@@ -11,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOGS_FILES = 5, LOGS_BLOCK = 65536, LOGS_REQUESTS_MAX = 512 };
+/* @LOGS_TURN: bytes looked through in one turn of the loop; what else is to be done comes between. */
+enum { LOGS_FILES = 5, LOGS_BLOCK = 65536, LOGS_TURN = 4 * LOGS_BLOCK, LOGS_REQUESTS_MAX = 512 };
 
 /* One open request. @index counts from the oldest: files are log.4 ... log.1, log. */
 typedef struct LogRead {
@@ -23,9 +25,10 @@ typedef struct LogRead {
   int64_t credit;
   int fd;
   ino_t inode;
-  int watch;      /* inotify, -1 = none */
-  GString *carry; /* the beginning of a line whose end was not read yet */
-  bool dropping;  /* still before @since */
+  int watch;       /* inotify, -1 = none */
+  GString *carry;  /* the beginning of a line whose end was not read yet */
+  bool dropping;   /* still before @since */
+  LoopTimer *more; /* goes on in another turn of the loop */
 } LogRead;
 
 struct NodeLogs {
@@ -42,6 +45,7 @@ static void log_read_free(gpointer data)
     close(read->fd);
   if (read->watch >= 0)
     inotify_rm_watch(read->logs->inotify, read->watch);
+  loop_timer_free(read->more);
   g_string_free(read->carry, TRUE);
   g_free(read->directory);
   g_free(read);
@@ -163,16 +167,14 @@ static size_t log_read_lines(const LogRead *read)
 /* Drops lines older than @since from the front of what was carried. */
 static void log_read_skip(LogRead *read)
 {
-  while (read->dropping && read->carry->len) {
-    char *newline = strchr(read->carry->str, '\n');
-    if (!newline)
-      return;
-    if (strncmp(read->carry->str, read->since, ISO_TIME_BYTES - 1) >= 0) {
+  const char *line = read->carry->str, *newline = strchr(line, '\n');
+  for (; read->dropping && newline; newline = strchr(line, '\n')) {
+    if (strncmp(line, read->since, ISO_TIME_BYTES - 1) >= 0)
       read->dropping = false;
-      return;
-    }
-    g_string_erase(read->carry, 0, newline - read->carry->str + 1);
+    else
+      line = newline + 1;
   }
+  g_string_erase(read->carry, 0, line - read->carry->str);
 }
 
 /* NUL bytes of an agent's output would end our texts: they become a visible mark. */
@@ -185,9 +187,10 @@ static void log_read_take(LogRead *read, const char *block, size_t length)
       read->carry->str[i] = '?';
 }
 
-/* Sends what it may. Returns false when the request is over (and freed). */
-static bool log_read_pump(LogRead *read)
+/* Sends what it may, and goes on in another turn of the loop when that takes long. The request may be over (and freed) then. */
+static void log_read_pump(LogRead *read)
 {
+  size_t taken = 0;
   while (read->credit > 0) {
     size_t whole = read->dropping ? 0 : log_read_lines(read);
     if (whole) {
@@ -195,23 +198,30 @@ static bool log_read_pump(LogRead *read)
       g_string_erase(read->carry, 0, (gssize)whole);
       continue;
     }
+    if (taken >= LOGS_TURN) {
+      loop_timer_set(read->more, clock_boot_ms() + 1);
+      return;
+    }
     char block[LOGS_BLOCK];
     ssize_t n = read->fd >= 0 ? pread(read->fd, block, sizeof block, lseek(read->fd, 0, SEEK_CUR)) : 0;
     if (n > 0) {
       lseek(read->fd, n, SEEK_CUR);
+      taken += (size_t)n;
       log_read_take(read, block, (size_t)n);
       log_read_skip(read);
       continue;
     }
     if (log_read_next(read))
       continue;
-    if (!read->follow) {
+    if (!read->follow)
       log_read_end(read, NULL);
-      return false;
-    }
-    return true;
+    return;
   }
-  return true;
+}
+
+static void log_read_more(void *read)
+{
+  log_read_pump(read);
 }
 
 static void node_logs_on_change(void *data)
@@ -235,8 +245,9 @@ static void node_logs_on_change(void *data)
 static void node_logs_open(NodeLogs *logs, const Frame *frame)
 {
   LogRead *read = g_new0(LogRead, 1);
-  *read = (LogRead){.logs = logs, .request = frame->request, .follow = frame->follow, .credit = frame->credit, .fd = -1, .watch = -1};
+  *read = (LogRead){.logs = logs, .request = frame->request, .follow = frame->follow, .credit = CLAMP(frame->credit, 0, INT32_MAX), .fd = -1, .watch = -1};
   read->carry = g_string_new(NULL);
+  read->more = loop_timer_new(logs->node->loop, log_read_more, read);
   read->directory = g_build_filename(logs->node->instances_dir, frame->instance ? frame->instance : "", NULL);
   if (frame->since_ms > 0)
     time_iso(frame->since_ms, read->since);
@@ -265,7 +276,7 @@ void node_logs_frame(NodeLogs *logs, const Frame *frame)
     g_hash_table_remove(logs->reads, &frame->request);
     return;
   }
-  read->credit += frame->credit;
+  read->credit += CLAMP(frame->credit, 0, INT32_MAX);
   log_read_pump(read);
 }
 

@@ -113,6 +113,7 @@ int node_main(const NodeOptions *options)
     loop_free(loop);
     return reeve_error_exit(error->code);
   }
+  signal(SIGHUP, SIG_IGN); /* the terminal that it was started from may close */
   Dialer dialer = {.loop = loop, .node = node, .socket_path = g_strdup(options->server_socket), .gap_ms = DIAL_FIRST_MS};
   dialer.timer = loop_timer_new(loop, dial_now, &dialer);
   LoopWatch *signals[] = {loop_signal_new(loop, SIGTERM, dial_on_signal, loop), loop_signal_new(loop, SIGINT, dial_on_signal, loop)};

@@ -21,6 +21,7 @@ static void hold_free(gpointer data)
   hold_drop_probe(hold);
   instance_spec_free(hold->waiting);
   secrets_drop(hold);
+  end_forget(hold->end);
   shim_free(hold->shim);
   loop_timer_free(hold->timer);
   g_free(hold->id);
@@ -39,6 +40,11 @@ Hold *node_hold(Node *node, const char *id, bool make)
   hold->directory = g_build_filename(node->instances_dir, id, NULL);
   g_hash_table_insert(node->holds, hold->id, hold);
   return hold;
+}
+
+bool node_may_pass(const GError *error)
+{
+  return error->domain == REEVE_ERROR && (error->code == REEVE_ERROR_UNAVAILABLE || error->code == REEVE_ERROR_STORE_FULL);
 }
 
 /* ---- actions ---- */
@@ -77,7 +83,7 @@ static void do_start(Node *node, const NodeAction *action)
     shim_start(hold->shim, action->attempt);
     return;
   }
-  NodeEvent gone = {.type = NODE_EVENT_SHIM_GONE, .instance = hold->id};
+  NodeEvent gone = {.type = NODE_EVENT_SHIM_GONE, .instance = hold->id, .orphan = true};
   node_event(node, &gone, NULL);
 }
 
@@ -100,8 +106,7 @@ static void do_end_shim(Node *node, const NodeAction *action)
   Hold *hold = node_hold(node, action->instance, true);
   hold_drop_probe(hold);
   ports_release_instance(node->ports, hold->id);
-  if (hold->shim)
-    shim_end(g_steal_pointer(&hold->shim));
+  hold_end_shim(hold);
   cgroups_remove(node->cgroups, hold->id);
 }
 
@@ -135,12 +140,18 @@ static void do_peers(Node *node, const NodeAction *action)
     log_warn("peers file not written", "instance=%s error=\"%s\"", hold->id, error->message);
 }
 
+/* On the writer's thread: there may be 50 MB of logs. A file of the same instance that is stored later comes after it. */
+static void node_remove_directory(void *directory)
+{
+  g_autoptr(GError) error = NULL;
+  if (!fs_remove_tree(directory, &error))
+    log_warn("instance directory not removed", "error=\"%s\"", error->message);
+}
+
 static void do_remove(Node *node, const NodeAction *action)
 {
   Hold *hold = node_hold(node, action->instance, true);
-  g_autoptr(GError) error = NULL;
-  if (!fs_remove_tree(hold->directory, &error))
-    log_warn("instance directory not removed", "instance=%s error=\"%s\"", hold->id, error->message);
+  writer_do(node->writer, node_remove_directory, g_free, g_strdup(hold->directory));
   ports_release_instance(node->ports, hold->id);
   cgroups_remove(node->cgroups, hold->id);
   g_hash_table_remove(node->holds, action->instance);
@@ -291,6 +302,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->node_id = g_strdup(config->node_id);
   node->holds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hold_free);
   g_queue_init(&node->events);
+  g_queue_init(&node->departing);
   if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error)) {
     node_free(node);
     return NULL;
@@ -313,6 +325,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->logs = node_logs_new(node);
   node->execs = node_execs_new(node);
   node->keep = keep_new(node);
+  node->ends = ends_new(loop);
   exec_runs_sweep(node);
   adopt_begin(node);
   return node;
@@ -330,6 +343,8 @@ void node_free(Node *node)
   node_execs_free(node->execs);
   node_logs_free(node->logs);
   keep_free(node->keep);
+  ends_free(node->ends);
+  departures_free(node);
   ports_free(node->ports);
   writer_free(node->writer);
   http_client_free(node->http);

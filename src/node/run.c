@@ -7,14 +7,13 @@
 
 #include <string.h>
 
-enum { RUN_KILL_ROUNDS = 100 };
-
 struct ExecRun {
   Node *node;
   char *directory;
   Shim *shim;
   ExecEnded ended;
   void *data;
+  End *end; /* its shim died: of what it left */
 };
 
 static void run_on_hello(void *data, const ShimMessage *message)
@@ -27,7 +26,8 @@ static void run_on_hello(void *data, const ShimMessage *message)
 static void run_on_start_failed(void *data, const ShimMessage *message)
 {
   ExecRun *run = data;
-  run->ended(run->data, (ExitStatus){.code = 127}, g_strerror(message->error_number));
+  g_autofree char *why = check_start_failed(message, NULL);
+  run->ended(run->data, (ExitStatus){.code = 127}, why);
 }
 
 static void run_on_exited(void *data, const ShimMessage *message)
@@ -36,21 +36,20 @@ static void run_on_exited(void *data, const ShimMessage *message)
   run->ended(run->data, message->exit, NULL);
 }
 
-/* What a shim that is dead left in @directory. Its tree may fork while we look, hence again and again. */
-static void run_kill_orphan(const char *directory)
+static void run_on_orphan_ended(void *data, const ProcessIdentity *was)
 {
-  ProcessIdentity orphan;
-  if (!identity_read(directory, &orphan) || !identity_alive(&orphan))
-    return;
-  for (int round = 0; round < RUN_KILL_ROUNDS && identity_kill_tree(&orphan) > 0; round++)
-    ;
+  ExecRun *run = data;
+  (void)was;
+  run->end = NULL;
+  g_clear_pointer(&run->directory, g_free); /* removed by who ended the tree */
+  run->ended(run->data, (ExitStatus){.code = -1}, "its shim died");
 }
 
 static void run_on_gone(void *data)
 {
   ExecRun *run = data;
-  run_kill_orphan(run->directory);
-  run->ended(run->data, (ExitStatus){.code = -1}, "its shim died");
+  shim_free(g_steal_pointer(&run->shim));
+  run->end = ends_tree(run->node->ends, &(EndSpec){.directory = run->directory, .remove = true, .ended = run_on_orphan_ended, .data = run});
 }
 
 static const ShimEvents run_events = {
@@ -84,7 +83,8 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
 
 void exec_run_signal(ExecRun *run, int signal)
 {
-  shim_signal(run->shim, signal);
+  if (run->shim)
+    shim_signal(run->shim, signal);
 }
 
 void exec_run_free(ExecRun *run)
@@ -93,7 +93,9 @@ void exec_run_free(ExecRun *run)
     return;
   shim_free(run->shim);
   g_autoptr(GError) error = NULL;
-  if (!fs_remove_tree(run->directory, &error))
+  if (run->end)
+    end_forget(run->end); /* the directory goes with the tree */
+  else if (run->directory && !fs_remove_tree(run->directory, &error))
     log_warn("directory of a command not removed", "error=\"%s\"", error->message);
   g_free(run->directory);
   g_free(run);
@@ -104,7 +106,7 @@ void exec_runs_sweep(Node *node)
   g_autoptr(GDir) dir = g_dir_open(node->runs_dir, 0, NULL);
   for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
     g_autofree char *path = g_build_filename(node->runs_dir, name, NULL);
-    run_kill_orphan(path);
-    fs_remove_tree(path, NULL);
+    ends_tree(node->ends, &(EndSpec){.directory = path, .remove = true});
+    node->last_run = MAX(node->last_run, g_ascii_strtoull(name, NULL, 10)); /* not into a directory that goes soon */
   }
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "node/internal.h"
 
 #include <fcntl.h>
@@ -57,7 +58,6 @@ static void hold_on_hello(void *data, const ShimMessage *message)
                               .exit = message->exit,
                               .out_of_memory = message->ended && hold_out_of_memory(hold),
                               .text = output});
-  adopt_told(hold->node);
 }
 
 static void hold_on_started(void *data, const ShimMessage *message)
@@ -67,7 +67,12 @@ static void hold_on_started(void *data, const ShimMessage *message)
 
 static void hold_on_start_failed(void *data, const ShimMessage *message)
 {
-  hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = message->attempt, .text = g_strerror(message->error_number)});
+  const Hold *hold = data;
+  g_autofree char *why = check_start_failed(message, supervisor_spec(hold->node->supervisor, hold->id));
+  hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED,
+                              .attempt = message->attempt,
+                              .text = why,
+                              .passing = system_may_pass(message->error_number)});
 }
 
 static void hold_on_exited(void *data, const ShimMessage *message)
@@ -94,18 +99,19 @@ static void hold_on_gone(void *data)
   Hold *hold = data;
   hold_drop_probe(hold);
   shim_free(g_steal_pointer(&hold->shim));
-  bool orphan = identity_read(hold->directory, &hold->orphan) && identity_alive(&hold->orphan);
-  log_warn("shim died", "instance=%s orphan=%s", hold->id, orphan ? "yes" : "no");
+  bool ran = identity_read(hold->directory, &hold->orphan), alive = ran && identity_alive(&hold->orphan);
+  log_warn("shim died", "instance=%s agent=%s", hold->id, alive ? "alive" : "dead");
   if (hold->adopting) {
     hold->adopting = false;
-    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = hold->orphan.attempt, .orphan = orphan});
-    adopt_told(hold->node);
+    hold_tell(hold,
+              (NodeEvent){
+                  .type = NODE_EVENT_SHIM_ABSENT, .generation = hold->orphan.generation, .attempt = hold->orphan.attempt, .orphan = alive});
     return;
   }
   bool starting = hold->shim_starting;
   hold->shim_starting = false;
-  hold_tell(hold, starting ? (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "it ended at once"}
-                           : (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = orphan});
+  hold_tell(hold, starting ? (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "it ended at once", .passing = true}
+                           : (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = ran});
 }
 
 const ShimEvents hold_shim_events = {.hello = hold_on_hello,
@@ -147,8 +153,55 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
     hold->shim = shim_spawn(node->loop, node->reaper, &launch, &hold_shim_events, hold, &error);
   hold->shim_starting = hold->shim != NULL;
   hold->limited = cgroups_wanted(&spec->resources);
+  if (hold->shim)
+    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_SPAWNED});
+  else
+    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message, .passing = node_may_pass(error)});
+}
+
+/* ---- departures ---- */
+
+enum { DEPARTURE_MS = 1000 };
+
+typedef struct Departing {
+  ProcessIdentity shim;
+  int64_t at_ms;
+} Departing;
+
+/* A shim that was told to leave and is there still is frozen. It holds nothing, and its lock is in the way of the next. */
+static void departures_due(void *data)
+{
+  Node *node = data;
+  for (Departing *first = g_queue_peek_head(&node->departing); first; first = g_queue_peek_head(&node->departing)) {
+    if (first->at_ms > clock_boot_ms()) {
+      loop_timer_set(node->departure, first->at_ms);
+      return;
+    }
+    if (identity_kill(&first->shim))
+      log_warn("a shim that did not leave was killed", "pid=%d", (int)first->shim.pid);
+    g_free(g_queue_pop_head(&node->departing));
+  }
+}
+
+void departures_free(Node *node)
+{
+  g_queue_clear_full(&node->departing, g_free);
+  loop_timer_free(node->departure);
+}
+
+void hold_end_shim(Hold *hold)
+{
+  Node *node = hold->node;
   if (!hold->shim)
-    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message});
+    return;
+  Departing *departing = g_new0(Departing, 1);
+  *departing = (Departing){.shim = shim_identity(hold->shim), .at_ms = clock_boot_ms() + DEPARTURE_MS};
+  shim_end(g_steal_pointer(&hold->shim));
+  g_queue_push_tail(&node->departing, departing);
+  if (!node->departure)
+    node->departure = loop_timer_new(node->loop, departures_due, node);
+  if (node->departing.length == 1)
+    loop_timer_set(node->departure, departing->at_ms);
 }
 
 void hold_start_shim(Hold *hold, const NodeAction *action)

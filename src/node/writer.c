@@ -1,9 +1,11 @@
 /* Instance files, durable before their shims start. One thread writes what waits and syncs once: a batch of starts costs one flush. A batch
- * has a bound, so that the first of many start while the files of the others are written. */
+ * has a bound, so that the first of many start while the files of the others are written. What else may block on the disk comes in its
+ * turn. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "node/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
@@ -16,6 +18,8 @@ typedef struct WriterItem {
   char *id, *directory, *text;
   int64_t generation;
   GError *error;
+  WriterFn work, done; /* instead of a file */
+  void *data;
 } WriterItem;
 
 struct Writer {
@@ -58,32 +62,82 @@ static void writer_tell(Writer *writer, guint most)
   if (post)
     loop_post(writer->node->loop, writer_on_done, writer);
   for (WriterItem *item = g_queue_pop_head(&told); item; item = g_queue_pop_head(&told)) {
+    if (item->work) {
+      item->done(item->data);
+      writer_item_free(item);
+      continue;
+    }
     NodeEvent event = {.type = item->error ? NODE_EVENT_STORE_FAILED : NODE_EVENT_STORED,
                        .instance = item->id,
                        .generation = item->generation,
-                       .text = item->error ? item->error->message : NULL};
+                       .text = item->error ? item->error->message : NULL,
+                       .passing = item->error && node_may_pass(item->error)};
     node_event(writer->node, &event, NULL);
     writer_item_free(item);
   }
 }
 
+/* A new directory is durable when the one above it is synced. */
+static bool writer_sync_parent(const char *directory, GError **error)
+{
+  g_autofree char *parent = g_path_get_dirname(directory);
+  int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool ok = fd >= 0 && fsync(fd) == 0;
+  if (!ok)
+    fs_set_error(error, "sync", parent);
+  if (fd >= 0)
+    close(fd);
+  return ok;
+}
+
 static void writer_write(WriterItem *item, bool sync)
 {
+  bool fresh = access(item->directory, F_OK) != 0;
   if (!fs_mkdirs(item->directory, 0755, &item->error))
     return;
   int dir = open(item->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  fs_write_at(dir, "instance.json", item->text, strlen(item->text), 0600, sync, &item->error);
-  if (dir >= 0)
-    close(dir);
+  if (dir < 0) {
+    fs_set_error(&item->error, "open", item->directory);
+    return;
+  }
+  if (fs_write_at(dir, "instance.json", item->text, strlen(item->text), 0600, sync, &item->error) && sync && fresh)
+    writer_sync_parent(item->directory, &item->error);
+  close(dir);
 }
 
-static void writer_sync(const WriterItem *any)
+/* The file system that all of the batch is on. What it does not confirm was not stored. */
+static void writer_sync(const GPtrArray *files)
 {
+  const WriterItem *any = files->pdata[0];
   int dir = open(any->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0)
-    return;
-  syncfs(dir);
-  close(dir);
+  bool ok = dir >= 0 && syncfs(dir) == 0;
+  int e = errno;
+  if (dir >= 0)
+    close(dir);
+  for (guint i = 0; i < files->len && !ok; i++) {
+    WriterItem *item = files->pdata[i];
+    errno = e;
+    if (!item->error)
+      fs_set_error(&item->error, "sync", item->directory);
+  }
+}
+
+/* In the order in which it came: files of one instance, the removal of its directory, and files of its next life. */
+static void writer_work(const GPtrArray *batch)
+{
+  g_autoptr(GPtrArray) files = g_ptr_array_sized_new(batch->len);
+  for (guint i = 0; i < batch->len; i++)
+    if (!((WriterItem *)batch->pdata[i])->work)
+      g_ptr_array_add(files, batch->pdata[i]);
+  for (guint i = 0; i < batch->len; i++) {
+    WriterItem *item = batch->pdata[i];
+    if (item->work)
+      item->work(item->data);
+    else
+      writer_write(item, files->len == 1);
+  }
+  if (files->len > 1)
+    writer_sync(files);
 }
 
 /* Waits for work and takes a batch of it; empty when everything is written and the writer ends. */
@@ -118,10 +172,7 @@ static void *writer_main(void *data)
     g_autoptr(GPtrArray) batch = writer_take(writer);
     if (batch->len == 0)
       return NULL;
-    for (guint i = 0; i < batch->len; i++)
-      writer_write(batch->pdata[i], batch->len == 1);
-    if (batch->len > 1)
-      writer_sync(batch->pdata[0]);
+    writer_work(batch);
     writer_give(writer, batch);
   }
 }
@@ -162,12 +213,24 @@ void writer_free(Writer *writer)
   g_free(writer);
 }
 
-void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation, const char *text)
+static void writer_put(Writer *writer, WriterItem *item)
 {
-  WriterItem *item = g_new0(WriterItem, 1);
-  *item = (WriterItem){.id = g_strdup(id), .directory = g_strdup(directory), .text = g_strdup(text), .generation = generation};
   pthread_mutex_lock(&writer->lock);
   g_queue_push_tail(&writer->queue, item);
   pthread_cond_signal(&writer->wake);
   pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation, const char *text)
+{
+  WriterItem *item = g_new0(WriterItem, 1);
+  *item = (WriterItem){.id = g_strdup(id), .directory = g_strdup(directory), .text = g_strdup(text), .generation = generation};
+  writer_put(writer, item);
+}
+
+void writer_do(Writer *writer, WriterFn work, WriterFn done, void *data)
+{
+  WriterItem *item = g_new0(WriterItem, 1);
+  *item = (WriterItem){.work = work, .done = done, .data = data};
+  writer_put(writer, item);
 }

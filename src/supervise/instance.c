@@ -21,7 +21,7 @@ Held *held_new(Supervisor *supervisor, const char *id)
   held->id = g_strdup(id);
   held->last_exit.code = -1;
   held->act_boot_ms = held->probe_boot_ms = INT64_MAX;
-  held->life = LIFE_ADOPTING;
+  held->life = LIFE_STOPPED;
   g_hash_table_insert(supervisor->held, held->id, held);
   return held;
 }
@@ -46,8 +46,46 @@ static bool held_alive(const Held *held)
   return alive[held->life];
 }
 
+Life held_face(const Held *held)
+{
+  return held->life == LIFE_ADOPTING ? held->outcome : held->life;
+}
+
+static bool held_final(const Held *held)
+{
+  Life face = held_face(held);
+  return face == LIFE_COMPLETED || face == LIFE_FAILED || face == LIFE_STOPPED;
+}
+
+void held_owes_answer(Held *held)
+{
+  held->act_boot_ms = held->supervisor->now.boot_ms + (held->killed ? HELD_KILLED_MS : HELD_ANSWER_MS);
+  held_schedule(held);
+}
+
+void held_owes_anew(Held *held)
+{
+  bool owes = held->life == LIFE_ADOPTING || held->life == LIFE_SHIM || held->life == LIFE_STARTING || held->killed;
+  if (owes && held->act_boot_ms != INT64_MAX)
+    held_owes_answer(held);
+}
+
+/* Its shim was told to do it, or is told now; the node does it when that takes too long. */
+static void held_kill(Held *held)
+{
+  held->killed = true;
+  act(held->supervisor, NODE_ACTION_KILL, held);
+  held_owes_answer(held);
+}
+
 void held_set_life(Held *held, Life life, const char *reason)
 {
+  if (held->life == LIFE_ADOPTING && life != LIFE_ADOPTING)
+    held->supervisor->adopting--;
+  if (life != held->life) { /* what it had to do in its former life has no deadline any more */
+    held->act_boot_ms = INT64_MAX;
+    held_schedule(held);
+  }
   if (held->life != life)
     held->since_ms = held->supervisor->now.wall_ms;
   held->life = life;
@@ -80,8 +118,8 @@ static void held_adopt_spec(Held *held, const Instruction *instruction)
   instance_spec_free(held->spec);
   held->spec = instance_spec_copy(instruction->spec);
   held->desired_running = true;
-  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = false;
-  held->attempt = held->restarts = 0;
+  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = held->unstored = false;
+  held->attempt = held->restarts = held->passing = 0;
   held->last_exit = (ExitStatus){.code = -1};
   held->health = HEALTH_UNKNOWN;
   g_clear_pointer(&held->output, g_free);
@@ -136,7 +174,17 @@ static void on_store_failed(Held *held, const NodeEvent *event)
   if (!stored_all(held, event))
     return;
   g_autofree char *why = g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
-  held_set_life(held, LIFE_FAILED, why);
+  held->unstored = event->passing;
+  if (event->passing)
+    restart_passing(held, why);
+  else
+    held_set_life(held, LIFE_FAILED, why);
+}
+
+static void on_shim_spawned(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  held_owes_answer(held);
 }
 
 static void on_shim_up(Held *held, const NodeEvent *event)
@@ -150,6 +198,7 @@ static void on_shim_up(Held *held, const NodeEvent *event)
   }
   act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
   held_set_life(held, LIFE_STARTING, held->reason);
+  held_owes_answer(held);
 }
 
 static void on_shim_failed(Held *held, const NodeEvent *event)
@@ -158,6 +207,8 @@ static void on_shim_failed(Held *held, const NodeEvent *event)
   g_autofree char *why = g_strdup_printf("its shim did not start: %s", event->text ? event->text : "unknown");
   if (held->pending || !held->desired_running)
     held_ended(held, why);
+  else if (event->passing)
+    restart_passing(held, why);
   else
     held_set_life(held, LIFE_FAILED, why);
 }
@@ -167,6 +218,7 @@ static void on_started(Held *held, const NodeEvent *event)
   if (event->attempt != held->attempt)
     return;
   held->pid = event->pid;
+  held->passing = 0;
   held->started_boot_ms = held->supervisor->now.boot_ms;
   held_set_life(held, LIFE_RUNNING, NULL);
   probes_begin(held);
@@ -189,6 +241,10 @@ static void on_start_failed(Held *held, const NodeEvent *event)
     held_ended(held, why);
     return;
   }
+  if (event->passing) {
+    restart_passing(held, why);
+    return;
+  }
   held_set_life(held, LIFE_FAILED, why); /* a command that cannot be executed does not get better by repeating */
   held_store(held);
 }
@@ -205,7 +261,7 @@ static char *exit_reason(const Held *held, const NodeEvent *event)
     g_string_printf(reason, "exit status %d", status->code);
   else
     g_string_assign(reason, "it ended unseen");
-  if (event->out_of_memory && held->spec->resources.memory_bytes > 0)
+  if (event->out_of_memory && held->spec && held->spec->resources.memory_bytes > 0)
     g_string_append_printf(reason, ", out of memory: its limit is %" G_GINT64_FORMAT " MiB", held->spec->resources.memory_bytes >> 20);
   else if (event->out_of_memory)
     g_string_append(reason, ", out of memory");
@@ -225,19 +281,28 @@ static void on_exited(Held *held, const NodeEvent *event)
 {
   if (event->attempt != held->attempt)
     return;
-  held->last_exit = event->exit;
-  held_set_output(held, event->text);
+  if (!held->outcome) {
+    held->last_exit = event->exit;
+    held_set_output(held, event->text);
+  }
   g_autofree char *why = exit_reason(held, event);
   held_ended(held, why);
+}
+
+/* What is left of it has no shim, or none that does anything: the node ends it by identity. */
+static void held_end_orphan(Held *held, const char *reason)
+{
+  held->shim_up = held->shim_wanted_away = false;
+  probes_end(held);
+  act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
+  held_set_life(held, LIFE_ORPHAN, reason);
 }
 
 static void on_shim_gone(Held *held, const NodeEvent *event)
 {
   held->shim_up = false;
   if (event->orphan) {
-    probes_end(held);
-    act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
-    held_set_life(held, LIFE_ORPHAN, "its shim died");
+    held_end_orphan(held, "its shim died");
     return;
   }
   held->last_exit = (ExitStatus){.code = -1};
@@ -273,9 +338,13 @@ static void on_idle_shim_gone(Held *held, const NodeEvent *event)
 
 static void on_orphan_ended(Held *held, const NodeEvent *event)
 {
-  (void)event;
-  held->last_exit = (ExitStatus){.code = -1, .signal = 9};
-  held_ended(held, "its shim died");
+  if (event->generation > 0 && event->generation != held->generation)
+    held->unstarted = true; /* what ended says nothing about ours */
+  held->attempt = MAX(held->attempt, held->unstarted ? 0 : event->attempt);
+  if (!held->outcome)
+    held->last_exit = (ExitStatus){.code = -1, .signal = 9};
+  g_autofree char *why = g_strdup(held->reason);
+  held_ended(held, why);
 }
 
 void held_begin_stop(Held *held, const char *reason)
@@ -302,7 +371,7 @@ void held_stop(Held *held)
   held->desired_running = false;
   held->unhealthy_stop = false;
   instruction_free(g_steal_pointer(&held->pending));
-  if (held->life == LIFE_COMPLETED || held->life == LIFE_FAILED || held->life == LIFE_STOPPED) {
+  if (held_final(held)) {
     if (wanted)
       held_store(held);
     held_changed(held);
@@ -335,7 +404,8 @@ void held_forget(Held *held)
     held_drop(held);
     return;
   }
-  held->life = LIFE_STOPPED; /* a file that is on its way to the disk would come after the directory went: wait for it */
+  held_set_life(held, LIFE_STOPPED,
+                held->reason); /* a file that is on its way to the disk would come after the directory went: wait for it */
   held->desired_running = false;
   held->act_boot_ms = INT64_MAX;
   held_schedule(held);
@@ -360,6 +430,7 @@ static void adopt_resume(Held *held, const NodeEvent *event)
   if (event->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
     act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
     held_set_life(held, LIFE_STARTING, NULL);
+    held_owes_answer(held);
     return;
   }
   held->last_exit = event->exit;
@@ -369,9 +440,29 @@ static void adopt_resume(Held *held, const NodeEvent *event)
   held_ended(held, why);
 }
 
+/* A final life read from disk: a shim that is still there may go, a process that is still there must. */
+static void adopt_outcome_found(Held *held, const NodeEvent *event)
+{
+  held->shim_up = true;
+  if (event->pid) {
+    held->attempt = event->attempt;
+    held->pid = event->pid;
+    held_set_life(held, LIFE_STOPPING, held->reason);
+    held_kill(held);
+    return;
+  }
+  act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = false;
+  held_ended(held, held->reason);
+}
+
 static void on_adopt_found(Held *held, const NodeEvent *event)
 {
-  if (held->spec && event->generation == held->generation) {
+  if (held->outcome) {
+    adopt_outcome_found(held, event);
+    return;
+  }
+  if (held->spec && (event->generation == held->generation || !held->desired_running)) {
     adopt_resume(held, event);
     return;
   }
@@ -381,7 +472,7 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
     held->attempt = event->attempt;
     held->pid = event->pid;
     held_set_life(held, LIFE_STOPPING, "of a former generation");
-    act(held->supervisor, NODE_ACTION_KILL, held);
+    held_kill(held);
     return;
   }
   held_ended(held, "of a former generation");
@@ -390,15 +481,19 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
 static void on_adopt_absent(Held *held, const NodeEvent *event)
 {
   bool former = event->generation > 0 && event->generation != held->generation; /* what was left says nothing of the wanted one */
+  bool nothing = !event->orphan && (held->spec || event->attempt == 0);         /* without a spec the file was not read, and told no end */
+  if (held->outcome && nothing) {
+    held_ended(held, held->reason);
+    return;
+  }
   held->attempt = former ? 0 : event->attempt;
-  if (held->rebooted && held->desired_running) {
+  if (held->rebooted && held->desired_running && !held->outcome && !held->pending) {
     held_set_life(held, LIFE_STOPPED, "the machine was restarted");
     return;
   }
-  if (event->orphan) {
+  if (event->orphan || event->attempt > 0) { /* its main process may be dead and others of its tree not */
     held->unstarted = former;
-    act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
-    held_set_life(held, LIFE_ORPHAN, "its shim died while nobody watched");
+    held_end_orphan(held, held->outcome ? held->reason : "its shim died while nobody watched");
     return;
   }
   if (held->attempt == 0 && held->desired_running && !held->pending) { /* stored, never started */
@@ -408,30 +503,6 @@ static void on_adopt_absent(Held *held, const NodeEvent *event)
   }
   held->last_exit = (ExitStatus){.code = -1, .signal = 9};
   held_ended(held, "it died with its shim while nobody watched");
-}
-
-/* A final life read from disk: a shim that is still there may go, a process that is still there must. */
-static void on_final_found(Held *held, const NodeEvent *event)
-{
-  if (event->pid) {
-    held->shim_up = true;
-    held->attempt = event->attempt;
-    held->pid = event->pid;
-    held->desired_running = false;
-    held_set_life(held, LIFE_STOPPING, held->reason);
-    act(held->supervisor, NODE_ACTION_KILL, held);
-    return;
-  }
-  act(held->supervisor, NODE_ACTION_END_SHIM, held);
-}
-
-static void on_final_absent(Held *held, const NodeEvent *event)
-{
-  if (!event->orphan)
-    return;
-  held->desired_running = false;
-  act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
-  held_set_life(held, LIFE_ORPHAN, held->reason); /* a start that comes meanwhile waits for its end */
 }
 
 static void on_probe(Held *held, const NodeEvent *event)
@@ -447,7 +518,8 @@ static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
     [LIFE_ADOPTING] = {[NODE_EVENT_SHIM_FOUND] = on_adopt_found, [NODE_EVENT_SHIM_ABSENT] = on_adopt_absent},
     [LIFE_STORING] =
         {[NODE_EVENT_STORED] = on_stored, [NODE_EVENT_STORE_FAILED] = on_store_failed, [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
-    [LIFE_SHIM] = {[NODE_EVENT_SHIM_UP] = on_shim_up, [NODE_EVENT_SHIM_FAILED] = on_shim_failed},
+    [LIFE_SHIM] =
+        {[NODE_EVENT_SHIM_SPAWNED] = on_shim_spawned, [NODE_EVENT_SHIM_UP] = on_shim_up, [NODE_EVENT_SHIM_FAILED] = on_shim_failed},
     [LIFE_STARTING] = {[NODE_EVENT_STARTED] = on_started,
                        [NODE_EVENT_START_FAILED] = on_start_failed,
                        [NODE_EVENT_EXITED] = on_exited,
@@ -459,19 +531,13 @@ static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
                        [NODE_EVENT_START_FAILED] = on_start_failed,
                        [NODE_EVENT_SHIM_GONE] = on_shim_gone},
     [LIFE_ORPHAN] = {[NODE_EVENT_ORPHAN_ENDED] = on_orphan_ended},
-    [LIFE_STOPPED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
-                      [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
-                      [NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
+    [LIFE_STOPPED] = {[NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                       [NODE_EVENT_STORED] = on_outcome_stored,
                       [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
-    [LIFE_COMPLETED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
-                        [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
-                        [NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
+    [LIFE_COMPLETED] = {[NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                         [NODE_EVENT_STORED] = on_outcome_stored,
                         [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
-    [LIFE_FAILED] = {[NODE_EVENT_SHIM_FOUND] = on_final_found,
-                     [NODE_EVENT_SHIM_ABSENT] = on_final_absent,
-                     [NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
+    [LIFE_FAILED] = {[NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                      [NODE_EVENT_STORED] = on_outcome_stored,
                      [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
 };
@@ -506,15 +572,24 @@ static void due_settled(Held *held)
   held_changed(held);
 }
 
-static void due_grace(Held *held)
+static void due_stopping(Held *held)
 {
-  held->killed = true;
-  act(held->supervisor, NODE_ACTION_KILL, held);
+  if (held->killed)
+    held_end_orphan(held, held->reason);
+  else
+    held_kill(held);
+}
+
+/* Frozen, or waiting for a disk that is away. Whether the agent in it is well cannot be known, and nothing can be done to it any more. */
+static void due_answer(Held *held)
+{
+  held_end_orphan(held, held->outcome ? held->reason : "its shim did not answer");
 }
 
 void held_due(Held *held)
 {
-  static void (*const due[LIFE_N])(Held *) = {[LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = restart_now,  [LIFE_STOPPING] = due_grace,
+  static void (*const due[LIFE_N])(Held *) = {[LIFE_ADOPTING] = due_answer, [LIFE_SHIM] = due_answer,      [LIFE_STARTING] = due_answer,
+                                              [LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = restart_now,  [LIFE_STOPPING] = due_stopping,
                                               [LIFE_STOPPED] = held_store,  [LIFE_COMPLETED] = held_store, [LIFE_FAILED] = held_store};
   int64_t now = held->supervisor->now.boot_ms;
   if (held->act_boot_ms <= now) {

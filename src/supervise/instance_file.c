@@ -8,7 +8,8 @@
 /* Final lives are stored, so that a failed or completed instance stays so after a restart of the node. */
 static const char *file_outcome(const Held *held)
 {
-  return held->life == LIFE_COMPLETED || held->life == LIFE_FAILED || held->life == LIFE_STOPPED ? life_word(held->life) : NULL;
+  Life life = held_face(held);
+  return life == LIFE_COMPLETED || life == LIFE_FAILED || life == LIFE_STOPPED ? life_word(life) : NULL;
 }
 
 char *instance_file_write(const Held *held)
@@ -59,7 +60,7 @@ static bool file_read(Held *held, const json_t *object, GError **error)
   held->last_exit.signal = (int)jget_int(object, "exit_signal", 0);
   held->reason = g_strdup(jget_str(object, "reason", NULL));
   held->rebooted = g_strcmp0(jget_str(object, "boot_id", NULL), held->supervisor->boot_id) != 0;
-  held->life = file_life(jget_str(object, "outcome", NULL));
+  held->outcome = file_life(jget_str(object, "outcome", NULL));
   return true;
 }
 

@@ -24,6 +24,14 @@ static void restart_final(Held *held, Life life, const char *reason)
     held_store(held);
 }
 
+/* Its file tells a final life, and now nothing of it is left. */
+static void restart_outcome(Held *held, Life outcome)
+{
+  held_set_life(held, outcome, held->reason);
+  if (held->forget)
+    held_forget(held);
+}
+
 static bool restart_wanted(const Held *held, bool unhealthy)
 {
   const RestartSpec *restart = &held->spec->restart;
@@ -34,12 +42,28 @@ static bool restart_wanted(const Held *held, bool unhealthy)
 
 void restart_now(Held *held)
 {
+  if (held->unstored) {
+    held->unstored = false;
+    held_set_life(held, LIFE_STORING, held->reason);
+    held_store(held);
+    return;
+  }
   NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
   if (held->shim_up)
     action->attempt = ++held->attempt;
   else
     action->spec = held->spec;
   held_set_life(held, held->shim_up ? LIFE_STARTING : LIFE_SHIM, held->reason);
+  if (held->shim_up)
+    held_owes_answer(held);
+}
+
+void restart_passing(Held *held, const char *reason)
+{
+  int64_t delay = restart_delay_ms(&held->spec->restart, ++held->passing);
+  held_set_life(held, LIFE_BACKOFF, reason);
+  held->act_boot_ms = held->supervisor->now.boot_ms + MAX(delay, HELD_PASSING_MS);
+  held_schedule(held);
 }
 
 /* The first start of a generation that was stored and got no further; no restart, whatever became of its predecessor. */
@@ -87,6 +111,8 @@ void held_ended(Held *held, const char *reason)
   held->unhealthy_stop = held->killed = false;
   held->act_boot_ms = INT64_MAX;
   held_schedule(held);
+  Life outcome = held->outcome;
+  held->outcome = LIFE_ADOPTING;
   if (held->pending) {
     Instruction *next = g_steal_pointer(&held->pending);
     held_set_life(held, LIFE_STOPPED, kept);
@@ -94,7 +120,9 @@ void held_ended(Held *held, const char *reason)
     instruction_free(next);
     return;
   }
-  if (!held->desired_running)
+  if (outcome)
+    restart_outcome(held, outcome);
+  else if (!held->desired_running)
     restart_final(held, LIFE_STOPPED, kept);
   else if (held->unstarted)
     restart_first(held);

@@ -20,21 +20,24 @@ typedef struct SupervisorConfig {
 typedef enum NodeEventType {
   NODE_EVENT_LINK_UP, /* send hello */
   NODE_EVENT_LINK_DOWN,
-  NODE_EVENT_FRAME,        /* @frame from the server */
-  NODE_EVENT_FILE,         /* at start, one for each instance directory found: @text of the file, in the format of instance_file_write */
-  NODE_EVENT_SHIM_FOUND,   /* at start, after FILE: a live shim holds it; @pid and @attempt of the running attempt (pid 0: ended with @exit)
-                            */
-  NODE_EVENT_SHIM_ABSENT,  /* at start, after FILE: no shim; @orphan: its agent tree still lives (identity checked) */
-  NODE_EVENT_FILES_DONE,   /* at start: everything on disk was told */
-  NODE_EVENT_STORED,       /* the instance file of @attempt/@generation is durable (answers STORE) */
-  NODE_EVENT_STORE_FAILED, /* ... could not be written: @text says why */
+  NODE_EVENT_FRAME,       /* @frame from the server */
+  NODE_EVENT_FILE,        /* at start, one for each instance directory found: @text of the file, in the format of instance_file_write; NULL:
+                           * it is there and cannot be read, @found says why */
+  NODE_EVENT_SHIM_FOUND,  /* at start, after FILE: a live shim holds it; @pid and @attempt of the running attempt (pid 0: ended with @exit)
+                           */
+  NODE_EVENT_SHIM_ABSENT, /* at start, after FILE: no shim; @attempt: that was begun last, 0 = none; @orphan: its main process still lives
+                           */
+  NODE_EVENT_FILES_DONE,  /* at start: every FILE was told. What their shims say may come later, or never */
+  NODE_EVENT_STORED,      /* the instance file of @attempt/@generation is durable (answers STORE) */
+  NODE_EVENT_STORE_FAILED, /* ... could not be written: @text says why, @passing */
+  NODE_EVENT_SHIM_SPAWNED, /* START_SHIM: it is there now and owes its first word */
   NODE_EVENT_SHIM_UP,      /* shim ready (answers START_SHIM) */
-  NODE_EVENT_SHIM_FAILED,  /* could not start: @text */
+  NODE_EVENT_SHIM_FAILED,  /* could not start: @text, @passing */
   NODE_EVENT_STARTED,      /* attempt @attempt runs as @pid */
-  NODE_EVENT_START_FAILED, /* exec failed: @text */
+  NODE_EVENT_START_FAILED, /* exec failed: @text, @passing */
   NODE_EVENT_EXITED,       /* main process of @attempt ended with @exit and its whole tree is gone; @text: last output lines */
-  NODE_EVENT_SHIM_GONE,    /* the shim died itself; @orphan: the agent's tree still lives */
-  NODE_EVENT_ORPHAN_ENDED, /* answers END_ORPHAN */
+  NODE_EVENT_SHIM_GONE,    /* the shim died itself; @orphan: something of the agent's tree may still live */
+  NODE_EVENT_ORPHAN_ENDED, /* answers END_ORPHAN; @generation and @attempt of what was ended, as far as they are known */
   NODE_EVENT_PROBE, /* result of the probe of @attempt: @ok, @text: what was seen ("HTTP 503", "connection refused"); @found: the path that
                        answered */
   NODE_EVENT_RESERVED, /* answers RESERVE_PORTS: @frame is the RESERVED frame ready to send */
@@ -55,6 +58,7 @@ typedef struct NodeEvent {
   ExitStatus exit;
   bool ok;
   bool orphan;
+  bool passing;       /* store-failed, shim-failed, start-failed: the machine had no room or was busy, and soon it may not be */
   bool out_of_memory; /* exited, shim-found: the kernel killed one of its processes for want of memory */
 } NodeEvent;
 
@@ -66,7 +70,7 @@ typedef enum NodeActionType {
   NODE_ACTION_SIGNAL,        /* @signal to the main process group of the attempt */
   NODE_ACTION_KILL,          /* SIGKILL the whole tree; EXITED follows */
   NODE_ACTION_END_SHIM,      /* the shim may leave (nothing runs in it) */
-  NODE_ACTION_END_ORPHAN,    /* kill the identified tree without a shim, then ORPHAN_ENDED */
+  NODE_ACTION_END_ORPHAN,    /* kill the shim, should there be one, and then all of the agent's tree, by identity; then ORPHAN_ENDED */
   NODE_ACTION_PROBE,         /* probe once: @spec, @health, @port, @path (remembered discover path or NULL); then PROBE */
   NODE_ACTION_RESERVE_PORTS, /* @frame is the RESERVE frame: bind, check commands, then RESERVED */
   NODE_ACTION_RELEASE_PORTS, /* @frame RELEASE: of its request; WELCOME: all */
@@ -110,5 +114,7 @@ void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeAct
  */
 /* Number of instances held, and whether any process may still be alive: for `server stop`. */
 guint supervisor_size(const Supervisor *supervisor);
+/* What @instance was last started with, or NULL; borrowed until the next node_apply. */
+const InstanceSpec *supervisor_spec(const Supervisor *supervisor, const char *instance);
 /* Report of one instance as it is now, or NULL; caller frees. */
 InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance);

@@ -86,7 +86,7 @@ static InstanceState held_state(const Held *held)
       [LIFE_STARTING] = INSTANCE_STARTING,   [LIFE_RUNNING] = INSTANCE_RUNNING,  [LIFE_BACKOFF] = INSTANCE_BACKOFF,
       [LIFE_STOPPING] = INSTANCE_STOPPING,   [LIFE_ORPHAN] = INSTANCE_STOPPING,  [LIFE_STOPPED] = INSTANCE_STOPPED,
       [LIFE_COMPLETED] = INSTANCE_COMPLETED, [LIFE_FAILED] = INSTANCE_FAILED};
-  return states[held->life];
+  return states[held_face(held)];
 }
 
 /* The limits that @held asks for and that this node cannot enforce, separated by blanks, or NULL. */
@@ -120,7 +120,8 @@ static InstanceReport *held_report(const Held *held)
   report->port = held->spec ? held->spec->port : 0;
   report->last_exit = held->last_exit;
   report->since_ms = held->since_ms;
-  report->reason = g_strdup(held->reason);
+  bool unanswered = held->life == LIFE_ADOPTING && !held->outcome;
+  report->reason = g_strdup(unanswered ? "its shim has not answered since the node started" : held->reason);
   report->output = g_strdup(held->output);
   report->unenforced = held_unenforced(held);
   return report;
@@ -212,7 +213,6 @@ static void supervisor_on_start(Supervisor *supervisor, const Frame *frame)
     Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
     if (!held) {
       held = held_new(supervisor, instruction->id);
-      held->life = LIFE_STOPPED;
     }
     int64_t epoch = held->pending ? held->pending->epoch : held->epoch;
     int64_t generation = held->pending ? held->pending->generation : held->generation;
@@ -353,13 +353,18 @@ static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
 static void supervisor_on_file(Supervisor *supervisor, const NodeEvent *event)
 {
   Held *held = held_new(supervisor, event->instance);
+  held->life = LIFE_ADOPTING;
   held->since_ms = supervisor->now.wall_ms;
+  supervisor->adopting++;
+  held_owes_answer(held);
   g_autoptr(GError) error = NULL;
-  if (instance_file_parse(held, event->text, &error))
+  if (event->text && instance_file_parse(held, event->text, &error))
     return;
   held->desired_running = false; /* unreadable: end what may run, keep the logs, let the server start it anew */
+  held->outcome = LIFE_FAILED;
   g_clear_pointer(&held->spec, instance_spec_free);
-  held_set_life(held, LIFE_FAILED, error->message);
+  g_free(held->reason);
+  held->reason = g_strdup_printf("instance file: %s", error ? error->message : event->found ? event->found : "cannot be read");
 }
 
 static void supervisor_tick(Supervisor *supervisor)
@@ -399,8 +404,8 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
     supervisor_on_file(supervisor, event);
     break;
   case NODE_EVENT_FILES_DONE:
-    supervisor->ready = true;
-    supervisor_hello(supervisor);
+    supervisor->files_done = true;
+    supervisor->ready_boot_ms = supervisor->now.boot_ms + SUPERVISOR_HELLO_MS;
     break;
   case NODE_EVENT_RESERVED:
     supervisor_send(supervisor, event->frame);
@@ -410,21 +415,52 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
   }
 }
 
+/* The list that the hello carries is whole once every shim has answered. One that does not answer must not keep the node away. */
+static void supervisor_try_ready(Supervisor *supervisor)
+{
+  bool waits = supervisor->adopting > 0 && supervisor->now.boot_ms < supervisor->ready_boot_ms;
+  if (supervisor->ready || !supervisor->files_done || waits)
+    return;
+  supervisor->ready = true;
+  supervisor_hello(supervisor);
+}
+
+/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet. */
+static void supervisor_was_away(Supervisor *supervisor)
+{
+  GHashTableIter iter;
+  gpointer held;
+  g_hash_table_iter_init(&iter, supervisor->held);
+  while (g_hash_table_iter_next(&iter, NULL, &held))
+    held_owes_anew(held);
+}
+
+static int64_t supervisor_wake_at(const Supervisor *supervisor)
+{
+  GSequenceIter *first = g_sequence_get_begin_iter(supervisor->queue);
+  int64_t at_ms = g_sequence_iter_is_end(first) ? INT64_MAX : held_deadline(g_sequence_get(first));
+  if (supervisor->link && supervisor->heartbeat_ms)
+    at_ms = MIN(at_ms, supervisor->heartbeat_boot_ms);
+  if (supervisor->files_done && !supervisor->ready)
+    at_ms = MIN(at_ms, supervisor->ready_boot_ms);
+  return at_ms;
+}
+
 void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeActions *actions)
 {
   supervisor->now = now;
   supervisor->actions = actions;
+  if (now.boot_ms - SUPERVISOR_LATE_MS > supervisor->wake_at_ms)
+    supervisor_was_away(supervisor);
   Held *held = event->instance && event->type != NODE_EVENT_FILE ? g_hash_table_lookup(supervisor->held, event->instance) : NULL;
   if (held)
     held_event(held, event);
   else
     supervisor_whole(supervisor, event);
   supervisor_tick(supervisor);
+  supervisor_try_ready(supervisor);
   supervisor_flush(supervisor);
-  GSequenceIter *first = g_sequence_get_begin_iter(supervisor->queue);
-  actions->wake_at_ms = g_sequence_iter_is_end(first) ? INT64_MAX : held_deadline(g_sequence_get(first));
-  if (supervisor->link && supervisor->heartbeat_ms)
-    actions->wake_at_ms = MIN(actions->wake_at_ms, supervisor->heartbeat_boot_ms);
+  actions->wake_at_ms = supervisor->wake_at_ms = supervisor_wake_at(supervisor);
   supervisor->actions = NULL;
 }
 
@@ -446,6 +482,7 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->unenforced = config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
   supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
   supervisor->queue = g_sequence_new(NULL);
+  supervisor->wake_at_ms = INT64_MAX;
   supervisor->dirty = g_ptr_array_new();
   return supervisor;
 }
@@ -488,6 +525,7 @@ const char *supervise_event_name(int event)
                                                   [NODE_EVENT_FILES_DONE] = "files-done",
                                                   [NODE_EVENT_STORED] = "stored",
                                                   [NODE_EVENT_STORE_FAILED] = "store-failed",
+                                                  [NODE_EVENT_SHIM_SPAWNED] = "shim-spawned",
                                                   [NODE_EVENT_SHIM_UP] = "shim-up",
                                                   [NODE_EVENT_SHIM_FAILED] = "shim-failed",
                                                   [NODE_EVENT_STARTED] = "started",
@@ -504,6 +542,12 @@ const char *supervise_event_name(int event)
 guint supervisor_size(const Supervisor *supervisor)
 {
   return g_hash_table_size(supervisor->held);
+}
+
+const InstanceSpec *supervisor_spec(const Supervisor *supervisor, const char *instance)
+{
+  const Held *held = g_hash_table_lookup(supervisor->held, instance);
+  return held ? held->spec : NULL;
 }
 
 InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance)

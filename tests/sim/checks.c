@@ -321,10 +321,11 @@ static void check_node(Sim *sim)
       sim_break(sim, "the node keeps '%s' that the server does not know", (const char *)at->data);
   for (GList *at = shims; at; at = at->next) {
     const SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
-    if (shim->proc.alive && !core_instance(sim->core, at->data))
+    if (sim_shim_lives(shim) && !core_instance(sim->core, at->data))
       sim_break(sim, "'%s' runs and the server does not know it", shim->id);
     const Instance *instance = core_instance(sim->core, at->data);
-    if (shim->alive && !shim->proc.alive && sim->boot_ms - shim->ended_at > SIM_START_MS &&
+    bool unknown = shim->frozen && !g_hash_table_contains(sim->files, at->data); /* its node died before it looked whether it left */
+    if (shim->alive && !unknown && !shim->proc.alive && sim->boot_ms - shim->ended_at > SIM_START_MS &&
         (!instance || instance->state != INSTANCE_BACKOFF))
       sim_break(sim, "the shim of '%s' is left over", shim->id);
   }

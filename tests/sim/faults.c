@@ -16,6 +16,7 @@ void sim_draw_rates(Sim *sim)
   rates->store_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
   rates->shim_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 2;
   rates->start_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))];
+  rates->unreadable = frame[sim_below(sim, G_N_ELEMENTS(frame))];
   rates->restores = sim_chance(sim, 50) ? 6 : 0;
 }
 
@@ -27,7 +28,8 @@ static void fault_reboot(Sim *sim)
   g_hash_table_iter_init(&iter, sim->shims);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     SimShim *shim = value;
-    shim->alive = shim->running = shim->proc.alive = false;
+    shim->alive = shim->running = shim->proc.alive = shim->proc.escaped = false;
+    shim->frozen = shim->unreaped = false;
   }
   sim->lives[LIVES_WITH_MACHINE]++;
   g_snprintf(sim->boot_id, sizeof sim->boot_id, "boot-%d", ++sim->boots);
@@ -98,7 +100,7 @@ typedef struct Fault {
 /* What is left of a hundred is a user's request. */
 static const Fault faults[] = {
     {6, sim_server_crash}, {8, sim_node_crash}, {8, sim_link_break}, {8, sim_some_shim_dies}, {4, fault_reboot}, {5, fault_clock},
-    {5, fault_full},       {3, fault_suspend},  {5, fault_foreign},  {3, fault_command},      {6, fault_backup},
+    {5, fault_full},       {3, fault_suspend},  {5, fault_foreign},  {3, fault_command},      {6, fault_backup}, {4, sim_some_shim_freezes},
 };
 
 void sim_fault(Sim *sim)

@@ -36,9 +36,17 @@ static void node_stored(Sim *sim, void *data)
   node_tell(sim, data, NODE_EVENT_STORED, NULL);
 }
 
+/* What went wrong may pass, or not. */
+static void node_tell_failed(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
+{
+  NodeEvent event = {.type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt, .text = text};
+  event.passing = sim_chance(sim, 50);
+  sim_node_event(sim, &event);
+}
+
 static void node_not_stored(Sim *sim, void *data)
 {
-  node_tell(sim, data, NODE_EVENT_STORE_FAILED, "no space left");
+  node_tell_failed(sim, data, NODE_EVENT_STORE_FAILED, "no space left");
 }
 
 /* The file is there; the node hears of it a little later, if it lives so long. */
@@ -54,12 +62,17 @@ static void deed_store(Sim *sim, const Deed *deed)
 
 static void deed_start_shim(Sim *sim, const Deed *deed)
 {
+  if (sim_shim(sim, deed->id)->frozen) { /* it was told to leave, and has its lock */
+    NodeEvent held = {.type = NODE_EVENT_SHIM_FAILED, .instance = deed->id, .text = "another shim holds it", .passing = true};
+    sim_node_event(sim, &held);
+    return;
+  }
   if (sim_fault_chance(sim, sim->rates.shim_failed)) {
-    node_tell(sim, deed, NODE_EVENT_SHIM_FAILED, "no memory");
+    node_tell_failed(sim, deed, NODE_EVENT_SHIM_FAILED, "no memory");
     return;
   }
   sim_shim_start(sim, deed->id, deed->generation);
-  node_tell(sim, deed, NODE_EVENT_SHIM_UP, NULL);
+  node_tell(sim, deed, NODE_EVENT_SHIM_SPAWNED, NULL);
 }
 
 static void deed_start(Sim *sim, const Deed *deed)
@@ -67,8 +80,8 @@ static void deed_start(Sim *sim, const Deed *deed)
   sim_release_instance(sim, deed->id);
   if (!sim_shim(sim, deed->id)->alive)
     return; /* the news of its death is on its way */
-  if (sim_fault_chance(sim, sim->rates.start_failed))
-    node_tell(sim, deed, NODE_EVENT_START_FAILED, "no such file");
+  if (!sim_shim(sim, deed->id)->frozen && sim_fault_chance(sim, sim->rates.start_failed))
+    node_tell_failed(sim, deed, NODE_EVENT_START_FAILED, "no such file");
   else
     sim_shim_run(sim, deed->id, deed->attempt);
 }
@@ -83,16 +96,38 @@ static void deed_kill(Sim *sim, const Deed *deed)
   sim_shim_signal(sim, deed->id, true);
 }
 
-static void deed_end_shim(Sim *sim, const Deed *deed)
+static void node_shim_stayed(Sim *sim, void *data)
 {
-  sim_release_instance(sim, deed->id);
-  sim_shim_end(sim, deed->id);
+  SimShim *shim = sim_shim(sim, data);
+  if (shim->frozen && !shim->running && !g_queue_is_empty(&shim->inbox))
+    sim_orphan_end(sim, data);
 }
 
+/* The node looks whether it leaves, and kills it otherwise. */
+static void deed_end_shim(Sim *sim, const Deed *deed)
+{
+  enum { STAYED_MS = 1000 };
+  sim_release_instance(sim, deed->id);
+  sim_shim_end(sim, deed->id);
+  if (sim_shim(sim, deed->id)->frozen)
+    sim_at(sim, STAYED_MS, LIVES_WITH_NODE, node_shim_stayed, g_strdup(deed->id), g_free);
+}
+
+static void node_orphan_ended(Sim *sim, void *data)
+{
+  const Deed *deed = data;
+  const SimShim *shim = sim_shim(sim, deed->id);
+  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED, .instance = deed->id, .generation = shim->generation, .attempt = shim->known_attempt};
+  sim_node_event(sim, &ended);
+}
+
+/* Processes that were killed take a moment to be gone, and the node looks until they are. */
 static void deed_end_orphan(Sim *sim, const Deed *deed)
 {
   sim_orphan_end(sim, deed->id);
-  node_tell(sim, deed, NODE_EVENT_ORPHAN_ENDED, NULL);
+  Deed *told = g_new0(Deed, 1);
+  told->id = g_strdup(deed->id);
+  sim_at(sim, 1 + (sim->faults ? sim_below(sim, 300) : 0), LIVES_WITH_NODE, node_orphan_ended, told, deed_free);
 }
 
 static void deed_probe(Sim *sim, const Deed *deed)
@@ -213,10 +248,9 @@ void sim_node_crash(Sim *sim)
   sim_at(sim, 20 + sim_below(sim, 3000), LIVES_ALWAYS, sim_node_start, NULL, NULL);
 }
 
-static void node_found(Sim *sim, void *data)
+static void node_asks(Sim *sim, void *data)
 {
-  NodeEvent found = sim_shim_found(sim, data);
-  sim_node_event(sim, &found);
+  sim_shim_ask(sim, data);
 }
 
 static void node_adopted(Sim *sim, void *data)
@@ -236,17 +270,20 @@ void sim_node_start(Sim *sim, void *data)
   sim->node_up = true;
   sim->node_starts++;
   sim->disk_at = sim->boot_ms;
-  int64_t last = 0;
   g_autoptr(GList) ids = sim_sorted_keys(sim->files);
   for (GList *at = ids; at && sim->node_up; at = at->next) {
     NodeEvent file = {.type = NODE_EVENT_FILE, .instance = at->data, .text = g_hash_table_lookup(sim->files, at->data)};
-    int64_t asked = sim_below(sim, 20);
-    last = MAX(last, asked);
-    sim_at(sim, asked, LIVES_WITH_NODE, node_found, g_strdup(at->data), g_free);
+    if (sim_fault_chance(sim, sim->rates.unreadable)) {
+      sim_say(sim, "the file of %s cannot be read", (const char *)at->data);
+      file.text = NULL;
+      file.found = "input/output error";
+      sim_shim(sim, at->data)->starts = 0; /* what it had done is not known any more */
+    }
+    sim_at(sim, sim_below(sim, 20), LIVES_WITH_NODE, node_asks, g_strdup(at->data), g_free);
     sim_node_event(sim, &file);
   }
   if (sim->node_up)
-    sim_at(sim, last, LIVES_WITH_NODE, node_adopted, NULL, NULL);
+    sim_at(sim, sim_below(sim, 5), LIVES_WITH_NODE, node_adopted, NULL, NULL);
 }
 
 /* ---- its files ---- */

@@ -1,4 +1,5 @@
-/* Shims and the process trees that they hold: started, told of, ended; a shim can die at each message and leave its tree behind. */
+/* Shims and the process trees that they hold: started, told of, ended; a shim can die at each message and leave its tree behind, or freeze
+ * for a while or for ever, and some agents have a child that leaves their tree. */
 #include "sim.h"
 
 #include "supervise/instance.h"
@@ -19,6 +20,13 @@ static void news_free(gpointer data)
   g_free(news);
 }
 
+/* What a frozen shim was sent. It is read when it wakes, also when the node that sent it is gone. */
+typedef enum MailKind { MAIL_RUN, MAIL_TERM, MAIL_KILL, MAIL_END, MAIL_ASK } MailKind;
+typedef struct ShimMail {
+  MailKind kind;
+  int attempt, node_life;
+} ShimMail;
+
 SimShim *sim_shim(Sim *sim, const char *id)
 {
   SimShim *shim = g_hash_table_lookup(sim->shims, id);
@@ -26,6 +34,7 @@ SimShim *sim_shim(Sim *sim, const char *id)
     shim = g_new0(SimShim, 1);
     shim->id = g_strdup(id);
     shim->exit.code = -1;
+    g_queue_init(&shim->inbox);
     g_hash_table_insert(sim->shims, shim->id, shim);
   }
   return shim;
@@ -34,6 +43,7 @@ SimShim *sim_shim(Sim *sim, const char *id)
 void sim_shim_free(void *data)
 {
   SimShim *shim = data;
+  g_queue_clear_full(&shim->inbox, g_free);
   g_free(shim->id);
   g_free(shim);
 }
@@ -58,6 +68,22 @@ static void shim_tell(Sim *sim, SimShim *shim, NodeEvent event)
   sim_at(sim, shim->told_at - sim->boot_ms, LIVES_WITH_NODE, shim_told, news, news_free);
 }
 
+/* False when the shim reads it now. */
+static bool shim_mail(const Sim *sim, SimShim *shim, MailKind kind, int attempt)
+{
+  if (!shim->alive || !shim->frozen)
+    return false;
+  ShimMail *mail = g_new0(ShimMail, 1);
+  *mail = (ShimMail){.kind = kind, .attempt = attempt, .node_life = sim->lives[LIVES_WITH_NODE]};
+  g_queue_push_tail(&shim->inbox, mail);
+  return true;
+}
+
+bool sim_shim_lives(const SimShim *shim)
+{
+  return shim->proc.alive || shim->proc.escaped;
+}
+
 static void shim_met(Sim *sim, SimShim *shim)
 {
   shim->told_life = sim->node_up ? sim->lives[LIVES_WITH_NODE] : -1;
@@ -69,8 +95,10 @@ void sim_shim_dies(Sim *sim, SimShim *shim)
   if (!shim->alive)
     return;
   sim_say(sim, "shim of %s dies", shim->id);
-  shim->alive = shim->running = false;
-  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = shim->proc.alive});
+  bool ran = shim->attempt > 0 && !(shim->ended && !shim->unreaped); /* it has not said that all of it is gone */
+  shim->alive = shim->running = shim->frozen = shim->unreaped = false;
+  g_queue_clear_full(&shim->inbox, g_free);
+  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = ran});
   shim->told_life = -1;
 }
 
@@ -94,6 +122,18 @@ static void shim_crash_point(Sim *sim, SimShim *shim)
 
 /* ---- processes ---- */
 
+/* The main process is reaped: what is left of its tree goes, and then the node hears of it. */
+static void shim_reaps(Sim *sim, SimShim *shim)
+{
+  shim->unreaped = shim->running = shim->proc.escaped = false;
+  shim->ended = true;
+  sim_say(sim, "%s ends: %d/%d", shim->id, shim->exit.code, shim->exit.signal);
+  shim_crash_point(sim, shim);
+  shim_tell(sim, shim,
+            (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = shim->attempt, .exit = shim->exit, .text = shim->exit.code ? "oops" : NULL});
+  shim_crash_point(sim, shim);
+}
+
 static void proc_end(Sim *sim, void *data)
 {
   const News *news = data;
@@ -104,16 +144,13 @@ static void proc_end(Sim *sim, void *data)
   shim->ended_at = sim->boot_ms;
   if (!shim->alive)
     return;
-  shim->running = false;
-  shim->ended = true;
   shim->exit = news->event.exit;
   if (shim->proc.batch && shim->exit.code == 0)
     sim_mark_healthy(sim, shim);
-  sim_say(sim, "%s ends: %d/%d", shim->id, shim->exit.code, shim->exit.signal);
-  shim_crash_point(sim, shim);
-  shim_tell(sim, shim,
-            (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = shim->attempt, .exit = shim->exit, .text = shim->exit.code ? "oops" : NULL});
-  shim_crash_point(sim, shim);
+  if (shim->frozen)
+    shim->unreaped = true;
+  else
+    shim_reaps(sim, shim);
 }
 
 static void proc_end_later(Sim *sim, const SimShim *shim, int64_t delay_ms, int code, int signal)
@@ -147,6 +184,7 @@ static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   proc->healthy_at = sim->boot_ms + 5 + sim_below(sim, unlucky && sim_chance(sim, 10) ? 8000 : 300);
   proc->ignores_term = unlucky && sim_chance(sim, 10);
   proc->flapping = unlucky && sim_chance(sim, 5);
+  proc->escaped = unlucky && sim_chance(sim, 20);
   if (unlucky && sim_chance(sim, 7))
     proc->healthy_at = INT64_MAX;
   proc->batch = spec->kind == AGENT_BATCH;
@@ -174,7 +212,9 @@ static void proc_start(Sim *sim, SimShim *shim, const InstanceSpec *spec)
 void sim_shim_start(Sim *sim, const char *id, int64_t generation)
 {
   SimShim *shim = sim_shim(sim, id);
-  if (shim->proc.alive)
+  if (shim->alive)
+    sim_break(sim, "a second shim of '%s'", id);
+  if (sim_shim_lives(shim))
     sim_break(sim, "a new shim of '%s' while its old tree lives", id);
   int64_t epoch = sim_file_number(sim, id, "epoch");
   if (shim->generation != generation || shim->epoch != epoch)
@@ -185,14 +225,18 @@ void sim_shim_start(Sim *sim, const char *id, int64_t generation)
   shim->attempt = 0;
   shim->running = shim->ended = false;
   shim->exit = (ExitStatus){.code = -1};
+  shim->proc = (Proc){0};
   shim_met(sim, shim);
+  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
 }
 
 void sim_shim_run(Sim *sim, const char *id, int attempt)
 {
   SimShim *shim = sim_shim(sim, id);
+  if (shim_mail(sim, shim, MAIL_RUN, attempt))
+    return;
   g_autoptr(InstanceSpec) spec = sim_file_spec(sim, id);
-  if (shim->running || shim->proc.alive) {
+  if (shim->running || sim_shim_lives(shim)) {
     sim_break(sim, "two process trees of '%s' at once", id);
     return;
   }
@@ -214,8 +258,8 @@ void sim_shim_run(Sim *sim, const char *id, int attempt)
 
 void sim_shim_signal(Sim *sim, const char *id, bool kill)
 {
-  const SimShim *shim = sim_shim(sim, id);
-  if (!shim->alive || !shim->running)
+  SimShim *shim = sim_shim(sim, id);
+  if (!shim->alive || shim_mail(sim, shim, kill ? MAIL_KILL : MAIL_TERM, 0) || !shim->running)
     return;
   if (kill)
     proc_end_later(sim, shim, 1 + (sim->faults ? sim_below(sim, 5) : 0), -1, 9);
@@ -226,6 +270,8 @@ void sim_shim_signal(Sim *sim, const char *id, bool kill)
 void sim_shim_end(Sim *sim, const char *id)
 {
   SimShim *shim = sim_shim(sim, id);
+  if (shim_mail(sim, shim, MAIL_END, 0))
+    return;
   if (!shim->running)
     shim->alive = false;
   if (!shim->alive)
@@ -235,8 +281,13 @@ void sim_shim_end(Sim *sim, const char *id)
 void sim_orphan_end(Sim *sim, const char *id)
 {
   SimShim *shim = sim_shim(sim, id);
-  shim->proc.alive = shim->running = false;
-  shim->ended_at = sim->boot_ms;
+  if (shim->alive)
+    sim_say(sim, "the shim of %s is ended", id);
+  if (shim->proc.alive)
+    shim->ended_at = sim->boot_ms;
+  shim->alive = shim->frozen = shim->unreaped = shim->proc.alive = shim->proc.escaped = shim->running = false;
+  shim->told_life = -1;
+  g_queue_clear_full(&shim->inbox, g_free);
 }
 
 bool sim_answers(Sim *sim, const char *id)
@@ -249,22 +300,80 @@ bool sim_answers(Sim *sim, const char *id)
   return true;
 }
 
-NodeEvent sim_shim_found(Sim *sim, const char *id)
+/* ---- asked, frozen, woken ---- */
+
+static void shim_answers(Sim *sim, SimShim *shim)
 {
-  SimShim *shim = g_hash_table_lookup(sim->shims, id);
-  if (shim)
-    shim->decided_before = shim->alive && shim->attempt == 0;
-  if (!shim || !shim->alive)
-    return (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT,
-                       .instance = id,
-                       .generation = shim ? shim->generation : 0,
-                       .attempt = shim ? shim->known_attempt : 0,
-                       .orphan = shim && shim->proc.alive};
-  shim_met(sim, shim);
-  return (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
-                     .instance = id,
-                     .generation = shim->generation,
-                     .attempt = shim->attempt,
-                     .pid = shim->running ? shim->proc.pid : 0,
-                     .exit = shim->exit};
+  NodeEvent event = {
+      .type = shim->alive ? NODE_EVENT_SHIM_FOUND : NODE_EVENT_SHIM_ABSENT, .instance = shim->id, .generation = shim->generation};
+  event.attempt = shim->alive ? shim->attempt : shim->known_attempt;
+  event.orphan = !shim->alive && shim->proc.alive;
+  event.pid = shim->alive && shim->running ? shim->proc.pid : 0;
+  event.exit = shim->exit;
+  if (shim->alive)
+    shim_met(sim, shim);
+  sim_node_event(sim, &event);
+}
+
+void sim_shim_ask(Sim *sim, const char *id)
+{
+  SimShim *shim = sim_shim(sim, id);
+  shim->decided_before = shim->alive && shim->attempt == 0;
+  if (!shim_mail(sim, shim, MAIL_ASK, 0))
+    shim_answers(sim, shim);
+}
+
+static void shim_reads(Sim *sim, SimShim *shim, const ShimMail *mail)
+{
+  switch (mail->kind) {
+  case MAIL_RUN:
+    if (!shim->running)
+      sim_shim_run(sim, shim->id, mail->attempt);
+    break;
+  case MAIL_TERM:
+  case MAIL_KILL:
+    sim_shim_signal(sim, shim->id, mail->kind == MAIL_KILL);
+    break;
+  case MAIL_END:
+    sim_shim_end(sim, shim->id);
+    break;
+  case MAIL_ASK:
+    if (sim->node_up && mail->node_life == sim->lives[LIVES_WITH_NODE])
+      shim_answers(sim, shim);
+    break;
+  }
+}
+
+static void shim_wakes(Sim *sim, void *data)
+{
+  SimShim *shim = sim_shim(sim, data);
+  if (!shim->alive || !shim->frozen)
+    return;
+  sim_say(sim, "the shim of %s wakes", shim->id);
+  shim->frozen = false;
+  if (shim->unreaped)
+    shim_reaps(sim, shim);
+  for (ShimMail *mail = g_queue_pop_head(&shim->inbox); mail; mail = g_queue_pop_head(&shim->inbox)) {
+    if (shim->alive)
+      shim_reads(sim, shim, mail);
+    g_free(mail);
+  }
+}
+
+/* A debugger, a freezer, a disk that is away: mostly for a while. */
+void sim_some_shim_freezes(Sim *sim)
+{
+  enum { FROZEN_MS = 60000 };
+  g_autoptr(GList) ids = sim_sorted_keys(sim->shims);
+  for (GList *at = ids; at; at = at->next) {
+    SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
+    if (!shim->alive || shim->frozen || !sim_chance(sim, 20))
+      continue;
+    bool wakes = sim_chance(sim, 70);
+    sim_say(sim, "the shim of %s freezes%s", shim->id, wakes ? "" : " for ever");
+    shim->frozen = true;
+    if (wakes)
+      sim_at(sim, 1 + sim_below(sim, FROZEN_MS), LIVES_WITH_MACHINE, shim_wakes, g_strdup(shim->id), g_free);
+    return;
+  }
 }

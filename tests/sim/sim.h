@@ -10,6 +10,7 @@ enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SET
 /* The process tree of one attempt; outlives its shim. */
 typedef struct Proc {
   bool alive, batch, ignores_term, flapping;
+  bool escaped; /* a process that left its parent: lives on without the main one until its shim ends it, or the node */
   int64_t pid, healthy_at;
   int64_t epoch, generation;
   int port; /* that it holds while it lives; 0 = none */
@@ -28,6 +29,9 @@ typedef struct SimShim {
   Proc proc;
   int64_t started_at, ended_at;
   int starts, node_life; /* in a row, under one life of the node */
+  bool frozen;           /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
+  GQueue inbox;          /* of ShimMail* */
+  bool unreaped;         /* its agent ended meanwhile, as @exit says */
   bool decided_before;   /* the node of an earlier life began it, and had not yet started anything in it */
 } SimShim;
 
@@ -42,7 +46,8 @@ typedef struct SimRates {
   int server_crash, node_crash, shim_crash; /* at each commit, action, message */
   int late, repeated, lost;                 /* of each frame */
   int store_failed, shim_failed, start_failed;
-  int restores; /* of 100 seeds */
+  int unreadable; /* each instance file at each start of a node */
+  int restores;   /* of 100 seeds */
 } SimRates;
 
 /* A copy of the durable rows, and what was acknowledged when it was made. */
@@ -167,9 +172,12 @@ void sim_shim_signal(Sim *sim, const char *id, bool kill);
 void sim_shim_end(Sim *sim, const char *id);
 void sim_shim_dies(Sim *sim, SimShim *shim);
 void sim_some_shim_dies(Sim *sim);
-void sim_orphan_end(Sim *sim, const char *id);
-bool sim_answers(Sim *sim, const char *id); /* would a probe of its agent succeed now? */
-NodeEvent sim_shim_found(Sim *sim, const char *id);
+void sim_some_shim_freezes(Sim *sim);
+bool sim_shim_lives(const SimShim *shim);      /* may anything of its tree be alive? */
+void sim_orphan_end(Sim *sim, const char *id); /* kills the shim, and all of the tree */
+bool sim_answers(Sim *sim, const char *id);    /* would a probe of its agent succeed now? */
+/* A node asks at its start: what it is told, at once or when the shim wakes. */
+void sim_shim_ask(Sim *sim, const char *id);
 
 /* ---- users.c ---- */
 void sim_user(Sim *sim);

@@ -5,7 +5,6 @@
 #include "base/fs.h"
 
 #include <glib.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,55 +70,11 @@ static void test_a_zombie_is_dead(void)
   waitpid(pid, NULL, 0);
 }
 
-/* A session with a child and a grandchild; the pipe is held open by all of them, so its end says that all are gone. */
-static pid_t make_tree(int *end)
-{
-  int pipes[2], ready[2];
-  g_assert_true(pipe(pipes) == 0 && pipe(ready) == 0);
-  pid_t pid = fork();
-  if (pid == 0) {
-    setsid();
-    if (fork() == 0) {
-      if (fork() == 0 && write(ready[1], "r", 1) != 1)
-        _exit(1);
-      for (;;)
-        pause();
-    }
-    for (;;)
-      pause();
-  }
-  char byte;
-  close(pipes[1]);
-  close(ready[1]);
-  g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
-  close(ready[0]);
-  *end = pipes[0];
-  return pid;
-}
-
-static void test_kills_the_tree(void)
-{
-  int end;
-  pid_t pid = make_tree(&end);
-  ProcessIdentity tree = identity_of(pid), stranger = tree;
-  stranger.start_time += 1000000; /* younger than any of them */
-  g_assert_cmpint(identity_kill_tree(&stranger), ==, 0);
-  g_assert_true(identity_alive(&tree));
-  g_assert_cmpint(identity_kill_tree(&tree), ==, 3);
-  char byte;
-  g_assert_cmpint(read(end, &byte, 1), ==, 0);
-  close(end);
-  waitpid(pid, NULL, 0);
-  while (identity_kill_tree(&tree) > 0) /* a process that ends closes its files a moment before it is a zombie */
-    sched_yield();
-}
-
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/identity/state-file", test_state_file);
   g_test_add_func("/identity/alive", test_alive);
   g_test_add_func("/identity/zombie", test_a_zombie_is_dead);
-  g_test_add_func("/identity/kills-the-tree", test_kills_the_tree);
   return g_test_run();
 }

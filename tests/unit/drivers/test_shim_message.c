@@ -32,6 +32,10 @@ static void test_a_newer_shim(void)
   g_assert_cmpint(m.pid, ==, 42);
   g_assert_cmpint(m.attempt, ==, 1);
   g_assert_cmpint(shim_message_parse("sang song=1").news, ==, SHIM_NEWS_UNKNOWN);
+  m = shim_message_parse("start-failed attempt=1 errno=2 step=cwd more=1");
+  g_assert_cmpstr(m.step, ==, "cwd");
+  g_assert_cmpstr(shim_message_parse("start-failed attempt=1 errno=2").step, ==, "");
+  g_assert_cmpint((int)strlen(shim_message_parse("start-failed step=a-word-that-is-far-too-long").step), ==, (int)sizeof m.step - 1);
 }
 
 static void test_hostile(void)

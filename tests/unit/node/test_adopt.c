@@ -3,7 +3,10 @@
 #include "base/fs.h"
 #include "node/internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +15,35 @@
 enum { WAIT_MS = 15000 };
 
 static char *dir;
+
+/* ---- a disk that confirms nothing, and what was synced: the linker puts these in place of the calls ---- */
+
+int __wrap_fsync(int fd);
+int __wrap_syncfs(int fd);
+int __real_fsync(int fd);
+int __real_syncfs(int fd);
+
+static atomic_bool sync_fails;
+static atomic_ulong synced_directory; /* inode of the last one */
+
+static int sync_failed(void)
+{
+  errno = EIO;
+  return -1;
+}
+
+int __wrap_fsync(int fd)
+{
+  struct stat st;
+  if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+    synced_directory = st.st_ino;
+  return sync_fails ? sync_failed() : __real_fsync(fd);
+}
+
+int __wrap_syncfs(int fd)
+{
+  return sync_fails ? sync_failed() : __real_syncfs(fd);
+}
 
 typedef struct Rig {
   Loop *loop;
@@ -249,6 +281,122 @@ static void test_the_shim_dies(void)
   clean_up(&rig);
 }
 
+static pid_t pid_of_command(const char *seconds)
+{
+  g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+  for (const char *name = g_dir_read_name(proc); name; name = g_dir_read_name(proc)) {
+    g_autofree char *path = g_strdup_printf("/proc/%s/cmdline", name);
+    g_autofree char *text = NULL;
+    gsize length;
+    if (g_file_get_contents(path, &text, &length, NULL) && length > 6 && strcmp(text, "sleep") == 0 && strcmp(text + 6, seconds) == 0)
+      return (pid_t)strtol(name, NULL, 10);
+  }
+  return 0;
+}
+
+static pid_t wait_command(const char *seconds)
+{
+  for (int64_t until = clock_boot_ms() + WAIT_MS;; g_usleep(1000)) {
+    pid_t pid = pid_of_command(seconds);
+    if (pid)
+      return pid;
+    g_assert_cmpint(clock_boot_ms(), <, until);
+  }
+}
+
+/* What left session and parent goes with the shim, too: under the node's eyes, and when nobody watched and the main process is dead as
+ * well. */
+static void test_escaped(void)
+{
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("setsid -f sleep 4711; exec sleep 60"));
+  int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
+  pid_t escaped = wait_command("4711");
+  kill(shim_of("ins_00000a"), SIGKILL);
+  const InstanceReport *report = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2);
+  g_assert_false(is_alive(pid) || is_alive(escaped));
+  pid = report->pid;
+  escaped = wait_command("4711");
+  rig_close(&rig);
+  kill(shim_of("ins_00000a"), SIGKILL);
+  kill((pid_t)pid, SIGKILL);
+  wait_dead(pid);
+  g_assert_true(is_alive(escaped));
+  rig_open(&rig);
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 3);
+  g_assert_false(is_alive(escaped));
+  clean_up(&rig);
+  g_assert_cmpint(pid_of_command("4711"), ==, 0);
+}
+
+/* A frozen shim keeps nobody waiting, however many nodes came and went before it; awake again, it is adopted with its agent. One that does
+ * not wake is ended. */
+static void test_frozen(void)
+{
+  enum { NODES = 6 };
+  int64_t pid = left_running();
+  Rig rig;
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000c", 1, sleeper("exec sleep 60"));
+  int64_t other = rig_wait(&rig, "ins_00000c", INSTANCE_RUNNING, 1)->pid;
+  pid_t shim = shim_of("ins_00000a");
+  g_assert_cmpint(kill(shim, SIGSTOP), ==, 0);
+  for (int i = 0; i < NODES; i++) {
+    rig_close(&rig);
+    rig_open(&rig);
+    g_assert_cmpint(rig_wait(&rig, "ins_00000c", INSTANCE_RUNNING, 1)->pid, ==, other);
+  }
+  g_assert_nonnull(strstr(rig_wait(&rig, "ins_00000a", INSTANCE_STARTING, 0)->reason, "has not answered"));
+  g_assert_cmpint(kill(shim, SIGCONT), ==, 0);
+  g_assert_cmpint(rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid, ==, pid);
+  g_assert_cmpint(kill(shim, SIGSTOP), ==, 0);
+  rig_send(&rig, FRAME_STOP, "ins_00000c", 1, NULL);
+  rig_send(&rig, FRAME_STOP, "ins_00000a", 1, NULL);
+  rig_wait(&rig, "ins_00000a", INSTANCE_STOPPED, 1);
+  g_assert_false(is_alive(pid) || is_alive(shim));
+  remove_all(&rig);
+}
+
+/* A file that is there and cannot be read is no absent one: what runs from it is ended before anything else starts, and its logs stay. */
+static void test_unreadable(void)
+{
+  int64_t pid = left_running();
+  g_autofree char *file = g_build_filename(dir, "instances", "ins_00000a", "instance.json", NULL);
+  g_assert_cmpint(unlink(file), ==, 0);
+  g_assert_cmpint(g_mkdir_with_parents(file, 0700), ==, 0);
+  Rig rig;
+  rig_open(&rig);
+  const InstanceReport *report = rig_wait(&rig, "ins_00000a", INSTANCE_FAILED, 0);
+  g_assert_nonnull(strstr(report->reason, "instance file: read"));
+  g_assert_false(is_alive(pid));
+  g_assert_cmpint(access(file, F_OK), ==, 0);
+  remove_all(&rig);
+}
+
+/* What only passes is tried again: a program that is being written. */
+static void test_text_busy(void)
+{
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  g_autofree char *program = g_build_filename(dir, "program", NULL);
+  g_autofree char *bytes = NULL;
+  gsize length;
+  g_assert_true(g_file_get_contents("/bin/sleep", &bytes, &length, NULL));
+  int fd = open(program, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+  g_assert_cmpint(write(fd, bytes, length), ==, (gssize)length);
+  InstanceSpec *spec = sleeper("");
+  g_strfreev(spec->argv);
+  spec->argv = g_strdupv((char *[]){program, (char *)(uintptr_t) "60", NULL});
+  Rig rig;
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
+  g_assert_nonnull(strstr(rig_wait(&rig, "ins_00000a", INSTANCE_BACKOFF, 1)->reason, "Text file busy"));
+  close(fd);
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2);
+  clean_up(&rig);
+}
+
 static void put(const char *id, const char *text)
 {
   g_autofree char *directory = g_build_filename(dir, "instances", id, NULL), *path = g_build_filename(directory, "instance.json", NULL);
@@ -307,6 +455,62 @@ static void test_output_of_its_own(void)
   remove_all(&rig);
 }
 
+/* What the disk does not confirm is not stored, so nothing starts from it; when it does again, that goes on by itself. For one file and for
+ * a batch. */
+static void test_a_disk_that_confirms_nothing(void)
+{
+  static const char *const ids[] = {"ins_00000a", "ins_00000c"};
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  for (guint n = 1; n <= G_N_ELEMENTS(ids); n++) {
+    g_autoptr(Frame) frame = frame_new(FRAME_START);
+    frame->term = 1;
+    for (guint i = 0; i < n; i++) {
+      Instruction *instruction = instruction_new(ids[i], 1, n);
+      instruction->spec = sleeper("exec sleep 60");
+      g_ptr_array_add(frame->instructions, instruction);
+    }
+    g_autofree char *text = frame_write(frame);
+    sync_fails = true;
+    node_receive(rig.node, text, strlen(text));
+    for (guint i = 0; i < n; i++) {
+      const InstanceReport *report = rig_wait(&rig, ids[i], INSTANCE_BACKOFF, 0);
+      g_assert_true(g_str_has_prefix(report->reason, "instance file: "));
+      g_assert_true(g_str_has_suffix(report->reason, g_strerror(EIO)));
+    }
+    sync_fails = false;
+    for (guint i = 0; i < n; i++)
+      rig_wait(&rig, ids[i], INSTANCE_RUNNING, 1);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+    rig_send(&rig, FRAME_STOP, ids[i], 9, NULL);
+    rig_wait(&rig, ids[i], INSTANCE_STOPPED, 0);
+  }
+  remove_all(&rig);
+}
+
+/* The directory of the file, not the one that we happen to be in; and the entry of a new instance's directory. */
+static void test_directories_are_synced(void)
+{
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(dir, "file", NULL), *instances = g_build_filename(dir, "instances", NULL);
+  struct stat st;
+  g_assert_true(fs_write_at(AT_FDCWD, file, "text", 4, 0600, true, NULL));
+  g_assert_cmpint(stat(dir, &st), ==, 0);
+  g_assert_cmpuint(synced_directory, ==, st.st_ino);
+  sync_fails = true;
+  g_assert_false(fs_write_at(AT_FDCWD, file, "text", 4, 0600, true, NULL));
+  sync_fails = false;
+  Rig rig;
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("exec sleep 60"));
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  g_assert_cmpint(stat(instances, &st), ==, 0);
+  g_assert_cmpuint(synced_directory, ==, st.st_ino);
+  clean_up(&rig);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -317,7 +521,13 @@ int main(int argc, char **argv)
   g_test_add_func("/adopt/both-are-dead", test_both_are_dead);
   g_test_add_func("/adopt/the-shim-dies", test_the_shim_dies);
   g_test_add_func("/adopt/files-that-make-no-sense", test_files_that_make_no_sense);
+  g_test_add_func("/adopt/escaped", test_escaped);
+  g_test_add_func("/adopt/frozen", test_frozen);
+  g_test_add_func("/adopt/unreadable", test_unreadable);
+  g_test_add_func("/attempts/text-busy", test_text_busy);
   g_test_add_func("/adopt/only-one-node", test_only_one_node);
+  g_test_add_func("/store/confirms-nothing", test_a_disk_that_confirms_nothing);
+  g_test_add_func("/store/directories", test_directories_are_synced);
   g_test_add_func("/attempts/output", test_output_of_its_own);
   return g_test_run();
 }

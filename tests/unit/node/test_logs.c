@@ -302,6 +302,25 @@ static void test_cancelled(void)
   rig_done(&rig);
 }
 
+/* Many lines before the wanted time are looked through in several turns, and others of the loop come between. */
+static void test_since_takes_turns(void)
+{
+  enum { LINES = 60000 };
+  Rig rig;
+  rig_init(&rig);
+  rig_write(&rig, "log", 1, LINES);
+  rig_read(&rig, -1, 1893456000000, false, 10); /* 2030 */
+  g_assert_false(rig.ended);
+  loop_timer_set(rig.late, clock_boot_ms() + WAIT_MS);
+  int turns = 0;
+  for (; !rig.ended; turns++)
+    event_base_loop(loop_base(rig.node.loop), EVLOOP_ONCE);
+  g_assert_cmpint(turns, >=, 5);
+  g_assert_null(rig.error);
+  g_assert_cmpuint(rig.frames, ==, 0);
+  rig_done(&rig);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -310,6 +329,7 @@ int main(int argc, char **argv)
   g_test_add_func("/logs/tail", test_tail);
   g_test_add_func("/logs/tail-of-nothing", test_tail_of_nothing);
   g_test_add_func("/logs/since", test_since);
+  g_test_add_func("/logs/since-takes-turns", test_since_takes_turns);
   g_test_add_func("/logs/follows-over-rotations", test_follows_over_rotations);
   g_test_add_func("/logs/follows-what-is-not-there-yet", test_follows_what_is_not_there_yet);
   g_test_add_func("/logs/rotated-away", test_rotated_away_under_a_slow_reader);

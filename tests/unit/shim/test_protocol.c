@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +23,9 @@ typedef struct Rig {
   char *dir;
   int control;
   pid_t pid;
-  int out, err; /* of an attached shim; else -1 */
+  int out, err;        /* of an attached shim; else -1 */
+  const char *program; /* instead of sh */
+  rlim_t file_bytes;   /* that a file may have; 0 = as many as it likes */
 } Rig;
 
 static void put(GString *spec, const char *key, const char *text)
@@ -30,8 +34,10 @@ static void put(GString *spec, const char *key, const char *text)
 }
 
 /* Only what may run between fork and exec. */
-static void become_shim(const char *program, int fds[FDS])
+static void become_shim(const char *program, int fds[FDS], rlim_t file_bytes)
 {
+  if (file_bytes)
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){file_bytes, file_bytes});
   int null = open("/dev/null", O_RDWR);
   for (int i = 0; i < 3; i++)
     dup2(null, i);
@@ -52,7 +58,7 @@ static void rig_spawn(Rig *rig, const char *script, const char *more, bool attac
 {
   int pair[2], out[2] = {-1, -1}, err[2] = {-1, -1};
   g_autoptr(GString) spec = g_string_new(NULL);
-  put(spec, "argv", "sh");
+  put(spec, "argv", rig->program ? rig->program : "sh");
   put(spec, "argv", "-c");
   put(spec, "argv", script);
   put(spec, "env", "PATH=/usr/bin:/bin");
@@ -68,7 +74,7 @@ static void rig_spawn(Rig *rig, const char *script, const char *more, bool attac
   const char *program = g_getenv("REEVE_SHIM");
   rig->pid = fork();
   if (rig->pid == 0)
-    become_shim(program, (int[FDS]){memory, dir, pair[1], out[1], err[1]});
+    become_shim(program, (int[FDS]){memory, dir, pair[1], out[1], err[1]}, rig->file_bytes);
   int ours[] = {memory, dir, pair[1], out[1], err[1]};
   for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
     if (ours[i] >= 0)
@@ -130,6 +136,28 @@ static char *rig_file(const Rig *rig, const char *name)
 {
   g_autofree char *path = g_build_filename(rig->dir, name, NULL);
   return fs_read(path, 1024 * 1024, NULL, NULL);
+}
+
+/* Until @text stands in the log @times times. */
+static void wait_log(const Rig *rig, const char *text, int times)
+{
+  for (int i = 0; i < WAIT_MS; i++) {
+    g_autofree char *log = rig_file(rig, "log");
+    int seen = 0;
+    for (const char *p = log ? strstr(log, text) : NULL; p; p = strstr(p + 1, text))
+      seen++;
+    if (seen >= times)
+      return;
+    g_usleep(1000);
+  }
+  g_error("the log does not say '%s' %d times", text, times);
+}
+
+static void wait_gone(pid_t pid)
+{
+  for (int i = 0; i < WAIT_MS && kill(pid, 0) == 0; i++)
+    g_usleep(1000);
+  g_assert_cmpint(kill(pid, 0), ==, -1);
 }
 
 static int rig_connect(const Rig *rig)
@@ -338,10 +366,147 @@ static void test_what_cannot_be_executed(void)
   hear_start(rig.control, "hello ");
   for (int attempt = 1; attempt < 3; attempt++) {
     g_autofree char *text = g_strdup_printf("start attempt=%d", attempt),
-                    *wanted = g_strdup_printf("start-failed attempt=%d errno=%d", attempt, ENOENT);
+                    *wanted = g_strdup_printf("start-failed attempt=%d errno=%d step=cwd", attempt, ENOENT);
     say(&rig, text);
     hear_start(rig.control, wanted);
   }
+  say(&rig, "end");
+  g_assert_cmpint(rig_reap(&rig), ==, 0);
+  rig_done(&rig);
+}
+
+/* Which step failed is told: the program, or what its first line names. */
+static void test_which_step_failed(void)
+{
+  static const struct {
+    const char *name, *text;
+    int error;
+    const char *step;
+  } rows[] = {{"absent", NULL, ENOENT, "exec"},
+              {"crlf", "#!/bin/sh\r\nexit 0\r\n", ENOENT, "interpreter"},
+              {"gone", "#!/no/such/interpreter\n", ENOENT, "interpreter"},
+              {"text", "no program\n", ENOEXEC, "exec"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Rig rig;
+    rig_init(&rig);
+    g_autofree char *path = g_build_filename(rig.dir, rows[i].name, NULL);
+    g_assert_true(!rows[i].text || (g_file_set_contents(path, rows[i].text, -1, NULL) && chmod(path, 0755) == 0));
+    rig.program = path;
+    rig_spawn(&rig, "", "", false);
+    hear_start(rig.control, "hello ");
+    say(&rig, "start attempt=1");
+    g_autofree char *wanted = g_strdup_printf("start-failed attempt=1 errno=%d step=%s", rows[i].error, rows[i].step);
+    hear_start(rig.control, wanted);
+    say(&rig, "end");
+    g_assert_cmpint(rig_reap(&rig), ==, 0);
+    rig_done(&rig);
+  }
+}
+
+/* A stop gives the whole group its time, also when the main process ends at once; who is in another group is asked when the main one has
+ * ended. */
+static void test_a_stop_waits_for_the_group(void)
+{
+  Rig rig;
+  rig_init(&rig);
+  rig_spawn(
+      &rig,
+      "sh -c 'trap \"sleep 0.3; echo saved; exit 0\" TERM; echo up; while :; do sleep 0.01; done' & setsid sh -c 'echo up; exec sleep 60' & wait",
+      "", false);
+  hear_start(rig.control, "hello ");
+  say(&rig, "start attempt=1");
+  hear_start(rig.control, "started ");
+  wait_log(&rig, "up", 2);
+  say(&rig, "signal sig=15");
+  hear_start(rig.control, "exited attempt=1 code=-1 signal=15");
+  wait_log(&rig, "saved", 1);
+  say(&rig, "end");
+  g_assert_cmpint(rig_reap(&rig), ==, 0);
+  rig_done(&rig);
+}
+
+/* Who does not go has until the node's kill; without a stop there is nothing to wait for. */
+static void test_a_stop_ends_with_the_kill(void)
+{
+  Rig rig;
+  rig_init(&rig);
+  rig_spawn(&rig, "sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.01; done' & wait", "", false);
+  hear_start(rig.control, "hello ");
+  for (int attempt = 1; attempt < 3; attempt++) {
+    g_autofree char *start = g_strdup_printf("start attempt=%d", attempt);
+    say(&rig, start);
+    g_autofree char *started = hear(rig.control);
+    pid_t agent = (pid_t)atoi(strstr(started, "pid=") + 4);
+    wait_log(&rig, "up", attempt);
+    if (attempt == 1) {
+      say(&rig, "signal sig=15");
+      wait_gone(agent);
+      say(&rig, "query");
+      hear_start(rig.control, "hello version=1 generation=12 attempt=1 pid=");
+      g_assert_cmpint(poll(&(struct pollfd){.fd = rig.control, .events = POLLIN}, 1, 200), ==, 0); /* it is not over */
+      say(&rig, "kill");
+    } else {
+      kill(agent, SIGTERM); /* by somebody else: that is no stop */
+    }
+    g_autofree char *exited = g_strdup_printf("exited attempt=%d code=-1 signal=15", attempt);
+    hear_start(rig.control, exited);
+  }
+  say(&rig, "end");
+  g_assert_cmpint(rig_reap(&rig), ==, 0);
+  rig_done(&rig);
+}
+
+/* A node that reads nothing for a while hears of the end all the same, however much there was to say before. */
+static void test_a_deaf_node(void)
+{
+  enum { QUERIES = 3000 };
+  Rig rig;
+  rig_init(&rig);
+  rig_spawn(&rig, "head -c 40000000 /dev/zero | tr '\\0' '\\n'; echo $$; exec sleep 60", "log_bytes:4:1000\nlog_files:1:3\n", false);
+  hear_start(rig.control, "hello ");
+  say(&rig, "start attempt=1");
+  hear_start(rig.control, "started ");
+  g_autofree char *state = NULL;
+  wait_log(&rig, "stdout F ", 1);
+  state = rig_file(&rig, "state");
+  pid_t agent = (pid_t)atoi(strstr(state, "pid=") + 4);
+  g_autofree char *pid = g_strdup_printf(" stdout F %d\n", (int)agent);
+  wait_log(&rig, pid, 1);
+  for (int i = 0; i < QUERIES; i++)
+    say(&rig, "query");
+  kill(agent, SIGKILL);
+  wait_gone(agent);
+  int rotated = 0, more = 0;
+  for (;; more++) {
+    g_autofree char *text = hear(rig.control);
+    if (g_str_has_prefix(text, "exited attempt=1 code=-1 signal=9"))
+      break;
+    rotated += strcmp(text, "rotated") == 0;
+    g_assert_cmpstr(text, !=, "");
+  }
+  g_assert_cmpint(rotated, ==, 1);
+  g_assert_cmpint(more, <, QUERIES);
+  say(&rig, "end");
+  g_assert_cmpint(rig_reap(&rig), ==, 0);
+  rig_done(&rig);
+}
+
+/* What the disk takes no more of ends with a whole record. */
+static void test_no_half_record(void)
+{
+  Rig rig;
+  rig_init(&rig);
+  rig.file_bytes = 1000;
+  rig_spawn(&rig, "i=100; while [ $i -lt 200 ]; do echo line $i; i=$((i + 1)); done", "", false);
+  hear_start(rig.control, "hello ");
+  say(&rig, "start attempt=1");
+  hear_start(rig.control, "started ");
+  g_autofree char *exited = hear(rig.control);
+  g_assert_true(g_str_has_prefix(exited, "exited attempt=1 code=0"));
+  g_autofree char *log = rig_file(&rig, "log");
+  g_assert_cmpint(atoi(strstr(exited, "output=") + 7), ==, (int)strlen(log));
+  g_assert_cmpint((int)strlen(log) % 43, ==, 0); /* TIME stdout F line NNN */
+  g_assert_cmpint((int)strlen(log), >, 800);
   say(&rig, "end");
   g_assert_cmpint(rig_reap(&rig), ==, 0);
   rig_done(&rig);
@@ -412,6 +577,11 @@ int main(int argc, char **argv)
   g_test_add_func("/shim/whole-tree", test_the_whole_tree);
   g_test_add_func("/shim/rotation", test_rotation);
   g_test_add_func("/shim/cannot-be-executed", test_what_cannot_be_executed);
+  g_test_add_func("/shim/which-step", test_which_step_failed);
+  g_test_add_func("/shim/stop-waits", test_a_stop_waits_for_the_group);
+  g_test_add_func("/shim/stop-kill", test_a_stop_ends_with_the_kill);
+  g_test_add_func("/shim/deaf-node", test_a_deaf_node);
+  g_test_add_func("/shim/no-half-record", test_no_half_record);
   g_test_add_func("/shim/bad-spec", test_a_bad_spec);
   g_test_add_func("/shim/attached", test_attached);
   g_test_add_func("/shim/attached-ends", test_attached_ends_with_its_connection);

@@ -347,6 +347,70 @@ static void test_start_failures(void)
   rig_is(rig, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
 }
 
+/* What may pass is tried again, whatever `restart` says, and is no restart: a full disk, a table of processes that is full, a program that
+ * is just being replaced. */
+static void test_passing(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->restart.policy = RESTART_NEVER;
+  g_autoptr(Rig) rig = rig_new("boot-1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_frame(rig, FRAME_START, 1, 1, spec);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device", .passing = true});
+  rig_wants(rig, "store g1");
+  rig_is(rig, "backoff unknown a0 r0 instance file: No space left on device");
+  rig_pass(rig, 100);
+  rig_wants(rig, "store g1"); /* nothing starts that is not stored */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Cannot allocate memory", .passing = true});
+  rig_wants(rig, "shim g1");
+  rig_pass(rig, 199);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "shim g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = 1, .text = "Text file busy", .passing = true});
+  rig_wants(rig, "start a1");
+  rig_is(rig, "backoff unknown a1 r0 start '/bin/clerk': Text file busy");
+  rig_pass(rig, 300);
+  rig_wants(rig, "start a2");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = 2, .pid = 7});
+  rig_is(rig, "running unknown a2 r0 -");
+}
+
+/* A shim owes an answer to a start, and the end of what it was told to kill. */
+static void test_shim_silent(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_frame(rig, FRAME_STOP, 1, 1, NULL);
+  rig_stored(rig, 1);
+  rig_pass(rig, 500);
+  rig_wants(rig, "store g1; signal 15; kill");
+  rig_pass(rig, HELD_KILLED_MS - 1);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "end-orphan");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
+  rig_is(rig, "stopped unknown a1 r0 stopped by request");
+  g_autoptr(Rig) start = rig_new("boot-1");
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_frame(start, FRAME_START, 1, 1, spec);
+  rig_stored(start, 1);
+  rig_pass(start, 10 * HELD_ANSWER_MS); /* its secrets have not come yet: nobody owes anything */
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_SHIM_SPAWNED});
+  rig_wants(start, "store g1; shim g1");
+  rig_pass(start, HELD_ANSWER_MS);
+  rig_wants(start, "end-orphan");
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_is(start, "backoff unknown a0 r1 its shim did not answer");
+  rig_pass(start, 100);
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(start, "shim g1; start a1");
+  rig_pass(start, HELD_ANSWER_MS);
+  rig_wants(start, "end-orphan"); /* it does not say whether it started */
+}
+
 /* A shim that dies leaves an orphan tree: ended first, then a new shim and a new attempt. */
 static void test_shim_dies(void)
 {
@@ -458,6 +522,8 @@ int main(int argc, char **argv)
   g_test_add_func("/life/stop-cancels-successor", test_stop_cancels_successor);
   g_test_add_func("/life/start-failures", test_start_failures);
   g_test_add_func("/life/shim-dies", test_shim_dies);
+  g_test_add_func("/life/shim-silent", test_shim_silent);
+  g_test_add_func("/life/passing", test_passing);
   g_test_add_func("/life/outcome-before-shim", test_outcome_before_shim);
   g_test_add_func("/life/outcome-is-written-again", test_outcome_is_written_again);
   g_test_add_func("/life/same-generation-of-another-epoch", test_same_generation_of_another_epoch);

@@ -236,6 +236,8 @@ static void test_adopt_former_state(void)
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) gone = node_reborn("boot-1", file);
   rig_event(gone, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7});
+  rig_wants(gone, "end-orphan"); /* its main process is dead; others of its tree may not be */
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .attempt = 2, .generation = 7});
   rig_wants(gone, "shim g1");
   g_autoptr(Rig) lives = node_reborn("boot-1", file);
   rig_event(lives, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7, .orphan = true});
@@ -316,6 +318,77 @@ static void test_adopt_unreadable(void)
   rig_wants(rig, "store g1");
 }
 
+/* It is there and cannot be read for the moment: so it is with what runs from it. */
+static void test_adopt_file_error(void)
+{
+  g_autoptr(Rig) rig = rig_new("boot-1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILE, .found = "read: Input/output error"});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_wants(rig, "kill");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .out_of_memory = true, .exit = {.code = -1, .signal = 9}});
+  rig_is(rig, "failed unknown a1 r0 instance file: read: Input/output error");
+  g_autoptr(Rig) gone = rig_new("boot-1");
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_FILE, .found = "read: Input/output error"});
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .generation = 1, .attempt = 1});
+  rig_wants(gone, "end-orphan"); /* of what ran, something may be left */
+}
+
+/* A shim that does not answer keeps nobody away: it is said, waited for, and in the end not left alone. */
+static void test_adopt_frozen(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  g_assert_cmpuint(rig->frames->len, ==, 0); /* most shims answer at once, and a list that is whole saves the server a change */
+  rig_pass(rig, SUPERVISOR_HELLO_MS);
+  g_assert_cmpuint(rig->frames->len, ==, 1);
+  g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_HELLO);
+  rig_is(rig, "starting unknown a0 r0 its shim has not answered since the node started");
+  rig_frame(rig, FRAME_START, 1, 2, spec);
+  rig_wants(rig, ""); /* never beside it */
+  rig->now.boot_ms += 3600000;
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_TICK}); /* the machine slept for an hour, and so did the shim */
+  rig_pass(rig, HELD_ANSWER_MS - 1);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "end-orphan");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77}); /* too late */
+  rig_pass(rig, HELD_ANSWER_MS);
+  rig_wants(rig, "");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
+  rig_wants(rig, "store g2");
+}
+
+/* What ended well is not run again because its shim does not answer; and a start or a removal waits for that answer. */
+static void test_adopt_frozen_outcome(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->kind = AGENT_BATCH;
+  g_autoptr(Rig) before = rig_running(spec);
+  rig_event(before, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.code = 0}});
+  const char *const then[] = {"", "start", "forget"};
+  const char *const wanted[] = {"", "store g2", "remove"};
+  for (guint i = 0; i < G_N_ELEMENTS(then); i++) {
+    g_autoptr(Rig) rig = node_reborn("boot-1", before->files->str);
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+    rig_pass(rig, SUPERVISOR_HELLO_MS);
+    rig_is(rig, "completed unknown a0 r0 exit status 0");
+    if (*then[i] == 's')
+      rig_frame(rig, FRAME_START, 1, 2, spec);
+    else if (*then[i])
+      rig_frame(rig, FRAME_FORGET, 1, 1, NULL);
+    rig_stored(rig, 1);
+    rig_forget(rig);
+    rig_pass(rig, HELD_ANSWER_MS);
+    rig_wants(rig, "end-orphan");
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
+    rig_wants(rig, wanted[i]);
+    rig_is(rig, *then[i] == 'f' ? "absent" : *then[i] ? "starting unknown a0 r0 -" : "completed unknown a1 r0 exit status 0");
+  }
+}
+
 static void test_adopt_stopping(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -375,6 +448,9 @@ int main(int argc, char **argv)
   g_test_add_func("/node/adopt-running", test_adopt_running);
   g_test_add_func("/node/adopt-ended", test_adopt_ended);
   g_test_add_func("/node/adopt-batch-done", test_adopt_batch_done);
+  g_test_add_func("/node/adopt-file-error", test_adopt_file_error);
+  g_test_add_func("/node/adopt-frozen", test_adopt_frozen);
+  g_test_add_func("/node/adopt-frozen-outcome", test_adopt_frozen_outcome);
   g_test_add_func("/node/adopt-orphan", test_adopt_orphan);
   g_test_add_func("/node/adopt-never-started", test_adopt_never_started);
   g_test_add_func("/node/adopt-former-generation", test_adopt_former_generation);
