@@ -120,6 +120,13 @@ bool hub_linked(const Hub *hub, const char *node)
   return hub_find(hub, node) != NULL;
 }
 
+/* What is being read from @node, or run there for somebody, ends: its link is gone, or is about to be closed. */
+static void hub_streams_lost(const Hub *hub, const char *node)
+{
+  logs_node_gone(hub->server->logs, node);
+  execs_node_gone(hub->server->execs, node);
+}
+
 static void hub_on_core(HubPeer *peer, const Frame *frame)
 {
   turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME, .actor = peer->node, .node = peer->node, .frame = frame});
@@ -141,8 +148,7 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   peer->greeted = false;
   HubPeer *other = hub_find(hub, peer->node);
   if (other) {
-    logs_node_gone(hub->server->logs, peer->node);
-    execs_node_gone(hub->server->execs, peer->node);
+    hub_streams_lost(hub, peer->node);
     hub_close_peer(other);
   }
   peer->greeted = true;
@@ -235,14 +241,13 @@ void hub_drain(Hub *hub)
   hub_set_paused(hub, turn_full(hub->server));
 }
 
-/* The core and the log streams hear that @node (NULL = it never said hello) has no link any more. */
+/* The core and the streams hear that @node (NULL = it never said hello) has no link any more. */
 static void hub_tell_gone(Hub *hub, const char *node)
 {
   if (!node)
     return;
   log_info("node link gone", "node=%s", node);
-  logs_node_gone(hub->server->logs, node);
-  execs_node_gone(hub->server->execs, node);
+  hub_streams_lost(hub, node);
   turn_apply(hub->server, &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
 }
 
@@ -303,7 +308,7 @@ void hub_reset(Hub *hub)
   while (hub->peers->len) {
     HubPeer *peer = g_ptr_array_index(hub->peers, 0);
     if (peer->greeted)
-      logs_node_gone(hub->server->logs, peer->node);
+      hub_streams_lost(hub, peer->node);
     hub_close_peer(peer);
   }
 }
@@ -329,6 +334,7 @@ void hub_free(Hub *hub)
     return;
   hub_reset(hub);
   hub_link_free(hub->link);
+  loop_post_cancel(hub->server->loop, hub);
   g_ptr_array_unref(hub->peers);
   g_free(hub);
 }

@@ -108,6 +108,7 @@ void server_close(Server *server)
 {
   http_server_close_listeners(server->http);
   http_server_close_listeners(server->tcp);
+  turn_drop_waiters(server);
   g_clear_pointer(&server->agents, agents_free);
   logs_end(server->logs); /* tells nodes, so before the links go */
   execs_end(server->execs);
