@@ -132,6 +132,22 @@ static void hub_on_core(HubPeer *peer, const Frame *frame)
   turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME, .actor = peer->node, .node = peer->node, .frame = frame});
 }
 
+/* The log says what the core cannot: that @id holds what is not this server's. */
+static void hub_note_strange(const Hub *hub, const char *id)
+{
+  const GPtrArray *nodes = core_nodes(hub->server->core);
+  for (guint i = 0; i < nodes->len; i++) {
+    const NodeObject *node = g_ptr_array_index(nodes, i);
+    guint unknown = g_hash_table_size(node->unknown);
+    if (g_strcmp0(node->id, id) != 0)
+      continue;
+    if (node->problem)
+      log_error("node refused", "node=%s reason=\"%s\"", id, node->problem);
+    if (unknown)
+      log_warn("node holds instances that no record explains", "node=%s instances=%u", id, unknown);
+  }
+}
+
 /* The first frame of a link. A second link of one node takes the place of the first, which can only be a dead one. */
 static void hub_on_hello(HubPeer *peer, const Frame *frame)
 {
@@ -154,6 +170,7 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   peer->greeted = true;
   log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
   hub_on_core(peer, frame);
+  hub_note_strange(hub, peer->node);
 }
 
 static void hub_on_log(HubPeer *peer, const Frame *frame)

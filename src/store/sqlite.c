@@ -105,7 +105,7 @@ static bool sqlite_run(Store *store, const char *sql, GError **error)
   return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK || sqlite_fail(store, "prepare store", error);
 }
 
-static int sqlite_pragma(Store *store, const char *sql)
+static int sqlite_number(Store *store, const char *sql)
 {
   sqlite3_stmt *statement = NULL;
   int value = 0;
@@ -130,10 +130,10 @@ static bool sqlite_create(Store *store, GError **error)
 
 static bool sqlite_migrate(Store *store, GError **error)
 {
-  int version = sqlite_pragma(store, "PRAGMA user_version");
+  int version = sqlite_number(store, "PRAGMA user_version");
   if (version == 0)
     return sqlite_create(store, error);
-  if (sqlite_pragma(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID || version > STORE_SCHEMA_VERSION) {
+  if (sqlite_number(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID || version > STORE_SCHEMA_VERSION) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "store '%s': %s", store->path,
                 version > STORE_SCHEMA_VERSION ? "written by a newer Reeve; upgrade this one" : "not a store of Reeve");
     return false;
@@ -144,6 +144,14 @@ static bool sqlite_migrate(Store *store, GError **error)
       return false;
   }
   return true;
+}
+
+/* Gives the store its id, by which nodes know whose instances they hold. Without room it has none until the next start; nodes go with it as
+ * with one of an older release. */
+static void sqlite_name(Store *store)
+{
+  if (sqlite_number(store, "SELECT count(*) FROM meta WHERE key='store'") == 0)
+    sqlite3_exec(store->db, STORE_NAME_SQL, NULL, NULL, NULL);
 }
 
 static bool sqlite_prepare(Store *store, GError **error)
@@ -189,7 +197,10 @@ static bool sqlite_connect(Store *store, GError **error)
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;"
       "PRAGMA journal_size_limit=65536;" /* a log that was folded begins small again: its size says what is left to fold */
       "PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;";
-  store->broken = !sqlite_run(store, pragmas, error) || !sqlite_migrate(store, error) || !sqlite_prepare(store, error);
+  if (!sqlite_run(store, pragmas, error) || !sqlite_migrate(store, error))
+    return false;
+  sqlite_name(store);
+  store->broken = !sqlite_prepare(store, error);
   return !store->broken;
 }
 

@@ -64,6 +64,8 @@ struct Supervisor {
   GPtrArray *dirty; /* of Held* */
   bool ready, link; /* everything on disk was told; the link is up */
   int64_t term;
+  char *store;  /* id of the store that what is held belongs to; NULL = not known */
+  bool refused; /* the server at the other end of this link has another store: nothing that it says counts */
   int64_t heartbeat_ms, heartbeat_boot_ms, heartbeat_seq;
   Now now;
   NodeActions *actions;
