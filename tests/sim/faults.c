@@ -14,6 +14,8 @@ void sim_draw_rates(Sim *sim)
   rates->repeated = frame[sim_below(sim, G_N_ELEMENTS(frame))];
   rates->lost = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
   rates->store_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
+  rates->busy = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 5;
+  rates->unsynced = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 5;
   rates->shim_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 2;
   rates->start_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))];
   rates->restores = sim_chance(sim, 50) ? 6 : 0;
@@ -55,6 +57,12 @@ static void fault_room(Sim *sim, void *data)
   sim_say(sim, "the server's disk has room");
 }
 
+void sim_disk_fails(Sim *sim, int64_t ms)
+{
+  sim->store_full = true;
+  sim_at(sim, ms, LIVES_ALWAYS, fault_room, NULL, NULL);
+}
+
 static void fault_full(Sim *sim)
 {
   sim->store_full = true;
@@ -80,7 +88,7 @@ static void fault_command(Sim *sim)
 
 static void fault_backup(Sim *sim)
 {
-  if (sim->rates.restores == 0)
+  if (sim->rates.restores == 0 || sim_is_other(sim))
     return;
   if (!sim->backup || sim_chance(sim, 30)) {
     sim_backup(sim);
@@ -88,6 +96,25 @@ static void fault_backup(Sim *sim)
   }
   sim_server_crash(sim);
   sim_restore(sim);
+}
+
+static void fault_own(Sim *sim, void *data)
+{
+  (void)data;
+  if (!sim_is_other(sim))
+    return;
+  sim_server_crash(sim);
+  sim_own_store(sim);
+}
+
+/* A data directory that is not mounted, or a wrong path, and a service manager that starts the server nevertheless. */
+static void fault_other(Sim *sim)
+{
+  if (sim_is_other(sim))
+    return;
+  sim_server_crash(sim);
+  sim_other_store(sim);
+  sim_at(sim, 1 + sim_below(sim, 40000), LIVES_ALWAYS, fault_own, NULL, NULL);
 }
 
 typedef struct Fault {
@@ -98,7 +125,7 @@ typedef struct Fault {
 /* What is left of a hundred is a user's request. */
 static const Fault faults[] = {
     {6, sim_server_crash}, {8, sim_node_crash}, {8, sim_link_break}, {8, sim_some_shim_dies}, {4, fault_reboot}, {5, fault_clock},
-    {5, fault_full},       {3, fault_suspend},  {5, fault_foreign},  {3, fault_command},      {6, fault_backup},
+    {5, fault_full},       {3, fault_suspend},  {5, fault_foreign},  {3, fault_command},      {6, fault_backup}, {2, fault_other},
 };
 
 void sim_fault(Sim *sim)
