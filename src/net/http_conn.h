@@ -27,6 +27,7 @@ struct HttpRequest {
   GArray *headers;   /* of HttpHeader */
   GHashTable *query; /* decoded, made on first use */
   GString *body;
+  size_t body_max;
   void *data;
   LoopFn gone, drained;
   void *gone_data, *drained_data;
@@ -45,7 +46,8 @@ struct Conn {
   size_t head_bytes;
   int error_status; /* what was wrong with the request, 0 = nothing; reported when the parser stops */
   const char *error_detail;
-  LoopTimer *timer; /* checks deadline_ms; set lazily, so that a request costs no timer call */
+  char error_text[64]; /* for a detail that is not static */
+  LoopTimer *timer;    /* checks deadline_ms; set lazily, so that a request costs no timer call */
   int64_t deadline_ms;
   size_t unsent; /* when it began to close, or was last looked at */
   int peer_uid;

@@ -72,6 +72,12 @@ static int conn_bad(Conn *conn, int status, const char *detail)
   return HPE_USER;
 }
 
+static int conn_too_large(Conn *conn)
+{
+  g_snprintf(conn->error_text, sizeof conn->error_text, "body larger than %zu bytes", conn->request->body_max);
+  return conn_bad(conn, 413, conn->error_text);
+}
+
 static Conn *conn_of(llhttp_t *parser)
 {
   return (Conn *)(void *)((char *)parser - offsetof(Conn, parser));
@@ -158,8 +164,11 @@ static int on_headers_complete(llhttp_t *parser)
   bool wants_body = parser->method == HTTP_POST || parser->method == HTTP_PUT || parser->method == HTTP_PATCH;
   if (wants_body && !length && !chunked)
     return conn_bad(conn, 411, "a body needs its length");
-  if (length && parser->content_length > conn->server->config.body_bytes_max)
-    return conn_bad(conn, 413, "body larger than allowed");
+  const HttpServerConfig *config = &conn->server->config;
+  size_t own = config->body_limit && (length || chunked) ? config->body_limit(request, config->data) : 0;
+  request->body_max = own ? own : config->body_bytes_max;
+  if (length && parser->content_length > request->body_max)
+    return conn_too_large(conn);
   const char *expect = http_request_header(request, "expect");
   if (expect && strcasecmp(expect, "100-continue") == 0)
     bufferevent_write(conn->bev, "HTTP/1.1 100 Continue\r\n\r\n", 25);
@@ -169,8 +178,8 @@ static int on_headers_complete(llhttp_t *parser)
 static int on_body(llhttp_t *parser, const char *at, size_t length)
 {
   Conn *conn = conn_of(parser);
-  if (conn->request->body->len + length > conn->server->config.body_bytes_max)
-    return conn_bad(conn, 413, "body larger than allowed");
+  if (conn->request->body->len + length > conn->request->body_max)
+    return conn_too_large(conn);
   g_string_append_len(conn->request->body, at, (gssize)length);
   return 0;
 }

@@ -45,10 +45,10 @@ static const struct {
     {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400, "more than one Content-Length or Host"},
     {"POST / HTTP/1.1\r\n" HOST "\r\n", 411, "a body needs its length"},
     {"PATCH / HTTP/1.1\r\n" HOST "\r\n", 411, "a body needs its length"},
-    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413, "body larger than allowed"},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413, "body larger than 100 bytes"},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n65\r\n"
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n0\r\n\r\n",
-     413, "body larger than allowed"},
+     413, "body larger than 100 bytes"},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", 400, ""},
