@@ -29,3 +29,14 @@ bool id_is(const char *id, const char *prefix)
   size_t n = strspn(id + 4, id_digits);
   return n >= 6 && n <= 13 && id[4 + n] == '\0';
 }
+
+uint64_t id_number(const char *id)
+{
+  size_t n = id && strnlen(id, 4) == 4 && id[3] == '_' ? strspn(id + 4, id_digits) : 0;
+  if (n < 6 || n > 12 || id[4 + n] != '\0')
+    return UINT64_MAX;
+  uint64_t number = 0;
+  for (size_t i = 0; i < n; i++)
+    number = number << 5 | (uint64_t)(strchr(id_digits, id[4 + i]) - id_digits);
+  return number;
+}

@@ -11,3 +11,5 @@ enum { ID_BYTES = 20 }; /* prefix of 3, '_', up to 13 digits, NUL */
 void id_format(char out[ID_BYTES], const char *prefix, uint64_t number);
 /* True when @id is "<prefix>_" followed by 6..13 such digits. */
 bool id_is(const char *id, const char *prefix);
+/* The number that id_format wrote into @id, whatever its prefix; UINT64_MAX when @id is none of ours. */
+uint64_t id_number(const char *id);

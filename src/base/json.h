@@ -8,7 +8,7 @@
 
 /* Parses @length bytes as one JSON document: duplicate keys rejected, depth and size limited (JSON_DEPTH_MAX, JSON_BYTES_MAX). Returns a
  * new reference, or NULL with REEVE_ERROR_USAGE that names line and column, or REEVE_ERROR_LIMIT. */
-enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 16 * 1024 * 1024 };
+enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 40 * 1024 * 1024 };
 json_t *json_parse(const char *text, size_t length, GError **error);
 
 /* Member @key of @object as text, or @fallback when absent or of another type. Borrowed. */

@@ -75,6 +75,29 @@ static Finding doctor_cgroups(const Cli *cli)
   return own ? doctor_limits(cgroups_describe(own), cgroups_unenforced(own)) : doctor_limits(where->str, missing->str);
 }
 
+/* Nodes that this server cannot use. */
+static Finding doctor_nodes(const Cli *cli)
+{
+  json_t *answer = api_get(cli, "/api/nodes", NULL);
+  size_t i;
+  const json_t *node;
+  g_autoptr(GString) wrong = g_string_new(NULL);
+  json_array_foreach(json_object_get(answer, "nodes"), i, node)
+  {
+    const char *problem = jget_str(node, "problem", NULL);
+    int64_t unknown = jget_int(node, "unknown_instances", 0);
+    if (problem)
+      g_string_append_printf(wrong, "%snode '%s': %s", wrong->len ? "; " : "", jget_str(node, "id", "?"), problem);
+    if (unknown)
+      g_string_append_printf(wrong, "%snode '%s' holds %d instances that no record explains", wrong->len ? "; " : "",
+                             jget_str(node, "id", "?"), (int)unknown);
+  }
+  g_autofree char *fine =
+      answer ? g_strdup_printf("%zu known", json_array_size(json_object_get(answer, "nodes"))) : g_strdup("no server to ask");
+  json_decref(answer);
+  return wrong->len ? doctor_finding("problem", g_strdup(wrong->str)) : doctor_finding("ok", g_steal_pointer(&fine));
+}
+
 static Finding doctor_python(const Cli *cli)
 {
   g_autofree char *path = g_find_program_in_path("python3");
@@ -113,8 +136,8 @@ static Finding doctor_shim(const Cli *cli)
 static const struct {
   const char *name;
   Finding (*check)(const Cli *cli);
-} doctor_checks[] = {{"server", doctor_server},  {"store", doctor_store},     {"shim", doctor_shim},       {"cgroups", doctor_cgroups},
-                     {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
+} doctor_checks[] = {{"server", doctor_server},   {"store", doctor_store},    {"shim", doctor_shim},       {"nodes", doctor_nodes},
+                     {"cgroups", doctor_cgroups}, {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
 
 int cmd_doctor(Cli *cli, GError **error)
 {

@@ -14,6 +14,8 @@ Core *core_new(const CoreConfig *config)
     core->config.lost_ms = 60000;
   if (!core->config.heartbeat_ms)
     core->config.heartbeat_ms = 10000;
+  if (!core->config.unknown_ms)
+    core->config.unknown_ms = 60000;
   if (!core->config.port_base)
     core->config.port_base = 8100;
   core->next_id = core->stored_next_id = 1;
@@ -46,6 +48,8 @@ void core_free(Core *core)
   for (guint i = 0; i < core->nodes->len; i++) {
     NodeObject *node = core->nodes->pdata[i];
     g_hash_table_unref(node->instances);
+    g_hash_table_unref(node->unknown);
+    g_free(node->problem);
     g_free(node->id);
     g_free(node->name);
     g_free(node->boot_id);
@@ -73,6 +77,7 @@ void core_free(Core *core)
   g_hash_table_unref(core->loading);
   for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
     g_ptr_array_unref(lists[i]);
+  g_free(core->store_id);
   g_free(core);
 }
 
@@ -161,6 +166,11 @@ static char *core_late_cause(const Core *core, const Rollout *rollout)
   GString *cause = g_string_new(NULL);
   if (rollout->phase == ROLLOUT_PHASE_RESERVE) {
     g_string_printf(cause, "no node was ready within %" G_GINT64_FORMAT " s", rollout->duration_ms / 1000);
+    for (guint i = 0; i < core->nodes->len; i++) {
+      const NodeObject *node = core->nodes->pdata[i];
+      if (node->problem)
+        g_string_append_printf(cause, "; node '%s': %s", node->id, node->problem);
+    }
     return g_string_free(cause, FALSE);
   }
   const char *verb = rollout->phase == ROLLOUT_PHASE_PRUNE ? "gone" : "healthy";
@@ -177,7 +187,6 @@ static char *core_late_cause(const Core *core, const Rollout *rollout)
   }
   if (named > 5)
     g_string_append_printf(cause, " and %d more", named - 5);
-  (void)core;
   return g_string_free(cause, FALSE);
 }
 

@@ -13,6 +13,7 @@ typedef struct CoreConfig {
   int64_t lease_ms;     /* a node not heard of so long is silent; default 35,000 */
   int64_t lost_ms;      /* ... and after this lost; default 60,000 */
   int64_t heartbeat_ms; /* default 10,000 */
+  int64_t unknown_ms;   /* an instance that no record explains is ended after this; default 60,000 */
   int port_base;        /* first automatic port; default 8100 */
   bool ports_fixed;     /* an automatic port that something else holds fails the rollout, instead of the next one being taken */
   const char *version;  /* for welcome frames */

@@ -13,6 +13,7 @@ struct Core {
   uint64_t stored_next_id; /* as last written */
   int64_t next_request;    /* of reserves (volatile) */
   int64_t term;
+  char *store_id;              /* of the store that this core was loaded from; NULL = it has none (an older release, a test) */
   bool greeting;               /* within the list of a hello (volatile) */
   GPtrArray *deployments;      /* of Deployment*, sorted by name; owned */
   GHashTable *by_key;          /* name and id -> Deployment* */

@@ -19,6 +19,8 @@ static bool load_meta(Core *core, const Value *values, GError **error)
     core->next_id = core->stored_next_id = g_ascii_strtoull(values[META_VALUE].text, NULL, 10);
   if (g_strcmp0(values[META_KEY].text, "term") == 0 && values[META_VALUE].text)
     core->term = MAX(1, g_ascii_strtoll(values[META_VALUE].text, NULL, 10));
+  if (g_strcmp0(values[META_KEY].text, "store") == 0)
+    text_set(&core->store_id, values[META_VALUE].text);
   (void)error;
   return true;
 }

@@ -47,11 +47,49 @@ static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, boo
   return node;
 }
 
-/* Something that runs there and that nobody here wants: the node ends it and removes it. A stop would be answered, and the answer refused
- * again, for ever. */
-static void node_refuse_instance(Core *core, const NodeObject *node, const InstanceReport *report)
+/* Something runs there that no instance here stands for. What this store gave out and has no record of any more was removed: the node ends
+ * it and its files go (a stop would be answered, and the answer refused again, for ever). What it never gave out is somebody's work that we
+ * cannot explain, such as after an older database file was put back: it is shown, and ended when nobody has mended that for a while. A node
+ * that does not know yet whose agents it holds keeps all of it. */
+static void node_refuse_instance(Core *core, NodeObject *node, const InstanceReport *report)
 {
-  turn_send(core, node->id, FRAME_FORGET, instruction_new(report->id, report->epoch, report->generation));
+  UnknownInstance *unknown = g_hash_table_lookup(node->unknown, report->id);
+  if (!unknown && node->confirmed && id_number(report->id) < core->next_id) {
+    turn_send(core, node->id, FRAME_FORGET, instruction_new(report->id, report->epoch, report->generation));
+    return;
+  }
+  if (!unknown) {
+    unknown = g_new0(UnknownInstance, 1);
+    unknown->since_boot_ms = core->now.boot_ms;
+    g_hash_table_insert(node->unknown, g_strdup(report->id), unknown);
+    touch_node(core, node, TOUCH_SEEN);
+  }
+  unknown->epoch = report->epoch;
+  unknown->generation = report->generation;
+  unknown->listed = true;
+}
+
+/* Forgets the unknown instances of @node whose time is up. */
+static void node_end_unknown(Core *core, NodeObject *node)
+{
+  GHashTableIter iter;
+  gpointer id, value;
+  g_hash_table_iter_init(&iter, node->unknown);
+  while (node->linked && node->confirmed && g_hash_table_iter_next(&iter, &id, &value)) {
+    const UnknownInstance *unknown = value;
+    if (core->now.boot_ms - unknown->since_boot_ms < core->config.unknown_ms)
+      continue;
+    turn_send(core, node->id, FRAME_FORGET, instruction_new(id, unknown->epoch, unknown->generation));
+    g_hash_table_iter_remove(&iter);
+    touch_node(core, node, TOUCH_SEEN);
+  }
+}
+
+static gboolean node_is_unlisted(gpointer id, gpointer unknown, gpointer data)
+{
+  (void)id;
+  (void)data;
+  return !((const UnknownInstance *)unknown)->listed;
 }
 
 /* What we know to have ended lives there in a life that we do not know: it is not wanted, and no start will replace it. */
@@ -116,9 +154,26 @@ static void node_reports(Core *core, NodeObject *node, const Frame *frame)
     node_report(core, node, frame->reports->pdata[i]);
 }
 
+/* What @node holds belongs to another store: its server has been mistaken for ours, or ours has lost its database. Nothing of it is
+ * touched. */
+static void node_refuse(Core *core, NodeObject *node, const char *store)
+{
+  g_free(node->problem);
+  node->problem =
+      g_strdup_printf("what it holds belongs to another store (%.8s, this one is %.8s); it is left alone", store, core->store_id);
+  node->linked = node->confirmed = false;
+  if (node->status == NODE_ONLINE)
+    node_set_status(core, node, NODE_SILENT);
+  touch_node(core, node, TOUCH_SEEN);
+  Frame *refuse = turn_frame(core, node->id, FRAME_REFUSE, 0);
+  text_set(&refuse->store, core->store_id);
+  text_set(&refuse->error, node->problem);
+}
+
 static void node_welcome(Core *core, const NodeObject *node)
 {
   Frame *welcome = turn_frame(core, node->id, FRAME_WELCOME, 0);
+  text_set(&welcome->store, core->store_id);
   welcome->protocol = PROTOCOL_VERSION;
   welcome->lease_ms = core->config.lease_ms;
   welcome->heartbeat_ms = core->config.heartbeat_ms;
@@ -177,8 +232,15 @@ static void node_note_absent(Instance *instance)
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
+  const char *store = command->frame->store;
   NodeObject *node = node_meet(core, command->node, command->frame, &rebooted);
+  if (store && core->store_id && strcmp(store, core->store_id) != 0) {
+    node_refuse(core, node, store);
+    return;
+  }
   node->linked = true;
+  node->confirmed = store || !core->store_id;
+  text_set(&node->problem, NULL);
   text_set(&node->cgroups, command->frame->cgroups);
   text_set(&node->unenforced, command->frame->unenforced);
   node->heard_boot_ms = core->now.boot_ms;
@@ -199,9 +261,15 @@ static void node_hello(Core *core, const Command *command)
     reserve_missing(core); /* nothing runs there: nothing has to be heard first */
     node_rebooted(core, node);
   }
+  GHashTableIter iter;
+  gpointer unknown;
+  g_hash_table_iter_init(&iter, node->unknown);
+  while (g_hash_table_iter_next(&iter, NULL, &unknown))
+    ((UnknownInstance *)unknown)->listed = false;
   core->greeting = true;
   node_reports(core, node, command->frame);
   core->greeting = false;
+  g_hash_table_foreach_remove(node->unknown, node_is_unlisted, NULL);
   reserve_missing(core);
   for (guint i = 0; i < instances->len; i++)
     node_note_absent(instances->pdata[i]);
@@ -316,6 +384,7 @@ void nodes_tick(Core *core)
       node_lost(core, node);
     else if (node->status == NODE_ONLINE && away >= core->config.lease_ms)
       node_set_status(core, node, NODE_SILENT);
+    node_end_unknown(core, node);
   }
 }
 
@@ -326,6 +395,11 @@ int64_t nodes_next_deadline(const Core *core)
     const NodeObject *node = core->nodes->pdata[i];
     if (node->status != NODE_LOST)
       first = MIN(first, node->heard_boot_ms + (node->status == NODE_ONLINE ? core->config.lease_ms : core->config.lost_ms));
+    GHashTableIter iter;
+    gpointer unknown;
+    g_hash_table_iter_init(&iter, node->unknown);
+    while (node->linked && node->confirmed && g_hash_table_iter_next(&iter, NULL, &unknown))
+      first = MIN(first, ((const UnknownInstance *)unknown)->since_boot_ms + core->config.unknown_ms);
   }
   return first;
 }

@@ -259,6 +259,7 @@ NodeObject *node_new_object(const char *id)
   node->id = g_strdup(id);
   node->status = NODE_SILENT;
   node->instances = g_hash_table_new(NULL, NULL);
+  node->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   return node;
 }
 

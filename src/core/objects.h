@@ -140,6 +140,12 @@ typedef struct Deployment {
   bool dirty, touched; /* (volatile) */
 } Deployment;
 
+/* An instance that a node holds and that this store never gave out, as far as it knows. */
+typedef struct UnknownInstance {
+  int64_t epoch, generation, since_boot_ms;
+  bool listed; /* in the present hello */
+} UnknownInstance;
+
 typedef struct NodeObject {
   char *id, *name, *boot_id;
   int64_t epoch_seen; /* highest epoch it ever reported */
@@ -150,6 +156,9 @@ typedef struct NodeObject {
   char *cgroups;         /* (volatile) what it enforces limits with; NULL = it did not say */
   char *unenforced;      /* (volatile) limits that it cannot enforce, NULL = none */
   GHashTable *instances; /* (volatile) placed here: Instance* set */
+  bool confirmed;        /* (volatile) it knows that what it holds belongs to our store */
+  char *problem;         /* (volatile) why nothing can be done with it; NULL = nothing is wrong */
+  GHashTable *unknown;   /* (volatile) id -> UnknownInstance*: what it holds and no record explains */
   bool dirty, touched;   /* (volatile) */
 } NodeObject;
 

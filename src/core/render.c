@@ -193,5 +193,7 @@ void render_node(GString *out, const NodeObject *node)
   jw_int(out, "instances", g_hash_table_size(node->instances));
   jw_str(out, "cgroups", node->cgroups);
   render_words(out, "unenforced", node->unenforced);
+  jw_str(out, "problem", node->problem);
+  jw_int(out, "unknown_instances", g_hash_table_size(node->unknown));
   jw_close(out, '}');
 }

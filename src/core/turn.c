@@ -78,6 +78,7 @@ void turn_unsend_start(Core *core, const char *node, const char *instance)
 static int turn_rank(FrameType type)
 {
   return type == FRAME_WELCOME   ? 0
+         : type == FRAME_REFUSE  ? 0
          : type == FRAME_RELEASE ? 1
          : type == FRAME_STOP    ? 2
          : type == FRAME_FORGET  ? 3

@@ -28,8 +28,8 @@ void frame_free(Frame *frame)
 {
   if (!frame)
     return;
-  char *texts[] = {frame->node, frame->name,  frame->boot_id, frame->version, frame->instance,
-                   frame->data, frame->error, frame->stream,  frame->cgroups, frame->unenforced};
+  char *texts[] = {frame->node,  frame->name,   frame->boot_id, frame->version,    frame->instance, frame->data,
+                   frame->error, frame->stream, frame->cgroups, frame->unenforced, frame->store};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   g_strfreev(frame->argv);

@@ -21,6 +21,7 @@ enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX =
   X(EXEC_END, "exec-end")           /* node: the command has ended, or why it could not run */                                             \
   X(UNKNOWN_TYPE, "unknown-type")   /* both: I do not know the type that you sent */                                                       \
   X(WELCOME, "welcome")             /* server: accepted; lease, heartbeat interval, term */                                                \
+  X(REFUSE, "refuse")               /* server: not yours, and why: nothing else follows on this link */                                    \
   X(HEARTBEAT_ACK, "heartbeat-ack") /* server */                                                                                           \
   X(RESERVE, "reserve")             /* server: bind these ports, check these commands */                                                   \
   X(RELEASE, "release")             /* server: give the ports of a reserve back */                                                         \
@@ -86,15 +87,16 @@ typedef struct Reservation {
 
 typedef struct Frame {
   FrameType type;
-  int64_t term;                   /* of the server (every server frame); a node refuses a lower one */
-  char *node;                     /* hello: node id */
-  char *name;                     /* hello: host name */
-  char *boot_id;                  /* hello */
-  char *version;                  /* hello, welcome: Reeve's version, for people */
-  char *cgroups;                  /* hello: what limits are enforced with, for people */
-  char *unenforced;               /* hello: limits that the node cannot enforce, "memory cpu pids" or some of them; NULL = none */
-  int64_t protocol;               /* hello, welcome */
-  int64_t seq;                    /* heartbeat, heartbeat-ack */
+  int64_t term;     /* of the server (every server frame); a node refuses a lower one */
+  char *node;       /* hello: node id */
+  char *name;       /* hello: host name */
+  char *boot_id;    /* hello */
+  char *store;      /* hello: id of the store that its instances belong to, when it holds any; welcome, refuse: of the server */
+  char *version;    /* hello, welcome: Reeve's version, for people */
+  char *cgroups;    /* hello: what limits are enforced with, for people */
+  char *unenforced; /* hello: limits that the node cannot enforce, "memory cpu pids" or some of them; NULL = none */
+  int64_t protocol; /* hello, welcome */
+  int64_t seq;      /* heartbeat, heartbeat-ack */
   int64_t lease_ms, heartbeat_ms; /* welcome */
   int64_t request;                /* reserve, reserved, release; log-*, exec*: chosen by the server */
   int port_base;                  /* reserve: first automatic port */
@@ -107,7 +109,7 @@ typedef struct Frame {
   bool follow;                    /* log-read */
   int64_t credit;                 /* log-read, log-credit, exec, exec-credit: bulk frames that may be sent */
   char *data;                     /* log-data: lines in the format of the log files; exec-data: base64; unknown-type: the type */
-  char *error;                    /* log-end, exec-end: why, or NULL */
+  char *error;                    /* log-end, exec-end, refuse: why, or NULL */
   char **argv;                    /* exec: NULL-terminated */
   char *stream;                   /* exec-data: "stdout", "stderr" */
   int64_t timeout_ms;             /* exec: 0 = none; exec-end: it was over after so long */

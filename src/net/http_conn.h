@@ -29,6 +29,7 @@ struct HttpRequest {
   GHashTable *query;                /* decoded, made on first use */
   char *query_wrong;                /* what is wrong with its spelling, or NULL */
   GString *body;
+  size_t body_max;
   void *data;
   LoopFn gone, drained;
   void *gone_data, *drained_data;

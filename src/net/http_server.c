@@ -76,7 +76,7 @@ static int conn_bad(Conn *conn, int status, const char *detail)
 
 static int conn_too_large(Conn *conn)
 {
-  g_snprintf(conn->error_text, sizeof conn->error_text, "body larger than %zu bytes", conn->server->config.body_bytes_max);
+  g_snprintf(conn->error_text, sizeof conn->error_text, "body larger than %zu bytes", conn->request->body_max);
   return conn_bad(conn, 413, conn->error_text);
 }
 
@@ -168,7 +168,10 @@ static int conn_check_framing(Conn *conn, const llhttp_t *parser)
     return conn_bad(conn, 501, "the only transfer coding that is understood is 'chunked'");
   if (wants_body && !length && !coding)
     return conn_bad(conn, 411, "a body needs its length");
-  if (length && parser->content_length > conn->server->config.body_bytes_max)
+  const HttpServerConfig *config = &conn->server->config;
+  size_t own = config->body_limit && (length || coding) ? config->body_limit(conn->request, config->data) : 0;
+  conn->request->body_max = own ? own : config->body_bytes_max;
+  if (length && parser->content_length > conn->request->body_max)
     return conn_too_large(conn);
   return 0;
 }
@@ -213,7 +216,7 @@ static int on_chunk_header(llhttp_t *parser)
 static int on_body(llhttp_t *parser, const char *at, size_t length)
 {
   Conn *conn = conn_of(parser);
-  if (conn->request->body->len + length > conn->server->config.body_bytes_max)
+  if (conn->request->body->len + length > conn->request->body_max)
     return conn_too_large(conn);
   g_string_append_len(conn->request->body, at, (gssize)length);
   conn->deadline_ms +=

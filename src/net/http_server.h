@@ -20,7 +20,9 @@ typedef void (*HttpHandler)(HttpRequest *request, void *data);
 typedef struct HttpServerConfig {
   HttpHandler handler;
   void *data;
-  size_t body_bytes_max;  /* 0 = 1 MiB */
+  size_t body_bytes_max; /* 0 = 1 MiB */
+  /* What the body of @request may have, asked when its head is there and nothing of the body; 0 = body_bytes_max. NULL = no exceptions. */
+  size_t (*body_limit)(HttpRequest *request, void *data);
   int64_t request_ms_max; /* 0 = 10,000 */
   int64_t reply_ms_max;   /* 0 = 30,000: a request not answered by then gets 503; streams are exempt */
   int connections_max;    /* 0 = 1,000 */

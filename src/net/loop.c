@@ -41,6 +41,7 @@ struct Loop {
   struct event *post_event;
   pthread_mutex_t lock; /* guards posts */
   GArray *posts;        /* of LoopPost */
+  GArray *running;      /* those that are being called, or NULL */
 };
 
 /* ---- heap ---- */
@@ -174,10 +175,14 @@ static void loop_on_post(evutil_socket_t fd, short what, void *data)
   GArray *posts = loop->posts;
   loop->posts = g_array_new(FALSE, FALSE, sizeof(LoopPost));
   pthread_mutex_unlock(&loop->lock);
+  GArray *outer = loop->running; /* a callback may run the loop */
+  loop->running = posts;
   for (guint i = 0; i < posts->len; i++) {
-    LoopPost *post = &g_array_index(posts, LoopPost, i);
-    post->fn(post->data);
+    LoopPost post = g_array_index(posts, LoopPost, i);
+    if (post.fn)
+      post.fn(post.data);
   }
+  loop->running = outer;
   g_array_unref(posts);
 }
 
@@ -191,6 +196,23 @@ void loop_post(Loop *loop, LoopFn fn, void *data)
   uint64_t one = 1;
   while (wake && write(loop->post_fd, &one, sizeof one) < 0 && errno == EINTR)
     ;
+}
+
+static void loop_drop_posts(GArray *posts, const void *data)
+{
+  for (guint i = 0; posts && i < posts->len; i++) {
+    LoopPost *post = &g_array_index(posts, LoopPost, i);
+    if (post->data == data)
+      post->fn = NULL;
+  }
+}
+
+void loop_post_cancel(Loop *loop, const void *data)
+{
+  pthread_mutex_lock(&loop->lock);
+  loop_drop_posts(loop->posts, data);
+  pthread_mutex_unlock(&loop->lock);
+  loop_drop_posts(loop->running, data);
 }
 
 /* ---- descriptors and signals ---- */

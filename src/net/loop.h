@@ -17,6 +17,8 @@ void loop_run(Loop *loop);
 void loop_stop(Loop *loop);
 /* Calls @fn(@data) on the loop's thread soon; from any thread; in order. */
 void loop_post(Loop *loop, LoopFn fn, void *data);
+/* No post with @data is called any more: before @data is freed, once no other thread posts it. On the loop's thread. */
+void loop_post_cancel(Loop *loop, const void *data);
 
 /* A one-shot timer that can be set again and again. */
 typedef struct LoopTimer LoopTimer;

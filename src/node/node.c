@@ -167,6 +167,19 @@ static void do_exec(Node *node, const NodeAction *action)
   node_execs_frame(node->execs, action->frame, action->spec, action->text);
 }
 
+static void do_keep_store(Node *node, const NodeAction *action)
+{
+  g_autofree char *path = g_build_filename(node->state_dir, NODE_STORE_FILE, NULL);
+  g_autoptr(GError) error = NULL;
+  if (!fs_write_at(AT_FDCWD, path, action->text, strlen(action->text), 0600, true, &error))
+    log_warn("store id not kept", "error=\"%s\"", error->message);
+}
+
+static void do_refused(Node *node, const NodeAction *action)
+{
+  log_error("server not obeyed, agents go on as they are", "node=%s reason=\"%s\"", node->node_id, action->text);
+}
+
 static void node_carry_out(Node *node, const NodeAction *action)
 {
   static void (*const table[NODE_ACTION_N])(Node *, const NodeAction *) = {
@@ -185,6 +198,8 @@ static void node_carry_out(Node *node, const NodeAction *action)
       [NODE_ACTION_REMOVE] = do_remove,
       [NODE_ACTION_LOG] = do_log,
       [NODE_ACTION_EXEC] = do_exec,
+      [NODE_ACTION_KEEP_STORE] = do_keep_store,
+      [NODE_ACTION_REFUSED] = do_refused,
   };
   bool ends = action->type == NODE_ACTION_END_SHIM || action->type == NODE_ACTION_SIGNAL || action->type == NODE_ACTION_KILL;
   if (!node->leaving || ends)
@@ -289,6 +304,20 @@ static bool node_lock(Node *node, GError **error)
   return false;
 }
 
+/* The id of the store that what is held belongs to; NULL = none was kept. False when it cannot be read now. */
+static bool node_read_store(const Node *node, char **store, GError **error)
+{
+  g_autofree char *path = g_build_filename(node->state_dir, NODE_STORE_FILE, NULL);
+  g_autoptr(GError) cause = NULL;
+  *store = fs_read(path, NODE_STORE_BYTES_MAX, NULL, &cause);
+  if (*store)
+    g_strstrip(*store);
+  if (*store || cause->code == REEVE_ERROR_NOT_FOUND)
+    return true;
+  g_propagate_error(error, g_steal_pointer(&cause));
+  return false;
+}
+
 Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
 {
   Node *node = g_new0(Node, 1);
@@ -303,7 +332,8 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->holds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hold_free);
   g_queue_init(&node->events);
   g_queue_init(&node->departing);
-  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error)) {
+  g_autofree char *store = NULL;
+  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error) || !node_read_store(node, &store, error)) {
     node_free(node);
     return NULL;
   }
@@ -314,7 +344,8 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
                                  .boot_id = clock_boot_id(),
                                  .version = REEVE_VERSION,
                                  .cgroups = cgroups_describe(node->cgroups),
-                                 .unenforced = cgroups_unenforced(node->cgroups)};
+                                 .unenforced = cgroups_unenforced(node->cgroups),
+                                 .store = store};
   node->supervisor = supervisor_new(&supervisor);
   node->actions = node_actions_new();
   node->wake = loop_timer_new(loop, node_on_wake, node);

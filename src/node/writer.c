@@ -208,6 +208,7 @@ void writer_free(Writer *writer)
   if (!writer->finished)
     writer_finish(writer);
   g_assert(g_queue_is_empty(&writer->queue));
+  loop_post_cancel(writer->node->loop, writer);
   pthread_cond_destroy(&writer->wake);
   pthread_mutex_destroy(&writer->lock);
   g_free(writer);

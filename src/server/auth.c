@@ -89,10 +89,26 @@ static void auth_fail_token(Server *server, HttpRequest *request)
             "the token is not known, was revoked or has expired; 'reeve token create' makes one");
 }
 
+/* The token that @credential is, or NULL. */
+static const Token *auth_token(Server *server, const char *credential)
+{
+  char hash[AUTH_HASH_BYTES];
+  size_t length = strlen(credential);
+  auth_hash(length && length <= AUTH_TOKEN_MAX ? credential : "", hash);
+  return server->core ? core_token_of_hash(server->core, hash, turn_now(server).wall_ms) : NULL;
+}
+
+int auth_role(Server *server, const HttpRequest *request)
+{
+  int uid = http_request_peer_uid(request);
+  const char *credential = uid < 0 ? http_request_credential(request) : NULL;
+  const Token *token = credential ? auth_token(server, credential) : NULL;
+  return uid >= 0 ? route_role(uid, (int)geteuid()) : token ? (int)token->role : -1;
+}
+
 static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
 {
   const char *token = http_request_credential(request);
-  char hash[AUTH_HASH_BYTES];
   if (server->listen_local && !auth_host_is_local(http_request_header(request, "Host"), server->listen_port)) {
     auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
               "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
@@ -102,9 +118,7 @@ static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
     *caller = (Caller){.role = ROLE_PUBLIC, .actor = "public"};
     return true;
   }
-  size_t length = strlen(token);
-  auth_hash(length && length <= AUTH_TOKEN_MAX ? token : "", hash);
-  const Token *known = server->core ? core_token_of_hash(server->core, hash, turn_now(server).wall_ms) : NULL;
+  const Token *known = auth_token(server, token);
   if (!known) {
     auth_fail_token(server, request);
     return false;

@@ -37,5 +37,7 @@ typedef struct Caller {
 bool auth_browser(struct Server *server, HttpRequest *request);
 /* Finds out who sent @request. False after an answer: 401, 403 or 429. A request without a token is ROLE_PUBLIC. */
 bool auth_caller(struct Server *server, HttpRequest *request, Caller *caller);
+/* The role that @request would have, or -1; nothing is answered or counted. */
+int auth_role(struct Server *server, const HttpRequest *request);
 /* Answers that @caller lacks @role: 401 for one without a token, else 403. */
 void auth_refuse(struct Server *server, HttpRequest *request, const Caller *caller, Role role);

@@ -120,9 +120,32 @@ bool hub_linked(const Hub *hub, const char *node)
   return hub_find(hub, node) != NULL;
 }
 
+/* What is being read from @node, or run there for somebody, ends: its link is gone, or is about to be closed. */
+static void hub_streams_lost(const Hub *hub, const char *node)
+{
+  logs_node_gone(hub->server->logs, node);
+  execs_node_gone(hub->server->execs, node);
+}
+
 static void hub_on_core(HubPeer *peer, const Frame *frame)
 {
   turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME, .actor = peer->node, .node = peer->node, .frame = frame});
+}
+
+/* The log says what the core cannot: that @id holds what is not this server's. */
+static void hub_note_strange(const Hub *hub, const char *id)
+{
+  const GPtrArray *nodes = core_nodes(hub->server->core);
+  for (guint i = 0; i < nodes->len; i++) {
+    const NodeObject *node = g_ptr_array_index(nodes, i);
+    guint unknown = g_hash_table_size(node->unknown);
+    if (g_strcmp0(node->id, id) != 0)
+      continue;
+    if (node->problem)
+      log_error("node refused", "node=%s reason=\"%s\"", id, node->problem);
+    if (unknown)
+      log_warn("node holds instances that no record explains", "node=%s instances=%u", id, unknown);
+  }
 }
 
 /* The first frame of a link. A second link of one node takes the place of the first, which can only be a dead one. */
@@ -141,13 +164,13 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   peer->greeted = false;
   HubPeer *other = hub_find(hub, peer->node);
   if (other) {
-    logs_node_gone(hub->server->logs, peer->node);
-    execs_node_gone(hub->server->execs, peer->node);
+    hub_streams_lost(hub, peer->node);
     hub_close_peer(other);
   }
   peer->greeted = true;
   log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
   hub_on_core(peer, frame);
+  hub_note_strange(hub, peer->node);
 }
 
 static void hub_on_log(HubPeer *peer, const Frame *frame)
@@ -235,14 +258,13 @@ void hub_drain(Hub *hub)
   hub_set_paused(hub, turn_full(hub->server));
 }
 
-/* The core and the log streams hear that @node (NULL = it never said hello) has no link any more. */
+/* The core and the streams hear that @node (NULL = it never said hello) has no link any more. */
 static void hub_tell_gone(Hub *hub, const char *node)
 {
   if (!node)
     return;
   log_info("node link gone", "node=%s", node);
-  logs_node_gone(hub->server->logs, node);
-  execs_node_gone(hub->server->execs, node);
+  hub_streams_lost(hub, node);
   turn_apply(hub->server, &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
 }
 
@@ -303,7 +325,7 @@ void hub_reset(Hub *hub)
   while (hub->peers->len) {
     HubPeer *peer = g_ptr_array_index(hub->peers, 0);
     if (peer->greeted)
-      logs_node_gone(hub->server->logs, peer->node);
+      hub_streams_lost(hub, peer->node);
     hub_close_peer(peer);
   }
 }
@@ -329,6 +351,7 @@ void hub_free(Hub *hub)
     return;
   hub_reset(hub);
   hub_link_free(hub->link);
+  loop_post_cancel(hub->server->loop, hub);
   g_ptr_array_unref(hub->peers);
   g_free(hub);
 }

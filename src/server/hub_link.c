@@ -208,6 +208,7 @@ void hub_link_free(HubLink *link)
   if (!link)
     return;
   node_free(link->node);
+  loop_post_cancel(link->loop, link);
   g_queue_clear_full(&link->to_node, g_free);
   if (link->listener)
     evconnlistener_free(link->listener);

@@ -78,6 +78,9 @@ void server_leave(Server *server, int exit_code);
 /* --- turn.c: the one path from command to effect --- */
 /* Creates core and queue and loads them from the store. */
 bool turn_open(Server *server, GError **error);
+/* Lets go of the requests whose commit is still on its way when the server ends. They get no answer, since nobody knows yet what it will
+ * be; their connections are closed. */
+void turn_drop_waiters(Server *server);
 void turn_close(Server *server);
 /* Applies @command; its effects leave by the release queue. */
 void turn_apply(Server *server, const Command *command);

@@ -133,6 +133,8 @@ void metrics_render(const Server *server, GString *out)
   metrics_one(out, "reeve_store_commits_total", "counter", "Batches that became durable.", metrics->commits);
   metrics_one(out, "reeve_store_commit_errors_total", "counter", "Batches that could not be stored and never happened.",
               metrics->commit_errors);
+  metrics_one(out, "reeve_store_waits_total", "counter", "Batches that waited because another program held the database.",
+              store_thread_waits(server->store));
   metrics_one(out, "reeve_core_reloads_total", "counter", "Times that the core was loaded again after a failed commit.", metrics->reloads);
   metrics_one(out, "reeve_node_frames_received_total", "counter", "Frames from nodes.", metrics->frames_in);
   metrics_one(out, "reeve_node_frames_sent_total", "counter", "Frames to nodes.", metrics->frames_out);

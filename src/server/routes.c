@@ -60,6 +60,7 @@ const Route routes[] = {
      .role = ROLE_OPERATOR,
      .handler = post_deployments,
      .has_body = true,
+     .large = true,
      .body = body_deploy},
     {.method = "DELETE", .pattern = "/api/deployments/{name}", .role = ROLE_OPERATOR, .handler = delete_deployment},
     {.method = "POST", .pattern = "/api/deployments/{name}/down", .role = ROLE_OPERATOR, .handler = post_down, .has_body = true},
@@ -89,7 +90,13 @@ const Route routes[] = {
      .has_body = true,
      .body = body_run},
     {.method = "GET", .pattern = "/api/deployments/{name}/diff", .role = ROLE_VIEWER, .handler = get_diff, .query = query_diff},
-    {.method = "POST", .pattern = "/api/plan", .role = ROLE_OPERATOR, .handler = post_plan, .has_body = true, .body = body_plan},
+    {.method = "POST",
+     .pattern = "/api/plan",
+     .role = ROLE_OPERATOR,
+     .handler = post_plan,
+     .has_body = true,
+     .large = true,
+     .body = body_plan},
     {.method = "GET", .pattern = "/api/schedules", .role = ROLE_VIEWER, .handler = get_schedules},
     {.method = "POST",
      .pattern = "/api/deployments/{name}/exec",
@@ -320,6 +327,13 @@ static json_t *route_body(const Route *route, Server *server, HttpRequest *reque
   if (!body)
     route_problem(server, request, error->code, error->message, problems->len ? problems : NULL, NULL);
   return body;
+}
+
+size_t routes_body_limit(HttpRequest *request, void *data)
+{
+  RouteMatch match;
+  route_match(http_request_method(request), http_request_path(request), &match);
+  return match.route && match.route->large && auth_role(data, request) >= (int)match.route->role ? ROUTE_BODY_LARGE : 0;
 }
 
 void routes_handle(HttpRequest *request, void *data)

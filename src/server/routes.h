@@ -23,6 +23,7 @@ typedef struct Route {
   bool has_body;            /* a JSON body is read and checked against @body */
   const BodyMember *body;   /* NULL with has_body: only {} */
   bool stream;              /* answers by a stream: no HEAD */
+  bool large;               /* its body may have ROUTE_BODY_LARGE bytes when the caller may send it at all; else 1 MiB */
   const char *const *query; /* parameters that it takes, NULL-terminated; every other one is refused. NULL = none */
 } Route;
 
@@ -41,6 +42,10 @@ int route_role(int peer_uid, int server_uid);
 
 /* HttpHandler of the server; @data: Server. */
 void routes_handle(HttpRequest *request, void *data);
+/* HttpServerConfig.body_limit. A job file and what it resolves to are one body: five times JOB_FILE_BYTES_MAX, which 60,000 small agents
+ * reach. */
+enum { ROUTE_BODY_LARGE = JSON_BYTES_MAX };
+size_t routes_body_limit(HttpRequest *request, void *data);
 
 /* Answers at once and counts. */
 void route_reply(Server *server, HttpRequest *request, int status, const char *content_type, const char *body, size_t length);

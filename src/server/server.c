@@ -89,7 +89,7 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store = store_thread_new(server->loop, driver, store);
   server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
   server->drain = loop_timer_new(server->loop, server_drain, server);
-  HttpServerConfig config = {.handler = routes_handle, .data = server, .connections_max = CONNECTIONS_MAX};
+  HttpServerConfig config = {.handler = routes_handle, .body_limit = routes_body_limit, .data = server, .connections_max = CONNECTIONS_MAX};
   server->http = http_server_new(server->loop, &config);
   server->tcp = http_server_new(server->loop, &config);
   server->limiter = limiter_new();
@@ -108,6 +108,7 @@ void server_close(Server *server)
 {
   http_server_close_listeners(server->http);
   http_server_close_listeners(server->tcp);
+  turn_drop_waiters(server);
   g_clear_pointer(&server->agents, agents_free);
   logs_end(server->logs); /* tells nodes, so before the links go */
   execs_end(server->execs);

@@ -258,6 +258,23 @@ bool turn_open(Server *server, GError **error)
   return turn_load(server, error);
 }
 
+void turn_drop_waiters(Server *server)
+{
+  GHashTableIter iter;
+  gpointer value;
+  if (!server->waiters)
+    return;
+  g_hash_table_iter_init(&iter, server->waiters);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Waiter *waiter = value;
+    if (waiter->request)
+      http_request_on_gone(waiter->request, NULL, NULL);
+    if (waiter->leave)
+      waiter->leave(server, NULL, NULL, waiter->data);
+  }
+  g_hash_table_remove_all(server->waiters);
+}
+
 void turn_close(Server *server)
 {
   if (server->wake)

@@ -66,6 +66,16 @@ static int64_t look_number(sqlite3 *db, const char *sql)
   return number;
 }
 
+void backup_store_id(sqlite3 *db, char id[65])
+{
+  sqlite3_stmt *statement = NULL;
+  id[0] = '\0';
+  if (sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key='store'", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0))
+    g_strlcpy(id, (const char *)sqlite3_column_text(statement, 0), 65);
+  sqlite3_finalize(statement);
+}
+
 static bool look_is_whole(sqlite3 *db, const char *path, GError **error)
 {
   sqlite3_stmt *statement = NULL;
@@ -192,5 +202,6 @@ bool backup_write(const BackupOptions *options, BackupManifest *manifest, GError
   }
   unlink(snapshot);
   unlink(part);
-  return ok;
+  g_autofree char *directory = g_path_get_dirname(options->file);
+  return ok && fs_sync_directory(directory, error);
 }

@@ -4,6 +4,8 @@
 
 #include <sqlite3.h>
 
+/* The id of the store @db into @id: "" when it has none. */
+void backup_store_id(sqlite3 *db, char id[65]);
 /* The two first lines of a backup. Caller frees. */
 char *backup_head_text(const BackupManifest *manifest);
 /* Copies @bytes bytes (-1 = all) from @from to @to (-1 = nowhere); their SHA-256 goes to @digest, their number to @copied (may be NULL). */

@@ -231,6 +231,7 @@ void history_free(History *history)
   pthread_cond_signal(&history->wake);
   pthread_mutex_unlock(&history->lock);
   pthread_join(history->thread, NULL);
+  loop_post_cancel(history->loop, history);
   history_refuse_all(&history->answered);
   history_refuse_all(&history->waiting);
   sqlite3_close(history->reader);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "store/backup_file.h"
+#include "store/migrations.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ typedef struct Restore {
   BackupManifest *manifest;
   char *fresh_db, *fresh_key; /* unpacked beside their places */
   int lock;
+  char store[65]; /* id of the restored store */
   BackupRestored *restored;
 } Restore;
 
@@ -112,76 +114,123 @@ static bool restore_unpack(Restore *restore, GError **error)
 }
 
 /* What the present store counts to, as far as it can be read. */
-static void restore_look_at_present(const Restore *restore, int64_t *term, int64_t *next_id)
+static void restore_look_at_present(const Restore *restore, int64_t *term, int64_t *next_id, char store[65])
 {
   g_autofree char *path = restore_path(restore, "reeve.db");
   BackupManifest present = {.term = 1, .next_id = 1};
   sqlite3 *db = NULL;
   if (access(path, F_OK) == 0 && backup_look(path, false, &present, &db, NULL))
     sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  if (db)
+    backup_store_id(db, store);
   sqlite3_close(db);
   *term = present.term;
   *next_id = present.next_id;
 }
 
 /* The unpacked database gets a term above both, and ids that nobody has seen. */
-static bool restore_raise(const Restore *restore, GError **error)
+static bool restore_raise(Restore *restore, GError **error)
 {
   BackupManifest inside = {0};
   sqlite3 *db = NULL;
   int64_t term, next_id;
-  restore_look_at_present(restore, &term, &next_id);
+  char store[65] = "";
+  restore_look_at_present(restore, &term, &next_id, store);
   bool ok = backup_look(restore->fresh_db, true, &inside, &db, error);
   restore->restored->term = MAX(term, inside.term) + 1;
   char *sql =
       sqlite3_mprintf("BEGIN; INSERT OR REPLACE INTO meta VALUES ('term', '%lld'); INSERT OR REPLACE INTO meta VALUES ('next_id', '%lld');"
-                      "COMMIT;",
-                      (long long)restore->restored->term, (long long)MAX(next_id, inside.next_id) + RESTORE_ID_GAP);
+                      "INSERT OR IGNORE INTO meta SELECT 'store', %Q WHERE %Q <> ''; " STORE_NAME_SQL "COMMIT;",
+                      (long long)restore->restored->term, (long long)MAX(next_id, inside.next_id) + RESTORE_ID_GAP, store, store);
   if (ok && sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;", NULL, NULL, NULL) +
                     sqlite3_exec(db, sql, NULL, NULL, NULL) !=
                 SQLITE_OK) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "raise the term in '%s': %s", restore->fresh_db, sqlite3_errmsg(db));
     ok = false;
   }
+  if (ok)
+    backup_store_id(db, restore->store);
   sqlite3_free(sql);
   sqlite3_close(db);
   return ok;
 }
 
-/* Moves the file @name of the data directory into the former's directory; absent is fine. */
+/* Gives the file @name of the data directory a second name in the former's directory, or copies it where files have one name only. Absent
+ * is fine. */
 static bool restore_keep(const Restore *restore, const char *name, GError **error)
 {
   g_autofree char *from = restore_path(restore, name), *to = g_build_filename(restore->restored->former, name, NULL);
-  return rename(from, to) == 0 || errno == ENOENT || backup_errno("keep", from, error);
+  if (link(from, to) == 0 || errno == ENOENT)
+    return true;
+  char digest[65];
+  int in = open(from, O_RDONLY | O_CLOEXEC), out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+  bool ok = (out >= 0 || backup_errno("keep", from, error)) && backup_copy(in, out, -1, digest, NULL, error) &&
+            (fsync(out) == 0 || backup_errno("keep", from, error));
+  if (in >= 0)
+    close(in);
+  if (out >= 0)
+    close(out);
+  return ok;
 }
 
-/* The log goes first: left behind, it would be read into the restored database. */
-static bool restore_swap(const Restore *restore, GError **error)
+/* A new directory for what is there now: two restores of one second have two. */
+static bool restore_make_former(const Restore *restore, GError **error)
 {
-  static const char *const names[] = {"reeve.db-wal", "reeve.db-shm", "reeve.db"};
-  g_autofree char *db = restore_path(restore, "reeve.db"), *key = restore_path(restore, "secrets.key");
-  bool had = access(db, F_OK) == 0 || access(key, F_OK) == 0;
-  if (had) {
-    g_autofree char *name = g_strdup_printf("before-restore-%" G_GINT64_FORMAT, restore->options->wall_ms / 1000);
-    restore->restored->former = restore_path(restore, name);
-    if (!fs_mkdirs(restore->restored->former, 0700, error))
-      return false;
+  for (int n = 1;; n++) {
+    g_autofree char *number = n > 1 ? g_strdup_printf(".%d", n) : g_strdup("");
+    g_autofree char *name = g_strdup_printf("before-restore-%" G_GINT64_FORMAT "%s", restore->options->wall_ms / 1000, number);
+    g_autofree char *path = restore_path(restore, name);
+    if (mkdir(path, 0700) == 0) {
+      restore->restored->former = g_steal_pointer(&path);
+      return true;
+    }
+    if (errno != EEXIST)
+      return backup_errno("make directory", path, error);
   }
-  for (size_t i = 0; had && i < G_N_ELEMENTS(names); i++)
+}
+
+/* Second names for all that will be replaced, durable before anything is. */
+static bool restore_keep_all(const Restore *restore, GError **error)
+{
+  static const char *const names[] = {"reeve.db", "reeve.db-wal", "reeve.db-shm", "secrets.key"};
+  bool any = false;
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    g_autofree char *path = restore_path(restore, names[i]);
+    any = any || access(path, F_OK) == 0;
+  }
+  if (!any)
+    return true;
+  if (!restore_make_former(restore, error))
+    return false;
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
     if (!restore_keep(restore, names[i], error))
       return false;
-  if (restore->manifest->with_key && had && !restore_keep(restore, "secrets.key", error))
+  return fs_sync_directory(restore->restored->former, error) && fs_sync_directory(restore->options->directory, error);
+}
+
+/* The embedded node belongs to what was restored, whatever store it knew before: that is what the caller asks for. */
+static bool restore_tell_node(const Restore *restore, GError **error)
+{
+  g_autofree char *node = restore_path(restore, "node"), *path = g_build_filename(node, "store", NULL); /* NODE_STORE_FILE */
+  return access(node, F_OK) != 0 || fs_write_at(AT_FDCWD, path, restore->store, strlen(restore->store), 0600, true, error);
+}
+
+/* A process that ends anywhere in here leaves the former database or the restored one, never none: the last step is one rename. The log
+ * goes before it, since it would be read into the restored database; it is empty, unless the former one could not be read. */
+static bool restore_swap(const Restore *restore, GError **error)
+{
+  g_autofree char *db = restore_path(restore, "reeve.db"), *key = restore_path(restore, "secrets.key");
+  g_autofree char *log = restore_path(restore, "reeve.db-wal"), *index = restore_path(restore, "reeve.db-shm");
+  if (!restore_keep_all(restore, error) || !restore_tell_node(restore, error))
     return false;
   if (restore->manifest->with_key && rename(restore->fresh_key, key) != 0)
     return backup_errno("put in place", key, error);
+  if ((unlink(log) != 0 && errno != ENOENT) || (unlink(index) != 0 && errno != ENOENT))
+    return backup_errno("remove", log, error);
   if (rename(restore->fresh_db, db) != 0)
     return backup_errno("put in place", db, error);
-  int dir = open(restore->options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  bool ok = dir >= 0 && fsync(dir) == 0;
-  if (dir >= 0)
-    close(dir);
   restore->restored->key_present = !restore->manifest->secrets || access(key, F_OK) == 0;
-  return ok || backup_errno("sync", restore->options->directory, error);
+  return fs_sync_directory(restore->options->directory, error);
 }
 
 bool backup_restore(const BackupOptions *options, BackupManifest *manifest, BackupRestored *restored, GError **error)

@@ -1,4 +1,9 @@
-/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file that names who holds it. */
+/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file that names who holds it.
+ *
+ * A commit whose sync fails has left its frames in the log, commit mark included, and whoever reads the log next would take them for
+ * committed. So after a failed commit the log is cut back to the end of the last one that succeeded, before anybody is answered. A process
+ * that is killed before the cut has answered nobody; what the next one then finds is folded into the database at once, because the kernel
+ * may hold frames of a failed sync in memory only and never write them again. */
 #include "store/store.h"
 
 #include "base/error.h"
@@ -15,14 +20,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SQLITE_APPLICATION_ID = 0x52454556 /* "REEV" */ };
+enum {
+  SQLITE_APPLICATION_ID = 0x52454556, /* "REEV" */
+  STORE_BUSY_MS = 2000,               /* another program holds the database: so long one try waits */
+  LOG_HEADER_BYTES = 32,
+  LOG_FRAME_BYTES = 24, /* before each page */
+  INDEX_REGION_BYTES = 32 * 1024,
+  INDEX_VERSION = 3007000
+};
+
+/* The head of the log's index in memory, which all connections share; its layout is fixed (sqlite.org/walformat.html, section 2.1). */
+typedef struct LogIndex {
+  uint32_t version, unused, changes;
+  uint8_t ready, big_endian;
+  uint16_t page_bytes; /* 1 = 65536 */
+  uint32_t last_frame; /* of the last commit that succeeded; 0 = the log holds nothing */
+} LogIndex;
 
 struct Store {
   char *directory, *path;
   int lock;
   sqlite3 *db;
   sqlite3_stmt *upsert[TABLE_N], *delete[TABLE_N], *begin, *commit, *rollback;
-  bool broken; /* a sync failed: this connection is never trusted again */
+  bool broken; /* a sync failed, or it could not be opened: this connection is not used again */
+  bool uncut;  /* the log still holds a commit that failed */
 };
 
 /* ---- errors ---- */
@@ -84,7 +105,7 @@ static bool sqlite_run(Store *store, const char *sql, GError **error)
   return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK || sqlite_fail(store, "prepare store", error);
 }
 
-static int sqlite_pragma(Store *store, const char *sql)
+static int sqlite_number(Store *store, const char *sql)
 {
   sqlite3_stmt *statement = NULL;
   int value = 0;
@@ -109,10 +130,10 @@ static bool sqlite_create(Store *store, GError **error)
 
 static bool sqlite_migrate(Store *store, GError **error)
 {
-  int version = sqlite_pragma(store, "PRAGMA user_version");
+  int version = sqlite_number(store, "PRAGMA user_version");
   if (version == 0)
     return sqlite_create(store, error);
-  if (sqlite_pragma(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID || version > STORE_SCHEMA_VERSION) {
+  if (sqlite_number(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID || version > STORE_SCHEMA_VERSION) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "store '%s': %s", store->path,
                 version > STORE_SCHEMA_VERSION ? "written by a newer Reeve; upgrade this one" : "not a store of Reeve");
     return false;
@@ -123,6 +144,14 @@ static bool sqlite_migrate(Store *store, GError **error)
       return false;
   }
   return true;
+}
+
+/* Gives the store its id, by which nodes know whose instances they hold. Without room it has none until the next start; nodes go with it as
+ * with one of an older release. */
+static void sqlite_name(Store *store)
+{
+  if (sqlite_number(store, "SELECT count(*) FROM meta WHERE key='store'") == 0)
+    sqlite3_exec(store->db, STORE_NAME_SQL, NULL, NULL, NULL);
 }
 
 static bool sqlite_prepare(Store *store, GError **error)
@@ -160,15 +189,19 @@ static void sqlite_disconnect(Store *store)
 
 static bool sqlite_connect(Store *store, GError **error)
 {
+  store->broken = true;
   if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
     return sqlite_fail(store, "open store", error);
-  sqlite3_busy_timeout(store->db, 2000);
+  sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
   static const char *const pragmas =
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;"
       "PRAGMA journal_size_limit=65536;" /* a log that was folded begins small again: its size says what is left to fold */
       "PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;";
-  store->broken = false;
-  return sqlite_run(store, pragmas, error) && sqlite_migrate(store, error) && sqlite_prepare(store, error);
+  if (!sqlite_run(store, pragmas, error) || !sqlite_migrate(store, error))
+    return false;
+  sqlite_name(store);
+  store->broken = !sqlite_prepare(store, error);
+  return !store->broken;
 }
 
 static void sqlite_close(Store *store)
@@ -191,10 +224,86 @@ static Store *sqlite_open(const char *where, GError **error)
   store->lock = -1;
   store->directory = g_strdup(where);
   store->path = g_build_filename(where, "reeve.db", NULL);
-  if (sqlite_lock(store, error) && sqlite_connect(store, error))
+  if (sqlite_lock(store, error) && sqlite_connect(store, error)) {
+    /* Without room, or while another program reads, the log stays as it is. */
+    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     return store;
+  }
   sqlite_close(store);
   return NULL;
+}
+
+/* ---- after a failed commit ---- */
+
+static bool store_step(sqlite3_stmt *statement)
+{
+  int code = sqlite3_step(statement);
+  sqlite3_reset(statement);
+  return code == SQLITE_DONE;
+}
+
+/* Where the last commit that succeeded ends in the log, in bytes; -1 = it cannot be told. The caller holds the writer's lock. */
+static off_t sqlite_log_end(const Store *store)
+{
+  sqlite3_file *file = NULL;
+  void volatile *region = NULL;
+  if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file->pMethods ||
+      file->pMethods->iVersion < 2 || file->pMethods->xShmMap(file, 0, INDEX_REGION_BYTES, 0, &region) != SQLITE_OK || !region)
+    return -1;
+  LogIndex index = *(const LogIndex volatile *)region;
+  if (index.version != INDEX_VERSION || !index.ready)
+    return -1;
+  off_t page_bytes = index.page_bytes == 1 ? 65536 : index.page_bytes;
+  return index.last_frame ? LOG_HEADER_BYTES + (off_t)index.last_frame * (LOG_FRAME_BYTES + page_bytes) : 0;
+}
+
+/* Takes what lies behind the last commit that succeeded out of the log, so that nobody reads it: no other connection, and no process after
+ * a kill. True when it is out. The sync is for the loss of power and may fail as the commit's did. */
+static bool sqlite_cut(Store *store)
+{
+  if (!store_step(store->begin)) /* nobody else may add to the log meanwhile */
+    return false;
+  g_autofree char *log = g_strconcat(store->path, "-wal", NULL);
+  off_t end = sqlite_log_end(store);
+  int fd = end >= 0 ? open(log, O_WRONLY | O_CLOEXEC) : -1; /* SQLite holds no locks on this file that closing it could drop */
+  struct stat status;
+  bool cut = fd >= 0 && fstat(fd, &status) == 0 && (status.st_size <= end || ftruncate(fd, end) == 0);
+  if (cut && fdatasync(fd) != 0)
+    store->broken = true;
+  if (fd >= 0)
+    close(fd);
+  store_step(store->rollback);
+  return cut;
+}
+
+/* A connection that can be trusted. */
+static bool sqlite_again(Store *store, GError **error)
+{
+  if (store->uncut && !sqlite_cut(store)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "take a failed commit out of '%s-wal': it cannot be written", store->path);
+    return false;
+  }
+  store->uncut = false;
+  if (!store->broken)
+    return true;
+  sqlite_disconnect(store);
+  return sqlite_connect(store, error);
+}
+
+/* The transaction that ran did not succeed: nothing of it may be read again. */
+static bool sqlite_undo(Store *store, GError **error)
+{
+  g_autoptr(GError) cause = NULL;
+  sqlite_fail(store, "write", &cause);
+  if (!sqlite3_get_autocommit(store->db))
+    store_step(store->rollback);
+  store->uncut = !sqlite_cut(store);
+  if (store->uncut)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "%s; whether the change was made is not known, look before you try again",
+                cause->message);
+  else
+    g_propagate_error(error, g_steal_pointer(&cause));
+  return false;
 }
 
 /* ---- reading ---- */
@@ -227,11 +336,8 @@ static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void 
 
 static bool sqlite_load(Store *store, StoreRowFn row, void *data, GError **error)
 {
-  if (store->broken) {
-    sqlite_disconnect(store);
-    if (!sqlite_connect(store, error))
-      return false;
-  }
+  if (!sqlite_again(store, error))
+    return false;
   for (int table = 0; table < TABLE_N; table++)
     if (!table_specs[table].history && !sqlite_load_table(store, (TableId)table, row, data, error))
       return false;
@@ -239,13 +345,6 @@ static bool sqlite_load(Store *store, StoreRowFn row, void *data, GError **error
 }
 
 /* ---- writing ---- */
-
-static bool store_step(sqlite3_stmt *statement)
-{
-  int code = sqlite3_step(statement);
-  sqlite3_reset(statement);
-  return code == SQLITE_DONE;
-}
 
 static bool sqlite_write(Store *store, const Record *record)
 {
@@ -265,43 +364,35 @@ static bool sqlite_write(Store *store, const Record *record)
 
 static bool sqlite_commit(Store *store, const GPtrArray *records, GError **error)
 {
-  if (store->broken) {
-    sqlite_disconnect(store);
-    if (!sqlite_connect(store, error))
-      return false;
-  }
+  if (!sqlite_again(store, error))
+    return false;
   fs_crash_point("commit begins");
-  bool ok = store_step(store->begin);
+  if (!store_step(store->begin)) {
+    if (sqlite3_errcode(store->db) != SQLITE_BUSY)
+      return sqlite_fail(store, "write", error);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "write '%s': another program holds the database", store->path);
+    return false;
+  }
+  bool ok = true;
   for (guint i = 0; ok && i < records->len; i++)
     ok = sqlite_write(store, records->pdata[i]);
   ok = ok && store_step(store->commit);
-  if (ok) {
-    fs_crash_point("commit done");
-    return true;
-  }
-  sqlite_fail(store, "write", error);
-  if (!sqlite3_get_autocommit(store->db))
-    store_step(store->rollback);
-  return false;
+  if (!ok)
+    return sqlite_undo(store, error);
+  fs_crash_point("commit done");
+  return true;
 }
 
 static bool sqlite_probe(Store *store, GError **error)
 {
-  if (store->broken) {
-    sqlite_disconnect(store);
-    if (!sqlite_connect(store, error))
-      return false;
-  }
+  if (!sqlite_again(store, error))
+    return false;
   /* Enough to see room for a batch, not only for one page. */
   static const char *const sql = "BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', hex(randomblob(32768)));"
                                  "COMMIT; DELETE FROM meta WHERE key='probe';";
-  bool ok = sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK;
-  if (ok)
+  if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
     return true;
-  sqlite_fail(store, "write", error);
-  if (!sqlite3_get_autocommit(store->db))
-    store_step(store->rollback);
-  return false;
+  return sqlite3_errcode(store->db) == SQLITE_BUSY ? sqlite_fail(store, "write", error) : sqlite_undo(store, error);
 }
 
 const StoreDriver store_sqlite = {

@@ -1,6 +1,6 @@
 #pragma once
 /* Where truth lives: a store writes batches of records durably and gives the rows back at start. A store is one const table; one contract
- * test suite runs over every implementation (sqlite, memory). Functions block: only the store's thread (store/thread.h) and start-up call
+ * test suite runs over every implementation (sqlite, memory). Functions block: only the store's thread (store/store_thread.h) and start-up call
  * them. */
 #include "model/record.h"
 
@@ -17,7 +17,9 @@ typedef struct StoreDriver {
   void (*close)(Store *store);
   /* All rows of all tables without history, in table order. Needs no room on the disk. */
   bool (*load)(Store *store, StoreRowFn row, void *data, GError **error);
-  /* One transaction, durable when it returns true. STORE_FULL (ENOSPC, EDQUOT) or STORE_FAILED; then nothing of it happened. */
+  /* One transaction, durable when it returns true. Else nothing of it happened and nothing of it will be read, by no process:
+   * STORE_FULL (ENOSPC, EDQUOT), STORE_FAILED (when the store cannot be sure of that, the message says so), or UNAVAILABLE: another program
+   * holds the store, the same commit may be tried again. */
   bool (*commit)(Store *store, const GPtrArray *records, GError **error);
   /* A write that changes nothing, to see whether there is room again. */
   bool (*probe)(Store *store, GError **error);

@@ -1,6 +1,9 @@
 /* One thread that may block on the disk; see store_thread.h. */
 #include "store/store_thread.h"
 
+#include "base/error.h"
+#include "base/log.h"
+
 #include <pthread.h>
 
 typedef enum Work { WORK_NONE, WORK_COMMIT, WORK_PROBE } Work;
@@ -10,13 +13,14 @@ struct StoreThread {
   const StoreDriver *driver;
   Store *store; /* the thread's own */
   pthread_t thread;
-  pthread_mutex_t lock; /* guards work, records, error */
+  pthread_mutex_t lock; /* guards work, ending, records, error, waits */
   pthread_cond_t wake;
   Work work;
   bool ending; /* leave when there is no work */
   const GPtrArray *records;
   GError *error;
-  bool busy, closing; /* the loop's own */
+  guint64 waits;
+  bool busy; /* the loop's own */
   StoreCommitted done;
   void *data;
 };
@@ -28,8 +32,29 @@ static void thread_on_done(void *data)
   g_autoptr(GError) error = g_steal_pointer(&thread->error);
   pthread_mutex_unlock(&thread->lock);
   thread->busy = false;
-  if (!thread->closing)
-    thread->done(error, thread->data);
+  thread->done(error, thread->data);
+}
+
+/* Notes that another program holds the store. False when the thread is to end. */
+static bool thread_waits(StoreThread *thread, const GError *error, bool first)
+{
+  pthread_mutex_lock(&thread->lock);
+  bool goes_on = !thread->ending;
+  thread->waits += first;
+  pthread_mutex_unlock(&thread->lock);
+  if (first)
+    log_warn("another program holds the store, the commit waits for it", "error=\"%s\"", error->message);
+  return goes_on;
+}
+
+/* That another program holds the store says nothing against the store: the commit is tried until it is through. */
+static void thread_commit(StoreThread *thread, const GPtrArray *records, GError **error)
+{
+  for (bool first = true; !thread->driver->commit(thread->store, records, error); first = false) {
+    if ((*error)->code != REEVE_ERROR_UNAVAILABLE || !thread_waits(thread, *error, first))
+      return;
+    g_clear_error(error);
+  }
 }
 
 static void *thread_main(void *data)
@@ -47,7 +72,7 @@ static void *thread_main(void *data)
       return NULL;
     GError *error = NULL;
     if (work == WORK_COMMIT)
-      thread->driver->commit(thread->store, records, &error);
+      thread_commit(thread, records, &error);
     else
       thread->driver->probe(thread->store, &error);
     pthread_mutex_lock(&thread->lock);
@@ -83,12 +108,12 @@ void store_thread_free(StoreThread *thread)
 {
   if (!thread)
     return;
-  thread->closing = true;
   pthread_mutex_lock(&thread->lock);
   thread->ending = true;
   pthread_cond_signal(&thread->wake);
   pthread_mutex_unlock(&thread->lock);
   pthread_join(thread->thread, NULL);
+  loop_post_cancel(thread->loop, thread);
   thread->driver->close(thread->store);
   g_clear_error(&thread->error);
   pthread_cond_destroy(&thread->wake);
@@ -112,6 +137,14 @@ void store_thread_probe(StoreThread *thread, StoreCommitted done, void *data)
   thread->done = done;
   thread->data = data;
   thread_give(thread, WORK_PROBE, NULL);
+}
+
+guint64 store_thread_waits(StoreThread *thread)
+{
+  pthread_mutex_lock(&thread->lock);
+  guint64 waits = thread->waits;
+  pthread_mutex_unlock(&thread->lock);
+  return waits;
 }
 
 bool store_thread_busy(const StoreThread *thread)

@@ -10,8 +10,11 @@ typedef void (*StoreCommitted)(const GError *error, void *data);
 /* Takes over @store (opened with @driver) and closes it in store_thread_free, which joins. */
 StoreThread *store_thread_new(Loop *loop, const StoreDriver *driver, Store *store);
 void store_thread_free(StoreThread *thread);
-/* Commits @records (borrowed until the answer). One at a time: asserts that none is in flight. */
+/* Commits @records (borrowed until the answer), however long another program holds the store. One at a time: asserts that none is in
+ * flight. */
 void store_thread_commit(StoreThread *thread, const GPtrArray *records, StoreCommitted done, void *data);
 /* A probe write; same answer. */
 void store_thread_probe(StoreThread *thread, StoreCommitted done, void *data);
+/* How many commits had to wait because another program held the store. */
+guint64 store_thread_waits(StoreThread *thread);
 bool store_thread_busy(const StoreThread *thread);

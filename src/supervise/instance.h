@@ -71,6 +71,8 @@ struct Supervisor {
   int64_t ready_boot_ms;        /* when answers took too long */
   int64_t wake_at_ms;           /* that was asked for last */
   int64_t term;
+  char *store;  /* id of the store that what is held belongs to; NULL = not known */
+  bool refused; /* the server at the other end of this link has another store: nothing that it says counts */
   int64_t heartbeat_ms, heartbeat_boot_ms, heartbeat_seq;
   Now now;
   NodeActions *actions;

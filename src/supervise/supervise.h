@@ -14,6 +14,7 @@ typedef struct SupervisorConfig {
   const char *version;
   const char *cgroups;    /* what limits are enforced with, for people; NULL = nothing to say */
   const char *unenforced; /* of "memory", "cpu", "pids", those that cannot be enforced here, separated by blanks; NULL = none */
+  const char *store;      /* id of the store that what is held belongs to; NULL = not known yet */
 } SupervisorConfig;
 
 /* What happened. Pointers are borrowed for the call. @instance: id. @attempt guards against news of an attempt that is over. */
@@ -78,6 +79,8 @@ typedef enum NodeActionType {
   NODE_ACTION_REMOVE,        /* remove the instance directory with its logs */
   NODE_ACTION_LOG,           /* @frame: LOG_READ, LOG_CREDIT, LOG_CANCEL pass through to node/logs */
   NODE_ACTION_EXEC,          /* @frame: EXEC, EXEC_CREDIT, EXEC_CANCEL; an EXEC with @spec of its instance, or @text: why it is refused */
+  NODE_ACTION_KEEP_STORE,    /* @text: id of the store that the node belongs to from now on, to be kept for its next life */
+  NODE_ACTION_REFUSED,       /* @text: why the server at the other end is not obeyed, for the log */
   NODE_ACTION_N
 } NodeActionType;
 

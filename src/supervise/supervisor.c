@@ -170,6 +170,7 @@ static void supervisor_hello(Supervisor *supervisor)
   hello->version = g_strdup(supervisor->version);
   hello->cgroups = g_strdup(supervisor->cgroups);
   hello->unenforced = g_strdup(supervisor->unenforced);
+  hello->store = g_hash_table_size(supervisor->held) ? g_strdup(supervisor->store) : NULL; /* else there is nothing to be mistaken about */
   g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
   for (guint i = 0; i < all->len; i++)
     g_ptr_array_add(hello->reports, held_report(all->pdata[i]));
@@ -289,6 +290,30 @@ static void supervisor_pass(Supervisor *supervisor, NodeActionType type, const F
   act(supervisor, type, NULL)->frame = frame;
 }
 
+static void supervisor_on_refuse(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor->refused = true;
+  act(supervisor, NODE_ACTION_REFUSED, NULL)->text = g_strdup(frame->error ? frame->error : "no reason is given");
+}
+
+/* True when the server of a welcome is not ours. Without an id it is one of an older release. What holds nothing goes with any server. */
+static bool supervisor_is_foreign(Supervisor *supervisor, const Frame *frame)
+{
+  if (!frame->store || g_strcmp0(frame->store, supervisor->store) == 0)
+    return false;
+  if (supervisor->store && g_hash_table_size(supervisor->held)) {
+    supervisor->refused = true;
+    act(supervisor, NODE_ACTION_REFUSED, NULL)->text =
+        g_strdup_printf("what is held here belongs to another store (%.8s, the server's is %.8s)", supervisor->store, frame->store);
+    return true;
+  }
+  g_free(supervisor->store);
+  supervisor->store = g_strdup(frame->store);
+  supervisor->term = 0; /* of the former store */
+  act(supervisor, NODE_ACTION_KEEP_STORE, NULL)->text = g_strdup(frame->store);
+  return false;
+}
+
 static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
 {
   supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame); /* those who asked over the former link do not know it any more */
@@ -340,8 +365,10 @@ static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
       [FRAME_STOP] = supervisor_on_stop,       [FRAME_FORGET] = supervisor_on_forget,    [FRAME_PEERS] = supervisor_on_peers,
       [FRAME_LOG_READ] = supervisor_on_log,    [FRAME_LOG_CREDIT] = supervisor_on_log,   [FRAME_LOG_CANCEL] = supervisor_on_log,
       [FRAME_EXEC] = supervisor_on_exec,       [FRAME_EXEC_CREDIT] = supervisor_on_exec, [FRAME_EXEC_CANCEL] = supervisor_on_exec};
-  if (!handlers[frame->type])
-    return;
+  if (frame->type == FRAME_REFUSE)
+    supervisor_on_refuse(supervisor, frame);
+  if (!handlers[frame->type] || supervisor->refused || (frame->type == FRAME_WELCOME && supervisor_is_foreign(supervisor, frame)))
+    return; /* the term of another store's server is not looked at: it says nothing here */
   if (frame->type != FRAME_UNKNOWN && frame->term < supervisor->term)
     return; /* a server that was replaced */
   supervisor->term = MAX(supervisor->term, frame->term);
@@ -391,6 +418,7 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
   switch (event->type) {
   case NODE_EVENT_LINK_UP:
     supervisor->link = true;
+    supervisor->refused = false;
     supervisor_hello(supervisor);
     break;
   case NODE_EVENT_LINK_DOWN:
@@ -480,6 +508,7 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->version = g_strdup(config->version);
   supervisor->cgroups = g_strdup(config->cgroups);
   supervisor->unenforced = config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
+  supervisor->store = g_strdup(config->store);
   supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
   supervisor->queue = g_sequence_new(NULL);
   supervisor->wake_at_ms = INT64_MAX;
@@ -500,6 +529,7 @@ void supervisor_free(Supervisor *supervisor)
   g_free(supervisor->version);
   g_free(supervisor->cgroups);
   g_free(supervisor->unenforced);
+  g_free(supervisor->store);
   g_free(supervisor);
 }
 

@@ -87,6 +87,50 @@ def test_backup_under_load_and_back(bare):
     assert len({i["epoch"] for i in bare.instances("desk").values()} - {0}) >= 1
 
 
+def start_refused(reeve):
+    """Starts a server whose node belongs to another store; why."""
+    with open(reeve.directory / "server.out", "ab") as log:
+        reeve.server_process = subprocess.Popen([BIN, "--data-dir", reeve.data, "server"], env=reeve.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    wait_until(reeve.answers, what="the server answers")
+    return wait_until(lambda: (reeve.get("/api/nodes")["nodes"] or [{"problem": None}])[0]["problem"], what="the node is refused")
+
+
+def test_a_lost_database_ends_nobody(bare):
+    """A server whose database was moved away, lost or mistaken for another knows no agent: it leaves alone what belongs to the other store, and says so."""
+    bare.start()
+    set_secret(bare, "one")
+    bare.run("up", "-d", bare.job(JOB))
+    settled(bare)
+    before = pids(bare)
+    bare.run("backup", "--with-key", bare.directory / "file")
+    stop_keeping(bare)
+    away = bare.directory / "away"
+    away.mkdir()
+    for file in bare.data.glob("reeve.db*"):
+        file.rename(away / file.name)
+    assert "another store" in start_refused(bare)
+    assert "another store" in bare.run("doctor", code=1).stdout
+    assert "node refused" in (bare.directory / "server.out").read_text()
+    stop_keeping(bare)
+    assert all(alive(pid) for pid in before.values())
+    for file in bare.data.glob("reeve.db*"):
+        file.unlink()
+    for file in away.iterdir():
+        file.rename(bare.data / file.name)
+    bare.start()
+    settled(bare)
+    assert pids(bare) == before
+    stop_keeping(bare)
+    for file in bare.data.glob("reeve.db*"):
+        file.unlink()
+    start_refused(bare)  # once more, and the way back by a backup
+    stop_keeping(bare)
+    bare.run("restore", bare.directory / "file")
+    bare.start()
+    settled(bare)
+    assert pids(bare) == before
+
+
 def test_term_grows_with_each_restore(bare):
     bare.start()
     bare.run("backup", bare.directory / "one")

@@ -81,6 +81,30 @@ def test_up_over_tcp(bare):
     bare.run("down", "far", **far)
 
 
+def test_a_job_file_of_full_size(bare):
+    """What `validate` takes can be brought up: the text and what it resolves to are one body of more than 16 MiB. Only who may deploy may send so much."""
+    bare.start(REEVE_LISTEN="127.0.0.1:0")
+    address = address_of(bare)
+    far = {"REEVE_SERVER": "http://%s:%d" % address, "REEVE_TOKEN": bare.run("token", "create", "ops", "--role", "operator").stdout.strip()}
+    viewer = bare.run("token", "create", "eyes", "--role", "viewer").stdout.strip()
+    words = "# " + "x" * 7_000_000 + "\n"
+    job = bare.job(words + "job: {name: big}\nagents: [{id: a, command: [sleep, '1000']}]\ntopology: {type: dynamic}\n")
+    bare.run("validate", job)
+    bare.run("up", "-d", job)
+    assert bare.instances("big")["a"]["state"] == "running"
+    bare.run("up", "-d", job, **far)
+    for headers in ({}, {"X-API-Key": viewer}):
+        connection = http.client.HTTPConnection(*address, timeout=10)
+        connection.putrequest("POST", "/api/deployments")
+        connection.putheader("Content-Length", "2000000")
+        for key, value in headers.items():
+            connection.putheader(key, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert answer.status == 413 and "1048576 bytes" in json.loads(answer.read())["detail"], headers
+        connection.close()
+
+
 def test_foreign_host_header(bare):
     """A page that lured a browser here by a name of its own is refused whatever it sends."""
     bare.start(REEVE_LISTEN="127.0.0.1:0")

@@ -45,6 +45,36 @@ void sim_check_fold(Sim *sim)
     sim_break(sim, "core_load differs from the core that wrote\n--- core\n%s\n--- loaded\n%s", is, was);
 }
 
+/* A server with another store tells the node nothing that would touch what it holds. */
+void sim_check_message(Sim *sim, const char *frame)
+{
+  static const char *const words[] = {"\"type\":\"stop\"", "\"type\":\"forget\"", "\"type\":\"start\""};
+  for (size_t i = 0; sim_is_other(sim) && i < G_N_ELEMENTS(words); i++)
+    if (strstr(frame, words[i]))
+      sim_break(sim, "a server with another store sends %s", frame);
+}
+
+void sim_note_refused(Sim *sim, const GPtrArray *records)
+{
+  g_array_set_size(sim->refused, 0);
+  for (guint i = 0; i < records->len; i++) {
+    const Record *record = records->pdata[i];
+    SimRefused refused = {.table = record->table, .before = g_hash_table_lookup(sim->rows[record->table], record->values[0].text)};
+    g_strlcpy(refused.key, record->values[0].text, sizeof refused.key);
+    g_array_append_val(sim->refused, refused);
+  }
+}
+
+void sim_check_refused(Sim *sim)
+{
+  for (guint i = 0; i < sim->refused->len; i++) {
+    const SimRefused *refused = &g_array_index(sim->refused, SimRefused, i);
+    if (g_hash_table_lookup(sim->rows[refused->table], refused->key) != refused->before)
+      sim_break(sim, "'%s' of '%s' was changed by a commit that was refused", refused->key, table_specs[refused->table].name);
+  }
+  g_array_set_size(sim->refused, 0);
+}
+
 static bool check_same(const Record *was, const Record *is, int column)
 {
   return g_strcmp0(was->values[column].text, is->values[column].text) == 0;

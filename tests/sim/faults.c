@@ -14,6 +14,8 @@ void sim_draw_rates(Sim *sim)
   rates->repeated = frame[sim_below(sim, G_N_ELEMENTS(frame))];
   rates->lost = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
   rates->store_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
+  rates->busy = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 5;
+  rates->unsynced = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 5;
   rates->shim_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 2;
   rates->start_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))];
   rates->unreadable = frame[sim_below(sim, G_N_ELEMENTS(frame))];
@@ -57,6 +59,12 @@ static void fault_room(Sim *sim, void *data)
   sim_say(sim, "the server's disk has room");
 }
 
+void sim_disk_fails(Sim *sim, int64_t ms)
+{
+  sim->store_full = true;
+  sim_at(sim, ms, LIVES_ALWAYS, fault_room, NULL, NULL);
+}
+
 static void fault_full(Sim *sim)
 {
   sim->store_full = true;
@@ -82,7 +90,7 @@ static void fault_command(Sim *sim)
 
 static void fault_backup(Sim *sim)
 {
-  if (sim->rates.restores == 0)
+  if (sim->rates.restores == 0 || sim_is_other(sim))
     return;
   if (!sim->backup || sim_chance(sim, 30)) {
     sim_backup(sim);
@@ -90,6 +98,25 @@ static void fault_backup(Sim *sim)
   }
   sim_server_crash(sim);
   sim_restore(sim);
+}
+
+static void fault_own(Sim *sim, void *data)
+{
+  (void)data;
+  if (!sim_is_other(sim))
+    return;
+  sim_server_crash(sim);
+  sim_own_store(sim);
+}
+
+/* A data directory that is not mounted, or a wrong path, and a service manager that starts the server nevertheless. */
+static void fault_other(Sim *sim)
+{
+  if (sim_is_other(sim))
+    return;
+  sim_server_crash(sim);
+  sim_other_store(sim);
+  sim_at(sim, 1 + sim_below(sim, 40000), LIVES_ALWAYS, fault_own, NULL, NULL);
 }
 
 typedef struct Fault {
@@ -101,6 +128,7 @@ typedef struct Fault {
 static const Fault faults[] = {
     {6, sim_server_crash}, {8, sim_node_crash}, {8, sim_link_break}, {8, sim_some_shim_dies}, {4, fault_reboot}, {5, fault_clock},
     {5, fault_full},       {3, fault_suspend},  {5, fault_foreign},  {3, fault_command},      {6, fault_backup}, {4, sim_some_shim_freezes},
+    {2, fault_other},
 };
 
 void sim_fault(Sim *sim)

@@ -199,6 +199,14 @@ static void node_carry_out(Sim *sim, const NodeAction *action)
     sim_send(sim, TO_SERVER, action->text);
     return;
   }
+  if (action->type == NODE_ACTION_KEEP_STORE) {
+    g_strlcpy(sim->node_store, action->text, sizeof sim->node_store);
+    return;
+  }
+  if (action->type == NODE_ACTION_REFUSED) {
+    sim_say(sim, "the node does not obey: %s", action->text);
+    return;
+  }
   if (action->type == NODE_ACTION_RELEASE_PORTS) {
     sim_release_request(sim, action->frame->request);
     return;
@@ -264,7 +272,11 @@ void sim_node_start(Sim *sim, void *data)
 {
   (void)data;
   sim_say(sim, "node starts, boot %s", sim->boot_id);
-  SupervisorConfig config = {.node_id = "local", .node_name = "sim", .boot_id = sim->boot_id, .version = "sim"};
+  SupervisorConfig config = {.node_id = "local",
+                             .node_name = "sim",
+                             .boot_id = sim->boot_id,
+                             .version = "sim",
+                             .store = sim->node_store[0] ? sim->node_store : NULL};
   sim->node = supervisor_new(&config);
   supervisor_set_coverage(sim->node, sim_cover_life, NULL);
   sim->node_up = true;

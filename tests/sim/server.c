@@ -5,13 +5,17 @@
 #include "base/error.h"
 #include "core/coverage.h"
 
+enum { SERVER_BUSY_MS = 20000 };
+
 static void server_leave(Effects *effects, void *data)
 {
   Sim *sim = data;
   for (guint i = 0; i < effects->replies->len; i++)
     sim_check_reply(sim, effects->replies->pdata[i]);
-  for (guint i = 0; i < effects->messages->len; i++)
+  for (guint i = 0; i < effects->messages->len; i++) {
+    sim_check_message(sim, ((const Message *)effects->messages->pdata[i])->frame);
     sim_send(sim, TO_NODE, ((const Message *)effects->messages->pdata[i])->frame);
+  }
   for (guint i = 0; i < effects->events->len; i++)
     sim_hook_event(sim, effects->events->pdata[i]);
   effects_free(effects);
@@ -20,6 +24,7 @@ static void server_leave(Effects *effects, void *data)
 static void server_reload(Sim *sim)
 {
   core_free(sim->core);
+  sim_read_log(sim);
   Effects *effects = effects_new();
   sim->core = sim_load(sim, effects);
   sim_rolling_loaded(sim);
@@ -41,10 +46,12 @@ static void server_committed(Sim *sim, void *data)
     return;
   }
   if (sim->commit_fails) {
-    sim_say(sim, "commit refused: full");
+    sim_say(sim, "commit refused");
+    sim_cut_log(sim);
     sim_link_break(sim);
     release_failed(sim->queue, REEVE_ERROR_STORE_FULL, "full");
     server_reload(sim);
+    sim_check_refused(sim);
     return;
   }
   release_committed(sim->queue);
@@ -52,7 +59,8 @@ static void server_committed(Sim *sim, void *data)
   server_commit(sim);
 }
 
-/* A crash before the write loses the batch; one after it loses only the news of it. */
+/* A crash before the write loses the batch; one after it loses only the news of it. A commit whose sync fails lies in the log until it is
+ * cut out, before anybody hears of it. While another program holds the database the commit waits. */
 static void server_commit(Sim *sim)
 {
   if (sim->committing || !release_ready(sim->queue))
@@ -60,11 +68,18 @@ static void server_commit(Sim *sim)
   const GPtrArray *records = release_take(sim->queue);
   bool before = sim_fault_chance(sim, sim->rates.server_crash), after = sim_fault_chance(sim, sim->rates.server_crash);
   sim->committing = true;
-  sim->commit_fails = sim->store_full;
+  bool unsynced = !sim->store_full && sim_fault_chance(sim, sim->rates.unsynced), busy = sim_fault_chance(sim, sim->rates.busy);
+  sim->commit_fails = sim->store_full || unsynced;
   sim->commit_crashes = before || after;
+  if (sim->commit_fails)
+    sim_note_refused(sim, records);
+  if (unsynced && !before) {
+    sim_leave_in_log(sim, records);
+    sim_disk_fails(sim, 1000);
+  }
   if (!sim->commit_fails && !before)
     sim_write_rows(sim, records);
-  sim_at(sim, 1 + sim_below(sim, 5), LIVES_WITH_SERVER, server_committed, NULL, NULL);
+  sim_at(sim, 1 + sim_below(sim, busy ? SERVER_BUSY_MS : 5), LIVES_WITH_SERVER, server_committed, NULL, NULL);
 }
 
 void sim_apply(Sim *sim, const Command *command)

@@ -46,9 +46,17 @@ typedef struct SimRates {
   int server_crash, node_crash, shim_crash; /* at each commit, action, message */
   int late, repeated, lost;                 /* of each frame */
   int store_failed, shim_failed, start_failed;
-  int unreadable; /* each instance file at each start of a node */
-  int restores;   /* of 100 seeds */
+  int unreadable;     /* each instance file at each start of a node */
+  int busy, unsynced; /* of each commit: another program holds the database; its sync fails */
+  int restores;       /* of 100 seeds */
 } SimRates;
+
+/* A row as it was before the commit that fails. */
+typedef struct SimRefused {
+  TableId table;
+  char key[64];
+  const Record *before;
+} SimRefused;
 
 /* A copy of the durable rows, and what was acknowledged when it was made. */
 typedef struct SimBackup {
@@ -71,12 +79,16 @@ struct Sim {
   /* store.c */
   GHashTable *rows[TABLE_N]; /* durable */
   bool store_full;
+  GPtrArray *log_tail;       /* of Record*: a commit whose sync failed, as long as it lies in the log */
+  GHashTable *away[TABLE_N]; /* the rows, while a server runs on another, empty store; else NULL */
+  GHashTable *away_promised;
   SimBackup *backup;
   GHashTable *restored; /* ids of the rollouts that were open in a restored backup: stages of theirs may be done anew */
   /* server.c */
   Core *core;
   ReleaseQueue *queue;
   bool server_up, committing, commit_fails, commit_crashes;
+  GArray *refused; /* of SimRefused: the rows that the commit that fails would have written */
   int64_t server_wake;
   /* link.c */
   bool link_up;
@@ -88,7 +100,7 @@ struct Sim {
   GHashTable *files; /* id -> text, durable */
   bool node_up;
   int64_t node_wake, disk_at; /* next timer; when its last write is done */
-  char boot_id[32];
+  char boot_id[32], node_store[32];
   int boots, node_starts;
   GHashTable *reserved; /* port -> who has it; dies with the node */
   GHashTable *foreign;  /* set of ports that programs of others hold */
@@ -129,6 +141,8 @@ char *sim_run(uint64_t seed, bool verbose);
 /* ---- faults.c ---- */
 void sim_draw_rates(Sim *sim);
 void sim_fault(Sim *sim);
+/* Nothing can be written for so long. */
+void sim_disk_fails(Sim *sim, int64_t ms);
 
 /* ---- store.c: what is on the server's disk ---- */
 void sim_store_init(Sim *sim);
@@ -136,6 +150,14 @@ void sim_store_done(Sim *sim);
 void sim_write_rows(Sim *sim, const GPtrArray *records);
 /* The core that the rows give; its first effects into @effects. */
 Core *sim_load(const Sim *sim, Effects *effects);
+/* What a commit that failed left in the log is read with it, when the log is read: unless it was cut. */
+void sim_leave_in_log(Sim *sim, const GPtrArray *records);
+void sim_cut_log(Sim *sim);
+void sim_read_log(Sim *sim);
+/* The server, which is down, finds another store, and its own again. */
+void sim_other_store(Sim *sim);
+void sim_own_store(Sim *sim);
+bool sim_is_other(const Sim *sim);
 void sim_backup(Sim *sim);
 void sim_restore(Sim *sim); /* only while the server is down */
 
@@ -192,6 +214,10 @@ void sim_check_hooks(Sim *sim, const Deployment *deployment);
 void sim_check_reply(Sim *sim, const Reply *reply);
 void sim_check_fold(Sim *sim);
 void sim_check_promises(Sim *sim);
+void sim_check_message(Sim *sim, const char *frame);
+/* Around a commit that fails: what was refused is not there. */
+void sim_note_refused(Sim *sim, const GPtrArray *records);
+void sim_check_refused(Sim *sim);
 void sim_check_ports(Sim *sim);
 void sim_check_row(Sim *sim, const Record *was, const Record *is);
 void sim_check_start(Sim *sim, SimShim *shim, const InstanceSpec *spec);

@@ -4,11 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void store_name(Sim *sim, const char *name)
+{
+  Record *row = record_new(TABLE_META);
+  record_text(row, META_KEY, "store");
+  record_text(row, META_VALUE, name);
+  g_hash_table_replace(sim->rows[TABLE_META], row->values[0].text, row);
+}
+
 void sim_store_init(Sim *sim)
 {
   for (int table = 0; table < TABLE_N; table++)
     sim->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
   sim->restored = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  sim->log_tail = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+  sim->refused = g_array_new(FALSE, FALSE, sizeof(SimRefused));
+  store_name(sim, "own");
 }
 
 static void backup_free(SimBackup *backup)
@@ -22,8 +33,12 @@ static void backup_free(SimBackup *backup)
 
 void sim_store_done(Sim *sim)
 {
+  if (sim_is_other(sim))
+    sim_own_store(sim);
   for (int table = 0; table < TABLE_N; table++)
     g_hash_table_unref(sim->rows[table]);
+  g_ptr_array_unref(sim->log_tail);
+  g_array_unref(sim->refused);
   backup_free(sim->backup);
   g_hash_table_unref(sim->restored);
 }
@@ -58,6 +73,60 @@ void sim_write_rows(Sim *sim, const GPtrArray *records)
     Record *copy = store_copy(record);
     g_hash_table_replace(rows, copy->values[0].text, copy);
   }
+}
+
+/* ---- the log ---- */
+
+void sim_leave_in_log(Sim *sim, const GPtrArray *records)
+{
+  g_ptr_array_set_size(sim->log_tail, 0);
+  for (guint i = 0; i < records->len; i++)
+    g_ptr_array_add(sim->log_tail, store_copy(records->pdata[i]));
+}
+
+void sim_cut_log(Sim *sim)
+{
+#ifndef REEVE_BUG_LOG_NOT_CUT
+  g_ptr_array_set_size(sim->log_tail, 0);
+#endif
+}
+
+void sim_read_log(Sim *sim)
+{
+  sim_write_rows(sim, sim->log_tail);
+  g_ptr_array_set_size(sim->log_tail, 0);
+}
+
+/* ---- another store ---- */
+
+bool sim_is_other(const Sim *sim)
+{
+  return sim->away_promised != NULL;
+}
+
+void sim_other_store(Sim *sim)
+{
+  sim_read_log(sim); /* a kill before the cut */
+  for (int table = 0; table < TABLE_N; table++) {
+    sim->away[table] = sim->rows[table];
+    sim->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+  }
+  sim->away_promised = sim->promised;
+  sim->promised = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  store_name(sim, "other");
+  sim_say(sim, "the server finds another store");
+}
+
+void sim_own_store(Sim *sim)
+{
+  g_ptr_array_set_size(sim->log_tail, 0);
+  for (int table = 0; table < TABLE_N; table++) {
+    g_hash_table_unref(sim->rows[table]);
+    sim->rows[table] = g_steal_pointer(&sim->away[table]);
+  }
+  g_hash_table_unref(sim->promised);
+  sim->promised = g_steal_pointer(&sim->away_promised);
+  sim_say(sim, "the server has its own store again");
 }
 
 Core *sim_load(const Sim *sim, Effects *effects)
@@ -135,6 +204,7 @@ static bool store_open(const Record *rollout)
 void sim_restore(Sim *sim)
 {
   enum { ID_GAP = 1 << 20 };
+  g_ptr_array_set_size(sim->log_tail, 0);
   int64_t term = store_meta(sim, "term") + 1, next_id = store_meta(sim, "next_id") + ID_GAP;
   for (int table = 0; table < TABLE_N; table++) {
     g_hash_table_remove_all(sim->rows[table]);

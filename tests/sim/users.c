@@ -185,7 +185,7 @@ static const UserWish wishes[] = {
 void sim_user(Sim *sim)
 {
   static const char *const names[] = {"red", "blue"};
-  if (!sim->server_up)
+  if (!sim->server_up || sim_is_other(sim))
     return;
   const char *name = names[sim_below(sim, G_N_ELEMENTS(names))];
   Command command = {.reply_to = ++sim->next_token, .actor = "uid:0", .deployment = name};

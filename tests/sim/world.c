@@ -208,6 +208,10 @@ static void sim_done(Sim *sim)
 static void sim_end_faults(Sim *sim)
 {
   sim->faults = false;
+  if (sim_is_other(sim)) {
+    sim_server_crash(sim);
+    sim_own_store(sim);
+  }
   sim->store_full = sim->command_missing = false;
   g_hash_table_remove_all(sim->foreign);
   sim_say(sim, "faults end");

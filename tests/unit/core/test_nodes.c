@@ -47,14 +47,121 @@ static void test_same_report_twice(void)
   g_assert_nonnull(strstr(world->events->str, "instance"));
 }
 
-static void test_unknown_instance_is_ended(void)
+/* It was given out by this store, so it was removed by it. */
+static void test_removed_instance_is_ended(void)
 {
   g_autoptr(World) world = world_up_agents("a");
   world->answers = false;
-  world_report_as(world, "ins_zzzzzz", 1, 1, INSTANCE_RUNNING, HEALTH_HEALTHY);
+  world_report_as(world, "ins_000001", 1, 1, INSTANCE_RUNNING, HEALTH_HEALTHY);
   g_autoptr(Frame) forget = g_queue_pop_head(world->mail); /* which ends it first */
   g_assert_cmpint(forget->type, ==, FRAME_FORGET);
-  g_assert_cmpstr(((const Instruction *)forget->instructions->pdata[0])->id, ==, "ins_zzzzzz");
+  g_assert_cmpstr(((const Instruction *)forget->instructions->pdata[0])->id, ==, "ins_000001");
+}
+
+/* ---- whose instances are they? ---- */
+
+typedef struct Meeting {
+  Core *core;
+  Now now;
+  GString *sent; /* frames of the last command */
+} Meeting;
+
+static Meeting meeting_new(const char *store)
+{
+  Meeting meeting = {.core = core_new(NULL), .now = {.boot_ms = 1000, .wall_ms = 1700000000000}, .sent = g_string_new(NULL)};
+  g_autoptr(Effects) effects = effects_new();
+  Value values[RECORD_COLUMNS_MAX] = {[META_KEY] = {.text = (char *)"store"}, [META_VALUE] = {.text = (char *)store}};
+  g_assert_true(core_load_row(meeting.core, TABLE_META, values, NULL));
+  Value ids[RECORD_COLUMNS_MAX] = {[META_KEY] = {.text = (char *)"next_id"}, [META_VALUE] = {.text = (char *)"100"}};
+  g_assert_true(core_load_row(meeting.core, TABLE_META, ids, NULL));
+  core_load_done(meeting.core, meeting.now, effects);
+  return meeting;
+}
+
+static void meeting_done(Meeting *meeting)
+{
+  core_free(meeting->core);
+  g_string_free(meeting->sent, TRUE);
+}
+
+static int64_t meeting_apply(Meeting *meeting, const Command *command)
+{
+  g_autoptr(Effects) effects = effects_new();
+  core_apply(meeting->core, command, meeting->now, effects);
+  g_string_truncate(meeting->sent, 0);
+  for (guint i = 0; i < effects->messages->len; i++)
+    g_string_append(meeting->sent, ((const Message *)effects->messages->pdata[i])->frame);
+  return effects->wake_at_ms;
+}
+
+/* A hello of a node that holds instance number 7 (given out and removed) and 200 (never given out). */
+static void meeting_hello(Meeting *meeting, const char *store)
+{
+  g_autoptr(Frame) hello = frame_new(FRAME_HELLO);
+  hello->node = g_strdup("local");
+  hello->boot_id = g_strdup("b");
+  hello->store = g_strdup(store);
+  static const char *const ids[] = {"ins_000007", "ins_000068"};
+  for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+    InstanceReport *report = instance_report_new(ids[i]);
+    report->epoch = report->generation = 1;
+    report->state = INSTANCE_RUNNING;
+    g_ptr_array_add(hello->reports, report);
+  }
+  meeting_apply(meeting, &(Command){.type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = hello});
+}
+
+static void meeting_pass(Meeting *meeting, int64_t ms)
+{
+  meeting->now.boot_ms += ms;
+  meeting_apply(meeting, &(Command){.type = COMMAND_TICK});
+}
+
+static void test_other_store_is_refused(void)
+{
+  Meeting meeting = meeting_new("aaaa");
+  meeting_hello(&meeting, "bbbb");
+  g_assert_nonnull(strstr(meeting.sent->str, "\"refuse\""));
+  g_assert_null(strstr(meeting.sent->str, "welcome"));
+  g_assert_null(strstr(meeting.sent->str, "forget"));
+  const NodeObject *node = core_nodes(meeting.core)->pdata[0];
+  g_assert_false(node->linked);
+  g_assert_nonnull(strstr(node->problem, "another store"));
+  meeting_pass(&meeting, 120000);
+  g_assert_cmpstr(meeting.sent->str, ==, "");
+  meeting_hello(&meeting, "aaaa"); /* the right one after all */
+  g_assert_nonnull(strstr(meeting.sent->str, "\"store\":\"aaaa\""));
+  g_assert_true(node->linked);
+  g_assert_null(node->problem);
+  meeting_done(&meeting);
+}
+
+/* What was removed goes at once; what no record explains a minute later. */
+static void test_unexplained_is_ended_later(void)
+{
+  Meeting meeting = meeting_new("aaaa");
+  meeting_hello(&meeting, "aaaa");
+  g_assert_nonnull(strstr(meeting.sent->str, "ins_000007"));
+  g_assert_null(strstr(meeting.sent->str, "ins_000068"));
+  meeting_pass(&meeting, 59000);
+  g_assert_null(strstr(meeting.sent->str, "ins_000068"));
+  meeting_hello(&meeting, "aaaa"); /* heard of again: its minute does not begin anew */
+  meeting_pass(&meeting, 1000);
+  g_assert_nonnull(strstr(meeting.sent->str, "\"type\":\"forget\""));
+  g_assert_nonnull(strstr(meeting.sent->str, "ins_000068"));
+  meeting_done(&meeting);
+}
+
+/* A node of an older release does not say whose instances it holds: all of them stay. */
+static void test_unconfirmed_keeps_all(void)
+{
+  Meeting meeting = meeting_new("aaaa");
+  meeting_hello(&meeting, NULL);
+  g_assert_nonnull(strstr(meeting.sent->str, "welcome"));
+  g_assert_null(strstr(meeting.sent->str, "forget"));
+  meeting_pass(&meeting, 120000);
+  g_assert_null(strstr(meeting.sent->str, "forget"));
+  meeting_done(&meeting);
 }
 
 /* A restored backup is never behind: what the node has seen is surpassed. */
@@ -432,7 +539,10 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/nodes/old-reports-are-ignored", test_old_reports_are_ignored);
   g_test_add_func("/nodes/same-report-twice", test_same_report_twice);
-  g_test_add_func("/nodes/unknown-instance-is-ended", test_unknown_instance_is_ended);
+  g_test_add_func("/nodes/removed-instance-is-ended", test_removed_instance_is_ended);
+  g_test_add_func("/nodes/other-store-is-refused", test_other_store_is_refused);
+  g_test_add_func("/nodes/unexplained-is-ended-later", test_unexplained_is_ended_later);
+  g_test_add_func("/nodes/unconfirmed-keeps-all", test_unconfirmed_keeps_all);
   g_test_add_func("/nodes/later-epoch-is-surpassed", test_later_epoch_is_surpassed);
   g_test_add_func("/nodes/lost-start-is-sent-again", test_lost_start_is_sent_again);
   g_test_add_func("/nodes/stop-is-sent-again", test_stop_is_sent_again);

@@ -6,6 +6,7 @@
 #include "server/hub.h"
 #include "server/routes.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -59,8 +60,21 @@ static void bench_until(Bench *bench, bool (*done)(Bench *bench))
   loop_timer_set(bench->deadline, INT64_MAX);
 }
 
+/* A memory store whose commits wait while the test holds the gate. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static bool gated_commit(Store *store, const GPtrArray *records, GError **error)
+{
+  pthread_mutex_lock(&gate);
+  pthread_mutex_unlock(&gate);
+  return store_memory.commit(store, records, error);
+}
+
 static void bench_open_at(Bench *bench, const char *node_socket)
 {
+  static StoreDriver gated;
+  gated = store_memory;
+  gated.commit = gated_commit;
   g_autoptr(GError) error = NULL;
   *bench = (Bench){.dir = g_dir_make_tmp("reeve-server-XXXXXX", NULL)};
   bench->socket = g_build_filename(bench->dir, "control.sock", NULL);
@@ -68,7 +82,7 @@ static void bench_open_at(Bench *bench, const char *node_socket)
   bench->options = (ServerOptions){.data_dir = bench->dir, .socket_path = bench->socket, .node_socket = bench->node_socket, .ready_fd = -1};
   bench->store = store_memory.open(bench->dir, &error);
   g_assert_no_error(error);
-  g_assert_true(server_open(&bench->server, &bench->options, &store_memory, bench->store, &error));
+  g_assert_true(server_open(&bench->server, &bench->options, &gated, bench->store, &error));
   g_assert_no_error(error);
   bench->client = http_client_new(bench->server.loop);
   bench->deadline = loop_timer_new(bench->server.loop, bench_late, NULL);
@@ -462,6 +476,58 @@ static void test_full_store(void)
   bench_done(&bench);
 }
 
+static bool bench_two_wait(Bench *bench)
+{
+  return g_hash_table_size(bench->server.waiters) == 2;
+}
+
+/* The server ends while a change and a stream that begins wait for a commit that takes longer than it drains. */
+static void test_end_under_stalled_commit(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  g_autofree char *body = bench_deploy_body();
+  pthread_mutex_lock(&gate);
+  bench_ask(&bench, "POST", "/api/deployments", body);
+  bench_follow(&bench, "/api/events", NULL);
+  bench_until(&bench, bench_two_wait);
+  pthread_mutex_unlock(&gate); /* the loop does not run any more: its outcome is not heard */
+  bench_done(&bench);
+}
+
+static bool bench_exec_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_EXEC);
+}
+
+/* The links go with the core after a failed commit, and the commands of their nodes with them. */
+static void test_exec_and_full_store(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_free(bench_run_instance(&bench));
+  bench_until(&bench, bench_running);
+  static const char command[] = "{\"argv\":[\"sleep\",\"60\"]}";
+  HttpCallSpec spec = {.method = "POST",
+                       .url = "http://localhost/api/deployments/one/exec",
+                       .unix_socket = bench.socket,
+                       .content_type = "application/json",
+                       .body = command,
+                       .body_length = strlen(command),
+                       .stream = true};
+  g_string_truncate(bench.stream, 0);
+  http_client_call(bench.client, &spec, bench_stream_data, bench_stream_over, &bench);
+  bench_until(&bench, bench_exec_sent);
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_stream_ended);
+  g_assert_nonnull(strstr(bench.stream->str, "the link to its node is lost"));
+  bench_done(&bench);
+}
+
 /* A receiver of webhooks that fills the disk before it answers. */
 typedef struct Receiver {
   Bench *bench;
@@ -588,6 +654,8 @@ int main(int argc, char **argv)
   g_test_add_func("/server/logs", test_logs);
   g_test_add_func("/server/stop-down", test_stop_down);
   g_test_add_func("/server/full-store", test_full_store);
+  g_test_add_func("/server/end-under-stalled-commit", test_end_under_stalled_commit);
+  g_test_add_func("/server/exec-and-full-store", test_exec_and_full_store);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
   g_test_add_func("/server/node-socket", test_node_socket);
   g_test_add_func("/server/away", test_away);

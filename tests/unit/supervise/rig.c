@@ -50,7 +50,9 @@ static void rig_note(Rig *rig, const NodeAction *action)
                             [NODE_ACTION_RELEASE_PORTS] = {"release", 0},
                             [NODE_ACTION_PEERS] = {"peers", 0},
                             [NODE_ACTION_REMOVE] = {"remove", 0},
-                            [NODE_ACTION_LOG] = {"log", 0}};
+                            [NODE_ACTION_LOG] = {"log", 0},
+                            [NODE_ACTION_KEEP_STORE] = {"keep-store", 0},
+                            [NODE_ACTION_REFUSED] = {"refused", 0}};
   if (action->type == NODE_ACTION_SEND) {
     g_autoptr(GError) error = NULL;
     Frame *frame = frame_parse(action->text, strlen(action->text), &error);

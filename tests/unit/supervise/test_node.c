@@ -433,6 +433,61 @@ static void test_ten_thousand(void)
   g_assert_cmpuint(probes, ==, 9);
 }
 
+static void node_welcomed(Rig *rig, const char *store)
+{
+  g_autoptr(Frame) welcome = frame_new(FRAME_WELCOME);
+  welcome->term = 1;
+  welcome->store = g_strdup(store);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
+}
+
+static void node_dials(Rig *rig)
+{
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_DOWN});
+  rig_forget(rig);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+}
+
+/* What is held belongs to one store: the server of another is not obeyed, whatever its term; the right one is, later. */
+static void test_store(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  node_dials(rig);
+  g_assert_null(node_frame(rig, 0)->store);
+  rig_forget(rig);
+  node_welcomed(rig, "aaaa");
+  rig_wants(rig, "keep-store; release");
+  node_dials(rig);
+  g_assert_cmpstr(node_frame(rig, 0)->store, ==, "aaaa");
+  rig_forget(rig);
+  g_autoptr(Frame) foreign = frame_new(FRAME_WELCOME);
+  foreign->term = 9;
+  foreign->store = g_strdup("bbbb");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = foreign});
+  rig_wants(rig, "refused");
+  rig_frame(rig, FRAME_FORGET, 9, 9, NULL);
+  rig_frame(rig, FRAME_STOP, 9, 9, NULL);
+  rig_frame(rig, FRAME_START, 9, 9, spec);
+  rig_wants(rig, "");
+  node_dials(rig);
+  rig_forget(rig);
+  node_welcomed(rig, NULL); /* of an older release */
+  rig_wants(rig, "release");
+  node_dials(rig);
+  rig_forget(rig);
+  g_autoptr(Frame) refuse = frame_new(FRAME_REFUSE);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = refuse});
+  rig_frame(rig, FRAME_FORGET, 9, 9, NULL);
+  rig_wants(rig, "refused");
+  node_dials(rig);
+  rig_forget(rig);
+  node_welcomed(rig, "aaaa");
+  rig_wants(rig, "release");
+  rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* its term is still the right server's */
+  rig_wants(rig, "store g1; signal 15");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -458,5 +513,6 @@ int main(int argc, char **argv)
   g_test_add_func("/node/adopt-unreadable", test_adopt_unreadable);
   g_test_add_func("/node/adopt-stopping", test_adopt_stopping);
   g_test_add_func("/node/ten-thousand", test_ten_thousand);
+  g_test_add_func("/node/store", test_store);
   return g_test_run();
 }
