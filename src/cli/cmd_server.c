@@ -94,6 +94,7 @@ static int server_foreground(Cli *cli, GError **error)
                            .shim_path = shim,
                            .reeve_path = self,
                            .agents = config,
+                           .agents_user = cli->options.text[OPT_AGENTS_USER],
                            .ready_fd = server_ready_fd(),
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
   g_autofree char *listen = server_listen(cli, config, &options);
@@ -113,7 +114,7 @@ static int server_start(Cli *cli, const char *name, GError **error)
     return 1;
   cli_done(cli, cli->paths.socket, started ? "started" : "running",
            started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
-  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE};
+  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_AGENTS_USER, OPT_CONFIG, OPT_LISTEN, OPT_NODE_SOCKET, OPT_VERBOSE};
   bool asked = false;
   for (guint i = 0; i < G_N_ELEMENTS(options); i++)
     asked = asked || cli_flag(cli, options[i]);

@@ -45,6 +45,7 @@ typedef enum OptionId {
   OPT_MAN,
   OPT_FORGET,
   OPT_AGENTS_DIR,
+  OPT_AGENTS_USER,
   OPT_CONFIG,
   OPT_ERREXIT,
   OPT_WATCH,

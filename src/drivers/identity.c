@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 typedef struct ProcStat {
+  char name[16];
   char state;
   pid_t parent, session;
   uint64_t start_time;
@@ -34,6 +35,8 @@ static bool proc_stat(pid_t pid, ProcStat *out)
   g_auto(GStrv) fields = g_strsplit(p + 2, " ", 24);
   if (g_strv_length(fields) < 20)
     return false;
+  const char *name = strchr(text, '(');
+  g_snprintf(out->name, sizeof out->name, "%.*s", name && name < p ? (int)(p - name - 1) : 0, name ? name + 1 : "");
   out->state = fields[0][0];
   out->parent = (pid_t)strtol(fields[1], NULL, 10);
   out->session = (pid_t)strtol(fields[3], NULL, 10);
@@ -73,6 +76,16 @@ bool identity_alive(const ProcessIdentity *identity)
 {
   ProcStat stat;
   return identity->pid > 0 && proc_stat(identity->pid, &stat) && stat.start_time == identity->start_time && !proc_dead(&stat);
+}
+
+bool identity_parent(pid_t pid, ProcessParent *out)
+{
+  ProcStat stat;
+  if (!proc_stat(pid, &stat) || proc_dead(&stat))
+    return false;
+  *out = (ProcessParent){.parent = stat.parent, .start_time = stat.start_time};
+  g_strlcpy(out->name, stat.name, sizeof out->name);
+  return true;
 }
 
 /* Is @pid in the session of @root, or below it? */

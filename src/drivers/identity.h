@@ -13,6 +13,15 @@ typedef struct ProcessIdentity {
 
 /* Reads the `state` file that a shim left in @directory; false when there is none, or when it is of another boot. */
 bool identity_read(const char *directory, ProcessIdentity *identity);
+/* Where a process comes from: @parent 0 = it has none that we may see; @name is cut at 15 bytes, as the kernel does. */
+typedef struct ProcessParent {
+  pid_t parent;
+  uint64_t start_time;
+  char name[16];
+} ProcessParent;
+/* Looks @pid up. False: no such process, a dead one, or one that this system hides from us. */
+bool identity_parent(pid_t pid, ProcessParent *out);
+
 /* When it was started, on the boot clock. */
 int64_t identity_started_boot_ms(const ProcessIdentity *identity);
 /* Is that very process still alive (zombies are not)? */

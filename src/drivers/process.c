@@ -204,7 +204,7 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
   if (launch->attached)
     spec_put_number(out, "attached", 1);
   spec_put_cgroups(out, launch);
-  bool ok = spec_put_user(out, spec->user, error);
+  bool ok = spec_put_user(out, launch->user, error);
   *length = out->len;
   return g_string_free(out, !ok);
 }

@@ -21,7 +21,9 @@ typedef struct HttpServerConfig {
   int64_t request_ms_max; /* 0 = 10,000 */
   int64_t reply_ms_max;   /* 0 = 30,000: a request not answered by then gets 503; streams are exempt */
   int connections_max;    /* 0 = 1,000 */
-  bool eof_is_gone;       /* a peer that ends its side while it waits has left; else it may still read */
+  int (*peer_kind)(int fd,
+                   void *data); /* asked once of each connection on a unix socket, when it is accepted; see http_request_peer_kind */
+  bool eof_is_gone;             /* a peer that ends its side while it waits has left; else it may still read */
 } HttpServerConfig;
 
 HttpServer *http_server_new(Loop *loop, const HttpServerConfig *config);
@@ -44,6 +46,8 @@ const char *http_request_header(const HttpRequest *request, const char *name);
 const char *http_request_body(const HttpRequest *request, size_t *length); /* NUL-terminated too */
 /* Uid of the peer on a unix socket, -1 on TCP. */
 int http_request_peer_uid(const HttpRequest *request);
+/* What @peer_kind of the server's configuration said of the peer on a unix socket; 0 without one, and on TCP. */
+int http_request_peer_kind(const HttpRequest *request);
 /* Address of the peer on TCP ("127.0.0.1", "::1"), "" on a unix socket. Borrowed. */
 const char *http_request_peer_address(const HttpRequest *request);
 /* The caller's pointer, for finding a request from elsewhere. */

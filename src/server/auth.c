@@ -1,11 +1,13 @@
-/* Owns the question who a request comes from: uid on the control socket, token over TCP; see auth.h. A valid token passes even from an
- * address that guessed wrongly: 256 bits are not guessed, and a lock-out would only be a weapon against those behind the same address. */
+/* Owns the question who a request comes from: uid on the control socket, token over TCP and from agents; see auth.h. A valid token passes
+ * even from an address that guessed wrongly: 256 bits are not guessed, and a lock-out would only be a weapon against those behind the same
+ * address. */
 #include "server/auth.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "node/peer.h"
 #include "server/internal.h"
 #include "server/routes.h"
 
@@ -144,17 +146,12 @@ static void auth_fail_token(Server *server, HttpRequest *request)
             "the token is not known, was revoked or has expired; 'reeve token create' makes one");
 }
 
-static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
+static bool auth_token(Server *server, HttpRequest *request, Caller *caller)
 {
   const char *token = auth_credential(request);
   char hash[AUTH_HASH_BYTES];
-  if (server->listen_local && !auth_host_is_local(http_request_header(request, "Host"), server->listen_port)) {
-    auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
-              "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
-    return false;
-  }
   if (!token) {
-    *caller = (Caller){.role = ROLE_PUBLIC, .actor = "public"};
+    g_strlcpy(caller->actor, "public", sizeof caller->actor);
     return true;
   }
   size_t length = strlen(token);
@@ -169,14 +166,41 @@ static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
   return true;
 }
 
+static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
+{
+  if (!server->listen_local || auth_host_is_local(http_request_header(request, "Host"), server->listen_port))
+    return auth_token(server, request, caller);
+  auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
+            "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
+  return false;
+}
+
+int auth_peer_kind(int fd, void *data)
+{
+  const Server *server = data;
+  if (server->options->node_socket)
+    return (int)peer_origin_of_socket(fd, NULL);
+  g_autofree char *directory = g_build_filename(server->options->data_dir, "node", NULL);
+  return (int)peer_origin_of_socket(fd, directory);
+}
+
 bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
 {
-  int uid = http_request_peer_uid(request);
+  int uid = http_request_peer_uid(request), origin = http_request_peer_kind(request);
+  *caller = (Caller){.role = ROLE_PUBLIC};
   if (uid < 0)
     return auth_tcp(server, request, caller);
   int role = route_role(uid, (int)geteuid());
   if (role < 0) {
     auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED, "only the user of the server and root may use this socket");
+    return false;
+  }
+  if (origin == PEER_AGENT) {
+    caller->agent = true;
+    return auth_token(server, request, caller);
+  }
+  if (origin == PEER_GONE) {
+    auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED, "the process that opened this connection has ended");
     return false;
   }
   caller->role = (Role)role;
@@ -186,6 +210,12 @@ bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
 
 void auth_refuse(Server *server, HttpRequest *request, const Caller *caller, Role role)
 {
+  if (caller->role == ROLE_PUBLIC && caller->agent) {
+    auth_fail(server, request, AUTH_FAILURE_AGENT, REEVE_ERROR_DENIED,
+              "this comes from an agent, and agents have no role on the control socket; give it a token: "
+              "'reeve token create NAME --role operator', its value in the agent's environment as REEVE_TOKEN (by a secret)");
+    return;
+  }
   if (caller->role == ROLE_PUBLIC) {
     auth_fail(server, request, AUTH_FAILURE_MISSING, REEVE_ERROR_UNAUTHENTICATED,
               "this wants a token in the header Authorization: Bearer TOKEN, or X-API-Key; 'reeve token create' makes one");

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "node/node.h"
+#include "node/peer.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -92,6 +93,11 @@ static void node_conn_event(struct bufferevent *stream, short what, void *data)
 static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
 {
   HubLink *link = data;
+  if (peer_origin_of_socket(fd, NULL) != PEER_FREE) { /* it would be given the secrets of others */
+    log_warn("an agent dialled in as a node; refused", "socket=%s", link->path);
+    close(fd);
+    return;
+  }
   NodeConn *conn = g_new0(NodeConn, 1);
   conn->peer = hub_attach(link->hub, &node_conn_carrier, conn, NULL);
   if (!conn->peer) { /* no links at the moment: the node tries again */
@@ -182,8 +188,11 @@ static void memory_from_node(const char *frame, void *data)
 static bool memory_start(HubLink *link, const Server *server, GError **error)
 {
   g_autofree char *directory = g_build_filename(server->options->data_dir, "node", NULL);
-  NodeConfig config = {
-      .state_dir = directory, .node_id = "local", .shim_path = server->options->shim_path, .reeve_path = server->options->reeve_path};
+  NodeConfig config = {.state_dir = directory,
+                       .node_id = "local",
+                       .shim_path = server->options->shim_path,
+                       .reeve_path = server->options->reeve_path,
+                       .agents_user = server->options->agents_user};
   link->node = node_new(server->loop, &config, error);
   if (link->node)
     hub_link_again(link);

@@ -1,5 +1,5 @@
 /* Owns the one table of routes, who may use them, and how a request is refused. Deny by default: what is not in the table does not exist,
- * and who is not the server's own user or root has no role. */
+ * and who is not the server's own user or root, or is an agent, has no role without a token. */
 #include "server/routes.h"
 
 #include "base/error.h"

@@ -1,0 +1,126 @@
+"""Who is trusted: agents on the sockets of the server, the agents directory, the Tab key, what is printed, what a viewer sees."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import pwd
+import re
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+from conftest import BIN, wait_until
+
+ASK = """
+import http.client, json, socket, sys
+class C(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(sys.argv[1])
+c = C("localhost")
+c.request("POST", "/api/tokens", json.dumps({"name": "evil", "role": "admin"}), {"Content-Type": "application/json"})
+a = c.getresponse()
+print("answer", a.status, a.read().decode())
+"""
+
+
+def ask_as_daemon(script):
+    """The same from a process that has left its parents: it is inherited by the shim."""
+    return f"import os, subprocess, sys\nif os.fork():\n    os._exit(0)\nos.setsid()\nif os.fork():\n    os._exit(0)\nexec({script!r})\nsys.stdout.flush()"
+
+
+def test_agents_have_no_role_on_the_socket(reeve):
+    """Whatever it starts, however far from its parents; a command beside an agent is no more. Who is not below a shim of ours is as before."""
+    (reeve.directory / "ask.py").write_text(ASK)
+    (reeve.directory / "daemon.py").write_text(ask_as_daemon(ASK))
+    sock = reeve.data / "control.sock"
+    job = f"""
+job: {{name: climb}}
+agents:
+  - {{id: a, command: [sh, -c, "{sys.executable} {reeve.directory}/ask.py {sock}; exec sleep 1000"]}}
+  - {{id: d, command: [sh, -c, "{sys.executable} {reeve.directory}/daemon.py {sock}; exec sleep 1000"]}}
+topology: {{type: dynamic}}
+"""
+    reeve.run("up", "-d", reeve.job(job))
+    for agent in "ad":
+        said = wait_until(lambda: "answer" in (text := reeve.run("logs", "climb", agent).stdout) and text, what=f"{agent} has asked")
+        assert "answer 403" in said and "give it a token" in said, said
+    beside = reeve.run("exec", "climb/a", "--", sys.executable, reeve.directory / "ask.py", sock).stdout
+    assert "answer 403" in beside, beside
+    by_cli = reeve.run("exec", "climb/a", "--", BIN, "--data-dir", reeve.data, "token", "create", "evil", "--role", "admin", code=13)
+    assert "REEVE_TOKEN" in by_cli.stderr + by_cli.stdout, by_cli
+    assert "evil" not in reeve.run("token", "list").stdout
+    assert b'reeve_auth_failures_total{reason="agent"} 4' in reeve.get("/metrics")
+    # with a token an agent has the token's role, on the same socket
+    token = reeve.run("token", "create", "mine", "--role", "viewer").stdout.strip()
+    script = f"REEVE_TOKEN={token} {shlex.quote(str(BIN))} --data-dir {reeve.data}"
+    assert "climb" in reeve.run("exec", "climb/a", "--", "sh", "-c", f"{script} ps").stdout
+    assert "token:mine" in reeve.run("exec", "climb/a", "--", "sh", "-c", f"{script} token list 2>&1", code=13).stdout
+    if reeve.node == "process":  # nor is an agent taken for a node, which would be given secrets
+        dial = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print('read', s.recv(1))"
+        assert "read b''" in reeve.run("exec", "climb/a", "--", sys.executable, "-c", dial, reeve.directory / "node.sock").stdout
+
+
+def test_a_server_inside_an_agent_of_another(bare, tmp_path):
+    """Only shims of a server's own count: one that somebody runs below an agent of another Reeve serves its user."""
+    bare.start()
+    inner = tmp_path / "inner"
+    job = f"""
+job: {{name: outer}}
+agents: [{{id: a, command: [{BIN}, --data-dir, {inner}, server, --listen, none]}}]
+topology: {{type: dynamic}}
+"""
+    bare.run("up", "-d", bare.job(job))
+    words = [BIN, "--data-dir", inner, "token", "create", "t", "--role", "viewer"]
+    wait_until(lambda: (inner / "control.sock").exists(), what="the inner server serves")
+    assert bare.run("exec", "outer/a", "--", *words).stdout.startswith("reeve_")
+    assert bare.run("exec", "outer/a", "--", BIN, "--data-dir", bare.data, "ps", code=13)
+
+
+def test_agents_user(bare):
+    """--agents-user: agents run as somebody who cannot read the server's files, and still have theirs. Only root can do it."""
+    user = pwd.getpwnam("nobody")
+    bare.server_args = ["--agents-user", user.pw_name]
+    if os.geteuid() != 0:
+        assert "only root" in bare.run("server", "--agents-user", user.pw_name, "--listen", "none", code=13).stderr
+        return
+    assert "no such user" in bare.run("server", "--agents-user", "no-such-user", "--listen", "none", code=4).stderr
+    assert "without privileges" in bare.run("server", "--agents-user", "root", "--listen", "none", code=3).stderr
+    bare.directory.chmod(0o711)
+    bare.start()
+    subprocess.run([BIN, "--data-dir", bare.data, "secret", "set", "k"], input="value", env=bare.environment, text=True, check=True, timeout=30, capture_output=True)
+    script = bare.directory / "look.py"
+    script.write_text(f"""
+import os, pathlib, socket, time
+print("uid", os.getuid(), "groups", os.getgroups())
+print("peers", pathlib.Path(os.environ["AGENT_PEERS_FILE"]).read_text())
+for path in ({str(bare.data)!r} + "/secrets.key", {str(bare.data)!r} + "/reeve.db", os.path.dirname(os.environ["AGENT_PEERS_FILE"]) + "/instance.json"):
+    try:
+        open(path, "rb").close()
+        print("READ", path)
+    except OSError as error:
+        print(error.strerror, path)
+for path in ({str(bare.data)!r}, os.path.dirname(os.environ["AGENT_PEERS_FILE"])):
+    try:
+        print("LISTED", os.listdir(path))
+    except OSError as error:
+        print(error.strerror, path)
+try:
+    socket.socket(socket.AF_UNIX).connect({str(bare.data / "control.sock")!r})
+    print("CONNECTED")
+except OSError as error:
+    print(error.strerror, "socket")
+print("done", flush=True)
+time.sleep(1000)
+""")
+    script.chmod(0o644)
+    bare.run("up", "-d", bare.job(f"job: {{name: low}}\nagents: [{{id: a, command: [/usr/bin/python3, {script}]}}]\ntopology: {{type: dynamic}}\n"))
+    said = wait_until(lambda: "done" in (text := bare.run("logs", "low").stdout) and text, what="the agent has looked")
+    assert f"uid {user.pw_uid}" in said and "peers []" in said, said
+    assert not re.search("READ|LISTED|CONNECTED", said) and said.count("Permission denied") == 6, said
+    assert str(user.pw_uid) in bare.run("exec", "low/a", "--", "id", "-u").stdout
+    assert "nobody" in bare.run("doctor", code=None).stdout and bare.get("/api/server")["agents_user"] == "nobody"
