@@ -124,3 +124,48 @@ time.sleep(1000)
     assert not re.search("READ|LISTED|CONNECTED", said) and said.count("Permission denied") == 6, said
     assert str(user.pw_uid) in bare.run("exec", "low/a", "--", "id", "-u").stdout
     assert "nobody" in bare.run("doctor", code=None).stdout and bare.get("/api/server")["agents_user"] == "nobody"
+
+
+SERVED = '[agent]\nname = "{name}"\n[llm]\nprovider = "command"\ncommand = ["cat"]\n[deployment]\nauto_start = true\n'
+
+
+def found(reeve):
+    return {agent["name"]: agent for agent in reeve.get("/agents")["agents"]}
+
+
+def test_agents_directory_is_believed_as_far_as_nobody_else_writes_it(bare):
+    """A file that others could have written is invalid, says how to mend it, starts nothing, and is taken once it was mended."""
+    place = bare.directory / "agents"
+    for name in ("mine", "file", "entry", "$(id>PWNED)", "theirs", "links"):
+        (place / name).mkdir(parents=True)
+    for name in ("mine", "file", "entry", "theirs"):
+        (place / name / "agent.toml").write_text(SERVED.format(name=name))
+    (place / "links/open").mkdir()
+    (place / "links/open/agent.toml").write_text(SERVED.format(name="links"))
+    (place / "links/agent.toml").symlink_to("open/agent.toml")
+    (place / "links/open").chmod(0o777)
+    (place / "$(id>PWNED)/agent.toml").write_text("not TOML")
+    (place / "file/agent.toml").chmod(0o666)
+    (place / "entry").chmod(0o1777)
+    stranger = os.geteuid() == 0
+    if stranger:
+        os.chown(place / "theirs/agent.toml", 65534, 65534)
+    bare.server_args = ["--agents-dir", place]
+    bare.start()
+    wait_until(lambda: found(bare)["mine"]["status"] == "running", what="what is nobody else's is started")
+    agents = found(bare)
+    for name in ("file", "entry", "links"):
+        assert agents[name]["status"] == "invalid" and "chmod go-w" in agents[name]["error_message"], agents[name]
+    assert not stranger or (agents["theirs"]["status"] == "invalid" and "chown" in agents["theirs"]["error_message"])
+    assert "x_id_PWNED_" in agents and not any(re.search(r"[^A-Za-z0-9._-]", name) for name in agents)
+    assert "file" not in str(bare.get("/api/deployments"))
+    subprocess.run(["sh", "-c", re.search(r"run: (.*)", agents["file"]["error_message"])[1]], check=True)
+    wait_until(lambda: found(bare)["file"]["status"] == "running", what="a file that was mended is believed")
+    place.chmod(0o777)
+    wait_until(lambda: found(bare)["mine"]["status"] != "discovered" and "chmod go-w" in (found(bare)["mine"]["error_message"] or ""), what="the directory as a whole")
+    place.chmod(0o755)
+    wait_until(lambda: not found(bare)["mine"]["error_message"], what="the directory was mended")
+    body = {"source_name": f"{place}/mine/agent.toml", "source": "", "job": {"name": "fake", "agents": [{"id": "a", "command": ["sleep", "1000"]}], "topology": {"type": "dynamic"}}}
+    status, problem = bare.request("POST", "/api/deployments", body)
+    assert status == 422 or status == 400, (status, problem)
+    assert "agent file" in problem["detail"]
