@@ -30,6 +30,7 @@ struct Verb {
   int words_min, words_max; /* words_max -1 = any number */
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */
+  bool hidden;              /* for programs: in no list and no completion */
   /* Returns the exit code; with @error set, main reports it and takes the code from it. */
   int (*run)(Cli *cli, GError **error);
 };
@@ -95,6 +96,7 @@ int cmd_cancel(Cli *cli, GError **error);
 int cmd_chat(Cli *cli, GError **error);
 int cmd_audit(Cli *cli, GError **error);
 int cmd_backup(Cli *cli, GError **error);
+int cmd_complete(Cli *cli, GError **error);
 int cmd_completion(Cli *cli, GError **error);
 int cmd_deploy(Cli *cli, GError **error);
 int cmd_diff(Cli *cli, GError **error);

@@ -48,6 +48,7 @@ typedef enum OptionId {
   OPT_AGENTS_USER,
   OPT_CONFIG,
   OPT_ERREXIT,
+  OPT_LINE,
   OPT_WATCH,
   OPT_N
 } OptionId;

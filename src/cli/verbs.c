@@ -459,6 +459,18 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_VERB,
      .run = cmd_help},
+    {.name = "complete",
+     .words = "",
+     .summary = "say how a command line can go on, for completion scripts",
+     .details =
+         "LINE is a command line up to the cursor, with the name of this program. The first line of the answer is words, files or directories; then comes one word a "
+         "line, behind a tab what it is.",
+     .examples = "reeve complete --line 'reeve lo'",
+     .options = OPTIONS(OPT_LINE),
+     .words_min = 0,
+     .words_max = 0,
+     .hidden = true,
+     .run = cmd_complete},
 };
 
 const guint verbs_n = G_N_ELEMENTS(verbs);

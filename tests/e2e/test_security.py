@@ -1,6 +1,7 @@
 """Who is trusted: agents on the sockets of the server, the agents directory, the Tab key, what is printed, what a viewer sees."""
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 
 from conftest import BIN, wait_until
 
@@ -169,3 +171,76 @@ def test_agents_directory_is_believed_as_far_as_nobody_else_writes_it(bare):
     status, problem = bare.request("POST", "/api/deployments", body)
     assert status == 422 or status == 400, (status, problem)
     assert "agent file" in problem["detail"]
+
+
+HOSTILE = ["$(touch PWNED)", "`touch PWNED`", "a;touch PWNED", "x\ny", "\x1b]0;PWNED\x07", "-rf", "\u202egood", "good"]
+
+
+@contextlib.contextmanager
+def serving(answers):
+    """A server of HTTP on loopback that answers GET by @answers: path -> (status, JSON, or bytes as they are). Yields its URL and the requests it had."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.command, self.path, dict(self.headers), self.rfile.read(int(self.headers.get("Content-Length") or 0))))
+            status, body = answers.get(self.path.split("?")[0], (404, {}))
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def bash_offers(reeve, line, cwd, **environment):
+    """What bash would offer for @line, by the script that the program writes."""
+    words = line.split(" ")
+    script = f"""source <({BIN} completion bash)
+compopt() {{ :; }}
+COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)} COMP_WORDS=({BIN} {' '.join(map(shlex.quote, words[1:]))}) COMP_CWORD={len(words) - 1}
+_reeve
+printf '%s\\0' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", script], env={**reeve.environment, **environment}, cwd=cwd, capture_output=True, text=True, timeout=30, check=True)
+    assert not done.stderr, done.stderr
+    return [word for word in done.stdout.split("\0") if word]
+
+
+def test_tab_runs_nothing(bare, tmp_path):
+    """Names come from a server that may be anybody's, and from directories that may be called anything; files are offered by bash as they are."""
+    (tmp_path / "$(touch PWNED)").mkdir()
+    (tmp_path / "job file.yaml").write_text("")
+    named = [{"name": name} for name in HOSTILE]
+    answers = {"/api/deployments": (200, {"deployments": named}), "/agents": (200, {"agents": named}),
+               "/api/deployments/good": (200, {"instances": [{"agent": name} for name in HOSTILE + ["web"]]})}
+    with serving(answers) as (url, _):
+        here = {"REEVE_SERVER": url}
+        assert bash_offers(bare, "reeve status ", tmp_path, **here) == ["good"]
+        assert bash_offers(bare, "reeve deploy ", tmp_path, **here) == ["good"]
+        assert bash_offers(bare, "reeve logs good ", tmp_path, **here) == ["good", "web"]
+        assert bash_offers(bare, "reeve exec good/w", tmp_path, **here) == ["good/web"]
+        assert bash_offers(bare, "reeve scale good w", tmp_path, **here) == ["web="]
+        assert bash_offers(bare, "reeve lo", tmp_path, **here) == ["logs"]
+        assert bash_offers(bare, "reeve logs --fo", tmp_path, **here) == ["--follow"]
+        assert bash_offers(bare, "reeve -o yaml server st", tmp_path, **here) == ["start", "status", "stop"]
+        assert bash_offers(bare, "reeve ps -o y", tmp_path, **here) == ["yaml"]
+        assert sorted(bash_offers(bare, "reeve validate ", tmp_path, **here)) == ["$(touch PWNED)", "job file.yaml"]
+        assert bash_offers(bare, "reeve server --agents-dir ", tmp_path, **here) == ["$(touch PWNED)"]
+        assert bash_offers(bare, "reeve logs $(touch PWNED)", tmp_path, **here) == []
+    assert not list(tmp_path.rglob("PWNED"))
