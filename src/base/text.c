@@ -51,6 +51,23 @@ char *text_escape(const char *text, size_t max)
   return g_string_free(out, FALSE);
 }
 
+char *text_mask_userinfo(const char *text)
+{
+  GString *out = g_string_new(NULL);
+  for (const char *mark; (mark = strstr(text, "://")) != NULL;) {
+    const char *start = mark + strlen("://"), *end = start + strcspn(start, "/?#\"'\\<> \t\r\n");
+    const char *at = end;
+    while (at > start && at[-1] != '@')
+      at--;
+    g_string_append_len(out, text, start - text);
+    if (at > start)
+      g_string_append(out, "***@");
+    text = at;
+  }
+  g_string_append(out, text);
+  return g_string_free(out, FALSE);
+}
+
 bool text_is_name(const char *text)
 {
   if (!text || !g_ascii_isalnum(text[0]))

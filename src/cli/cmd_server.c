@@ -50,7 +50,7 @@ static AgentsConfig *server_config(const Cli *cli, GError **error)
   g_autofree char *base = g_path_get_dirname(path);
   bool ok = !text || agents_config_read(config, text, length, path, base, problems);
   g_autofree char *said = problems_text(problems);
-  fputs(said, stderr);
+  cli_put_error(said);
   if (!ok) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d error%s; the server was not started", path, problems->errors,
                 problems->errors == 1 ? "" : "s");

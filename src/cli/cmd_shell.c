@@ -103,7 +103,7 @@ static bool shell_take(Shell *shell, const char *line)
     return false;
   shell->code = words ? shell_run(shell, words, &error) : reeve_error_exit(REEVE_ERROR_USAGE);
   if (error)
-    fprintf(stderr, "reeve shell: %s\n", error->message);
+    cli_report("shell", error->message);
   return shell->code == 0 || !cli_flag(shell->cli, OPT_ERREXIT);
 }
 

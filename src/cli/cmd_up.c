@@ -297,7 +297,7 @@ static void up_files_changed(void *data)
     job_file_done(&file);
   }
   if (error)
-    fprintf(stderr, "reeve up: %s\n", error->message);
+    cli_report("up", error->message);
 }
 
 static bool up_watch_files(Up *up, const JobFile *file, GError **error)

@@ -170,7 +170,7 @@ int cli_run(int argc, char **argv)
     code = run_verb(&cli, &error);
   if (error) {
     run_hints(&cli, &error);
-    fprintf(stderr, "reeve%s%s: %s\n", cli.verb ? " " : "", cli.verb ? cli.verb->name : "", error->message);
+    cli_report(cli.verb ? cli.verb->name : NULL, error->message);
     code = reeve_error_exit(error->code);
   }
   code = run_flush(code);

@@ -299,7 +299,7 @@ void routes_handle(HttpRequest *request, void *data)
     route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server leaves", NULL, NULL);
     return;
   }
-  RouteCall call = {.server = server, .request = request, .name = match.name};
+  RouteCall call = {.server = server, .request = request, .name = match.name, .role = caller.role};
   json_t *body = NULL;
   if (match.route->has_body) {
     body = route_body(match.route, server, request);

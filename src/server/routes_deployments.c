@@ -134,7 +134,8 @@ void get_diff(RouteCall *call)
   const Revision *after = before ? diff_revision(call, deployment, to) : NULL;
   if (!after)
     return;
-  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), NULL); /* stored jobs have no cycle */
+  DiffShown shown = call->role >= ROLE_OPERATOR ? DIFF_SHOWN_VALUES : DIFF_SHOWN_PLAIN;
+  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), shown, NULL); /* stored jobs have no cycle */
   GString *out = turn_scratch(call->server);
   jw_open(out, NULL, '{');
   jw_str(out, "name", deployment->name);

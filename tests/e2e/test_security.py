@@ -244,3 +244,106 @@ def test_tab_runs_nothing(bare, tmp_path):
         assert bash_offers(bare, "reeve server --agents-dir ", tmp_path, **here) == ["$(touch PWNED)"]
         assert bash_offers(bare, "reeve logs $(touch PWNED)", tmp_path, **here) == []
     assert not list(tmp_path.rglob("PWNED"))
+
+
+# Sets the clipboard and the title, clears, asks the terminal to type, hides, goes back, turns the direction round, and all that as C1.
+EVIL = "\x1b]52;c;aGk=\x07\x1b]0;PWNED\x07\x1b[2J\x1b[6n\x1b[8m\r\x08\u009b2J\u202eevil\u2066\u200f\x7f"
+STEERS = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\u0080-\u009f\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]|\x1b(?!\\[(0|1|31|32|33|36)m)")
+
+
+def on_terminal(reeve, *args, code=0, **environment):
+    """What a terminal is sent by the command, and its errors too."""
+    main, other = os.openpty()
+    env = {**reeve.environment, "TERM": "xterm", **environment}
+    process = subprocess.Popen([BIN, "--data-dir", reeve.data, *map(str, args)], env=env, stdin=subprocess.DEVNULL, stdout=other, stderr=other)
+    os.close(other)
+    text = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is EIO
+        while piece := os.read(main, 65536):
+            text += piece
+    os.close(main)
+    ended = process.wait(timeout=30)
+    assert code is None or ended == code, (args, ended, text)
+    return text.decode().replace("\r\n", "\n")
+
+
+def assert_harmless(text, what):
+    found = STEERS.search(text)
+    assert not found, (what, text[max(found.start() - 60, 0):found.start() + 60])
+
+
+def test_nothing_printed_steers_the_terminal(bare):
+    """Whatever an agent or a server says, by every verb that shows it, to a terminal and to a pipe."""
+    bare.start()
+    (bare.directory / "evil.txt").write_text(EVIL + "\n", newline="")
+    job = f"job: {{name: e}}\nagents: [{{id: a, command: [sh, -c, 'cat {bare.directory}/evil.txt; exit 3'], restart: {{policy: never}}, config: {{port: auto}}, health: {{tcp: true}}}}]\ntopology: {{type: dynamic}}\n"
+    bare.run("up", "-d", bare.job(job), code=None)
+    wait_until(lambda: "evil" in str(bare.get("/api/deployments/e/why")), what="what it said is known")
+    assert "evil" in bare.run("why", "e").stdout
+    assert "evil" in json.dumps(json.loads(bare.run("status", "e", "-o", "json", code=None).stdout))
+    for words in (["why", "e"], ["status", "e"], ["ps"], ["ps", "-o", "wide"], ["ps", "-o", "json"], ["status", "e", "-o", "yaml"], ["history", "e"], ["up", "-d", bare.directory / "job.yaml"]):
+        shown = on_terminal(bare, *words, code=None)
+        assert_harmless(shown, words)
+        piped = bare.run(*words, code=None)
+        assert_harmless(piped.stdout + piped.stderr, words)
+    assert "\u202e" in json.loads(bare.run("logs", "e", "-o", "json").stdout.splitlines()[0])["text"]  # data stays what it is
+    shown = on_terminal(bare, "logs", "e")
+    assert_harmless(shown.replace("\x1b[8m", ""), "logs")  # colours of an agent pass, that is all
+    problem = {"type": "urn:reeve:problem:conflict", "title": EVIL, "status": 409, "code": "conflict", "detail": EVIL, "problems": [EVIL]}
+    answers = {"/api/deployments": (409, problem), "/agents": (409, problem), "/api/nodes": (200, {"nodes": [{"id": EVIL, "cgroups": EVIL, "status": EVIL}]}),
+               "/api/server": (200, {"version": EVIL, "data_dir": EVIL, "store": EVIL}), "/healthz": (200, {"store": EVIL, "version": EVIL})}
+    with serving(answers) as (url, _):
+        for words in (["ps"], ["agents"], ["doctor"], ["version"], ["server", "status"], ["status", "x"], ["prompt", "x", "hello"]):
+            assert_harmless(on_terminal(bare, *words, code=None, REEVE_SERVER=url), words)
+            piped = bare.run(*words, code=None, REEVE_SERVER=url)
+            assert_harmless(piped.stdout + piped.stderr, words)
+
+
+def test_an_answer_steers_no_terminal(bare):
+    """The text of an answer, the names of tools that it calls, and what a refusal says."""
+    bare.start()
+    events = f"event: tool\ndata: {json.dumps({'phase': 'begins', 'name': EVIL})}\n\nevent: delta\ndata: {json.dumps({'text': EVIL})}\n\n"
+    refused = f"event: error\ndata: {json.dumps({'status': 500, 'title': EVIL, 'detail': EVIL})}\n\n"
+    (bare.directory / "door.py").write_text(f"""
+import http.server, os
+class Door(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if "refuse" in body:
+            status, type, data = 500, "text/plain", {EVIL!r}
+        else:
+            status, type, data = 200, "text/event-stream", {events!r} + ({refused!r} if "fail" in body else 'event: done\\ndata: {{}}\\n\\n')
+        self.send_response(status)
+        self.send_header("Content-Type", type)
+        self.send_header("Content-Length", str(len(data.encode())))
+        self.end_headers()
+        self.wfile.write(data.encode())
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["AGENT_PORT"])), Door).serve_forever()
+""")
+    bare.run("up", "-d", bare.job(f"job: {{name: d}}\nagents: [{{id: a, command: [{sys.executable}, {bare.directory}/door.py], config: {{port: auto}}, health: {{tcp: true}}}}]\ntopology: {{type: dynamic}}\n"))
+    for question, code in (("hello", 0), ("fail", None), ("refuse", None)):
+        shown = on_terminal(bare, "prompt", "d/a", question, code=code)
+        assert "evil" in shown
+        assert_harmless(shown, question)
+
+
+def test_a_viewer_reads_no_credentials_in_a_diff(bare):
+    bare.start(REEVE_LISTEN="127.0.0.1:0")
+    job = """
+job: {{name: data}}
+agents:
+  - {{id: a, command: [sh, -c, "exec sleep 100{n}", "--dsn=mysql://root:argpass{n}@db"], environment: {{DATABASE_URL: "postgres://u:hunter{n}@db/x", MODE: "mode{n}"}}, user: {user}}}
+topology: {{type: dynamic}}
+"""
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    for n in (1, 2):
+        bare.run("up", "-d", bare.job(job.format(n=n, user=me)))
+    url = "http://" + bare.get("/api/server")["listen"]
+    seen = {}
+    for role in ("viewer", "operator"):
+        token = bare.run("token", "create", role, "--role", role).stdout.strip()
+        seen[role] = bare.run("--server", url, "diff", "data", REEVE_TOKEN=token).stdout
+    for text in seen.values():
+        assert "environment.DATABASE_URL" in text and not re.search("hunter|argpass", text), text
+    assert "(changed) -> (changed)" in seen["viewer"] and "mode" not in seen["viewer"] and "1002" not in seen["viewer"]
+    assert "mode1 -> mode2" in seen["operator"] and "postgres://***@db/x" in seen["operator"] and "1002" in seen["operator"]
