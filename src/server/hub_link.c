@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "net/unix_socket.h"
 #include "node/node.h"
 #include "node/peer.h"
 
@@ -13,6 +14,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -110,14 +112,17 @@ static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd,
   bufferevent_enable(conn->stream, EV_READ | EV_WRITE);
 }
 
-/* A socket file that nobody listens on is left over from a server that was killed. */
-static bool hub_link_stale(const struct sockaddr_un *address)
+/* Removes a socket that is left over from a server that was killed. */
+static bool hub_link_free_name(const char *path, GError **error)
 {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
-  if (fd >= 0)
-    close(fd);
-  return !live;
+  g_autofree char *directory = g_path_get_dirname(path), *name = g_path_get_basename(path);
+  if (!fs_mkdirs(directory, 0700, error))
+    return false;
+  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  bool ok = dir < 0 || unix_socket_free_name(dir, name, path, error);
+  if (dir >= 0)
+    close(dir);
+  return ok;
 }
 
 static bool hub_link_listen(HubLink *link, GError **error)
@@ -128,14 +133,8 @@ static bool hub_link_listen(HubLink *link, GError **error)
                 sizeof address.sun_path - 1);
     return false;
   }
-  if (!hub_link_stale(&address)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "listen on '%s': another server listens there", link->path);
+  if (!hub_link_free_name(link->path, error))
     return false;
-  }
-  g_autofree char *directory = g_path_get_dirname(link->path);
-  if (!fs_mkdirs(directory, 0700, error))
-    return false;
-  unlink(link->path);
   mode_t old = umask(0177); /* no moment in which others may connect */
   link->listener = evconnlistener_new_bind(link->base, hub_link_accept, link, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
                                            (struct sockaddr *)&address, sizeof address);

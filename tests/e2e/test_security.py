@@ -347,3 +347,32 @@ topology: {{type: dynamic}}
         assert "environment.DATABASE_URL" in text and not re.search("hunter|argpass", text), text
     assert "(changed) -> (changed)" in seen["viewer"] and "mode" not in seen["viewer"] and "1002" not in seen["viewer"]
     assert "mode1 -> mode2" in seen["operator"] and "postgres://***@db/x" in seen["operator"] and "1002" in seen["operator"]
+
+
+def test_sockets_replace_sockets_only(bare, tmp_path):
+    """--socket and --node-socket: a file is left alone, a socket that was left behind is replaced, and one whose server is stopped is in use."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    for option in ("--socket", "--node-socket"):
+        refused = bare.run("server", "--listen", "none", option, notes, code=5)
+        assert "no socket" in refused.stderr and notes.read_text() == "mine", refused.stderr
+    left = tmp_path / "left.sock"
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as full:
+        full.bind(str(left))
+        full.listen(0)
+        waiting = []
+        with contextlib.suppress(BlockingIOError):
+            while True:  # until its queue is full: whoever came now would wait
+                one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+                waiting.append(one)
+                one.connect(str(left))
+        for option in ("--socket", "--node-socket"):
+            assert "another process" in bare.run("server", "--listen", "none", option, left, code=5, timeout=20).stderr
+        for one in waiting:
+            one.close()
+    process = subprocess.Popen([BIN, "--data-dir", bare.data, "--socket", left, "server"], env=bare.environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: bare.run("--socket", left, "ps", code=None).returncode == 0, what="the socket that was left behind is used again")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
