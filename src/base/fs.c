@@ -136,6 +136,23 @@ bool fs_mkdirs(const char *path, mode_t mode, GError **error)
   return fs_fail(error, "make directory", path);
 }
 
+bool fs_close_to_others(const char *path, GError **error)
+{
+  DIR *dir = opendir(path);
+  if (!dir)
+    return fs_fail(error, "open", path);
+  bool ok = true;
+  for (struct dirent *entry = readdir(dir); entry && ok; entry = readdir(dir)) {
+    struct stat st;
+    if (entry->d_name[0] == '.' || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISLNK(st.st_mode))
+      continue;
+    ok = !(st.st_mode & 077) || fchmodat(dirfd(dir), entry->d_name, st.st_mode & 07700, 0) == 0 || errno == ENOENT ||
+         fs_fail(error, "close to others", entry->d_name);
+  }
+  closedir(dir);
+  return ok;
+}
+
 static bool fs_remove_at(int dir_fd, const char *name, int depth)
 {
   if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)

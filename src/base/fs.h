@@ -18,6 +18,8 @@ bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, 
 bool fs_sync_directory(const char *path, GError **error);
 /* Makes @path and its parents with @mode; an existing directory is fine. */
 bool fs_mkdirs(const char *path, mode_t mode, GError **error);
+/* Takes from group and others what they may do with anything directly in the directory @path; @path itself stays as it is. */
+bool fs_close_to_others(const char *path, GError **error);
 /* Removes @path and all below it, never following links. Absent is fine. */
 bool fs_remove_tree(const char *path, GError **error);
 

@@ -3,6 +3,25 @@
 
 #include <string.h>
 
+/* Marks that change the direction in which what follows is shown: text that holds them reads as something else than it is. */
+static bool text_is_bidi(gunichar c)
+{
+  return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+bool text_is_shown(gunichar c)
+{
+  return c != (gunichar)-1 && c != (gunichar)-2 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) && !text_is_bidi(c);
+}
+
+bool text_is_printable(const char *text)
+{
+  for (const char *p = text; *p; p = g_utf8_next_char(p))
+    if (!text_is_shown(g_utf8_get_char_validated(p, -1)))
+      return false;
+  return true;
+}
+
 char *text_escape(const char *text, size_t max)
 {
   GString *out = g_string_new(NULL);
@@ -14,18 +33,38 @@ char *text_escape(const char *text, size_t max)
       break;
     }
     gunichar c = g_utf8_get_char_validated(p, (gssize)left);
-    bool printable = c != (gunichar)-1 && c != (gunichar)-2 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0);
-    if (printable || *p == '\n' || *p == '\t') {
+    if (text_is_shown(c) || *p == '\n' || *p == '\t') {
       const char *next = g_utf8_next_char(p);
       g_string_append_len(out, p, next - p);
       left -= (size_t)(next - p);
       p = next;
       continue;
     }
-    g_string_append_printf(out, "\\x%02x", (unsigned char)*p);
-    p++;
-    left--;
+    size_t length = text_is_bidi(c) ? (size_t)(g_utf8_next_char(p) - p) : 1;
+    if (length > 1)
+      g_string_append_printf(out, "\\u%04x", c);
+    else
+      g_string_append_printf(out, "\\x%02x", (unsigned char)*p);
+    p += length;
+    left -= length;
   }
+  return g_string_free(out, FALSE);
+}
+
+char *text_mask_userinfo(const char *text)
+{
+  GString *out = g_string_new(NULL);
+  for (const char *mark; (mark = strstr(text, "://")) != NULL;) {
+    const char *start = mark + strlen("://"), *end = start + strcspn(start, "/?#\"'\\<> \t\r\n");
+    const char *at = end;
+    while (at > start && at[-1] != '@')
+      at--;
+    g_string_append_len(out, text, start - text);
+    if (at > start)
+      g_string_append(out, "***@");
+    text = at;
+  }
+  g_string_append(out, text);
   return g_string_free(out, FALSE);
 }
 

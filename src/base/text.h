@@ -4,8 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A printable copy of foreign @text for messages and logs: control characters and invalid UTF-8 become \xHH, cut after @max bytes with
- * "...". Caller frees. */
+/* A printable copy of foreign @text for messages and logs: control characters and invalid UTF-8 become \xHH, marks that turn the direction
+ * of writing \uHHHH; line ends and tabs stay. Cut after @max bytes with "...". Caller frees. */
 char *text_escape(const char *text, size_t max);
+/* A copy of @text in which every URL has *** for its user and password. Caller frees. */
+char *text_mask_userinfo(const char *text);
+/* True for a character that may go to a terminal as it is: no control, no mark that turns the direction of writing. -1 and -2, as
+ * g_utf8_get_char_validated gives them for what is no UTF-8, are none. */
+bool text_is_shown(gunichar c);
+/* True when all of @text may, and is on one line without tabs. */
+bool text_is_printable(const char *text);
 /* True when @text is 1..64 characters [A-Za-z0-9._-] starting with a letter or digit: names of jobs, agents, nodes. */
 bool text_is_name(const char *text);

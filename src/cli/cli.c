@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/yaml.h"
 
 #include <poll.h>
@@ -43,25 +44,89 @@ bool cli_is_data(const Cli *cli)
   return cli->output == OUTPUT_JSON || cli->output == OUTPUT_YAML;
 }
 
+/* ---- what goes to a terminal ---- */
+
+/* Length of a colour at @text as we write it ourselves, 0 = it is none. */
+static size_t cli_own_color(const char *text)
+{
+  static const char *const ours[] = {"\033[0m", "\033[1m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
+  for (guint i = 0; i < G_N_ELEMENTS(ours); i++)
+    if (g_str_has_prefix(text, ours[i]))
+      return strlen(ours[i]);
+  return 0;
+}
+
+char *cli_harmless(const char *text, bool colors)
+{
+  GString *out = g_string_new(NULL);
+  while (*text) {
+    size_t own = colors ? cli_own_color(text) : 0;
+    g_string_append_len(out, text, (gssize)own);
+    text += own;
+    size_t n = !own && *text ? 1 + strcspn(text + 1, "\033") : strcspn(text, "\033"); /* up to what may be the next colour */
+    g_autofree char *foreign = g_strndup(text, n), *safe = text_escape(foreign, G_MAXSIZE);
+    g_string_append(out, safe);
+    text += n;
+  }
+  return g_string_free(out, FALSE);
+}
+
+void cli_put_error(const char *text)
+{
+  g_autofree char *safe = cli_harmless(text, false);
+  fputs(safe, stderr);
+}
+
+void cli_report(const char *verb, const char *message)
+{
+  g_autofree char *line = g_strdup_printf("reeve%s%s: %s\n", verb ? " " : "", verb ? verb : "", message);
+  cli_put_error(line);
+}
+
+char *cli_harmless_json(const char *text)
+{
+  GString *out = g_string_sized_new(strlen(text) + 1);
+  for (const char *p = text; *p;) {
+    gunichar c = g_utf8_get_char_validated(p, -1);
+    bool valid = c != (gunichar)-1 && c != (gunichar)-2;
+    const char *next = valid ? g_utf8_next_char(p) : p + 1;
+    if (!valid || text_is_shown(c) || c < 0x20) /* controls below a blank stand between values only */
+      g_string_append_len(out, p, next - p);
+    else
+      g_string_append_printf(out, "\\u%04x", c);
+    p = next;
+  }
+  return g_string_free(out, FALSE);
+}
+
+void cli_put_json(const char *text)
+{
+  g_autofree char *safe = cli_harmless_json(text);
+  fputs(safe, stdout);
+}
+
 void cli_print_data(const Cli *cli, const json_t *value)
 {
   if (cli->output == OUTPUT_YAML) {
     g_autofree char *text = yaml_text(value);
-    fputs(text, stdout);
+    cli_put_json(text); /* what is quoted there is quoted as in JSON */
     return;
   }
   char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
-  puts(text);
+  cli_put_json(text);
+  putchar('\n');
   free(text);
 }
 
 void cli_print_json_text(const Cli *cli, const char *text)
 {
   json_t *value = json_parse(text, strlen(text), NULL);
-  if (value)
+  if (value) {
     cli_print_data(cli, value);
-  else
-    puts(text); /* larger than our reader takes: it is JSON all the same */
+  } else { /* larger than our reader takes: it is JSON all the same */
+    cli_put_json(text);
+    putchar('\n');
+  }
   json_decref(value);
 }
 
@@ -84,8 +149,10 @@ void cli_print(const char *format, ...)
 {
   va_list arguments;
   va_start(arguments, format);
-  vfprintf(stdout, format, arguments);
+  g_autofree char *text = g_strdup_vprintf(format, arguments);
   va_end(arguments);
+  g_autofree char *safe = cli_harmless(text, isatty(STDOUT_FILENO));
+  fputs(safe, stdout);
   fflush(stdout);
 }
 
@@ -94,7 +161,8 @@ G_GNUC_PRINTF(2, 0) static void cli_vnote(const Cli *cli, const char *format, va
   if (cli->quiet)
     return;
   g_autofree char *text = g_strdup_vprintf(format, arguments);
-  fprintf(stderr, "%s\n", text);
+  g_autofree char *safe = cli_harmless(text, cli->color_err);
+  fprintf(stderr, "%s\n", safe);
 }
 
 void cli_note(const Cli *cli, const char *format, ...)

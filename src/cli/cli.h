@@ -30,6 +30,7 @@ struct Verb {
   int words_min, words_max; /* words_max -1 = any number */
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */
+  bool hidden;              /* for programs: in no list and no completion */
   /* Returns the exit code; with @error set, main reports it and takes the code from it. */
   int (*run)(Cli *cli, GError **error);
 };
@@ -63,8 +64,20 @@ void cli_print_json_text(const Cli *cli, const char *text);
 void cli_print_table(const Cli *cli, const Table *table);
 /* True when nobody reads our output any more (`| head`). */
 bool cli_is_left(void);
+/* A copy of @text without anything that steers a terminal or turns the direction of writing: that becomes \xHH and \uHHHH. Line ends and
+ * tabs stay, and with @colors the few colours that we write ourselves. Caller frees. */
+char *cli_harmless(const char *text, bool colors);
+/* To stdout, so cleaned; colours only on a terminal. What agents and servers say may be in it. Not for JSON. */
 void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
-/* One line on stderr; nothing with --quiet. */
+/* JSON @text with what a terminal would take as a command written as \uHHHH: the value stays what it is. Caller frees. */
+char *cli_harmless_json(const char *text);
+/* The same to stdout. */
+void cli_put_json(const char *text);
+/* @text to stderr, cleaned. */
+void cli_put_error(const char *text);
+/* "reeve VERB: message" to stderr, cleaned. @verb NULL = there is none. */
+void cli_report(const char *verb, const char *message);
+/* One line on stderr, cleaned; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* What became of @name: {"name", "outcome"} as data, and the note on stderr. */
 void cli_done(const Cli *cli, const char *name, const char *outcome, const char *format, ...) G_GNUC_PRINTF(4, 5);
@@ -95,6 +108,7 @@ int cmd_cancel(Cli *cli, GError **error);
 int cmd_chat(Cli *cli, GError **error);
 int cmd_audit(Cli *cli, GError **error);
 int cmd_backup(Cli *cli, GError **error);
+int cmd_complete(Cli *cli, GError **error);
 int cmd_completion(Cli *cli, GError **error);
 int cmd_deploy(Cli *cli, GError **error);
 int cmd_diff(Cli *cli, GError **error);

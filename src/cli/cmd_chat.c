@@ -56,7 +56,7 @@ int cmd_chat(Cli *cli, GError **error)
     g_autoptr(GError) failed = NULL;
     code = talk_ask(cli, &question, &failed) ? 0 : reeve_error_exit(failed->code);
     if (failed)
-      fprintf(stderr, "reeve: %s\n", failed->message); /* the talk goes on */
+      cli_report(NULL, failed->message); /* the talk goes on */
   }
   free(buffer);
   return code;

@@ -127,6 +127,24 @@ static Finding doctor_files(const Cli *cli)
       g_strdup_printf("%llu open files, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max));
 }
 
+/* Do agents run as a user of their own? Only root can give them one. */
+static Finding doctor_agents(const Cli *cli)
+{
+  json_t *server = api_get(cli, "/api/server", NULL);
+  g_autofree char *user = g_strdup(jget_str(server, "agents_user", NULL));
+  bool known = server != NULL;
+  json_decref(server);
+  if (user)
+    return doctor_finding("ok", g_strdup_printf("run as '%s', who cannot read the server's files", user));
+  if (known && geteuid() != 0)
+    return doctor_finding("ok", g_strdup("run as the server's user and can read its files, its secrets too; a server of root can give them "
+                                         "another: --agents-user NAME"));
+  if (geteuid() != 0)
+    return doctor_finding("ok", g_strdup("would run as you (no server to ask)"));
+  return doctor_finding("warning",
+                        g_strdup("run as root unless their job names a 'user'; reeve server --agents-user NAME gives them another"));
+}
+
 static Finding doctor_shim(const Cli *cli)
 {
   char *path = paths_shim();
@@ -136,8 +154,9 @@ static Finding doctor_shim(const Cli *cli)
 static const struct {
   const char *name;
   Finding (*check)(const Cli *cli);
-} doctor_checks[] = {{"server", doctor_server},   {"store", doctor_store},    {"shim", doctor_shim},       {"nodes", doctor_nodes},
-                     {"cgroups", doctor_cgroups}, {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
+} doctor_checks[] = {{"server", doctor_server},  {"store", doctor_store},     {"shim", doctor_shim},
+                     {"nodes", doctor_nodes},    {"agents", doctor_agents},   {"cgroups", doctor_cgroups},
+                     {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
 
 int cmd_doctor(Cli *cli, GError **error)
 {

@@ -30,9 +30,10 @@ static bool exec_record(Exec *exec)
   json_t *record = json_parse(exec->line->str, exec->line->len, NULL);
   const char *stream = jget_str(record, "stream", NULL);
   bool ok = true;
-  if (exec->cli->output == OUTPUT_JSON)
-    cli_print("%s\n", exec->line->str);
-  else if (stream)
+  if (exec->cli->output == OUTPUT_JSON) {
+    cli_put_json(exec->line->str);
+    cli_print("\n");
+  } else if (stream)
     ok = exec_write(record, stream);
   if (!stream && record) {
     json_decref(exec->end);
@@ -72,8 +73,9 @@ static int exec_code(const Exec *exec, const char *command, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "run '%s': %s", command, why);
     return 1;
   }
-  if (why)
-    fprintf(stderr, "reeve exec: run '%s': %s\n", command, why);
+  g_autofree char *told = why ? g_strdup_printf("run '%s': %s", command, why) : NULL;
+  if (told)
+    cli_report("exec", told);
   return signal ? EXEC_SIGNAL_BASE + signal : code;
 }
 

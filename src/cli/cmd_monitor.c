@@ -57,9 +57,12 @@ void monitor_event(const Cli *cli, const char *type, const json_t *data)
 
 static void events_print(const char *type, const json_t *data)
 {
-  char *text = json_dumps(data, JSON_COMPACT);
-  cli_print("{\"event\":\"%s\",\"data\":%s}\n", type, text);
+  json_t *line = json_pack("{s:s,s:O}", "event", type, "data", data);
+  char *text = json_dumps(line, JSON_COMPACT);
+  cli_put_json(text);
+  cli_print("\n");
   free(text);
+  json_decref(line);
 }
 
 static bool monitor_on_event(const char *type, const json_t *data, void *user)

@@ -19,6 +19,7 @@ int cmd_node(Cli *cli, GError **error)
                          .server_socket = server,
                          .shim_path = shim,
                          .reeve_path = self,
+                         .agents_user = cli->options.text[OPT_AGENTS_USER],
                          .verbose = cli_flag(cli, OPT_VERBOSE)};
   return node_main(&options);
 }

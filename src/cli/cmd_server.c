@@ -51,7 +51,7 @@ static AgentsConfig *server_config(const Cli *cli, GError **error)
   g_autofree char *base = g_path_get_dirname(path);
   bool ok = !text || agents_config_read(config, text, length, path, base, problems);
   g_autofree char *said = problems_text(problems);
-  fputs(said, stderr);
+  cli_put_error(said);
   if (!ok) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d error%s; the server was not started", path, problems->errors,
                 problems->errors == 1 ? "" : "s");
@@ -118,6 +118,7 @@ static int server_foreground(Cli *cli, GError **error)
                            .shim_path = shim,
                            .reeve_path = self,
                            .agents = config,
+                           .agents_user = cli->options.text[OPT_AGENTS_USER],
                            .ready_fd = server_ready_fd(),
                            .origins = origins,
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
@@ -138,7 +139,8 @@ static int server_start(Cli *cli, const char *name, GError **error)
     return 1;
   cli_done(cli, cli->paths.socket, started ? "started" : "running",
            started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
-  static const OptionId options[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE};
+  static const OptionId options[] = {OPT_AGENTS_DIR,   OPT_AGENTS_USER, OPT_CONFIG, OPT_LISTEN,
+                                     OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE};
   bool asked = false;
   for (guint i = 0; i < G_N_ELEMENTS(options); i++)
     asked = asked || cli_flag(cli, options[i]);

@@ -57,6 +57,10 @@ static char *service_text(const Cli *cli)
     service_word(command, "--listen");
     service_word(command, cli->options.text[OPT_LISTEN]);
   }
+  if (cli_flag(cli, OPT_AGENTS_USER)) {
+    service_word(command, "--agents-user");
+    service_word(command, cli->options.text[OPT_AGENTS_USER]);
+  }
   return g_strdup_printf("# Written by reeve service install; changes are lost when it is run again. Yours go into systemctl edit.\n"
                          "[Unit]\n"
                          "Description=Reeve, a server for agents\n"

@@ -103,7 +103,7 @@ static bool shell_take(Shell *shell, const char *line)
     return false;
   shell->code = words ? shell_run(shell, words, &error) : reeve_error_exit(REEVE_ERROR_USAGE);
   if (error)
-    fprintf(stderr, "reeve shell: %s\n", error->message);
+    cli_report("shell", error->message);
   return shell->code == 0 || !cli_flag(shell->cli, OPT_ERREXIT);
 }
 
@@ -141,20 +141,6 @@ static const char *shell_next(Shell *shell)
   return shell_edit_line(shell->edit, prompt);
 }
 
-/* ---- completion ---- */
-
-static char **shell_names(WordKind kind, void *data)
-{
-  const Cli *cli = data;
-  const char *key = kind == WORDS_AGENT ? "agents" : "deployments";
-  json_t *answer = api_get(cli, kind == WORDS_AGENT ? "/agents" : "/api/deployments", NULL), *list = json_object_get(answer, key), *item;
-  g_autoptr(GStrvBuilder) names = g_strv_builder_new();
-  size_t i;
-  json_array_foreach(list, i, item) g_strv_builder_add(names, jget_str(item, "name", ""));
-  json_decref(answer);
-  return g_strv_builder_end(names);
-}
-
 static void shell_begin(Shell *shell)
 {
   if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
@@ -162,7 +148,7 @@ static void shell_begin(Shell *shell)
     return;
   }
   g_autofree char *history = g_build_filename(g_get_user_state_dir(), "reeve", "shell_history", NULL);
-  shell->edit = shell_edit_new(history, shell_names, (void *)(uintptr_t)shell->cli);
+  shell->edit = shell_edit_new(history, cli_names, (void *)(uintptr_t)shell->cli);
   signal(SIGINT, SIG_IGN); /* while a command runs it is the command's */
   signal(SIGQUIT, SIG_IGN);
   cli_note(shell->cli, "Reeve %s. help lists the verbs, Tab completes, Ctrl-D leaves.", REEVE_VERSION);

@@ -297,7 +297,7 @@ static void up_files_changed(void *data)
     job_file_done(&file);
   }
   if (error)
-    fprintf(stderr, "reeve up: %s\n", error->message);
+    cli_report("up", error->message);
 }
 
 static bool up_watch_files(Up *up, const JobFile *file, GError **error)
@@ -360,6 +360,10 @@ static int up_show_plan(Cli *cli, json_t *preview)
   }
   cli_print_table(cli, table);
   cli_print("%s\n", jget_str(preview, "plan", ""));
+  json_t *server = api_get(cli, "/api/server", NULL);
+  if (server && !jget_str(server, "agents_user", NULL))
+    cli_note(cli, "agents that name no 'user' run as the user of the server and can read its files, its secrets too; see: reeve doctor");
+  json_decref(server);
   cli_note(cli, "nothing was changed; reeve up --plan %s %s does exactly this", jget_str(preview, "plan", ""), cli_word(cli, 0));
   return 0;
 }

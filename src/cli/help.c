@@ -78,7 +78,8 @@ char *help_all(bool colors)
   g_string_append(out, "  reeve VERB [OPTIONS] [WORDS]\n");
   help_heading(out, "Verbs", colors);
   for (guint i = 0; i < verbs_n; i++)
-    g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
+    if (!verbs[i].hidden)
+      g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
   help_heading(out, "Options of every verb", colors);
   help_options(out, help_global);
   g_string_append(out, "\nA verb explains itself: reeve VERB --help.\nFirst steps: reeve up examples/desk/job.yaml\n");
@@ -143,6 +144,8 @@ static void man_program(GString *out)
   g_string_append_printf(out, ".TH REEVE 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve \\- ", REEVE_VERSION);
   g_string_append(out, "deploys and supervises agents from one job file\n.SH SYNOPSIS\n.B reeve\nVERB [OPTIONS] [WORDS]\n.SH VERBS\n");
   for (guint i = 0; i < verbs_n; i++) {
+    if (verbs[i].hidden)
+      continue;
     g_string_append_printf(out, ".TP\n.B %s\n", verbs[i].name);
     man_escape(out, verbs[i].summary);
   }

@@ -60,7 +60,7 @@ bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **e
   problems_sort(file->problems);
   g_autofree char *text = problems_text(file->problems);
   if (file->problems->errors || !cli->quiet)
-    fputs(text, stderr);
+    cli_put_error(text);
   if (file->job && !file->problems->errors)
     return true;
   int n = file->problems->errors;

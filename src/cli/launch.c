@@ -28,7 +28,8 @@ static bool launch_errno(const char *what, const char *path, GError **error)
 /* The server is started in "/", so paths go absolute. */
 static GPtrArray *launch_argv(const Cli *cli, const char *self)
 {
-  static const OptionId handed_on[] = {OPT_AGENTS_DIR, OPT_CONFIG, OPT_NODE_SOCKET, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_VERBOSE};
+  static const OptionId handed_on[] = {OPT_AGENTS_DIR, OPT_AGENTS_USER,  OPT_CONFIG, OPT_NODE_SOCKET,
+                                       OPT_LISTEN,     OPT_ALLOW_ORIGIN, OPT_VERBOSE};
   const char *const head[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket};
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; i < G_N_ELEMENTS(head); i++)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOG_RECORD_MAX = 1024 * 1024 };
+enum { LOG_RECORD_MAX = 1024 * 1024, LOG_NAME_MAX = 200 };
 
 void log_lines_init(LogLines *lines, const Cli *cli)
 {
@@ -20,7 +20,8 @@ void log_lines_init(LogLines *lines, const Cli *cli)
 static char *log_lines_prefix(const json_t *of)
 {
   int replica = (int)jget_int(of, "replica", 0);
-  return g_strdup_printf(replica > 0 ? "%s/%d" : "%s", jget_str(of, "agent", "?"), replica);
+  g_autofree char *agent = text_escape(jget_str(of, "agent", "?"), LOG_NAME_MAX);
+  return g_strdup_printf(replica > 0 ? "%s/%d" : "%s", agent, replica);
 }
 
 bool log_lines_expect(LogLines *lines, const json_t *deployment, const char *agent)
@@ -85,21 +86,20 @@ static size_t log_lines_sgr(const char *text)
 
 char *log_lines_harmless(const char *text, size_t length)
 {
-  char *copy = g_strndup(text, length);
-  for (char *p = copy; *p;) {
-    size_t sgr = log_lines_sgr(p);
-    if (sgr) {
-      p += sgr;
-      continue;
-    }
-    bool c1 = (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0; /* U+0080..U+009F, CSI too */
-    if (c1)
-      p[0] = p[1] = '?';
-    else if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
-      *p = '?';
-    p += c1 ? 2 : 1;
+  g_autofree char *copy = g_strndup(text, length);
+  GString *out = g_string_sized_new(length);
+  for (const char *p = copy; *p;) {
+    size_t n = log_lines_sgr(p);
+    gunichar c = g_utf8_get_char_validated(p, -1);
+    if (!n && (text_is_shown(c) || *p == '\t'))
+      n = (size_t)(g_utf8_next_char(p) - p);
+    if (n)
+      g_string_append_len(out, p, (gssize)n);
+    else
+      g_string_append_c(out, '?');
+    p += n ? n : c == (gunichar)-1 || c == (gunichar)-2 ? 1 : (size_t)(g_utf8_next_char(p) - p);
   }
-  return copy;
+  return g_string_free(out, FALSE);
 }
 
 /* Begins the line of a record, unless it goes on with the one that is open. @key: whose line it is. */
@@ -143,8 +143,9 @@ bool log_lines_feed(LogLines *lines, const char *bytes, size_t length)
     if (!newline)
       break;
     bytes = newline + 1;
-    if (lines->cli->output == OUTPUT_JSON)
-      g_string_append_printf(lines->out, "%s\n", lines->line->str);
+    g_autofree char *json = lines->cli->output == OUTPUT_JSON ? cli_harmless_json(lines->line->str) : NULL;
+    if (json)
+      g_string_append_printf(lines->out, "%s\n", json);
     else
       log_lines_record(lines);
     g_string_truncate(lines->line, 0);

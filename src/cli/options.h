@@ -46,8 +46,10 @@ typedef enum OptionId {
   OPT_MAN,
   OPT_FORGET,
   OPT_AGENTS_DIR,
+  OPT_AGENTS_USER,
   OPT_CONFIG,
   OPT_ERREXIT,
+  OPT_LINE,
   OPT_WATCH,
   OPT_N
 } OptionId;

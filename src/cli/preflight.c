@@ -228,9 +228,11 @@ static void preflight_root(const Job *job, Problems *problems)
     n++;
   }
   if (n == 1)
-    problems_add(problems, PROBLEM_WARNING, first->pos, "agent '%s' will run as root; name another with 'user'", first->id);
+    problems_add(problems, PROBLEM_WARNING, first->pos,
+                 "agent '%s' will run as root, unless the server has --agents-user; name another with 'user'", first->id);
   else if (n)
-    problems_add(problems, PROBLEM_WARNING, first->pos, "agent '%s' and %u more will run as root; name another with 'user'", first->id,
+    problems_add(problems, PROBLEM_WARNING, first->pos,
+                 "agent '%s' and %u more will run as root, unless the server has --agents-user; name another with 'user'", first->id,
                  n - 1);
 }
 

@@ -18,8 +18,9 @@ static const Verb *run_find_verb(const char *name, GError **error)
   if (verb)
     return verb;
   g_autofree const char **names = g_new0(const char *, verbs_n + 1);
-  for (guint i = 0; i < verbs_n; i++)
-    names[i] = verbs[i].name;
+  for (guint i = 0, n = 0; i < verbs_n; i++)
+    if (!verbs[i].hidden)
+      names[n++] = verbs[i].name;
   const char *nearest = problems_nearest(name, names);
   g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; see reeve help");
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown verb '%s'%s", name, hint);
@@ -169,7 +170,7 @@ int cli_run(int argc, char **argv)
     code = run_verb(&cli, &error);
   if (error) {
     run_hints(&cli, &error);
-    fprintf(stderr, "reeve%s%s: %s\n", cli.verb ? " " : "", cli.verb ? cli.verb->name : "", error->message);
+    cli_report(cli.verb ? cli.verb->name : NULL, error->message);
     code = reeve_error_exit(error->code);
   }
   code = run_flush(code);

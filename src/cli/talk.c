@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 
 #include <signal.h>
@@ -59,18 +60,14 @@ typedef struct Talk {
   GError *error;
 } Talk;
 
-/* What an agent says may not steer the terminal. */
+/* What an agent says may not steer the terminal; elsewhere it goes as it came. */
 static void talk_print(Talk *talk, const char *text)
 {
   bool terminal = isatty(STDOUT_FILENO);
-  for (const char *p = text; *p; p++) {
-    unsigned char c = (unsigned char)*p;
-    bool c1 = c == 0xc2 && (unsigned char)p[1] < 0xa0;
-    bool hidden = terminal && ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || c1);
-    if (!hidden)
-      putchar(c);
-    else if (c1)
-      p++;
+  for (const char *p = text; *p; p = g_utf8_next_char(p)) {
+    bool shown = text_is_shown(g_utf8_get_char_validated(p, -1)) || *p == '\n' || *p == '\t';
+    if (shown || !terminal)
+      fwrite(p, 1, (size_t)(g_utf8_next_char(p) - p), stdout);
   }
   if (text[0])
     talk->at_line_start = g_str_has_suffix(text, "\n");

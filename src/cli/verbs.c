@@ -265,12 +265,13 @@ const Verb verbs[] = {
          "running, to be "
          "adopted by the next server, --down stops them in reverse order. Beside its control socket the server serves the API over "
          "TCP on loopback, for those who have a token: 'reeve token create'. REEVE_LISTEN does the same as --listen. With --agents-dir, or a deployment block in the "
-         "configuration file, agent files are found and can be deployed by name.",
+         "configuration file, agent files are found and can be deployed by name. A server of root runs agents that name no user as root; with "
+         "--agents-user they run as another, who can neither read its files nor use its control socket.",
      .examples =
          "reeve server start\nreeve server --agents-dir agents   # with an agents directory\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
          "stop first",
-     .options =
-         OPTIONS(OPT_AGENTS_DIR, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
+     .options = OPTIONS(OPT_AGENTS_DIR, OPT_AGENTS_USER, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET,
+                        OPT_VERBOSE, OPT_TIMEOUT),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
@@ -357,7 +358,7 @@ const Verb verbs[] = {
          "starts it at boot). A stop or restart of the unit leaves the agents running; the next start adopts them. After a reboot everything that "
          "was meant to run comes up again in stage order.",
      .examples = "reeve service install\nreeve service install --print   # only show the unit\nreeve service status",
-     .options = OPTIONS(OPT_PRINT, OPT_LISTEN),
+     .options = OPTIONS(OPT_AGENTS_USER, OPT_PRINT, OPT_LISTEN),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
@@ -394,7 +395,7 @@ const Verb verbs[] = {
          "Dials the node socket of a server that was started with --node-socket, and carries out what it is told. Its state lives in "
          "--data-dir.",
      .examples = "reeve node --server /run/reeve/node.sock --data-dir /var/lib/reeve-node",
-     .options = OPTIONS(OPT_VERBOSE),
+     .options = OPTIONS(OPT_AGENTS_USER, OPT_VERBOSE),
      .words_min = 0,
      .words_max = 0,
      .run = cmd_node},
@@ -461,6 +462,18 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_VERB,
      .run = cmd_help},
+    {.name = "complete",
+     .words = "",
+     .summary = "say how a command line can go on, for completion scripts",
+     .details =
+         "LINE is a command line up to the cursor, with the name of this program. The first line of the answer is words, files or directories; then comes one word a "
+         "line, behind a tab what it is.",
+     .examples = "reeve complete --line 'reeve lo'",
+     .options = OPTIONS(OPT_LINE),
+     .words_min = 0,
+     .words_max = 0,
+     .hidden = true,
+     .run = cmd_complete},
 };
 
 const guint verbs_n = G_N_ELEMENTS(verbs);

@@ -94,7 +94,7 @@ char *core_preview(const Core *core, const Job *job, GError **error)
   const Revision *revision =
       deployment && deployment->settled == DEPLOYMENT_RUNNING ? revision_find(deployment, deployment->revision) : NULL;
   const Job *before = revision ? revision_job(revision) : NULL;
-  g_autofree char *diff = plan_diff_json(before, job, error);
+  g_autofree char *diff = plan_diff_json(before, job, DIFF_SHOWN_VALUES, error);
   if (!diff)
     return NULL;
   char id[PREVIEW_ID_BYTES];

@@ -28,6 +28,8 @@ bool proc_stat(pid_t pid, ProcStat *out)
   g_auto(GStrv) fields = g_strsplit(p + 2, " ", 24);
   if (g_strv_length(fields) < 20)
     return false;
+  const char *name = strchr(text, '(');
+  g_snprintf(out->name, sizeof out->name, "%.*s", name && name < p ? (int)(p - name - 1) : 0, name ? name + 1 : "");
   out->state = fields[0][0];
   out->parent = (pid_t)strtol(fields[1], NULL, 10);
   out->session = (pid_t)strtol(fields[3], NULL, 10);

@@ -13,6 +13,7 @@ typedef struct ProcessIdentity {
 
 /* Reads the `state` file that a shim left in @directory; false when there is none, or when it is of another boot. */
 bool identity_read(const char *directory, ProcessIdentity *identity);
+
 /* When it was started, on the boot clock. */
 int64_t identity_started_boot_ms(const ProcessIdentity *identity);
 /* Is that very process still alive (zombies are not)? */
@@ -22,6 +23,7 @@ bool identity_kill(const ProcessIdentity *identity);
 
 /* One line of /proc/PID/stat, as far as it is needed here. */
 typedef struct ProcStat {
+  char name[16]; /* cut at 15 bytes, as the kernel does */
   char state;
   pid_t parent, session;
   uint64_t start_time;

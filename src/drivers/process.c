@@ -163,7 +163,7 @@ static void spec_put_default(GString *out, const ShimLaunch *launch, const char 
 /* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs to a user's environment. */
 static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error)
 {
-  const char *user = launch->spec->user;
+  const char *user = launch->user;
   if (!user)
     return true;
   errno = 0;

@@ -28,6 +28,7 @@ typedef struct ShimLaunch {
   const char *id;           /* of the instance, whose control groups are joined */
   const Cgroups *cgroups;   /* that this machine has */
   const InstanceSpec *spec;
+  const char *user;     /* whom it runs as; NULL = as we do */
   char *const *argv;    /* runs this instead of @spec->argv; NULL = that */
   char *const *secrets; /* more of the environment, "K=V", as it is; NULL = none */
   int64_t generation;

@@ -54,7 +54,7 @@ struct Conn {
   LoopTimer *timer;    /* checks deadline_ms; set lazily, so that a request costs no timer call */
   int64_t deadline_ms;
   size_t unsent; /* when it began to close, or was last looked at */
-  int peer_uid;
+  int peer_uid, peer_kind;
   char peer_address[48]; /* numeric, of a TCP peer */
   bool in_parse, half_closed, complete;
   bool trailers; /* the lines behind the last chunk are being read */

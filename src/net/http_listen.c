@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/http_conn.h"
+#include "net/unix_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,13 +55,11 @@ bool http_server_listen_unix(HttpServer *server, const char *path, GError **erro
   int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name); /* sun_path ends at 107 bytes */
-  if (dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "listen on '%s': another process does", path);
+  if (dir >= 0 && fd >= 0 && !unix_socket_free_name(dir, name, path, error)) {
     close(fd);
     close(dir);
     return false;
   }
-  unlinkat(dir, name, 0);
   mode_t old = umask(0177);
   bool ok = dir >= 0 && fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
   int e = errno;

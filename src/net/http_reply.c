@@ -119,6 +119,11 @@ int http_request_peer_uid(const HttpRequest *request)
   return request->conn->peer_uid;
 }
 
+int http_request_peer_kind(const HttpRequest *request)
+{
+  return request->conn->peer_kind;
+}
+
 const char *http_request_peer_address(const HttpRequest *request)
 {
   return request->conn->peer_address;

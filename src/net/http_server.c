@@ -463,6 +463,8 @@ void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
   conn->server = server;
   conn->link.data = conn;
   conn->peer_uid = conn_peer_uid(fd);
+  if (conn->peer_uid >= 0 && server->config.peer_kind)
+    conn->peer_kind = server->config.peer_kind(fd, server->config.data);
   if (conn->peer_uid < 0)
     getnameinfo(address, (socklen_t)length, conn->peer_address, sizeof conn->peer_address, NULL, 0, NI_NUMERICHOST);
   conn->url = g_string_new(NULL);

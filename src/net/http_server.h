@@ -26,7 +26,9 @@ typedef struct HttpServerConfig {
   int64_t request_ms_max; /* 0 = 10,000 */
   int64_t reply_ms_max;   /* 0 = 30,000: a request not answered by then gets 503; streams are exempt */
   int connections_max;    /* 0 = 1,000 */
-  bool eof_is_gone;       /* a peer that ends its side while it waits has left; else it may still read */
+  /* Asked once of each connection on a unix socket, when it is accepted; see http_request_peer_kind. NULL = 0 for all. */
+  int (*peer_kind)(int fd, void *data);
+  bool eof_is_gone; /* a peer that ends its side while it waits has left; else it may still read */
   /* Answers, like a handler, @request that the front refuses after its head was read (411, 413, 408, ...), in the shape of its path; @word
    * and @detail are the caller's for the call. NULL = a problem document. */
   void (*refuse)(HttpRequest *request, int status, const char *word, const char *detail, void *data);
@@ -62,6 +64,8 @@ const char *http_request_credential(const HttpRequest *request);
 const char *http_request_body(const HttpRequest *request, size_t *length); /* NUL-terminated too */
 /* Uid of the peer on a unix socket, -1 on TCP. */
 int http_request_peer_uid(const HttpRequest *request);
+/* What @peer_kind of the server's configuration said of the peer on a unix socket; 0 without one, and on TCP. */
+int http_request_peer_kind(const HttpRequest *request);
 /* Address of the peer on TCP ("127.0.0.1", "::1"), "" on a unix socket. Borrowed. */
 const char *http_request_peer_address(const HttpRequest *request);
 /* The caller's pointer, for finding a request from elsewhere. */

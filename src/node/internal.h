@@ -45,7 +45,7 @@ typedef struct QueuedEvent {
 
 struct Node {
   Loop *loop;
-  char *state_dir, *instances_dir, *runs_dir, *shim_path, *reeve_path, *node_id;
+  char *state_dir, *instances_dir, *runs_dir, *shim_path, *reeve_path, *node_id, *agents_user;
   int lock;
   Supervisor *supervisor;
   NodeActions *actions;
@@ -70,6 +70,15 @@ struct Node {
   void *send_data;
   guint adopting; /* instances whose files were not told yet */
 };
+
+/* access.c: who runs as another user than we. */
+/* The user that an instance of @spec runs as; NULL = as this node does. Borrowed. */
+const char *node_user_of(const Node *node, const InstanceSpec *spec);
+/* Checks that agents can run as @node->agents_user, and lets every user pass through, not list, the directories down to those of the
+ * instances; what else lies in the state directory is closed to all but us. False with @error. */
+bool node_open_to_user(const Node *node, GError **error);
+/* Writes the file @name of @hold, which its agent reads: an agent of another user is made its owner. */
+bool hold_write_file(const Hold *hold, const InstanceSpec *spec, const char *name, const char *text, GError **error);
 
 /* node.c: queues an event (texts are copied, @frame's ownership moves) and works it off unless that is under way. */
 void node_event(Node *node, const NodeEvent *event, Frame *frame);

@@ -104,8 +104,11 @@ int node_main(const NodeOptions *options)
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);
   Loop *loop = loop_new();
-  NodeConfig config = {
-      .state_dir = options->data_dir, .node_id = "local", .shim_path = options->shim_path, .reeve_path = options->reeve_path};
+  NodeConfig config = {.state_dir = options->data_dir,
+                       .node_id = "local",
+                       .shim_path = options->shim_path,
+                       .reeve_path = options->reeve_path,
+                       .agents_user = options->agents_user};
   g_autoptr(GError) error = NULL;
   Node *node = node_new(loop, &config, &error);
   if (!node) {

@@ -134,9 +134,8 @@ static void do_release(Node *node, const NodeAction *action)
 static void do_peers(Node *node, const NodeAction *action)
 {
   const Hold *hold = node_hold(node, action->instance, true);
-  g_autofree char *path = g_build_filename(hold->directory, "peers.json", NULL);
   g_autoptr(GError) error = NULL;
-  if (!fs_write_at(AT_FDCWD, path, action->text, strlen(action->text), 0644, false, &error))
+  if (!hold_write_file(hold, action->spec, "peers.json", action->text, &error))
     log_warn("peers file not written", "instance=%s error=\"%s\"", hold->id, error->message);
 }
 
@@ -329,11 +328,13 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->shim_path = g_strdup(config->shim_path);
   node->reeve_path = g_strdup(config->reeve_path);
   node->node_id = g_strdup(config->node_id);
+  node->agents_user = g_strdup(config->agents_user);
   node->holds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hold_free);
   g_queue_init(&node->events);
   g_queue_init(&node->departing);
   g_autofree char *store = NULL;
-  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error) || !node_read_store(node, &store, error)) {
+  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error) || !node_open_to_user(node, error) ||
+      !node_read_store(node, &store, error)) {
     node_free(node);
     return NULL;
   }
@@ -393,5 +394,6 @@ void node_free(Node *node)
   g_free(node->shim_path);
   g_free(node->reeve_path);
   g_free(node->node_id);
+  g_free(node->agents_user);
   g_free(node);
 }

@@ -13,14 +13,15 @@ typedef struct Node Node;
 enum { NODE_STORE_BYTES_MAX = 64 };
 
 typedef struct NodeConfig {
-  const char *state_dir;  /* its own; made when absent */
-  const char *node_id;    /* "local" */
-  const char *shim_path;  /* the reeve-shim program */
-  const char *reeve_path; /* what @REEVE_BIN@ stands for */
+  const char *state_dir;   /* its own; made when absent */
+  const char *node_id;     /* "local" */
+  const char *shim_path;   /* the reeve-shim program */
+  const char *reeve_path;  /* what @REEVE_BIN@ stands for */
+  const char *agents_user; /* whom agents without a user of their own run as; NULL = as the node does */
 } NodeConfig;
 
 /* Opens @config->state_dir, finds the shims that are alive, adopts them. Runs on @loop. NULL with @error: directory unusable or held by
- * another node. */
+ * another node; REEVE_ERROR_DENIED, NOT_FOUND or INVALID when agents cannot run as @config->agents_user. */
 Node *node_new(Loop *loop, const NodeConfig *config, GError **error);
 /* Leaves every agent running. */
 void node_free(Node *node);
@@ -37,6 +38,7 @@ typedef struct NodeOptions {
   const char *server_socket; /* unix socket of the server's node hub */
   const char *shim_path;
   const char *reeve_path;
+  const char *agents_user; /* as in NodeConfig */
   bool verbose;
 } NodeOptions;
 

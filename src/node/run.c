@@ -71,6 +71,7 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
                        .id = spec->instance,
                        .cgroups = node->cgroups,
                        .spec = spec->spec,
+                       .user = node_user_of(node, spec->spec),
                        .secrets = hold ? hold->secrets : NULL,
                        .argv = spec->argv,
                        .attached = spec->fds};

@@ -124,16 +124,14 @@ const ShimEvents hold_shim_events = {.hello = hold_on_hello,
 /* The files that the agent is told of, beside its instance, whose file was stored before. */
 static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, GError **error)
 {
-  g_autofree char *peers = g_build_filename(hold->directory, "peers.json", NULL);
-  if (!fs_write_at(AT_FDCWD, peers, spec->peers, strlen(spec->peers), 0644, false, error))
+  if (!hold_write_file(hold, spec, "peers.json", spec->peers, error))
     return false;
   if (!spec->agent_text)
     return true;
   const char *p = spec->agent_text;
   while (g_ascii_isspace(*p))
     p++;
-  g_autofree char *agent = g_build_filename(hold->directory, *p == '{' ? "agent.json" : "agent.toml", NULL);
-  return fs_write_at(AT_FDCWD, agent, spec->agent_text, strlen(spec->agent_text), 0644, false, error);
+  return hold_write_file(hold, spec, *p == '{' ? "agent.json" : "agent.toml", spec->agent_text, error);
 }
 
 void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char *const *secrets)
@@ -146,6 +144,7 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
                        .id = hold->id,
                        .cgroups = node->cgroups,
                        .spec = spec,
+                       .user = node_user_of(node, spec),
                        .secrets = secrets,
                        .generation = generation};
   g_autoptr(GError) error = NULL;

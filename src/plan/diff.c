@@ -2,6 +2,7 @@
 #include "plan/diff.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "plan/plan.h"
 
 #include <string.h>
@@ -21,23 +22,39 @@ static bool diff_is_secret(const char *key)
   return g_str_has_suffix(lower, "_key");
 }
 
+/* May somebody who only looks on see @value? Commands, environments, configurations and agent files hold what their authors put there, so
+ * texts are shown only under the keys that hold no such thing. */
+static bool diff_is_plain(const char *key, const json_t *value)
+{
+  static const char *const keys[] = {"entry_point", "host", "image",    "module", "name", "network", "python",
+                                     "schedule.",   "tags", "topology", "type",   "user", "version"};
+  if (json_is_number(value) || json_is_boolean(value))
+    return !g_str_has_prefix(key, "config") && !g_str_has_prefix(key, "environment");
+  for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+    if (g_str_has_suffix(keys[i], ".") ? g_str_has_prefix(key, keys[i]) : strcmp(key, keys[i]) == 0)
+      return true;
+  return false;
+}
+
 static char *diff_text(const json_t *value)
 {
   if (!value || json_is_null(value))
     return NULL;
   if (json_is_string(value))
-    return g_strdup(json_string_value(value));
+    return text_mask_userinfo(json_string_value(value));
   char *dumped = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-  char *text = g_strdup(dumped);
+  char *text = text_mask_userinfo(dumped);
   free(dumped);
   return text;
 }
 
-static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value)
+static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value, DiffShown shown_to)
 {
   g_autofree char *text = diff_text(value);
   size_t n = text ? strlen(text) : 0;
-  if (!text || !diff_is_secret(key)) {
+  if (text && shown_to == DIFF_SHOWN_PLAIN && !diff_is_plain(key, value)) {
+    jw_str(out, member, "(changed)");
+  } else if (!text || !diff_is_secret(key)) {
     g_autofree char *cut = n > DIFF_VALUE_MAX ? g_utf8_make_valid(text, DIFF_VALUE_MAX) : NULL;
     g_autofree char *shown = cut ? g_strdup_printf("%s... (%zu bytes)", cut, n) : NULL;
     jw_str(out, member, shown ? shown : text);
@@ -46,44 +63,44 @@ static void diff_write_value(GString *out, const char *member, const char *key, 
   }
 }
 
-static void diff_write(GString *out, const char *key, const json_t *before, const json_t *after)
+static void diff_write(GString *out, const char *key, const json_t *before, const json_t *after, DiffShown shown)
 {
   jw_open(out, NULL, '{');
   jw_str(out, "key", key);
-  diff_write_value(out, "before", key, before);
-  diff_write_value(out, "after", key, after);
+  diff_write_value(out, "before", key, before, shown);
+  diff_write_value(out, "after", key, after, shown);
   jw_close(out, '}');
 }
 
-static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after);
+static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after, DiffShown shown);
 
 /* Members of both objects, in the order of @after, then what only @before has. */
-static void diff_objects(GString *out, const char *path, json_t *before, json_t *after)
+static void diff_objects(GString *out, const char *path, json_t *before, json_t *after, DiffShown shown)
 {
   const char *key;
   json_t *value;
   json_object_foreach(after, key, value)
   {
     g_autofree char *name = path[0] ? g_strconcat(path, ".", key, NULL) : g_strdup(key);
-    diff_values(out, name, json_object_get(before, key), value);
+    diff_values(out, name, json_object_get(before, key), value, shown);
   }
   json_object_foreach(before, key, value)
   {
     g_autofree char *name = path[0] ? g_strconcat(path, ".", key, NULL) : g_strdup(key);
     if (!json_object_get(after, key))
-      diff_values(out, name, value, NULL);
+      diff_values(out, name, value, NULL, shown);
   }
 }
 
-static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after)
+static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after, DiffShown shown)
 {
   if (json_equal(before, after) || (json_is_null(before) && !after) || (!before && json_is_null(after)))
     return;
   json_t *left = (json_t *)(uintptr_t)before, *right = (json_t *)(uintptr_t)after; /* jansson's iterators want them so */
   if ((!before || json_is_object(before)) && (!after || json_is_object(after)) && (before || after))
-    diff_objects(out, path, left, right);
+    diff_objects(out, path, left, right, shown);
   else
-    diff_write(out, path, before, after);
+    diff_write(out, path, before, after, shown);
 }
 
 /* ---- jobs ---- */
@@ -93,6 +110,7 @@ typedef struct DiffSide {
   const Job *job;
   json_t *tree; /* of job_to_json, NULL without job */
   Plan *plan;
+  DiffShown shown;
 } DiffSide;
 
 static int diff_port(guint agent, int replica, void *data)
@@ -100,9 +118,9 @@ static int diff_port(guint agent, int replica, void *data)
   return plan_declared_port(data, agent, replica);
 }
 
-static bool diff_open(DiffSide *side, const Job *job, GError **error)
+static bool diff_open(DiffSide *side, const Job *job, DiffShown shown, GError **error)
 {
-  *side = (DiffSide){.job = job};
+  *side = (DiffSide){.job = job, .shown = shown};
   if (!job)
     return true;
   g_autofree char *text = job_digest_text(job);
@@ -145,7 +163,7 @@ static void diff_pair(GString *out, const char *id, const DiffSide *before, cons
   json_t *left = diff_agent(before, id), *right = diff_agent(after, id);
   g_autoptr(GString) keys = g_string_new(NULL);
   jw_open(keys, NULL, '[');
-  diff_objects(keys, "", left, right);
+  diff_objects(keys, "", left, right, after->shown);
   jw_close(keys, ']');
   g_autofree char *was = diff_connected(before, id), *is = diff_connected(after, id);
   bool changed = strcmp(keys->str, "[]") != 0;
@@ -181,13 +199,13 @@ static char *diff_job_keys(const DiffSide *before, const DiffSide *after)
     if (!json_equal(json_object_get(left, "topology"), json_object_get(right, "topology"))) {
       json_t *was = json_string(topology_type_word(before->job->topology.type)),
              *is = json_string(topology_type_word(after->job->topology.type));
-      diff_write(out, "topology", was, is);
+      diff_write(out, "topology", was, is, after->shown);
       json_decref(was);
       json_decref(is);
     }
     json_object_del(left, "topology");
     json_object_del(right, "topology");
-    diff_objects(out, "", left, right);
+    diff_objects(out, "", left, right, after->shown);
     json_decref(left);
     json_decref(right);
   }
@@ -195,11 +213,11 @@ static char *diff_job_keys(const DiffSide *before, const DiffSide *after)
   return g_string_free(out, FALSE);
 }
 
-char *plan_diff_json(const Job *before, const Job *after, GError **error)
+char *plan_diff_json(const Job *before, const Job *after, DiffShown shown, GError **error)
 {
   DiffSide left = {0}, right = {0};
   GString *out = NULL;
-  if (diff_open(&left, before, error) && diff_open(&right, after, error)) {
+  if (diff_open(&left, before, shown, error) && diff_open(&right, after, shown, error)) {
     g_autofree char *keys = diff_job_keys(&left, &right);
     bool restarts = strstr(keys, "\"key\":\"environment.") || strstr(keys, "\"key\":\"directory\"");
     out = g_string_new(NULL);

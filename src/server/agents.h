@@ -25,9 +25,10 @@ typedef struct AgentDef {
   StrMap variables; /* that the file uses, with their values now */
 } AgentDef;
 
-/* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of $NAME. Appends all problems; NULL when
- * there is an error among them. */
-AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, Problems *problems);
+/* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of $NAME, given @data. Appends all problems;
+ * NULL when there is an error among them. */
+AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, void *data,
+                         Problems *problems);
 void agent_def_free(AgentDef *def);
 
 /* One directory in the agents directory that has, or had, an agent file. */
@@ -39,6 +40,7 @@ typedef struct AgentEntry {
   const char *taken_by; /* directory of the agent that has its name already; NULL = nobody */
   AgentDef *def;        /* NULL when the file has errors */
   int watch;            /* -1 = not watched */
+  bool distrusted;      /* its problem is that others may change it */
   int64_t stamp[4];
   bool fresh; /* just (re)read: auto_start is looked at */
 } AgentEntry;
@@ -67,6 +69,16 @@ Agents *agents_open(Server *server, GError **error);
  * internal.h. */
 /* The agent called @name, or NULL. */
 const AgentEntry *agents_find(const Agents *agents, const char *name);
+/* FormatVarFn: the server's variable @name, when agent files may read it. @data: AgentsConfig. */
+const char *agents_variable(const char *name, void *data);
+/* --- agents_open.c --- */
+/* Opens @path below @root for reading; what leads out of it is refused (EXDEV, ELOOP). -1 with errno. */
+int agents_open_file(int root, const char *path);
+/* The same for kernels without openat2: follows no link at all. */
+int agents_open_parts(int root, const char *path);
+/* Why the file open as @fd, below @root, must not be believed: it, or a directory on the way to it, belongs to another user than root or
+ * ours, or others may write to it. The text names the command that mends it; caller frees. NULL = it may be believed. */
+char *agents_distrust(int root, int fd);
 /* --- agents_deploy.c --- */
 /* True when @deployment was made from a file of the directory. */
 bool agents_owns(const Agents *agents, const Deployment *deployment);

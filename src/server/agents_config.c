@@ -73,6 +73,25 @@ static void config_text(ConfigReader *reader, const ConfigRow *row, const json_t
   *out = g_strdup(json_string_value(value));
 }
 
+/* Names of variables, each whole or with a '*' at its end. */
+static void config_names(ConfigReader *reader, const ConfigRow *row, const json_t *value)
+{
+  GPtrArray **out = (GPtrArray **)(void *)((char *)reader->config + row->offset);
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  bool ok = json_is_array(value);
+  for (size_t i = 0; ok && i < json_array_size(value); i++) {
+    const char *name = json_string_value(json_array_get(value, i));
+    size_t n = name ? strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") : 0;
+    ok = name && *name && (name[n] == '\0' || g_str_equal(name + n, "*"));
+    if (ok)
+      g_ptr_array_add(names, g_strdup(name));
+  }
+  if (ok)
+    *out = g_steal_pointer(&names);
+  else
+    config_wanted(reader, row, "a list of names of variables, 'NAME' or 'PREFIX*'");
+}
+
 static void config_directory(ConfigReader *reader, const ConfigRow *row, const json_t *value)
 {
   config_text(reader, row, value);
@@ -104,8 +123,22 @@ static const ConfigRow config_rows[] = {
     {"max_restarts", config_int, FIELD(max_restarts), 0, 1000000},
     {"auto_discover_port", config_flag, FIELD(auto_discover_port), 0, 0},
     {"agents_directory", config_directory, FIELD(directory), 0, 0},
+    {"agent_variables", config_names, FIELD(variables), 0, 0},
     {"remote_servers", config_ignored, 0, 0, 0},
 };
+
+bool agents_config_may_read(const AgentsConfig *config, const char *name)
+{
+  if (!config->variables)
+    return !g_str_has_prefix(name, "REEVE_"); /* the server's own: its token, its directories */
+  for (guint i = 0; i < config->variables->len; i++) {
+    const char *allowed = config->variables->pdata[i];
+    size_t n = strcspn(allowed, "*");
+    if (allowed[n] ? strncmp(name, allowed, n) == 0 : strcmp(name, allowed) == 0)
+      return true;
+  }
+  return false;
+}
 
 AgentsConfig *agents_config_new(void)
 {
@@ -128,6 +161,8 @@ void agents_config_free(AgentsConfig *config)
     return;
   g_free(config->host);
   g_free(config->directory);
+  if (config->variables)
+    g_ptr_array_unref(config->variables);
   g_ptr_array_unref(config->not_honoured);
   g_free(config);
 }

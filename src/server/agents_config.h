@@ -19,8 +19,12 @@ typedef struct AgentsConfig {
   bool auto_discover_port;    /* default true: a port that something holds is passed over */
   char *directory;            /* absolute; NULL = none */
   bool directory_required;    /* named on the command line: a server without it does not start */
+  GPtrArray *variables;       /* of char*: NAME or PREFIX*, which agent files may read; NULL = all but REEVE_* */
   GPtrArray *not_honoured;    /* of char*: keys that this version does not act on */
 } AgentsConfig;
+
+/* True when agent files may read the server's variable @name. */
+bool agents_config_may_read(const AgentsConfig *config, const char *name);
 
 AgentsConfig *agents_config_new(void);
 void agents_config_free(AgentsConfig *config);

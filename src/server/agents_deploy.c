@@ -45,6 +45,12 @@ static int agents_count_up(const Agents *agents, const Deployment *but)
 
 /* ---- the job ---- */
 
+const char *agents_variable(const char *name, void *data)
+{
+  const AgentsConfig *config = data;
+  return agents_config_may_read(config, name) ? g_getenv(name) : NULL;
+}
+
 /* What the server is configured to do, then what the file says over it. */
 static void agents_job_rules(const Agents *agents, const AgentFile *file, AgentSpec *agent)
 {
@@ -58,12 +64,14 @@ static void agents_job_rules(const Agents *agents, const AgentFile *file, AgentS
 }
 
 /* Nobody writes a job for it, so the keys that its file names come from here: variables of the server, and secrets by their names. */
-static void agents_job_keys(const AgentFile *file, StrMap *environment)
+static void agents_job_keys(const Agents *agents, const AgentFile *file, StrMap *environment)
 {
   const char *const variables[] = {file->api_key_env, file->server_key_env};
-  for (guint i = 0; i < G_N_ELEMENTS(variables); i++)
-    if (variables[i] && g_getenv(variables[i]))
-      strmap_set(environment, variables[i], g_getenv(variables[i]));
+  for (guint i = 0; i < G_N_ELEMENTS(variables); i++) {
+    const char *value = variables[i] ? agents_variable(variables[i], (void *)agents->config) : NULL;
+    if (value)
+      strmap_set(environment, variables[i], value);
+  }
   if (file->api_key_secret)
     strmap_set_from(environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
 }
@@ -89,7 +97,7 @@ static Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
   agents_job_rules(agents, def->file, agent);
   for (guint i = 0; i < strmap_size(&def->variables); i++)
     strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);
-  agents_job_keys(def->file, &agent->environment);
+  agents_job_keys(agents, def->file, &agent->environment);
   job_add_agent(job, agent);
   return job;
 }

@@ -9,10 +9,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static void entry_free(AgentEntry *entry)
@@ -26,16 +24,6 @@ static void entry_free(AgentEntry *entry)
 }
 
 /* ---- reading one file ---- */
-
-/* Opens @path below @root; a link that leads out of it is refused by the kernel. */
-static int dir_open_beneath(int root, const char *path)
-{
-  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-  int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-  if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* a sandbox without openat2: then no links at all */
-    fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-  return fd;
-}
 
 static bool dir_read_all(int fd, char *text, size_t size, size_t *length)
 {
@@ -66,16 +54,10 @@ static void entry_wrong(AgentEntry *entry, const char *what)
   entry->problem = g_strdup_printf("%s:1:1: error: %s", entry->path, what);
 }
 
-static const char *dir_variable(const char *name, void *data)
-{
-  (void)data;
-  return g_getenv(name);
-}
-
-static void entry_parse(AgentEntry *entry, const char *text, size_t length)
+static void entry_parse(const Agents *agents, AgentEntry *entry, const char *text, size_t length)
 {
   g_autoptr(Problems) problems = problems_new();
-  AgentDef *def = agent_def_read(text, length, entry->path, entry->directory, dir_variable, problems);
+  AgentDef *def = agent_def_read(text, length, entry->path, entry->directory, agents_variable, (void *)agents->config, problems);
   agent_def_free(entry->def);
   entry->def = def;
   g_clear_pointer(&entry->problem, g_free);
@@ -97,6 +79,13 @@ static bool entry_load(Agents *agents, AgentEntry *entry, int fd, bool only_chan
     entry_wrong(entry, "not a regular file");
     return true;
   }
+  g_autofree char *distrust = agents_distrust(agents->root, fd);
+  entry->distrusted = distrust != NULL;
+  if (distrust) {
+    memset(entry->stamp, 0, sizeof entry->stamp); /* to be read as soon as it may be, though it has not changed */
+    entry_wrong(entry, distrust);
+    return true;
+  }
   dir_stamp(&st, stamp);
   if (only_changed && memcmp(stamp, entry->stamp, sizeof stamp) == 0)
     return false;
@@ -107,7 +96,7 @@ static bool entry_load(Agents *agents, AgentEntry *entry, int fd, bool only_chan
   if (!dir_read_all(fd, text, AGENTS_FILE_BYTES_MAX + 1, &length))
     entry_wrong(entry, g_strerror(errno));
   else
-    entry_parse(entry, text, length);
+    entry_parse(agents, entry, text, length);
   entry->fresh = true;
   return true;
 }
@@ -116,7 +105,7 @@ static bool entry_load(Agents *agents, AgentEntry *entry, int fd, bool only_chan
 static bool entry_open(Agents *agents, AgentEntry *entry, const char *name, int *fd)
 {
   g_autofree char *path = g_build_filename(entry->directory, name, NULL);
-  *fd = dir_open_beneath(agents->root, path);
+  *fd = agents_open_file(agents->root, path);
   if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
     return false;
   int cause = errno;
@@ -133,6 +122,7 @@ static void entry_forget_file(AgentEntry *entry)
   g_clear_pointer(&entry->path, g_free);
   g_clear_pointer(&entry->problem, g_free);
   g_clear_pointer(&entry->def, agent_def_free);
+  entry->distrusted = false;
   memset(entry->stamp, 0, sizeof entry->stamp);
 }
 
@@ -180,6 +170,16 @@ static void dir_watch(Agents *agents, AgentEntry *entry)
     g_hash_table_insert(agents->by_watch, GINT_TO_POINTER(id), entry);
 }
 
+/* What an agent is called until its file says so: a plain name, whatever its directory is called, since people and shells get to see it. */
+static char *dir_plain_name(const char *directory)
+{
+  char *name = g_strndup(directory, 64);
+  for (char *p = name; *p; p++)
+    if (!g_ascii_isalnum(*p) && (p == name || !strchr("._-", *p)))
+      *p = p == name ? 'x' : '_';
+  return name;
+}
+
 static AgentEntry *dir_add(Agents *agents, const char *name)
 {
   if (g_hash_table_size(agents->entries) >= AGENTS_ENTRIES_MAX) {
@@ -187,7 +187,7 @@ static AgentEntry *dir_add(Agents *agents, const char *name)
     return NULL;
   }
   AgentEntry *entry = g_new0(AgentEntry, 1);
-  *entry = (AgentEntry){.directory = g_strdup(name), .name = g_strdup(name), .watch = -1};
+  *entry = (AgentEntry){.directory = g_strdup(name), .name = dir_plain_name(name), .watch = -1};
   g_hash_table_insert(agents->entries, entry->directory, entry);
   return entry;
 }
@@ -241,7 +241,7 @@ static void dir_index(Agents *agents)
   g_hash_table_iter_init(&iter, agents->entries);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     AgentEntry *entry = value;
-    watched = watched && entry->watch >= 0;
+    watched = watched && entry->watch >= 0 && !entry->distrusted; /* what must be mended may lie where nothing is watched */
     if (entry->path)
       g_ptr_array_add(agents->sorted, entry);
     agents->auto_pending = agents->auto_pending || entry->fresh;

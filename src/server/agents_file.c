@@ -13,6 +13,7 @@ typedef struct DefReader {
   AgentDef *def;
   const char *text, *file;
   FormatVarFn variable;
+  void *data;
   Problems *problems;
 } DefReader;
 
@@ -33,7 +34,7 @@ void agent_def_free(AgentDef *def)
 static const char *def_variable(const char *name, void *data)
 {
   DefReader *reader = data;
-  const char *value = reader->variable(name, NULL);
+  const char *value = reader->variable(name, reader->data);
   if (expand_is_given(name))
     return "";
   if (value)
@@ -144,14 +145,15 @@ static void def_read(DefReader *reader, size_t length, const char *dir_name)
   json_decref(root);
 }
 
-AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, Problems *problems)
+AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, void *data,
+                         Problems *problems)
 {
   AgentDef *def = g_new0(AgentDef, 1);
   def->text = g_strndup(text, length);
   def->sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, length);
   def->md5 = g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)text, length);
   strmap_init(&def->variables);
-  DefReader reader = {.def = def, .text = text, .file = file, .variable = variable, .problems = problems};
+  DefReader reader = {.def = def, .text = text, .file = file, .variable = variable, .data = data, .problems = problems};
   int before = problems->errors;
   def_read(&reader, length, dir_name);
   if (problems->errors == before)

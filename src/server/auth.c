@@ -1,5 +1,6 @@
-/* Owns the question who a request comes from: uid on the control socket, token over TCP; see auth.h. A valid token passes even from an
- * address that guessed wrongly: 256 bits are not guessed, and a lock-out would only be a weapon against those behind the same address. */
+/* Owns the question who a request comes from: uid on the control socket, token over TCP and from agents; see auth.h. A valid token passes
+ * even from an address that guessed wrongly: 256 bits are not guessed, and a lock-out would only be a weapon against those behind the same
+ * address. */
 #include "server/auth.h"
 
 #include "base/clock.h"
@@ -7,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "net/browser.h"
+#include "node/peer.h"
 #include "server/internal.h"
 #include "server/routes.h"
 
@@ -90,7 +92,7 @@ static void auth_fail_token(Server *server, HttpRequest *request)
 }
 
 /* The token that @credential is, or NULL. */
-static const Token *auth_token(Server *server, const char *credential)
+static const Token *auth_known(Server *server, const char *credential)
 {
   char hash[AUTH_HASH_BYTES];
   size_t length = strlen(credential);
@@ -100,25 +102,22 @@ static const Token *auth_token(Server *server, const char *credential)
 
 int auth_role(Server *server, const HttpRequest *request)
 {
-  int uid = http_request_peer_uid(request);
-  const char *credential = uid < 0 ? http_request_credential(request) : NULL;
-  const Token *token = credential ? auth_token(server, credential) : NULL;
-  return uid >= 0 ? route_role(uid, (int)geteuid()) : token ? (int)token->role : -1;
+  int uid = http_request_peer_uid(request), origin = http_request_peer_kind(request);
+  if (uid >= 0 && origin != PEER_AGENT)
+    return origin == PEER_GONE ? -1 : route_role(uid, (int)geteuid());
+  const char *credential = http_request_credential(request);
+  const Token *token = credential ? auth_known(server, credential) : NULL;
+  return token ? (int)token->role : -1;
 }
 
-static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
+static bool auth_token(Server *server, HttpRequest *request, Caller *caller)
 {
   const char *token = http_request_credential(request);
-  if (server->listen_local && !auth_host_is_local(http_request_header(request, "Host"), server->listen_port)) {
-    auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
-              "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
-    return false;
-  }
   if (!token) {
-    *caller = (Caller){.role = ROLE_PUBLIC, .actor = "public"};
+    g_strlcpy(caller->actor, "public", sizeof caller->actor);
     return true;
   }
-  const Token *known = auth_token(server, token);
+  const Token *known = auth_known(server, token);
   if (!known) {
     auth_fail_token(server, request);
     return false;
@@ -126,6 +125,15 @@ static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
   caller->role = known->role;
   snprintf(caller->actor, sizeof caller->actor, "token:%s", known->name);
   return true;
+}
+
+static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
+{
+  if (!server->listen_local || auth_host_is_local(http_request_header(request, "Host"), server->listen_port))
+    return auth_token(server, request, caller);
+  auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
+            "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
+  return false;
 }
 
 bool auth_browser(Server *server, HttpRequest *request)
@@ -144,14 +152,32 @@ bool auth_browser(Server *server, HttpRequest *request)
   return status == 0;
 }
 
+int auth_peer_kind(int fd, void *data)
+{
+  const Server *server = data;
+  if (server->options->node_socket)
+    return (int)peer_origin_of_socket(fd, NULL);
+  g_autofree char *directory = g_build_filename(server->options->data_dir, "node", NULL);
+  return (int)peer_origin_of_socket(fd, directory);
+}
+
 bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
 {
-  int uid = http_request_peer_uid(request);
+  int uid = http_request_peer_uid(request), origin = http_request_peer_kind(request);
+  *caller = (Caller){.role = ROLE_PUBLIC};
   if (uid < 0)
     return auth_tcp(server, request, caller);
   int role = route_role(uid, (int)geteuid());
   if (role < 0) {
     auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED, "only the user of the server and root may use this socket");
+    return false;
+  }
+  if (origin == PEER_AGENT) {
+    caller->agent = true;
+    return auth_token(server, request, caller);
+  }
+  if (origin == PEER_GONE) {
+    auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED, "the process that opened this connection has ended");
     return false;
   }
   caller->role = (Role)role;
@@ -161,6 +187,12 @@ bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
 
 void auth_refuse(Server *server, HttpRequest *request, const Caller *caller, Role role)
 {
+  if (caller->role == ROLE_PUBLIC && caller->agent) {
+    auth_fail(server, request, AUTH_FAILURE_AGENT, REEVE_ERROR_DENIED,
+              "this comes from an agent, and agents have no role on the control socket; give it a token: "
+              "'reeve token create NAME --role operator', its value in the agent's environment as REEVE_TOKEN (by a secret)");
+    return;
+  }
   if (caller->role == ROLE_PUBLIC) {
     auth_fail(server, request, AUTH_FAILURE_MISSING, REEVE_ERROR_UNAUTHENTICATED,
               "this wants a token in the header Authorization: Bearer TOKEN, or X-API-Key; 'reeve token create' makes one");

@@ -1,5 +1,6 @@
 #pragma once
-/* Who a request comes from, and what it may do. On the control socket the peer's uid is the authority; over TCP a bearer token is. */
+/* Who a request comes from, and what it may do. On the control socket the peer's uid is the authority, unless it is an agent of ours: that
+ * shows a bearer token, as everybody does over TCP. */
 #include "model/states.h"
 #include "net/http_server.h"
 #include "net/limiter.h"
@@ -11,7 +12,8 @@ enum { AUTH_TOKEN_MAX = 128, AUTH_HASH_BYTES = 65, AUTH_ACTOR_BYTES = 80 };
 
 /* Why a request was refused, for /metrics. */
 #define AUTH_FAILURES(X)                                                                                                                   \
-  X(MISSING, "missing") X(UNKNOWN, "unknown") X(ROLE, "role") X(HOST, "host") X(ORIGIN, "origin") X(USER, "user") X(LIMITED, "limited")
+  X(MISSING, "missing")                                                                                                                    \
+  X(UNKNOWN, "unknown") X(ROLE, "role") X(HOST, "host") X(ORIGIN, "origin") X(USER, "user") X(LIMITED, "limited") X(AGENT, "agent")
 typedef enum AuthFailure {
 #define X(id, word) AUTH_FAILURE_##id,
   AUTH_FAILURES(X)
@@ -28,8 +30,12 @@ void auth_hash(const char *token, char out[AUTH_HASH_BYTES]);
 bool auth_host_is_local(const char *host, int port);
 
 struct Server;
+/* Says of a connection to a local socket of ours, just accepted, whether it comes from an agent (PeerOrigin of node/peer.h). @data: Server.
+ */
+int auth_peer_kind(int fd, void *data);
 typedef struct Caller {
   Role role;
+  bool agent;                   /* a process of ours on the control socket: its uid gives it nothing */
   char actor[AUTH_ACTOR_BYTES]; /* "uid:1000", "token:NAME" */
 } Caller;
 /* Asks whether @request comes from a page in a browser that may not send it (net/browser.h), and answers preflights. False after an answer:

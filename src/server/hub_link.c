@@ -6,12 +6,15 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "net/unix_socket.h"
 #include "node/node.h"
+#include "node/peer.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -92,6 +95,11 @@ static void node_conn_event(struct bufferevent *stream, short what, void *data)
 static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
 {
   HubLink *link = data;
+  if (peer_origin_of_socket(fd, NULL) != PEER_FREE) { /* it would be given the secrets of others */
+    log_warn("an agent dialled in as a node; refused", "socket=%s", link->path);
+    close(fd);
+    return;
+  }
   NodeConn *conn = g_new0(NodeConn, 1);
   conn->peer = hub_attach(link->hub, &node_conn_carrier, conn, NULL);
   if (!conn->peer) { /* no links at the moment: the node tries again */
@@ -104,14 +112,17 @@ static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd,
   bufferevent_enable(conn->stream, EV_READ | EV_WRITE);
 }
 
-/* A socket file that nobody listens on is left over from a server that was killed. */
-static bool hub_link_stale(const struct sockaddr_un *address)
+/* Removes a socket that is left over from a server that was killed. */
+static bool hub_link_free_name(const char *path, GError **error)
 {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
-  if (fd >= 0)
-    close(fd);
-  return !live;
+  g_autofree char *directory = g_path_get_dirname(path), *name = g_path_get_basename(path);
+  if (!fs_mkdirs(directory, 0700, error))
+    return false;
+  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  bool ok = dir < 0 || unix_socket_free_name(dir, name, path, error);
+  if (dir >= 0)
+    close(dir);
+  return ok;
 }
 
 static bool hub_link_listen(HubLink *link, GError **error)
@@ -122,14 +133,8 @@ static bool hub_link_listen(HubLink *link, GError **error)
                 sizeof address.sun_path - 1);
     return false;
   }
-  if (!hub_link_stale(&address)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "listen on '%s': another server listens there", link->path);
+  if (!hub_link_free_name(link->path, error))
     return false;
-  }
-  g_autofree char *directory = g_path_get_dirname(link->path);
-  if (!fs_mkdirs(directory, 0700, error))
-    return false;
-  unlink(link->path);
   mode_t old = umask(0177); /* no moment in which others may connect */
   link->listener = evconnlistener_new_bind(link->base, hub_link_accept, link, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
                                            (struct sockaddr *)&address, sizeof address);
@@ -182,8 +187,11 @@ static void memory_from_node(const char *frame, void *data)
 static bool memory_start(HubLink *link, const Server *server, GError **error)
 {
   g_autofree char *directory = g_build_filename(server->options->data_dir, "node", NULL);
-  NodeConfig config = {
-      .state_dir = directory, .node_id = "local", .shim_path = server->options->shim_path, .reeve_path = server->options->reeve_path};
+  NodeConfig config = {.state_dir = directory,
+                       .node_id = "local",
+                       .shim_path = server->options->shim_path,
+                       .reeve_path = server->options->reeve_path,
+                       .agents_user = server->options->agents_user};
   link->node = node_new(server->loop, &config, error);
   if (link->node)
     hub_link_again(link);

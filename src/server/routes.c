@@ -1,5 +1,5 @@
 /* Owns the one table of routes, who may use them, and how a request is refused. Deny by default: what is not in the table does not exist,
- * and who is not the server's own user or root has no role. */
+ * and who is not the server's own user or root, or is an agent, has no role without a token. */
 #include "server/routes.h"
 
 #include "base/error.h"
@@ -367,7 +367,7 @@ void routes_handle(HttpRequest *request, void *data)
     route_problem(server, request, REEVE_ERROR_USAGE, wrong, NULL, NULL);
     return;
   }
-  RouteCall call = {.server = server, .request = request, .name = match.name};
+  RouteCall call = {.server = server, .request = request, .name = match.name, .role = caller.role};
   json_t *body = NULL;
   if (match.route->has_body) {
     body = route_body(match.route, server, request);

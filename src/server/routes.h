@@ -11,6 +11,7 @@ typedef struct RouteCall {
   const char *name;
   const json_t *body;
   char actor[AUTH_ACTOR_BYTES];
+  Role role; /* of who asks; at least that of the route */
 } RouteCall;
 
 typedef void (*RouteHandler)(RouteCall *call);

@@ -65,10 +65,20 @@ static Job *job_of_body(RouteCall *call)
   return g_steal_pointer(&job);
 }
 
+/* Which deployments are of the agents directory is told by where they came from, so nobody else may claim that. */
+static bool source_is_agent_file(RouteCall *call, const char *source_name)
+{
+  if (!g_str_has_suffix(source_name, "/agent.toml") && !g_str_has_suffix(source_name, "/agent.json"))
+    return false;
+  route_problem(call->server, call->request, REEVE_ERROR_INVALID,
+                "'source_name' names an agent file; agents of the agents directory are deployed by POST /agents/{name}/start", NULL, NULL);
+  return true;
+}
+
 void post_deployments(RouteCall *call)
 {
   g_autoptr(Job) job = job_of_body(call);
-  if (!job)
+  if (!job || source_is_agent_file(call, jget_str(call->body, "source_name", "")))
     return;
   g_autofree char *job_json = job_to_json(job); /* what is stored is what was understood, nothing else */
   Command command = {.type = COMMAND_DEPLOY,
@@ -124,7 +134,8 @@ void get_diff(RouteCall *call)
   const Revision *after = before ? diff_revision(call, deployment, to) : NULL;
   if (!after)
     return;
-  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), NULL); /* stored jobs have no cycle */
+  DiffShown shown = call->role >= ROLE_OPERATOR ? DIFF_SHOWN_VALUES : DIFF_SHOWN_PLAIN;
+  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), shown, NULL); /* stored jobs have no cycle */
   GString *out = turn_scratch(call->server);
   jw_open(out, NULL, '{');
   jw_str(out, "name", deployment->name);

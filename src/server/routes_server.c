@@ -38,6 +38,7 @@ void get_server(RouteCall *call)
   jw_str(out, "store_reason", server->store_reason);
   stop_running_agents(server, out, "running_agents");
   jw_str(out, "boot_id", clock_boot_id());
+  jw_str(out, "agents_user", server->options->agents_user);
   jw_close(out, '}');
   turn_answer(server, call->request, 200, "application/json", out);
 }

@@ -10,7 +10,9 @@
 #include "server/listen.h"
 #include "server/routes.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096 };
@@ -89,7 +91,11 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->store = store_thread_new(server->loop, driver, store);
   server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
   server->drain = loop_timer_new(server->loop, server_drain, server);
-  HttpServerConfig config = {.handler = routes_handle, .body_limit = routes_body_limit, .data = server, .connections_max = CONNECTIONS_MAX};
+  HttpServerConfig config = {.handler = routes_handle,
+                             .body_limit = routes_body_limit,
+                             .peer_kind = auth_peer_kind,
+                             .data = server,
+                             .connections_max = CONNECTIONS_MAX};
   server->http = http_server_new(server->loop, &config);
   server->tcp = http_server_new(server->loop, &config);
   server->limiter = limiter_new();
@@ -154,9 +160,23 @@ static void server_ready(const Server *server)
   close(options->ready_fd);
 }
 
+/* Agents of another user pass through the state directory to their own files; the rest of it is not theirs to read. */
+static bool server_open_to_agents(const ServerOptions *options, GError **error)
+{
+  umask(077); /* the store's files, say */
+  if (!options->agents_user)
+    return true;
+  if (!fs_close_to_others(options->data_dir, error))
+    return false;
+  if (chmod(options->data_dir, 0711) == 0)
+    return true;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "let agents pass through '%s': %s", options->data_dir, g_strerror(errno));
+  return false;
+}
+
 static bool server_begin(ServerLife *life, const ServerOptions *options, GError **error)
 {
-  if (!fs_mkdirs(options->data_dir, 0700, error))
+  if (!fs_mkdirs(options->data_dir, 0700, error) || !server_open_to_agents(options, error))
     return false;
   Store *store = store_sqlite.open(options->data_dir, error);
   if (!store || !server_open(&life->server, options, &store_sqlite, store, error))

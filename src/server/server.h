@@ -14,6 +14,7 @@ typedef struct ServerOptions {
   const char *node_socket;           /* NULL = the node runs embedded, in DATA/node; else listen there for a node process */
   const char *shim_path;             /* of the embedded node; NULL = no embedded node either (tests attach their own) */
   const char *reeve_path;            /* of the embedded node: what runs `reeve agent serve` */
+  const char *agents_user;           /* whom agents without a user of their own run as; NULL = as the server does. Needs root */
   int ready_fd;                      /* one byte is written and the descriptor closed once the server serves; -1 = nobody waits */
   bool verbose;                      /* debug lines on stderr */
   const struct AgentsConfig *agents; /* agents directory and what goes with it; NULL = defaults and no directory */

@@ -273,7 +273,9 @@ static void supervisor_on_peers(Supervisor *supervisor, const Frame *frame)
       continue;
     g_free(held->spec->peers);
     held->spec->peers = g_strdup(instruction->peers);
-    act(supervisor, NODE_ACTION_PEERS, held)->text = g_strdup(instruction->peers);
+    NodeAction *action = act(supervisor, NODE_ACTION_PEERS, held);
+    action->text = g_strdup(instruction->peers);
+    action->spec = held->spec;
     if (held->life != LIFE_STORING)
       held_store(held);
   }

@@ -96,13 +96,30 @@ static void check_escape(const char *text, size_t max, const char *expected)
   g_assert_true(g_utf8_validate(escaped, -1, NULL));
 }
 
+static void check_mask(const char *text, const char *expected)
+{
+  g_autofree char *masked = text_mask_userinfo(text);
+  g_assert_cmpstr(masked, ==, expected);
+}
+
+static void test_mask(void)
+{
+  check_mask("postgres://u:hunter2@db/x", "postgres://***@db/x");
+  check_mask("https://TOKEN@github.com/a b://c@d e", "https://***@github.com/a b://***@d e");
+  check_mask("http://plain.example/a@b?c@d", "http://plain.example/a@b?c@d");
+  check_mask("redis://:p@ss@host", "redis://***@host");
+  check_mask("[\"--db\",\"mysql://a:b@h\",\"x@y\"]", "[\"--db\",\"mysql://***@h\",\"x@y\"]");
+  check_mask("a@b ://", "a@b ://");
+}
+
 static void test_escape(void)
 {
   check_escape("plain caf\xc3\xa9", 100, "plain caf\xc3\xa9");
   check_escape("\x1b[31mred\x07\x7f", 100, "\\x1b[31mred\\x07\\x7f");
   check_escape("\xc2\x9b"
                "31m",
-               100, "\\xc2\\x9b31m"); /* the other way to write an escape sequence */
+               100, "\\xc2\\x9b31m");                                                      /* the other way to write an escape sequence */
+  check_escape("a\u202eb\u2066c\u200fd\u061ce", 100, "a\\u202eb\\u2066c\\u200fd\\u061ce"); /* what it reads as is not what it is */
   check_escape("bad\xff\xc3", 100, "bad\\xff\\xc3");
   check_escape("0123456789", 4, "0123...");
   check_escape("0123", 4, "0123");
@@ -277,6 +294,7 @@ int main(int argc, char **argv)
   g_test_add_func("/base/time/refused", test_time_refused);
   g_test_add_func("/base/ids", test_ids);
   g_test_add_func("/base/escape", test_escape);
+  g_test_add_func("/base/mask", test_mask);
   g_test_add_func("/base/names", test_names);
   g_test_add_func("/base/json/write", test_json_write);
   g_test_add_func("/base/json/get", test_json_get);

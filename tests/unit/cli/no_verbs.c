@@ -9,6 +9,7 @@
   X(chat) \
   X(audit) \
   X(backup) \
+  X(complete) \
   X(completion) \
   X(deploy) \
   X(diff) \

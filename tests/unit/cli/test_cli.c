@@ -135,7 +135,7 @@ static void test_help(void)
     g_autofree char *example = g_strdup_printf("reeve %s", verb->name);
     g_assert_nonnull(strstr(verb->examples, example));
     g_assert_nonnull(strstr(text, "Examples\n  "));
-    g_assert_nonnull(strstr(all, verb->summary));
+    g_assert_true((strstr(all, verb->summary) != NULL) == !verb->hidden);
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1); /* what we write fits a terminal; examples are as long as they are */
     for (guint k = 0; lines[k]; k++)
       g_assert_true(table_width(lines[k]) <= 80 || g_str_has_prefix(lines[k], "  reeve "));
@@ -153,37 +153,17 @@ static void test_help(void)
   }
 }
 
+/* The scripts hold no words of their own and let no shell expand what they are given. */
 static void test_completion(void)
 {
   static const char *const shells[] = {"bash", "zsh", "fish"};
   for (guint i = 0; i < G_N_ELEMENTS(shells); i++) {
     g_autofree char *script = completion_script(shells[i]);
-    for (guint k = 0; k < verbs_n; k++)
-      g_assert_nonnull(strstr(script, verbs[k].name));
-    g_assert_nonnull(strstr(script, "follow"));
+    g_assert_nonnull(strstr(script, "complete --line"));
+    g_assert_null(strstr(script, "compgen -W"));
+    g_assert_null(strstr(script, "eval"));
   }
   g_assert_null(completion_script("tcsh"));
-}
-
-/* The script is tried by bash itself, where there is one. */
-static void test_completion_bash(void)
-{
-  g_autofree char *bash = g_find_program_in_path("bash");
-  if (!bash) {
-    g_test_skip("no bash here");
-    return;
-  }
-  g_autofree char *script = completion_script("bash");
-  g_autofree char *program = g_strconcat(script, "COMP_WORDS=(reeve lo); COMP_CWORD=1; _reeve; echo ${COMPREPLY[*]}\n",
-                                         "COMP_WORDS=(reeve logs --fo); COMP_CWORD=2; _reeve; echo ${COMPREPLY[*]}\n",
-                                         "COMP_WORDS=(reeve -o yaml server st); COMP_CWORD=4; _reeve; echo ${COMPREPLY[*]}\n",
-                                         "COMP_WORDS=(reeve ps -o y); COMP_CWORD=3; _reeve; echo ${COMPREPLY[*]}\n", NULL);
-  const char *argv[] = {bash, "-c", program, NULL};
-  g_autofree char *out = NULL, *err = NULL;
-  int status = -1;
-  g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status, NULL));
-  g_assert_cmpstr(err, ==, "");
-  g_assert_cmpstr(out, ==, "logs\n--follow\nstart stop status\nyaml\n");
 }
 
 int main(int argc, char **argv)
@@ -197,6 +177,5 @@ int main(int argc, char **argv)
   g_test_add_func("/cli/yaml", test_yaml);
   g_test_add_func("/cli/help", test_help);
   g_test_add_func("/cli/completion", test_completion);
-  g_test_add_func("/cli/completion-bash", test_completion_bash);
   return g_test_run();
 }

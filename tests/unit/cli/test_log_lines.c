@@ -31,8 +31,9 @@ static void test_everything_else_does_not(void)
   harmless_is("\033", "?");
   harmless_is("\033\033[31mx", "?\033[31mx");
   harmless_is("a\rb\bc\177d", "a?b?c?d");
-  harmless_is("\302\2332J", "??2J"); /* U+009B, a CSI in one character */
+  harmless_is("\302\2332J", "?2J"); /* U+009B, a CSI in one character */
   harmless_is("\302\240", "\302\240");
+  harmless_is("a\u202ecba", "a?cba"); /* right to left from here on */
 }
 
 /* What log_lines_feed prints of @bytes, given in pieces of @piece. */

@@ -38,9 +38,17 @@ static void test_end(void)
   g_assert_false(shell_is_end(ps) || shell_is_end(none));
 }
 
-static char **names(WordKind kind, void *data)
+/* Among the deployments are some that nobody should be offered: the server is not trusted. */
+static char **names(NameKind kind, const char *of, void *data)
 {
-  return g_strsplit(kind == WORDS_AGENT ? "LogReader LogWriter" : "desk dusk", " ", -1);
+  static const char *const lists[] = {[NAMES_DEPLOYMENTS] = "desk dusk $(id) \x1b[2J -rf `id`",
+                                      [NAMES_AGENT_FILES] = "LogReader LogWriter",
+                                      [NAMES_AGENTS] = "web worker",
+                                      [NAMES_REVISIONS] = "1 2 12",
+                                      [NAMES_SECRETS] = "key",
+                                      [NAMES_TOKENS] = "ci"};
+  bool of_one = kind == NAMES_AGENTS || kind == NAMES_REVISIONS;
+  return !of_one || g_strcmp0(of, "desk") == 0 ? g_strsplit(lists[kind], " ", -1) : NULL;
 }
 
 static char *candidates(const char *line, size_t *start)
@@ -61,6 +69,28 @@ static void test_candidates(void)
               {"deploy ", "LogReader |LogWriter ", 7},
               {"deploy 'LogR", "LogReader ", 7},
               {"status d", "desk |dusk ", 7},
+              {"status ", "desk |dusk ", 7},
+              {"logs desk ", "web |worker ", 10},
+              {"logs desk w", "web |worker ", 10},
+              {"logs -f desk we", "web ", 13},
+              {"logs dusk ", "", 10},
+              {"logs desk web ", "", 14},
+              {"logs desk/wo", "desk/worker ", 5},
+              {"restart desk we", "web ", 13},
+              {"scale desk web=2 wo", "worker=", 17},
+              {"run d", "desk/|dusk/", 4},
+              {"run desk/", "desk/web |desk/worker ", 4},
+              {"exec desk/we", "desk/web ", 5},
+              {"why desk/", "", 4},
+              {"rollback desk --to 1", "1 |12 ", 19},
+              {"rollback --to ", "", 14},
+              {"secret rm ", "key ", 10},
+              {"secret list ", "", 12},
+              {"token revoke c", "ci ", 13},
+              {"token --role ", "admin |operator |viewer ", 13},
+              {"-o json ps d", "desk |dusk ", 11},
+              {"exec desk/web -- a.", "a.yaml ", 17},
+              {"complet", "completion ", 0},
               {"list ", "agents |deployment |deployments |server ", 5},
               {"server st", "start |status |stop ", 7},
               {"ps -o js", "json ", 6},

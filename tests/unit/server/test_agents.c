@@ -1,7 +1,13 @@
 /* The deployment block of the configuration file, and what the server makes of an agent file. */
 #include "server/agents.h"
 
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *lookup(const char *name, void *data)
 {
@@ -10,7 +16,7 @@ static const char *lookup(const char *name, void *data)
 
 static AgentDef *def_read(const char *text, Problems *problems)
 {
-  return agent_def_read(text, strlen(text), "x/agent.toml", "folder", lookup, problems);
+  return agent_def_read(text, strlen(text), "x/agent.toml", "folder", lookup, NULL, problems);
 }
 
 static void test_def_names(void)
@@ -49,6 +55,51 @@ static void test_def_variables(void)
   g_assert_true(def->auto_start);
   g_assert_cmpuint(strlen(def->sha256), ==, 64);
   agent_def_free(def);
+}
+
+/* The server's own variables are nobody's; a list says what else may be read. */
+static void test_variables(void)
+{
+  g_autoptr(AgentsConfig) config = agents_config_new();
+  g_autoptr(Problems) problems = problems_new();
+  g_assert_true(agents_config_may_read(config, "OPENAI_API_KEY"));
+  g_assert_false(agents_config_may_read(config, "REEVE_TOKEN"));
+  static const char text[] = "{\"deployment\": {\"agent_variables\": [\"OPENAI_API_KEY\", \"MODEL_*\"]}}";
+  g_assert_true(agents_config_read(config, text, strlen(text), "c.json", "/", problems));
+  g_assert_true(agents_config_may_read(config, "OPENAI_API_KEY"));
+  g_assert_true(agents_config_may_read(config, "MODEL_NAME"));
+  g_assert_false(agents_config_may_read(config, "OPENAI_API_KEY2"));
+  g_assert_false(agents_config_may_read(config, "AWS_SECRET_ACCESS_KEY"));
+  static const char *const wrong[] = {"{\"deployment\": {\"agent_variables\": \"A\"}}",
+                                      "{\"deployment\": {\"agent_variables\": [\"A B\"]}}",
+                                      "{\"deployment\": {\"agent_variables\": [\"*A\"]}}"};
+  for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+    g_autoptr(AgentsConfig) other = agents_config_new();
+    g_assert_false(agents_config_read(other, wrong[i], strlen(wrong[i]), "c.json", "/", problems));
+  }
+}
+
+/* Without openat2: no links at all, wherever in the path. */
+static void test_open_parts(void)
+{
+  g_autofree char *root = g_dir_make_tmp("reeve-agents-XXXXXX", NULL);
+  g_autofree char *a = g_build_filename(root, "a", NULL), *file = g_build_filename(a, "agent.toml", NULL);
+  g_autofree char *link = g_build_filename(root, "link", NULL), *inner = g_build_filename(a, "linked", NULL);
+  g_assert_cmpint(mkdir(a, 0700), ==, 0);
+  g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+  g_assert_cmpint(symlink(a, link), ==, 0);
+  g_assert_cmpint(symlink(file, inner), ==, 0);
+  int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), good = agents_open_parts(fd, "a/agent.toml");
+  g_assert_cmpint(good, >=, 0);
+  close(good);
+  g_assert_cmpint(agents_open_parts(fd, "link/agent.toml"), ==, -1);
+  g_assert_cmpint(agents_open_parts(fd, "a/linked"), ==, -1);
+  g_assert_cmpint(errno, ==, ELOOP);
+  g_assert_cmpint(agents_open_parts(fd, "../x"), ==, -1);
+  g_assert_cmpint(agents_open_parts(fd, "b/agent.toml"), ==, -1);
+  g_assert_cmpint(errno, ==, ENOENT);
+  close(fd);
+  fs_remove_tree(root, NULL);
 }
 
 static void test_def_problems(void)
@@ -132,6 +183,8 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/agents/names", test_def_names);
+  g_test_add_func("/agents/allowed-variables", test_variables);
+  g_test_add_func("/agents/open-parts", test_open_parts);
   g_test_add_func("/agents/variables", test_def_variables);
   g_test_add_func("/agents/problems", test_def_problems);
   g_test_add_func("/agents/config", test_config);

@@ -1,0 +1,65 @@
+/* Agents that run as another user than their node: whom, and what of the node's directories they may reach. Two files of an instance's
+ * directory are for its agent, agent.toml and peers.json; the way there is open to pass through, everything else is not. */
+#include "base/error.h"
+#include "base/fs.h"
+#include "node/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ACCESS_PASS = 0711 };
+
+const char *node_user_of(const Node *node, const InstanceSpec *spec)
+{
+  return spec->user ? spec->user : node->agents_user;
+}
+
+/* The entry of @user, NULL when that is ourselves or nobody. Valid until the next call. */
+static const struct passwd *access_other(const char *user)
+{
+  const struct passwd *entry = user ? getpwnam(user) : NULL;
+  return entry && entry->pw_uid != geteuid() ? entry : NULL;
+}
+
+static bool access_user_check(const char *user, GError **error)
+{
+  const struct passwd *entry = getpwnam(user);
+  if (!entry)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "run agents as '%s': no such user on this machine", user);
+  else if (geteuid() != 0)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "run agents as '%s': only root may run them as another user", user);
+  else if (entry->pw_uid == 0)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "run agents as '%s': that is root itself; name a user without privileges", user);
+  return entry && geteuid() == 0 && entry->pw_uid != 0;
+}
+
+bool node_open_to_user(const Node *node, GError **error)
+{
+  if (!node->agents_user)
+    return true;
+  if (!access_user_check(node->agents_user, error) || !fs_close_to_others(node->state_dir, error))
+    return false;
+  const char *const way[] = {node->state_dir, node->instances_dir};
+  for (size_t i = 0; i < G_N_ELEMENTS(way); i++)
+    if (chmod(way[i], ACCESS_PASS) != 0) {
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "let agents pass through '%s': %s", way[i], g_strerror(errno));
+      return false;
+    }
+  return true;
+}
+
+bool hold_write_file(const Hold *hold, const InstanceSpec *spec, const char *name, const char *text, GError **error)
+{
+  const struct passwd *other = spec ? access_other(node_user_of(hold->node, spec)) : NULL;
+  g_autofree char *path = g_build_filename(hold->directory, name, NULL);
+  if (!fs_write_at(AT_FDCWD, path, text, strlen(text), other ? 0400 : 0644, false, error))
+    return false;
+  if (!other || (chown(path, other->pw_uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
+    return true;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "give '%s' to user '%s': %s", path, other->pw_name, g_strerror(errno));
+  return false;
+}
