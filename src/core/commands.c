@@ -120,7 +120,7 @@ void command_deploy(Core *core, const Command *command)
   }
   if (!revision)
     revision = command_add_revision(core, deployment, command, "deploy");
-  bool update = deployment->settled == DEPLOYMENT_RUNNING && deployment->revision > 0;
+  bool update = deployment_base(deployment) > 0;
   Rollout *rollout = rollout_begin(core, deployment, update ? ROLLOUT_KIND_UPDATE : ROLLOUT_KIND_DEPLOY, revision->number, command);
   core_audit(core, command, "deploy", deployment->name, rollout->id);
   command_accept_rollout(core, command, rollout, true);
@@ -184,23 +184,12 @@ void command_cancel(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
-/* The newest revision before the present one that was ever good; 0 = none. */
-static int command_previous(const Deployment *deployment)
-{
-  for (guint i = deployment->rollouts->len; i > 0; i--) {
-    const Rollout *rollout = deployment->rollouts->pdata[i - 1];
-    if (rollout->outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->to < deployment->revision)
-      return rollout->to;
-  }
-  return 0;
-}
-
 void command_rollback(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
   if (!deployment || command_refuse_open(core, command, deployment))
     return;
-  int number = command->number ? command->number : command_previous(deployment);
+  int number = command->number ? command->number : deployment_previous(deployment);
   if (!revision_find(deployment, number)) {
     if (command->number)
       core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d", deployment->name, number);

@@ -248,7 +248,7 @@ Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
   rollout->kind = kind;
   rollout->outcome = OUTCOME_OPEN;
   rollout->verdict = OUTCOME_SUCCEEDED;
-  rollout->deadline_boot_ms = INT64_MAX;
+  rollout->deadline_boot_ms = rollout->settle_boot_ms = INT64_MAX;
   g_ptr_array_add(deployment->rollouts, rollout);
   return rollout;
 }

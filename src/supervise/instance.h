@@ -100,7 +100,6 @@ const char *life_word(Life life);
 void held_ended(Held *held, const char *reason);
 /* Starts the next attempt, in the present shim when there is one. */
 void restart_now(Held *held);
-int64_t restart_delay_ms(const RestartSpec *restart, int restarts);
 
 /* probes.c */
 void probes_begin(Held *held);

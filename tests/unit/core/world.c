@@ -408,6 +408,7 @@ Job *world_job(const char *agents)
     AgentSpec *agent = agent_spec_new(names[i]);
     agent->command = g_strsplit("run v1", " ", -1);
     agent->port = 9000 + (int)i * 10;
+    agent->health.min_healthy_ms = 0; /* what is about it sets it */
     g_assert_true(job_add_agent(job, agent));
     topology_add_group(&job->topology, &i, 1);
   }
