@@ -88,6 +88,8 @@ void core_remove_deployment(Core *core, Deployment *deployment);
 void core_remove_instance(Core *core, Instance *instance);
 Revision *revision_find(const Deployment *deployment, int number);
 const Plan *revision_plan(const Revision *revision);
+/* Its text has changed: what was made of it is made again when it is asked for. */
+void revision_forget_cache(Revision *revision);
 /* Agent @id as revision @number has it; NULL when there is no such revision, or no such agent in it. */
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);

@@ -203,6 +203,12 @@ const Job *revision_job(const Revision *revision)
   return revision->job;
 }
 
+void revision_forget_cache(Revision *revision)
+{
+  g_clear_pointer(&revision->plan, plan_free);
+  g_clear_pointer(&revision->job, job_free);
+}
+
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id)
 {
   const Revision *revision = revision_find(deployment, number);

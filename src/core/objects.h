@@ -120,6 +120,7 @@ typedef struct Schedule {
   char *spec;            /* the text of what is in force, NULL = not in force */
   GPtrArray *runs;       /* of ScheduleRun*, ascending; the last 20 */
   int64_t next_at_ms;    /* (volatile) derived; INT64_MAX = never */
+  int64_t every_boot_ms; /* (volatile) of `every`: when the next time is by a clock that nobody sets; INT64_MAX = of cron */
 } Schedule;
 
 typedef struct Deployment {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "node/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -65,9 +66,22 @@ static void hold_on_started(void *data, const ShimMessage *message)
   hold_tell(data, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = message->attempt, .pid = message->pid});
 }
 
+/* May the same start succeed a moment later? The program is being written, or something of the machine's is used up. */
+static bool shims_error_passes(int number)
+{
+  static const int passing[] = {ETXTBSY, EAGAIN, ENOMEM, EMFILE, ENFILE, ENOSPC, EDQUOT, EINTR, EBUSY, ESTALE, EIO};
+  for (guint i = 0; i < G_N_ELEMENTS(passing); i++)
+    if (number == passing[i])
+      return true;
+  return false;
+}
+
 static void hold_on_start_failed(void *data, const ShimMessage *message)
 {
-  hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = message->attempt, .text = g_strerror(message->error_number)});
+  hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED,
+                              .attempt = message->attempt,
+                              .text = g_strerror(message->error_number),
+                              .passing = shims_error_passes(message->error_number)});
 }
 
 static void hold_on_exited(void *data, const ShimMessage *message)
@@ -104,7 +118,7 @@ static void hold_on_gone(void *data)
   }
   bool starting = hold->shim_starting;
   hold->shim_starting = false;
-  hold_tell(hold, starting ? (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "it ended at once"}
+  hold_tell(hold, starting ? (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "it ended at once", .passing = true}
                            : (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = orphan});
 }
 
@@ -148,7 +162,7 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
   hold->shim_starting = hold->shim != NULL;
   hold->limited = cgroups_wanted(&spec->resources);
   if (!hold->shim)
-    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message});
+    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message, .passing = true});
 }
 
 void hold_start_shim(Hold *hold, const NodeAction *action)

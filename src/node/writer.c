@@ -61,6 +61,7 @@ static void writer_tell(Writer *writer, guint most)
     NodeEvent event = {.type = item->error ? NODE_EVENT_STORE_FAILED : NODE_EVENT_STORED,
                        .instance = item->id,
                        .generation = item->generation,
+                       .passing = true, /* a disk that is full, or busy failing */
                        .text = item->error ? item->error->message : NULL};
     node_event(writer->node, &event, NULL);
     writer_item_free(item);

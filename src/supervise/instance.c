@@ -80,7 +80,7 @@ static void held_adopt_spec(Held *held, const Instruction *instruction)
   instance_spec_free(held->spec);
   held->spec = instance_spec_copy(instruction->spec);
   held->desired_running = true;
-  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = false;
+  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = held->unstored = false;
   held->attempt = held->restarts = 0;
   held->last_exit = (ExitStatus){.code = -1};
   held->health = HEALTH_UNKNOWN;
@@ -136,7 +136,11 @@ static void on_store_failed(Held *held, const NodeEvent *event)
   if (!stored_all(held, event))
     return;
   g_autofree char *why = g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
-  held_set_life(held, LIFE_FAILED, why);
+  held->unstored = event->passing;
+  if (event->passing)
+    held_ended(held, why);
+  else
+    held_set_life(held, LIFE_FAILED, why);
 }
 
 static void on_shim_up(Held *held, const NodeEvent *event)
@@ -156,7 +160,7 @@ static void on_shim_failed(Held *held, const NodeEvent *event)
 {
   held->shim_up = false;
   g_autofree char *why = g_strdup_printf("its shim did not start: %s", event->text ? event->text : "unknown");
-  if (held->pending || !held->desired_running)
+  if (held->pending || !held->desired_running || event->passing)
     held_ended(held, why);
   else
     held_set_life(held, LIFE_FAILED, why);
@@ -185,8 +189,8 @@ static void on_start_failed(Held *held, const NodeEvent *event)
 {
   g_autofree char *why = g_strdup_printf("start '%s': %s", held->spec->argv[0], event->text ? event->text : "unknown error");
   held->last_exit = (ExitStatus){.code = 127};
-  if (held->pending || !held->desired_running) {
-    held_ended(held, why);
+  if (held->pending || !held->desired_running || event->passing) {
+    held_ended(held, why); /* a program that is just being written, or want of memory: its restarts are for that */
     return;
   }
   held_set_life(held, LIFE_FAILED, why); /* a command that cannot be executed does not get better by repeating */
@@ -205,7 +209,7 @@ static char *exit_reason(const Held *held, const NodeEvent *event)
     g_string_printf(reason, "exit status %d", status->code);
   else
     g_string_assign(reason, "it ended unseen");
-  if (event->out_of_memory && held->spec->resources.memory_bytes > 0)
+  if (event->out_of_memory && held->spec && held->spec->resources.memory_bytes > 0)
     g_string_append_printf(reason, ", out of memory: its limit is %" G_GINT64_FORMAT " MiB", held->spec->resources.memory_bytes >> 20);
   else if (event->out_of_memory)
     g_string_append(reason, ", out of memory");

@@ -43,6 +43,7 @@ typedef struct Held {
   int stores;            /* files on their way to the disk */
   bool unhealthy_stop;   /* STOPPING because of its probes: start again */
   bool shim_wanted_away; /* stop came while the shim was starting */
+  bool unstored;         /* the disk did not take the file of this generation: first that, then its shim */
   bool unstarted;        /* what was found at start is of a former generation: its end says nothing about ours */
   Instruction *pending;  /* a newer start that waits for the old tree's end; owned */
   int64_t started_boot_ms;

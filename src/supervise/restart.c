@@ -26,6 +26,12 @@ static bool restart_wanted(const Held *held, bool unhealthy)
 
 void restart_now(Held *held)
 {
+  if (held->unstored) {
+    held->unstored = false;
+    held_set_life(held, LIFE_STORING, held->reason);
+    held_store(held);
+    return;
+  }
   NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
   if (held->shim_up)
     action->attempt = ++held->attempt;

@@ -55,6 +55,7 @@ typedef struct NodeEvent {
   ExitStatus exit;
   bool ok;
   bool orphan;
+  bool passing;       /* store-failed, shim-failed, start-failed: the cause may well be gone at the next try; else it is final */
   bool out_of_memory; /* exited, shim-found: the kernel killed one of its processes for want of memory */
 } NodeEvent;
 

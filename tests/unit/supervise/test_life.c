@@ -120,6 +120,26 @@ static void test_start_period(void)
   rig_wants(rig, "signal 15");
 }
 
+/* However long the interval, whoever starts is asked at least once a second. */
+static void test_probe_times_of_a_slow_starter(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->health.interval_ms = 30000;
+  g_autoptr(Rig) rig = rig_running(spec);
+  static const int64_t gaps[] = {10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000};
+  for (guint i = 0; i < G_N_ELEMENTS(gaps); i++) {
+    rig_pass(rig, gaps[i] - 1);
+    rig_wants(rig, "");
+    rig_pass(rig, 1);
+    rig_wants(rig, "probe a1");
+    life_probe(rig, 1, i == G_N_ELEMENTS(gaps) - 1);
+  }
+  rig_pass(rig, 29999);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "probe a1");
+}
+
 /* Without port or probe an agent is healthy when it stays up. */
 static void test_settles(void)
 {
@@ -347,6 +367,45 @@ static void test_start_failures(void)
   rig_is(rig, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
 }
 
+/* What may be gone a moment later - a program that is being written, want of memory, a full disk - is no end: restart decides. */
+static void test_passing_failures(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  life_exit(rig, 1, 1, 0);
+  rig_pass(rig, 100);
+  rig_forget(rig);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = 2, .text = "Text file busy", .passing = true});
+  rig_is(rig, "backoff unknown a2 r2 start '/bin/clerk': Text file busy");
+  rig_pass(rig, 200);
+  rig_wants(rig, "start a3");
+  life_started(rig, 3);
+  rig_is(rig, "running unknown a3 r2 -");
+
+  g_autoptr(Rig) other = rig_new("boot-1");
+  rig_frame(other, FRAME_START, 1, 1, spec);
+  rig_event(other, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device", .passing = true});
+  rig_wants(other, "store g1");
+  rig_is(other, "backoff unknown a0 r1 instance file: No space left on device");
+  rig_pass(other, 100);
+  rig_wants(other, "store g1"); /* still: nothing starts that is not stored */
+  rig_stored(other, 1);
+  rig_wants(other, "shim g1");
+  rig_event(other, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Resource temporarily unavailable", .passing = true});
+  rig_is(other, "backoff unknown a0 r2 its shim did not start: Resource temporarily unavailable");
+  rig_pass(other, 200);
+  rig_wants(other, "shim g1");
+  rig_event(other, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Resource temporarily unavailable", .passing = true});
+  rig_is(other, "failed unknown a0 r2 its shim did not start: Resource temporarily unavailable, after 2 restarts");
+
+  spec->restart.policy = RESTART_NEVER;
+  g_autoptr(Rig) never = rig_new("boot-1");
+  rig_frame(never, FRAME_START, 1, 1, spec);
+  rig_stored(never, 1);
+  rig_event(never, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Resource temporarily unavailable", .passing = true});
+  rig_is(never, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
+}
+
 /* A shim that dies leaves an orphan tree: ended first, then a new shim and a new attempt. */
 static void test_shim_dies(void)
 {
@@ -441,6 +500,8 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/life/probe-times", test_probe_times);
+  g_test_add_func("/life/probe-times-of-a-slow-starter", test_probe_times_of_a_slow_starter);
+  g_test_add_func("/life/passing-failures", test_passing_failures);
   g_test_add_func("/life/unhealthy-restarts", test_unhealthy_restarts);
   g_test_add_func("/life/unhealthy-never", test_unhealthy_never);
   g_test_add_func("/life/start-period", test_start_period);
