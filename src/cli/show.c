@@ -25,9 +25,25 @@ static void show_last_exit(Table *table, const json_t *exit)
     table_cell_format(table, "code %d", (int)jget_int(exit, "code", 0));
 }
 
+/* A scheduled agent that rests is neither pending nor done for good. */
+static const char *show_state(const json_t *instance)
+{
+  const char *state = jget_str(instance, "state", "?");
+  bool rests = g_str_equal(state, "pending") || g_str_equal(state, "completed");
+  return rests && jget_flag(instance, "scheduled", false) ? "scheduled" : state;
+}
+
+/* NULL for what is not asked how it is. */
+static const char *show_health(const json_t *instance)
+{
+  const char *health = jget_str(instance, "health", NULL);
+  bool runs = g_strcmp0(jget_str(instance, "state", NULL), "running") == 0;
+  return runs || g_strcmp0(health, "unknown") != 0 ? health : NULL;
+}
+
 static void show_instance(const Cli *cli, Table *table, const json_t *instance)
 {
-  const char *state = jget_str(instance, "state", NULL), *health = jget_str(instance, "health", NULL);
+  const char *state = show_state(instance), *health = show_health(instance);
   int replica = (int)jget_int(instance, "replica", 0), pid = (int)jget_int(instance, "pid", 0);
   g_autofree char *since = cli_since(jget_str(instance, "since", NULL));
   if (replica > 0)
@@ -56,11 +72,10 @@ static void show_instance(const Cli *cli, Table *table, const json_t *instance)
   table_cell(table, reason ? reason : stale ? "a secret has changed; restart it" : NULL);
 }
 
-/* A replica that a later revision does without. */
-static bool show_is_left_over(const json_t *deployment, const json_t *instance)
+/* A slot that the job does without, and that does not run any more. */
+static bool show_is_left_over(const json_t *instance)
 {
-  return g_strcmp0(jget_str(instance, "state", NULL), "stopped") == 0 && g_strcmp0(jget_str(instance, "step", NULL), "gone") == 0 &&
-         jget_int(instance, "revision", 0) != jget_int(deployment, "revision", 0);
+  return jget_flag(instance, "left_over", false) && jget_int(instance, "pid", 0) == 0;
 }
 
 /* Agents in the order of their first instances, the replicas of each side by side. */
@@ -83,7 +98,7 @@ void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool
     char *agent = (char *)(uintptr_t)jget_str(instance, "agent", "");
     if (!g_hash_table_contains(agents, agent))
       g_hash_table_insert(agents, agent, GINT_TO_POINTER((gint)i));
-    if (cli->output == OUTPUT_WIDE || !show_is_left_over(deployment, instance))
+    if (cli->output == OUTPUT_WIDE || !show_is_left_over(instance))
       g_ptr_array_add(instances, instance);
   }
   g_ptr_array_sort_with_data(instances, show_order, agents);
@@ -198,6 +213,8 @@ bool show_is_well(const json_t *deployment)
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
     const char *state = jget_str(instance, "state", ""), *health = jget_str(instance, "health", "");
+    if (show_is_left_over(instance) || jget_flag(instance, "scheduled", false))
+      continue;
     bool sick = g_str_equal(state, "running") && (g_str_equal(health, "unhealthy") || g_str_equal(health, "unreachable"));
     if (sick || g_str_equal(state, "failed") || g_str_equal(state, "lost"))
       return false;
