@@ -2,6 +2,7 @@
 #include "cli/show.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 
 #include <stdint.h>
@@ -158,8 +159,9 @@ static void show_rollout(const json_t *deployment)
     return;
   const char *failed = jget_str(rollout, "failed", NULL);
   g_autofree char *agent = failed && *failed ? show_agent_of(deployment, failed) : NULL;
-  g_autofree char *cause = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
-  cause[strcspn(cause, "\n")] = '\0';
+  g_autofree char *first = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
+  first[strcspn(first, "\n")] = '\0';
+  g_autofree char *cause = text_escape(first, strlen(first));
   cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
   if (g_strcmp0(jget_str(rollout, "outcome", NULL), "open") == 0)
     cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"), (int)jget_int(rollout, "stage", 0) + 1,
@@ -183,17 +185,42 @@ static void show_unenforced(const json_t *deployment)
   }
 }
 
+/* A copy whose lines are fit for a terminal: an agent's own words may be in it. Caller frees. */
+static char *show_escaped(const char *text)
+{
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (guint i = 0; lines[i]; i++) {
+    char *line = text_escape(lines[i], strlen(lines[i]));
+    g_free(lines[i]);
+    lines[i] = line;
+  }
+  return g_strjoinv("\n", lines);
+}
+
+/* What the last change left to say of a deployment that runs: it is no reason of how it is. */
+static void show_last_change(const json_t *deployment, const char *reason)
+{
+  const json_t *rollout = json_object_get(deployment, "rollout");
+  if (*reason)
+    cli_print("last:      the %s to revision %d failed: %s\n", jget_str(rollout, "kind", "change"), (int)jget_int(rollout, "to", 0),
+              reason);
+}
+
 void show_status(const Cli *cli, const json_t *deployment)
 {
   const char *status = jget_str(deployment, "status", "?"), *sgr = cli->color_out ? cli_state_color(status) : NULL;
-  g_auto(GStrv) lines = g_strsplit(jget_str(deployment, "reason", ""), "\n", -1);
+  bool back = g_str_equal(status, "running") && g_strcmp0(jget_str(deployment, "outcome", NULL), "rolled-back") == 0;
+  g_autofree char *said = show_escaped(jget_str(deployment, "reason", ""));
+  g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
   g_autofree char *reason = g_strjoinv("\n           ", lines);
   g_autofree char *since = cli_since(jget_str(deployment, "created_at", NULL));
   cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"), jget_str(deployment, "id", "?"));
   cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
-            *reason ? ": " : "", reason);
+            *reason && !back ? ": " : "", back ? "" : reason);
   cli_print("revision:  %d, first deployed %s ago\n", (int)jget_int(deployment, "revision", 0), since);
   show_rollout(deployment);
+  if (back)
+    show_last_change(deployment, reason);
   show_unenforced(deployment);
   g_autoptr(Table) table = show_instances_table(cli, false);
   show_instances(cli, table, deployment, false);

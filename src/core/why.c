@@ -15,6 +15,7 @@ typedef struct Why {
   GPtrArray *reasons, *next; /* of char* */
 } Why;
 
+/* Takes @reason. */
 static void why_add(const Why *why, char *reason)
 {
   if (why->reasons->len < WHY_REASONS_MAX)
@@ -61,17 +62,24 @@ static void why_open(const Why *why, const Rollout *rollout, const char *change)
     why_next(why, g_strdup_printf("reeve cancel %s", name));
 }
 
+/* Caller frees. */
+static char *why_cause(const Rollout *rollout)
+{
+  g_auto(GStrv) lines = g_strsplit(rollout->cause ? rollout->cause : "nothing is known of why", "\n", -1);
+  return g_strjoinv("\n    | ", lines);
+}
+
 static void why_rollout(const Why *why, const Rollout *rollout)
 {
-  g_autofree char *change = why_change(rollout);
+  g_autofree char *change = why_change(rollout), *cause = why_cause(rollout);
   if (rollout_is_open(rollout))
     why_open(why, rollout, change);
   else if (rollout->outcome == OUTCOME_ROLLED_BACK)
-    why_add(why, g_strdup_printf("%s failed, revision %d runs again: %s", change, rollout->from, rollout->cause ? rollout->cause : "?"));
+    why_add(why, g_strdup_printf("%s failed, revision %d runs again: %s", change, rollout->from, cause));
   else if (rollout->outcome == OUTCOME_FAILED)
-    why_add(why, g_strdup_printf("%s failed: %s", change, rollout->cause ? rollout->cause : "?"));
+    why_add(why, g_strdup_printf("%s failed: %s", change, cause));
   else if (rollout->cause)
-    why_add(why, g_strdup_printf("%s was %s", change, rollout->cause));
+    why_add(why, g_strdup_printf("%s was %s", change, cause));
   if (rollout->outcome == OUTCOME_FAILED || rollout->outcome == OUTCOME_ROLLED_BACK)
     why_next(why, g_strdup_printf("reeve logs %s", why->deployment->name));
 }
@@ -137,7 +145,7 @@ static void why_state(const Why *why, const Instance *instance, GString *reason)
     g_string_append_printf(reason, "has failed and is not started again by itself: %s", cause);
   else if (instance->state == INSTANCE_RUNNING && sick)
     g_string_append_printf(reason, "runs and is %s: %s", health_word(instance->health), cause);
-  else if (instance_ready(instance))
+  else if (instance->state == INSTANCE_RUNNING && instance->restarts > 0)
     g_string_append_printf(reason, "runs, after %d %s in a row", instance->restarts, instance->restarts == 1 ? "restart" : "restarts");
   else
     g_string_append_printf(reason, "is %s%s%s", instance_state_word(instance->state), seen && *seen ? ": " : "", seen ? seen : "");
