@@ -38,6 +38,16 @@ def wait_until(predicate, seconds=15, what="the awaited state"):
         time.sleep(0.01)
 
 
+def without_wait(text):
+    """@text of a job file with min_healthy 0, on lines that are there already or behind the last one."""
+    if "min_healthy" in text or not re.search(r"^agents:", text, re.MULTILINE):
+        return text
+    for where, more in ((r"^deployment: \{.*health_check: \{", "min_healthy: 0, "), (r"^deployment: \{", "health_check: {min_healthy: 0}, ")):
+        if found := re.search(where, text, re.MULTILINE):
+            return text[:found.end()] + more + text[found.end():]
+    return text.rstrip("\n") + "\ndeployment: {health_check: {min_healthy: 0}}\n"
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=10)
@@ -109,8 +119,9 @@ class Reeve:
         return {i["agent"] if i["replica"] == 0 else f"{i['agent']}/{i['replica']}": i for i in self.deployment(name)["instances"]}
 
     def job(self, text, name="job.yaml"):
+        """Writes a job file. Unless it says something of min_healthy itself, nobody waits for agents to have been up."""
         path = self.directory / name
-        path.write_text(text)
+        path.write_text(without_wait(text))
         return path
 
     def kill_server(self, how=signal.SIGKILL):
