@@ -116,7 +116,8 @@ class Reeve:
         return self.get(f"/api/deployments/{name}")
 
     def instances(self, name):
-        return {i["agent"] if i["replica"] == 0 else f"{i['agent']}/{i['replica']}": i for i in self.deployment(name)["instances"]}
+        """By agent, or AGENT/REPLICA; without what is kept for its logs alone."""
+        return {i["agent"] if i["replica"] == 0 else f"{i['agent']}/{i['replica']}": i for i in self.deployment(name)["instances"] if not i.get("left_over")}
 
     def job(self, text, name="job.yaml"):
         """Writes a job file. Unless it says something of min_healthy itself, nobody waits for agents to have been up."""

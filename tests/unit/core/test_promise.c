@@ -268,6 +268,28 @@ static void test_up_takes_the_new_caller(void)
   g_assert_cmpstr(world_environment(world, "a", 0, "PATH"), ==, "/new");
 }
 
+/* ---- ports ---- */
+
+/* Every port is somebody's: said, and nobody gets the last one twice. */
+static void test_ports_run_out(void)
+{
+  g_autoptr(World) world = world_new();
+  core_free(world->core);
+  world->core = core_new(&(CoreConfig){.port_base = 65534});
+  world_connect(world);
+  g_autoptr(Job) holders = world_job("h");
+  g_free(holders->name);
+  holders->name = g_strdup("holders");
+  world_agent(holders, "h")->port = 65534;
+  world_agent(holders, "h")->replicas = 2;
+  world_deploy(world, holders, false);
+  g_autoptr(Job) job = world_job("a");
+  world_agent(job, "a")->port = PORT_AUTO;
+  world_deploy(world, job, false);
+  world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
+  g_assert_nonnull(strstr(world_desk(world)->reason, "agent 'a': no port from 65534 to 65535 is left"));
+}
+
 /* ---- words ---- */
 
 static char *promise_why(const World *world)
@@ -307,6 +329,7 @@ int main(int argc, char **argv)
   g_test_add_func("/promise/refused", test_refused_leaves_all_as_it_is);
   g_test_add_func("/promise/put-back", test_put_back_while_it_turns_back);
   g_test_add_func("/promise/caller", test_up_takes_the_new_caller);
+  g_test_add_func("/promise/ports-run-out", test_ports_run_out);
   g_test_add_func("/promise/why", test_why_of_a_crash_loop);
   return g_test_run();
 }
