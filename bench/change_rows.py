@@ -15,7 +15,7 @@ UPDATED, AT_ONCE, STAYS_UP_S = 50, 5, 0.050
 
 def bare_roll(starts, stays_up_s):
     """The same stops and starts without anybody who supervises, 5 at a time, each batch up for @stays_up_s before the next: Reeve calls an agent without port healthy
-    when it has been up for 50 ms."""
+    when it has been up for 50 ms, and with min_healthy 0 goes on then."""
     spawn = lambda: os.posix_spawn(BENCH / "bench_child", ["bench_child"], {**os.environ, "BENCH_SOCKET": starts.path})
     pids = [spawn() for _ in range(UPDATED)]
     starts.take(UPDATED)
@@ -38,7 +38,7 @@ def bare_roll(starts, stays_up_s):
 
 def roll_job(mark, starts):
     text = sleepers_job(UPDATED, extra=f", environment: {{MARK: '{mark}'}}", environment={"BENCH_SOCKET": starts.path})
-    return text.replace("deployment: {timeout: 120}", f"deployment: {{timeout: 120, update: {{max_unavailable: {AT_ONCE}, max_surge: 0}}}}")
+    return text.replace("deployment: {timeout: 120,", f"deployment: {{timeout: 120, update: {{max_unavailable: {AT_ONCE}, max_surge: 0}},")
 
 
 def run_update(_round):
@@ -108,8 +108,8 @@ def run_directory(_round):
 
 
 ROWS = [
-    Row("update", "rolling update of 50 portless agents, 5 at a time", "ms", "<= 1.5 x bare", run_update),
-    Row("again", "up again with nothing changed, 100 agents", "ms", "<= 50 ms in all, nothing restarted", run_again),
+    Row("update", "rolling update of 50 portless agents, 5 at a time, min_healthy 0", "ms", "<= 1.5 x bare", run_update),
+    Row("again", "up again with nothing changed, 100 agents, min_healthy 0", "ms", "<= 50 ms in all, nothing restarted", run_again),
     Row("events", "1,000 event streams open, 1,000 events/s, 3 s", "CPU seconds", "<= 2 x evhttp", run_events, 3),
     Row("directory", "agents directory of 1,000, one file changed", "ms", "seen in <= 50 ms", run_directory),
 ]

@@ -37,6 +37,8 @@ void monitor_event(const Cli *cli, const char *type, const json_t *data)
     monitor_instance(cli, owner, data);
   } else if (g_str_equal(type, "deployment")) {
     monitor_line(cli, jget_str(data, "name", "?"), "", jget_str(data, "status", "?"), reason);
+  } else if (g_str_equal(type, "forgotten")) {
+    monitor_line(cli, jget_str(data, "name", "?"), "", "forgotten", NULL);
   } else if (g_str_equal(type, "rollout")) {
     monitor_line(cli, owner, jget_str(data, "id", "?"), jget_str(data, "outcome", "?"), jget_str(data, "phase", NULL));
   } else if (g_str_equal(type, "node")) {

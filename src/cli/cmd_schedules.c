@@ -109,13 +109,14 @@ static bool run_event(const char *type, const json_t *data, void *user)
   return !wait->outcome;
 }
 
-static int run_wait(Cli *cli, const char *name, const char *run, GError **error)
+static int run_wait(Cli *cli, const char *name, const char *agent, const char *run, GError **error)
 {
   RunWait wait = {.cli = cli, .run = run};
   bool ok = api_follow(cli, name, cli_ms(cli, OPT_TIMEOUT, 0), run_event, &wait, error);
   int code = wait.outcome && g_str_equal(wait.outcome, "completed") ? 0 : 6;
   if (wait.outcome)
-    cli_note(cli, "run %s %s%s%s", run, wait.outcome, wait.reason ? ": " : "", wait.reason ? wait.reason : "");
+    cli_note(cli, "run %s %s%s%s; see: reeve logs %s/%s", run, wait.outcome, wait.reason ? ": " : "", wait.reason ? wait.reason : "", name,
+             agent);
   g_free(wait.outcome);
   g_free(wait.reason);
   return ok ? code : 1;
@@ -148,5 +149,5 @@ int cmd_run(Cli *cli, GError **error)
     cli_note(cli, "run %s has begun", run);
     return 0;
   }
-  return run_wait(cli, parts[0], run, error);
+  return run_wait(cli, parts[0], parts[1], run, error);
 }

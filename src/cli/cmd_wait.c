@@ -6,23 +6,33 @@
 typedef struct WaitFor {
   const char *name, *status; /* wanted */
   bool completed;            /* every instance is */
-  bool reached, hopeless;
-  GHashTable *open; /* ids of instances that have not completed */
+  bool reached, hopeless, gone;
+  char *now;                 /* the status of the deployment, as last heard */
+  GHashTable *open, *failed; /* ids of instances that have not completed; that failed for good */
 } WaitFor;
 
-static void wait_status(WaitFor *wait, const char *status)
+/* A state that somebody has to act for does not come by waiting. An agent that its node gave up is not started again by itself. */
+static void wait_judge(WaitFor *wait)
 {
-  wait->reached |= !wait->completed && g_str_equal(status, wait->status);
-  wait->hopeless |= g_str_equal(status, "failed") || (!g_str_equal(wait->status, "stopped") && g_str_equal(status, "stopped"));
+  const char *now = wait->now ? wait->now : "";
+  bool given_up = g_str_equal(now, "degraded") && g_hash_table_size(wait->failed) > 0;
+  wait->reached = wait->completed ? g_hash_table_size(wait->open) == 0 : g_str_equal(now, wait->status);
+  bool stopped = g_str_equal(now, "stopped"), stops = g_str_equal(wait->status, "stopped");
+  wait->hopeless = wait->gone || g_str_equal(now, "failed") || (!stops && (stopped || given_up));
 }
 
 static void wait_instance(WaitFor *wait, const json_t *instance)
 {
-  const char *id = jget_str(instance, "id", "");
-  if (g_strcmp0(jget_str(instance, "state", NULL), "completed") == 0)
+  const char *id = jget_str(instance, "id", ""), *state = jget_str(instance, "state", "");
+  bool counts = !jget_flag(instance, "left_over", false);
+  if (!counts || g_str_equal(state, "completed"))
     g_hash_table_remove(wait->open, id);
   else
     g_hash_table_add(wait->open, g_strdup(id));
+  if (counts && g_str_equal(state, "failed") && !jget_flag(instance, "scheduled", false))
+    g_hash_table_add(wait->failed, g_strdup(id));
+  else
+    g_hash_table_remove(wait->failed, id);
 }
 
 static void wait_deployment(WaitFor *wait, const json_t *deployment)
@@ -32,7 +42,8 @@ static void wait_deployment(WaitFor *wait, const json_t *deployment)
   size_t i;
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance) wait_instance(wait, instance);
-  wait_status(wait, jget_str(deployment, "status", ""));
+  g_free(wait->now);
+  wait->now = g_strdup(jget_str(deployment, "status", ""));
 }
 
 static bool wait_event(const char *type, const json_t *data, void *user)
@@ -46,9 +57,11 @@ static bool wait_event(const char *type, const json_t *data, void *user)
     wait_deployment(wait, data);
   } else if (g_str_equal(type, "instance") && g_strcmp0(jget_str(data, "deployment", NULL), wait->name) == 0) {
     wait_instance(wait, data);
+  } else if (g_str_equal(type, "forgotten") && g_strcmp0(jget_str(data, "name", NULL), wait->name) == 0) {
+    wait->gone = true;
   }
-  if (wait->completed && g_hash_table_size(wait->open) == 0)
-    wait->reached = true;
+  if (wait->now || wait->gone)
+    wait_judge(wait);
   return !wait->reached && !wait->hopeless;
 }
 
@@ -62,6 +75,24 @@ static int wait_done(const Cli *cli, const char *name, GError **error)
   return deployment || !cli_is_data(cli) ? 0 : 1;
 }
 
+/* Why the state was not reached. @failed: of the stream, or NULL when the server ended it. */
+static void wait_explain(const WaitFor *wait, int64_t timeout_ms, GError *failed, GError **error)
+{
+  const char *name = wait->name, *now = wait->now ? wait->now : "unknown";
+  if (wait->gone)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "%s was forgotten meanwhile", name);
+  else if (wait->hopeless)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "%s is %s%s and will not be %s by itself; ask: reeve why %s", name, now,
+                g_hash_table_size(wait->failed) ? ", with an agent that is not started again," : "", wait->status, name);
+  else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "%s is still %s after %.4g s; waited for: %s", name, now,
+                (double)timeout_ms / 1000, wait->status);
+  else if (failed)
+    g_propagate_error(error, g_error_copy(failed));
+  else
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server ended meanwhile");
+}
+
 int cmd_wait(Cli *cli, GError **error)
 {
   const char *state = cli_flag(cli, OPT_FOR) ? cli->options.text[OPT_FOR] : "running", *name = cli_word(cli, 0);
@@ -70,16 +101,14 @@ int cmd_wait(Cli *cli, GError **error)
     return 1;
   json_decref(deployment);
   g_autoptr(GHashTable) open = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  WaitFor wait = {.name = name, .status = state, .completed = g_str_equal(state, "completed"), .open = open};
+  g_autoptr(GHashTable) given_up = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  WaitFor wait = {.name = name, .status = state, .completed = g_str_equal(state, "completed"), .open = open, .failed = given_up};
   g_autoptr(GError) failed = NULL;
-  bool ok = api_follow(cli, name, cli_ms(cli, OPT_TIMEOUT, 0), wait_event, &wait, &failed);
+  int64_t timeout_ms = cli_ms(cli, OPT_TIMEOUT, 0);
+  api_follow(cli, name, timeout_ms, wait_event, &wait, &failed);
+  g_autofree char *now = wait.now;
   if (wait.reached)
     return wait_done(cli, name, error);
-  if (wait.hopeless)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "'%s' will not be %s; ask: reeve why %s", name, state, name);
-  else if (ok)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server ended meanwhile");
-  else
-    g_propagate_error(error, g_steal_pointer(&failed));
+  wait_explain(&wait, timeout_ms, failed, error);
   return 1;
 }

@@ -36,6 +36,40 @@ void progress_done(Progress *progress)
   g_clear_pointer(&progress->shown, g_hash_table_unref);
   g_clear_pointer(&progress->outcome, g_free);
   g_clear_pointer(&progress->cause, g_free);
+  g_clear_pointer(&progress->kind, g_free);
+}
+
+/* Does it lead from one revision to another? */
+static bool progress_is_change(const Progress *progress)
+{
+  return progress->from > 0 && progress->to > 0 && progress->kind &&
+         (g_str_equal(progress->kind, "update") || g_str_equal(progress->kind, "rollback") || g_str_equal(progress->kind, "deploy"));
+}
+
+/* Once: what failed, and what is done about it. Only what the last lines do not say better: the output follows at the end. */
+static void progress_back(Progress *progress, const json_t *rollout)
+{
+  const char *verdict = jget_str(rollout, "verdict", "succeeded");
+  bool turns = !g_str_equal(verdict, "succeeded") && progress->kind && !g_str_equal(progress->kind, "restart") &&
+               !g_str_equal(progress->kind, "recover") && !g_str_equal(progress->kind, "down");
+  if (progress->back || !turns)
+    return;
+  progress->back = true;
+  g_autofree char *cause = g_strdup(jget_str(rollout, "cause", ""));
+  char *output = strstr(cause, "; last output: ");
+  if (output)
+    *output = '\0';
+  cause[strcspn(cause, "\n")] = '\0';
+  g_autofree char *said = text_escape(cause, OUTPUT_SHOWN_MAX);
+  g_autofree char *next = progress->from > 0 && !g_str_equal(verdict, "failed")
+                              ? g_strdup_printf("going back to revision %d", progress->from)
+                              : g_strdup("stopping what was started");
+  if (g_str_equal(verdict, "cancelled"))
+    cli_note(progress->cli, "%s: %s; %s", progress->deployment, said, next);
+  else if (progress_is_change(progress))
+    cli_note(progress->cli, "%s: the %s to revision %d failed: %s; %s", progress->deployment, progress->kind, progress->to, said, next);
+  else
+    cli_note(progress->cli, "%s failed: %s; %s", progress->deployment, said, next);
 }
 
 static void progress_rollout(Progress *progress, const json_t *rollout)
@@ -43,14 +77,20 @@ static void progress_rollout(Progress *progress, const json_t *rollout)
   const char *id = jget_str(rollout, "id", NULL), *outcome = jget_str(rollout, "outcome", NULL);
   if (!id || (progress->rollout && !g_str_equal(progress->rollout, id)))
     return;
+  g_free(progress->kind);
+  progress->kind = g_strdup(jget_str(rollout, "kind", NULL));
+  progress->from = (int)jget_int(rollout, "from", 0);
+  progress->to = (int)jget_int(rollout, "to", 0);
   int stage = (int)jget_int(rollout, "stage", -1), stages = (int)jget_int(rollout, "stages", 0);
   bool applying = g_strcmp0(jget_str(rollout, "phase", NULL), "apply") == 0;
   if (applying && stage >= 0 && stage != progress->stage) {
     progress->stage = stage;
     cli_note(progress->cli, "stage %d of %d", stage + 1, stages);
   }
-  if (!outcome || g_str_equal(outcome, "open"))
+  if (!outcome || g_str_equal(outcome, "open")) {
+    progress_back(progress, rollout);
     return;
+  }
   g_free(progress->outcome);
   g_free(progress->cause);
   progress->outcome = g_strdup(outcome);
@@ -172,14 +212,28 @@ void progress_event(Progress *progress, const char *type, const json_t *data)
     progress_deployment(progress, data);
 }
 
+/* "desk: the update to revision 3 failed, revision 2 runs again". Caller frees. */
+static char *progress_verdict(const Progress *progress)
+{
+  const char *name = progress->deployment, *outcome = progress->outcome;
+  bool change = progress_is_change(progress);
+  if (change && g_str_equal(outcome, "rolled-back"))
+    return g_strdup_printf("%s: the %s to revision %d failed, revision %d runs again", name, progress->kind, progress->to, progress->from);
+  if (change && g_str_equal(outcome, "failed"))
+    return g_strdup_printf("%s: the %s to revision %d failed", name, progress->kind, progress->to);
+  if (g_str_equal(outcome, "cancelled") && progress->cause && g_str_has_prefix(progress->cause, "cancelled"))
+    return g_strdup(name); /* the cause says it */
+  return g_strdup_printf("%s: %s", name, outcome);
+}
+
 void progress_end(const Progress *progress)
 {
   if (g_strcmp0(progress->outcome, "succeeded") == 0)
     return;
   const Cli *cli = progress->cli;
   bool told = progress->cause && *progress->cause;
-  g_autofree char *lead =
-      g_strdup_printf(cli->color_err ? "\033[31m%s: %s\033[0m%s" : "%s: %s%s", progress->deployment, progress->outcome, told ? ": " : "");
+  g_autofree char *verdict = progress_verdict(progress);
+  g_autofree char *lead = g_strdup_printf(cli->color_err ? "\033[31m%s\033[0m%s" : "%s%s", verdict, told ? ": " : "");
   Cli loud = *cli;
   loud.quiet = false; /* how it ended is no hint */
   progress_text(&loud, lead, told ? progress->cause : "");

@@ -9,6 +9,9 @@ typedef struct Progress {
   GHashTable *shown; /* instance id -> how it was when last looked at */
   char *outcome;     /* NULL while open */
   char *cause;
+  char *kind;   /* of the rollout, NULL = not seen yet */
+  int from, to; /* its revisions, 0 = none */
+  bool back;    /* it was said that it is on its way back */
   int64_t start_ms;
 } Progress;
 

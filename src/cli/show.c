@@ -2,6 +2,7 @@
 #include "cli/show.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 
 #include <stdint.h>
@@ -25,9 +26,25 @@ static void show_last_exit(Table *table, const json_t *exit)
     table_cell_format(table, "code %d", (int)jget_int(exit, "code", 0));
 }
 
+/* A scheduled agent that rests is neither pending nor done for good. */
+static const char *show_state(const json_t *instance)
+{
+  const char *state = jget_str(instance, "state", "?");
+  bool rests = g_str_equal(state, "pending") || g_str_equal(state, "completed");
+  return rests && jget_flag(instance, "scheduled", false) ? "scheduled" : state;
+}
+
+/* NULL for what is not asked how it is. */
+static const char *show_health(const json_t *instance)
+{
+  const char *health = jget_str(instance, "health", NULL);
+  bool runs = g_strcmp0(jget_str(instance, "state", NULL), "running") == 0;
+  return runs || g_strcmp0(health, "unknown") != 0 ? health : NULL;
+}
+
 static void show_instance(const Cli *cli, Table *table, const json_t *instance)
 {
-  const char *state = jget_str(instance, "state", NULL), *health = jget_str(instance, "health", NULL);
+  const char *state = show_state(instance), *health = show_health(instance);
   int replica = (int)jget_int(instance, "replica", 0), pid = (int)jget_int(instance, "pid", 0);
   g_autofree char *since = cli_since(jget_str(instance, "since", NULL));
   if (replica > 0)
@@ -56,11 +73,10 @@ static void show_instance(const Cli *cli, Table *table, const json_t *instance)
   table_cell(table, reason ? reason : stale ? "a secret has changed; restart it" : NULL);
 }
 
-/* A replica that a later revision does without. */
-static bool show_is_left_over(const json_t *deployment, const json_t *instance)
+/* A slot that the job does without, and that does not run any more. */
+static bool show_is_left_over(const json_t *instance)
 {
-  return g_strcmp0(jget_str(instance, "state", NULL), "stopped") == 0 && g_strcmp0(jget_str(instance, "step", NULL), "gone") == 0 &&
-         jget_int(instance, "revision", 0) != jget_int(deployment, "revision", 0);
+  return jget_flag(instance, "left_over", false) && jget_int(instance, "pid", 0) == 0;
 }
 
 /* Agents in the order of their first instances, the replicas of each side by side. */
@@ -83,7 +99,7 @@ void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool
     char *agent = (char *)(uintptr_t)jget_str(instance, "agent", "");
     if (!g_hash_table_contains(agents, agent))
       g_hash_table_insert(agents, agent, GINT_TO_POINTER((gint)i));
-    if (cli->output == OUTPUT_WIDE || !show_is_left_over(deployment, instance))
+    if (cli->output == OUTPUT_WIDE || !show_is_left_over(instance))
       g_ptr_array_add(instances, instance);
   }
   g_ptr_array_sort_with_data(instances, show_order, agents);
@@ -143,8 +159,9 @@ static void show_rollout(const json_t *deployment)
     return;
   const char *failed = jget_str(rollout, "failed", NULL);
   g_autofree char *agent = failed && *failed ? show_agent_of(deployment, failed) : NULL;
-  g_autofree char *cause = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
-  cause[strcspn(cause, "\n")] = '\0';
+  g_autofree char *first = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
+  first[strcspn(first, "\n")] = '\0';
+  g_autofree char *cause = text_escape(first, strlen(first));
   cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
   if (g_strcmp0(jget_str(rollout, "outcome", NULL), "open") == 0)
     cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"), (int)jget_int(rollout, "stage", 0) + 1,
@@ -168,17 +185,42 @@ static void show_unenforced(const json_t *deployment)
   }
 }
 
+/* A copy whose lines are fit for a terminal: an agent's own words may be in it. Caller frees. */
+static char *show_escaped(const char *text)
+{
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (guint i = 0; lines[i]; i++) {
+    char *line = text_escape(lines[i], strlen(lines[i]));
+    g_free(lines[i]);
+    lines[i] = line;
+  }
+  return g_strjoinv("\n", lines);
+}
+
+/* What the last change left to say of a deployment that runs: it is no reason of how it is. */
+static void show_last_change(const json_t *deployment, const char *reason)
+{
+  const json_t *rollout = json_object_get(deployment, "rollout");
+  if (*reason)
+    cli_print("last:      the %s to revision %d failed: %s\n", jget_str(rollout, "kind", "change"), (int)jget_int(rollout, "to", 0),
+              reason);
+}
+
 void show_status(const Cli *cli, const json_t *deployment)
 {
   const char *status = jget_str(deployment, "status", "?"), *sgr = cli->color_out ? cli_state_color(status) : NULL;
-  g_auto(GStrv) lines = g_strsplit(jget_str(deployment, "reason", ""), "\n", -1);
+  bool back = g_str_equal(status, "running") && g_strcmp0(jget_str(deployment, "outcome", NULL), "rolled-back") == 0;
+  g_autofree char *said = show_escaped(jget_str(deployment, "reason", ""));
+  g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
   g_autofree char *reason = g_strjoinv("\n           ", lines);
   g_autofree char *since = cli_since(jget_str(deployment, "created_at", NULL));
   cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"), jget_str(deployment, "id", "?"));
   cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
-            *reason ? ": " : "", reason);
+            *reason && !back ? ": " : "", back ? "" : reason);
   cli_print("revision:  %d, first deployed %s ago\n", (int)jget_int(deployment, "revision", 0), since);
   show_rollout(deployment);
+  if (back)
+    show_last_change(deployment, reason);
   show_unenforced(deployment);
   g_autoptr(Table) table = show_instances_table(cli, false);
   show_instances(cli, table, deployment, false);
@@ -198,6 +240,8 @@ bool show_is_well(const json_t *deployment)
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
     const char *state = jget_str(instance, "state", ""), *health = jget_str(instance, "health", "");
+    if (show_is_left_over(instance) || jget_flag(instance, "scheduled", false))
+      continue;
     bool sick = g_str_equal(state, "running") && (g_str_equal(health, "unhealthy") || g_str_equal(health, "unreachable"));
     if (sick || g_str_equal(state, "failed") || g_str_equal(state, "lost"))
       return false;

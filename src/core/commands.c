@@ -68,6 +68,19 @@ static Revision *command_same_revision(const Deployment *deployment, const Job *
   return strcmp(before, after) == 0 ? revision : NULL;
 }
 
+/* What is started from now on finds the environment of who asked last: PATH, a virtual environment, a time zone. It is no part of what
+ * makes a revision the same, so it has a place in the present one, and what runs goes on as it is. */
+static void command_take_caller(Core *core, const Deployment *deployment, Revision *revision, const Command *command)
+{
+  g_autofree char *before = job_to_json(revision_job(revision)), *after = job_to_json(command->job);
+  if (strcmp(before, after) == 0)
+    return;
+  g_ref_string_release(revision->job_json);
+  revision->job_json = g_ref_string_new(after);
+  revision_forget_cache(revision);
+  g_ptr_array_add(core->effects->records, record_of_revision(deployment, revision));
+}
+
 static bool command_check_job(Core *core, const Command *command)
 {
   g_autoptr(GError) error = NULL;
@@ -106,6 +119,8 @@ void command_deploy(Core *core, const Command *command)
     return;
   Revision *revision = deployment ? command_same_revision(deployment, command->job) : NULL;
   bool open = deployment && deployment->rollout && rollout_is_open(deployment->rollout);
+  if (revision)
+    command_take_caller(core, deployment, revision, command);
   if (revision && !open && deployment->rollout && deployment->settled == DEPLOYMENT_RUNNING && deployment->revision == revision->number &&
       deployment->bad == 0) {
     command_accept_rollout(core, command, deployment->rollout, false);
@@ -120,7 +135,7 @@ void command_deploy(Core *core, const Command *command)
   }
   if (!revision)
     revision = command_add_revision(core, deployment, command, "deploy");
-  bool update = deployment->settled == DEPLOYMENT_RUNNING && deployment->revision > 0;
+  bool update = deployment_base(deployment) > 0;
   Rollout *rollout = rollout_begin(core, deployment, update ? ROLLOUT_KIND_UPDATE : ROLLOUT_KIND_DEPLOY, revision->number, command);
   core_audit(core, command, "deploy", deployment->name, rollout->id);
   command_accept_rollout(core, command, rollout, true);
@@ -184,23 +199,12 @@ void command_cancel(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
-/* The newest revision before the present one that was ever good; 0 = none. */
-static int command_previous(const Deployment *deployment)
-{
-  for (guint i = deployment->rollouts->len; i > 0; i--) {
-    const Rollout *rollout = deployment->rollouts->pdata[i - 1];
-    if (rollout->outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->to < deployment->revision)
-      return rollout->to;
-  }
-  return 0;
-}
-
 void command_rollback(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
   if (!deployment || command_refuse_open(core, command, deployment))
     return;
-  int number = command->number ? command->number : command_previous(deployment);
+  int number = command->number ? command->number : deployment_previous(deployment);
   if (!revision_find(deployment, number)) {
     if (command->number)
       core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d", deployment->name, number);
@@ -330,6 +334,12 @@ void command_forget(Core *core, const Command *command)
   for (guint i = 0; i < deployment->schedules->len; i++)
     command_remove_schedule(core, deployment->schedules->pdata[i]);
   turn_remove(core, TABLE_DEPLOYMENTS, deployment->id);
+  GString *data = g_string_new(NULL);
+  jw_open(data, NULL, '{');
+  jw_str(data, "id", deployment->id);
+  jw_str(data, "name", deployment->name);
+  jw_close(data, '}');
+  turn_event(core, "forgotten", deployment->name, deployment->id, data);
   g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
   core_accept(core, command, 202, body);
   core_remove_deployment(core, deployment);

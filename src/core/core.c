@@ -195,8 +195,14 @@ static void core_rollouts_tick(Core *core)
   g_autoptr(GPtrArray) open = g_ptr_array_copy(core->open, NULL, NULL);
   for (guint i = 0; i < open->len; i++) {
     Rollout *rollout = open->pdata[i];
-    if (rollout->deadline_boot_ms > core->now.boot_ms || !core_deadline_counts(core, rollout))
+    if (rollout->settle_boot_ms <= core->now.boot_ms)
+      rollout_settle(core, rollout);
+    if (!rollout_is_open(rollout) || rollout->deadline_boot_ms > core->now.boot_ms || !core_deadline_counts(core, rollout))
       continue;
+    if (rollout_only_settles(rollout)) {
+      rollout->deadline_boot_ms = rollout->settle_boot_ms; /* it was healthy in time; that it stays so may take longer */
+      continue;
+    }
     g_autofree char *cause = core_late_cause(core, rollout);
     const Instance *failed = NULL;
     for (guint k = 0; k < rollout->deployment->instances->len && !failed; k++) {
@@ -222,6 +228,7 @@ static int64_t core_next_wake(const Core *core)
   int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
   for (guint i = 0; i < core->open->len; i++) {
     const Rollout *rollout = core->open->pdata[i];
+    first = MIN(first, rollout->settle_boot_ms);
     if (core_deadline_counts(core, rollout))
       first = MIN(first, rollout->deadline_boot_ms);
   }

@@ -13,6 +13,36 @@ static DeploymentStatus deployment_derive(const Deployment *deployment)
   return deployment->settled;
 }
 
+int deployment_base(const Deployment *deployment)
+{
+  bool runs = deployment->settled == DEPLOYMENT_RUNNING;
+  for (guint i = 0; i < deployment->instances->len && !runs; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    runs = deployment->settled == DEPLOYMENT_FAILED && instance->desired_running && !instance->outcome;
+  }
+  return runs ? deployment->revision : 0;
+}
+
+/* While the present revision runs, an earlier one; when it does not, it may be that one. */
+int deployment_previous(const Deployment *deployment)
+{
+  int last = deployment->settled == DEPLOYMENT_FAILED ? deployment->revision : deployment->revision - 1;
+  for (guint i = deployment->rollouts->len; i > 0; i--) {
+    const Rollout *rollout = deployment->rollouts->pdata[i - 1];
+    if (rollout->outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->to <= last && revision_find(deployment, rollout->to))
+      return rollout->to;
+  }
+  return 0;
+}
+
+bool instance_is_left_over(const Instance *instance)
+{
+  const Deployment *deployment = instance->deployment;
+  int number = deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
+  const AgentSpec *agent = revision_agent(deployment, number, instance->agent);
+  return !instance->desired_running && instance->target == 0 && (!agent || instance->replica >= agent->replicas);
+}
+
 void deployment_settle(Core *core, Deployment *deployment)
 {
   DeploymentStatus status = deployment_derive(deployment);

@@ -112,6 +112,7 @@ void instance_start(Core *core, Instance *instance, int revision)
   instance->ended_at_ms = 0;
   instance->stale = false; /* what the node will be given is new */
   instance->health = HEALTH_UNKNOWN;
+  instance->healthy_boot_ms = 0;
   touch_instance(core, instance, TOUCH_STORED);
   instance_recount(instance);
   instance_reconcile(core, instance);
@@ -228,6 +229,10 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *repo
   text_set(&instance->unenforced, report->unenforced);
   instance_keep_outcome(core, instance, report);
   instance_recount(instance);
+  if (!instance_ready(instance))
+    instance->healthy_boot_ms = 0;
+  else if (!instance->healthy_boot_ms)
+    instance->healthy_boot_ms = core->now.boot_ms;
   if (!same)
     touch_instance(core, instance, TOUCH_SEEN);
   if (!core->greeting) /* a node's list is heard to its end before anything follows from it */

@@ -56,6 +56,10 @@ void turn_send(Core *core, const char *node, FrameType type, Instruction *instru
 void turn_unsend_start(Core *core, const char *node, const char *instance);
 /* Announces @object of @deployment with @data, which it takes. */
 void turn_event(Core *core, const char *type, const char *deployment, const char *object, GString *data);
+/* @instance goes for good at the end of this turn, with its logs; may be said more than once. */
+void instance_doom(Core *core, Instance *instance);
+/* It stays after all: something wants the slot again in the same turn. */
+void instance_spare(Core *core, Instance *instance);
 /* The row of @table with key @id goes at the end of the turn. */
 void turn_remove(Core *core, TableId table, const char *id);
 /* The frame itself, for its other members. */
@@ -85,6 +89,8 @@ void core_remove_deployment(Core *core, Deployment *deployment);
 void core_remove_instance(Core *core, Instance *instance);
 Revision *revision_find(const Deployment *deployment, int number);
 const Plan *revision_plan(const Revision *revision);
+/* Its text has changed: what was made of it is made again when it is asked for. */
+void revision_forget_cache(Revision *revision);
 /* Agent @id as revision @number has it; NULL when there is no such revision, or no such agent in it. */
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
@@ -117,9 +123,18 @@ void instance_place(Core *core, Instance *instance, const char *node);
 
 /* deployments.c */
 void deployment_settle(Core *core, Deployment *deployment); /* derives status; announces a change */
+/* The revision that a change starts from, and goes back to when it fails: the present one while all or some of it runs; 0 = there is none.
+ */
+int deployment_base(const Deployment *deployment);
+/* The last good revision, which a rollback without a number goes to; 0 = there is none. */
+int deployment_previous(const Deployment *deployment);
+/* Does the present revision, or the first one that is on its way, do without the slot? It is kept for its logs. */
+bool instance_is_left_over(const Instance *instance);
 
 /* targets.c */
-void rollout_targets(Core *core, Rollout *rollout, int revision); /* every slot's target and step; makes new slots */
+/* Gives every slot its target and step, and makes new slots. @revision: what is wanted, 0 = nothing. @goes_on: slots that a start was sent
+ * for by what this takes the place of, and that have not been ready since, are waited for where they may stay. */
+void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on);
 
 /* retain.c */
 void deployment_retain(Core *core, Deployment *deployment); /* what is too old goes, after a rollout */
@@ -131,6 +146,8 @@ void rollout_pump(Core *core, Rollout *rollout);
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause);
 void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome);
 void rollout_instance_changed(Core *core, Instance *instance);
+void rollout_settle(Core *core, Rollout *rollout); /* some slots may have been healthy for long enough by now */
+bool rollout_only_settles(const Rollout *rollout); /* what its stage waits for is healthy, and only not yet for long enough */
 void rollout_recount(Rollout *rollout);
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node);
 bool rollout_is_open(const Rollout *rollout);

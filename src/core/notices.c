@@ -112,7 +112,9 @@ static void notice_write_agents(GString *out, const Deployment *deployment)
   jw_open(out, "agents", '[');
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    if ((!instance->bad && g_strcmp0(instance->outcome, "failed") != 0) || ++bad > NOTICE_AGENTS_MAX)
+    bool culprit = deployment->rollout && g_strcmp0(deployment->rollout->failed, instance->id) == 0;
+    bool failed = g_strcmp0(instance->outcome, "failed") == 0 && (culprit || !instance_is_left_over(instance));
+    if ((!instance->bad && !failed) || ++bad > NOTICE_AGENTS_MAX)
       continue;
     jw_open(out, NULL, '{');
     jw_str(out, "agent", instance->agent);

@@ -203,6 +203,12 @@ const Job *revision_job(const Revision *revision)
   return revision->job;
 }
 
+void revision_forget_cache(Revision *revision)
+{
+  g_clear_pointer(&revision->plan, plan_free);
+  g_clear_pointer(&revision->job, job_free);
+}
+
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id)
 {
   const Revision *revision = revision_find(deployment, number);
@@ -248,7 +254,7 @@ Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
   rollout->kind = kind;
   rollout->outcome = OUTCOME_OPEN;
   rollout->verdict = OUTCOME_SUCCEEDED;
-  rollout->deadline_boot_ms = INT64_MAX;
+  rollout->deadline_boot_ms = rollout->settle_boot_ms = INT64_MAX;
   g_ptr_array_add(deployment->rollouts, rollout);
   return rollout;
 }

@@ -63,13 +63,15 @@ typedef struct Instance {
   bool listed;             /* its node's last hello named it, in whatever life */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
-  bool sent_start;     /* a start left, or may leave, since this core was loaded */
-  bool stale;          /* a secret of its environment has changed or gone since it was given */
-  bool bad;            /* counted in Deployment.bad */
-  bool fine;           /* counted in Deployment.healthy */
-  bool coming;         /* counted in Deployment.coming */
-  bool scheduled;      /* runs by the clock: fine whether it runs or not */
-  bool dirty, touched; /* to be stored, to be announced at the end of the turn */
+  bool sent_start;         /* a start left, or may leave, since this core was loaded */
+  bool stale;              /* a secret of its environment has changed or gone since it was given */
+  bool bad;                /* counted in Deployment.bad */
+  bool fine;               /* counted in Deployment.healthy */
+  bool coming;             /* counted in Deployment.coming */
+  bool scheduled;          /* runs by the clock: fine whether it runs or not */
+  int64_t healthy_boot_ms; /* since when this core has seen the present process ready without a break; 0 = it is not */
+  bool doomed;             /* in Core.doomed: see instance_doom */
+  bool dirty, touched;     /* to be stored, to be announced at the end of the turn */
 } Instance;
 
 typedef struct Rollout {
@@ -93,7 +95,8 @@ typedef struct Rollout {
   guint waiting;                                   /* (volatile) instances that the present stage still waits for */
   guint queued;                                    /* (volatile) those of them whose turn has not come: rolling.c */
   bool blocked;                                    /* (volatile) some of the queued wait for a port of another slot */
-  bool dirty, touched;                             /* (volatile) */
+  int64_t settle_boot_ms; /* (volatile) when the first of those that are healthy has been so for long enough; INT64_MAX = none is */
+  bool dirty, touched;    /* (volatile) */
 } Rollout;
 
 /* One time that a scheduled agent ran, or should have. */
@@ -117,6 +120,7 @@ typedef struct Schedule {
   char *spec;            /* the text of what is in force, NULL = not in force */
   GPtrArray *runs;       /* of ScheduleRun*, ascending; the last 20 */
   int64_t next_at_ms;    /* (volatile) derived; INT64_MAX = never */
+  int64_t every_boot_ms; /* (volatile) of `every`: when the next time is by a clock that nobody sets; INT64_MAX = of cron */
 } Schedule;
 
 typedef struct Deployment {

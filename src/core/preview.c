@@ -91,8 +91,7 @@ static bool preview_actions(GString *out, const Deployment *deployment, const Jo
 char *core_preview(const Core *core, const Job *job, GError **error)
 {
   const Deployment *deployment = core_find(core, job->name);
-  const Revision *revision =
-      deployment && deployment->settled == DEPLOYMENT_RUNNING ? revision_find(deployment, deployment->revision) : NULL;
+  const Revision *revision = deployment ? revision_find(deployment, deployment_base(deployment)) : NULL;
   const Job *before = revision ? revision_job(revision) : NULL;
   g_autofree char *diff = plan_diff_json(before, job, DIFF_SHOWN_VALUES, error);
   if (!diff)

@@ -24,6 +24,7 @@ void render_rollout(GString *out, const Rollout *rollout)
   jw_int(out, "from", rollout->from);
   jw_int(out, "to", rollout->to);
   jw_str(out, "outcome", rollout_outcome_word(rollout->outcome));
+  jw_str(out, "verdict", rollout_outcome_word(rollout->verdict));
   jw_str(out, "cause", rollout->cause);
   jw_str(out, "actor", rollout->actor);
   jw_time(out, "started_at", rollout->started_at_ms);
@@ -52,6 +53,15 @@ static void render_words(GString *out, const char *key, const char *text)
   jw_close(out, ']');
 }
 
+/* Since when it is in that state: the end of what ended is stored, the rest is what its node told. */
+static int64_t render_since(const Instance *instance)
+{
+  bool ended = instance->outcome && instance->ended_at_ms && !instance_live(instance);
+  if (ended)
+    return instance->ended_at_ms;
+  return instance->since_ms ? instance->since_ms : instance->created_at_ms;
+}
+
 void render_instance(GString *out, const Instance *instance)
 {
   g_autofree char *url = instance_url(instance);
@@ -74,7 +84,9 @@ void render_instance(GString *out, const Instance *instance)
   jw_str(out, "url", url);
   jw_int(out, "stage", instance->stage);
   jw_str(out, "step", instance_step_word(instance->step));
-  jw_time(out, "since", instance->since_ms ? instance->since_ms : instance->created_at_ms);
+  jw_time(out, "since", render_since(instance));
+  jw_bool(out, "left_over", instance_is_left_over(instance));
+  jw_bool(out, "scheduled", instance->scheduled || instance_is_scheduled(instance));
   jw_bool(out, "stale_environment", instance->stale);
   jw_str(out, "reason", reason);
   if (instance->last_exit.code < 0 && instance->last_exit.signal == 0) {
@@ -98,12 +110,28 @@ static const char *render_entry_point(const Deployment *deployment)
   return revision ? job_entry_agent(revision_job(revision)) : NULL;
 }
 
+/* How many slots the revision has that there is, or that an open rollout leads to, and how many of just those are well. */
+static void render_counts(const Deployment *deployment, guint *agents, guint *healthy)
+{
+  const Rollout *rollout = deployment->rollout;
+  bool forward = rollout && rollout_is_open(rollout) && rollout->to > 0 && rollout->verdict == OUTCOME_SUCCEEDED;
+  int number = rollout && (forward || deployment->revision == 0) ? rollout->to : deployment->revision;
+  const Revision *revision = revision_find(deployment, number);
+  const Job *job = revision ? revision_job(revision) : NULL;
+  *agents = *healthy = 0;
+  for (guint i = 0; job && i < job->agents->len; i++)
+    *agents += (guint)job_agent(job, i)->replicas;
+  for (guint i = 0; job && i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    const AgentSpec *agent = instance->fine ? job_agent_named(job, instance->agent) : NULL;
+    *healthy += agent && instance->replica < agent->replicas;
+  }
+}
+
 void render_deployment(GString *out, const Deployment *deployment, RenderDepth depth)
 {
-  guint agents = 0;
-  for (guint i = 0; i < deployment->instances->len; i++)
-    agents += ((const Instance *)deployment->instances->pdata[i])->revision == 0 || deployment->settled != DEPLOYMENT_RUNNING ||
-              ((const Instance *)deployment->instances->pdata[i])->desired_running;
+  guint agents, healthy;
+  render_counts(deployment, &agents, &healthy);
   jw_open(out, NULL, '{');
   jw_str(out, "id", deployment->id);
   jw_str(out, "name", deployment->name);
@@ -120,9 +148,11 @@ void render_deployment(GString *out, const Deployment *deployment, RenderDepth d
     jw_null(out, "rollout");
   }
   jw_int(out, "agents", agents);
-  jw_int(out, "healthy", deployment->healthy);
-  if (depth == RENDER_FULL)
+  jw_int(out, "healthy", healthy);
+  if (depth == RENDER_FULL) {
     jw_str(out, "entry_point", render_entry_point(deployment));
+    jw_int(out, "previous", deployment_previous(deployment));
+  }
   if (depth != RENDER_BRIEF) {
     jw_open(out, "instances", '[');
     for (guint i = 0; i < deployment->instances->len; i++)

@@ -80,15 +80,18 @@ static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
   return used;
 }
 
-/* 0 while nobody knows which ports the processes of its node have: reserve_missing follows with the node's list. */
+/* 0 while nobody knows which ports the processes of its node have - reserve_missing follows with the node's list - and when none is left.
+ */
 static int reserve_next_port(const Core *core, GHashTable *used, Instance *instance)
 {
   const NodeObject *node = core_node(core, instance->node);
   if (node && !node->linked)
     return 0;
   int port = core->config.port_base;
-  while (port < 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
+  while (port <= 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
     port++;
+  if (port > 65535)
+    return 0;
   reserve_claim(used, port, instance);
   return port;
 }
@@ -133,13 +136,15 @@ Instance *reserve_giver(GHashTable *held, const Instance *instance, int port)
   return leaves || left ? holder : NULL;
 }
 
-/* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port itself. */
-static void reserve_add(Core *core, Instance *instance, GHashTable *used, GHashTable *held, Frame *frame)
+/* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port itself. False when no port is left. */
+static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashTable *held, Frame *frame)
 {
   int declared = reserve_declared(instance), port = declared;
   if (declared == PORT_AUTO) {
     bool keeps = instance->port > 0 && g_hash_table_lookup(used, GINT_TO_POINTER(instance->port)) == instance;
     port = keeps ? instance->port : reserve_next_port(core, used, instance);
+    if (port == 0)
+      return false;
   }
   bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
   bool given = declared != PORT_AUTO && reserve_giver(held, instance, port); /* it is free when its turn comes: rollout_clear_port */
@@ -151,6 +156,18 @@ static void reserve_add(Core *core, Instance *instance, GHashTable *used, GHashT
   instruction->spec->port = holds || given ? 0 : port;
   instruction->port_fixed = declared != PORT_AUTO || core->config.ports_fixed;
   g_ptr_array_add(frame->instructions, instruction);
+  return true;
+}
+
+/* No automatic port is left. What the node was to be asked already is taken back: the answer to nothing is let go like any of a rollout
+ * that is gone. */
+static void reserve_exhausted(Core *core, Rollout *rollout, const Instance *instance, Frame *frame)
+{
+  g_autofree char *cause =
+      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below", instance->agent, core->config.port_base);
+  g_ptr_array_set_size(frame->instructions, 0);
+  rollout->request = 0;
+  rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
 }
 
 /* Ports of what shall run in other deployments. */
@@ -215,7 +232,10 @@ void reserve_send(Core *core, Rollout *rollout)
       on_node = node->id;
     }
     instance_place(core, instance, node->id);
-    reserve_add(core, instance, used, held, frame);
+    if (!reserve_add(core, instance, used, held, frame)) {
+      reserve_exhausted(core, rollout, instance, frame);
+      return;
+    }
   }
   if (!frame && placed)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0); /* nothing to ask */

@@ -58,8 +58,8 @@ static void retain_slots(Core *core, Deployment *deployment)
       continue;
     int n = GPOINTER_TO_INT(g_hash_table_lookup(dead, instance->agent)) + 1;
     g_hash_table_insert(dead, instance->agent, GINT_TO_POINTER(n));
-    if (n > DEAD_SLOTS_KEPT && !g_ptr_array_find(core->doomed, instance, NULL))
-      g_ptr_array_add(core->doomed, instance);
+    if (n > DEAD_SLOTS_KEPT)
+      instance_doom(core, instance);
   }
 }
 

@@ -94,6 +94,72 @@ static void rollout_clear_ports(Core *core, const Rollout *rollout, GHashTable *
   }
 }
 
+/* Has the present generation ended before it was ready? A recovery leaves restarts to the node and gives up only with it. */
+static bool rollout_start_failed(const Rollout *rollout, const Instance *instance)
+{
+  if (instance->seen_generation != instance->generation)
+    return false;
+  if (instance->state == INSTANCE_FAILED)
+    return true;
+  if (instance->state == INSTANCE_COMPLETED)
+    return !instance_is_batch(instance);
+  return rollout->kind != ROLLOUT_KIND_RECOVER && (instance->state == INSTANCE_BACKOFF || instance->attempt > 1);
+}
+
+/* So many milliseconds a slot must stay healthy before @rollout takes it for ready. A recovery leaves restarts to the node and does not
+ * wait. */
+static int64_t rollout_min_healthy(const Rollout *rollout, const Instance *instance)
+{
+  const Deployment *deployment = instance->deployment;
+  const AgentSpec *agent = revision_agent(deployment, instance->revision, instance->agent);
+  const AgentSpec *former = revision_agent(deployment, rollout->from, instance->agent);
+  if (!agent || rollout->kind == ROLLOUT_KIND_RECOVER)
+    return 0;
+  bool forward = rollout->verdict == OUTCOME_SUCCEEDED;
+  bool replaces = forward && former && (instance->replica < former->replicas || rolling_is_extra(rollout, instance));
+  return agent_min_healthy_ms(agent, replaces);
+}
+
+/* Is the slot ready, and has it been so for long enough? When only the time is missing, the rollout wakes for it. */
+static bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance *instance)
+{
+  if (!instance_ready(instance))
+    return false;
+  int64_t settled = instance->healthy_boot_ms + rollout_min_healthy(rollout, instance);
+  if (settled <= core->now.boot_ms)
+    return true;
+  rollout->settle_boot_ms = MIN(rollout->settle_boot_ms, settled);
+  return false;
+}
+
+/* Slots of the stage that were begun by the rollout in whose place this one came: what is ready by now is not waited for, and what has
+ * ended is started again. */
+static void rollout_take_over(Core *core, Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->step != STEP_STARTING)
+      continue;
+    if (rollout_start_failed(rollout, instance))
+      instance_set_step(core, instance, STEP_WAITING);
+    else if (rollout_is_ready(core, rollout, instance))
+      instance_set_step(core, instance, STEP_READY);
+  }
+}
+
+/* The way back to a revision of which only a part ever ran: no reserve has given the other slots a node. They go where one is, and start
+ * when it is there. */
+static void rollout_place(Core *core, Instance *instance)
+{
+  if (instance->node)
+    return;
+  const NodeObject *node = place_choose(core, instance);
+  if (!node && core->nodes->len)
+    node = core->nodes->pdata[0];
+  instance_place(core, instance, node ? node->id : NULL);
+}
+
 static void rollout_begin_apply(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
@@ -115,6 +181,7 @@ static void rollout_begin_apply(Core *core, Rollout *rollout)
       continue;
     }
     instance_set_step(core, instance, STEP_STARTING);
+    rollout_place(core, instance);
     instance_start(core, instance, instance->target);
     moves = true;
   }
@@ -168,7 +235,8 @@ static void rollout_begin_prune(Core *core, Rollout *rollout)
   }
 }
 
-void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
+/* Into @stage of @phase; what follows from it comes by rollout_pump. */
+static void rollout_move(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
 {
   core_cover(core, "rollout", (int)phase, (int)rollout->kind);
   if (phase == ROLLOUT_PHASE_PRUNE && rollout->phase == ROLLOUT_PHASE_APPLY)
@@ -176,12 +244,19 @@ void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
   rollout->phase = phase;
   rollout->stage = stage;
   rollout_begin_time(core, rollout);
-  if (phase == ROLLOUT_PHASE_APPLY)
+  if (phase == ROLLOUT_PHASE_APPLY) {
+    rollout_take_over(core, rollout);
     rollout_begin_apply(core, rollout);
-  else if (phase == ROLLOUT_PHASE_PRUNE)
+  } else if (phase == ROLLOUT_PHASE_PRUNE) {
     rollout_begin_prune(core, rollout);
+  }
   rollout_recount(rollout);
   deployment_settle(core, rollout->deployment);
+}
+
+void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
+{
+  rollout_move(core, rollout, phase, stage);
   rollout_pump(core, rollout);
 }
 
@@ -190,11 +265,11 @@ static void rollout_advance(Core *core, Rollout *rollout)
 {
   int stages = rollout_stages(rollout->deployment);
   if (rollout->phase == ROLLOUT_PHASE_APPLY && rollout->stage + 1 < stages)
-    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, rollout->stage + 1);
+    rollout_move(core, rollout, ROLLOUT_PHASE_APPLY, rollout->stage + 1);
   else if (rollout->phase == ROLLOUT_PHASE_APPLY)
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(stages - 1, 0));
+    rollout_move(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(stages - 1, 0));
   else if (rollout->stage > 0)
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, rollout->stage - 1);
+    rollout_move(core, rollout, ROLLOUT_PHASE_PRUNE, rollout->stage - 1);
   else
     rollout_close(core, rollout, rollout->verdict);
 }
@@ -203,23 +278,12 @@ void rollout_pump(Core *core, Rollout *rollout)
 {
   if (rollout->phase == ROLLOUT_PHASE_RESERVE)
     reserve_send(core, rollout);
-  else if (rollout_is_open(rollout) && rollout->waiting == 0)
-    rollout_advance(core, rollout);
+  else
+    while (rollout_is_open(rollout) && rollout->waiting == 0)
+      rollout_advance(core, rollout);
 }
 
 /* ---- news of an instance ---- */
-
-/* Has the present generation ended before it was ready? A recovery leaves restarts to the node and gives up only with it. */
-static bool rollout_start_failed(const Rollout *rollout, const Instance *instance)
-{
-  if (instance->seen_generation != instance->generation)
-    return false;
-  if (instance->state == INSTANCE_FAILED)
-    return true;
-  if (instance->state == INSTANCE_COMPLETED)
-    return !instance_is_batch(instance);
-  return rollout->kind != ROLLOUT_KIND_RECOVER && (instance->state == INSTANCE_BACKOFF || instance->attempt > 1);
-}
 
 static char *rollout_start_cause(const Instance *instance, const char *when)
 {
@@ -264,19 +328,46 @@ void rollout_instance_changed(Core *core, Instance *instance)
     rollout_next_slots(core, rollout); /* it may have given up its port; and one that does not serve is not held back */
   if (rollout->phase != ROLLOUT_PHASE_APPLY || (instance->step != STEP_STARTING && instance->step != STEP_READY))
     return;
-  if (instance->step == STEP_STARTING && instance_ready(instance)) {
+  bool starting = instance->step == STEP_STARTING;
+  bool failed = starting ? rollout_start_failed(rollout, instance)
+                         : instance->state == INSTANCE_FAILED && instance->seen_generation == instance->generation;
+  if (failed) {
+    int64_t least_ms = starting ? rollout_min_healthy(rollout, instance) : 0;
+    g_autofree char *early = g_strdup_printf("ended before it was healthy for %.4g s", (double)least_ms / 1000);
+    g_autofree char *cause = rollout_start_cause(instance, !starting ? "failed" : least_ms ? early : "ended before it was healthy");
+    rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+  } else if (starting && rollout_is_ready(core, rollout, instance)) {
     rollout_settled_one(core, rollout, instance, STEP_READY);
-    return;
+  } else if (!starting && instance_ready(instance)) {
+    rollout_next_slots(core, rollout); /* an extra slot that fell and came back covers for others again */
   }
-  bool failed = instance->step == STEP_STARTING ? rollout_start_failed(rollout, instance)
-                                                : instance->state == INSTANCE_FAILED && instance->seen_generation == instance->generation;
-  if (!failed) {
-    if (instance_ready(instance))
-      rollout_next_slots(core, rollout); /* an extra slot that fell and came back covers for others again */
-    return;
+}
+
+void rollout_settle(Core *core, Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  g_autoptr(GPtrArray) starting = g_ptr_array_new(); /* what follows may give the slots another order */
+  rollout->settle_boot_ms = INT64_MAX;
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING)
+      g_ptr_array_add(starting, deployment->instances->pdata[i]);
+  for (guint i = 0; i < starting->len; i++)
+    rollout_instance_changed(core, starting->pdata[i]);
+}
+
+bool rollout_only_settles(const Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  bool any = false;
+  for (guint i = 0; i < deployment->instances->len && rollout->phase == ROLLOUT_PHASE_APPLY; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (instance->step != STEP_STARTING || instance->stage != rollout->stage)
+      continue;
+    if (!instance_ready(instance))
+      return false;
+    any = true;
   }
-  g_autofree char *cause = rollout_start_cause(instance, instance->step == STEP_STARTING ? "ended before it was healthy" : "failed");
-  rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+  return any && rollout->settle_boot_ms != INT64_MAX;
 }
 
 /* ---- failure ---- */
@@ -330,15 +421,29 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
 }
 
 /* The one that failed is shown as failed, with its reason, also after everything was stopped. */
-static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Instance *failed)
+static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Instance *failed, const char *cause)
 {
   Instance *instance = deployment_slot(rollout->deployment, failed->agent, failed->replica);
-  if (instance->outcome)
+  bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE; /* it was not even started, and its former process may still run */
+  if (refused ? instance->desired_running : instance->outcome != NULL)
     return;
+  g_autofree char *named = g_strdup_printf("agent '%s': ", instance->agent);
+  const char *why = instance->observed_reason ? instance->observed_reason : "not healthy in time";
+  if (refused)
+    why = cause + (g_str_has_prefix(cause, named) ? strlen(named) : 0);
   text_set(&instance->outcome, "failed");
-  text_set(&instance->reason, instance->observed_reason ? instance->observed_reason : "not healthy in time");
+  text_set(&instance->reason, why);
   instance->ended_at_ms = core->now.wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
+}
+
+/* Of a rollout that failed, and whose way back fails by @cause. Caller frees. */
+static char *rollout_both_causes(const Rollout *rollout, const char *cause)
+{
+  if (rollout->phase == ROLLOUT_PHASE_PRUNE || rollout->from == 0)
+    return g_strdup_printf("%s; stopping what is not wanted failed too: %s", rollout->cause, cause);
+  return g_strdup_printf("%s; going back to revision %d failed too (code in working directories is not part of a revision): %s",
+                         rollout->cause, rollout->from, cause);
 }
 
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
@@ -355,27 +460,27 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
     return;
   }
   if (again || rollout->kind == ROLLOUT_KIND_DOWN) { /* also the way back fails: leave what is and say so */
-    g_autofree char *both = again ? g_strdup_printf("%s; and then: %s", rollout->cause, cause) : g_strdup(cause);
+    g_autofree char *both = again ? rollout_both_causes(rollout, cause) : g_strdup(cause);
     text_set(&rollout->cause, both);
     rollout_close(core, rollout, OUTCOME_FAILED);
     return;
   }
   if (failed && rollout_policy(rollout, verdict) != ON_FAILURE_KEEP)
-    rollout_keep_culprit(core, rollout, failed);
+    rollout_keep_culprit(core, rollout, failed, cause);
   switch (rollout_policy(rollout, verdict)) {
   case ON_FAILURE_KEEP:
     rollout_close(core, rollout, OUTCOME_FAILED);
     return;
   case ON_FAILURE_STOP:
     rollout->verdict = OUTCOME_FAILED;
-    rollout_targets(core, rollout, 0);
+    rollout_targets(core, rollout, 0, false);
     rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(rollout->deployment) - 1, 0));
     return;
   case ON_FAILURE_ROLLBACK:
     break;
   }
   rollout->verdict = verdict == OUTCOME_CANCELLED ? OUTCOME_CANCELLED : rollout->from > 0 ? OUTCOME_ROLLED_BACK : OUTCOME_FAILED;
-  rollout_targets(core, rollout, rollout->from);
+  rollout_targets(core, rollout, rollout->from, true);
   if (rollout->from > 0)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
   else
@@ -386,7 +491,8 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
 
 Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to, const Command *command)
 {
-  if (deployment->rollout && rollout_is_open(deployment->rollout)) {
+  bool replaces = deployment->rollout && rollout_is_open(deployment->rollout);
+  if (replaces) {
     text_set(&deployment->rollout->cause, "replaced by a newer rollout");
     rollout_release(core, deployment->rollout);
     rollout_close(core, deployment->rollout, OUTCOME_CANCELLED);
@@ -394,7 +500,7 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
   char id[ID_BYTES];
   core_new_id(core, id, "rol");
   Rollout *rollout = rollout_new(deployment, id, kind);
-  rollout->from = deployment->settled == DEPLOYMENT_RUNNING ? deployment->revision : 0;
+  rollout->from = deployment_base(deployment);
   rollout->to = to;
   text_set(&rollout->actor, command ? command->actor : "reeve");
   text_set(&rollout->agent, command && kind == ROLLOUT_KIND_RESTART ? command->agent : NULL);
@@ -404,7 +510,7 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
   deployment->outcome = OUTCOME_OPEN;
   g_ptr_array_add(core->open, rollout);
   touch_deployment(core, deployment, TOUCH_STORED);
-  rollout_targets(core, rollout, to);
+  rollout_targets(core, rollout, to, replaces);
   if (to == 0)
     rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(deployment) - 1, 0));
   else
@@ -434,7 +540,7 @@ static DeploymentStatus rollout_settled_status(const Rollout *rollout)
   const Deployment *deployment = rollout->deployment;
   bool goes_on = rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER;
   bool all = rollout->kind == ROLLOUT_KIND_RESTART && !rollout->agent && rollout->outcome == OUTCOME_SUCCEEDED;
-  if (goes_on && rollout->from == 0 && !all)
+  if (goes_on && deployment->settled != DEPLOYMENT_RUNNING && !all)
     return DEPLOYMENT_FAILED; /* what was left of it was started again; the rest is as missing as before */
   switch (rollout->outcome) {
   case OUTCOME_SUCCEEDED:
@@ -462,7 +568,8 @@ static void rollout_send_peers(Core *core, const Deployment *deployment)
   }
 }
 
-/* Extra slots leave with the rollout; one that still lives (on_failure: keep) is stopped and goes with the next. */
+/* Extra slots have no part in what comes after the rollout. Like any slot that is not wanted any more they are kept for a while (retain.c):
+ * what they said may be all that explains a failure. */
 static void rollout_end_extra(Core *core, Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
@@ -473,8 +580,11 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
       continue;
     if (instance->desired_running)
       instance_stop(core, instance);
-    if (instance->generation == 0 || instance_ended(instance))
-      g_ptr_array_add(core->doomed, instance);
+    instance->target = 0;
+    instance_set_step(core, instance, STEP_GONE);
+    touch_instance(core, instance, TOUCH_STORED);
+    if (instance->generation == 0)
+      instance_doom(core, instance);
   }
 }
 

@@ -30,7 +30,7 @@ Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent
   schedule->deployment = deployment;
   schedule->agent = g_strdup(agent);
   schedule->runs = g_ptr_array_new_with_free_func(schedule_run_free);
-  schedule->next_at_ms = INT64_MAX;
+  schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
   g_ptr_array_add(deployment->schedules, schedule);
   return schedule;
 }
@@ -112,16 +112,19 @@ static ScheduleRun *schedule_note(Core *core, Schedule *schedule, int64_t due_at
 
 /* ---- in force or not ---- */
 
-static void schedule_arm(Schedule *schedule, const ScheduleSpec *spec)
+static void schedule_arm(const Core *core, Schedule *schedule, const ScheduleSpec *spec)
 {
   Cron cron;
   Zone zone = zone_utc;
-  if (!spec->cron)
+  schedule->every_boot_ms = INT64_MAX;
+  if (!spec->cron) {
     schedule->next_at_ms = schedule->handled_at_ms + spec->every_ms;
-  else if (cron_parse(spec->cron, &cron, NULL) && (!spec->tz_rule || zone_parse(spec->tz_rule, &zone, NULL)))
+    schedule->every_boot_ms = core->now.boot_ms + CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, spec->every_ms);
+  } else if (cron_parse(spec->cron, &cron, NULL) && (!spec->tz_rule || zone_parse(spec->tz_rule, &zone, NULL))) {
     schedule->next_at_ms = cron_next(&cron, &zone, schedule->handled_at_ms);
-  else
+  } else {
     schedule->next_at_ms = INT64_MAX; /* refused when it was read */
+  }
 }
 
 /* What makes two schedules the same. Caller frees. */
@@ -133,7 +136,7 @@ static char *schedule_text(const ScheduleSpec *spec)
 static void schedule_disarm(Core *core, Schedule *schedule)
 {
   bool stored = schedule->queued > 0 || schedule->spec;
-  schedule->next_at_ms = INT64_MAX;
+  schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
   schedule->queued = 0;
   text_set(&schedule->spec, NULL);
   g_ptr_array_remove(core->schedules, schedule);
@@ -165,7 +168,7 @@ void schedule_attach(Core *core, Schedule *schedule)
   g_ptr_array_remove(core->schedules, schedule);
   if (!spec || !schedule->spec)
     return;
-  schedule_arm(schedule, spec);
+  schedule_arm(core, schedule, spec);
   g_ptr_array_add(core->schedules, schedule);
   if (instance) {
     instance->scheduled = true;
@@ -283,11 +286,11 @@ static void schedule_due(Core *core, Schedule *schedule)
   for (; due <= core->now.wall_ms && passed < SCHEDULE_MISSED_MAX; due = schedule->next_at_ms) {
     passed++;
     last = schedule->handled_at_ms = due;
-    schedule_arm(schedule, spec);
+    schedule_arm(core, schedule, spec);
   }
   if (due <= core->now.wall_ms) { /* more than anybody counts */
     schedule->handled_at_ms = core->now.wall_ms;
-    schedule_arm(schedule, spec);
+    schedule_arm(core, schedule, spec);
   }
   bool late = core->now.wall_ms - last > SCHEDULE_LATE_MS;
   int missed = passed - !late;
@@ -306,11 +309,22 @@ static void schedule_due(Core *core, Schedule *schedule)
     schedule_fire(core, schedule, last, "schedule");
 }
 
+/* `every` is so long after the former time, also when the wall clock was set back since: the time is now, whatever it is called. */
+static void schedule_follow_clock(const Core *core, Schedule *schedule)
+{
+  if (schedule->every_boot_ms > core->now.boot_ms || schedule->next_at_ms <= core->now.wall_ms)
+    return;
+  schedule->handled_at_ms -= schedule->next_at_ms - core->now.wall_ms;
+  schedule->next_at_ms = core->now.wall_ms;
+}
+
 void schedules_tick(Core *core)
 {
   g_autoptr(GPtrArray) all = g_ptr_array_copy(core->schedules, NULL, NULL);
   for (guint i = 0; i < all->len; i++) {
     Schedule *schedule = all->pdata[i];
+    if (!schedule_waits(schedule))
+      schedule_follow_clock(core, schedule);
     if (schedule->next_at_ms <= core->now.wall_ms && !schedule_waits(schedule))
       schedule_due(core, schedule);
   }
@@ -323,7 +337,9 @@ int64_t schedules_next_deadline(const Core *core)
     const Schedule *schedule = core->schedules->pdata[i];
     if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule))
       continue;
-    first = MIN(first, CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, SCHEDULE_LOOK_MS));
+    int64_t wall_ms = CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, SCHEDULE_LOOK_MS);
+    int64_t every_ms = schedule->every_boot_ms == INT64_MAX ? wall_ms : MAX(schedule->every_boot_ms - core->now.boot_ms, 0);
+    first = MIN(first, MIN(wall_ms, every_ms));
   }
   return first == INT64_MAX ? first : core->now.boot_ms + first;
 }

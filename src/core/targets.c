@@ -39,7 +39,8 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, Want
     return true;
   if (instance->present && !instance_live(instance) && !completed)
     return true; /* a reboot ended it */
-  if (rollout->from == 0 && !undoing && instance->present && agent->kind == AGENT_SERVICE && !instance_ready(instance))
+  if (instance->deployment->settled != DEPLOYMENT_RUNNING && !undoing && instance->present && agent->kind == AGENT_SERVICE &&
+      !instance_ready(instance))
     return true; /* left over from what failed before: to pass it by would call that a success */
   return !rollout_same_agent(instance, wanted);
 }
@@ -78,6 +79,7 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
     instance->created_at_ms = core->now.wall_ms;
     g_hash_table_insert(core->instances, instance->id, instance);
   }
+  instance_spare(core, instance);
   int revision = revision_find(deployment, rollout->to)->number;
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     revision = rollout->from;
@@ -90,7 +92,8 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
     instance->port = MAX(declared, 0); /* its runs come without a reserve */
   instance->target = rollout_stays(rollout, instance, wanted, needs) ? instance->revision : revision;
   instance->stage = g_array_index(wanted->plan->stage_of, int, wanted->index);
-  instance->step = needs ? STEP_WAITING : STEP_IDLE;
+  if (needs || instance->step != STEP_STARTING)
+    instance->step = needs ? STEP_WAITING : STEP_IDLE;
   if (!needs && rollout_same_agent(instance, wanted))
     instance->revision = revision;
   if (!needs && !agent->schedule.set) {
@@ -109,7 +112,16 @@ static void rollout_forget_ports(Core *core, const Deployment *deployment)
       reserve_keep(core, deployment->instances->pdata[i], &used);
 }
 
-void rollout_targets(Core *core, Rollout *rollout, int revision)
+/* The step of a slot before anything is wanted of it. One that was begun (@goes_on) and has not been ready yet stays begun. */
+static InstanceStep rollout_first_step(const Instance *instance, bool goes_on)
+{
+  bool fell = instance->outcome || instance->attempt > 1 || instance->state == INSTANCE_BACKOFF;
+  if (goes_on && instance->desired_running && instance->step == STEP_STARTING && !instance_ready(instance) && !fell)
+    return STEP_STARTING;
+  return instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
+}
+
+void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
 {
   Deployment *deployment = rollout->deployment;
   if (rollout->verdict != OUTCOME_SUCCEEDED)
@@ -117,7 +129,7 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     instance->target = 0;
-    instance->step = instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
+    instance->step = rollout_first_step(instance, goes_on);
     touch_instance(core, instance, TOUCH_STORED);
   }
   if (revision > 0) {
@@ -136,6 +148,8 @@ void rollout_targets(Core *core, Rollout *rollout, int revision)
     reserve_back(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0 && instance->step == STEP_STARTING)
+      instance->step = STEP_IDLE;
     if (instance->target > 0 && instance->step == STEP_IDLE && instance->desired_running)
       instance_reconcile(core, instance); /* while it waited for a rollout that is given up, its own start may have been lost */
   }

@@ -148,6 +148,22 @@ static void turn_flush_instances(Core *core)
   g_ptr_array_set_size(core->touched_instances, 0);
 }
 
+void instance_doom(Core *core, Instance *instance)
+{
+  if (instance->doomed)
+    return;
+  instance->doomed = true;
+  g_ptr_array_add(core->doomed, instance);
+}
+
+void instance_spare(Core *core, Instance *instance)
+{
+  if (!instance->doomed)
+    return;
+  instance->doomed = false;
+  g_ptr_array_remove(core->doomed, instance);
+}
+
 void turn_remove(Core *core, TableId table, const char *id)
 {
   Record *record = record_new(table);

@@ -307,6 +307,8 @@ void reader_agents(Reader *reader, struct fy_node *node)
     agent->health = reader->health_default;
     agent->pos = reader_pos(reader, item);
     reader_mapping(reader, item, agent_rows, agent, path);
+    if (agent->schedule.set && !fy_node_by_path(item, "restart", FY_NT, FYNWF_DONT_FOLLOW))
+      agent->restart.policy = RESTART_NEVER; /* its next time is its next try, unless it is asked for more */
     reader_fold_file(reader, item, agent);
     if (!agent->id[0]) {
       reader_error(reader, item, "'%s.id': missing", path);

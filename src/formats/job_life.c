@@ -50,7 +50,7 @@ static void row_health_exec(Reader *reader, const Row *row, struct fy_node *valu
    .high = 86400,                                                                                                                          \
    .type = "seconds",                                                                                                                      \
    .preset = "30",                                                                                                                         \
-   .help = "time between probes of a healthy agent; while it starts they come at 10 ms, doubling up to this"},                             \
+   .help = "time between probes of a healthy agent; while it starts they come at 10 ms, doubling up to this or a second"},                 \
       {.key = "timeout",                                                                                                                   \
        .read = row_seconds,                                                                                                                \
        .offset = offsetof(HealthSpec, timeout_ms),                                                                                         \
@@ -59,6 +59,15 @@ static void row_health_exec(Reader *reader, const Row *row, struct fy_node *valu
        .type = "seconds",                                                                                                                  \
        .preset = "5",                                                                                                                      \
        .help = "one probe may take so long"},                                                                                              \
+      {.key = "min_healthy",                                                                                                               \
+       .read = row_seconds,                                                                                                                \
+       .offset = offsetof(HealthSpec, min_healthy_ms),                                                                                     \
+       .low = 0,                                                                                                                           \
+       .high = 86400,                                                                                                                      \
+       .type = "seconds",                                                                                                                  \
+       .preset = "0 with a probe; without 1, in an update 3",                                                                              \
+       .help = "from the first healthy on an agent must stay up and healthy so long before its rollout goes on; when its process ends "    \
+               "within it, the rollout has failed, whatever restart says; 0 = no wait"},                                                   \
   {                                                                                                                                        \
     .key = "retries", .read = row_int, .offset = offsetof(HealthSpec, retries), .low = 1, .high = 100, .type = "number", .preset = "3",    \
     .help = "failed probes in a row before a healthy agent is unhealthy and restarted"                                                     \
@@ -113,7 +122,7 @@ const Row restart_rows[] = {{.key = "policy",
                              .offset = offsetof(RestartSpec, policy),
                              .words = policy_words,
                              .type = "never, on-failure, always",
-                             .preset = "on-failure",
+                             .preset = "on-failure; with a schedule never",
                              .help = "which ends of a process are followed by a new start"},
                             {.key = "max",
                              .read = row_int,

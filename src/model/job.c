@@ -78,7 +78,8 @@ AgentSpec *agent_spec_new(const char *id)
   agent->id = g_strdup(id);
   agent->replicas = 1;
   agent->ssh_port = 22;
-  agent->health = (HealthSpec){.kind = HEALTH_DISCOVER, .interval_ms = 30000, .timeout_ms = 5000, .retries = 3};
+  agent->health =
+      (HealthSpec){.kind = HEALTH_DISCOVER, .interval_ms = 30000, .timeout_ms = 5000, .retries = 3, .min_healthy_ms = MIN_HEALTHY_UNSET};
   agent->restart = (RestartSpec){.policy = RESTART_ON_FAILURE, .max = 3, .delay_ms = 1000, .max_delay_ms = 60000, .stable_ms = 60000};
   agent->stop = (StopSpec){.signal = SIGTERM, .grace_ms = 10000};
   strmap_init(&agent->config);
@@ -228,4 +229,30 @@ const char *schedule_overlap_word(ScheduleOverlap overlap)
 {
   static const char *const words[] = {[OVERLAP_SKIP] = "skip", [OVERLAP_QUEUE] = "queue", [OVERLAP_REPLACE] = "replace"};
   return words[overlap];
+}
+
+bool agent_is_probed(const AgentSpec *agent)
+{
+  if (agent->kind == AGENT_BATCH || agent->health.kind == HEALTH_NONE)
+    return false;
+  return agent->health.kind != HEALTH_DISCOVER || agent->port != PORT_NONE;
+}
+
+int64_t agent_min_healthy_ms(const AgentSpec *agent, bool replaces)
+{
+  if (agent->kind == AGENT_BATCH)
+    return 0;
+  if (agent->health.min_healthy_ms != MIN_HEALTHY_UNSET)
+    return agent->health.min_healthy_ms;
+  if (agent_is_probed(agent))
+    return 0;
+  return replaces ? MIN_HEALTHY_UPDATE_MS : MIN_HEALTHY_FIRST_MS;
+}
+
+int64_t restart_delay_ms(const RestartSpec *restart, int restarts)
+{
+  int64_t delay = restart->delay_ms;
+  for (int i = 1; i < restarts && delay < restart->max_delay_ms; i++)
+    delay *= 2;
+  return MIN(delay, restart->max_delay_ms);
 }

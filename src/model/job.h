@@ -61,7 +61,10 @@ typedef struct HealthSpec {
   int64_t timeout_ms;      /* 1..3,600,000; default 5,000 */
   int retries;             /* failures in a row before unhealthy, 1..100; default 3 */
   int64_t start_period_ms; /* failures within it do not count; default 0 */
+  int64_t min_healthy_ms;  /* so long it must stay healthy before its rollout goes on, 0..86,400,000; MIN_HEALTHY_UNSET = by
+                              agent_min_healthy_ms */
 } HealthSpec;
+enum { MIN_HEALTHY_UNSET = -1, MIN_HEALTHY_FIRST_MS = 1000, MIN_HEALTHY_UPDATE_MS = 3000 };
 
 typedef struct RestartSpec {
   RestartPolicy policy; /* default on-failure */
@@ -70,6 +73,9 @@ typedef struct RestartSpec {
   int64_t max_delay_ms; /* default 60,000 */
   int64_t stable_ms;    /* up this long: the counter starts anew; default 60,000 */
 } RestartSpec;
+
+/* The pause before restart number @restarts (1, 2, ...) in a row, in milliseconds. */
+int64_t restart_delay_ms(const RestartSpec *restart, int restarts);
 
 typedef struct StopSpec {
   int signal;       /* default SIGTERM */
@@ -189,6 +195,12 @@ int job_find_agent(const Job *job, const char *id);
 const AgentSpec *job_agent(const Job *job, guint index);
 /* Agent @id, or NULL. */
 const AgentSpec *job_agent_named(const Job *job, const char *id);
+/* Is @agent asked how it is while it runs? Else it is healthy when it stays up. Never true for a batch agent. */
+bool agent_is_probed(const AgentSpec *agent);
+/* So many milliseconds @agent must stay healthy, from the first healthy on, before a rollout takes it for ready. @replaces: it takes the
+ * place of something that works. What the job says counts; else nothing where a probe answers, and where nothing is probed 1 s, or 3 s for
+ * what replaces. A batch agent, which is ready when it completed, has 0. */
+int64_t agent_min_healthy_ms(const AgentSpec *agent, bool replaces);
 /* Why a replica cannot have its port. */
 typedef struct PortClash {
   int replica, port;

@@ -37,8 +37,8 @@ static char **agent_text_at(const AgentSpec *agent, size_t row)
   return (char **)((char *)agent + agent_texts[row].offset);
 }
 
-/* What makes a running process of @agent what it is; without its id. */
-static void job_write_agent_body(GString *out, const AgentSpec *agent)
+/* What makes a running process of @agent what it is, with @health in place of its own; without its id. */
+static void job_write_agent_body(GString *out, const AgentSpec *agent, const HealthSpec *health)
 {
   jw_int(out, "kind", agent->kind);
   jw_int(out, "target", agent->target);
@@ -51,7 +51,7 @@ static void job_write_agent_body(GString *out, const AgentSpec *agent)
   jw_int(out, "ssh_port", agent->ssh_port);
   spec_write_map(out, "config", &agent->config);
   spec_write_map(out, "environment", &agent->environment);
-  spec_write_health(out, &agent->health);
+  spec_write_health(out, health);
   spec_write_restart(out, &agent->restart);
   spec_write_stop(out, &agent->stop);
   spec_write_resources(out, &agent->resources);
@@ -60,8 +60,10 @@ static void job_write_agent_body(GString *out, const AgentSpec *agent)
 char *agent_spec_digest_text(const Job *job, const AgentSpec *agent)
 {
   GString *out = g_string_new(NULL);
+  HealthSpec health = agent->health;
+  health.min_healthy_ms = MIN_HEALTHY_UNSET; /* it is about rollouts: what runs is the same */
   jw_open(out, NULL, '{');
-  job_write_agent_body(out, agent);
+  job_write_agent_body(out, agent, &health);
   spec_write_map(out, "job_environment", &job->environment);
   jw_str(out, "virtual_env", strmap_get(&job->caller, "VIRTUAL_ENV"));
   jw_str(out, "directory", job->directory);
@@ -147,7 +149,7 @@ static char *job_write(const Job *job, bool with_caller)
     jw_str(out, "id", agent->id);
     jw_int(out, "replicas", agent->replicas);
     job_write_schedule(out, &agent->schedule);
-    job_write_agent_body(out, agent);
+    job_write_agent_body(out, agent, &agent->health);
     jw_close(out, '}');
   }
   jw_close(out, ']');

@@ -51,6 +51,8 @@ void spec_write_health(GString *out, const HealthSpec *health)
   jw_int(out, "timeout_ms", health->timeout_ms);
   jw_int(out, "retries", health->retries);
   jw_int(out, "start_period_ms", health->start_period_ms);
+  if (health->min_healthy_ms != MIN_HEALTHY_UNSET)
+    jw_int(out, "min_healthy_ms", health->min_healthy_ms);
   jw_close(out, '}');
 }
 
@@ -209,7 +211,8 @@ bool spec_read_health(const json_t *object, HealthSpec *out, GError **error)
                           {"interval_ms", 1, SPEC_MS_MAX, &out->interval_ms},
                           {"timeout_ms", 1, SPEC_MS_MAX, &out->timeout_ms},
                           {"retries", 1, 1000, &retries},
-                          {"start_period_ms", 0, SPEC_MS_MAX, &out->start_period_ms}};
+                          {"start_period_ms", 0, SPEC_MS_MAX, &out->start_period_ms},
+                          {"min_healthy_ms", 0, SPEC_MS_MAX, &out->min_healthy_ms}};
   if (!spec_read_ints(health, rows, G_N_ELEMENTS(rows), error) || !spec_read_text(health, "path", &out->path, error) ||
       !spec_read_strv(health, "argv", &out->argv, error))
     return false;

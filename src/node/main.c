@@ -92,6 +92,13 @@ static void dial_now(void *data)
   node_link_up(dialer->node, dial_send, dialer);
 }
 
+/* A lost terminal ends no node: agents run on, and nobody would look after them. */
+static void dial_on_hangup(void *data)
+{
+  (void)data;
+  log_info("hangup ignored", "signal=SIGHUP");
+}
+
 static void dial_on_signal(void *data)
 {
   loop_stop(data);
@@ -119,7 +126,8 @@ int node_main(const NodeOptions *options)
   signal(SIGHUP, SIG_IGN); /* the terminal that it was started from may close */
   Dialer dialer = {.loop = loop, .node = node, .socket_path = g_strdup(options->server_socket), .gap_ms = DIAL_FIRST_MS};
   dialer.timer = loop_timer_new(loop, dial_now, &dialer);
-  LoopWatch *signals[] = {loop_signal_new(loop, SIGTERM, dial_on_signal, loop), loop_signal_new(loop, SIGINT, dial_on_signal, loop)};
+  LoopWatch *signals[] = {loop_signal_new(loop, SIGTERM, dial_on_signal, loop), loop_signal_new(loop, SIGINT, dial_on_signal, loop),
+                          loop_signal_new(loop, SIGHUP, dial_on_hangup, loop)};
   dial_now(&dialer);
   loop_run(loop);
   log_info("node leaves; agents stay", "data_dir=%s", options->data_dir);

@@ -1,4 +1,5 @@
 /* Routes on deployments: reading them from the core, and the changes that people ask for. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "core/preview.h"
@@ -245,7 +246,7 @@ void get_why(RouteCall *call)
   if (!deployment)
     return;
   GString *out = turn_scratch(call->server);
-  g_autofree char *why = core_why(call->server->core, deployment);
+  g_autofree char *why = core_why(call->server->core, deployment, clock_wall_ms());
   g_string_append(out, why);
   turn_answer(call->server, call->request, 200, "application/json", out);
 }

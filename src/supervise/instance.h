@@ -121,7 +121,6 @@ void held_ended(Held *held, const char *reason);
 void restart_now(Held *held);
 /* Nothing ran, for @reason, which may pass: tries again with the delays of restarts. It does not count as one. */
 void restart_passing(Held *held, const char *reason);
-int64_t restart_delay_ms(const RestartSpec *restart, int restarts);
 
 /* probes.c */
 void probes_begin(Held *held);

@@ -1,10 +1,10 @@
-/* When an agent is probed and what the answers mean. Until the first healthy answer probes come at 10 ms doubling to the interval; failures
- * count only after the first healthy answer, or when the agent had all the time that its settings give it. */
+/* When an agent is probed and what the answers mean. Until the first healthy answer probes come at 10 ms, doubling to the interval or a
+ * second; failures count only after the first healthy answer, or when the agent had all the time that its settings give it. */
 #include "supervise/instance.h"
 
 #include <string.h>
 
-enum { PROBE_FIRST_MS = 10 };
+enum { PROBE_FIRST_MS = 10, PROBE_STARTING_MS = 1000 };
 
 static bool probes_needed(const Held *held)
 {
@@ -53,7 +53,7 @@ void probes_due(Held *held)
 static void probes_next(Held *held)
 {
   const HealthSpec *health = &held->spec->health;
-  held->probe_gap_ms = MIN(held->probe_gap_ms * 2, health->interval_ms);
+  held->probe_gap_ms = MIN(held->probe_gap_ms * 2, MIN(health->interval_ms, PROBE_STARTING_MS));
   int64_t gap = held->was_healthy ? health->interval_ms : held->probe_gap_ms;
   held->probe_boot_ms = held->supervisor->now.boot_ms + gap;
   held_schedule(held);

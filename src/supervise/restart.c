@@ -1,14 +1,6 @@
 /* What follows the end of an agent's main process: replaced, stopped, completed, restarted after a delay, or given up. */
 #include "supervise/instance.h"
 
-int64_t restart_delay_ms(const RestartSpec *restart, int restarts)
-{
-  int64_t delay = restart->delay_ms;
-  for (int i = 1; i < restarts && delay < restart->max_delay_ms; i++)
-    delay *= 2;
-  return MIN(delay, restart->max_delay_ms);
-}
-
 static bool restart_clean(const Held *held)
 {
   return held->last_exit.code == 0 && held->last_exit.signal == 0;

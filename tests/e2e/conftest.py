@@ -38,6 +38,16 @@ def wait_until(predicate, seconds=15, what="the awaited state"):
         time.sleep(0.01)
 
 
+def without_wait(text):
+    """@text of a job file with min_healthy 0, on lines that are there already or behind the last one."""
+    if "min_healthy" in text or not re.search(r"^agents:", text, re.MULTILINE):
+        return text
+    for where, more in ((r"^deployment: \{.*health_check: \{", "min_healthy: 0, "), (r"^deployment: \{", "health_check: {min_healthy: 0}, ")):
+        if found := re.search(where, text, re.MULTILINE):
+            return text[:found.end()] + more + text[found.end():]
+    return text.rstrip("\n") + "\ndeployment: {health_check: {min_healthy: 0}}\n"
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=10)
@@ -106,11 +116,13 @@ class Reeve:
         return self.get(f"/api/deployments/{name}")
 
     def instances(self, name):
-        return {i["agent"] if i["replica"] == 0 else f"{i['agent']}/{i['replica']}": i for i in self.deployment(name)["instances"]}
+        """By agent, or AGENT/REPLICA; without what is kept for its logs alone."""
+        return {i["agent"] if i["replica"] == 0 else f"{i['agent']}/{i['replica']}": i for i in self.deployment(name)["instances"] if not i.get("left_over")}
 
     def job(self, text, name="job.yaml"):
+        """Writes a job file. Unless it says something of min_healthy itself, nobody waits for agents to have been up."""
         path = self.directory / name
-        path.write_text(text)
+        path.write_text(without_wait(text))
         return path
 
     def kill_server(self, how=signal.SIGKILL):

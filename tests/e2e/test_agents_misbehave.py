@@ -40,7 +40,7 @@ def test_never_healthy(reeve):
 @pytest.mark.asan
 def test_exits_at_once(reeve):
     before = time.monotonic()
-    done = reeve.run("up", "-d", job(reeve, "import sys\nprint('one')\nprint('two', file=sys.stderr)\nsys.exit(7)", deployment="timeout: 60"), code=6)
+    done = reeve.run("up", "-d", job(reeve, "import sys\nprint('one')\nprint('two', file=sys.stderr)\nsys.exit(7)", deployment="timeout: 60, health_check: {min_healthy: 20}"), code=6)
     assert time.monotonic() - before < 30, "it must fail at once and not after the time-out"
     assert "exit status 7" in done.stderr and "one" in done.stderr and "two" in done.stderr, done.stderr
     assert "exit status 7" in reeve.deployment("bad")["reason"]
@@ -49,7 +49,7 @@ def test_exits_at_once(reeve):
 
 
 def test_killed_by_a_signal(reeve):
-    done = reeve.run("up", "-d", job(reeve, "import os; os.abort()"), code=6)
+    done = reeve.run("up", "-d", job(reeve, "import os; os.abort()", deployment="timeout: 30, health_check: {min_healthy: 20}"), code=6)
     assert "signal 6" in done.stderr or "SIGABRT" in done.stderr, done.stderr
 
 

@@ -22,7 +22,7 @@ NOT_DRIVEN = {("GET", "/api/audit", 503): "only when 64 questions wait at once, 
 
 
 def agent(name, *command, **more):
-    return {"id": name, "command": list(command), **more}
+    return {"id": name, "command": list(command), **more, "health": {"min_healthy_ms": 0, **more.get("health", {})}}
 
 
 def job(name, *agents, **more):

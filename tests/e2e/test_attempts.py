@@ -63,7 +63,7 @@ def test_a_probe_command_that_hangs_is_ended_with_all_it_began(reeve):
     probe.write_text(f"sleep 987653 & echo $$ $! >> {mark}; wait")
     more = f", health: {{exec: [sh, {probe}], interval: 1, timeout: 0.3}}"
     job = one(reeve, "sleep 1000", more)
-    job.write_text(job.read_text().replace("topology:", "deployment: {timeout: 3}\ntopology:"))
+    job.write_text(job.read_text().replace("deployment: {", "deployment: {timeout: 3, "))
     reeve.run("up", "-d", job, code=None)
     pids = [int(word) for word in mark.read_text().split()]
     assert pids

@@ -82,7 +82,7 @@ def test_in_place_one_at_a_time(reeve, port):
 def test_failed_surge_changes_nothing(reeve, port):
     reeve.run("up", "-d", job(reeve, port))
     before = {name: i["pid"] for name, i in reeve.instances("desk").items()}
-    broken = JOB.replace("sleep, ", "sh, -c, ")
+    broken = JOB.replace("sleep, ", "sh, -c, ").replace("deployment: {{", "deployment: {{health_check: {{min_healthy: 20}}, ")
     done = reeve.run("up", "-d", reeve.job(broken.format(port=port, sleep="echo no luck; exit 3", replicas=3, surge=1)), code=7)
     assert "no luck" in done.stderr
     assert {name: i["pid"] for name, i in reeve.instances("desk").items()} == before

@@ -26,7 +26,7 @@ job: {name: broken}
 agents:
   - {id: dies, command: [sh, -c, "echo first line; echo 'second, which is so long that no narrow terminal would ever show it whole'; exit 3"]}
 topology: {type: dynamic}
-deployment: {on_failure: keep}
+deployment: {on_failure: keep, health_check: {min_healthy: 20}}
 """
 
 

@@ -52,7 +52,7 @@ def test_update_replaces_only_what_changed(reeve):
 
 def test_failed_update_rolls_back(reeve):
     reeve.run("up", "-d", reeve.job(SLEEPERS))
-    broken = SLEEPERS.replace('{id: b, command: [sleep, "1000"]}', '{id: b, command: [sh, -c, "echo no luck; exit 3"]}')
+    broken = SLEEPERS.replace('{id: b, command: [sleep, "1000"]}', '{id: b, command: [sh, -c, "echo no luck; exit 3"]}') + "deployment: {health_check: {min_healthy: 20}}\n"
     done = reeve.run("up", "-d", reeve.job(broken), code=7)
     assert "exit status 3" in done.stderr and "no luck" in done.stderr
     deployment = reeve.deployment("demo")
@@ -62,7 +62,7 @@ def test_failed_update_rolls_back(reeve):
 
 @pytest.mark.asan
 def test_failed_first_deployment_is_stopped(reeve):
-    text = SLEEPERS.replace('{id: b, command: [sleep, "1000"]}', '{id: b, command: [sh, -c, "echo the reason; exit 3"]}')
+    text = SLEEPERS.replace('{id: b, command: [sleep, "1000"]}', '{id: b, command: [sh, -c, "echo the reason; exit 3"]}') + "deployment: {health_check: {min_healthy: 0.5}}\n"
     done = reeve.run("up", "-d", reeve.job(text), code=6)
     assert "exit status 3" in done.stderr and "the reason" in done.stderr
     deployment = reeve.deployment("demo")

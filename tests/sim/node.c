@@ -28,6 +28,8 @@ static void deed_free(gpointer data)
 static void node_tell(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
 {
   NodeEvent event = {.type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt, .text = text};
+  bool failed = type == NODE_EVENT_STORE_FAILED || type == NODE_EVENT_SHIM_FAILED || type == NODE_EVENT_START_FAILED;
+  event.passing = failed && sim_chance(sim, 50);
   sim_node_event(sim, &event);
 }
 

@@ -190,7 +190,10 @@ static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   proc->batch = spec->kind == AGENT_BATCH;
   if (spec->health.kind == HEALTH_DISCOVER && !spec->port && !proc->batch)
     proc_settles(sim, shim);
-  if (proc->batch)
+  bool bad = unlucky && spec->argv[1] && strcmp(spec->argv[1], "bad") == 0; /* code that cannot run */
+  if (bad)
+    proc_end_later(sim, shim, 1 + sim_below(sim, 400), 1, 0);
+  else if (proc->batch)
     proc_end_later(sim, shim, 10 + sim_below(sim, 500), unlucky && sim_chance(sim, 20) ? 3 : 0, 0);
   else if (unlucky && sim_chance(sim, 8))
     proc_end_later(sim, shim, 1 + sim_below(sim, 3000), sim_chance(sim, 80) ? 1 : 0, 0);

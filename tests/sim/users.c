@@ -42,6 +42,8 @@ static AgentSpec *user_agent(Sim *sim, const char *name, int i, int variant)
   agent->health.path = agent->health.kind == HEALTH_HTTP ? g_steal_pointer(&path) : NULL;
   agent->health.interval_ms = 2000 + variant * 1000;
   agent->health.timeout_ms = 1000 + variant;
+  if (sim_chance(sim, 30))
+    agent->health.min_healthy_ms = sim_below(sim, 4) * 1000;
   agent->restart.policy = (RestartPolicy)sim_below(sim, 3);
   agent->restart.max = sim_below(sim, 5) - 1;
   agent->restart.delay_ms = sim_below(sim, 3) * 200;
@@ -95,16 +97,56 @@ static Job *user_job(Sim *sim, const char *name)
 
 /* ---- commands ---- */
 
-static void user_deploy(Sim *sim, Command *command)
+/* "It was wrong, put the old one back": the job that the open rollout turns back to, sent anew in its place. NULL when none turns back;
+ * else the caller's. */
+static Job *user_old_job(const Sim *sim, const char *name)
 {
-  g_autoptr(Job) job = user_job(sim, command->deployment);
+  const Deployment *deployment = core_deployment(sim->core, name);
+  const Rollout *rollout = deployment ? deployment->rollout : NULL;
+  bool back = rollout && rollout->phase != ROLLOUT_PHASE_DONE && rollout->verdict != OUTCOME_SUCCEEDED && rollout->from > 0;
+  const Revision *revision = back ? deployment_revision(deployment, rollout->from) : NULL;
+  Job *job = revision ? job_from_json(revision->job_json, g_ref_string_length(revision->job_json), NULL) : NULL;
+  if (job) {
+    g_free(job->version);
+    job->version = g_strdup_printf("after %s", rollout->id);
+  }
+  return job;
+}
+
+static void user_send(Sim *sim, Command *command, const Job *job, bool replace)
+{
   g_autofree char *json = job_to_json(job);
+  command->type = COMMAND_DEPLOY;
   command->job = job;
   command->job_json = json;
   command->source = "";
   command->source_name = "sim.yaml";
-  command->replace = sim_chance(sim, 40);
+  command->replace = replace;
   sim_apply(sim, command);
+}
+
+/* What people do most: one agent of what runs is changed, often to what does not work. NULL when nothing runs; else the caller's. */
+static Job *user_changed_job(Sim *sim, const char *name)
+{
+  static const char *const words[] = {"bad", "good", "better"};
+  const Deployment *deployment = core_deployment(sim->core, name);
+  const Revision *revision = deployment ? deployment_revision(deployment, deployment->revision) : NULL;
+  Job *job = revision ? job_from_json(revision->job_json, g_ref_string_length(revision->job_json), NULL) : NULL;
+  if (!job)
+    return NULL;
+  AgentSpec *agent = job->agents->pdata[sim_below(sim, (int)job->agents->len)];
+  char *argv[] = {(char *)(uintptr_t) "run", (char *)(uintptr_t)words[sim_below(sim, G_N_ELEMENTS(words))], NULL};
+  g_strfreev(agent->command);
+  agent->command = g_strdupv(argv);
+  return job;
+}
+
+static void user_deploy(Sim *sim, Command *command)
+{
+  g_autoptr(Job) job = sim_chance(sim, 40) ? user_changed_job(sim, command->deployment) : NULL;
+  if (!job)
+    job = user_job(sim, command->deployment);
+  user_send(sim, command, job, sim_chance(sim, 40));
 }
 
 static void user_restart(Sim *sim, Command *command)
@@ -190,6 +232,12 @@ void sim_user(Sim *sim)
   const char *name = names[sim_below(sim, G_N_ELEMENTS(names))];
   Command command = {.reply_to = ++sim->next_token, .actor = "uid:0", .deployment = name};
   int kind = sim_below(sim, 100);
+  g_autoptr(Job) old = user_old_job(sim, name);
+  if (old && sim_chance(sim, 30)) {
+    sim_say(sim, "user: put back %s", name);
+    user_send(sim, &command, old, true);
+    return;
+  }
   for (size_t i = 0; i < G_N_ELEMENTS(wishes); i++) {
     if (kind < wishes[i].weight) {
       command.type = wishes[i].type;

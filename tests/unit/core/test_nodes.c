@@ -507,12 +507,12 @@ static void test_render(void)
   g_autoptr(GString) text = g_string_new(NULL);
   render_deployment(text, world_desk(world), RENDER_FULL);
   json_t *root = parsed(text->str);
-  assert_keys(root, "id name status revision rollout outcome reason created_at updated_at agents healthy entry_point instances");
+  assert_keys(root, "id name status revision rollout outcome reason created_at updated_at agents healthy entry_point previous instances");
   assert_keys(json_object_get(root, "rollout"),
-              "id kind phase stage stages from to outcome cause actor started_at ended_at failed deployment");
+              "id kind phase stage stages from to outcome verdict cause actor started_at ended_at failed deployment");
   const json_t *b = json_array_get(json_object_get(root, "instances"), 1);
   assert_keys(b, "id deployment agent replica node state health revision generation epoch attempt restarts pid port url stage step since "
-                 "stale_environment reason last_exit output unenforced");
+                 "left_over scheduled stale_environment reason last_exit output unenforced");
   g_assert_cmpstr(json_string_value(json_object_get(b, "state")), ==, "failed");
   g_assert_cmpstr(json_string_value(json_object_get(b, "output")), ==, "no such model\n");
   g_assert_cmpint(json_integer_value(json_object_get(json_object_get(b, "last_exit"), "code")), ==, 3);
@@ -525,12 +525,12 @@ static void test_why(void)
 {
   g_autoptr(World) world = world_up_agents("a b");
   world_report(world, "b", 0, INSTANCE_RUNNING, HEALTH_UNHEALTHY, "no answer on port 9010");
-  g_autofree char *text = core_why(world->core, world_desk(world));
+  g_autofree char *text = core_why(world->core, world_desk(world), world->now.wall_ms);
   json_t *root = parsed(text);
-  assert_keys(root, "text reasons");
-  g_assert_nonnull(strstr(text, "agent 'b'"));
-  g_assert_nonnull(strstr(text, "no answer on port 9010"));
-  g_assert_null(strstr(text, "agent 'a'"));
+  assert_keys(root, "text reasons next");
+  g_assert_nonnull(strstr(text, "b runs and is unhealthy: no answer on port 9010"));
+  g_assert_nonnull(strstr(text, "\\nsee: reeve logs desk/b"));
+  g_assert_null(strstr(text, "\\n  a "));
   json_decref(root);
 }
 

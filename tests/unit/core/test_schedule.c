@@ -70,6 +70,24 @@ static void test_fires_and_completes(void)
   g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
 }
 
+/* `every` is a duration: the wall clock that is set back an hour does not stretch it, and one that is put right again does not double it.
+ */
+static void test_clock_set_back(void)
+{
+  g_autoptr(World) world = scheduled_up(2000, OVERLAP_SKIP);
+  world_habit(world, "b", HABIT_HEALTHY);
+  world->now.wall_ms -= 3600000;
+  for (int i = 0; i < 3; i++)
+    world_pass(world, 2000);
+  scheduled_is(world, "completed completed completed");
+  const Schedule *schedule = world_desk(world)->schedules->pdata[0];
+  g_assert_cmpint(schedule->next_at_ms, ==, world->now.wall_ms + 2000);
+  world_reload(world);
+  world_connect(world);
+  world_pass(world, 2000);
+  scheduled_is(world, "completed completed completed completed");
+}
+
 static void test_overlap(void)
 {
   g_autoptr(World) skip = scheduled_up(10000, OVERLAP_SKIP);
@@ -179,6 +197,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/core/schedule/fires", test_fires_and_completes);
+  g_test_add_func("/core/schedule/clock-set-back", test_clock_set_back);
   g_test_add_func("/core/schedule/overlap", test_overlap);
   g_test_add_func("/core/schedule/missed", test_missed);
   g_test_add_func("/core/schedule/by-hand", test_by_hand);

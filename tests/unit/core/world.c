@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { WORLD_ROUNDS_MAX = 10000 };
+static const int64_t WORLD_BEGAN_MS = 1700000000000; /* wall; the node says of everything that it is so since then */
 
 static void held_free(gpointer data)
 {
@@ -118,6 +119,7 @@ static InstanceReport *world_make_report(const char *id, const Held *held, const
   report->state = held->state;
   report->health = held->health;
   report->attempt = held->attempt;
+  report->since_ms = WORLD_BEGAN_MS;
   report->port = held->spec ? held->spec->port : 0;
   report->last_exit = (ExitStatus){.code = -1};
   report->reason = g_strdup(reason);
@@ -245,7 +247,7 @@ World *world_new(void)
   world->core = core_new(NULL);
   for (int table = 0; table < TABLE_N; table++)
     world->rows[table] = world_table((GDestroyNotify)record_free);
-  world->now = (Now){.boot_ms = 5000, .wall_ms = 1700000000000};
+  world->now = (Now){.boot_ms = 5000, .wall_ms = WORLD_BEGAN_MS};
   world->wake_at_ms = INT64_MAX;
   world->answers = true;
   world->boot_id = g_strdup("boot-1");
@@ -408,6 +410,7 @@ Job *world_job(const char *agents)
     AgentSpec *agent = agent_spec_new(names[i]);
     agent->command = g_strsplit("run v1", " ", -1);
     agent->port = 9000 + (int)i * 10;
+    agent->health.min_healthy_ms = 0; /* what is about it sets it */
     g_assert_true(job_add_agent(job, agent));
     topology_add_group(&job->topology, &i, 1);
   }

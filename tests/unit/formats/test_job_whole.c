@@ -89,6 +89,9 @@ static void test_defaults(void)
   g_assert_cmpint(a->health.timeout_ms, ==, 5000);
   g_assert_cmpint(a->health.retries, ==, 3);
   g_assert_cmpint(a->health.start_period_ms, ==, 0);
+  g_assert_cmpint(a->health.min_healthy_ms, ==, MIN_HEALTHY_UNSET);
+  g_assert_cmpint(agent_min_healthy_ms(a, false), ==, 1000);
+  g_assert_cmpint(agent_min_healthy_ms(a, true), ==, 3000);
   g_assert_cmpint(a->restart.policy, ==, RESTART_ON_FAILURE);
   g_assert_cmpint(a->restart.max, ==, 3);
   g_assert_cmpint(a->restart.delay_ms, ==, 1000);
@@ -105,6 +108,19 @@ static void test_defaults(void)
   g_assert_cmpstr(job->directory, ==, "/srv/jobs");
   g_assert_cmpstr(strmap_get(&job->caller, "HOME"), ==, "/home/ann");
   g_assert_null(strmap_get(&job->caller, "GREETING"));
+}
+
+/* The next time of a schedule is its next try, unless the job asks for more. */
+static void test_scheduled_is_not_restarted(void)
+{
+  g_autoptr(Job) job = read_expecting("job: {name: x}\nagents:\n"
+                                      "  - {id: a, kind: batch, command: [run], schedule: {every: 60}}\n"
+                                      "  - {id: b, kind: batch, command: [run], schedule: {every: 60}, restart: {max: 1}}\n"
+                                      "  - {id: c, kind: batch, command: [run]}\n",
+                                      "");
+  g_assert_cmpint(job_agent(job, 0)->restart.policy, ==, RESTART_NEVER);
+  g_assert_cmpint(job_agent(job, 1)->restart.policy, ==, RESTART_ON_FAILURE);
+  g_assert_cmpint(job_agent(job, 2)->restart.policy, ==, RESTART_ON_FAILURE);
 }
 
 /* deployment.health_check is the default of agents, wherever it stands; an agent's own health adds to it. */
@@ -275,6 +291,7 @@ int main(int argc, char **argv)
   g_test_add_func("/formats/whole/table", test_table);
   g_test_add_func("/formats/whole/described", test_described);
   g_test_add_func("/formats/whole/defaults", test_defaults);
+  g_test_add_func("/formats/whole/scheduled", test_scheduled_is_not_restarted);
   g_test_add_func("/formats/whole/health-defaults", test_health_defaults);
   g_test_add_func("/formats/whole/json", test_json_is_the_same);
   g_test_add_func("/formats/whole/aliases", test_aliases);

@@ -11,7 +11,7 @@ static const char everything[] =
     "\"python\":\"p\",\"workdir\":\"wd\",\"image\":\"i\",\"network\":\"n\",\"container_name\":\"c\",\"k8s_namespace\":\"kn\","
     "\"service_type\":\"st\",\"command\":[\"run\",\"\",\"caf\xc3\xa9 \\\"q\\\"\\n\"],\"port\":9001,\"ssh_port\":2222,\"config\":{\"K\":\"v\","
     "\"L\":\"[1]\"},\"environment\":{\"A\":\"\",\"B\":\"2\",\"S\":{\"secret\":\"key\"},\"F\":{\"file\":\"/f\"}},\"health\":{\"kind\":1,\"path\":\"/up\",\"argv\":[\"t\"],\"interval_ms\":100,"
-    "\"timeout_ms\":1,\"retries\":100,\"start_period_ms\":86400000},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":0,\"max_delay_ms\":1,"
+    "\"timeout_ms\":1,\"retries\":100,\"start_period_ms\":86400000,\"min_healthy_ms\":7},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":0,\"max_delay_ms\":1,"
     "\"stable_ms\":2},\"stop\":{\"signal\":2,\"grace_ms\":0},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":1073741824,\"pids\":7,"
     "\"gpu\":1}},{\"id\":\"b\",\"replicas\":1,\"schedule\":{\"cron\":\"0 4 * * *\",\"every_ms\":0,\"timezone\":\"Europe/Berlin\","
     "\"tz_rule\":\"CET-1CEST,M3.5.0,M10.5.0/3\",\"overlap\":1},\"kind\":1,\"target\":0,\"module\":\"m.b\",\"port\":0,\"ssh_port\":22,"

@@ -120,6 +120,26 @@ static void test_start_period(void)
   rig_wants(rig, "signal 15");
 }
 
+/* However long the interval, whoever starts is asked at least once a second. */
+static void test_probe_times_of_a_slow_starter(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->health.interval_ms = 30000;
+  g_autoptr(Rig) rig = rig_running(spec);
+  static const int64_t gaps[] = {10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000};
+  for (guint i = 0; i < G_N_ELEMENTS(gaps); i++) {
+    rig_pass(rig, gaps[i] - 1);
+    rig_wants(rig, "");
+    rig_pass(rig, 1);
+    rig_wants(rig, "probe a1");
+    life_probe(rig, 1, i == G_N_ELEMENTS(gaps) - 1);
+  }
+  rig_pass(rig, 29999);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "probe a1");
+}
+
 /* Without port or probe an agent is healthy when it stays up. */
 static void test_settles(void)
 {
@@ -505,6 +525,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/life/probe-times", test_probe_times);
+  g_test_add_func("/life/probe-times-of-a-slow-starter", test_probe_times_of_a_slow_starter);
   g_test_add_func("/life/unhealthy-restarts", test_unhealthy_restarts);
   g_test_add_func("/life/unhealthy-never", test_unhealthy_never);
   g_test_add_func("/life/start-period", test_start_period);
