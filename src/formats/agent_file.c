@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "formats/expand.h"
 #include "formats/toml_shim.h"
 
@@ -134,12 +135,10 @@ static void agent_sections(AgentReader *reader, const json_t *root)
 /* The document as JSON, whatever it was written in; NULL after a problem. */
 static json_t *agent_parse(AgentReader *reader, const char *text, size_t length)
 {
-  const char *p = text;
-  while (p < text + length && g_ascii_isspace(*p))
-    p++;
+  const char *begin = text_behind_bom(text);
   g_autoptr(GError) error = NULL;
-  if (p < text + length && *p == '{') {
-    json_t *root = json_parse(text, length, &error);
+  if (begin[strspn(begin, " \t\r\n")] == '{') {
+    json_t *root = json_parse(begin, length - (size_t)(begin - text), &error);
     if (!root)
       agent_bad(reader, 0, 0, error->message); /* the message names line and column */
     return root;

@@ -99,7 +99,7 @@ static void llm_base_url(AgentReader *reader, const json_t *llm)
       agent_wanted(reader, "llm.base_url", "the URL of the model server, since provider is \"openai\"");
     return;
   }
-  bool is_variable = out->base_url[0] == '$'; /* whoever reads a file for its limits does not resolve it */
+  bool is_variable = out->base_url[0] == '$' && out->base_url[1] == '{'; /* whoever reads a file for its limits does not resolve it */
   const char *wrong = is_variable ? NULL : llm_url_problem(out->base_url);
   if (wrong)
     agent_wanted(reader, "llm.base_url", wrong);

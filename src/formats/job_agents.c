@@ -1,6 +1,7 @@
 /* Rows of one agent, and what an agent as a whole must be. */
 #include "base/text.h"
 #include "formats/agent_file.h"
+#include "formats/env_file.h"
 #include "formats/reader.h"
 
 #include <stddef.h>
@@ -65,7 +66,7 @@ static void config_port(Reader *reader, AgentSpec *agent, struct fy_node *value,
   double number;
   if (strcmp(text, "auto") == 0)
     agent->port = PORT_AUTO;
-  else if (reader_number(value, &number) && number >= 1 && number <= 65535 && number == (int)number)
+  else if (reader_number(text, &number) && number >= 1 && number <= 65535 && number == (int)number)
     agent->port = (int)number;
   else
     reader_error(reader, value, "'%s.config.port': wanted a number from 1 to 65535 or auto, not '%s'", path, text);
@@ -79,8 +80,8 @@ static void row_config(Reader *reader, const Row *row, struct fy_node *value, vo
   void *iter = NULL;
   for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
     struct fy_node *item = fy_node_pair_value(pair);
-    g_autofree char *key = reader_text(reader, fy_node_pair_key(pair), path, row->key, "a name");
-    g_autofree char *text = item ? reader_any(item) : g_strdup("");
+    g_autofree char *key = reader_key(reader, fy_node_pair_key(pair), path, row->key, "a name");
+    g_autofree char *text = item ? reader_any(reader, item) : g_strdup("");
     if (key && strcmp(key, "port") == 0)
       config_port(reader, agent, item, text, path);
     else if (key)
@@ -99,29 +100,6 @@ static void row_working_dir(Reader *reader, const Row *row, struct fy_node *valu
   agent->working_dir = absolute;
 }
 
-/* One line KEY=VALUE of an env file; quotes around a value are taken off. */
-static void env_file_line(Reader *reader, struct fy_node *at, AgentSpec *agent, const char *file, int number, char *line)
-{
-  g_strstrip(line);
-  if (!line[0] || line[0] == '#')
-    return;
-  char *equals = strchr(line, '=');
-  if (!equals || equals == line) {
-    reader_error(reader, at, "env_file '%s' line %d: wanted NAME=value", file, number);
-    return;
-  }
-  *equals = '\0';
-  char *value = g_strstrip(equals + 1);
-  size_t length = strlen(value);
-  if (length >= 2 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0]) {
-    value[length - 1] = '\0';
-    value++;
-  }
-  g_strstrip(line);
-  if (!strmap_has(&agent->environment, line)) /* what the job says itself wins */
-    strmap_set(&agent->environment, line, value);
-}
-
 static char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max)
 {
   g_autoptr(GError) error = NULL;
@@ -136,18 +114,42 @@ static char *reader_load(Reader *reader, struct fy_node *at, const char *what, c
   return text;
 }
 
+typedef struct EnvFileAt {
+  Reader *reader;
+  struct fy_node *at; /* that names the file */
+  const char *file;
+} EnvFileAt;
+
+static const char *env_file_variable(const char *name, void *data)
+{
+  const JobReadOptions *options = ((const EnvFileAt *)data)->reader->options;
+  return options->variable ? options->variable(name, options->data) : NULL;
+}
+
+static void env_file_wrong(int line, const char *what, void *data)
+{
+  const EnvFileAt *it = data;
+  reader_error(it->reader, it->at, "env_file '%s' line %d: %s", it->file, line, what);
+}
+
 static void row_env_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
+  AgentSpec *agent = base;
   g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
   g_autofree char *file = name ? reader_path(reader, name) : NULL;
   g_autofree char *text = file ? reader_load(reader, value, "env_file", file, ENV_FILE_MAX) : NULL;
   if (!text)
     return;
-  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-  if (g_strv_length(lines) > JOB_FILE_MAP_MAX)
-    reader_error(reader, value, "env_file '%s': more than %d lines", file, JOB_FILE_MAP_MAX);
-  for (int i = 0; i < JOB_FILE_MAP_MAX && lines[i]; i++)
-    env_file_line(reader, value, base, file, i + 1, lines[i]);
+  EnvFileAt it = {reader, value, file};
+  StrMap pairs;
+  strmap_init(&pairs);
+  env_file_read(text, &(EnvFileReader){.variable = env_file_variable, .wrong = env_file_wrong, .data = &it}, &pairs);
+  if (strmap_size(&pairs) > JOB_FILE_MAP_MAX)
+    reader_error(reader, value, "env_file '%s': more than %d variables", file, JOB_FILE_MAP_MAX);
+  for (guint i = 0; i < MIN(strmap_size(&pairs), JOB_FILE_MAP_MAX); i++)
+    if (!strmap_has(&agent->environment, strmap_at(&pairs, i)->key)) /* what the job says itself wins */
+      strmap_set(&agent->environment, strmap_at(&pairs, i)->key, strmap_at(&pairs, i)->value);
+  strmap_done(&pairs);
 }
 
 static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
@@ -265,9 +267,7 @@ const Row agent_rows[] = {
      .read = row_environment,
      .offset = offsetof(AgentSpec, environment),
      .type = "mapping",
-     .help =
-         "variables; ${VAR} and ${VAR:-default} are the caller's, $$ is a dollar sign; {secret: NAME} and {file: PATH} in place of a text "
-         "are fetched when the agent starts"},
+     .help = "variables; {secret: NAME} and {file: PATH} in place of a text are fetched when the agent starts"},
     {.key = "deployment", .read = row_rows, .rows = agent_deployment_rows, .type = "mapping", .help = "where it runs"},
     ROWS_END};
 

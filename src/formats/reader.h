@@ -36,12 +36,12 @@ void reader_error(Reader *reader, struct fy_node *at, const char *format, ...) G
 void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Reads every pair of @node by @rows into @base; unknown keys are named with the nearest known one. @path: "agents[2].health". */
 void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path);
-/* Text of a scalar (copied), or NULL after an error that says what was wanted at @path.@key (@key may be NULL). */
+/* Text of a scalar with its variables (caller frees), or NULL after an error that says what was wanted at @path.@key (@key may be NULL). */
 char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
-/* Any value as text: scalars as they are, lists and maps as JSON. Caller frees. */
-char *reader_any(struct fy_node *node);
-/* @text with ${VAR}, ${VAR:-default} and $$ resolved; problems at @at. Caller frees. */
-char *reader_expand(Reader *reader, struct fy_node *at, const char *text);
+/* The same as it is written: keys know no variables. */
+char *reader_key(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
+/* Any value as text, with its variables: scalars as they are, lists and maps as JSON. Caller frees. */
+char *reader_any(Reader *reader, struct fy_node *node);
 char *reader_path(const Reader *reader, const char *text);
 /* An agent that does not exist, with the nearest that does. */
 void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const char *id);
@@ -51,7 +51,8 @@ void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const c
 bool reader_is_null(struct fy_node *node);
 /* True when @node is a mapping of at most JOB_FILE_MAP_MAX keys; else an error names @path.@key. */
 bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
-bool reader_number(struct fy_node *node, double *out);
+/* Is @text one finite number and nothing else? */
+bool reader_number(const char *text, double *out);
 char *reader_join(const char *path, const char *key);
 
 /* Kinds of values; offset leads to the type in the comment. */
