@@ -188,6 +188,14 @@ static void row_health(Reader *reader, const Row *row, struct fy_node *value, vo
   row_rows(reader, row, value, base, path);
 }
 
+static void row_reeve(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  int before = reader->problems->errors;
+  row_rows(reader, row, value, base, path);
+  if (!((AgentSpec *)base)->agent_file && reader->problems->errors == before)
+    reader_error(reader, value, "'%s.%s.agent': missing", path, row->key);
+}
+
 static const Row reeve_rows[] = {
     {.key = "agent", .read = row_agent_file, .type = "file", .help = "agent.toml or agent.json, served by `reeve agent serve`"}, ROWS_END};
 
@@ -204,7 +212,7 @@ const Row agent_rows[] = {
      .offset = offsetof(AgentSpec, command),
      .type = "list of words",
      .help = "run as it is, without a shell"},
-    {.key = "reeve", .read = row_rows, .rows = reeve_rows, .type = "mapping", .help = "run Reeve's own agent server"},
+    {.key = "reeve", .read = row_reeve, .rows = reeve_rows, .type = "mapping", .help = "run Reeve's own agent server"},
     {.key = "kind",
      .read = row_enum,
      .offset = offsetof(AgentSpec, kind),
@@ -273,7 +281,10 @@ const Row agent_rows[] = {
 
 static void reader_check_agent(Reader *reader, struct fy_node *node, const AgentSpec *agent, const char *path)
 {
-  int ways = (agent->module != NULL) + (agent->command && agent->command[0]) + (agent->agent_file != NULL);
+  static const char *const keys[] = {"module", "command", "reeve"};
+  int ways = 0; /* as written: a value that was refused is no second error */
+  for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
+    ways += fy_node_is_mapping(node) && !reader_is_null(fy_node_mapping_lookup_by_string(node, keys[i], FY_NT));
   if (ways != 1)
     reader_error(reader, node, "agent '%s': %s of module, command, reeve", agent->id, ways ? "more than one" : "none");
   if (!text_is_name(agent->id))
