@@ -82,8 +82,15 @@ void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)section, key, value)
   {
-    if (!g_strv_contains(known, key))
-      g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
+    if (g_strv_contains(known, key))
+      continue;
+    const char *nearest = problems_nearest(key, known);
+    SourcePos pos = expand_locate(reader->text, reader->file, name, key);
+    g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
+    if (nearest)
+      problems_add(reader->problems, PROBLEM_WARNING, pos, "unknown key '%s' in '%s'; did you mean '%s'?", key, name, nearest);
+    else
+      problems_add(reader->problems, PROBLEM_WARNING, pos, "unknown key '%s' in '%s'; it is not honoured", key, name);
   }
 }
 
@@ -127,8 +134,13 @@ static void agent_sections(AgentReader *reader, const json_t *root)
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)root, key, value)
   {
-    if (!g_strv_contains(sections, key))
-      g_ptr_array_add(out->not_honoured, g_strdup(key));
+    if (g_strv_contains(sections, key))
+      continue;
+    const char *nearest = problems_nearest(key, sections);
+    g_ptr_array_add(out->not_honoured, g_strdup(key));
+    problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, json_is_object(value) ? key : NULL, key),
+                 "not honoured: '%s' (the agent server does not act on this part of the agent file)%s%s%s", key,
+                 nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
   }
 }
 

@@ -192,6 +192,7 @@ static void read_url(ToolsReader *reader, const ToolsRow *row, const json_t *val
 {
   const char *text = json_string_value(value);
   bool fits = text && (g_str_has_prefix(text, "http://") || g_str_has_prefix(text, "https://"));
+  fits = fits || (text && g_str_has_prefix(text, "${")); /* known when the agent starts */
   if (fits && !strpbrk(text, " \t\r\n"))
     read_text(reader, row, value, field);
   else

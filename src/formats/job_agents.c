@@ -1,13 +1,12 @@
 /* Rows of one agent, and what an agent as a whole must be. */
 #include "base/text.h"
-#include "formats/agent_file.h"
 #include "formats/env_file.h"
 #include "formats/reader.h"
 
 #include <stddef.h>
 #include <string.h>
 
-enum { ENV_FILE_MAX = 1024 * 1024, AGENT_FILE_MAX = 1024 * 1024 };
+enum { ENV_FILE_MAX = 1024 * 1024 };
 
 static const char *const kind_words[] = {"service", "batch", NULL};
 static const char *const target_words[] = {"localhost", "remote", "container", "kubernetes", NULL};
@@ -100,7 +99,7 @@ static void row_working_dir(Reader *reader, const Row *row, struct fy_node *valu
   agent->working_dir = absolute;
 }
 
-static char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max)
+char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max)
 {
   g_autoptr(GError) error = NULL;
   size_t length = 0;
@@ -152,52 +151,12 @@ static void row_env_file(Reader *reader, const Row *row, struct fy_node *value, 
   strmap_done(&pairs);
 }
 
-static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
-{
-  AgentSpec *agent = base;
-  g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
-  if (!name)
-    return;
-  g_free(agent->agent_file);
-  agent->agent_file = reader_path(reader, name);
-  agent->agent_text = reader_load(reader, value, "agent file", agent->agent_file, AGENT_FILE_MAX);
-}
-
-/* After the whole agent was read, for what the job says counts wherever it stands. */
-static void reader_fold_file(Reader *reader, struct fy_node *node, AgentSpec *agent)
-{
-  if (!agent->agent_text)
-    return;
-  AgentFile *file = agent_file_read(agent->agent_text, strlen(agent->agent_text), agent->agent_file, reader->problems);
-  if (!file)
-    return;
-  bool has_restart = fy_node_by_path(node, "restart", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
-  bool has_health = fy_node_by_path(node, "health", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
-  agent_file_fold(file, has_restart, has_health, agent);
-  for (guint i = 0; i < file->not_honoured->len; i++) {
-    g_autofree char *name = g_strdup_printf("%s: %s", agent->id, (const char *)g_ptr_array_index(file->not_honoured, i));
-    reader_ignore(reader, node, name, "the agent server does not act on this part of the agent file");
-  }
-  agent_file_free(file);
-}
-
 /* An agent with a health of its own is looked at, even where deployment.health_check is off; the times of that block stay the defaults. */
 static void row_health(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
   ((AgentSpec *)base)->health.kind = HEALTH_DISCOVER;
   row_rows(reader, row, value, base, path);
 }
-
-static void row_reeve(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
-{
-  int before = reader->problems->errors;
-  row_rows(reader, row, value, base, path);
-  if (!((AgentSpec *)base)->agent_file && reader->problems->errors == before)
-    reader_error(reader, value, "'%s.%s.agent': missing", path, row->key);
-}
-
-static const Row reeve_rows[] = {
-    {.key = "agent", .read = row_agent_file, .type = "file", .help = "agent.toml or agent.json, served by `reeve agent serve`"}, ROWS_END};
 
 const Row agent_rows[] = {
     {.key = "id", .read = row_text, .offset = offsetof(AgentSpec, id), .type = "name", .help = "required; unique in the job"},
@@ -318,7 +277,7 @@ void reader_agents(Reader *reader, struct fy_node *node)
     agent->health = reader->health_default;
     agent->pos = reader_pos(reader, item);
     reader_mapping(reader, item, agent_rows, agent, path);
-    reader_fold_file(reader, item, agent);
+    reader_agent_file(reader, item, agent);
     if (!agent->id[0]) {
       reader_error(reader, item, "'%s.id': missing", path);
       agent_spec_free(agent);

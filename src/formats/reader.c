@@ -59,11 +59,16 @@ void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const
     problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': unknown agent '%s'", path, id);
 }
 
+void reader_note_ignored(Reader *reader, const char *name)
+{
+  if (g_hash_table_add(reader->ignored, g_strdup(name)))
+    g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+}
+
 void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const char *why)
 {
   reader_warn(reader, at, "not honoured: '%s' (%s)", name, why);
-  if (g_hash_table_add(reader->ignored, g_strdup(name)))
-    g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+  reader_note_ignored(reader, name);
 }
 
 char *reader_join(const char *path, const char *key)

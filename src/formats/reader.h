@@ -47,6 +47,10 @@ char *reader_path(const Reader *reader, const char *text);
 void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const char *id);
 /* Notes once that the file asks for @name and Reeve does not do it, and warns at @at why. */
 void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const char *why);
+/* The same without a warning, for what was warned about elsewhere. */
+void reader_note_ignored(Reader *reader, const char *name);
+/* The text of @path, at most @max bytes of UTF-8, or NULL after an error at @at that begins with @what. Caller frees. */
+char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max);
 /* Nothing, null or ~. */
 bool reader_is_null(struct fy_node *node);
 /* True when @node is a mapping of at most JOB_FILE_MAP_MAX keys; else an error names @path.@key. */
@@ -68,6 +72,7 @@ void row_environment(Reader *, const Row *, struct fy_node *, void *, const char
 void row_enum(Reader *, const Row *, struct fy_node *, void *, const char *);        /* int */
 void row_rows(Reader *, const Row *, struct fy_node *, void *, const char *);        /* the struct at offset */
 void row_schedule(Reader *, const Row *, struct fy_node *, void *, const char *);    /* ScheduleSpec */
+void row_reeve(Reader *, const Row *, struct fy_node *, void *, const char *);       /* AgentSpec */
 void row_notify(Reader *, const Row *, struct fy_node *, void *, const char *);      /* Job */
 void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);     /* named as not honoured */
 
@@ -76,6 +81,7 @@ extern const Row job_rows[];
 /* job_life.c */
 extern const Row schedule_rows[]; /* job_schedule.c */
 extern const Row notify_rows[];   /* job_notify.c */
+extern const Row reeve_rows[];    /* job_agent_file.c */
 extern const Row health_rows[], health_check_rows[], restart_rows[], stop_rows[], resource_rows[];
 /* job_agents.c */
 extern const Row agent_rows[];
@@ -87,6 +93,8 @@ extern const Row agent_rows[];
 extern const Row topology_rows[];
 void reader_agents(Reader *reader, struct fy_node *node);
 
+/* job_agent_file.c: what the agent file of @agent says, after all of @node was read, for what the job says counts wherever it stands. */
+void reader_agent_file(Reader *reader, struct fy_node *node, AgentSpec *agent);
 /* job_topology.c: fills job->topology once all agents are known, checks references and cycles. */
 void reader_topology(Reader *reader, struct fy_node *node);
 /* job_checks.c: what only the whole shows: ports, entry point. */
