@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/text.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +39,8 @@ static char *key_from_file(const char *path, GError **error)
   char *text = fs_read(path, KEY_BYTES_MAX, NULL, error);
   if (!text)
     g_prefix_error(error, "llm.api_key_file '%s': ", path);
+  if (text)
+    text_take_value(text, strlen(text));
   return text ? g_strstrip(text) : NULL;
 }
 

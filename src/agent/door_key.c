@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/text.h"
 #include "net/address.h"
 #include "net/limiter.h"
 
@@ -47,7 +48,7 @@ static char *key_from_file(const char *path, GError **error)
 {
   g_autofree char *text = fs_read(path, KEY_BYTES_MAX, NULL, error);
   if (text)
-    return g_strdup(g_strchomp(text));
+    return g_strdup(text_behind_bom(g_strchomp(text)));
   g_prefix_error(error, "read the key of the agent: ");
   return NULL;
 }

@@ -3,6 +3,7 @@
 #include "agent/mcp_link.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "formats/env_file.h"
 
 #include <string.h>
 
@@ -10,18 +11,11 @@ enum { ENV_FILE_MAX = 256 * 1024 };
 
 extern char **environ;
 
-/* "KEY=value" of one line of an env file; quotes round the value are taken off. NULL for empty lines and comments. */
-static char *env_line(char *line)
+static void env_file_wrong(int line, const char *what, void *data)
 {
-  g_strstrip(line);
-  if (g_str_has_prefix(line, "export "))
-    line = g_strchug(line + strlen("export "));
-  char *equals = strchr(line, '=');
-  if (line[0] == '#' || !equals || equals == line)
-    return NULL;
-  size_t n = strlen(equals + 1);
-  bool quoted = n >= 2 && (equals[1] == '"' || equals[1] == '\'') && equals[n] == equals[1];
-  return g_strdup_printf("%.*s=%.*s", (int)(equals - line), line, (int)(quoted ? n - 2 : n), equals + 1 + quoted);
+  GError **error = data;
+  if (!*error)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "line %d: %s", line, what);
 }
 
 static char **environment_set(char **environment, const char *pair)
@@ -31,24 +25,30 @@ static char **environment_set(char **environment, const char *pair)
   return g_environ_setenv(environment, key, equals + 1, TRUE);
 }
 
+static bool setup_env_file(McpSetup *setup, const char *path, GError **error)
+{
+  g_autoptr(GError) wrong = NULL;
+  g_autofree char *text = fs_read(path, ENV_FILE_MAX, NULL, &wrong);
+  StrMap pairs;
+  strmap_init(&pairs);
+  if (text)
+    env_file_read(text, &(EnvFileReader){.wrong = env_file_wrong, .data = &wrong}, &pairs);
+  for (guint i = 0; i < strmap_size(&pairs); i++)
+    setup->environment = g_environ_setenv(setup->environment, strmap_at(&pairs, i)->key, strmap_at(&pairs, i)->value, TRUE);
+  strmap_done(&pairs);
+  if (!wrong)
+    return true;
+  g_propagate_prefixed_error(error, g_steal_pointer(&wrong), "envFile '%s': ", path);
+  return false;
+}
+
 /* Our environment without the keys that open our doors and those of the job's agents, then the env file, then `env`. */
 static bool setup_environment(McpSetup *setup, const AgentMcpServer *server, GError **error)
 {
   setup->environment = g_environ_unsetenv(g_strdupv(environ), "AGENT_PEER_KEY");
   setup->environment = g_environ_unsetenv(setup->environment, "AGENT_API_KEY");
-  if (server->env_file) {
-    g_autofree char *text = fs_read(server->env_file, ENV_FILE_MAX, NULL, error);
-    if (!text) {
-      g_prefix_error(error, "envFile '%s': ", server->env_file);
-      return false;
-    }
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (guint i = 0; lines[i]; i++) {
-      g_autofree char *pair = env_line(lines[i]);
-      if (pair)
-        setup->environment = environment_set(setup->environment, pair);
-    }
-  }
+  if (server->env_file && !setup_env_file(setup, server->env_file, error))
+    return false;
   for (guint i = 0; i < server->env->len; i++)
     setup->environment = environment_set(setup->environment, server->env->pdata[i]);
   return true;

@@ -78,3 +78,18 @@ bool text_is_name(const char *text)
       return false;
   return true;
 }
+
+const char *text_behind_bom(const char *text)
+{
+  return g_str_has_prefix(text, "\xef\xbb\xbf") ? text + 3 : text;
+}
+
+size_t text_take_value(char *text, size_t length)
+{
+  size_t mark = (size_t)(text_behind_bom(text) - text), left = length - mark;
+  memmove(text, text + mark, left);
+  if (left && text[left - 1] == '\n')
+    left -= left > 1 && text[left - 2] == '\r' ? 2 : 1;
+  memset(text + left, 0, length - left); /* it may be a secret: nothing of it stays behind */
+  return left;
+}

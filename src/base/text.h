@@ -16,3 +16,8 @@ bool text_is_shown(gunichar c);
 bool text_is_printable(const char *text);
 /* True when @text is 1..64 characters [A-Za-z0-9._-] starting with a letter or digit: names of jobs, agents, nodes. */
 bool text_is_name(const char *text);
+/* @text behind a UTF-8 byte order mark, if it begins with one; borrowed. */
+const char *text_behind_bom(const char *text);
+/* What a file of one value holds: @text (@length bytes, a NUL behind them) loses in place a byte order mark at its begin and one line end,
+ * LF or CRLF, at its end. Returns the length that is left. */
+size_t text_take_value(char *text, size_t length);

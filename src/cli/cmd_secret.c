@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 
 #include <errno.h>
@@ -10,7 +11,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { SECRET_BYTES_MAX = 64 * 1024 };
+/* SECRET_AROUND: what may stand around a value, a byte order mark and CRLF, and one byte more to see too much. */
+enum { SECRET_BYTES_MAX = 64 * 1024, SECRET_AROUND = 3 + 2 + 1 };
 
 /* Reads stdin to its end; on a terminal without echo, to the end of the line. */
 static char *secret_from_stdin(const Cli *cli, size_t *length, GError **error)
@@ -23,13 +25,13 @@ static char *secret_from_stdin(const Cli *cli, size_t *length, GError **error)
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     cli_note(cli, "value (not shown), then Enter:");
   }
-  char *text = g_malloc0(SECRET_BYTES_MAX + 3); /* one more to see too much, a line end, NUL */
+  char *text = g_malloc0(SECRET_BYTES_MAX + SECRET_AROUND + 1);
   size_t n = 0;
   ssize_t got;
   do {
-    got = read(STDIN_FILENO, text + n, SECRET_BYTES_MAX + 2 - n);
+    got = read(STDIN_FILENO, text + n, SECRET_BYTES_MAX + SECRET_AROUND - n);
     n += got > 0 ? (size_t)got : 0;
-  } while ((got > 0 && n < SECRET_BYTES_MAX + 2 && !(terminal && n && text[n - 1] == '\n')) || (got < 0 && errno == EINTR));
+  } while ((got > 0 && n < SECRET_BYTES_MAX + SECRET_AROUND && !(terminal && n && text[n - 1] == '\n')) || (got < 0 && errno == EINTR));
   if (terminal)
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
   *length = n;
@@ -40,11 +42,10 @@ static char *secret_from_stdin(const Cli *cli, size_t *length, GError **error)
   return NULL;
 }
 
-/* Takes one line end off; what no environment can hold is refused. */
+/* Takes a byte order mark and one line end off; what no environment can hold is refused. */
 static bool secret_check(const char *name, char *value, size_t length, GError **error)
 {
-  if (length && value[length - 1] == '\n')
-    value[--length] = '\0';
+  length = text_take_value(value, length);
   if (length > SECRET_BYTES_MAX)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "set secret '%s': the value has more than %d bytes", name, SECRET_BYTES_MAX);
   else if (!length)
@@ -81,7 +82,7 @@ static int secret_set(Cli *cli, const char *name, GError **error)
 {
   size_t length = 0;
   const char *file = cli->options.text[OPT_FROM_FILE];
-  char *value = file ? fs_read(file, SECRET_BYTES_MAX + 1, &length, error) : secret_from_stdin(cli, &length, error);
+  char *value = file ? fs_read(file, SECRET_BYTES_MAX + SECRET_AROUND, &length, error) : secret_from_stdin(cli, &length, error);
   if (!value)
     return 1;
   int code = secret_check(name, value, length, error) ? secret_send(cli, name, value, error) : 1;

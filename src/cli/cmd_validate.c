@@ -36,26 +36,72 @@ int cmd_validate(Cli *cli, GError **error)
   return ok ? 0 : 1;
 }
 
+/* "service", "service x3", "batch", "batch at 0 3 * * * Europe/Berlin", "batch every 60 s". Caller frees. */
+static char *plan_kind(const AgentSpec *agent)
+{
+  const ScheduleSpec *schedule = &agent->schedule;
+  const char *kind = agent->kind == AGENT_BATCH ? "batch" : "service";
+  if (schedule->cron)
+    return g_strdup_printf("%s at %s%s%s", kind, schedule->cron, schedule->timezone ? " " : "",
+                           schedule->timezone ? schedule->timezone : "");
+  if (schedule->set)
+    return g_strdup_printf("%s every %g s", kind, (double)schedule->every_ms / 1000);
+  return agent->replicas > 1 ? g_strdup_printf("%s x%d", kind, agent->replicas) : g_strdup(kind);
+}
+
+static char *plan_url_text(const Plan *plan, guint agent)
+{
+  int port = plan_declared_port(plan->job, agent, 0);
+  if (port == PORT_AUTO)
+    return g_strdup("on a port that is chosen");
+  return port == PORT_NONE ? g_strdup("") : plan_url(plan->job, agent, port);
+}
+
+/* Agents that @agent is given, by name. */
+static char *plan_callees(const Plan *plan, guint agent)
+{
+  const GArray *callees = g_ptr_array_index(plan->connections, agent);
+  GString *names = g_string_new(NULL);
+  for (guint i = 0; callees && i < callees->len; i++)
+    g_string_append_printf(names, "%s%s", i ? ", " : "", job_agent(plan->job, g_array_index(callees, guint, i))->id);
+  return g_string_free(names, FALSE);
+}
+
+static const char *plan_directory(const Plan *plan, guint agent)
+{
+  const char *directory = job_agent(plan->job, agent)->working_dir;
+  return directory ? directory : plan->job->directory;
+}
+
 static void plan_tables(const Cli *cli, const Plan *plan)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){">STAGE", "AGENT", "URL", "CONNECTED TO", NULL});
+  static const char *const columns[] = {">STAGE", "AGENT", "KIND", "URL", "CONNECTED TO", NULL}, *const wide[] = {
+                                                                                                     ">STAGE", "AGENT",        "KIND",
+                                                                                                     "URL",    "CONNECTED TO", "DIRECTORY",
+                                                                                                     NULL};
+  bool is_wide = cli->output == OUTPUT_WIDE;
+  g_autoptr(Table) table = table_new(is_wide ? wide : columns);
   for (guint s = 0; s < plan->stages->len; s++) {
     const GArray *stage = g_ptr_array_index(plan->stages, s);
     for (guint k = 0; k < stage->len; k++) {
       guint agent = g_array_index(stage, guint, k);
-      g_autofree char *url = plan_url(plan->job, agent, plan_declared_port(plan->job, agent, 0));
-      g_autoptr(GString) names = g_string_new(NULL);
-      const GArray *callees = g_ptr_array_index(plan->connections, agent);
-      for (guint i = 0; callees && i < callees->len; i++)
-        g_string_append_printf(names, "%s%s", i ? ", " : "", job_agent(plan->job, g_array_index(callees, guint, i))->id);
+      g_autofree char *kind = plan_kind(job_agent(plan->job, agent)), *url = plan_url_text(plan, agent), *names = plan_callees(plan, agent);
       table_cell_format(table, "%u", s + 1);
       table_cell(table, job_agent(plan->job, agent)->id);
+      table_cell(table, kind);
       table_cell(table, url);
-      table_cell(table, names->str);
+      table_cell(table, names);
+      if (is_wide)
+        table_cell(table, plan_directory(plan, agent));
     }
   }
   cli_note(cli, "%s: %u agents in %u stages", plan->job->name, plan->job->agents->len, plan->stages->len);
   cli_print_table(cli, table);
+  for (guint i = 0; i < plan->job->agents->len && !is_wide; i++) {
+    const AgentSpec *agent = job_agent(plan->job, i);
+    if (agent->module && g_strcmp0(plan_directory(plan, i), plan->job->directory) != 0)
+      cli_note(cli, "%s: module %s runs in %s", agent->id, agent->module, agent->working_dir);
+  }
 }
 
 int cmd_plan(Cli *cli, GError **error)

@@ -37,7 +37,9 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
                             .variable = job_file_variable,
                             .data = file};
   file->problems = problems_new();
-  file->job = job_read(file->text, length, &options, file->problems);
+  file->job = job_read_all(file->text, length, &options, file->problems);
+  if (file->job)
+    module_places_set(file->job);
   if (file->job && preflight)
     preflight_check(file->job, file->problems);
   else if (file->job)

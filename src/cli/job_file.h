@@ -5,7 +5,7 @@
 
 typedef struct JobFile {
   char *text;
-  Job *job; /* NULL when it has errors */
+  Job *job; /* with errors, what could be read of it; NULL when that is nothing */
   Problems *problems;
   GPtrArray *files; /* of char*, absolute: the file itself, and those that it names and that were read with it */
 } JobFile;
@@ -20,5 +20,10 @@ bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **e
 json_t *job_file_preview(const Cli *cli, const JobFile *file, GError **error);
 /* What this machine lacks for @job: commands, directories, users, key files, modules. */
 void preflight_check(const Job *job, Problems *problems);
+/* Gives every agent that runs a Python module and names no working_dir the directory in which that module lies: that of the job file (then
+ * nothing is set), the nearest above it, or the current one (module_place.c). */
+void module_places_set(Job *job);
+/* The directories in which the module of @agent was looked for, in quotes. Caller frees. */
+char *module_places_text(const Job *job, const AgentSpec *agent);
 /* Only whether the limits that @job asks for can be enforced. */
 void preflight_limits(const Job *job, Problems *problems);

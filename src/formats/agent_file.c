@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "formats/expand.h"
 #include "formats/toml_shim.h"
 
@@ -84,8 +85,15 @@ void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)section, key, value)
   {
-    if (!g_strv_contains(known, key))
-      g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
+    if (g_strv_contains(known, key))
+      continue;
+    const char *nearest = problems_nearest(key, known);
+    SourcePos pos = expand_locate(reader->text, reader->file, name, key);
+    g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
+    if (nearest)
+      problems_add(reader->problems, PROBLEM_WARNING, pos, "unknown key '%s' in '%s'; did you mean '%s'?", key, name, nearest);
+    else
+      problems_add(reader->problems, PROBLEM_WARNING, pos, "unknown key '%s' in '%s'; it is not honoured", key, name);
   }
 }
 
@@ -169,20 +177,23 @@ static void agent_sections(AgentReader *reader, const json_t *root)
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)root, key, value)
   {
-    if (!g_strv_contains(sections, key))
-      g_ptr_array_add(out->not_honoured, g_strdup(key));
+    if (g_strv_contains(sections, key))
+      continue;
+    const char *nearest = problems_nearest(key, sections);
+    g_ptr_array_add(out->not_honoured, g_strdup(key));
+    problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, json_is_object(value) ? key : NULL, key),
+                 "not honoured: '%s' (the agent server does not act on this part of the agent file)%s%s%s", key,
+                 nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
   }
 }
 
 /* The document as JSON, whatever it was written in; NULL after a problem. */
 static json_t *agent_parse(AgentReader *reader, const char *text, size_t length)
 {
-  const char *p = text;
-  while (p < text + length && g_ascii_isspace(*p))
-    p++;
+  const char *begin = text_behind_bom(text);
   g_autoptr(GError) error = NULL;
-  if (p < text + length && *p == '{') {
-    json_t *root = json_parse(text, length, &error);
+  if (begin[strspn(begin, " \t\r\n")] == '{') {
+    json_t *root = json_parse(begin, length - (size_t)(begin - text), &error);
     if (!root)
       agent_bad(reader, 0, 0, error->message); /* the message names line and column */
     return root;

@@ -46,10 +46,13 @@ typedef struct AgentFile {
   GPtrArray *not_honoured;   /* of char*: sections and keys that this version does not act on */
 } AgentFile;
 
+/* Values of llm.provider, NULL-terminated: each has a brain in agent/brains.c. */
+extern const char *const agent_llm_providers[];
+
 /* Reads @length bytes (a NUL behind them), TOML or (beginning with '{') JSON. Appends all problems; NULL when there is an error among them.
  */
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems);
 void agent_file_free(AgentFile *file);
-/* Writes into @agent of a job what @file asks for and the job does not say itself: port and resources each; the restart and the health
- * interval when it says nothing about them. */
+/* Writes into @agent of a job what @file asks for and the job does not say itself: port, resources and the secret of api_key_secret each;
+ * the restart and the health interval when it says nothing about them. */
 void agent_file_fold(const AgentFile *file, bool has_restart, bool has_health, AgentSpec *agent);

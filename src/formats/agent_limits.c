@@ -72,6 +72,8 @@ static void fold_restart(const AgentFile *file, RestartSpec *restart)
 
 void agent_file_fold(const AgentFile *file, bool has_restart, bool has_health, AgentSpec *agent)
 {
+  if (file->api_key_secret && !strmap_has(&agent->environment, file->api_key_secret)) /* as the agents directory does */
+    strmap_set_from(&agent->environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
   if (agent->port == PORT_NONE)
     agent->port = file->port > 0 ? file->port : PORT_AUTO;
   if (agent->resources.memory_bytes == 0)

@@ -1,5 +1,6 @@
 /* Reads [llm]: which brain an agent has, where it is and how it is asked. The keys are rows. */
 #include "formats/agent_reader.h"
+#include "formats/expand.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -99,7 +100,7 @@ static void llm_base_url(AgentReader *reader, const json_t *llm)
       agent_wanted(reader, "llm.base_url", "the URL of the model server, since provider is \"openai\"");
     return;
   }
-  bool is_variable = out->base_url[0] == '$'; /* whoever reads a file for its limits does not resolve it */
+  bool is_variable = g_str_has_prefix(out->base_url, "${"); /* known when the agent starts */
   const char *wrong = is_variable ? NULL : llm_url_problem(out->base_url);
   if (wrong)
     agent_wanted(reader, "llm.base_url", wrong);
@@ -117,6 +118,20 @@ static void llm_key(AgentReader *reader, const json_t *llm)
                  " secret of the job with api_key_secret");
   if (!!out->api_key_env + !!out->api_key_file + !!out->api_key_secret > 1)
     agent_wanted(reader, "llm", "only one of api_key_env, api_key_file and api_key_secret");
+}
+
+const char *const agent_llm_providers[] = {"command", "ollama", "openai", NULL};
+
+static void llm_check_provider(AgentReader *reader)
+{
+  const char *provider = reader->out->llm_provider;
+  if (!provider || g_str_has_prefix(provider, "${") || g_strv_contains(agent_llm_providers, provider))
+    return;
+  const char *nearest = problems_nearest(provider, agent_llm_providers);
+  g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)agent_llm_providers);
+  problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, "llm", "provider"),
+               "'llm.provider': unknown value '%s'; allowed: %s%s%s%s", provider, all, nearest ? "; did you mean '" : "",
+               nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 /* Which brain, when the file does not say: the command that it names, else the model that it names, at Ollama. */
@@ -145,6 +160,7 @@ void agent_llm(AgentReader *reader, const json_t *llm)
     return;
   }
   llm_command(reader, llm);
+  llm_check_provider(reader);
   llm_provider(reader);
   llm_base_url(reader, llm);
   llm_key(reader, llm);

@@ -18,7 +18,7 @@ void agent_text(AgentReader *reader, const json_t *section, const char *key, cha
 void agent_texts(AgentReader *reader, const json_t *section, const char *key, GPtrArray *out);
 /* 0 when it is absent or wrong. */
 double agent_number(AgentReader *reader, const json_t *section, const char *key, double low, double high);
-/* Names what a section has and this version does not act on. @known ends with NULL. */
+/* Warns about what a section has and this version does not know, with the nearest of @known (NULL-terminated), and lists it. */
 void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known);
 
 /* agent_llm.c: the section [llm]. */

@@ -25,19 +25,44 @@ struct ToolsRow {
   size_t offset;
 };
 
-/* Appends a problem of what @reader->path leads to. */
-G_GNUC_PRINTF(2, 3) static void tools_bad(ToolsReader *reader, const char *format, ...)
+G_GNUC_PRINTF(3, 0) static void tools_say(ToolsReader *reader, ProblemSeverity severity, const char *format, va_list args)
 {
-  va_list args;
-  va_start(args, format);
   g_autofree char *what = g_strdup_vprintf(format, args);
-  va_end(args);
   g_autofree char *path = g_strjoinv(".", (char **)(uintptr_t)reader->path);
   SourcePos pos = {.file = reader->source->file};
   toml_where(reader->source->text, reader->source->length, reader->path, &pos.line, &pos.column);
   if (!pos.line) /* JSON */
     pos = expand_locate(reader->source->text, reader->source->file, reader->path[1] ? reader->path[1] : reader->path[0], reader->path[2]);
-  problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': %s", path, what);
+  problems_add(reader->problems, severity, pos, "'%s': %s", path, what);
+}
+
+/* Appends a problem of what @reader->path leads to. */
+G_GNUC_PRINTF(2, 3) static void tools_bad(ToolsReader *reader, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  tools_say(reader, PROBLEM_ERROR, format, args);
+  va_end(args);
+}
+
+G_GNUC_PRINTF(2, 3) static void tools_warn(ToolsReader *reader, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  tools_say(reader, PROBLEM_WARNING, format, args);
+  va_end(args);
+}
+
+/* Where no shell is involved, $NAME was meant as ${NAME}: a token that is sent as the letters of its name is hard to find. */
+static void tools_bare_variable(ToolsReader *reader, const char *text)
+{
+  for (const char *p = strchr(text, '$'); p; p = strchr(p + 1, '$')) {
+    int n = (int)strspn(p + 1, G_CSET_A_2_Z G_CSET_DIGITS "_");
+    if (n < 2 || g_ascii_isdigit(p[1]) || (p > text && p[-1] == '$'))
+      continue;
+    tools_warn(reader, "'$%.*s' stays as it is written; a variable is ${%.*s}", n, p + 1, n, p + 1);
+    return;
+  }
 }
 
 /* ---- values ---- */
@@ -59,6 +84,7 @@ static void read_text(ToolsReader *reader, const ToolsRow *row, const json_t *va
   if (text && !text[0])
     tools_bad(reader, "wanted text that is not empty");
   else if (text) {
+    tools_bare_variable(reader, text);
     g_free(*(char **)field);
     *(char **)field = g_strdup(text);
   }
@@ -106,8 +132,10 @@ static void read_map(ToolsReader *reader, const json_t *value, GPtrArray *out, c
     const char *text = tools_plain(reader, item, "text");
     if (!fits)
       tools_bad(reader, "not a name of a %s", between[0] == '=' ? "variable" : "header");
-    else if (text)
+    else if (text) {
+      tools_bare_variable(reader, text);
       g_ptr_array_add(out, g_strconcat(key, between, text, NULL));
+    }
     reader->path[3] = NULL;
   }
 }
@@ -164,6 +192,7 @@ static void read_url(ToolsReader *reader, const ToolsRow *row, const json_t *val
 {
   const char *text = json_string_value(value);
   bool fits = text && (g_str_has_prefix(text, "http://") || g_str_has_prefix(text, "https://"));
+  fits = fits || (text && g_str_has_prefix(text, "${")); /* known when the agent starts */
   if (fits && !strpbrk(text, " \t\r\n"))
     read_text(reader, row, value, field);
   else

@@ -1,6 +1,9 @@
-/* Owns the reading of $NAME and ${NAME} in agent files; see expand.h. It knows just enough of TOML and JSON to tell strings from the rest:
+/* Owns the reading of ${NAME} in agent files; see expand.h. It knows just enough of TOML and JSON to tell strings from the rest:
  * comments, and the four kinds of quotes. */
 #include "formats/expand.h"
+
+#include "base/text.h"
+#include "formats/variables.h"
 
 #include <string.h>
 
@@ -52,40 +55,30 @@ static void expand_value(GString *out, const char *value)
   }
 }
 
-/* Length of the name at @p: a letter or underscore, then digits too. */
-static size_t expand_name(const char *p, const char *end)
-{
-  size_t n = 0;
-  while (p + n < end && (p[n] == '_' || g_ascii_isalpha(p[n]) || (n && g_ascii_isdigit(p[n]))))
-    n++;
-  return n;
-}
-
-/* At a dollar sign within a string. */
+/* At a dollar sign within a string. What stands in braces ends within its line and before any quote. */
 static void expand_dollar(Expander *expander)
 {
-  const char *p = expander->p + 1;
-  bool braces = p < expander->end && *p == '{';
-  size_t n = expand_name(p + braces, expander->end);
-  bool closed = !braces || (p + 1 + n < expander->end && p[1 + n] == '}');
-  if (p < expander->end && *p == '$') {
-    g_string_append_c(expander->out, '$');
-    expander->p += 2;
-  } else if (braces && (!n || !closed)) {
-    problems_add(expander->problems, PROBLEM_ERROR, expand_pos(expander), "'${' without NAME and '}'; write $$ for a dollar sign");
-    expand_copy(expander, 1);
-  } else if (!n) {
-    expand_copy(expander, 1);
-  } else {
-    g_autofree char *name = g_strndup(p + braces, n);
-    const char *value = expander->variable(name, expander->data);
-    if (value)
-      expand_value(expander->out, value);
-    else
-      problems_add(expander->problems, PROBLEM_ERROR, expand_pos(expander),
-                   "variable '%s' is not set where this file is read; set it there, or write $$ for a dollar sign", name);
-    expander->p += 1 + n + (braces ? 2 : 0);
+  if (expand_at(expander, "$${")) {
+    g_string_append(expander->out, "${");
+    expander->p += 3;
+    return;
   }
+  if (!expand_at(expander, "${")) {
+    expand_copy(expander, 1);
+    return;
+  }
+  size_t left = 0, all = (size_t)(expander->end - expander->p);
+  while (left < all && !strchr("\"\n", expander->p[left]))
+    left++;
+  Variable variable = variable_read(expander->p, left, expander->variable, expander->data);
+  if (variable.wrong)
+    problems_add(expander->problems, PROBLEM_ERROR, expand_pos(expander), "%s", variable.wrong);
+  if (variable.is_text)
+    g_string_append(expander->out, variable.value); /* written here, so with the escapes that it needs */
+  else if (variable.value)
+    expand_value(expander->out, variable.value);
+  expander->p += variable.length;
+  variable_clear(&variable);
 }
 
 /* A string in @quote, from its first quote to behind its last. An unclosed one ends with the text: the parser says it better. */
@@ -129,6 +122,7 @@ static void expand_next(Expander *expander)
 
 static bool expand_is_json(const char *text, const char *end)
 {
+  text = text_behind_bom(text);
   while (text < end && g_ascii_isspace(*text))
     text++;
   return text < end && *text == '{';

@@ -1,12 +1,12 @@
 /* Rows of one agent, and what an agent as a whole must be. */
 #include "base/text.h"
-#include "formats/agent_file.h"
+#include "formats/env_file.h"
 #include "formats/reader.h"
 
 #include <stddef.h>
 #include <string.h>
 
-enum { ENV_FILE_MAX = 1024 * 1024, AGENT_FILE_MAX = 1024 * 1024 };
+enum { ENV_FILE_MAX = 1024 * 1024 };
 
 static const char *const kind_words[] = {"service", "batch", NULL};
 static const char *const target_words[] = {"localhost", "remote", "container", "kubernetes", NULL};
@@ -65,7 +65,7 @@ static void config_port(Reader *reader, AgentSpec *agent, struct fy_node *value,
   double number;
   if (strcmp(text, "auto") == 0)
     agent->port = PORT_AUTO;
-  else if (reader_number(value, &number) && number >= 1 && number <= 65535 && number == (int)number)
+  else if (reader_number(text, &number) && number >= 1 && number <= 65535 && number == (int)number)
     agent->port = (int)number;
   else
     reader_error(reader, value, "'%s.config.port': wanted a number from 1 to 65535 or auto, not '%s'", path, text);
@@ -79,8 +79,8 @@ static void row_config(Reader *reader, const Row *row, struct fy_node *value, vo
   void *iter = NULL;
   for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
     struct fy_node *item = fy_node_pair_value(pair);
-    g_autofree char *key = reader_text(reader, fy_node_pair_key(pair), path, row->key, "a name");
-    g_autofree char *text = item ? reader_any(item) : g_strdup("");
+    g_autofree char *key = reader_key(reader, fy_node_pair_key(pair), path, row->key, "a name");
+    g_autofree char *text = item ? reader_any(reader, item) : g_strdup("");
     if (key && strcmp(key, "port") == 0)
       config_port(reader, agent, item, text, path);
     else if (key)
@@ -99,30 +99,7 @@ static void row_working_dir(Reader *reader, const Row *row, struct fy_node *valu
   agent->working_dir = absolute;
 }
 
-/* One line KEY=VALUE of an env file; quotes around a value are taken off. */
-static void env_file_line(Reader *reader, struct fy_node *at, AgentSpec *agent, const char *file, int number, char *line)
-{
-  g_strstrip(line);
-  if (!line[0] || line[0] == '#')
-    return;
-  char *equals = strchr(line, '=');
-  if (!equals || equals == line) {
-    reader_error(reader, at, "env_file '%s' line %d: wanted NAME=value", file, number);
-    return;
-  }
-  *equals = '\0';
-  char *value = g_strstrip(equals + 1);
-  size_t length = strlen(value);
-  if (length >= 2 && (value[0] == '"' || value[0] == '\'') && value[length - 1] == value[0]) {
-    value[length - 1] = '\0';
-    value++;
-  }
-  g_strstrip(line);
-  if (!strmap_has(&agent->environment, line)) /* what the job says itself wins */
-    strmap_set(&agent->environment, line, value);
-}
-
-static char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max)
+char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max)
 {
   g_autoptr(GError) error = NULL;
   size_t length = 0;
@@ -136,47 +113,42 @@ static char *reader_load(Reader *reader, struct fy_node *at, const char *what, c
   return text;
 }
 
+typedef struct EnvFileAt {
+  Reader *reader;
+  struct fy_node *at; /* that names the file */
+  const char *file;
+} EnvFileAt;
+
+static const char *env_file_variable(const char *name, void *data)
+{
+  const JobReadOptions *options = ((const EnvFileAt *)data)->reader->options;
+  return options->variable ? options->variable(name, options->data) : NULL;
+}
+
+static void env_file_wrong(int line, const char *what, void *data)
+{
+  const EnvFileAt *it = data;
+  reader_error(it->reader, it->at, "env_file '%s' line %d: %s", it->file, line, what);
+}
+
 static void row_env_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
+  AgentSpec *agent = base;
   g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
   g_autofree char *file = name ? reader_path(reader, name) : NULL;
   g_autofree char *text = file ? reader_load(reader, value, "env_file", file, ENV_FILE_MAX) : NULL;
   if (!text)
     return;
-  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-  if (g_strv_length(lines) > JOB_FILE_MAP_MAX)
-    reader_error(reader, value, "env_file '%s': more than %d lines", file, JOB_FILE_MAP_MAX);
-  for (int i = 0; i < JOB_FILE_MAP_MAX && lines[i]; i++)
-    env_file_line(reader, value, base, file, i + 1, lines[i]);
-}
-
-static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
-{
-  AgentSpec *agent = base;
-  g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
-  if (!name)
-    return;
-  g_free(agent->agent_file);
-  agent->agent_file = reader_path(reader, name);
-  agent->agent_text = reader_load(reader, value, "agent file", agent->agent_file, AGENT_FILE_MAX);
-}
-
-/* After the whole agent was read, for what the job says counts wherever it stands. */
-static void reader_fold_file(Reader *reader, struct fy_node *node, AgentSpec *agent)
-{
-  if (!agent->agent_text)
-    return;
-  AgentFile *file = agent_file_read(agent->agent_text, strlen(agent->agent_text), agent->agent_file, reader->problems);
-  if (!file)
-    return;
-  bool has_restart = fy_node_by_path(node, "restart", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
-  bool has_health = fy_node_by_path(node, "health", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
-  agent_file_fold(file, has_restart, has_health, agent);
-  for (guint i = 0; i < file->not_honoured->len; i++) {
-    g_autofree char *name = g_strdup_printf("%s: %s", agent->id, (const char *)g_ptr_array_index(file->not_honoured, i));
-    reader_ignore(reader, node, name, "the agent server does not act on this part of the agent file");
-  }
-  agent_file_free(file);
+  EnvFileAt it = {reader, value, file};
+  StrMap pairs;
+  strmap_init(&pairs);
+  env_file_read(text, &(EnvFileReader){.variable = env_file_variable, .wrong = env_file_wrong, .data = &it}, &pairs);
+  if (strmap_size(&pairs) > JOB_FILE_MAP_MAX)
+    reader_error(reader, value, "env_file '%s': more than %d variables", file, JOB_FILE_MAP_MAX);
+  for (guint i = 0; i < MIN(strmap_size(&pairs), JOB_FILE_MAP_MAX); i++)
+    if (!strmap_has(&agent->environment, strmap_at(&pairs, i)->key)) /* what the job says itself wins */
+      strmap_set(&agent->environment, strmap_at(&pairs, i)->key, strmap_at(&pairs, i)->value);
+  strmap_done(&pairs);
 }
 
 /* An agent with a health of its own is looked at, even where deployment.health_check is off; the times of that block stay the defaults. */
@@ -185,9 +157,6 @@ static void row_health(Reader *reader, const Row *row, struct fy_node *value, vo
   ((AgentSpec *)base)->health.kind = HEALTH_DISCOVER;
   row_rows(reader, row, value, base, path);
 }
-
-static const Row reeve_rows[] = {
-    {.key = "agent", .read = row_agent_file, .type = "file", .help = "agent.toml or agent.json, served by `reeve agent serve`"}, ROWS_END};
 
 const Row agent_rows[] = {
     {.key = "id", .read = row_text, .offset = offsetof(AgentSpec, id), .type = "name", .help = "required; unique in the job"},
@@ -202,7 +171,7 @@ const Row agent_rows[] = {
      .offset = offsetof(AgentSpec, command),
      .type = "list of words",
      .help = "run as it is, without a shell"},
-    {.key = "reeve", .read = row_rows, .rows = reeve_rows, .type = "mapping", .help = "run Reeve's own agent server"},
+    {.key = "reeve", .read = row_reeve, .rows = reeve_rows, .type = "mapping", .help = "run Reeve's own agent server"},
     {.key = "kind",
      .read = row_enum,
      .offset = offsetof(AgentSpec, kind),
@@ -265,15 +234,16 @@ const Row agent_rows[] = {
      .read = row_environment,
      .offset = offsetof(AgentSpec, environment),
      .type = "mapping",
-     .help =
-         "variables; ${VAR} and ${VAR:-default} are the caller's, $$ is a dollar sign; {secret: NAME} and {file: PATH} in place of a text "
-         "are fetched when the agent starts"},
+     .help = "variables; {secret: NAME} and {file: PATH} in place of a text are fetched when the agent starts"},
     {.key = "deployment", .read = row_rows, .rows = agent_deployment_rows, .type = "mapping", .help = "where it runs"},
     ROWS_END};
 
 static void reader_check_agent(Reader *reader, struct fy_node *node, const AgentSpec *agent, const char *path)
 {
-  int ways = (agent->module != NULL) + (agent->command && agent->command[0]) + (agent->agent_file != NULL);
+  static const char *const keys[] = {"module", "command", "reeve"};
+  int ways = 0; /* as written: a value that was refused is no second error */
+  for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
+    ways += fy_node_is_mapping(node) && !reader_is_null(fy_node_mapping_lookup_by_string(node, keys[i], FY_NT));
   if (ways != 1)
     reader_error(reader, node, "agent '%s': %s of module, command, reeve", agent->id, ways ? "more than one" : "none");
   if (!text_is_name(agent->id))
@@ -309,7 +279,7 @@ void reader_agents(Reader *reader, struct fy_node *node)
     reader_mapping(reader, item, agent_rows, agent, path);
     if (agent->schedule.set && !fy_node_by_path(item, "restart", FY_NT, FYNWF_DONT_FOLLOW))
       agent->restart.policy = RESTART_NEVER; /* its next time is its next try, unless it is asked for more */
-    reader_fold_file(reader, item, agent);
+    reader_agent_file(reader, item, agent);
     if (!agent->id[0]) {
       reader_error(reader, item, "'%s.id': missing", path);
       agent_spec_free(agent);

@@ -1,5 +1,4 @@
 /* What only the whole job shows: ports that clash, an entry point that does not exist. */
-#include "formats/expand.h"
 #include "formats/reader.h"
 
 #include <string.h>
@@ -16,42 +15,9 @@ static void checks_ports(Reader *reader)
   }
 }
 
-typedef struct ChecksAgent {
-  Reader *reader;
-  AgentSpec *agent;
-} ChecksAgent;
-
-/* What an agent file asks for is what the agent will find in its environment; what is only the caller's goes there. */
-static const char *checks_variable(const char *name, void *data)
-{
-  const ChecksAgent *of = data;
-  const JobReadOptions *options = of->reader->options;
-  const StrMap *maps[] = {&of->agent->environment, &of->reader->job->environment};
-  for (guint i = 0; i < G_N_ELEMENTS(maps); i++)
-    if (strmap_has(maps[i], name)) /* the value of a secret is known when the agent starts */
-      return strmap_get(maps[i], name) ? strmap_get(maps[i], name) : "";
-  const char *value = options->variable ? options->variable(name, options->data) : NULL;
-  if (expand_is_given(name))
-    return "";
-  if (value)
-    strmap_set(&of->agent->environment, name, value);
-  return value;
-}
-
-static void checks_variables(Reader *reader)
-{
-  for (guint i = 0; i < reader->job->agents->len; i++) {
-    ChecksAgent of = {reader, reader->job->agents->pdata[i]};
-    const char *text = of.agent->agent_text;
-    if (text)
-      g_free(expand_text(text, strlen(text), of.agent->agent_file, checks_variable, &of, reader->problems));
-  }
-}
-
 void reader_checks(Reader *reader)
 {
   checks_ports(reader);
-  checks_variables(reader);
   const char *entry = reader->job->entry_point;
   if (entry && job_find_agent(reader->job, entry) < 0)
     reader_unknown_agent(reader, reader->entry_point_pos, "execution.entry_point", entry);

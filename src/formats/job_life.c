@@ -173,7 +173,7 @@ static void row_signal(Reader *reader, const Row *row, struct fy_node *value, vo
       ((StopSpec *)base)->signal = names[i].number;
       return;
     }
-  if (text && reader_number(value, &number) && number >= 1 && number <= 64 && number == (int)number)
+  if (text && reader_number(text, &number) && number >= 1 && number <= 64 && number == (int)number)
     ((StopSpec *)base)->signal = (int)number;
   else if (text)
     reader_error(reader, value, "'%s.signal': unknown signal '%s'; allowed: TERM, INT, QUIT, HUP, USR1, USR2, KILL or a number", path,

@@ -7,9 +7,8 @@
 static void row_notify_url(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
   NotifySpec *spec = base;
-  g_autofree char *text = reader_text(reader, value, path, row->key, "a URL");
   g_free(spec->url);
-  spec->url = text ? reader_expand(reader, value, text) : NULL;
+  spec->url = reader_text(reader, value, path, row->key, "a URL");
   if (spec->url && !g_str_has_prefix(spec->url, "http://") && !g_str_has_prefix(spec->url, "https://"))
     reader_error(reader, value, "'%s.%s': wanted a URL with http:// or https://", path, row->key);
 }
@@ -35,7 +34,7 @@ static void row_notify_on(Reader *reader, const Row *row, struct fy_node *value,
 }
 
 const Row notify_rows[] = {
-    {.key = "url", .read = row_notify_url, .type = "URL", .help = "required; POSTed to with a JSON object; ${VAR} is the caller's"},
+    {.key = "url", .read = row_notify_url, .type = "URL", .help = "required; POSTed to with a JSON object"},
     {.key = "on", .read = row_notify_on, .type = "list of failed, degraded, recovered", .preset = "all", .help = "what it is told of"},
     ROWS_END};
 

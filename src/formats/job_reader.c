@@ -31,9 +31,8 @@ static void reader_read(Reader *reader, struct fy_node *root)
   reader_checks(reader);
 }
 
-Job *job_read(const char *text, size_t length, const JobReadOptions *options, Problems *problems)
+Job *job_read_all(const char *text, size_t length, const JobReadOptions *options, Problems *problems)
 {
-  int before = problems->errors;
   JobTree tree;
   if (!job_tree_open(&tree, text, length, options->file_name, problems))
     return NULL;
@@ -48,5 +47,12 @@ Job *job_read(const char *text, size_t length, const JobReadOptions *options, Pr
   job_tree_close(&tree);
   if (options->strict)
     problems_make_strict(problems);
+  return g_steal_pointer(&job);
+}
+
+Job *job_read(const char *text, size_t length, const JobReadOptions *options, Problems *problems)
+{
+  int before = problems->errors;
+  g_autoptr(Job) job = job_read_all(text, length, options, problems);
   return problems->errors == before ? g_steal_pointer(&job) : NULL;
 }

@@ -33,5 +33,9 @@ typedef struct JobReadOptions {
  * @problems; NULL when there is an error among them. */
 Job *job_read(const char *text, size_t length, const JobReadOptions *options, Problems *problems);
 
+/* The same, but with errors it returns what could be read, for checks that say still more; NULL only when there is no document. Agents have
+ * an id, but maybe no way to run; names that others refer to may be missing. */
+Job *job_read_all(const char *text, size_t length, const JobReadOptions *options, Problems *problems);
+
 /* The reference of the job file, made from the rows. Caller frees. */
 char *job_schema_markdown(void);

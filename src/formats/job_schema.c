@@ -215,7 +215,15 @@ char *job_schema_markdown(void)
 {
   GString *out = g_string_new(
       "# The job file\n\nYAML 1.2, or the same as JSON. Made from the rows of `src/formats/job_schema.c`; a test compares. Unknown "
-      "keys are warned about with the nearest known one; `--strict` makes warnings errors. Limits: 8 MiB, 64 levels, 100 aliases.\n");
+      "keys are warned about with the nearest known one; `--strict` makes warnings errors. Limits: 8 MiB, 64 levels, 100 aliases.\n\n"
+      "In every value - not in keys - `${NAME}` and `${NAME:-text}` stand for a variable of the caller; the second gives the text when the "
+      "variable is not set or empty. `$${` is a literal `${`; every other dollar sign stays as it is, so that `$HOME` and `$$` reach a shell. "
+      "What a variable gives is read as if it stood there: `replicas: ${N}` wants a number. Inside `{ }` and `[ ]` it needs quotes.\n\n"
+      "Keys that begin with `x-` are yours: nobody reads them. A merge key (`<<: *base`) gives a mapping the keys that it does not have "
+      "itself.\n\n"
+      "An `env_file` has lines `NAME=value`, as shells, dotenv and Compose read them: `export` is allowed, of equal names the last counts, a "
+      "value ends at its line or at a `#` behind a blank. In `'...'` everything is literal, `\"...\"` knows `\\n \\r \\t \\\" \\\\ \\$`, both "
+      "may go over several lines. `${NAME}` is a name from further up in the file, or the caller's.\n");
   schema_rows(out, job_rows, "");
   g_string_append(
       out, "\n## Stages and connections of each topology\n\n| type | stages | connections |\n|---|---|---|\n"

@@ -301,7 +301,7 @@ static void topology_check_left_out(Reader *reader, struct fy_node *node)
     in[edge->from] = in[edge->to] = true;
   }
   for (guint i = 0; i < n; i++)
-    if (!in[i])
+    if (!in[i] && !job_agent(reader->job, i)->schedule.set) /* what runs at its times is nobody's neighbour */
       reader_warn(reader, node, "agent '%s' is not in the topology; it is started without connections", job_agent(reader->job, i)->id);
 }
 

@@ -92,17 +92,28 @@ static void tree_silence(struct fy_diag *diag, void *user, const char *text, siz
   (void)length;
 }
 
-static void tree_parser_errors(struct fy_diag *diag, const char *file, Problems *problems)
+/* Within { } and [ ] a brace of ${NAME} means something to YAML. */
+static bool tree_line_has_variable(const JobTree *tree, int line)
+{
+  const char *begin = tree->text, *all = tree->text + tree->length, *newline;
+  for (; line > 1 && (newline = memchr(begin, '\n', (size_t)(all - begin))); line--)
+    begin = newline + 1;
+  newline = memchr(begin, '\n', (size_t)(all - begin));
+  return line == 1 && g_strstr_len(begin, (newline ? newline : all) - begin, "${") != NULL;
+}
+
+static void tree_parser_errors(const JobTree *tree, const char *file, Problems *problems)
 {
   void *iter = NULL;
   bool any = false;
-  for (struct fy_diag_error *e = fy_diag_errors_iterate(diag, &iter); e; e = fy_diag_errors_iterate(diag, &iter)) {
+  for (struct fy_diag_error *e = fy_diag_errors_iterate(tree->diag, &iter); e; e = fy_diag_errors_iterate(tree->diag, &iter)) {
     SourcePos pos = {.file = file, .line = MAX(e->line, 1), .column = MAX(e->column, 1)};
     bool deep = g_str_has_prefix(e->msg, "Max depth") || strstr(e->msg, "depth limit");
     if (deep)
       problems_add(problems, PROBLEM_ERROR, pos, "nested deeper than %d levels", JOB_FILE_DEPTH_MAX);
     else
-      problems_add(problems, PROBLEM_ERROR, pos, "not YAML: %s", e->msg);
+      problems_add(problems, PROBLEM_ERROR, pos, "not YAML: %s%s", e->msg,
+                   tree_line_has_variable(tree, pos.line) ? "; a variable inside { } or [ ] needs quotes: \"${NAME}\"" : "");
     any = true;
   }
   if (!any)
@@ -124,7 +135,7 @@ static bool tree_load(JobTree *tree, const char *file, Problems *problems)
   struct fy_document *second = tree->document ? fy_parse_load_document(tree->parser) : NULL;
   bool broken = fy_parser_get_stream_error(tree->parser);
   if (broken)
-    tree_parser_errors(tree->diag, file, problems);
+    tree_parser_errors(tree, file, problems);
   else if (second)
     problems_add(problems, PROBLEM_ERROR, job_tree_pos(file, fy_document_root(second)), "a second document begins here; wanted one");
   else if (tree_empty(tree->document))
@@ -137,11 +148,11 @@ static bool tree_load(JobTree *tree, const char *file, Problems *problems)
 static bool tree_finish(JobTree *tree, const char *file, Problems *problems)
 {
   int aliases = 0;
-  if (!job_tree_check(tree->document, file, problems, &aliases))
+  if (!job_tree_check(tree->document, file, problems, &aliases) || !job_tree_merge(tree->document, file, problems))
     return false;
   if (aliases == 0 || fy_document_resolve(tree->document) == 0)
     return true;
-  tree_parser_errors(tree->diag, file, problems);
+  tree_parser_errors(tree, file, problems);
   return false;
 }
 
@@ -159,6 +170,8 @@ bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *f
   struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DISABLE_ACCELERATORS | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = tree->diag};
   tree->parser = fy_parser_create(&config);
   tree->document = NULL;
+  tree->text = text;
+  tree->length = length;
   g_assert(tree->parser);
   fy_parser_set_string(tree->parser, text, length);
   if (tree_load(tree, file, problems) && tree_finish(tree, file, problems))

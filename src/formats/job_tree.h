@@ -6,6 +6,8 @@
 #include <libfyaml.h>
 
 typedef struct JobTree {
+  const char *text; /* borrowed, @length bytes */
+  size_t length;
   struct fy_diag *diag;
   struct fy_parser *parser;
   struct fy_document *document; /* its root is a mapping, list or text; positions need parser and text alive */
@@ -22,3 +24,6 @@ SourcePos job_tree_pos(const char *file, struct fy_node *node);
 /* What the parsed document @root must hold before aliases may be expanded: keys are texts and unique, no NUL, few aliases that stand for
  * little (tree_check.c). @aliases: how many there are. Returns false after appending problems. */
 bool job_tree_check(struct fy_document *document, const char *file, Problems *problems, int *aliases);
+/* Gives every mapping with a merge key the pairs that it merges; own keys win, then earlier sources. Of a document that job_tree_check
+ * accepted, before its aliases are resolved (tree_merge.c). Returns false after appending problems. */
+bool job_tree_merge(struct fy_document *document, const char *file, Problems *problems);

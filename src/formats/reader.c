@@ -2,8 +2,10 @@
 #include "formats/reader.h"
 #include "formats/size.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include "formats/job_tree.h"
+#include "formats/variables.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -57,11 +59,16 @@ void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const
     problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': unknown agent '%s'", path, id);
 }
 
+void reader_note_ignored(Reader *reader, const char *name)
+{
+  if (g_hash_table_add(reader->ignored, g_strdup(name)))
+    g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+}
+
 void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const char *why)
 {
   reader_warn(reader, at, "not honoured: '%s' (%s)", name, why);
-  if (g_hash_table_add(reader->ignored, g_strdup(name)))
-    g_ptr_array_add(reader->job->not_honoured, g_strdup(name));
+  reader_note_ignored(reader, name);
 }
 
 char *reader_join(const char *path, const char *key)
@@ -114,6 +121,8 @@ void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void 
     memcpy(key, text, length);
     key[length] = '\0';
     const Row *row = rows_find(rows, key);
+    if (!row && g_str_has_prefix(key, "x-"))
+      continue; /* theirs: for blocks that are shared, or other programs */
     if (!row)
       reader_unknown(reader, key_node, rows, key, path);
     else if (!reader_is_null(value))
@@ -152,7 +161,20 @@ bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const
   return false;
 }
 
-char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
+/* @text (owned) with its variables, problems at @at. */
+static char *reader_expand(Reader *reader, struct fy_node *at, char *text)
+{
+  if (!strstr(text, "${"))
+    return text;
+  g_autofree char *written = text;
+  g_autoptr(GPtrArray) wrong = g_ptr_array_new_with_free_func(g_free);
+  char *expanded = variables_expand(written, reader->options->variable, reader->options->data, wrong);
+  for (guint i = 0; i < wrong->len; i++)
+    reader_error(reader, at, "%s", (const char *)wrong->pdata[i]);
+  return expanded;
+}
+
+char *reader_key(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
 {
   size_t length;
   const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
@@ -166,83 +188,90 @@ char *reader_text(Reader *reader, struct fy_node *node, const char *path, const 
   return NULL;
 }
 
-bool reader_number(struct fy_node *node, double *out)
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
 {
-  size_t length;
-  const char *text = fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
-  char copy[64], *end;
-  if (!text || length == 0 || length >= sizeof copy)
-    return false;
-  memcpy(copy, text, length);
-  copy[length] = '\0';
-  *out = g_ascii_strtod(copy, &end);
-  return *end == '\0' && isfinite(*out) && !g_ascii_isspace(copy[0]);
+  char *text = reader_key(reader, node, path, key, wanted);
+  return text ? reader_expand(reader, node, text) : NULL;
 }
 
-char *reader_any(struct fy_node *node)
+bool reader_number(const char *text, double *out)
+{
+  char *end;
+  if (!text[0] || g_ascii_isspace(text[0]))
+    return false;
+  *out = g_ascii_strtod(text, &end);
+  return *end == '\0' && isfinite(*out);
+}
+
+/* A plain scalar that is no text in JSON. */
+static bool reader_is_json(struct fy_node *node, const char *text)
+{
+  struct fy_token *token = fy_node_get_scalar_token(node);
+  double number;
+  if (!token || fy_token_scalar_style(token) != FYSS_PLAIN)
+    return false;
+  if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+    return true;
+  const char *digits = text[0] == '-' ? text + 1 : text;
+  bool one_spelling = g_ascii_isdigit(digits[0]) && !(digits[0] == '0' && g_ascii_isalnum(digits[1])) && !strpbrk(text, "xXpP") &&
+                      text[strlen(text) - 1] != '.';
+  return one_spelling && reader_number(text, &number);
+}
+
+static void reader_json(Reader *reader, struct fy_node *node, GString *out);
+
+static void reader_json_map(Reader *reader, struct fy_node *node, GString *out)
+{
+  void *iter = NULL;
+  const char *before = "";
+  g_string_append_c(out, '{');
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair; pair = fy_node_mapping_iterate(node, &iter)) {
+    size_t length = 0;
+    const char *key = fy_node_pair_key(pair) ? fy_node_get_scalar(fy_node_pair_key(pair), &length) : NULL;
+    g_string_append(out, before);
+    jw_quote(out, key ? key : "", key ? length : 0);
+    g_string_append(out, ": ");
+    reader_json(reader, fy_node_pair_value(pair), out);
+    before = ", ";
+  }
+  g_string_append_c(out, '}');
+}
+
+/* Recursion ends: a document has at most JOB_FILE_DEPTH_MAX levels. */
+static void reader_json(Reader *reader, struct fy_node *node, GString *out)
+{
+  void *iter = NULL;
+  const char *before = "";
+  if (node && fy_node_is_mapping(node)) {
+    reader_json_map(reader, node, out);
+  } else if (reader_is_null(node)) {
+    g_string_append(out, "null");
+  } else if (fy_node_is_scalar(node)) {
+    g_autofree char *text = reader_any(reader, node);
+    if (reader_is_json(node, text))
+      g_string_append(out, text);
+    else
+      jw_quote(out, text, strlen(text));
+  } else {
+    g_string_append_c(out, '[');
+    for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item; item = fy_node_sequence_iterate(node, &iter)) {
+      g_string_append(out, before);
+      reader_json(reader, item, out);
+      before = ", ";
+    }
+    g_string_append_c(out, ']');
+  }
+}
+
+char *reader_any(Reader *reader, struct fy_node *node)
 {
   if (fy_node_is_scalar(node)) {
     size_t length;
     const char *text = fy_node_get_scalar(node, &length);
-    return g_strndup(text ? text : "", text ? length : 0);
+    return reader_expand(reader, node, g_strndup(text ? text : "", text ? length : 0));
   }
-  char *json = fy_emit_node_to_string(node, FYECF_MODE_JSON_ONELINE | FYECF_WIDTH_INF);
-  char *copy = g_strchomp(g_strdup(json ? json : ""));
-  free(json);
-  return copy;
-}
-
-static bool expand_is_name(const char *name)
-{
-  size_t n = strspn(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_");
-  return n > 0 && !name[n] && !g_ascii_isdigit(name[0]);
-}
-
-/* Appends the value of the variable in braces at @p (after "${"); returns what follows the brace, or NULL. */
-static const char *expand_one(Reader *reader, struct fy_node *at, const char *p, GString *out)
-{
-  const char *end = strchr(p, '}');
-  if (!end)
-    return NULL;
-  g_autofree char *inside = g_strndup(p, (gsize)(end - p));
-  char *fallback = strstr(inside, ":-");
-  if (fallback) {
-    *fallback = '\0';
-    fallback += 2;
-  }
-  if (!expand_is_name(inside) || (fallback && strstr(fallback, "${"))) {
-    reader_error(reader, at, "'${%.*s}': wanted ${NAME} or ${NAME:-text}; write $$ for a dollar sign", (int)MIN(end - p, 80), p);
-    return end + 1;
-  }
-  const char *value = reader->options->variable ? reader->options->variable(inside, reader->options->data) : NULL;
-  if (fallback && (!value || !value[0]))
-    value = fallback;
-  if (!value)
-    reader_error(reader, at, "variable '%s' is not set; set it, or write ${%s:-default}", inside, inside);
-  g_string_append(out, value ? value : "");
-  return end + 1;
-}
-
-char *reader_expand(Reader *reader, struct fy_node *at, const char *text)
-{
-  if (!strchr(text, '$'))
-    return g_strdup(text);
   GString *out = g_string_new(NULL);
-  for (const char *p = text; *p;) {
-    if (p[0] == '$' && p[1] == '$') {
-      g_string_append_c(out, '$');
-      p += 2;
-    } else if (p[0] == '$' && p[1] == '{') {
-      const char *next = expand_one(reader, at, p + 2, out);
-      if (!next) {
-        reader_error(reader, at, "'${' without '}' in '%.80s'; write $$ for a dollar sign", text);
-        break;
-      }
-      p = next;
-    } else {
-      g_string_append_c(out, *p++);
-    }
-  }
+  reader_json(reader, node, out);
   return g_string_free(out, FALSE);
 }
 
@@ -264,7 +293,7 @@ void row_text(Reader *reader, const Row *row, struct fy_node *value, void *base,
   if (!text)
     return;
   g_free(AT(base, row, char *));
-  AT(base, row, char *) = reader_expand(reader, value, text);
+  AT(base, row, char *) = g_steal_pointer(&text);
 }
 
 void row_bool(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
@@ -283,10 +312,10 @@ void row_bool(Reader *reader, const Row *row, struct fy_node *value, void *base,
 /* A number within the row's range, or false after an error. */
 static bool row_take_number(Reader *reader, const Row *row, struct fy_node *value, const char *path, double *out)
 {
-  if (reader_number(value, out) && *out >= row->low && *out <= row->high)
+  g_autofree char *seen = reader_any(reader, value);
+  if (reader_number(seen, out) && *out >= row->low && *out <= row->high)
     return true;
   g_autofree char *name = reader_join(path, row->key);
-  g_autofree char *seen = reader_any(value);
   reader_error(reader, value, "'%s': wanted a number from %g to %g, not '%s'", name, row->low, row->high, seen);
   return false;
 }
@@ -351,9 +380,9 @@ void row_words(Reader *reader, const Row *row, struct fy_node *value, void *base
   GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
   void *iter = NULL;
   for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item; item = fy_node_sequence_iterate(value, &iter)) {
-    g_autofree char *text = reader_text(reader, item, path, row->key, "words");
+    char *text = reader_text(reader, item, path, row->key, "words");
     if (text)
-      g_ptr_array_add(words, reader_expand(reader, item, text));
+      g_ptr_array_add(words, text);
   }
   if (!fy_node_sequence_get_by_index(value, 0)) {
     g_autofree char *name = reader_join(path, row->key);
@@ -377,7 +406,7 @@ static void environment_reference(Reader *reader, struct fy_node *value, const c
     ValueFrom from;
   } kinds[] = {{"secret", VALUE_SECRET}, {"file", VALUE_FILE}};
   struct fy_node_pair *pair = fy_node_mapping_item_count(value) == 1 ? fy_node_mapping_get_by_index(value, 0) : NULL;
-  g_autofree char *kind = pair ? reader_text(reader, fy_node_pair_key(pair), name, key, "secret or file") : NULL;
+  g_autofree char *kind = pair ? reader_key(reader, fy_node_pair_key(pair), name, key, "secret or file") : NULL;
   for (guint i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
     if (strcmp(kind, kinds[i].word) != 0)
       continue;
@@ -401,7 +430,7 @@ void row_environment(Reader *reader, const Row *row, struct fy_node *value, void
   void *iter = NULL;
   for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
     struct fy_node *key_node = fy_node_pair_key(pair), *item = fy_node_pair_value(pair);
-    g_autofree char *key = reader_text(reader, key_node, path, row->key, "a name");
+    g_autofree char *key = reader_key(reader, key_node, path, row->key, "a name");
     if (key && environment_is_name(key) && fy_node_is_mapping(item)) {
       g_autofree char *name = reader_join(path, row->key);
       environment_reference(reader, item, key, map, name);
@@ -410,9 +439,8 @@ void row_environment(Reader *reader, const Row *row, struct fy_node *value, void
     g_autofree char *text = reader_is_null(item) ? g_strdup("") : reader_text(reader, item, path, row->key, "text");
     if (!key || !text)
       continue;
-    g_autofree char *expanded = environment_is_name(key) ? reader_expand(reader, item, text) : NULL;
-    if (expanded)
-      strmap_set(map, key, expanded);
+    if (environment_is_name(key))
+      strmap_set(map, key, text);
     else
       reader_error(reader, key_node, "'%s.%s': '%s' is not a name of a variable", path, row->key, key);
   }

@@ -145,8 +145,8 @@ static bool cron_day_fits(const Cron *cron, int64_t days)
 /* The first moment after @after_s at which local time @local_s is due, INT64_MAX = none. */
 static int64_t cron_moment(const Cron *cron, const Zone *zone, int64_t local_s, int64_t after_s)
 {
-  int32_t early = MAX(zone->standard_s, zone->has_summer ? zone->summer_s : zone->standard_s);
-  int32_t late = MIN(zone->standard_s, zone->has_summer ? zone->summer_s : zone->standard_s);
+  int32_t before = zone_offset(zone, local_s - DAY_S), after = zone_offset(zone, local_s + DAY_S); /* at most one change a day */
+  int32_t early = MAX(before, after), late = MIN(before, after);
   int64_t first = local_s - early, second = local_s - late;
   bool first_is = zone_offset(zone, first) == early, second_is = zone_offset(zone, second) == late;
   if (!first_is && !second_is) { /* clocks jump over it */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "node/internal.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ void secrets_link_up(Node *node)
       secrets_send(hold);
 }
 
-/* The contents of a file that nobody but its owner may read, without one line end at the end. */
+/* The contents of a file that nobody but its owner may read, without a byte order mark and one line end at the end. */
 static char *secrets_file(const char *path, GError **error)
 {
   struct stat status;
@@ -62,8 +63,7 @@ static char *secrets_file(const char *path, GError **error)
   ssize_t n = alone ? read(fd, text, SECRET_FILE_MAX + 1) : -1;
   close(fd);
   if (n >= 0 && n <= SECRET_FILE_MAX && strlen(text) == (size_t)n) {
-    if (n > 0 && text[n - 1] == '\n')
-      text[n - 1] = '\0';
+    text_take_value(text, (size_t)n);
     return text;
   }
   g_free(text);

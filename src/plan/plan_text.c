@@ -57,6 +57,8 @@ static void plan_write_placement(const Plan *plan, GString *out)
     if (agent->target == TARGET_REMOTE)
       jw_str(out, "host", agent->host);
     jw_int(out, "replicas", agent->replicas);
+    if (agent->working_dir || plan->job->directory)
+      jw_str(out, "working_dir", agent->working_dir ? agent->working_dir : plan->job->directory);
     jw_int(out, "stage", g_array_index(plan->stage_of, int, i));
     jw_close(out, '}');
   }
@@ -103,7 +105,7 @@ static void plan_write_warnings(const Plan *plan, GString *out)
   }
   jw_open(out, "warnings", '[');
   for (guint i = 0; i < n; i++) {
-    if (!named[i] && job->topology.type != TOPOLOGY_DYNAMIC)
+    if (!named[i] && !job_agent(job, i)->schedule.set && job->topology.type != TOPOLOGY_DYNAMIC)
       plan_warn(out, "agent '%s' is not part of the topology; it starts in stage %d and is given no URLs", plan_id(plan, i),
                 g_array_index(plan->stage_of, int, i) + 1);
     if (called[i] && job_agent(job, i)->port == PORT_NONE)

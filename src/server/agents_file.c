@@ -153,9 +153,10 @@ AgentDef *agent_def_read(const char *text, size_t length, const char *file, cons
   def->sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, length);
   def->md5 = g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)text, length);
   strmap_init(&def->variables);
-  DefReader reader = {.def = def, .text = text, .file = file, .variable = variable, .data = data, .problems = problems};
+  const char *plain = text_behind_bom(text);
+  DefReader reader = {.def = def, .text = plain, .file = file, .variable = variable, .data = data, .problems = problems};
   int before = problems->errors;
-  def_read(&reader, length, dir_name);
+  def_read(&reader, length - (size_t)(plain - text), dir_name);
   if (problems->errors == before)
     return def;
   agent_def_free(def);

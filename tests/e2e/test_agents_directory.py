@@ -181,7 +181,7 @@ def test_rules_of_the_file(bare, place):
     put(place, "fixed", served("fixed", "[deployment]\nport = 8377\n"))
     put(place, "frail", served("frail", "[deployment]\nauto_restart = false\n"))
     put(place, "tough", served("tough", "[deployment]\nrestart_delay = 0.05\nmax_restarts = 2\n"))
-    put(place, "vars", '[agent]\nname = "vars"\n[llm]\nprovider = "command"\ncommand = ["echo", "${GREETING} $$x"]\n')
+    put(place, "vars", '[agent]\nname = "vars"\n[llm]\nprovider = "command"\ncommand = ["echo", "${GREETING} $x"]\n')
     bare.start(GREETING='a "quoted" word')
     until(bare, "auto", status="running")
     bare.run("deploy", "fixed")

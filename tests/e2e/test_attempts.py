@@ -75,5 +75,5 @@ def test_a_probe_command_that_hangs_is_ended_with_all_it_began(reeve):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs agents as another user")
 def test_a_probe_command_runs_as_the_agents_user(reeve):
     reeve.run("up", "-d", reeve.job('job: {name: one, version: "1", description: test}\nagents:\n  - {id: it, command: [sleep, "1000"], user: nobody, '
-                                    "working_dir: /tmp, health: {exec: [sh, -c, 'test $$(id -un) = nobody'], interval: 1}}\ntopology: {type: dynamic}\n"))
+                                    "working_dir: /tmp, health: {exec: [sh, -c, 'test $(id -un) = nobody'], interval: 1}}\ntopology: {type: dynamic}\n"))
     assert reeve.instances("one")["it"]["health"] == "healthy"

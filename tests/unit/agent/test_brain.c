@@ -338,6 +338,15 @@ static void test_find(void)
   g_assert_null(brain_find(NULL));
 }
 
+/* What validate knows of providers is what there is. */
+static void test_providers(void)
+{
+  g_autofree char *known = g_strjoinv(", ", (char **)(uintptr_t)agent_llm_providers);
+  g_assert_cmpstr(known, ==, brain_providers());
+  for (size_t i = 0; agent_llm_providers[i]; i++)
+    g_assert_nonnull(brain_find(agent_llm_providers[i]));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -355,5 +364,6 @@ int main(int argc, char **argv)
   g_test_add_func("/brain/no-program", test_no_program);
   g_test_add_func("/brain/cancel", test_cancel);
   g_test_add_func("/brain/find", test_find);
+  g_test_add_func("/brain/providers", test_providers);
   return g_test_run();
 }

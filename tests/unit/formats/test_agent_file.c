@@ -67,9 +67,17 @@ static void test_defaults(void)
 
 static void test_not_honoured(void)
 {
-  AgentFile *file = read_good("[agent]\nname = \"a\"\ncolour = 1\n[llm]\nmodel = \"m\"\nmagic = 1\n[dependencies]\npackages = []\n"
-                              "[resources]\ngpu = 1\n");
-  const char *const names[] = {"agent.colour", "llm.magic", "resources.gpu", "dependencies"};
+  g_autofree char *said = NULL;
+  AgentFile *file = read_text("[agent]\nname = \"a\"\ncolour = 1\n[llm]\nmodel = \"m\"\nmagic = 1\n[dependencies]\npackages = []\n"
+                              "[resources]\ngpu = 1\nmax_concurent_requests = 1\n",
+                              &said);
+  g_assert_cmpstr(said, ==,
+                  "agent.toml:3:1: warning: unknown key 'colour' in 'agent'; it is not honoured\n"
+                  "agent.toml:6:1: warning: unknown key 'magic' in 'llm'; it is not honoured\n"
+                  "agent.toml:10:1: warning: unknown key 'gpu' in 'resources'; it is not honoured\n"
+                  "agent.toml:11:1: warning: unknown key 'max_concurent_requests' in 'resources'; did you mean 'max_concurrent_requests'?\n"
+                  "agent.toml:7:1: warning: not honoured: 'dependencies' (the agent server does not act on this part of the agent file)\n");
+  const char *const names[] = {"agent.colour", "llm.magic", "resources.gpu", "resources.max_concurent_requests", "dependencies"};
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
     g_assert_true(g_ptr_array_find_with_equal_func(file->not_honoured, names[i], g_str_equal, NULL));
   g_assert_cmpuint(file->not_honoured->len, ==, G_N_ELEMENTS(names));
@@ -94,6 +102,8 @@ static void test_bad(void)
       {LLM("max_tokens = \"many\""), "'max_tokens'"},
       {"[agent]\nname = \"a\"\n[llm]\nprovider = \"ollama\"\n", "'llm.model': wanted the name of a model"},
       {"[agent]\nname = \"a\"\n[llm]\nprovider = \"command\"\n", "'llm.command'"},
+      {LLM("provider = \"opnai\""),
+       "agent.toml:5:1: error: 'llm.provider': unknown value 'opnai'; allowed: command, ollama, openai; did you mean 'openai'?"},
       {"{\"name\":\"a\",\"llm\":7}", "'llm': wanted a section"},
       {LLM("[resources]\nmemory_limit = \"much\""), "'resources.memory_limit': wanted a size"},
       {LLM("[resources]\ncpu_limit = -1"), "'cpu_limit'"},
@@ -148,6 +158,21 @@ static void test_fold(void)
   g_assert_true(g_ptr_array_find_with_equal_func(job->not_honoured, "a: dependencies", g_str_equal, NULL));
 }
 
+/* The key of the model server comes as a secret of that name, unless the job says where it comes from. */
+static void test_fold_secret(void)
+{
+  static const char text[] = LLM("api_key_secret = \"openai-key\"");
+  static const char *const rows[][2] = {{"  reeve: {agent: a.toml}\n", "openai-key"},
+                                        {"  reeve: {agent: a.toml}\n  environment: {openai-key: {secret: other}}\n", "other"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(Job) job = read_job(text, rows[i][0]);
+    const StrPair *pair = strmap_at(&job_agent(job, 0)->environment, 0);
+    g_assert_cmpstr(pair->key, ==, "openai-key");
+    g_assert_cmpint(pair->from, ==, VALUE_SECRET);
+    g_assert_cmpstr(pair->value, ==, rows[i][1]);
+  }
+}
+
 /* What the job says counts, wherever it stands. */
 static void test_fold_job_first(void)
 {
@@ -174,6 +199,7 @@ int main(int argc, char **argv)
   g_test_add_func("/agent-file/not-honoured", test_not_honoured);
   g_test_add_func("/agent-file/bad", test_bad);
   g_test_add_func("/agent-file/fold", test_fold);
+  g_test_add_func("/agent-file/fold-secret", test_fold_secret);
   g_test_add_func("/agent-file/fold-job-first", test_fold_job_first);
   return g_test_run();
 }

@@ -30,10 +30,10 @@ static void test_all(void)
   AgentFile *file = read_file(
       HEAD
       "[mcp_servers.files]\ntype = \"stdio\"\ncommand = \"python3\"\nargs = [\"-m\", \"files\"]\ncwd = \"/srv\"\nenvFile = \".env\"\n"
-      "env = { ROOT = \"$HOME/logs\", B = \"\" }\ntimeoutSeconds = 2.5\n"
+      "env = { ROOT = \"${HOME}/logs\", B = \"\" }\ntimeoutSeconds = 2.5\n"
       "[mcp_servers.web]\ntransport = \"sse\"\nurl = \"https://x.example/mcp\"\nheaders = { Authorization = \"Bearer ${KEY}\" }\nproxy = \"http://proxy.example:3128\"\ntimeout = 7\n"
       "[mcp_servers.short]\nurl = \"http://y\"\n"
-      "[sub_agents.parser]\nurl = \"http://10.0.0.5:8100\"\nauth_token = \"$TOKEN\"\nhealth_check_interval = 0\n"
+      "[sub_agents.parser]\nurl = \"http://10.0.0.5:8100\"\nauth_token = \"${TOKEN}\"\nhealth_check_interval = 0\n"
       "[sub_agents.other]\nurl = \"http://o\"\n",
       "");
   const AgentMcpServer *files = file->tools->mcp_servers->pdata[0], *shorter = file->tools->mcp_servers->pdata[1],
@@ -41,7 +41,7 @@ static void test_all(void)
   g_autofree char *argv = joined(files->argv), *env = joined(files->env), *headers = joined(web->headers);
   g_assert_cmpint(files->type, ==, AGENT_MCP_STDIO);
   g_assert_cmpstr(argv, ==, "python3|-m|files");
-  g_assert_cmpstr(env, ==, "B=|ROOT=$HOME/logs");
+  g_assert_cmpstr(env, ==, "B=|ROOT=${HOME}/logs");
   g_assert_cmpstr(files->cwd, ==, "/srv");
   g_assert_cmpstr(files->env_file, ==, ".env");
   g_assert_cmpint(files->timeout_ms, ==, 2500);
@@ -52,11 +52,26 @@ static void test_all(void)
   g_assert_cmpint(shorter->type, ==, AGENT_MCP_HTTP);
   g_assert_cmpint(shorter->timeout_ms, ==, AGENT_MCP_TIMEOUT_DEFAULT_MS);
   const AgentSub *other = file->tools->sub_agents->pdata[0], *parser = file->tools->sub_agents->pdata[1];
-  g_assert_cmpstr(parser->auth_token, ==, "$TOKEN");
+  g_assert_cmpstr(parser->auth_token, ==, "${TOKEN}");
   g_assert_cmpint(parser->interval_ms, ==, 0);
   g_assert_cmpint(other->interval_ms, ==, AGENT_SUB_HEALTH_DEFAULT_MS);
   g_assert_cmpuint(file->not_honoured->len, ==, 0);
   agent_file_free(file);
+}
+
+/* What is sent as it is written, though it looks like a variable. */
+static void test_bare_variables(void)
+{
+  g_autoptr(Problems) problems = problems_new();
+  static const char text[] =
+      HEAD "[mcp_servers.a]\ncommand = \"sh\"\nargs = [\"-c\", \"echo $HOME\"]\nenv = { A = \"$HOME/x\", B = \"$5 $x $$HOME\" }\n"
+           "[sub_agents.s]\nurl = \"http://o\"\nauth_token = \"$TOKEN\"\n";
+  agent_file_free(agent_file_read(text, strlen(text), "agent.toml", problems));
+  problems_sort(problems);
+  g_autofree char *said = problems_text(problems);
+  g_assert_cmpstr(said, ==,
+                  "agent.toml:8:9: warning: 'mcp_servers.a.env.A': '$HOME' stays as it is written; a variable is ${HOME}\n"
+                  "agent.toml:11:1: warning: 'sub_agents.s.auth_token': '$TOKEN' stays as it is written; a variable is ${TOKEN}\n");
 }
 
 /* All of it at once, each with its place. */
@@ -110,6 +125,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/formats/agent-tools/all", test_all);
+  g_test_add_func("/formats/agent-tools/bare-variables", test_bare_variables);
   g_test_add_func("/formats/agent-tools/problems", test_problems);
   g_test_add_func("/formats/agent-tools/json", test_json);
   return g_test_run();

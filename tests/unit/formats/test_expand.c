@@ -17,16 +17,18 @@ static char *expand(const char *text, Problems *problems)
 static void test_values(void)
 {
   static const char *const rows[][2] = {
-      {"a = \"$WHO\"", "a = \"me\""},
-      {"a = \"${WHO}x$WHO.y\"", "a = \"mexme.y\""},
-      {"a = \"$$WHO $ 5$\"", "a = \"$WHO $ 5$\""},
-      {"a = '$WHO' # $NOPE \"$NOPE\"\nb = \"$WHO\"", "a = '$WHO' # $NOPE \"$NOPE\"\nb = \"me\""},
-      {"a = \"\"\"one \"$WHO\"\ntwo\"\"\"", "a = \"\"\"one \"me\"\ntwo\"\"\""},
-      {"a = '''$NOPE '' \"'''\nb = \"$EMPTY\"", "a = '''$NOPE '' \"'''\nb = \"\""},
-      {"a = \"\\\"$WHO\"", "a = \"\\\"me\""},
-      {"{\"a\": \"#$WHO\", \"b\": \"it's $WHO\"}", "{\"a\": \"#me\", \"b\": \"it's me\"}"},
-      {"a = \"$EVIL\"", "a = \"a\\\"b\\\\c\\u000ad\""},
-      {"a = \"open $WHO", "a = \"open me"},
+      {"a = \"${WHO}\"", "a = \"me\""},
+      {"a = \"${WHO}x${WHO}.y\"", "a = \"mexme.y\""},
+      {"a = \"$WHO $$ $ 5$ $${WHO} $$${WHO}\"", "a = \"$WHO $$ $ 5$ ${WHO} $${WHO}\""},
+      {"a = \"for i in a; do echo $i; done\"", "a = \"for i in a; do echo $i; done\""},
+      {"a = '${WHO}' # ${NOPE} \"${NOPE}\"\nb = \"${WHO}\"", "a = '${WHO}' # ${NOPE} \"${NOPE}\"\nb = \"me\""},
+      {"a = \"\"\"one \"${WHO}\"\ntwo\"\"\"", "a = \"\"\"one \"me\"\ntwo\"\"\""},
+      {"a = '''${NOPE} '' \"'''\nb = \"${EMPTY}\"", "a = '''${NOPE} '' \"'''\nb = \"\""},
+      {"a = \"\\\"${WHO}\"", "a = \"\\\"me\""},
+      {"{\"a\": \"#${WHO}\", \"b\": \"it's ${WHO}\"}", "{\"a\": \"#me\", \"b\": \"it's me\"}"},
+      {"a = \"${EVIL}\"", "a = \"a\\\"b\\\\c\\u000ad\""},
+      {"a = \"${NOPE:-x\\\\y} ${EMPTY:-z} ${WHO:-no}\"", "a = \"x\\\\y z me\""},
+      {"a = \"open ${WHO}", "a = \"open me"},
       {"", ""},
   };
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -42,7 +44,10 @@ static void test_unknown(void)
   static const struct {
     const char *text;
     int line, column;
-  } rows[] = {{"a = \"x\"\nb = \"y $NOPE\"", 2, 8}, {"a = \"${WHO\"", 1, 6}, {"a = \"${}\"", 1, 6}, {"a = \"\"\"\n\n ${NOPE}\"\"\"", 3, 2}};
+  } rows[] = {{"a = \"x\"\nb = \"y ${NOPE}\"", 2, 8},
+              {"a = \"${WHO\"\nb = \"}\"", 1, 6},
+              {"a = \"${}\"", 1, 6},
+              {"a = \"\"\"\n\n ${NOPE}\"\"\"", 3, 2}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(Problems) problems = problems_new();
     g_assert_null(expand(rows[i].text, problems));

@@ -92,6 +92,14 @@ static void test_aliases(void)
   refused(anchors, "job.yaml:1:1: error: more than 2000 anchors");
   refused("a: *none\n", "job.yaml:1:5: error: alias '*none' names nothing that stands before it");
   refused("a: &a [*a]\n", "alias '*a' names nothing that stands before it");
+  g_autofree char *keys = repeated("a: &a {", "k: 1, ", 1, "x: 1}\nb: {<<: *a, <<: *a}\n"), *wide = NULL;
+  refused(keys, "key '<<' is there twice");
+  GString *merged = g_string_new("a: &a {");
+  for (int i = 0; i < 20000; i++)
+    g_string_append_printf(merged, "k%d: 1, ", i);
+  wide = g_strdup_printf("%sx: 1}\nb: {<<: *a, k1: 2}\n", merged->str);
+  g_string_free(merged, TRUE);
+  refused(wide, "job.yaml:2:5: error: '<<': more than 2000 keys in one mapping");
   GString *tower = g_string_new("a0: &a0 [x]\n");
   for (int i = 1; i < 80; i++)
     g_string_append_printf(tower, "a%d: &a%d [*a%d]\n", i, i, i - 1);

@@ -161,6 +161,37 @@ static void test_aliases(void)
   g_assert_cmpstr(strmap_get(&job_agent(job, 1)->environment, "A"), ==, "1");
 }
 
+/* Own keys win over merged ones, wherever the merge key stands; an earlier source wins over a later one. */
+static void test_merge_keys(void)
+{
+  g_autoptr(Job) job = read_expecting("x-env: &env {L: debug, M: 1}\n"
+                                      "x-more: &more {<<: *env, L: more, N: 2}\n"
+                                      "job: {name: x}\n"
+                                      "agents:\n"
+                                      "  - &base {id: one, kind: batch, command: &c [echo, hi], environment: *env}\n"
+                                      "  - <<: *base\n"
+                                      "    id: two\n"
+                                      "    environment: {<<: *more, M: own}\n"
+                                      "  - id: three\n"
+                                      "    x-note: anything\n"
+                                      "    environment: {M: own, <<: [*env, *more, {O: 3}]}\n"
+                                      "    <<: *base\n",
+                                      "");
+  static const struct {
+    const char *id, *l, *m, *n, *o;
+  } rows[] = {{"one", "debug", "1", NULL, NULL}, {"two", "more", "own", "2", NULL}, {"three", "debug", "own", "2", "3"}};
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const AgentSpec *agent = job_agent(job, i);
+    g_assert_cmpstr(agent->id, ==, rows[i].id);
+    g_assert_cmpint(agent->kind, ==, AGENT_BATCH);
+    g_assert_cmpstr(agent->command[1], ==, "hi");
+    g_assert_cmpstr(strmap_get(&agent->environment, "L"), ==, rows[i].l);
+    g_assert_cmpstr(strmap_get(&agent->environment, "M"), ==, rows[i].m);
+    g_assert_cmpstr(strmap_get(&agent->environment, "N"), ==, rows[i].n);
+    g_assert_cmpstr(strmap_get(&agent->environment, "O"), ==, rows[i].o);
+  }
+}
+
 #define TWO               "job: {name: x}\nagents: [{id: a, command: [s]}, {id: b, command: [s]}]\n"
 #define AT(place, text)   "job.yaml:" place ": error: " text "\n"
 #define WARN(place, text) "job.yaml:" place ": warning: " text "\n"
@@ -198,14 +229,20 @@ static const struct {
     {"job: {name: x}\nagents: [{id: a, command: [s], config: {port: 80}}]\n", WARN("2:11", "agent 'a': port 80 needs root")},
     /* variables */
     {"job: {name: x}\nagents: [{id: a, command: ['${NONE}']}]\n",
-     AT("2:29", "variable 'NONE' is not set; set it, or write ${NONE:-default}")},
-    {"job: {name: x}\nagents: [{id: a, command: ['${USER']}]\n", AT("2:29", "'${' without '}' in '${USER'; write $$ for a dollar sign")},
+     AT("2:29", "variable 'NONE' is not set; set it, or write ${NONE:-default}, or $${NONE} for the text itself")},
+    {"job: {name: x}\nagents: [{id: a, command: ['${USER']}]\n", AT("2:29", "'${' without '}' in '${USER'; write $${ for a literal ${")},
     {"job: {name: x}\nagents: [{id: a, command: ['${A b}']}]\n",
-     AT("2:29", "'${A b}': wanted ${NAME} or ${NAME:-text}; write $$ for a dollar sign")},
+     AT("2:29", "'${A b}': wanted ${NAME} or ${NAME:-text}; write $${ for a literal ${")},
     {"job: {name: x}\nagents: [{id: a, command: ['${A:-${B}}']}]\n",
-     AT("2:29", "'${A:-${B}': wanted ${NAME} or ${NAME:-text}; write $$ for a dollar sign")},
+     AT("2:29", "'${A:-${B}': wanted ${NAME} or ${NAME:-text}; write $${ for a literal ${")},
     {"job: {name: x}\nagents: [{id: a, command: [s], environment: {'A=B': 1}}]\n",
      AT("2:47", "'agents[0].environment': 'A=B' is not a name of a variable")},
+    {"job: {name: x}\nagents: [{id: a, command: [s], config: {list: ['${NONE}']}}]\n",
+     AT("2:49", "variable 'NONE' is not set; set it, or write ${NONE:-default}, or $${NONE} for the text itself")},
+    {"job: {name: x}\nagents: [{id: a, command: [s], replicas: ${N}}]\n",
+     AT("2:43", "not YAML: missing comma in flow mapping; a variable inside { } or [ ] needs quotes: \"${NAME}\"")},
+    {"job: {name: x}\nagents: [{id: a, command: [s], environment: {<<: 5}}]\n",
+     AT("2:50", "'<<': wanted a mapping, as in <<: *base, or a list of mappings")},
     /* files */
     {"job: {name: x}\nagents: [{id: a, command: [s], env_file: broken.env}]\n",
      AT("2:42", "env_file '/srv/jobs/broken.env' line 2: wanted NAME=value")
@@ -295,6 +332,7 @@ int main(int argc, char **argv)
   g_test_add_func("/formats/whole/health-defaults", test_health_defaults);
   g_test_add_func("/formats/whole/json", test_json_is_the_same);
   g_test_add_func("/formats/whole/aliases", test_aliases);
+  g_test_add_func("/formats/whole/merge-keys", test_merge_keys);
   g_test_add_func("/formats/whole/messages", test_wholes);
   g_test_add_func("/formats/whole/not-honoured", test_not_honoured_list);
   g_test_add_func("/formats/whole/entry-agent", test_entry_agent);
