@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -217,7 +218,8 @@ static char *call_number(double number)
 static char **call_environment(const BrainRequest *request)
 {
   char **environment = g_strdupv(environ);
-  g_autofree char *messages = call_messages(request), *temperature = call_number(request->options.temperature),
+  char *dump = request->options.more ? json_dumps(request->options.more, JSON_COMPACT) : NULL;
+  g_autofree char *options = g_strdup(dump), *messages = call_messages(request), *temperature = call_number(request->options.temperature),
                   *top_p = call_number(request->options.top_p),
                   *max_tokens = call_number(request->options.max_tokens ? request->options.max_tokens : (double)NAN);
   const struct {
@@ -229,7 +231,9 @@ static char **call_environment(const BrainRequest *request)
               {"AGENT_MESSAGES", messages},
               {"AGENT_TEMPERATURE", temperature},
               {"AGENT_TOP_P", top_p},
-              {"AGENT_MAX_TOKENS", max_tokens}};
+              {"AGENT_MAX_TOKENS", max_tokens},
+              {"AGENT_OPTIONS", options}};
+  free(dump);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     if (rows[i].value && strlen(rows[i].value) <= MESSAGES_BYTES_MAX)
       environment = g_environ_setenv(environment, rows[i].key, rows[i].value, TRUE);

@@ -14,3 +14,5 @@ enum { ISO_TIME_BYTES = 25 }; /* 2026-11-21T04:30:00.123Z and NUL */
 void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES]);
 /* Parses what time_iso wrote, seconds fraction optional. Returns -1 on anything else. */
 int64_t time_parse_iso(const char *text);
+/* Parses a date of HTTP in the form that is sent today ("Sun, 06 Nov 1994 08:49:37 GMT"). Returns -1 on anything else. */
+int64_t time_parse_http(const char *text);

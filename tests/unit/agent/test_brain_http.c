@@ -63,6 +63,7 @@ typedef struct Scene {
   ModelServer *server;
   LoopTimer *late;
   AgentFile file;
+  BrainManners manners;
   char *base;
 } Scene;
 
@@ -80,7 +81,8 @@ static void scene_open(Scene *scene, const Play *plays, guint n_plays)
 static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *as, int64_t timeout_ms)
 {
   static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}]";
-  BrainWorld world = {.loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1"};
+  BrainWorld world = {
+      .loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1", .manners = &scene->manners};
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_SYSTEM, "be brief"));
   g_ptr_array_add(messages, message_new(ROLE_USER, "hi \"you\""));
@@ -396,7 +398,7 @@ static void test_cancel_retry(void)
   loop_timer_free(scene.late);
   scene.late = loop_timer_new(scene.heard.loop, quit_when_left, &scene);
   loop_timer_set(scene.late, clock_boot_ms() + 200);
-  BrainWorld world = {.loop = scene.heard.loop, .client = scene.client, .file = &scene.file};
+  BrainWorld world = {.loop = scene.heard.loop, .client = scene.client, .file = &scene.file, .manners = &scene.manners};
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, "x"));
   BrainRequest request = {.messages = messages, .options = {.model = "tiny"}, .timeout_ms = 60000};
