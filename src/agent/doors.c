@@ -161,7 +161,7 @@ static const DoorRows *const all_rows[] = {&small_rows, &prompt_rows, &ollama_ro
 static const char *row_rest(const DoorRow *row, const char *path)
 {
   size_t n = strlen(row->path);
-  if (row->path[n - 1] == '/')
+  if (row->path[n - 1] == '/' && n > 1)
     return g_str_has_prefix(path, row->path) && path[n] ? path + n : NULL;
   return g_str_equal(row->path, path) ? "" : NULL;
 }
@@ -224,11 +224,23 @@ static bool row_takes_new(const DoorRow *row)
   return g_str_equal(row->method, "POST") && !g_str_equal(row->path, "/a2a") && !g_str_equal(row->path, "/shutdown");
 }
 
+/* How the protocol says no whose path this would be. */
+static DoorRefuse door_refuse_at(const char *path)
+{
+  return g_str_has_prefix(path, "/v1/") ? openai_refuse : g_str_has_prefix(path, "/api/") ? ollama_refuse : door_refuse_problem;
+}
+
+static bool is_compressed(const HttpRequest *request)
+{
+  const char *coding = http_request_header(request, "content-encoding");
+  return coding && coding[0] && g_ascii_strcasecmp(coding, "identity") != 0;
+}
+
 static void door_open(Agent *agent, HttpRequest *request)
 {
   const char *method = http_request_method(request), *rest = "";
   const DoorRow *row = door_find(method, http_request_path(request), &rest);
-  DoorRefuse refuse = row ? row->refuse : door_refuse_problem;
+  DoorRefuse refuse = row ? row->refuse : door_refuse_at(http_request_path(request));
   if (!door_is_ours(agent, request))
     door_refuse(refuse, request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
   else if (!row)
@@ -237,6 +249,8 @@ static void door_open(Agent *agent, HttpRequest *request)
     refuse_key(row, request);
   else if (!row_has(row, method))
     refuse_method(row, request);
+  else if (is_compressed(request))
+    door_refuse(refuse, request, 415, "usage", "the body is compressed", "send the body as it is, without Content-Encoding");
   else if (agent->draining && row_takes_new(row))
     door_refuse(refuse, request, 503, "unavailable", "the agent is stopping", "the agent is stopping and takes nothing new");
   else

@@ -114,6 +114,7 @@ static const char *reply_phrase(int status)
               {409, "Conflict"},
               {411, "Length Required"},
               {413, "Content Too Large"},
+              {415, "Unsupported Media Type"},
               {422, "Unprocessable Content"},
               {429, "Too Many Requests"},
               {431, "Request Header Fields Too Large"},

@@ -5,7 +5,7 @@ The last user message says what to do; anything that does not begin with '@' is 
   @slow SECONDS COUNT    COUNT words "w0 w1 ...", SECONDS apart
   @flood KIB             so many KiB in pieces of 1 KiB, as fast as they are taken
   @words MIB             words "w0 w1 ..." of so many MiB on the wire, as fast as they are taken
-  @silence               never answers                    @refuse STATUS    that status instead of an answer
+  @silence               never answers                    @refuse STATUS [RETRY-AFTER]   that status instead of an answer
   @recover               503 twice, then the echo         @cut              three words, then the connection closes
   @error                 three words, then an error in the manner of the dialect
   @garbage               two words, then bytes that are no JSON
@@ -232,8 +232,8 @@ ACTS = {"@slow": do_slow, "@flood": do_flood, "@words": do_words, "@silence": do
 DIALECTS = {"/api/chat": Ollama, "/v1/chat/completions": OpenAI, "/chat/completions": OpenAI}
 
 
-def plain(status, body):
-    return f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+def plain(status, body, more=""):
+    return f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{more}\r\n".encode() + body
 
 
 def refusal(words, said):
@@ -253,7 +253,8 @@ async def answer_chat(dialect, writer, body):
     status = refusal(words, said)
     if status:
         error = "refused as asked" if dialect is Ollama else {"message": "refused as asked", "type": "server_error"}
-        writer.write(plain(status, json.dumps({"error": error}).encode()))
+        retry = f"Retry-After: {words[2]}\r\n" if words[0] == "@refuse" and len(words) > 2 else ""
+        writer.write(plain(status, json.dumps({"error": error}).encode(), retry))
         return
     answer = dialect(writer, body)
     act = ACTS.get(words[0])
