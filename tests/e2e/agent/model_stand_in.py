@@ -13,6 +13,7 @@ The last user message says what to do; anything that does not begin with '@' is 
   @tool NAME JSON        calls that tool once, then says what it answered
   @tools                 calls the first tool that it is offered, again and again
   @history               the roles of the messages that it was sent       @options   the options that it was sent
+  @body                  all that it was sent but messages and tools      @json TEXT says TEXT when a schema came along
 
 GET /stand-in tells how many requests came, are open, ended whole, and were left by their client, and the bytes of answers that it wrote. The port is printed first."""
 import argparse
@@ -227,8 +228,18 @@ async def do_options(answer, _words):
     await say(answer, json.dumps({"model": answer.body.get("model"), **answer.options}))
 
 
+async def do_body(answer, _words):
+    await answer.word(json.dumps({k: v for k, v in answer.body.items() if k not in ("messages", "tools")}))
+    await answer.end()
+
+
+async def do_json(answer, words):
+    asked = answer.body.get("format") or (answer.body.get("response_format") or {}).get("json_schema", {}).get("schema")
+    await say(answer, " ".join(words) if isinstance(asked, dict) else "no schema came")
+
+
 ACTS = {"@slow": do_slow, "@flood": do_flood, "@words": do_words, "@silence": do_silence, "@cut": do_cut, "@error": do_error, "@garbage": do_garbage, "@line": do_line, "@empty": do_empty,
-        "@tool": do_tool, "@tools": do_tools, "@history": do_history, "@options": do_options}
+        "@tool": do_tool, "@tools": do_tools, "@history": do_history, "@options": do_options, "@body": do_body, "@json": do_json}
 DIALECTS = {"/api/chat": Ollama, "/v1/chat/completions": OpenAI, "/chat/completions": OpenAI}
 
 
