@@ -23,6 +23,8 @@ typedef struct AskFailure {
 
 static const AskFailure ask_busy = {429, "busy", "too many prompts at once"};
 static const AskFailure ask_brain_failed = {502, "brain-failed", "the brain did not answer"};
+static const AskFailure ask_brain_busy = {429, "busy", "the model server takes no more questions now"};
+static const AskFailure ask_refused = {400, "brain-refused", "the model server refused the question"};
 static const AskFailure ask_stopping = {503, "unavailable", "the agent is stopping"};
 static const AskFailure ask_late = {504, "timeout", "the deadline passed first"};
 
@@ -55,6 +57,7 @@ struct Ask {
   GString *text;
   size_t round_start; /* in text */
   const AskFailure *failure;
+  AskFailure refusal; /* what failure is when the model server's status counts */
   char *detail;
   AskResult result;
   int holds; /* frames on the stack that use it */
@@ -75,6 +78,7 @@ static void ask_free(Ask *ask)
   char *texts[] = {ask->session_id, ask->context, ask->model, ask->detail};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
+  json_decref(ask->options.more);
   g_free(ask->tools);
   g_free(ask);
 }
@@ -288,10 +292,13 @@ static ToolCall *ask_copy_call(const Ask *ask, const ToolCall *call, guint posit
 }
 
 /* The assistant's message that wants them, and one that answers each. What is too much is not called, and the model is told so. */
-static void ask_add_round(Ask *ask, const GPtrArray *calls)
+static void ask_add_round(Ask *ask, const BrainResult *said)
 {
+  const GPtrArray *calls = said->tool_calls;
   Message *wants = message_new(ROLE_ASSISTANT, ask->text->str + ask->round_start);
   wants->tool_calls = tool_calls_new();
+  wants->reasoning = g_strdup(said->reasoning);
+  wants->reasoning_key = said->reasoning_key;
   g_ptr_array_add(ask->messages, wants);
   ask->round_start = ask->text->len;
   ask->n_tools = ask->tools_left = MIN(calls->len, (guint)TOOL_CALLS_MAX);
@@ -309,11 +316,11 @@ static void ask_add_round(Ask *ask, const GPtrArray *calls)
   }
 }
 
-/* Has the tools called that @calls name, all at once. */
-static void ask_call_tools(Ask *ask, const GPtrArray *calls)
+/* Has the tools called that the brain @said it wants, all at once. */
+static void ask_call_tools(Ask *ask, const BrainResult *said)
 {
   int64_t left_ms = MAX(ask->deadline_ms - clock_boot_ms(), 1);
-  ask_add_round(ask, calls);
+  ask_add_round(ask, said);
   ask->result.usage.tool_calls += (int)ask->n_tools;
   ask_hold(ask);
   for (guint i = 0; i < ask->n_tools; i++) {
@@ -330,13 +337,31 @@ static void ask_call_tools(Ask *ask, const GPtrArray *calls)
 static const AskFailure *const ask_failures[] = {
     [BRAIN_FAILED] = &ask_brain_failed, [BRAIN_TIMED_OUT] = &ask_late, [BRAIN_AWAY] = &ask_brain_failed};
 
+/* What a model server refuses is the client's business: it must know whether to ask otherwise, later, or not at all. What went wrong on the
+ * way to it is not. */
+static const AskFailure *ask_failure(Ask *ask, const BrainResult *said)
+{
+  static const int ours[] = {407, 408, 409, 425};
+  ask->result.retry_after_s = said->retry_after_s;
+  if (said->status == 429)
+    return &ask_brain_busy;
+  for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
+    if (said->status == ours[i])
+      return &ask_brain_failed;
+  if (said->status < 400 || said->status > 499)
+    return ask_failures[said->outcome];
+  ask->refusal = ask_refused;
+  ask->refusal.status = said->status;
+  return &ask->refusal;
+}
+
 static void ask_on_done(const BrainResult *said, void *data)
 {
   Ask *ask = data;
   ask->call = NULL;
   ask_add_usage(ask, said);
   if (said->outcome != BRAIN_ANSWERED) {
-    ask_fail(ask, ask_failures[said->outcome], g_strdup(said->detail));
+    ask_fail(ask, ask_failure(ask, said), g_strdup(said->detail));
   } else if (!said->tool_calls || !said->tool_calls->len) {
     ask->result.finish = said->finish;
     ask_remember(ask);
@@ -345,7 +370,7 @@ static void ask_on_done(const BrainResult *said, void *data)
     ask_fail(ask, &ask_brain_failed,
              g_strdup_printf("the model wanted tools called in more than %d rounds and gave no answer", ROUNDS_MAX));
   } else {
-    ask_call_tools(ask, said->tool_calls);
+    ask_call_tools(ask, said);
   }
 }
 
@@ -451,11 +476,14 @@ static void ask_set_options(Ask *ask, const AskOptions *options)
   const AgentFile *file = ask->agent->file;
   const char *model = options->model;
   bool ours = !model || g_strcmp0(model, file->name) == 0;
+  bool own_tokens = !options->max_tokens;
   ask->model = g_strdup(ours ? file->llm_model : model);
   ask->options = (AskOptions){.model = ask->model,
                               .temperature = isnan(options->temperature) ? file->temperature : options->temperature,
                               .top_p = isnan(options->top_p) ? file->top_p : options->top_p,
-                              .max_tokens = options->max_tokens ? options->max_tokens : file->max_tokens};
+                              .max_tokens = own_tokens ? file->max_tokens + file->max_completion_tokens : options->max_tokens,
+                              .completion_tokens = own_tokens ? file->max_completion_tokens > 0 : options->completion_tokens,
+                              .more = json_incref(options->more)};
 }
 
 static void paragraph(GString *out, const char *lead, const char *text)

@@ -3,6 +3,7 @@
  * session, has the tools called that the model wants, and ends with one answer. The doors translate; they know no brain. */
 #include "agent/message.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,15 +13,18 @@ typedef struct Ask Ask;
 
 /* What a client may change for one question; the agent file's word counts where nothing is set. */
 typedef struct AskOptions {
-  const char *model;  /* NULL = the file's; another name than the file's or the agent's is passed on to the brain */
-  double temperature; /* NAN = not set */
-  double top_p;       /* NAN = not set */
-  int max_tokens;     /* 0 = not set */
+  const char *model;      /* NULL = the file's; another name than the file's or the agent's is passed on to the brain */
+  double temperature;     /* NAN = not set */
+  double top_p;           /* NAN = not set */
+  int max_tokens;         /* 0 = not set */
+  bool completion_tokens; /* it came as "max_completion_tokens", which some models want and others do not know */
+  json_t *more; /* object: everything else that shapes the answer, under the name that OpenAI has for it, or Ollama where OpenAI has none:
+                 * stop, seed, response_format, reasoning_effort, top_k, ...; NULL = nothing; borrowed */
 } AskOptions;
 
 typedef struct AskSpec {
   const char *door;       /* "prompt", "ollama", "openai", "a2a": for log and metrics; static */
-  GPtrArray *messages;    /* of Message*, at least one, the last of them a user's; borrowed */
+  GPtrArray *messages;    /* of Message*, at least one; borrowed */
   const char *session_id; /* NULL = none; its history goes before @messages, and @messages and the answer join it; borrowed */
   const char *context;    /* JSON object as text, NULL = none; borrowed */
   AskOptions options;
@@ -34,16 +38,17 @@ typedef struct AskUsage {
 
 /* How it ended. Refusals (429) and failures have status, word, title and detail of a problem document; an answer has status 200. */
 typedef struct AskResult {
-  int status;       /* 200; 429, 502 (the brain failed or is away), 503 (the agent stops), 504 (its time is over) */
-  const char *word; /* "busy", "brain-failed", "unavailable", "timeout"; NULL with 200 */
+  int status; /* 200; 429 (the queue, or the model server, is full), 502 (the brain failed or is away), 503 (the agent stops), 504 (its time
+               * is over); another 4xx: what the model server refused the question with */
+  const char *word; /* "busy", "brain-refused", "brain-failed", "unavailable", "timeout"; NULL with 200 */
   const char *title, *detail;
   const char *text; /* the whole answer, also when it was given in deltas; with a failure what came before it; NUL-terminated UTF-8 */
   size_t length;
-  const char *finish; /* "stop" or "length" */
+  const char *finish; /* "stop", "length" or "content_filter" */
   AskUsage usage;
   int64_t duration_ms;    /* since it came */
   int64_t first_token_ms; /* from its start at the brain to the first delta, -1 = none */
-  int64_t retry_after_s;  /* with 429, else 0 */
+  int64_t retry_after_s;  /* when to ask again, with 429 and what the model server says; 0 = not known */
 } AskResult;
 
 /* All are called on the loop, never from within ask_begin. What they are given is borrowed for the call. */

@@ -11,12 +11,19 @@
 
 typedef struct BrainCall BrainCall;
 
+/* What a model server was found to want otherwise than others; learnt from its refusals, kept for the calls that follow. */
+typedef struct BrainManners {
+  bool no_stream_options;                                           /* it does not know "stream_options" */
+  enum { TOKENS_AS_ASKED, TOKENS_COMPLETION, TOKENS_PLAIN } tokens; /* "max_completion_tokens" or "max_tokens", whatever was asked for */
+} BrainManners;
+
 /* What all calls share; outlives them. */
 typedef struct BrainWorld {
   Loop *loop;
   HttpClient *client;
   const AgentFile *file;
-  const char *api_key; /* NULL = none */
+  const char *api_key;   /* NULL = none */
+  BrainManners *manners; /* of the model server; never NULL where there is one */
 } BrainWorld;
 
 /* How a call ended. */
@@ -29,7 +36,7 @@ typedef enum BrainOutcome {
 
 /* Borrowed during the call of start only. */
 typedef struct BrainRequest {
-  const GPtrArray *messages; /* of Message*; the system's first, at least one of a user */
+  const GPtrArray *messages; /* of Message*, at least one; the system's first */
   const char *tools;         /* JSON array as tools_json gives it, NULL = none */
   AskOptions options;        /* final: what the client and the file say together */
   const char *session_id;    /* NULL = none */
@@ -41,8 +48,11 @@ typedef struct BrainResult {
   BrainOutcome outcome;
   const char *detail;                       /* one line on what went wrong, NULL when answered */
   const GPtrArray *tool_calls;              /* of ToolCall*, what the model wants called; id "" where it gave none; NULL = nothing */
-  const char *finish;                       /* "stop", "length"; static; NULL when not answered */
+  const char *reasoning, *reasoning_key;    /* what the model thought, and the member that it came in (static); NULL = nothing */
+  const char *finish;                       /* "stop", "length", "content_filter"; static; NULL when not answered */
   int64_t prompt_tokens, completion_tokens; /* -1 = not told */
+  int status;                               /* what the model server refused with (HTTP); 0 = it did not */
+  int64_t retry_after_s;                    /* when it wants to be asked again; 0 = it does not say */
 } BrainResult;
 
 /* Called on the loop, never from within start. All text comes through delta, also when it comes at once. What they are given is borrowed;

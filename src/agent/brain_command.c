@@ -7,10 +7,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #include <math.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -179,7 +181,7 @@ static const char *call_system_prompt(const BrainRequest *request)
   return first->role == ROLE_SYSTEM ? first->text : NULL;
 }
 
-/* What the user said last. */
+/* What the user said last; what was said last where no user said anything. */
 static const char *call_prompt(const BrainRequest *request)
 {
   for (guint i = request->messages->len; i > 0; i--) {
@@ -187,23 +189,44 @@ static const char *call_prompt(const BrainRequest *request)
     if (message->role == ROLE_USER)
       return message->text;
   }
-  return "";
+  return ((const Message *)g_ptr_array_index(request->messages, request->messages->len - 1))->text;
 }
 
-/* The conversation as JSON, or NULL when it is too long. Caller frees. */
-static char *call_messages(const BrainRequest *request)
+static char *call_message(const Message *message)
 {
   GString *out = g_string_new(NULL);
-  jw_open(out, NULL, '[');
-  for (guint i = 0; i < request->messages->len && out->len <= MESSAGES_BYTES_MAX; i++) {
-    const Message *message = g_ptr_array_index(request->messages, i);
-    jw_open(out, NULL, '{');
-    jw_str(out, "role", message_role_word(message->role));
-    jw_str(out, "content", message->text);
-    jw_close(out, '}');
+  jw_open(out, NULL, '{');
+  jw_str(out, "role", message_role_word(message->role));
+  jw_str(out, "content", message->text);
+  jw_close(out, '}');
+  return g_string_free(out, FALSE);
+}
+
+/* The conversation as JSON: the newest messages that fit, and the system's, which stands first. Caller frees. */
+static char *call_messages(const BrainRequest *request)
+{
+  const GPtrArray *messages = request->messages;
+  const Message *first = g_ptr_array_index(messages, 0);
+  guint from = messages->len, system = first->role == ROLE_SYSTEM ? 1 : 0;
+  g_autofree char *lead = system ? call_message(first) : NULL;
+  size_t bytes = 2 + (lead ? strlen(lead) + 1 : 0);
+  g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+  for (; from > system; from--) {
+    g_autofree char *text = call_message(g_ptr_array_index(messages, from - 1));
+    bytes += strlen(text) + 1;
+    if (bytes > MESSAGES_BYTES_MAX)
+      break;
+    g_ptr_array_add(texts, g_steal_pointer(&text));
   }
+  GString *out = g_string_new("[");
+  if (lead)
+    jw_raw(out, NULL, lead);
+  for (guint i = texts->len; i > 0; i--)
+    jw_raw(out, NULL, g_ptr_array_index(texts, i - 1));
   jw_close(out, ']');
-  return g_string_free(out, out->len > MESSAGES_BYTES_MAX);
+  if (from > system)
+    log_warn("conversation is cut for the brain", "messages=%u left_out=%u bytes_max=%d", messages->len, from - system, MESSAGES_BYTES_MAX);
+  return g_string_free(out, FALSE);
 }
 
 /* Caller frees. */
@@ -217,7 +240,8 @@ static char *call_number(double number)
 static char **call_environment(const BrainRequest *request)
 {
   char **environment = g_strdupv(environ);
-  g_autofree char *messages = call_messages(request), *temperature = call_number(request->options.temperature),
+  char *dump = request->options.more ? json_dumps(request->options.more, JSON_COMPACT) : NULL;
+  g_autofree char *options = g_strdup(dump), *messages = call_messages(request), *temperature = call_number(request->options.temperature),
                   *top_p = call_number(request->options.top_p),
                   *max_tokens = call_number(request->options.max_tokens ? request->options.max_tokens : (double)NAN);
   const struct {
@@ -229,10 +253,15 @@ static char **call_environment(const BrainRequest *request)
               {"AGENT_MESSAGES", messages},
               {"AGENT_TEMPERATURE", temperature},
               {"AGENT_TOP_P", top_p},
-              {"AGENT_MAX_TOKENS", max_tokens}};
+              {"AGENT_MAX_TOKENS", max_tokens},
+              {"AGENT_OPTIONS", options}};
+  free(dump);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     if (rows[i].value && strlen(rows[i].value) <= MESSAGES_BYTES_MAX)
       environment = g_environ_setenv(environment, rows[i].key, rows[i].value, TRUE);
+    else if (rows[i].value)
+      log_warn("too long for the brain's environment", "variable=%s bytes=%zu bytes_max=%d", rows[i].key, strlen(rows[i].value),
+               MESSAGES_BYTES_MAX);
   }
   return environment;
 }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/time.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,8 +15,10 @@
 
 enum {
   TRIES_MAX = 3,
-  RETRY_MS = 250, /* doubled each time, half of it at random */
-  RETRY_AFTER_MAX_MS = 30 * 1000,
+  RETRY_MS = 250,                           /* doubled each time, half of it at random */
+  RETRY_AFTER_WAIT_MS = 30 * 1000,          /* what a server asks for is waited for */
+  RETRY_AFTER_MAX_MS = 24 * 60 * 60 * 1000, /* and believed */
+  ADAPTS_MAX = 3,
   IDLE_DEFAULT_MS = 60 * 1000,
   TAIL_MS = 200, /* for the end of the reply after the last word of the answer, so that the connection can be used again */
   ERROR_BYTES_MAX = 4096
@@ -28,12 +31,14 @@ struct BrainCall {
   char *url, *body;
   size_t body_length;
   const ModelFormat *format;
+  char *(*adapt)(const char *body, const char *refusal, BrainManners *manners);
   HttpCall *http;      /* NULL = between two tries */
   ModelStream *stream; /* made by the first byte of an answer */
   GString *error_body; /* of an answer that is none */
   LoopTimer *timer, *retry;
   int64_t timeout_ms, deadline_ms, idle_ms, heard_ms;
-  int tries;
+  int64_t retry_after_ms;     /* what the last try was told, -1 = nothing */
+  int tries, adapts, refused; /* refused: the status of the last try, 0 = none */
   bool in_data, cancelled, held;
 };
 
@@ -58,9 +63,16 @@ static void call_finish(BrainCall *call, BrainOutcome outcome, const char *what)
 {
   const ModelStream *stream = call->stream;
   g_autofree char *detail = what ? g_strdup_printf("the brain at '%s': %s", call->url, what) : NULL;
-  BrainResult result = {.outcome = outcome, .detail = detail, .prompt_tokens = -1, .completion_tokens = -1};
+  BrainResult result = {.outcome = outcome,
+                        .detail = detail,
+                        .prompt_tokens = -1,
+                        .completion_tokens = -1,
+                        .status = call->refused,
+                        .retry_after_s = call->retry_after_ms > 0 ? (call->retry_after_ms + 999) / 1000 : 0};
   if (stream) {
     result.tool_calls = stream->tool_calls;
+    result.reasoning = stream->reasoning ? stream->reasoning->str : NULL;
+    result.reasoning_key = stream->reasoning_key;
     result.finish = what ? NULL : stream->finish ? stream->finish : "stop";
     result.prompt_tokens = stream->prompt_tokens;
     result.completion_tokens = stream->completion_tokens;
@@ -80,7 +92,7 @@ static void call_finish_stream(BrainCall *call)
 /* What the server says about why it does not answer. Caller frees. */
 static char *call_refusal(const BrainCall *call, int status)
 {
-  json_t *said = json_parse(call->error_body->str, call->error_body->len, NULL);
+  json_t *said = json_parse_foreign(call->error_body->str, call->error_body->len, NULL);
   const char *text = model_error_text(said);
   g_autofree char *shown = text_escape(text ? text : call->error_body->str, 300);
   json_decref(said);
@@ -91,7 +103,21 @@ static char *call_refusal(const BrainCall *call, int status)
 
 static bool status_is_passing(int status)
 {
-  return status == 0 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
+  static const int passing[] = {0, 408, 429, 500, 502, 503, 504, 529}; /* 529: overloaded, as some say it */
+  for (size_t i = 0; i < G_N_ELEMENTS(passing); i++)
+    if (status == passing[i])
+      return true;
+  return false;
+}
+
+/* What Retry-After asks for: seconds, or a date by the clock of the server. -1 = nothing. */
+static int64_t call_retry_after_ms(const BrainCall *call)
+{
+  g_autofree char *after = g_strdup(http_call_header(call->http, "Retry-After"));
+  int64_t until_ms = time_parse_http(after), now_ms = time_parse_http(http_call_header(call->http, "Date"));
+  if (after && g_ascii_isdigit(after[0]))
+    return CLAMP(g_ascii_strtoll(after, NULL, 10), 0, RETRY_AFTER_MAX_MS / 1000) * 1000;
+  return until_ms < 0 ? -1 : CLAMP(until_ms - (now_ms < 0 ? clock_wall_ms() : now_ms), 0, RETRY_AFTER_MAX_MS);
 }
 
 /* How long to wait before the next try; -1 = there is none. Not asked for once an answer has begun. */
@@ -102,21 +128,41 @@ static int64_t call_pause_ms(const BrainCall *call, int status)
     return -1;
   (void)!getrandom(&random, sizeof random, 0);
   int64_t base = (int64_t)RETRY_MS << (call->tries - 1), pause = base / 2 + base * random / 255;
-  const char *after = status == 429 || status == 503 ? http_call_header(call->http, "Retry-After") : NULL;
-  if (after && g_ascii_isdigit(after[0]))
-    pause = MAX(pause, g_ascii_strtoll(after, NULL, 10) * 1000);
-  bool fits = pause <= RETRY_AFTER_MAX_MS && clock_boot_ms() + pause < call->deadline_ms;
+  pause = MAX(pause, call->retry_after_ms);
+  bool fits = pause <= RETRY_AFTER_WAIT_MS && clock_boot_ms() + pause < call->deadline_ms;
   return fits ? pause : -1;
+}
+
+/* The server does not understand the question as it is put: puts it in other words, if there are some. */
+static bool call_adapt(BrainCall *call, int status)
+{
+  if (!call->adapt || (status != 400 && status != 422) || call->adapts >= ADAPTS_MAX)
+    return false;
+  char *body = call->adapt(call->body, call->error_body->str, call->world->manners);
+  if (!body)
+    return false;
+  g_free(call->body);
+  call->body = body;
+  call->body_length = strlen(body);
+  call->adapts++;
+  log_info("brain call is put in other words", "url=%s status=%d", call->url, status);
+  loop_timer_set(call->retry, clock_boot_ms());
+  return true;
 }
 
 /* No answer came, or one that is none. */
 static void call_end_try(BrainCall *call, int status, const char *error)
 {
+  call->refused = status;
+  call->retry_after_ms = status ? call_retry_after_ms(call) : -1;
   int64_t pause = call_pause_ms(call, status);
   call->http = NULL;
+  if (call_adapt(call, status))
+    return;
   if (pause >= 0) {
     log_info("brain call is tried again", "url=%s try=%d status=%d error=%s pause_ms=%" G_GINT64_FORMAT, call->url, call->tries, status,
              error ? error : "", pause);
+    g_string_truncate(call->error_body, 0); /* it says nothing now, and is not silent either */
     loop_timer_set(call->retry, clock_boot_ms() + pause);
     return;
   }
@@ -149,13 +195,6 @@ static bool call_on_delta(const char *text, size_t length, void *data)
   return !call->cancelled;
 }
 
-static ModelFraming call_framing(const BrainCall *call)
-{
-  const char *type = http_call_header(call->http, "Content-Type");
-  bool whole = call->format->framing == FRAMING_EVENTS && type && g_ascii_strncasecmp(type, "application/json", 16) == 0;
-  return whole ? FRAMING_WHOLE : call->format->framing;
-}
-
 static void call_keep_error(BrainCall *call, const char *bytes, size_t length)
 {
   size_t room = ERROR_BYTES_MAX - call->error_body->len;
@@ -171,7 +210,7 @@ static bool call_on_data(const char *bytes, size_t length, void *data)
     return true;
   }
   if (!call->stream)
-    call->stream = model_stream_new(call->format, call_framing(call), call_on_delta, call);
+    call->stream = model_stream_new(call->format, call->format->framing, call_on_delta, call);
   if (call->stream->over)
     return true;
   call->in_data = true;
@@ -228,6 +267,7 @@ static void call_try(void *data)
                        .headers = headers,
                        .stream = true};
   call->tries++;
+  call->refused = 0;
   g_string_truncate(call->error_body, 0);
   call->http = http_client_call(call->world->client, &spec, call_on_data, call_on_done, call);
   http_call_hold(call->http, call->held);
@@ -244,6 +284,8 @@ BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int6
                       .body = g_strndup(post->body, post->length),
                       .body_length = post->length,
                       .format = post->format,
+                      .adapt = post->adapt,
+                      .retry_after_ms = -1,
                       .error_body = g_string_new(NULL),
                       .timeout_ms = timeout_ms,
                       .deadline_ms = now + timeout_ms,
@@ -278,4 +320,13 @@ void brain_write_number(GString *out, const char *key, double number)
   char text[G_ASCII_DTOSTR_BUF_SIZE];
   if (!isnan(number))
     jw_raw(out, key, g_ascii_dtostr(text, sizeof text, number));
+}
+
+void brain_write_value(GString *out, const char *key, const json_t *value)
+{
+  char *dump = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  jw_raw(out, NULL, "");
+  jw_quote(out, key, strlen(key));
+  g_string_append_printf(out, ":%s", dump);
+  free(dump);
 }

@@ -9,6 +9,9 @@ typedef struct BrainPost {
   const char *body; /* JSON */
   size_t length;
   const ModelFormat *format;
+  /* The server refuses @body (400, 422) and says @refusal: the body that it may take instead, with what is to be learnt in @manners, or
+   * NULL when it is not to be asked again. Caller frees. NULL = never. */
+  char *(*adapt)(const char *body, const char *refusal, BrainManners *manners);
 } BrainPost;
 
 /* As Brain.start, Brain.cancel and Brain.hold. */
@@ -18,3 +21,5 @@ void brain_http_hold(BrainCall *call, bool held);
 
 /* "temperature": 0.5; nothing when @number is NAN. */
 void brain_write_number(GString *out, const char *key, double number);
+/* A member with any name and value. */
+void brain_write_value(GString *out, const char *key, const json_t *value);

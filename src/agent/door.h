@@ -13,7 +13,8 @@ enum {
   DOOR_STALL_MS = 60 * 1000,          /* how long it may take nothing at all; idle_timeout of the file where that is less */
   DOOR_SESSION_BYTES_MAX = 128,
   DOOR_CONTEXT_BYTES_MAX = 64 * 1024,
-  DOOR_ID_BYTES = 25 /* of door_id, with NUL */
+  DOOR_ALIVE_MS = 5000, /* a stream that says nothing for so long gives a sign of life, at the latest after twice that */
+  DOOR_ID_BYTES = 25    /* of door_id, with NUL */
 };
 
 /* Answers @request with the status, word, title and detail of @no, in the protocol's own shape. Headers are set already. */
@@ -53,6 +54,9 @@ void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char
 void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult *no);
 /* A problem document (RFC 9457): how the doors of our own refuse. */
 void door_refuse_problem(HttpRequest *request, const AskResult *no);
+/* As OpenAI and Ollama refuse (door_openai.c, door_ollama.c). */
+void openai_refuse(HttpRequest *request, const AskResult *no);
+void ollama_refuse(HttpRequest *request, const AskResult *no);
 /* 24 random hex digits and NUL. */
 void door_id(char out[DOOR_ID_BYTES]);
 /* GET /.well-known/agent-card.json (door_a2a_card.c): one document that clients of A2A 0.3 and of 1.0 understand. */
@@ -70,10 +74,14 @@ typedef struct DoorMember {
 char *door_body_check(const json_t *body, const DoorMember *members);
 /* The body of @request as an object, or NULL with @wrong (caller frees). */
 json_t *door_body(const HttpRequest *request, char **wrong);
-/* Temperature, top_p and the most tokens, where @from has them as numbers under these names. */
-void door_options(AskOptions *options, const json_t *from, const char *max_tokens);
-/* The messages of a chat in @list, in the manner of Ollama and OpenAI: content is text or a list of text parts; "developer" counts as
- * system. Returns NULL with @wrong when one is of another kind or the last is no user's. */
+/* Temperature, top_p and the most tokens, where @from has them under these names; null is absent, and a limit below 1 is none. false with
+ * @wrong (caller frees) when one is no number. */
+bool door_options(AskOptions *options, const json_t *from, const char *max_tokens, char **wrong);
+/* Is member @name of @body true, false, null or absent? */
+bool door_is_flag(const json_t *body, const char *name);
+/* The messages of a chat in @list, at least one, in the manner of Ollama and OpenAI: content is text or a list of parts; "developer" counts
+ * as system, "function" as tool. What is no text (an image) is refused in what is said now, from the last message of a user on, and before
+ * that a note stands in its place. Returns NULL with @wrong. */
 GPtrArray *door_messages(const json_t *list, char **wrong);
 
 /* door_reader.c: does the reader of a stream keep up? */
@@ -103,12 +111,12 @@ bool door_reader_sent(DoorReader *reader);
 typedef struct Reply Reply;
 typedef struct ReplyShape {
   const char *stream_type; /* content type of a stream */
+  const char *alive;       /* the sign of life in a stream that has nothing to say, NULL = its head alone */
   void (*delta)(Reply *reply, GString *out, const char *text, size_t length);
   void (*tool)(const Reply *reply, GString *out, const char *name, bool begins); /* NULL = it is not told */
-  void (*close)(const Reply *reply, GString *out, const AskResult *result,
-                bool begun);                                                /* the end of a stream; !begun: the first bytes too */
-  void (*broken)(const Reply *reply, GString *out, const AskResult *no);    /* the end of a stream that had begun */
-  void (*whole)(const Reply *reply, GString *out, const AskResult *result); /* the answer that is no stream */
+  void (*close)(const Reply *reply, GString *out, const AskResult *result);      /* the end of a stream */
+  void (*broken)(const Reply *reply, GString *out, const AskResult *no);         /* the end of a stream that had begun */
+  void (*whole)(const Reply *reply, GString *out, const AskResult *result);      /* the answer that is no stream */
   DoorRefuse refuse;
 } ReplyShape;
 
@@ -122,7 +130,11 @@ struct Reply {
   char *model;                 /* as the client named it, else the agent's name */
   char *session_id;            /* NULL = none */
   int64_t created_ms, came_ms; /* wall clock; boot clock */
-  bool stream, begun;
+  bool stream;
+  bool begun;           /* the head of the stream is out */
+  bool said;            /* a piece of the answer was given */
+  bool quiet;           /* nothing was sent since the timer was set */
+  LoopTimer *alive;     /* of a stream; NULL = it is none */
   bool usage;           /* OpenAI: the client wants it in the stream */
   GString *out;         /* what goes out next: of a stream, the pieces of one turn of the loop together */
   struct event *flush;  /* sends it at the end of the turn; NULL = there was no second piece yet */

@@ -102,7 +102,7 @@ json_t *door_body(const HttpRequest *request, char **wrong)
   size_t length;
   const char *bytes = http_request_body(request, &length);
   g_autoptr(GError) error = NULL;
-  json_t *body = json_parse(bytes, length, &error);
+  json_t *body = json_parse_foreign(bytes, length, &error);
   if (json_is_object(body))
     return body;
   *wrong = g_strdup(body ? "wanted an object" : error->message);
@@ -110,16 +110,43 @@ json_t *door_body(const HttpRequest *request, char **wrong)
   return NULL;
 }
 
-void door_options(AskOptions *options, const json_t *from, const char *max_tokens)
+bool door_is_flag(const json_t *body, const char *name)
 {
-  options->temperature = jget_real(from, "temperature", NAN);
-  options->top_p = jget_real(from, "top_p", NAN);
-  int64_t most = jget_int(from, max_tokens, 0);
-  options->max_tokens = most > 0 && most <= G_MAXINT ? (int)most : 0;
+  const json_t *value = json_object_get(body, name);
+  return !value || json_is_null(value) || json_is_boolean(value);
 }
 
-/* The text of @content into @out: a text, or a list of text parts. False when there is something else. */
-static bool content_text(const json_t *content, GString *out)
+/* Member @name of @from as a number into @out, which stays as it is when there is none. */
+static bool option_number(const json_t *from, const char *name, double *out, char **wrong)
+{
+  const json_t *value = json_object_get(from, name);
+  if (json_is_number(value))
+    *out = json_number_value(value);
+  else if (value && !json_is_null(value))
+    *wrong = g_strdup_printf("%s: wanted a number", name);
+  return !*wrong;
+}
+
+bool door_options(AskOptions *options, const json_t *from, const char *max_tokens, char **wrong)
+{
+  double most = 0;
+  options->temperature = options->top_p = (double)NAN;
+  if (!option_number(from, "temperature", &options->temperature, wrong) || !option_number(from, "top_p", &options->top_p, wrong) ||
+      !option_number(from, max_tokens, &most, wrong))
+    return false;
+  options->max_tokens = most >= 1 ? (int)MIN(most, (double)G_MAXINT) : 0;
+  return true;
+}
+
+/* What stands in place of a part that was said long ago. */
+static void content_leave_out(GString *out, const char *type)
+{
+  g_autofree char *safe = text_escape(type, 40);
+  g_string_append_printf(out, "[%s left out: this agent reads text only]", safe);
+}
+
+/* The text of @content into @out: a text, or a list of parts. False when something else is @wanted as text. */
+static bool content_text(const json_t *content, bool wanted, GString *out)
 {
   size_t i;
   json_t *part;
@@ -131,17 +158,22 @@ static bool content_text(const json_t *content, GString *out)
   }
   json_array_foreach((json_t *)content, i, part)
   {
-    const char *type = jget_str(part, "type", "text"), *text = jget_str(part, "text", NULL);
-    if (!g_str_equal(type, "text") || !text)
+    const char *type = jget_str(part, "type", "text"), *text = jget_str(part, "text", jget_str(part, "refusal", NULL));
+    if (text)
+      g_string_append(out, text);
+    else if (wanted || !json_is_object(part))
       return false;
-    g_string_append(out, text);
+    else
+      content_leave_out(out, type);
   }
   return json_is_array(content);
 }
 
 static int chat_role(const char *word)
 {
-  return g_strcmp0(word, "developer") == 0 ? ROLE_SYSTEM : word ? message_role_parse(word) : -1;
+  if (g_strcmp0(word, "developer") == 0)
+    return ROLE_SYSTEM;
+  return g_strcmp0(word, "function") == 0 ? ROLE_TOOL : word ? message_role_parse(word) : -1;
 }
 
 /* The arguments of a call as a JSON text: Ollama sends an object, OpenAI a text. */
@@ -155,39 +187,59 @@ static char *call_arguments(const json_t *arguments)
   return text;
 }
 
+static void message_take_call(Message *message, const char *id, const json_t *function)
+{
+  const char *name = jget_str(function, "name", NULL);
+  if (!name)
+    return;
+  g_autofree char *arguments = call_arguments(json_object_get(function, "arguments"));
+  if (!message->tool_calls)
+    message->tool_calls = tool_calls_new();
+  g_ptr_array_add(message->tool_calls, tool_call_new(id, name, arguments));
+}
+
 static void message_take_calls(Message *message, const json_t *calls)
 {
   size_t i;
   json_t *call;
-  json_array_foreach((json_t *)calls, i, call)
-  {
-    const json_t *function = json_object_get(call, "function");
-    const char *name = jget_str(function, "name", NULL);
-    if (!name)
-      continue;
-    g_autofree char *arguments = call_arguments(json_object_get(function, "arguments"));
-    if (!message->tool_calls)
-      message->tool_calls = g_ptr_array_new_with_free_func((GDestroyNotify)tool_call_free);
-    g_ptr_array_add(message->tool_calls, tool_call_new(jget_str(call, "id", ""), name, arguments));
+  json_array_foreach((json_t *)calls, i, call) message_take_call(message, jget_str(call, "id", ""), json_object_get(call, "function"));
+}
+
+/* What an assistant's message has beside its text, as the client had it from whoever answered then. */
+static void message_take_answer(Message *message, const json_t *from)
+{
+  static const char *const keys[] = {"reasoning_content", "reasoning", "thinking"};
+  message_take_calls(message, json_object_get(from, "tool_calls"));
+  message_take_call(message, "", json_object_get(from, "function_call"));
+  for (size_t i = 0; i < G_N_ELEMENTS(keys) && !message->reasoning; i++) {
+    message->reasoning = g_strdup(jget_str(from, keys[i], NULL));
+    message->reasoning_key = keys[i];
   }
 }
 
-/* One message of a chat, or NULL with @wrong. */
-static Message *chat_message(const json_t *from, size_t index, char **wrong)
+/* One message of a chat, or NULL with @wrong; of one that @counts all must be text. */
+static Message *chat_message(const json_t *from, size_t index, bool counts, char **wrong)
 {
   g_autoptr(GString) text = g_string_new(NULL);
   int role = chat_role(jget_str(from, "role", NULL));
+  const json_t *images = json_object_get(from, "images");
   if (role < 0) {
     *wrong = g_strdup_printf("messages[%zu].role: wanted 'system', 'user', 'assistant' or 'tool'", index);
     return NULL;
   }
-  if (!content_text(json_object_get(from, "content"), text)) {
+  if (!content_text(json_object_get(from, "content"), counts, text)) {
     *wrong = g_strdup_printf("messages[%zu].content: this agent reads text only", index);
     return NULL;
   }
+  if (json_array_size(images) && counts) {
+    *wrong = g_strdup_printf("messages[%zu].images: this agent reads text only", index);
+    return NULL;
+  }
+  if (json_array_size(images))
+    content_leave_out(text, "image");
   Message *message = message_new((MessageRole)role, text->str);
   if (role == ROLE_ASSISTANT)
-    message_take_calls(message, json_object_get(from, "tool_calls"));
+    message_take_answer(message, from);
   if (role == ROLE_TOOL) {
     message->tool_call_id = g_strdup(jget_str(from, "tool_call_id", ""));
     message->tool_name = g_strdup(jget_str(from, "tool_name", jget_str(from, "name", "")));
@@ -195,23 +247,28 @@ static Message *chat_message(const json_t *from, size_t index, char **wrong)
   return message;
 }
 
+/* Where the last message of a user is: what is said now begins with it. */
+static size_t chat_now(const json_t *list)
+{
+  size_t now = json_array_size(list);
+  while (now > 0 && g_strcmp0(jget_str(json_array_get(list, now - 1), "role", NULL), "user") != 0)
+    now--;
+  return now ? now - 1 : 0;
+}
+
 GPtrArray *door_messages(const json_t *list, char **wrong)
 {
-  size_t n = json_array_size(list);
+  size_t n = json_array_size(list), now = chat_now(list);
   if (!json_is_array(list) || n == 0 || n > DOOR_MESSAGES_MAX) {
     *wrong = g_strdup_printf("messages: wanted a list of 1 to %d messages", DOOR_MESSAGES_MAX);
     return NULL;
   }
   g_autoptr(GPtrArray) messages = messages_new();
   for (size_t i = 0; i < n; i++) {
-    Message *message = chat_message(json_array_get(list, i), i, wrong);
+    Message *message = chat_message(json_array_get(list, i), i, i >= now, wrong);
     if (!message)
       return NULL;
     g_ptr_array_add(messages, message);
   }
-  const Message *last = g_ptr_array_index(messages, messages->len - 1);
-  if (last->role == ROLE_USER)
-    return g_steal_pointer(&messages);
-  *wrong = g_strdup("messages: the last message must be of role 'user'");
-  return NULL;
+  return g_steal_pointer(&messages);
 }

@@ -49,9 +49,8 @@ static void prompt_tool(const Reply *reply, GString *out, const char *name, bool
   sse_end(out);
 }
 
-static void prompt_close(const Reply *reply, GString *out, const AskResult *result, bool begun)
+static void prompt_close(const Reply *reply, GString *out, const AskResult *result)
 {
-  (void)begun;
   sse_begin(out, "done");
   prompt_members(reply, out, result);
   sse_end(out);
@@ -67,6 +66,7 @@ static void prompt_broken(const Reply *reply, GString *out, const AskResult *no)
 
 static const ReplyShape prompt_shape = {
     .stream_type = "text/event-stream",
+    .alive = ": the agent is at work\n\n",
     .delta = prompt_delta,
     .tool = prompt_tool,
     .close = prompt_close,
@@ -101,7 +101,8 @@ static void prompt_ask(Reply *reply, const json_t *body, const char *key)
   g_ptr_array_add(messages, message_new(ROLE_USER, jget_str(body, key, "")));
   AskSpec spec = {.door = "prompt", .messages = messages, .session_id = reply->session_id, .context = context_text};
   spec.options.model = jget_str(body, "model", NULL);
-  door_options(&spec.options, body, "max_tokens");
+  g_autofree char *wrong = NULL;
+  door_options(&spec.options, body, "max_tokens", &wrong); /* the table has seen to it */
   reply->stream = jget_flag(body, "stream", wants_events(reply->request));
   reply_ask(reply, &spec);
   free(context_text);

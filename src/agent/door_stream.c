@@ -1,5 +1,6 @@
 /* Owns a question while its HTTP request waits for the answer: whole or in pieces, whatever the protocol. A stream begins with the first
- * piece, so that a failure before it still has a status of its own. */
+ * piece, so that a failure before it still has a status of its own; but what stands between the client and us hears of it within seconds,
+ * and again while the brain thinks or its tools run. */
 #include "agent/door.h"
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@ static void reply_free(Reply *reply)
   if (reply->flush)
     event_free(reply->flush);
   door_reader_done(&reply->reader);
+  loop_timer_free(reply->alive);
   g_free(reply->model);
   g_free(reply->session_id);
   if (reply->head)
@@ -54,9 +56,12 @@ void sse_end(GString *out)
 /* Sends what is in the scratch buffer; the first bytes open the stream. */
 static void reply_send(Reply *reply)
 {
-  if (!reply->begun)
+  if (!reply->begun) {
+    http_reply_header(reply->request, "X-Accel-Buffering", "no"); /* nginx gives pieces on as they come */
     http_stream_start(reply->request, 200, reply->shape->stream_type);
+  }
   reply->begun = true;
+  reply->quiet = false;
   http_stream_chunk_now(reply->request, reply->out->str, reply->out->len);
   g_string_truncate(reply->out, 0);
 }
@@ -68,6 +73,27 @@ static void reply_end_stream(Reply *reply)
   http_request_on_gone(reply->request, NULL, NULL);
   door_reader_done(&reply->reader);
   http_stream_end(reply->request);
+}
+
+/* A sign of life is for those who are waiting: none behind what was not taken yet. */
+static void reply_on_alive(void *data)
+{
+  Reply *reply = data;
+  bool silent = reply->quiet;
+  reply->quiet = true;
+  loop_timer_set(reply->alive, clock_boot_ms() + DOOR_ALIVE_MS);
+  if (!silent || reply->out->len || (reply->begun && (!reply->shape->alive || http_stream_backlog(reply->request))))
+    return;
+  g_string_append(reply->out, reply->shape->alive ? reply->shape->alive : "");
+  reply_send(reply);
+  reply->quiet = true;
+}
+
+static void reply_watch_silence(Reply *reply)
+{
+  reply->quiet = true;
+  reply->alive = loop_timer_new(reply->agent->loop, reply_on_alive, reply);
+  loop_timer_set(reply->alive, clock_boot_ms() + DOOR_ALIVE_MS);
 }
 
 /* A reader that takes nothing is told so, should it ever read on, and its question ends. */
@@ -120,6 +146,7 @@ static void reply_on_delta(const char *text, size_t length, void *data)
     return;
   bool waits = reply->out->len > 0;
   reply->shape->delta(reply, reply->out, text, length);
+  reply->said = true;
   if (!reply->begun || reply->out->len >= FLUSH_BYTES) {
     reply_send(reply);
     door_reader_sent(&reply->reader);
@@ -143,9 +170,9 @@ static void reply_finish_stream(Reply *reply, const AskResult *result)
   if (result->status != 200) {
     reply->shape->broken(reply, reply->out, result);
   } else {
-    if (!reply->begun && result->length)
+    if (!reply->said && result->length)
       reply->shape->delta(reply, reply->out, result->text, result->length); /* a brain that does not stream */
-    reply->shape->close(reply, reply->out, result, reply->begun);
+    reply->shape->close(reply, reply->out, result);
   }
   reply_end_stream(reply);
 }
@@ -183,6 +210,8 @@ void reply_ask(Reply *reply, const AskSpec *spec)
 {
   http_request_on_gone(reply->request, reply_on_gone, reply);
   door_reader_init(&reply->reader, reply->agent, reply->request, reply_on_pace, reply);
+  if (reply->stream)
+    reply_watch_silence(reply);
   AskSpec deeper = *spec;
   deeper.depth = door_depth(reply->request);
   reply->ask = ask_begin(reply->agent, &deeper, &reply_listener, reply);

@@ -276,9 +276,13 @@ static bool row_takes_new(const DoorRow *row)
 /* How a path says no where there is no door: clients of a protocol show nothing of an answer in another shape. */
 static DoorRefuse path_refuse(const char *path)
 {
-  return g_str_has_prefix(path, "/v1/")    ? openai_rows.rows[0].refuse
-         : g_str_has_prefix(path, "/api/") ? ollama_rows.rows[0].refuse
-                                           : door_refuse_problem;
+  return g_str_has_prefix(path, "/v1/") ? openai_refuse : g_str_has_prefix(path, "/api/") ? ollama_refuse : door_refuse_problem;
+}
+
+static bool is_compressed(const HttpRequest *request)
+{
+  const char *coding = http_request_header(request, "content-encoding");
+  return coding && coding[0] && g_ascii_strcasecmp(coding, "identity") != 0;
 }
 
 static void door_open(Agent *agent, HttpRequest *request)
@@ -298,6 +302,8 @@ static void door_open(Agent *agent, HttpRequest *request)
     return;
   else if (!row_has(row, method))
     refuse_method(row, request);
+  else if (is_compressed(request))
+    door_refuse(refuse, request, 415, "usage", "the body is compressed", "send the body as it is, without Content-Encoding");
   else if (agent->draining && row_takes_new(row))
     door_refuse(refuse, request, 503, "unavailable", "the agent is stopping", "the agent is stopping and takes nothing new");
   else

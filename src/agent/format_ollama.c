@@ -3,27 +3,18 @@
 
 #include "base/json.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-/* A call comes whole, its arguments as an object. */
+/* A call comes whole. */
 static void ollama_tool_call(ModelStream *stream, const json_t *said)
 {
-  const json_t *function = json_object_get(said, "function"), *arguments = json_object_get(function, "arguments");
-  ToolCall *call = model_stream_tool_call(stream, stream->tool_calls->len);
-  const char *id = jget_str(said, "id", "");
+  const json_t *function = json_object_get(said, "function");
+  ToolCall *call = model_stream_new_call(stream, -1);
   if (!call)
     return;
-  if (id[0]) {
-    g_free(call->id);
-    call->id = g_strdup(id);
-  }
+  g_free(call->id);
+  call->id = g_strdup(jget_str(said, "id", ""));
   g_free(call->name);
   call->name = g_strdup(jget_str(function, "name", ""));
-  char *text = json_is_string(arguments) ? NULL : json_dumps(arguments, JSON_COMPACT | JSON_ENCODE_ANY);
-  const char *plain = text ? text : json_is_string(arguments) ? json_string_value(arguments) : "{}";
-  model_stream_arguments(stream, call, plain, strlen(plain));
-  free(text);
+  model_stream_arguments(stream, call, json_object_get(function, "arguments"));
 }
 
 static void ollama_take(ModelStream *stream, const json_t *said)
@@ -34,14 +25,16 @@ static void ollama_take(ModelStream *stream, const json_t *said)
   if (jget_flag(said, "done", false)) {
     stream->prompt_tokens = jget_int(said, "prompt_eval_count", -1);
     stream->completion_tokens = jget_int(said, "eval_count", -1);
-    stream->finish = g_str_equal(jget_str(said, "done_reason", "stop"), "length") ? "length" : "stop";
+    stream->finish = model_finish(jget_str(said, "done_reason", "stop"));
     stream->over = true;
   }
+  model_stream_reasoning(stream, "thinking", json_object_get(message, "thinking"));
   const json_t *content = json_object_get(message, "content");
   model_stream_text(stream, json_string_value(content), json_string_length(content));
 }
 
-static const QuickKey ollama_quick_message[] = {{"content", QUICK_TEXT, NULL}, {"tool_calls", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+static const QuickKey ollama_quick_message[] = {
+    {"content", QUICK_TEXT, NULL}, {"tool_calls", QUICK_NULL, NULL}, {"thinking", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
 static const QuickKey ollama_quick[] = {
     {"message", QUICK_OBJECT, ollama_quick_message}, {"done", QUICK_FALSE, NULL}, {"error", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
 

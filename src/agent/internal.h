@@ -16,6 +16,7 @@ struct Agent {
   const AgentFile *file;
   const Brain *brain;
   BrainWorld world;
+  BrainManners manners; /* of world */
   struct Doors *doors;
   Tools *tools;
   Sessions *sessions;

@@ -29,6 +29,8 @@ Message *message_copy(const Message *message)
   Message *copy = message_new(message->role, message->text);
   copy->tool_call_id = g_strdup(message->tool_call_id);
   copy->tool_name = g_strdup(message->tool_name);
+  copy->reasoning = g_strdup(message->reasoning);
+  copy->reasoning_key = message->reasoning_key;
   if (message->tool_calls)
     copy->tool_calls = tool_calls_new();
   for (guint i = 0; message->tool_calls && i < message->tool_calls->len; i++) {
@@ -46,6 +48,7 @@ void message_free(Message *message)
   g_free(message->text);
   g_free(message->tool_call_id);
   g_free(message->tool_name);
+  g_free(message->reasoning);
   g_free(message);
 }
 
@@ -56,7 +59,7 @@ GPtrArray *messages_new(void)
 
 size_t message_bytes(const Message *message)
 {
-  size_t bytes = strlen(message->text);
+  size_t bytes = strlen(message->text) + (message->reasoning ? strlen(message->reasoning) : 0);
   for (guint i = 0; message->tool_calls && i < message->tool_calls->len; i++)
     bytes += strlen(((const ToolCall *)g_ptr_array_index(message->tool_calls, i))->arguments);
   return bytes;

@@ -13,10 +13,12 @@ typedef struct ToolCall {
 
 typedef struct Message {
   MessageRole role;
-  char *text;            /* never NULL */
-  GPtrArray *tool_calls; /* of ToolCall*, of an assistant's message; NULL = none */
-  char *tool_call_id;    /* of a tool's message, else NULL */
-  char *tool_name;       /* of a tool's message, else NULL */
+  char *text;                /* never NULL */
+  GPtrArray *tool_calls;     /* of ToolCall*, of an assistant's message; NULL = none */
+  char *tool_call_id;        /* of a tool's message, else NULL */
+  char *tool_name;           /* of a tool's message, else NULL */
+  char *reasoning;           /* what an assistant thought, which some models want back with its tool calls; NULL = nothing */
+  const char *reasoning_key; /* the member that it came in; static */
 } Message;
 
 /* @text is copied. */
@@ -26,7 +28,7 @@ void message_free(Message *message);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Message, message_free)
 /* An empty list of Message* that frees what it holds. */
 GPtrArray *messages_new(void);
-/* What it weighs in a history: text and arguments of tool calls. */
+/* What it weighs in a history: text, reasoning and arguments of tool calls. */
 size_t message_bytes(const Message *message);
 
 ToolCall *tool_call_new(const char *id, const char *name, const char *arguments); /* all copied */

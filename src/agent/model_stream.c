@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ERROR_TEXT_MAX = 300 };
@@ -17,8 +18,6 @@ ModelStream *model_stream_new(const ModelFormat *format, ModelFraming framing, M
     line_reader_init(&stream->lines, MODEL_LINE_MAX, false);
   else if (framing == FRAMING_EVENTS)
     sse_reader_init(&stream->events, MODEL_LINE_MAX);
-  else
-    stream->whole = g_string_new(NULL);
   return stream;
 }
 
@@ -31,6 +30,8 @@ void model_stream_free(ModelStream *stream)
   sse_reader_done(&stream->events);
   if (stream->whole)
     g_string_free(stream->whole, TRUE);
+  if (stream->reasoning)
+    g_string_free(stream->reasoning, TRUE);
   g_ptr_array_unref(stream->tool_calls);
   g_free(stream->error);
   g_free(stream);
@@ -48,43 +49,68 @@ void model_stream_fail(ModelStream *stream, const char *format, ...)
   va_end(args);
 }
 
-void model_stream_text(ModelStream *stream, const char *text, size_t length)
+/* Is there room for @length more bytes of text? */
+static bool model_stream_room(ModelStream *stream, size_t length)
 {
   if (!length || stream->error || stream->stopped)
-    return;
+    return false;
   stream->text_bytes += length;
   if (stream->text_bytes > MODEL_ANSWER_MAX)
     model_stream_fail(stream, "its answer is longer than %d bytes", MODEL_ANSWER_MAX);
-  else if (!stream->delta(text, length, stream->data))
+  return !stream->error;
+}
+
+void model_stream_text(ModelStream *stream, const char *text, size_t length)
+{
+  if (model_stream_room(stream, length) && !stream->delta(text, length, stream->data))
     stream->stopped = true;
 }
 
-ToolCall *model_stream_tool_call(ModelStream *stream, size_t index)
+void model_stream_reasoning(ModelStream *stream, const char *key, const json_t *text)
+{
+  size_t length = json_string_length(text);
+  if (!model_stream_room(stream, length) || (stream->reasoning_key && !g_str_equal(stream->reasoning_key, key)))
+    return; /* some say the same under two names */
+  if (!stream->reasoning)
+    stream->reasoning = g_string_new(NULL);
+  stream->reasoning_key = key;
+  g_string_append_len(stream->reasoning, json_string_value(text), (gssize)length);
+}
+
+const char *model_finish(const char *reason)
+{
+  static const char *const told[] = {"length", "content_filter"};
+  for (size_t i = 0; i < G_N_ELEMENTS(told); i++)
+    if (g_str_equal(told[i], reason))
+      return told[i];
+  return "stop";
+}
+
+ToolCall *model_stream_new_call(ModelStream *stream, int64_t index)
 {
   GPtrArray *calls = stream->tool_calls;
-  if (index < calls->len)
-    return g_ptr_array_index(calls, index);
-  if (index > calls->len)
-    model_stream_fail(stream, "its tool calls are numbered with gaps");
-  else if (index >= MODEL_TOOL_CALLS_MAX)
+  if (calls->len >= MODEL_TOOL_CALLS_MAX)
     model_stream_fail(stream, "it wants more than %d tools called at once", MODEL_TOOL_CALLS_MAX);
   if (stream->error)
     return NULL;
   ToolCall *call = tool_call_new("", "", "");
+  stream->call_index[calls->len] = index;
   g_ptr_array_add(calls, call);
   return call;
 }
 
-void model_stream_arguments(ModelStream *stream, ToolCall *call, const char *text, size_t length)
+void model_stream_arguments(ModelStream *stream, ToolCall *call, const json_t *arguments)
 {
-  size_t had = strlen(call->arguments);
+  char *dump = json_is_object(arguments) || json_is_array(arguments) ? json_dumps(arguments, JSON_COMPACT) : NULL;
+  const char *text = dump ? dump : json_string_value(arguments);
+  size_t had = strlen(call->arguments), length = text ? strlen(text) : 0;
   if (had + length > MODEL_ARGUMENTS_MAX) {
     model_stream_fail(stream, "the arguments of a tool call are longer than %d bytes", MODEL_ARGUMENTS_MAX);
-    return;
+  } else if (length) {
+    call->arguments = g_realloc(call->arguments, had + length + 1);
+    memcpy(call->arguments + had, text, length + 1);
   }
-  call->arguments = g_realloc(call->arguments, had + length + 1);
-  memcpy(call->arguments + had, text, length);
-  call->arguments[had + length] = '\0';
+  free(dump);
 }
 
 const char *model_error_text(const json_t *said)
@@ -99,7 +125,7 @@ const char *model_error_text(const json_t *said)
 static void model_parse(ModelStream *stream, const char *text, size_t length)
 {
   g_autoptr(GError) error = NULL;
-  json_t *said = json_parse(text, length, &error);
+  json_t *said = json_parse_foreign(text, length, &error);
   const char *wrong = model_error_text(said);
   if (!said || !json_is_object(said)) {
     g_autofree char *start = g_strndup(text, MIN(length, (size_t)ERROR_TEXT_MAX)), *shown = text_escape(start, 60);
@@ -113,35 +139,90 @@ static void model_parse(ModelStream *stream, const char *text, size_t length)
   json_decref(said);
 }
 
-static bool model_take(ModelStream *stream, const char *text, size_t length)
+static bool model_goes_on(const ModelStream *stream)
+{
+  return !stream->over && !stream->stopped && !stream->error;
+}
+
+/* The short ways; false = the document is for the parser. */
+static bool model_take_quick(ModelStream *stream, const char *text, size_t length)
 {
   const char *token;
   size_t n;
   bool same = quick_same_text(&stream->same, text, length, &token, &n);
-  if (same || quick_text(stream->format->quick, text, length, &token, &n)) {
-    if (!same)
-      quick_same_learn(&stream->same, text, length, token, n);
-    model_stream_text(stream, token, n);
-  } else {
-    model_parse(stream, text, length);
-  }
-  return !stream->over && !stream->stopped && !stream->error;
+  if (!same && !quick_text(stream->format->quick, text, length, &token, &n))
+    return false;
+  if (!same)
+    quick_same_learn(&stream->same, text, length, token, n);
+  model_stream_text(stream, token, n);
+  return true;
 }
 
+static bool model_take(ModelStream *stream, const char *text, size_t length)
+{
+  if (!model_take_quick(stream, text, length))
+    model_parse(stream, text, length);
+  return model_goes_on(stream);
+}
+
+/* Takes off what says nothing: blanks on both sides, and a byte order mark. */
+static void model_skip_blanks(const char **text, size_t *length)
+{
+  if (*length >= 3 && memcmp(*text, "\xEF\xBB\xBF", 3) == 0) {
+    *text += 3;
+    *length -= 3;
+  }
+  for (; *length && g_ascii_isspace((*text)[0]); (*length)--)
+    (*text)++;
+  while (*length && g_ascii_isspace((*text)[*length - 1]))
+    (*length)--;
+}
+
+/* Adds to the document that is not over yet; @limit says what has at most @most bytes. */
+static bool model_keep(ModelStream *stream, const char *text, size_t length, size_t most, const char *limit)
+{
+  if (!stream->whole)
+    stream->whole = g_string_new(NULL);
+  if (stream->whole->len + length > most)
+    model_stream_fail(stream, "%s %zu bytes", limit, most);
+  else
+    g_string_append_len(stream->whole, text, (gssize)length);
+  return !stream->error;
+}
+
+/* A document may be written over many lines: until its brackets are closed it is not over. */
 static bool model_on_line(const char *line, size_t length, void *data)
 {
-  while (length && g_ascii_isspace(line[0])) {
-    line++;
-    length--;
+  ModelStream *stream = data;
+  bool fresh = !stream->whole;
+  model_skip_blanks(&line, &length);
+  if (!length)
+    return true;
+  if (fresh && model_take_quick(stream, line, length))
+    return model_goes_on(stream);
+  if (fresh)
+    stream->walk = (JsonWalk){0};
+  json_walk(&stream->walk, line, length);
+  bool open = stream->walk.depth > 0 && !stream->walk.quoted; /* no text goes over the end of a line */
+  if (fresh && !open) {
+    model_parse(stream, line, length);
+    return model_goes_on(stream);
   }
-  return !length || model_take(data, line, length);
+  if (!model_keep(stream, line, length, MODEL_LINE_MAX, "it sent a document of more than") || open)
+    return !stream->error;
+  g_autoptr(GString) document = g_steal_pointer(&stream->whole);
+  return model_take(stream, document->str, document->len);
 }
 
+/* An event without anything in it keeps a connection alive. */
 static bool model_on_event(const char *event, const char *text, size_t length, void *data)
 {
   ModelStream *stream = data;
   (void)event; /* an error tells itself */
-  stream->over = g_str_equal(text, "[DONE]");
+  model_skip_blanks(&text, &length);
+  if (!length)
+    return true;
+  stream->over = length == strlen("[DONE]") && memcmp(text, "[DONE]", length) == 0;
   return !stream->over && model_take(stream, text, length);
 }
 
@@ -152,30 +233,41 @@ static bool model_go_on(ModelStream *stream, LinesState state)
   return state == LINES_MORE;
 }
 
+/* No event begins with a brace: what does is a server that does not stream, whatever it calls its answer. A byte order mark is no byte of
+ * it. */
+static void model_choose_framing(ModelStream *stream, const char *bytes, size_t length)
+{
+  while (length && (g_ascii_isspace(bytes[0]) || strchr("\xEF\xBB\xBF", bytes[0])) && bytes[0]) {
+    bytes++;
+    length--;
+  }
+  stream->began = length > 0;
+  if (length && bytes[0] == '{' && stream->framing == FRAMING_EVENTS)
+    stream->framing = FRAMING_WHOLE;
+}
+
 bool model_stream_feed(ModelStream *stream, const char *bytes, size_t length)
 {
-  if (stream->over || stream->stopped || stream->error)
+  if (!model_goes_on(stream))
     return false;
+  if (!stream->began)
+    model_choose_framing(stream, bytes, length);
   if (stream->framing == FRAMING_LINES)
     return model_go_on(stream, line_reader_feed(&stream->lines, bytes, length, model_on_line, stream));
   if (stream->framing == FRAMING_EVENTS)
     return model_go_on(stream, sse_reader_feed(&stream->events, bytes, length, model_on_event, stream));
-  if (stream->whole->len + length > MODEL_ANSWER_MAX)
-    model_stream_fail(stream, "its answer is longer than %d bytes", MODEL_ANSWER_MAX);
-  else
-    g_string_append_len(stream->whole, bytes, (gssize)length);
-  return !stream->error;
+  return model_keep(stream, bytes, length, MODEL_ANSWER_MAX, "its answer is longer than");
 }
 
 void model_stream_end(ModelStream *stream)
 {
-  if (stream->over || stream->stopped || stream->error)
+  if (!model_goes_on(stream))
     return;
   if (stream->framing == FRAMING_LINES)
     model_go_on(stream, line_reader_end(&stream->lines, model_on_line, stream));
   else if (stream->framing == FRAMING_EVENTS)
     model_go_on(stream, sse_reader_end(&stream->events, model_on_event, stream));
-  else
+  else if (stream->whole)
     model_take(stream, stream->whole->str, stream->whole->len);
   if (stream->finish)
     stream->over = true; /* it said why it ended, if not that it did */

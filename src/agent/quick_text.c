@@ -127,9 +127,11 @@ static bool quick_value(Quick *quick, const QuickKey *key, int depth)
 {
   if (!key)
     return quick_skip(quick, depth);
+  if (quick->text && key->act != QUICK_NULL && key->act != QUICK_FALSE)
+    return false; /* a second way to it: which one counts is for the parser to say */
   switch (key->act) {
   case QUICK_TEXT:
-    return !quick->text && quick_string(quick, &quick->text, &quick->length); /* a second one is for the parser to refuse */
+    return quick_string(quick, &quick->text, &quick->length);
   case QUICK_OBJECT:
     return quick_object(quick, key->inside, depth);
   case QUICK_ONE:

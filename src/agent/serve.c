@@ -173,7 +173,7 @@ void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
   system_raise_files(2 * (guint64)config.connections_max); /* every question has a connection on both sides */
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
-  agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key};
+  agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key, .manners = &agent->manners};
   http_client_set_connections(agent->client, agent->running_max + CONNECTIONS_SPARE);
   agent->tools = tools_new(agent->loop, agent->client, file);
   agent->sessions = sessions_new();

@@ -6,40 +6,46 @@
 
 #include <string.h>
 
-/* Deepest nesting of @text without parsing it: brackets outside strings. */
-static bool json_too_deep(const char *text, size_t length)
+void json_walk(JsonWalk *walk, const char *text, size_t length)
 {
-  int depth = 0;
-  bool quoted = false;
   for (size_t i = 0; i < length; i++) {
     char c = text[i];
-    if (quoted) {
-      if (c == '\\')
-        i++;
-      else if (c == '"')
-        quoted = false;
+    if (walk->escaped) {
+      walk->escaped = false;
+    } else if (walk->quoted) {
+      walk->escaped = c == '\\';
+      walk->quoted = c != '"';
     } else if (c == '"') {
-      quoted = true;
-    } else if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX) {
-      return true;
+      walk->quoted = true;
+    } else if (c == '{' || c == '[') {
+      walk->depth++;
+      walk->deepest = MAX(walk->depth, walk->deepest);
     } else if (c == '}' || c == ']') {
-      depth--;
+      walk->depth--;
     }
   }
-  return false;
+}
+
+bool json_is_bounded(const char *text, size_t length, int depth_max, GError **error)
+{
+  JsonWalk walk = {0};
+  if (length > JSON_BYTES_MAX) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document of %zu bytes; allowed: %d", length, JSON_BYTES_MAX);
+    return false;
+  }
+  json_walk(&walk, text, length);
+  if (walk.deepest > depth_max) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document is nested deeper than %d levels", depth_max);
+    return false;
+  }
+  return true;
 }
 
 json_t *json_parse(const char *text, size_t length, GError **error)
 {
-  if (length > JSON_BYTES_MAX) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document of %zu bytes; allowed: %d", length, JSON_BYTES_MAX);
-    return NULL;
-  }
-  if (json_too_deep(text, length)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document is nested deeper than %d levels", JSON_DEPTH_MAX);
-    return NULL;
-  }
   json_error_t e;
+  if (!json_is_bounded(text, length, JSON_DEPTH_MAX, error))
+    return NULL;
   json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
   if (!value)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "JSON line %d column %d: %s", e.line, e.column, e.text);

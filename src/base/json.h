@@ -11,6 +11,22 @@
 enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 40 * 1024 * 1024 };
 json_t *json_parse(const char *text, size_t length, GError **error);
 
+/* Parses JSON that programs of others send, as their parsers read it: of a repeated key the last one counts, a byte order mark is skipped,
+ * U+0000, half of a surrogate pair and bytes that are no UTF-8 become U+FFFD within texts, integers beyond 64 bits become reals and reals
+ * beyond a double the largest one; nesting to JSON_FOREIGN_DEPTH_MAX. Texts and keys of the result are UTF-8 without NUL. Else as
+ * json_parse. json_foreign.c. */
+enum { JSON_FOREIGN_DEPTH_MAX = 512 };
+json_t *json_parse_foreign(const char *text, size_t length, GError **error);
+
+/* Where in a JSON document one is, after pieces of it, without parsing: begins as {0}. While depth > 0 or quoted more must follow. */
+typedef struct JsonWalk {
+  int depth, deepest; /* of brackets outside texts */
+  bool quoted, escaped;
+} JsonWalk;
+void json_walk(JsonWalk *walk, const char *text, size_t length);
+/* Is @text no larger than JSON_BYTES_MAX and not nested deeper than @depth_max? false with REEVE_ERROR_LIMIT. */
+bool json_is_bounded(const char *text, size_t length, int depth_max, GError **error);
+
 /* Member @key of @object as text, or @fallback when absent or of another type. Borrowed. */
 const char *jget_str(const json_t *object, const char *key, const char *fallback);
 int64_t jget_int(const json_t *object, const char *key, int64_t fallback);

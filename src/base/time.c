@@ -2,6 +2,7 @@
 #include "base/time.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -60,4 +61,25 @@ int64_t time_parse_iso(const char *text)
   struct tm tm = {.tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = s};
   time_t seconds = timegm(&tm);
   return tm.tm_mday == d || s == 60 ? ((int64_t)seconds - offset) * 1000 + millis : -1; /* 30 February became a day of March */
+}
+
+int64_t time_parse_http(const char *text)
+{
+  static const char shape[] = "aaa, dd aaa dddd dd:dd:dd GMT", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  int y, d, h, mi, s;
+  char month[4];
+  for (size_t i = 0; i < sizeof shape; i++) { /* its end too */
+    char c = text ? text[i] : '\0';
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (shape[i] == 'd' ? c < '0' || c > '9' : shape[i] == 'a' ? !letter : c != shape[i])
+      return -1;
+  }
+  if (sscanf(text + 5, "%2d %3s %4d %2d:%2d:%2d", &d, month, &y, &h, &mi, &s) != 6)
+    return -1;
+  const char *found = strstr(months, month);
+  if (!found || (found - months) % 3 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
+    return -1;
+  struct tm tm = {.tm_year = y - 1900, .tm_mon = (int)(found - months) / 3, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = s};
+  time_t seconds = timegm(&tm);
+  return tm.tm_mday == d || s == 60 ? (int64_t)seconds * 1000 : -1;
 }

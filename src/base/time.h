@@ -15,3 +15,5 @@ void time_iso(int64_t wall_ms, char out[ISO_TIME_BYTES]);
 /* Parses a point in time of RFC 3339, as time_iso writes it: the fraction of the second is optional, "Z" may be an offset as +02:00.
  * Returns -1 on anything else. */
 int64_t time_parse_iso(const char *text);
+/* Parses a date of HTTP in the form that is sent today ("Sun, 06 Nov 1994 08:49:37 GMT"). Returns -1 on anything else. */
+int64_t time_parse_http(const char *text);

@@ -21,7 +21,7 @@ typedef struct AgentFile {
   char *llm_model, *system_prompt;
   char *base_url;                                    /* of a model server, without slash at its end; set for ollama and openai */
   double temperature, top_p;                         /* NAN = not given */
-  int max_tokens;                                    /* 0 = not given */
+  int max_tokens, max_completion_tokens;             /* the same under the name that the model server wants; 0 = not given */
   int64_t request_timeout_ms;                        /* 0 = not given */
   int64_t idle_timeout_ms;                           /* between two pieces of an answer; 0 = not given */
   int concurrency;                                   /* [llm] concurrency; 0 = not given */

@@ -27,6 +27,7 @@ static const LlmRow llm_rows[] = {
     {"temperature", LLM_REAL, FIELD(temperature), 0, 2},
     {"top_p", LLM_REAL, FIELD(top_p), 0, 1},
     {"max_tokens", LLM_COUNT, FIELD(max_tokens), 1, 10000000},
+    {"max_completion_tokens", LLM_COUNT, FIELD(max_completion_tokens), 1, 10000000},
     {"timeout", LLM_SECONDS, FIELD(request_timeout_ms), 0.001, 86400},
     {"request_timeout", LLM_SECONDS, FIELD(request_timeout_ms), 0.001, 86400}, /* the one that counts when both are there */
     {"idle_timeout", LLM_SECONDS, FIELD(idle_timeout_ms), 0.001, 86400},
@@ -109,6 +110,12 @@ static void llm_base_url(AgentReader *reader, const json_t *llm)
     out->base_url[--n] = '\0';
 }
 
+static void llm_tokens(AgentReader *reader)
+{
+  if (reader->out->max_tokens && reader->out->max_completion_tokens)
+    agent_wanted(reader, "llm", "only one of max_tokens and max_completion_tokens");
+}
+
 static void llm_key(AgentReader *reader, const json_t *llm)
 {
   const AgentFile *out = reader->out;
@@ -164,5 +171,6 @@ void agent_llm(AgentReader *reader, const json_t *llm)
   llm_provider(reader);
   llm_base_url(reader, llm);
   llm_key(reader, llm);
+  llm_tokens(reader);
   agent_ignored(reader, llm, "llm", known);
 }

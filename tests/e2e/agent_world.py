@@ -103,6 +103,7 @@ class World:
         self.directory, self.served, self.count = pathlib.Path(directory), [], 0
         self.model = subprocess.Popen([sys.executable, HERE / "model_stand_in.py"], stdout=subprocess.PIPE, text=True)
         self.model_port = int(self.model.stdout.readline())
+        self.model_url = f"http://127.0.0.1:{self.model_port}"
 
     def toml(self, provider="ollama", llm="", more="", name="Desk"):
         base = f"http://127.0.0.1:{self.model_port}" + ("/v1" if provider == "openai" else "")

@@ -21,8 +21,14 @@ def test_ollama(world, provider):
     assert [p["done"] for p in pieces] == [False] * 4 + [True] and pieces[-1]["eval_count"] == 4 and pieces[-1]["prompt_eval_count"] > 0
     assert got["generate"]["response"] == "echo: good day"
     assert "".join(p["response"] for p in got["generate_stream"]) == "echo: good day" and got["generate_stream"][-1]["done"]
-    assert got["last_not_user"]["status"] == 400 and "user" in got["last_not_user"]["message"]
-    assert got["refused"]["status"] == 502
+    assert got["last_not_user"]["message"]["content"] == "echo: x"
+    assert json.loads(got["format"]["message"]["content"]) == {"city": "Bern"}
+    body = got["body"]
+    sent = (body["options"], body["format"]) if provider == "ollama" else (body, body["response_format"]["type"].removesuffix("_object"))
+    assert sent[1] == "json" and sent[0]["stop"] == ["two"] and sent[0]["seed"] == 7 and sent[0]["num_predict" if provider == "ollama" else "max_tokens"] == 9
+    assert got["load"]["done_reason"] == "load" and got["unload"]["done_reason"] == "unload" and got["version"]["version"]
+    assert got["image"]["status"] == 400 and "text only" in got["image"]["message"]
+    assert got["refused"]["status"] == 400 and "refused as asked" in got["refused"]["message"]
     assert "the model fell over" in got["broken_stream"]["message"]
     assert got["cancelled"]["name"] == "AbortError" and 3 <= got["cancelled"]["count"] < 1000  # what came already is still given out
     wait_until(lambda: world.state()["open"] == 0, what="the model hears that the client left")
@@ -31,7 +37,7 @@ def test_ollama(world, provider):
 
 def test_openai(world):
     agent = world.serve(environment={"AGENT_AUTH_REQUIRED": "true", "AGENT_API_KEY": KEY})
-    got = world.client("openai_client.mjs", agent.url, KEY)
+    got = world.client("openai_client.mjs", agent.url, KEY, world.model_url)
     assert got["wrong_key"]["status"] == 401 and got["wrong_key"]["name"] == "AuthenticationError"
     assert [m["id"] for m in got["models"]] == ["Desk"] and got["model"]["id"] == "Desk"
     assert got["model_unknown"]["name"] == "NotFoundError" and "gpt-17" in got["model_unknown"]["message"]
@@ -45,12 +51,42 @@ def test_openai(world):
     assert got["stream_usage"][-1]["choices"] == [] and got["stream_usage"][-1]["usage"]["completion_tokens"] == 4
     assert all(c["usage"] is None for c in got["stream_usage"][:-1])
     assert got["helper"] == "echo: by the helper"
-    for name in ("many", "last_not_user", "image"):
+    for name in ("many", "image", "tools_required"):
         assert got[name]["name"] == "BadRequestError" and got[name]["type"] == "invalid_request_error", name
-    assert got["refused"]["name"] == "InternalServerError" and got["refused"]["status"] == 502
+    assert got["last_not_user"]["choices"][0]["message"]["content"] == "echo: x" and got["system_only"]["choices"][0]["message"]["content"] == "echo: "
+    assert got["parsed"]["choices"][0]["message"]["parsed"] == {"city": "Bern"}
+    assert got["tools_auto"]["choices"][0]["message"]["content"] == "echo: hello"
+    assert got["body"]["format"]["required"] == ["city"] and got["body"]["options"] == {"stop": ["two"], "seed": 7, "num_predict": 9, "presence_penalty": 0.5}
+    assert got["no_route"]["name"] == "NotFoundError" and "no such path" in got["no_route"]["message"]
+    check_refusals(got)
     assert "the model fell over" in got["broken_stream"]["message"]
     wait_until(lambda: world.state()["open"] == 0, what="the model hears that the client left")
     assert world.state()["left"] == 1
+
+
+def check_refusals(got):
+    """What the model server refuses is of the class that it would be without us between, and nobody repeats what is in vain."""
+    assert got["refused"]["name"] == "BadRequestError" and "refused as asked" in got["refused"]["message"]
+    classes = {"400": "BadRequestError", "401": "AuthenticationError", "404": "NotFoundError", "422": "UnprocessableEntityError", "500": "InternalServerError"}
+    for status, name in classes.items():
+        found = got["refusals"][status]
+        assert found["name"] == name and found["status"] == (502 if status == "500" else int(status)), found
+        assert found["asked"] == (3 if status == "500" else 1), found
+    assert got["limited"]["name"] == "RateLimitError" and got["limited"]["retry_after"] == "45"
+
+
+def test_ai(world):
+    agent = world.serve(provider="openai")
+    got = world.client("ai_client.mjs", agent.url, world.model_url)
+    assert got["text"] == "echo: one two" and got["usage"]["inputTokens"] == 2 and got["usage"]["outputTokens"] == 3
+    assert got["stream"] == "echo: one two three"
+    assert got["object"] == {"city": "Bern"}
+    assert got["options"]["stop"] == ["two"] and got["options"]["seed"] == 7 and got["options"]["max_tokens"] == 9
+    assert got["tool_last"] == "echo: look"
+    assert got["required"]["status"] == 400 and "tool_choice" in got["required"]["message"]
+    assert got["refused"] == {"status": 400, "asked": 1, "message": got["refused"]["message"]} and "refused as asked" in got["refused"]["message"]
+    assert got["limited"]["status"] == 429 and got["limited"]["retry_after"] == "45"
+    assert "the model fell over" in got["broken"]
 
 
 STATES = {1: "submitted", 2: "working", 3: "completed", 4: "failed", 5: "canceled", 7: "rejected"}

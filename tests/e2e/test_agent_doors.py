@@ -79,7 +79,7 @@ def test_bodies_that_are_refused(world):
     assert status == 422 and body["code"] == "invalid"
     for part in ("'session_id': wanted a text", "'top_p': wanted a number from 0 to 1", "'tempo': no such member"):
         assert part in body["detail"]
-    for path, more in (("/api/chat", {"messages": []}), ("/api/chat", {"messages": [{"role": "king", "content": "x"}]}), ("/v1/chat/completions", {}),
+    for path, more in (("/v1/chat/completions", {"messages": []}), ("/api/chat", {"messages": [{"role": "king", "content": "x"}]}), ("/v1/chat/completions", {}),
                        ("/v1/chat/completions", {"messages": [{"role": "user", "content": 7}]}), ("/api/generate", [1])):
         status, body = agent.post(path, more)
         assert status == 400 and ("messages" in str(body["error"]) or "object" in str(body["error"])), (path, body)
@@ -158,14 +158,17 @@ def test_errors_in_mid_stream_are_told_in_the_manner_of_each_door(world, provide
 @pytest.mark.parametrize("door", DOORS)
 def test_failures_before_the_first_word_have_a_status(world, door):
     agent = world.serve(llm="request_timeout = 0.5")
-    wanted = {"@refuse 400": 502, "@silence": 504}
+    wanted = {"@refuse 400": 400, "@refuse 401": 401, "@refuse 404": 404, "@refuse 413": 413, "@refuse 422": 422, "@refuse 429 45": 429, "@refuse 501": 502, "@silence": 504}
     for said, code in wanted.items():
         path, body = ask(door, said)
-        status, text, _ = agent.request("POST", path, body)
+        status, text, headers = agent.request("POST", path, body)
         if door == "a2a":
-            assert status == 200 and "TASK_STATE_FAILED" in text
-        else:
-            assert status == code, (status, text)
+            assert status == 200 and ("TASK_STATE_FAILED" in text or "TASK_STATE_REJECTED" in text)
+            continue
+        assert status == code, (status, text)
+        assert headers["Retry-After"] == ("45" if code == 429 else None)
+        assert "504" in said or code == 504 or "refused as asked" in json.dumps(text), text
+    assert world.state()["came"] == len(wanted)  # none of these is asked for again
 
 
 def test_too_many_are_refused_in_the_manner_of_each_door(world):
@@ -309,3 +312,133 @@ def test_tools_of_a_command_are_said_to_be_of_no_use(world):
     agent = world.serve('[agent]\nname = "Plain"\n[llm]\ncommand = ["cat"]\n[sub_agents.far]\nurl = "http://127.0.0.1:1"\n')
     assert "key=sub_agents why=a-command-is-offered-no-tools" in agent.log.read_text()
     assert agent.post("/prompt", {"prompt": "hello"})[1]["response"] == "hello"
+
+
+MORE = {"stop": ["two"], "seed": 7, "frequency_penalty": 0.5, "top_k": 4, "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}}
+CHAT = {"model": "Desk", "messages": [{"role": "user", "content": "x"}], "stream": False}
+
+
+@pytest.mark.parametrize("provider", ["ollama", "openai"])
+def test_what_shapes_the_answer_reaches_the_model(world, provider):
+    agent = world.serve(provider=provider, llm="max_completion_tokens = 9")
+    schema = {"type": "object"}
+    options = {"stop": ["two"], "seed": 7, "frequency_penalty": 0.5, "top_k": 4}
+    for path, body in (("/v1/chat/completions", {**CHAT, **MORE, "reasoning_effort": "low"}),
+                       ("/api/chat", {**CHAT, "options": options, "format": schema, "think": "low"}),
+                       ("/api/generate", {"prompt": "x", "stream": False, "options": options, "format": schema, "think": "low"})):
+        assert agent.post(path, body)[0] == 200, path
+        last = world.state()["last"]
+        if provider == "ollama":
+            assert last["format"] == schema and last["think"] == "low" and last["options"] == {**options, "num_predict": 9}, (path, last)
+        else:
+            assert {k: last[k] for k in options} == options and last["response_format"]["json_schema"]["schema"] == schema, (path, last)
+            assert last["reasoning_effort"] == "low" and last["max_completion_tokens"] == 9 and "max_tokens" not in last
+    for body, name in (({"max_tokens": 5}, "max_tokens"), ({"max_completion_tokens": 5}, "max_completion_tokens")):
+        assert agent.post("/v1/chat/completions", {**CHAT, **body})[0] == 200
+        last = world.state()["last"]
+        assert (last["options"]["num_predict"] if provider == "ollama" else last[name]) == 5
+
+
+def test_what_no_answer_can_have_is_refused(world):
+    agent = world.serve()
+    named = {"type": "function", "function": {"name": "f"}}
+    for more, says in (({"tool_choice": "required"}, "tool_choice"), ({"tool_choice": named}, "tool_choice"), ({"function_call": {"name": "f"}}, "function_call"), ({"n": 2}, "n:"),
+                       ({"logprobs": True}, "logprobs"), ({"modalities": ["text", "audio"]}, "modalities"), ({"response_format": {"type": "xml"}}, "response_format"),
+                       ({"response_format": "json"}, "response_format"), ({"temperature": "hot"}, "temperature"), ({"max_tokens": "many"}, "max_tokens"), ({"stream": "yes"}, "stream")):
+        status, body = agent.post("/v1/chat/completions", {**CHAT, **more})
+        assert status == 400 and says in body["error"]["message"] and body["error"]["type"] == "invalid_request_error", (more, body)
+    for path, more, says in (("/api/chat", {"format": "xml"}, "format"), ("/api/chat", {"options": {"top_p": "x"}}, "top_p"), ("/api/chat", {"options": 7}, "options"), ("/api/chat", {"logprobs": True}, "logprobs"),
+                             ("/api/generate", {"suffix": "}"}, "suffix"), ("/api/generate", {"raw": True}, "raw"), ("/api/generate", {"images": ["AAAA"]}, "images")):
+        status, body = agent.post(path, {**CHAT, "prompt": "x", **more})
+        assert status == 400 and says in body["error"], (more, body)
+    assert world.state()["came"] == 0
+    fine = {"tools": [named], "tool_choice": "auto", "n": None, "logprobs": False, "response_format": {"type": "text"}, "temperature": None, "top_logprobs": 0}
+    assert agent.post("/v1/chat/completions", {**CHAT, **fine})[0] == 200
+
+
+def test_every_message_may_be_the_last(world):
+    agent = world.serve(provider="openai")
+    user = {"role": "user", "content": "x"}
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+    for messages, roles in (([{"role": "system", "content": "s"}], ["system"]), ([user, {"role": "developer", "content": "s"}], ["user", "system"]),
+                            ([user, {"role": "assistant", "content": "The"}], ["user", "assistant"]), ([user, call, {"role": "tool", "tool_call_id": "c", "content": "7"}], ["user", "assistant", "tool"]),
+                            ([user, {"role": "function", "name": "f", "content": "7"}], ["user", "tool"]), ([user, {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}, user], ["user", "assistant", "user"])):
+        for path in ("/v1/chat/completions", "/api/chat"):
+            status, body = agent.post(path, {"messages": messages, "stream": False})
+            assert status == 200, (path, messages, body)
+            assert [m["role"] for m in world.state()["last"]["messages"]] == roles
+
+
+def test_an_image_is_refused_now_and_noted_later(world):
+    agent = world.serve()
+    image, text = [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "http://x/y.png"}}], {"role": "user", "content": "and now?"}
+    for path, message in (("/v1/chat/completions", {"role": "user", "content": image}), ("/api/chat", {"role": "user", "content": "see", "images": ["AAAA"]})):
+        for messages in ([message], [text, message, {"role": "assistant", "content": "The"}]):
+            status, body = agent.post(path, {"messages": messages, "stream": False})
+            assert status == 400 and "text only" in json.dumps(body), (path, body)
+        assert agent.post(path, {"messages": [message, {"role": "assistant", "content": "a cat"}, text], "stream": False})[0] == 200
+        first = world.state()["last"]["messages"][0]["content"]
+        assert first.startswith("see[image") and "left out" in first
+
+
+def test_json_that_other_parsers_read_is_read(world):
+    agent = world.serve()
+    body = b'\xef\xbb\xbf{"seed": 18446744073709551615, "stream": true, "stream": false, "messages": [{"role": "user", "content": "a\\u0000b\\ud83d caf\xe9"}]}'
+    status, answer = agent.post("/v1/chat/completions", body)
+    assert status == 200 and answer["choices"][0]["message"]["content"] == "echo: a\ufffdb\ufffd caf\ufffd"
+    assert world.state()["last"]["options"]["seed"] == pytest.approx(2**64)
+    assert agent.post("/prompt", b'{"prompt": "\\ud83d"}')[1]["response"] == "echo: \ufffd"
+    for path in ("/v1/chat/completions", "/api/chat", "/prompt"):
+        status, answer, _ = agent.request("POST", path, b"\x1f\x8b\x08", {"Content-Encoding": "gzip"})
+        assert status == 415 and "Content-Encoding" in json.dumps(answer)
+
+
+def test_what_clients_of_ollama_look_at_first(world):
+    agent = world.serve()
+    assert agent.get("/") == "Ollama is running" and agent.request("HEAD", "/")[:2] == (200, "")
+    assert tuple(map(int, agent.get("/api/version")["version"].split("."))) >= (0, 6, 4)
+    assert agent.post("/api/show", {"model": "Desk"})[1]["model_info"]["reeve.context_length"] >= 4096
+    for path, empty in (("/api/chat", {"messages": []}), ("/api/chat", {}), ("/api/generate", {"prompt": ""})):
+        for keep, reason in ((None, "load"), ("5m", "load"), (-1, "load"), (0, "unload"), ("0", "unload")):
+            status, body = agent.post(path, {"model": "Desk", "keep_alive": keep, **empty})
+            assert status == 200 and body["done"] and body["done_reason"] == reason and ("message" in body) == (path == "/api/chat"), (path, keep, body)
+    assert world.state()["came"] == 0
+
+
+def test_paths_that_are_none_are_refused_in_the_manner_of_their_protocol(world):
+    agent = world.serve()
+    status, body = agent.post("/v1/embeddings", {})
+    assert status == 404 and body["error"]["type"] == "invalid_request_error" and body["error"]["message"]
+    status, body = agent.post("/api/embed", {})
+    assert status == 404 and isinstance(body["error"], str)
+    status, body = agent.post("/nothing", {})
+    assert status == 404 and body["code"] == "not-found"
+
+
+def test_tokens_that_nobody_counted_are_not_told(world):
+    agent = world.serve('[agent]\nname = "Plain"\n[llm]\ncommand = ["cat"]\n')
+    assert "usage" not in agent.post("/v1/chat/completions", CHAT)[1]
+    events = agent.events("/v1/chat/completions", {**CHAT, "stream": True, "stream_options": {"include_usage": True}})
+    assert events[-1][1] == "[DONE]" and not any(data.get("usage") for _, data in events[:-1])
+    for path, body in (("/api/chat", CHAT), ("/api/generate", {"prompt": "x", "stream": False})):
+        answer = agent.post(path, body)[1]
+        assert answer["done"] and "eval_count" not in answer and "prompt_eval_count" not in answer
+
+
+def test_a_model_that_thinks_long_is_waited_for_with_signs_of_life(world):
+    """What stands between a client and the agent hears of a stream within seconds, and again."""
+    agent = world.serve(provider="openai")
+    with contextlib.ExitStack() as stack:
+        peers = {door: stack.enter_context(agent.raw(*ask(door, "@silence"))) for door in DOORS[:-1]}
+        begun = time.monotonic()
+        got = {door: b"" for door in peers}
+        for door, peer in peers.items():
+            events = door in ("prompt", "query", "openai")
+            while b"\r\n\r\n" not in got[door] or (events and got[door].count(b"\n\n") < 2):
+                piece = peer.recv(1 << 16)
+                assert piece, (door, got[door])
+                got[door] += piece
+            assert got[door].startswith(b"HTTP/1.1 200 ") and b"X-Accel-Buffering: no\r\n" in got[door], (door, got[door])
+            assert (b"\r\n: " in got[door]) == events
+        assert time.monotonic() - begun < 60
+    wait_until(lambda: agent.in_flight() == 0, what="all have left")

@@ -27,12 +27,17 @@ static char *listen(uint8_t kind, const char *data, size_t size, size_t step)
   }
   model_stream_end(stream);
   g_assert(stream->over || stream->error);
-  g_string_append_printf(text, "\n%d %s %s %u", stream->over, stream->error, stream->finish, stream->tool_calls->len);
+  g_string_append_printf(text, "\n%d %s %s %s", stream->over, stream->error, stream->finish,
+                         stream->reasoning ? stream->reasoning->str : "");
+  for (guint i = 0; i < stream->tool_calls->len; i++) {
+    const ToolCall *call = g_ptr_array_index(stream->tool_calls, i);
+    g_string_append_printf(text, " %s(%s)%s", call->name, call->arguments, call->id);
+  }
   model_stream_free(stream);
   return g_string_free(text, FALSE);
 }
 
-/* What the short way finds is what the parser finds; it may only overlook that a member is there twice. */
+/* What the short way finds is what the parser finds. */
 static void compare_quick(const ModelFormat *format, const char *json, size_t length)
 {
   const char *text;
@@ -40,14 +45,12 @@ static void compare_quick(const ModelFormat *format, const char *json, size_t le
   if (!quick_text(format->quick, json, length, &text, &n))
     return;
   g_autoptr(GError) error = NULL;
-  json_t *said = json_parse(json, length, &error);
+  json_t *said = json_parse_foreign(json, length, &error);
   const json_t *at = format == &openai_format ? json_object_get(json_array_get(json_object_get(said, "choices"), 0), "delta")
                                               : json_object_get(said, "message");
   const json_t *content = json_object_get(at, "content");
-  if (said)
-    g_assert(json_string_length(content) == n && memcmp(json_string_value(content), text, n) == 0);
-  else
-    g_assert(strstr(error->message, "duplicate"));
+  g_assert_no_error(error);
+  g_assert(json_string_length(content) == n && memcmp(json_string_value(content), text, n) == 0);
   json_decref(said);
 }
 

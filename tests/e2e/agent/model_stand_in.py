@@ -5,7 +5,7 @@ The last user message says what to do; anything that does not begin with '@' is 
   @slow SECONDS COUNT    COUNT words "w0 w1 ...", SECONDS apart
   @flood KIB             so many KiB in pieces of 1 KiB, as fast as they are taken
   @words MIB             words "w0 w1 ..." of so many MiB on the wire, as fast as they are taken
-  @silence               never answers                    @refuse STATUS    that status instead of an answer
+  @silence               never answers                    @refuse STATUS [RETRY-AFTER]   that status instead of an answer
   @recover               503 twice, then the echo         @cut              three words, then the connection closes
   @error                 three words, then an error in the manner of the dialect
   @garbage               two words, then bytes that are no JSON
@@ -13,6 +13,7 @@ The last user message says what to do; anything that does not begin with '@' is 
   @tool NAME JSON        calls that tool once, then says what it answered
   @tools                 calls the first tool that it is offered, again and again
   @history               the roles of the messages that it was sent       @options   the options that it was sent
+  @body                  all that it was sent but messages and tools      @json TEXT says TEXT when a schema came along
 
 GET /stand-in tells how many requests came, are open, ended whole, and were left by their client, and the bytes of answers that it wrote. The port is printed first."""
 import argparse
@@ -227,13 +228,23 @@ async def do_options(answer, _words):
     await say(answer, json.dumps({"model": answer.body.get("model"), **answer.options}))
 
 
+async def do_body(answer, _words):
+    await answer.word(json.dumps({k: v for k, v in answer.body.items() if k not in ("messages", "tools")}))
+    await answer.end()
+
+
+async def do_json(answer, words):
+    asked = answer.body.get("format") or (answer.body.get("response_format") or {}).get("json_schema", {}).get("schema")
+    await say(answer, " ".join(words) if isinstance(asked, dict) else "no schema came")
+
+
 ACTS = {"@slow": do_slow, "@flood": do_flood, "@words": do_words, "@silence": do_silence, "@cut": do_cut, "@error": do_error, "@garbage": do_garbage, "@line": do_line, "@empty": do_empty,
-        "@tool": do_tool, "@tools": do_tools, "@history": do_history, "@options": do_options}
+        "@tool": do_tool, "@tools": do_tools, "@history": do_history, "@options": do_options, "@body": do_body, "@json": do_json}
 DIALECTS = {"/api/chat": Ollama, "/v1/chat/completions": OpenAI, "/chat/completions": OpenAI}
 
 
-def plain(status, body):
-    return f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+def plain(status, body, more=""):
+    return f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{more}\r\n".encode() + body
 
 
 def refusal(words, said):
@@ -253,7 +264,8 @@ async def answer_chat(dialect, writer, body):
     status = refusal(words, said)
     if status:
         error = "refused as asked" if dialect is Ollama else {"message": "refused as asked", "type": "server_error"}
-        writer.write(plain(status, json.dumps({"error": error}).encode()))
+        retry = f"Retry-After: {words[2]}\r\n" if words[0] == "@refuse" and len(words) > 2 else ""
+        writer.write(plain(status, json.dumps({"error": error}).encode(), retry))
         return
     answer = dialect(writer, body)
     act = ACTS.get(words[0])

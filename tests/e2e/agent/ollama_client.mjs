@@ -39,7 +39,13 @@ out.chat = await client.chat({ model: "Desk", messages: [{ role: "system", conte
 out.chat_stream = await pieces(await client.chat({ model: "Desk", messages: user("one two three"), stream: true }));
 out.generate = await client.generate({ model: "Desk", prompt: "good day" });
 out.generate_stream = await pieces(await client.generate({ model: "Desk", prompt: "good day", system: "s", stream: true }));
-out.last_not_user = await failure(client.chat({ model: "Desk", messages: [...user("x"), { role: "assistant", content: "y" }] }));
+out.last_not_user = await client.chat({ model: "Desk", messages: [...user("x"), { role: "assistant", content: "y" }] });
+out.format = await client.chat({ model: "Desk", messages: user('@json {"city": "Bern"}'), format: { type: "object", properties: { city: { type: "string" } } } });
+out.body = JSON.parse((await client.chat({ model: "Desk", messages: user("@body"), format: "json", options: { stop: ["two"], seed: 7, num_predict: 9 } })).message.content);
+out.load = await client.chat({ model: "Desk", messages: [] });
+out.unload = await client.generate({ model: "Desk", prompt: "", keep_alive: 0 });
+out.image = await failure(client.chat({ model: "Desk", messages: [{ role: "user", content: "x", images: ["AAAA"] }] }));
+out.version = await client.version();
 out.refused = await failure(client.chat({ model: "Desk", messages: user("@refuse 400") }));
 out.broken_stream = await failure((async () => pieces(await client.chat({ model: "Desk", messages: user("@error"), stream: true })))());
 out.cancelled = await cancelled();

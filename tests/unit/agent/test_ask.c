@@ -254,6 +254,61 @@ static void test_tools(void)
   scene_close(&scene);
 }
 
+/* What a model thought goes back to it with its tool calls, under the name that it came in. */
+static void test_reasoning(void)
+{
+#define CALL "\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"add\",\"arguments\":\"{}\"}}]"
+#define DONE "data: [DONE]\n\n"
+  static const char *const keys[] = {"reasoning_content", "reasoning", "thinking"};
+  for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+    bool ollama = i == 2;
+    g_autofree char *thought = g_strdup_printf(ollama ? "{\"message\":{\"%s\":\"hm\"}}\n" WANTS("add") LAST
+                                                      : "data: {\"choices\":[{\"delta\":{\"%s\":\"hm\"}}]}\n\n"
+                                                        "data: {\"choices\":[{\"delta\":{" CALL "}}]}\n\n" DONE,
+                                               keys[i]);
+    g_autofree char *wanted = g_strdup_printf("{\"role\":\"assistant\",\"content\":\"\",\"%s\":\"hm\",\"tool_calls\":[", keys[i]);
+    const Play plays[] = {{.status = 200, .type = NDJSON, .pieces = PIECES(thought)},
+                          {.status = 200, .type = NDJSON, .pieces = PIECES(ollama ? LAST : DONE)}};
+    Scene scene;
+    Heard heard = {0};
+    scene_open(&scene, plays, G_N_ELEMENTS(plays), "");
+    scene.agent.brain = ollama ? &ollama_brain : &openai_brain;
+    ask(&scene, "hi", NULL, &heard);
+    g_assert_cmpint(heard.status, ==, 200);
+    g_assert_nonnull(strstr(model_server_body(scene.server), wanted));
+    heard_clear(&heard);
+    scene_close(&scene);
+  }
+}
+
+/* A refusal of the model server is told as what it is. */
+static void test_refusals(void)
+{
+  static const struct {
+    int said, status;
+    const char *header, *word;
+    int64_t retry_after_s;
+  } rows[] = {{400, 400, NULL, "brain-refused", 0}, {401, 401, NULL, "brain-refused", 0},
+              {404, 404, NULL, "brain-refused", 0}, {413, 413, NULL, "brain-refused", 0},
+              {422, 422, NULL, "brain-refused", 0}, {429, 429, "Retry-After: 45", "busy", 45},
+              {407, 502, NULL, "brain-failed", 0},  {302, 502, NULL, "brain-failed", 0},
+              {501, 502, NULL, "brain-failed", 0},  {503, 502, "Retry-After: 45", "brain-failed", 45}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const Play play = {
+        .status = rows[i].said, .type = "application/json", .header = rows[i].header, .pieces = PIECES("{\"error\":\"too long\"}")};
+    Scene scene;
+    Heard heard = {0};
+    scene_open(&scene, &play, 1, "");
+    ask(&scene, "hi", NULL, &heard);
+    g_assert_cmpint(heard.status, ==, rows[i].status);
+    g_assert_cmpstr(heard.word, ==, rows[i].word);
+    g_assert_cmpint(heard.retry_after_s, ==, rows[i].retry_after_s);
+    g_assert_nonnull(strstr(heard.detail, "too long"));
+    heard_clear(&heard);
+    scene_close(&scene);
+  }
+}
+
 /* What is too much for one round is not called, and the model hears so; calls without a name of their own get one. */
 static void test_many_tools(void)
 {
@@ -394,6 +449,8 @@ int main(int argc, char **argv)
   g_test_add_func("/ask/model", test_model);
   g_test_add_func("/ask/system", test_system);
   g_test_add_func("/ask/session", test_session);
+  g_test_add_func("/ask/reasoning", test_reasoning);
+  g_test_add_func("/ask/refusals", test_refusals);
   g_test_add_func("/ask/tools", test_tools);
   g_test_add_func("/ask/many-tools", test_many_tools);
   g_test_add_func("/ask/endless-tools", test_endless_tools);

@@ -200,6 +200,38 @@ static void test_environment(void)
   heard_clear(&heard);
 }
 
+/* Of a conversation that is too long the newest messages reach the program, and the system's; without a user the last message is the
+ * question. */
+static void test_long_conversation(void)
+{
+  const char *const argv[] = {
+      "python3", "-S", "-c",
+      "import os,json,sys; m = json.loads(os.environ['AGENT_MESSAGES']); print(len(m), m[0]['role'], m[1]['content'][:2],"
+      " m[-1]['content'][:2], os.environ['AGENT_OPTIONS'], sys.stdin.read()[:2])",
+      NULL};
+  AgentFile file = {.llm_command = (char **)(uintptr_t)argv};
+  Heard heard = {.loop = loop_new(), .text = g_string_new(NULL)};
+  LoopTimer *late = loop_timer_new(heard.loop, heard_late, NULL);
+  loop_timer_set(late, clock_boot_ms() + DEADLINE_MS);
+  g_autoptr(GPtrArray) messages = conversation("x");
+  g_ptr_array_set_size(messages, 1);
+  for (int i = 10; i < 20; i++) {
+    g_autofree char *filler = g_strnfill(15000, 'x'), *text = g_strdup_printf("%d%s", i, filler);
+    g_ptr_array_add(messages, message_new(ROLE_ASSISTANT, text));
+  }
+  json_t *more = json_pack("{s:i}", "seed", 7);
+  BrainWorld world = {.loop = heard.loop, .file = &file};
+  BrainRequest question = {
+      .messages = messages, .options = {.temperature = (double)NAN, .top_p = (double)NAN, .more = more}, .timeout_ms = DEADLINE_MS};
+  g_assert_nonnull(command_brain.start(&world, &question, &listener, &heard, NULL));
+  loop_run(heard.loop);
+  g_assert_cmpstr(heard.text->str, ==, "5 system 16 19 {\"seed\":7} 19");
+  json_decref(more);
+  loop_timer_free(late);
+  loop_free(heard.loop);
+  heard_clear(&heard);
+}
+
 /* Pieces come as they are written; a character that is cut between two writes comes whole; line ends within count, those at the end do not.
  */
 static void test_deltas(void)
@@ -259,10 +291,10 @@ static void test_timeout(void)
   g_autofree char *path = g_build_filename(g_get_tmp_dir(), "reeve-test-brain-XXXXXX", NULL);
   int fd = g_mkstemp(path);
   g_assert_cmpint(fd, >=, 0);
-  g_autofree char *code =
-      g_strdup_printf("import subprocess; p = subprocess.Popen(['sleep', '1000']); open('%s', 'w').write(str(p.pid)); p.wait()", path);
+  g_autofree char *code = g_strdup_printf("sleep 1000 & echo $! > '%s'; wait", path);
+  const char *const argv[] = {"/bin/sh", "-c", code, NULL};
   int64_t before = clock_boot_ms();
-  ask(PYTHON(code), "x", 1000, &heard);
+  ask(argv, "x", 1000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_TIMED_OUT);
   g_assert_cmpstr(heard.detail, ==, "no answer within 1000 ms; the brain was stopped");
   g_assert_cmpint(clock_boot_ms() - before, >=, 1000);
@@ -355,6 +387,7 @@ int main(int argc, char **argv)
   g_test_add_func("/brain/long", test_long);
   g_test_add_func("/brain/unread", test_unread);
   g_test_add_func("/brain/environment", test_environment);
+  g_test_add_func("/brain/long-conversation", test_long_conversation);
   g_test_add_func("/brain/deltas", test_deltas);
   g_test_add_func("/brain/exit-code", test_exit_code);
   g_test_add_func("/brain/half-line", test_half_line);

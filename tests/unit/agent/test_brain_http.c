@@ -18,7 +18,8 @@ typedef struct Heard {
   BrainOutcome outcome;
   char *detail, *tools;
   const char *finish;
-  int64_t prompt_tokens, completion_tokens, first_ms;
+  int64_t prompt_tokens, completion_tokens, first_ms, retry_after_s;
+  int status;
   bool let_go; /* after it was held back */
 } Heard;
 
@@ -41,6 +42,8 @@ static void heard_done(const BrainResult *result, void *data)
   heard->outcome = result->outcome;
   heard->detail = g_strdup(result->detail);
   heard->finish = result->finish;
+  heard->status = result->status;
+  heard->retry_after_s = result->retry_after_s;
   heard->prompt_tokens = result->prompt_tokens;
   heard->completion_tokens = result->completion_tokens;
   if (result->tool_calls && result->tool_calls->len)
@@ -63,6 +66,8 @@ typedef struct Scene {
   ModelServer *server;
   LoopTimer *late;
   AgentFile file;
+  BrainManners manners;
+  json_t *more;
   char *base;
 } Scene;
 
@@ -80,7 +85,8 @@ static void scene_open(Scene *scene, const Play *plays, guint n_plays)
 static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *as, int64_t timeout_ms)
 {
   static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}]";
-  BrainWorld world = {.loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1"};
+  BrainWorld world = {
+      .loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1", .manners = &scene->manners};
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_SYSTEM, "be brief"));
   g_ptr_array_add(messages, message_new(ROLE_USER, "hi \"you\""));
@@ -93,7 +99,7 @@ static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *
   g_ptr_array_add(messages, answer);
   BrainRequest request = {.messages = messages,
                           .tools = tools,
-                          .options = {.model = "tiny", .temperature = 0.25, .top_p = (double)NAN, .max_tokens = 50},
+                          .options = {.model = "tiny", .temperature = 0.25, .top_p = (double)NAN, .max_tokens = 50, .more = scene->more},
                           .timeout_ms = timeout_ms};
   scene->heard.brain = brain;
   scene->heard.call = brain->start(&world, &request, as, &scene->heard, NULL);
@@ -196,6 +202,147 @@ static void test_openai_base(void)
   scene_ask(&scene, &openai_brain, 10000);
   g_assert_cmpstr(scene.heard.text->str, ==, "x");
   g_assert_true(g_str_has_prefix(model_server_head(scene.server), "POST /some/v1/chat/completions HTTP/1.1\r\n"));
+  scene_close(&scene);
+}
+
+/* Only what names no more than a host is completed. */
+static void test_openai_urls(void)
+{
+  const Play play = {.status = 200, .type = EVENTS, .pieces = PIECES("data: [DONE]\n\n")};
+  static const char *const rows[][2] = {
+      {"", "/v1"}, {"/v1", "/v1"}, {"/api/paas/v4", "/api/paas/v4"}, {"/v1beta/openai", "/v1beta/openai"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Scene scene;
+    scene_open(&scene, &play, 1);
+    g_autofree char *base = g_strconcat(scene.base, rows[i][0], NULL), *line = g_strdup_printf("POST %s/chat/completions ", rows[i][1]);
+    scene.file.base_url = base;
+    scene_ask(&scene, &openai_brain, 10000);
+    g_assert_true(g_str_has_prefix(model_server_head(scene.server), line));
+    scene_close(&scene);
+  }
+}
+
+#define REFUSE(text)                                                                                                                       \
+  {                                                                                                                                        \
+    .status = 400, .type = "application/json", .pieces = PIECES("{\"error\":{\"message\":\"" text "\"}}")                                  \
+  }
+
+/* What a server does not know is left out or named otherwise, in the same call and from then on. */
+static void test_openai_adapts(void)
+{
+  const Play plays[] = {REFUSE("stream_options: Extra inputs are not permitted"),
+                        REFUSE("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
+                        {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("a"), "data: [DONE]\n\n")},
+                        REFUSE("max_completion_tokens: unknown"),
+                        {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("b"), "data: [DONE]\n\n")},
+                        REFUSE("max_completion_tokens: too many")};
+  Scene scene;
+  scene_open(&scene, plays, G_N_ELEMENTS(plays));
+  scene_ask(&scene, &openai_brain, 10000);
+  g_assert_cmpstr(scene.heard.text->str, ==, "a");
+  g_assert_cmpuint(model_server_requests(scene.server), ==, 3);
+  g_assert_null(strstr(model_server_body(scene.server), "stream_options"));
+  g_assert_nonnull(strstr(model_server_body(scene.server), "\"max_completion_tokens\":50"));
+  g_assert_true(scene.manners.no_stream_options && scene.manners.tokens == TOKENS_COMPLETION);
+  scene.heard.calls = 0;
+  scene_ask(&scene, &openai_brain, 10000); /* another model of the same server, which wants the old name */
+  g_assert_cmpstr(scene.heard.text->str, ==, "ab");
+  g_assert_cmpuint(model_server_requests(scene.server), ==, 5);
+  g_assert_nonnull(strstr(model_server_body(scene.server), "\"max_tokens\":50"));
+  scene.heard.calls = 0;
+  scene_ask(&scene, &openai_brain, 10000); /* one that is refused in any words is refused */
+  g_assert_cmpint(scene.heard.outcome, ==, BRAIN_FAILED);
+  g_assert_cmpint(scene.heard.status, ==, 400);
+  g_assert_cmpuint(model_server_requests(scene.server), <=, 9);
+  scene_close(&scene);
+}
+
+/* What else the client wants of the answer, in the words of each kind of server. */
+static void test_more(void)
+{
+  static const char more[] =
+      "{\"stop\":\"two\",\"seed\":7,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"a\":1}}},"
+      "\"reasoning_effort\":\"low\",\"num_ctx\":9,\"top_k\":4,\"keep_alive\":0,\"user\":\"u\"}";
+  static const struct {
+    const Brain *brain;
+    const char *more, *body;
+  } rows[] = {
+      {&openai_brain, more,
+       "\"max_tokens\":50,\"stop\":\"two\",\"seed\":7,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"a\":1}}},"
+       "\"reasoning_effort\":\"low\",\"top_k\":4,\"user\":\"u\"}"},
+      {&openai_brain, "{\"think\":false}", "\"reasoning_effort\":\"none\"}"},
+      {&openai_brain, "{\"think\":true}", "\"max_tokens\":50}"},
+      {&openai_brain, "{\"think\":\"high\"}", "\"reasoning_effort\":\"high\"}"},
+      {&ollama_brain, more,
+       "\"format\":{\"a\":1},\"think\":\"low\",\"keep_alive\":0,\"options\":{\"temperature\":0.25,\"num_predict\":50,\"stop\":[\"two\"],\"seed\":7,\"num_ctx\":9,"
+       "\"top_k\":4}}"},
+      {&ollama_brain, "{\"response_format\":{\"type\":\"json_object\"},\"reasoning_effort\":\"none\",\"stop\":[\"a\",\"b\"]}",
+       "\"format\":\"json\",\"think\":false,\"options\":{\"temperature\":0.25,\"num_predict\":50,\"stop\":[\"a\",\"b\"]}}"},
+      {&ollama_brain, "{\"think\":true,\"response_format\":{\"type\":\"text\"}}",
+       "\"think\":true,\"options\":{\"temperature\":0.25,\"num_predict\":50}}"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES("data: [DONE]\n\n")};
+    Scene scene;
+    scene_open(&scene, &play, 1);
+    scene.more = json_loads(rows[i].more, 0, NULL);
+    scene_ask(&scene, rows[i].brain, 10000);
+    g_assert_true(g_str_has_suffix(model_server_body(scene.server), rows[i].body));
+    json_decref(scene.more);
+    scene_close(&scene);
+  }
+}
+
+/* What a refusal says stays what it says: its status, and when to come again. */
+static void test_refusals(void)
+{
+  g_autoptr(GDateTime) now = g_date_time_new_now_utc(), soon = g_date_time_add_seconds(now, 1000);
+  g_autofree char *date = g_date_time_format(soon, "Retry-After: %a, %d %b %Y %H:%M:%S GMT");
+  const struct {
+    Play play;
+    int status, after_least, after_most;
+    guint requests;
+  } rows[] = {
+      {{400, "application/json", NULL, PIECES("{\"error\":\"maximum context length\"}"), 0, PLAY_END}, 400, 0, 0, 1},
+      {{401, "text/plain", NULL, PIECES("no"), 0, PLAY_END}, 401, 0, 0, 1},
+      {{413, "text/plain", NULL, PIECES("no"), 0, PLAY_END}, 413, 0, 0, 1},
+      {{429, "text/plain", "Retry-After: 45", PIECES("no"), 0, PLAY_END}, 429, 45, 45, 1},
+      {{429, "text/plain", "Retry-After: 9223372036854775807", PIECES("no"), 0, PLAY_END}, 429, 86400, 86400, 1},
+      {{429, "text/plain", "Retry-After: 99999999999999999999999", PIECES("no"), 0, PLAY_END}, 429, 86400, 86400, 1},
+      {{429, "text/plain", date, PIECES("no"), 0, PLAY_END}, 429, 900, 1000, 1},
+      {{429, "text/plain", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", PIECES("no"), 0, PLAY_END},
+       429,
+       60,
+       60,
+       1},
+      {{429, "text/plain", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT", PIECES("no"), 0, PLAY_END}, 429, 0, 0, 3},
+      {{503, "text/plain", "Retry-After: 45", PIECES("no"), 0, PLAY_END}, 503, 45, 45, 1},
+      {{529, "text/plain", NULL, PIECES("no"), 0, PLAY_END}, 529, 0, 0, 3},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Scene scene;
+    scene_open(&scene, &rows[i].play, 1);
+    scene_ask(&scene, &openai_brain, 10000);
+    g_assert_cmpint(scene.heard.outcome, ==, BRAIN_FAILED);
+    g_assert_cmpint(scene.heard.status, ==, rows[i].status);
+    g_assert_cmpint(scene.heard.retry_after_s, >=, rows[i].after_least);
+    g_assert_cmpint(scene.heard.retry_after_s, <=, rows[i].after_most);
+    g_assert_cmpuint(model_server_requests(scene.server), ==, rows[i].requests);
+    scene_close(&scene);
+  }
+}
+
+/* While a server is given the time that it asked for, its silence is none. */
+static void test_pause_is_no_silence(void)
+{
+  const Play plays[] = {{.status = 503, .type = "text/plain", .header = "Retry-After: 1", .pieces = PIECES("no")},
+                        {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a"), LAST)}};
+  Scene scene;
+  scene_open(&scene, plays, G_N_ELEMENTS(plays));
+  scene.file.idle_timeout_ms = 200;
+  scene_ask(&scene, &ollama_brain, 10000);
+  g_assert_cmpstr(scene.heard.detail, ==, NULL);
+  g_assert_cmpstr(scene.heard.text->str, ==, "a");
   scene_close(&scene);
 }
 
@@ -396,7 +543,7 @@ static void test_cancel_retry(void)
   loop_timer_free(scene.late);
   scene.late = loop_timer_new(scene.heard.loop, quit_when_left, &scene);
   loop_timer_set(scene.late, clock_boot_ms() + 200);
-  BrainWorld world = {.loop = scene.heard.loop, .client = scene.client, .file = &scene.file};
+  BrainWorld world = {.loop = scene.heard.loop, .client = scene.client, .file = &scene.file, .manners = &scene.manners};
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, "x"));
   BrainRequest request = {.messages = messages, .options = {.model = "tiny"}, .timeout_ms = 60000};
@@ -480,6 +627,11 @@ int main(int argc, char **argv)
   g_test_add_func("/brain-http/ollama", test_ollama);
   g_test_add_func("/brain-http/openai", test_openai);
   g_test_add_func("/brain-http/openai-base", test_openai_base);
+  g_test_add_func("/brain-http/openai-urls", test_openai_urls);
+  g_test_add_func("/brain-http/openai-adapts", test_openai_adapts);
+  g_test_add_func("/brain-http/more", test_more);
+  g_test_add_func("/brain-http/refusals", test_refusals);
+  g_test_add_func("/brain-http/pause-is-no-silence", test_pause_is_no_silence);
   g_test_add_func("/brain-http/failures", test_failures);
   g_test_add_func("/brain-http/retry", test_retry);
   g_test_add_func("/brain-http/nobody", test_nobody);

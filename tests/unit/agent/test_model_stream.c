@@ -123,7 +123,10 @@ static void test_bad(void)
       {&openai_format, "event: error\ndata: {\"error\":{}}\n\n", "it broke off: error without a message"},
       {&openai_format, "data: \xff\xfe\n\n", "it said what is no JSON object: \\xff\\xfe"},
       {&openai_format, "{\"choices\":[]}", "it broke off in the middle of its answer"},
-      {&openai_format, "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":9}]}}]}\n\n", "its tool calls are numbered with gaps"},
+      {&openai_format, "data: {\"choices\":[{\"delta\":{\"content\":\"half an\"},\"finish_reason\":\"\"}]}\n\n",
+       "it broke off in the middle of its answer"},
+      {&ollama_format, "{\"message\":\n{\"content\":\"x\"\n", "it broke off in the middle of its answer"},
+      {&openai_format, "{\"error\":\n {\"message\":\"no\"}}", "it broke off: no"},
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     for (size_t step = 1; step < 50; step += 7) {
@@ -131,6 +134,125 @@ static void test_bad(void)
       ModelStream *stream = listen(rows[i].format, rows[i].format->framing, rows[i].said, step, &heard);
       g_assert_false(stream->over);
       g_assert_cmpstr(stream->error, ==, rows[i].error);
+      model_stream_free(stream);
+      g_string_free(heard.text, TRUE);
+    }
+  }
+}
+
+#define DELTA(more)  "data: {\"choices\":[{\"delta\":{" more "}}]}\n\n"
+#define CALLS(more)  DELTA("\"tool_calls\":[" more "]")
+#define ARGS(text)   "{\\\"m\\\":\\\"" text "\\\"}"
+#define ENDED        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n"
+#define OLLAMA(more) "{\"message\":{\"content\":\"x\"," more "},\"done\":true}\n"
+
+/* What servers were seen to send, each as `text / name(arguments)#id ... / reasoning / finish`. */
+static void test_dialects(void)
+{
+  static const struct {
+    const ModelFormat *format;
+    const char *said, *heard;
+  } rows[] = {
+      /* arguments as an object */
+      {&openai_format, CALLS("{\"index\":0,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":{\"m\":\"obj\"}}}") ENDED,
+       "/f({\"m\":\"obj\"})#a1//stop"},
+      {&openai_format, CALLS("{\"index\":0,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":null}}") ENDED, "/f()#a1//stop"},
+      /* parallel calls, without numbers or all number 0 */
+      {&openai_format,
+       CALLS("{\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("one") "\"}}")
+           CALLS("{\"id\":\"a2\",\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("two") "\"}}") ENDED,
+       "/f({\"m\":\"one\"})#a1 f({\"m\":\"two\"})#a2//stop"},
+      {&openai_format,
+       CALLS("{\"index\":0,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("one") "\"}}")
+           CALLS("{\"index\":0,\"id\":\"a2\",\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("two") "\"}}") ENDED,
+       "/f({\"m\":\"one\"})#a1 f({\"m\":\"two\"})#a2//stop"},
+      {&openai_format,
+       CALLS("{\"index\":0,\"id\":\"\",\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("one") "\"}}")
+           CALLS("{\"index\":0,\"id\":\"\",\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("two") "\"}}") ENDED,
+       "/f({\"m\":\"one\"})# f({\"m\":\"two\"})#//stop"},
+      {&openai_format,
+       CALLS("{\"function\":{\"name\":\"f\",\"arguments\":\"" ARGS("one") "\"}}")
+           CALLS("{\"function\":{\"name\":\"g\",\"arguments\":\"" ARGS("two") "\"}}") ENDED,
+       "/f({\"m\":\"one\"})# g({\"m\":\"two\"})#//stop"},
+      {&openai_format,
+       CALLS("{\"function\":{\"name\":\"f\"}},{\"function\":{\"name\":\"f\"}}")
+           CALLS("{\"function\":{\"arguments\":\"{}\"}},{\"function\":{\"arguments\":\"{ }\"}}") ENDED,
+       "/f({})# f({ })#//stop"},
+      /* one call: its name or its id comes again, or its id is new in each piece */
+      {&openai_format,
+       CALLS("{\"index\":0,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"m\\\":\"}}")
+           CALLS("{\"index\":0,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"1}\"}}") ENDED,
+       "/f({\"m\":1})#a1//stop"},
+      {&openai_format,
+       CALLS("{\"index\":0,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"m\\\":\"}}")
+           CALLS("{\"index\":0,\"id\":\"a7\",\"function\":{\"arguments\":\"1}\"}}") ENDED,
+       "/f({\"m\":1})#a1//stop"},
+      {&openai_format,
+       CALLS("{\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"m\\\":\"}}")
+           CALLS("{\"id\":\"a7\",\"function\":{\"arguments\":\"1}\"}}") CALLS("{\"function\":{\"arguments\":\"\"}}") ENDED,
+       "/f({\"m\":1})#a1//stop"},
+      /* numbers that begin at 1, or come out of order */
+      {&openai_format,
+       CALLS("{\"index\":1,\"id\":\"a1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}")
+           CALLS("{\"index\":2,\"id\":\"a2\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}")
+               CALLS("{\"index\":1,\"function\":{\"arguments\":\"}\"}}") ENDED,
+       "/f({})#a1 g({})#a2//stop"},
+      {&openai_format,
+       CALLS("{\"index\":9,\"id\":\"a1\",\"function\":{\"name\":\"f\"}},{\"index\":0,\"id\":\"a2\",\"function\":{\"name\":\"g\"}}") ENDED,
+       "/f()#a1 g()#a2//stop"},
+      /* the old way of one call */
+      {&openai_format,
+       DELTA("\"function_call\":{\"name\":\"f\",\"arguments\":\"{\"}") DELTA("\"function_call\":{\"arguments\":\"}\"}") ENDED,
+       "/f({})#//stop"},
+      /* thoughts */
+      {&openai_format, DELTA("\"reasoning_content\":\"hm\",\"content\":null") DELTA("\"content\":\"a\",\"reasoning_content\":\"m\"") ENDED,
+       "a//hmm/stop"},
+      {&openai_format, DELTA("\"reasoning\":\"hm\",\"reasoning_content\":\"hm\"") ENDED, "//hm/stop"},
+      {&ollama_format, OLLAMA("\"thinking\":\"hm\""), "x//hm/stop"},
+      /* what keeps a connection alive */
+      {&openai_format,
+       "data:\n\n" DELTA("\"content\":\"a\"") "event: keepalive\ndata: \n\n: x\n\ndata: \r\n\r\n" DELTA(
+           "\"content\":\"b\"") "data: [DONE] \n\n",
+       "ab///-"},
+      /* why it ended */
+      {&openai_format, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"\"}]}\n\n" ENDED, "a///stop"},
+      {&openai_format, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"content_filter\"}]}\n\n",
+       "a///content_filter"},
+      {&openai_format, DELTA("\"refusal\":\"I will not\"") ENDED, "I will not///stop"},
+      {&ollama_format, "{\"message\":{\"content\":\"x\"},\"done\":true,\"done_reason\":\"length\"}\n", "x///length"},
+      /* whole answers, in one document of many lines */
+      {&openai_format, "\n {\n\"choices\": [{\"message\": {\"content\": \"x\"}}]}\n", "x///stop"},
+      {&openai_format,
+       "{\"choices\":[{\"message\":{\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]},\"finish_reason\":\"tool_calls\"}]}",
+       "/f({})#a//stop"},
+      {&ollama_format, "{\n  \"message\": {\"content\": \"{x\"},\n  \"done\": true\n}\n", "{x///stop"},
+      {&ollama_format,
+       OLLAMA(
+           "\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":null}},{\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]"),
+       "x/f()# g({})#b//stop"},
+      /* JSON that other parsers read */
+      {&openai_format,
+       DELTA("\"content\":\"a\\u0000\"") DELTA("\"content\":\"\\ud83d\"") DELTA("\"content\":\"x\",\"content\":\"y\"") ENDED,
+       "a\xEF\xBF\xBD\xEF\xBF\xBDy///stop"},
+      {&openai_format, "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"delta\":{}}],\"n\":18446744073709551615}\n\n" ENDED,
+       "///stop"},
+      {&ollama_format, "\xEF\xBB\xBF{\"message\":{\"content\":\"caf\xe9\"},\"done\":true}\n", "caf\xEF\xBF\xBD///stop"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    for (size_t step = 1; step < 100; step += 9) {
+      Heard heard;
+      ModelStream *stream = listen(rows[i].format, rows[i].format->framing, rows[i].said, step, &heard);
+      g_autoptr(GString) got = g_string_new(NULL);
+      g_auto(GStrv) pieces = g_strsplit(heard.text->str, "|", -1);
+      g_autofree char *text = g_strjoinv("", pieces);
+      g_assert_cmpstr(stream->error, ==, NULL);
+      g_string_append_printf(got, "%s/", text);
+      for (guint k = 0; k < stream->tool_calls->len; k++) {
+        const ToolCall *call = g_ptr_array_index(stream->tool_calls, k);
+        g_string_append_printf(got, "%s%s(%s)#%s", k ? " " : "", call->name, call->arguments, call->id);
+      }
+      g_string_append_printf(got, "/%s/%s", stream->reasoning ? stream->reasoning->str : "", stream->finish ? stream->finish : "-");
+      g_assert_cmpstr(got->str, ==, rows[i].heard);
       model_stream_free(stream);
       g_string_free(heard.text, TRUE);
     }
@@ -251,6 +373,7 @@ int main(int argc, char **argv)
   g_test_add_func("/model-stream/openai-whole", test_openai_whole);
   g_test_add_func("/model-stream/ollama", test_ollama);
   g_test_add_func("/model-stream/bad", test_bad);
+  g_test_add_func("/model-stream/dialects", test_dialects);
   g_test_add_func("/model-stream/lax-end", test_lax_end);
   g_test_add_func("/model-stream/limits", test_limits);
   g_test_add_func("/model-stream/quick", test_quick);

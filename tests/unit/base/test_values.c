@@ -287,6 +287,75 @@ static void test_raise_files(void)
   g_assert_cmpuint(system_files_given(), ==, 64);       /* what belongs to others stays what it was */
 }
 
+/* What the parser of JavaScript reads, and how it comes out. */
+static void test_json_foreign(void)
+{
+  static const struct {
+    const char *text, *dump; /* NULL = refused by others too */
+  } rows[] = {
+      {"{\"a\":1,\"a\":2}", "{\"a\":2}"},
+      {"\xEF\xBB\xBF{\"a\":1}", "{\"a\":1}"},
+      {"[\"x\\u0000y\"]", "[\"x\xEF\xBF\xBDy\"]"},
+      {"{\"a\\u0000\":\"\\\\u0000\"}", "{\"a\xEF\xBF\xBD\":\"\\\\u0000\"}"},
+      {"[\"\\ud83d\"]", "[\"\xEF\xBF\xBD\"]"},
+      {"[\"\\ud83d\\ude00\\ud83d\"]", "[\"\xF0\x9F\x98\x80\xEF\xBF\xBD\"]"},
+      {"[\"\\ude00\\ud83d\\u0041\\ud83d\\n\"]", "[\"\xEF\xBF\xBD\xEF\xBF\xBD\x41\xEF\xBF\xBD\\n\"]"},
+      {"[\"caf\xe9\",\"\xe2\x82\"]", "[\"caf\xEF\xBF\xBD\",\"\xEF\xBF\xBD\xEF\xBF\xBD\"]"},
+      {"[18446744073709551615,-99999999999999999999,123456789012345678]", "[1.8446744073709552e19,-1e20,123456789012345678]"},
+      {"[1e999,-1e999,1e-999]", "[1.7976931348623157e308,-1.7976931348623157e308,0.0]"},
+      {"\"\\u0000", NULL},
+      {"[01]", NULL},
+      {"[00000000000000000000000001]", NULL},
+      {"[-]", NULL},
+      {"[1..2]", NULL},
+      {"[1e]", NULL},
+      {"[\"a\nb\"]", NULL},
+      {"{a:1}", NULL},
+      {"[1,]", NULL},
+      {"[\"\\x\"]", NULL},
+      {"", NULL},
+      {"\xEF\xBB\xBF", NULL},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    size_t n = strlen(rows[i].text);
+    g_autofree char *exact = g_memdup2(rows[i].text, n);
+    g_autoptr(GError) error = NULL;
+    json_t *value = json_parse_foreign(exact, n, &error);
+    char *dump = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY) : NULL;
+    g_assert_cmpstr(dump, ==, rows[i].dump);
+    g_assert_true((value == NULL) == (error != NULL));
+    free(dump);
+    json_decref(value);
+  }
+  g_autoptr(GString) deep = g_string_new(NULL);
+  for (int i = 0; i < JSON_FOREIGN_DEPTH_MAX; i++)
+    g_string_append_c(deep, '[');
+  for (int i = 0; i < JSON_FOREIGN_DEPTH_MAX; i++)
+    g_string_append_c(deep, ']');
+  json_t *fits = json_parse_foreign(deep->str, deep->len, NULL);
+  g_assert_nonnull(fits);
+  json_decref(fits);
+  g_string_prepend_c(deep, '[');
+  g_assert_null(json_parse_foreign(deep->str, deep->len, NULL));
+}
+
+static void test_time_http(void)
+{
+  g_assert_cmpint(time_parse_http("Sun, 06 Nov 1994 08:49:37 GMT"), ==, 784111777000);
+  g_assert_cmpint(time_parse_http("Sat, 29 Feb 2020 00:00:00 GMT"), ==, 1582934400000);
+  static const char *const bad[] = {NULL,
+                                    "",
+                                    "Sun, 06 Nov 1994 08:49:37",
+                                    "Sun, 30 Feb 2020 00:00:00 GMT",
+                                    "Sun, 06 ovD 1994 08:49:37 GMT",
+                                    "Sun, 06 Nov 1994 24:49:37 GMT",
+                                    "Sun,  6 Nov 1994 08:49:37 GMT",
+                                    "Sun, 06 Nov 1994 08:49:37 GMT+1",
+                                    "Sunday, 06-Nov-94 08:49:37 GMT"};
+  for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+    g_assert_cmpint(time_parse_http(bad[i]), ==, -1);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -299,6 +368,8 @@ int main(int argc, char **argv)
   g_test_add_func("/base/json/write", test_json_write);
   g_test_add_func("/base/json/get", test_json_get);
   g_test_add_func("/base/json/hostile", test_json_hostile);
+  g_test_add_func("/base/json/foreign", test_json_foreign);
+  g_test_add_func("/base/time/http", test_time_http);
   g_test_add_func("/base/errors", test_errors);
   g_test_add_func("/base/random", test_random_hex);
   g_test_add_func("/base/files", test_raise_files);
