@@ -58,6 +58,8 @@ static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **err
   posix_spawn_file_actions_adddup2(&actions, log_fd, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, log_fd, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, ready_fd, LAUNCH_READY_FD);
+  posix_spawn_file_actions_addclosefrom_np(&actions,
+                                           LAUNCH_READY_FD + 1); /* locks and pipes of our caller must not live on in the server */
   posix_spawn_file_actions_addchdir_np(&actions, "/");
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);

@@ -24,6 +24,7 @@ typedef struct LogSource {
   int64_t request; /* at the node; 0 = not being read */
   char *instance, *agent, *node;
   int replica;
+  bool whole;      /* it came after the stream had begun: all that it wrote is new */
   GString *buffer; /* lines not yet emitted start at @at */
   size_t at;
   int window;      /* credit that the node still has */
@@ -39,6 +40,7 @@ typedef struct LogStream {
   char *deployment, *agent; /* @agent NULL = all */
   int64_t since_ms, tail;
   bool follow;
+  bool begun;   /* its first sources are being read */
   bool stalled; /* the peer is behind */
   GPtrArray *sources;
   LoopTimer *settle, *scan;
@@ -99,7 +101,7 @@ static void log_source_read(LogStream *stream, LogSource *source)
   source->window = LOGS_WINDOW;
   frame->instance = g_strdup(source->instance);
   frame->since_ms = source->last_ms ? source->last_ms + 1 : stream->since_ms;
-  frame->tail = source->last_ms ? -1 : stream->tail;
+  frame->tail = source->last_ms || source->whole ? -1 : stream->tail;
   frame->follow = stream->follow;
   frame->credit = source->window;
   log_send(logs, source, frame);
@@ -134,14 +136,17 @@ static bool log_stream_scan(LogStream *stream)
       source->buffer = g_string_new(NULL);
       g_ptr_array_add(stream->sources, source);
     }
-    if (!source->node)
+    if (!source->node && instance->node) {
       source->node = g_strdup(instance->node);
+      source->whole = stream->begun;
+    }
   }
   return deployment != NULL;
 }
 
 static void log_stream_read(LogStream *stream)
 {
+  stream->begun = true;
   for (guint i = 0; i < stream->sources->len; i++) {
     LogSource *source = g_ptr_array_index(stream->sources, i);
     if (!source->request)
