@@ -15,5 +15,6 @@ static void ps_table(const Cli *cli, const json_t *answer)
 
 int cmd_ps(Cli *cli, GError **error)
 {
-  return cli_show(cli, show_fetch(cli, cli_word(cli, 0), error), ps_table);
+  g_auto(Target) target = {0};
+  return target_of(cli, &target, error) ? cli_show(cli, show_fetch(cli, &target, error), ps_table) : 1;
 }

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
+#include "cli/show.h"
 
 #include <string.h>
 
@@ -28,7 +29,7 @@ static void schedule_row(Table *table, const json_t *schedule)
   table_cell(table, jget_str(last, "reason", NULL));
 }
 
-static void schedule_runs(const Cli *cli, const json_t *schedules, const char *name)
+static void schedule_runs(const Cli *cli, const json_t *schedules)
 {
   g_autoptr(Table) table =
       table_new((const char *const[]){"RUN", "DEPLOYMENT", "AGENT", "DUE", "STARTED", "ENDED", "OUTCOME", "BY", "REASON", NULL});
@@ -36,8 +37,6 @@ static void schedule_runs(const Cli *cli, const json_t *schedules, const char *n
   const json_t *schedule, *run;
   json_array_foreach(schedules, i, schedule)
   {
-    if (name && !g_str_equal(name, jget_str(schedule, "deployment", "")))
-      continue;
     json_array_foreach(json_object_get(schedule, "runs"), k, run)
     {
       static const char *const keys[] = {"id",       "deployment", "agent", "due_at", "started_at",
@@ -55,24 +54,42 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
   g_autoptr(Table) table =
       table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
   size_t i;
-  json_array_foreach(schedules, i, schedule) if (!name || g_str_equal(name, jget_str(schedule, "deployment", "")))
-      schedule_row(table, schedule);
+  json_array_foreach(schedules, i, schedule) schedule_row(table, schedule);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");
   if (!table_rows(table) || (cli->output != OUTPUT_WIDE && !name))
     return;
   cli_print("\n");
-  schedule_runs(cli, schedules, name);
+  schedule_runs(cli, schedules);
+}
+
+static void schedules_filter(const Target *target, json_t *answer)
+{
+  json_t *kept = json_array(), *schedule;
+  size_t i;
+  json_array_foreach(json_object_get(answer, "schedules"), i, schedule)
+  {
+    bool here = !target->deployment || g_strcmp0(target->deployment, jget_str(schedule, "deployment", NULL)) == 0;
+    if (here && target_has(target, schedule))
+      json_array_append(kept, schedule);
+  }
+  json_object_set_new(answer, "schedules", kept);
 }
 
 int cmd_schedules(Cli *cli, GError **error)
 {
-  json_t *deployment = cli_word(cli, 0) ? api_deployment(cli, cli_word(cli, 0), error) : NULL; /* an unknown name is no empty list */
-  json_decref(deployment);
-  if (*error)
+  g_auto(Target) target = {0};
+  json_t *deployment = NULL;
+  if (!target_of(cli, &target, error))
     return 1;
-  return cli_show(cli, api_get(cli, "/api/schedules", error), schedules_tables);
+  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error))) /* an unknown name is no empty list */
+    return 1;
+  json_decref(deployment);
+  json_t *answer = api_get(cli, "/api/schedules", error);
+  if (answer)
+    schedules_filter(&target, answer);
+  return cli_show(cli, answer, schedules_tables);
 }
 
 /* ---- run ---- */
@@ -123,16 +140,19 @@ static int run_wait(Cli *cli, const char *name, const char *run, GError **error)
 
 int cmd_run(Cli *cli, GError **error)
 {
-  g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0), "/", 2);
-  if (!parts[0] || !parts[1] || !parts[1][0]) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "run '%s': wanted NAME/AGENT", cli_word(cli, 0));
+  g_auto(Target) target = {0};
+  if (!target_of(cli, &target, error))
+    return 1;
+  if (!target.agent || target.replica > 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "which agent? usage: reeve run NAME/AGENT; see: reeve schedules %s",
+                target.deployment);
     return 1;
   }
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
-  jw_str(body, "agent", parts[1]);
+  jw_str(body, "agent", target.agent);
   jw_close(body, '}');
-  g_autofree char *path = api_path(parts[0], "/run");
+  g_autofree char *path = api_path(target.deployment, "/run");
   json_t *answer = api_call(cli, "POST", path, body->str, NULL, error);
   if (!answer)
     return 1;
@@ -148,5 +168,5 @@ int cmd_run(Cli *cli, GError **error)
     cli_note(cli, "run %s has begun", run);
     return 0;
   }
-  return run_wait(cli, parts[0], run, error);
+  return run_wait(cli, target.deployment, run, error);
 }

@@ -27,12 +27,14 @@ static void status_file(Cli *cli, const char *name)
   json_decref(agent);
 }
 
-static int status_one(Cli *cli, const char *name, GError **error)
+static int status_one(Cli *cli, const Target *target, GError **error)
 {
-  json_t *deployment = api_deployment(cli, name, error);
+  const char *name = target->deployment;
+  json_t *deployment = show_fetch_one(cli, target, error);
   if (!deployment)
-    return status_agent(cli, name, error);
-  int code = show_is_well(deployment) ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
+    return target->agent ? 1 : status_agent(cli, name, error);
+  bool well = target->agent ? show_instances_well(deployment) : show_is_well(deployment);
+  int code = well ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
   cli_show(cli, deployment, show_status);
   if (!cli_is_data(cli))
     status_file(cli, name);
@@ -76,7 +78,10 @@ static void status_table(const Cli *cli, const json_t *answer)
 int cmd_status(Cli *cli, GError **error)
 {
   status_store(cli);
-  if (cli_word(cli, 0))
-    return status_one(cli, cli_word(cli, 0), error);
+  g_auto(Target) target = {0};
+  if (!target_of(cli, &target, error))
+    return 1;
+  if (target.deployment)
+    return status_one(cli, &target, error);
   return cli_show(cli, api_get(cli, "/api/deployments", error), status_table);
 }

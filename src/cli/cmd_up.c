@@ -33,6 +33,7 @@ typedef struct Up {
   Progress progress;
   ApiEvents events;
   LogLines logs;
+  Monitor monitor; /* --monitor */
   UpPhase phase;
   char *down_rollout;
   int streams; /* of events, one after the other */
@@ -81,7 +82,7 @@ static void up_logs_begin(Up *up, const json_t *deployment)
   g_autofree char *rest = since ? g_strdup_printf("/logs?follow=1&since=%s", since) : g_strdup("/logs?follow=1&tail=0");
   g_autofree char *path = api_path(up->name, rest);
   up->since = g_strdup(since);
-  log_lines_expect(&up->logs, deployment, NULL);
+  log_lines_expect(&up->logs, deployment);
   log_lines_keep(&up->logs);
   up->logs_call = up_call(up, path, up_log_data, up_logs_end);
 }
@@ -195,7 +196,7 @@ static bool up_event(const char *type, const json_t *data, void *user)
   } else if (up_is_stopped(up, type, data) || up_is_stopped_since(up, type, data)) {
     up_stopped(up, g_str_equal(type, "deployment") ? jget_str(data, "reason", NULL) : NULL);
   } else if (cli_flag(up->cli, OPT_MONITOR) && !g_str_equal(type, "reset")) {
-    monitor_event(up->cli, type, data);
+    monitor_event(&up->monitor, type, data);
   }
   return up->phase != UP_ENDED;
 }
@@ -355,6 +356,7 @@ static int up_follow(Cli *cli, const JobFile *file, const char *rollout, GError 
   progress_init(&up.progress, cli, name, rollout);
   api_events_init(&up.events, up_event, &up);
   log_lines_init(&up.logs, cli);
+  monitor_init(&up.monitor, cli, NULL);
   if (rollout)
     up.phase = UP_ROLLOUT;
   else
@@ -369,6 +371,7 @@ static int up_follow(Cli *cli, const JobFile *file, const char *rollout, GError 
   if (up.error)
     g_propagate_error(error, up.error);
   log_lines_done(&up.logs);
+  monitor_done(&up.monitor);
   api_events_done(&up.events);
   progress_done(&up.progress);
   loop_free(up.loop);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "cli/target.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,29 +16,26 @@ void log_lines_init(LogLines *lines, const Cli *cli)
 {
   *lines = (LogLines){.cli = cli, .terminal = isatty(STDOUT_FILENO), .line = g_string_new(NULL), .out = g_string_new(NULL)};
   lines->colors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  lines->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
-/* NAME, or NAME/REPLICA of all but the first. Caller frees. */
-static char *log_lines_prefix(const json_t *of)
+void log_lines_expect(LogLines *lines, const json_t *deployment)
 {
-  int replica = (int)jget_int(of, "replica", 0);
-  return g_strdup_printf(replica > 0 ? "%s/%d" : "%s", jget_str(of, "agent", "?"), replica);
-}
-
-bool log_lines_expect(LogLines *lines, const json_t *deployment, const char *agent)
-{
-  bool found = false;
   size_t i;
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    g_autofree char *prefix = log_lines_prefix(instance);
-    if (agent && !g_str_equal(agent, jget_str(instance, "agent", "")))
-      continue;
-    lines->width = MAX(lines->width, table_width(prefix));
-    found = true;
+    char *name = target_name(instance);
+    lines->width = MAX(lines->width, table_width(name));
+    g_hash_table_replace(lines->names, g_strdup(jget_str(instance, "id", "")), name);
   }
-  return found;
+}
+
+/* The name of whoever wrote @record. Caller frees. */
+static char *log_lines_prefix(const LogLines *lines, const json_t *record)
+{
+  const char *name = g_hash_table_lookup(lines->names, jget_str(record, "instance", ""));
+  return name ? g_strdup(name) : target_name(record);
 }
 
 /* Ends the line that is open. */
@@ -62,6 +60,7 @@ void log_lines_done(LogLines *lines)
   g_string_free(lines->line, TRUE);
   g_string_free(lines->out, TRUE);
   g_hash_table_unref(lines->colors);
+  g_hash_table_unref(lines->names);
   g_clear_pointer(&lines->seen, g_hash_table_unref);
 }
 
@@ -161,7 +160,7 @@ static void log_lines_begin(LogLines *lines, const char *prefix, const char *key
 static void log_lines_text(LogLines *lines, const json_t *record)
 {
   const json_t *value = json_object_get(record, "text");
-  g_autofree char *prefix = log_lines_prefix(record);
+  g_autofree char *prefix = log_lines_prefix(lines, record);
   g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
   if (!json_is_string(value))
     return;

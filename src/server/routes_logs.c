@@ -37,7 +37,7 @@ typedef struct LogStream {
   LogsTaken taken;
   void *data;
   GString *texts[2];        /* stdout and stderr, for @taken */
-  char *deployment, *agent; /* @agent NULL = all */
+  char *deployment, *agent; /* @agent AGENT or AGENT/REPLICA; NULL = all */
   int64_t since_ms, tail;
   bool follow;
   bool begun;   /* its first sources are being read */
@@ -117,13 +117,19 @@ static LogSource *log_stream_find(LogStream *stream, const char *instance)
   return NULL;
 }
 
+static bool log_stream_wants(const LogStream *stream, const Instance *instance)
+{
+  g_autofree char *slot = stream->agent ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : NULL;
+  return !slot || g_str_equal(stream->agent, instance->agent) || g_str_equal(stream->agent, slot);
+}
+
 /* Adds a source for each instance that has none yet. False when the deployment is gone. */
 static bool log_stream_scan(LogStream *stream)
 {
   const Deployment *deployment = core_deployment(stream->logs->server->core, stream->deployment);
   for (guint i = 0; deployment && i < deployment->instances->len; i++) {
     const Instance *instance = g_ptr_array_index(deployment->instances, i);
-    if (stream->agent && !g_str_equal(stream->agent, instance->agent))
+    if (!log_stream_wants(stream, instance))
       continue;
     LogSource *source = stream->sources->len > i && !stream->agent ? g_ptr_array_index(stream->sources, i) : NULL;
     if (!source || !g_str_equal(source->instance, instance->id)) /* the common case is in order; searching is for what changed */

@@ -181,7 +181,7 @@ def test_monitor_names_replicas(desk):
     lines = [process.stdout.readline().split()[1] for _ in range(4)]
     process.send_signal(signal.SIGINT)
     process.wait(timeout=10)
-    assert lines == ["desk", "desk/web", "desk/web/1", "desk/db"]
+    assert lines == ["desk", "desk/web/0", "desk/web/1", "desk/db"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's part")

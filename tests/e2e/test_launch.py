@@ -19,6 +19,7 @@ def test_nothing_of_the_caller_lives_on_in_the_server(bare):
     assert done.returncode == 0, done.stderr
     for fd in (lock, writer, *low):
         os.close(fd)
+    os.set_blocking(reader, False)
     assert os.read(reader, 1) == b"", "the server has no end of the pipe"
     os.close(reader)
     with open(bare.directory / "deploy.lock", "rb") as file:
