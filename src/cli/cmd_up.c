@@ -394,7 +394,7 @@ static int up_show_plan(Cli *cli, json_t *preview)
   json_array_foreach(json_object_get(preview, "actions"), i, action)
   {
     table_cell(table, jget_str(action, "agent", NULL));
-    table_cell(table, jget_str(action, "action", NULL));
+    table_cell(table, g_str_equal(jget_str(action, "action", ""), "run-again") ? "run again" : jget_str(action, "action", NULL));
     int from = (int)jget_int(action, "from", 0), to = (int)jget_int(action, "to", 0);
     table_cell_format(table, from == to ? "%d" : "%d -> %d", from, to);
   }

@@ -98,7 +98,7 @@ def test_tables_fit_the_terminal(reeve):
 def test_replicas_stand_together(desk):
     desk.run("-q", "scale", "desk", "web=3")
     column = [line.split()[1] for line in desk.run("ps").stdout.splitlines()]
-    assert column == ["AGENT", "web", "web/1", "web/2", "db"]
+    assert column == ["AGENT", "web/0", "web/1", "web/2", "db"]
     desk.run("-q", "scale", "desk", "web=1")
     assert "web/" not in desk.run("ps").stdout
     assert "web/2" in desk.run("ps", "-o", "wide").stdout
@@ -109,8 +109,8 @@ def test_replicas_stand_together(desk):
 @pytest.mark.parametrize("words, hint", [
     (("status", "dsk"), "no such deployment; did you mean 'desk'?"),
     (("restart", "nothing"), "no deployment 'nothing'; see: reeve ps"),
-    (("logs", "desk", "wbe"), "deployment 'desk' has no agent 'wbe'; agents: web, db"),
-    (("-o", "json", "logs", "desk/wbe"), "deployment 'desk' has no agent 'wbe'; agents: web, db"),
+    (("logs", "desk", "wbe"), "desk has no agent 'wbe'; it has: web, db"),
+    (("-o", "json", "logs", "desk/wbe"), "desk has no agent 'wbe'; it has: web, db"),
     (("diff", "job.yml"), "there is no file 'job.yml': find deployment 'job.yml': no such deployment"),
     (("schedules", "nothing"), "find deployment 'nothing': no such deployment; see: reeve ps"),
     (("backup", "/nowhere/file"), "there is no directory '/nowhere'"),
