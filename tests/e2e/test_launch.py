@@ -1,9 +1,10 @@
 """The server that `reeve up` starts in the background: what it takes from whoever started it, and what not."""
 import fcntl
 import os
+import signal
 import subprocess
 
-from conftest import BIN
+from conftest import BIN, wait_until
 
 JOB = 'job: {name: one}\nagents: [{id: a, command: [sleep, "1000"]}]\ntopology: {type: dynamic}\n'
 
@@ -27,3 +28,29 @@ def test_nothing_of_the_caller_lives_on_in_the_server(bare):
     pid = bare.get("/api/server")["pid"]
     held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     assert not [name for name in held if name.endswith("/deploy.lock")], held
+
+
+def test_a_server_that_was_killed_comes_back_with_its_options(bare):
+    """`up` starts the one that ran, also in another directory; `server stop` ends that."""
+    agents = bare.directory / "agents"
+    (agents / "one").mkdir(parents=True)
+    (agents / "one" / "agent.toml").write_text('[agent]\nname = "One"\ndescription = "x"\n[llm]\nprovider = "command"\nmodel = "none"\ncommand = ["cat"]\n')
+    subprocess.run([BIN, "--data-dir", bare.data, "server", "start", "--agents-dir", "agents", "--listen", "127.0.0.1:0"], env=bare.environment,
+                   cwd=bare.directory, check=True, timeout=60)
+    assert '"One"' in bare.run("agents", "-o", "json").stdout
+
+    def end(how):
+        pid = bare.get("/api/server")["pid"]
+        os.kill(pid, how)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), what="the server is gone")
+
+    end(signal.SIGKILL)
+    told = bare.run("up", "-d", bare.job(JOB)).stderr
+    assert f"starts with the options of the one before: --agents-dir {agents} --listen 127.0.0.1:0" in told
+    assert '"One"' in bare.run("agents", "-o", "json").stdout
+    bare.run("server", "stop", "--keep")
+    bare.run("server", "start")
+    assert '"One"' in bare.run("agents", "-o", "json").stdout and bare.get("/api/server")["listen"]
+    bare.run("server", "stop", "--down")
+    assert "options of the one before" not in bare.run("server", "start").stderr
+    assert "watches no agents directory" in bare.run("agents", code=4).stderr and not bare.get("/api/server")["listen"]
