@@ -3,6 +3,13 @@
 #include "cli/api.h"
 #include "cli/show.h"
 
+static void history_by(const Cli *cli, Table *table, const json_t *object)
+{
+  g_autofree char *actor = api_actor(cli, jget_str(object, "actor", NULL));
+  table_cell(table, actor);
+  table_cell(table, jget_str(object, "cause", NULL));
+}
+
 static void history_rollouts(const Cli *cli, const json_t *answer)
 {
   g_autoptr(Table) table = table_new((const char *const[]){"ROLLOUT", "KIND", ">FROM", ">TO", "OUTCOME", "STARTED", "BY", "CAUSE", NULL});
@@ -16,7 +23,7 @@ static void history_rollouts(const Cli *cli, const json_t *answer)
     table_cell(table, jget_str(rollout, "outcome", NULL));
     table_color(table, cli_state_color(jget_str(rollout, "outcome", NULL)));
     table_cell_format(table, "%.19sZ", jget_str(rollout, "started_at", "")); /* milliseconds are in -o json */
-    cli_text_cells(table, rollout, (const char *const[]){"actor", "cause", NULL});
+    history_by(cli, table, rollout);
   }
   cli_print_table(cli, table);
 }
@@ -30,7 +37,7 @@ static void history_table(const Cli *cli, const json_t *answer)
   {
     table_cell_format(table, "%d", (int)jget_int(revision, "number", 0));
     table_cell_format(table, "%.19sZ", jget_str(revision, "created_at", ""));
-    cli_text_cells(table, revision, (const char *const[]){"actor", "cause", NULL});
+    history_by(cli, table, revision);
   }
   cli_print_table(cli, table);
   cli_print("\n");

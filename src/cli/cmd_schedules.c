@@ -1,4 +1,5 @@
 /* reeve schedules and reeve run: agents that run by the clock. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
@@ -14,16 +15,27 @@ static char *schedule_words(const json_t *schedule)
   return g_strdup_printf("every %g s", (double)jget_int(schedule, "every_ms", 0) / 1000);
 }
 
-static void schedule_row(Table *table, const json_t *schedule)
+/* How far @iso is from now, "in 1h 10m" or "2m 5s ago"; with -o wide the point in time itself. NULL for none. Caller frees. */
+static char *schedule_time(const Cli *cli, const char *iso)
+{
+  int64_t at_ms = iso ? time_parse_iso(iso) : -1, now_ms = clock_wall_ms();
+  if (at_ms < 0 || cli->output == OUTPUT_WIDE)
+    return g_strdup(iso);
+  g_autofree char *far = cli_duration(ABS(at_ms - now_ms));
+  return at_ms > now_ms ? g_strdup_printf("in %s", far) : g_strdup_printf("%s ago", far);
+}
+
+static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
 {
   const json_t *last = json_array_get(json_object_get(schedule, "runs"), 0);
-  g_autofree char *words = schedule_words(schedule);
+  g_autofree char *words = schedule_words(schedule), *next = schedule_time(cli, jget_str(schedule, "next_at", NULL));
+  g_autofree char *started = schedule_time(cli, jget_str(last, "started_at", NULL));
   table_cell(table, jget_str(schedule, "deployment", NULL));
   table_cell(table, jget_str(schedule, "agent", NULL));
   table_cell(table, words);
   table_cell(table, jget_str(schedule, "overlap", NULL));
-  table_cell(table, jget_str(schedule, "next_at", NULL));
-  table_cell(table, jget_str(last, "started_at", NULL));
+  table_cell(table, next);
+  table_cell(table, started);
   table_cell(table, jget_str(last, "outcome", NULL));
   table_color(table, cli_state_color(jget_str(last, "outcome", NULL)));
   table_cell(table, jget_str(last, "reason", NULL));
@@ -39,9 +51,10 @@ static void schedule_runs(const Cli *cli, const json_t *schedules)
   {
     json_array_foreach(json_object_get(schedule, "runs"), k, run)
     {
-      static const char *const keys[] = {"id",       "deployment", "agent", "due_at", "started_at",
-                                         "ended_at", "outcome",    "actor", "reason", NULL};
-      cli_text_cells(table, run, keys);
+      g_autofree char *actor = api_actor(cli, jget_str(run, "actor", NULL));
+      cli_text_cells(table, run, (const char *const[]){"id", "deployment", "agent", "due_at", "started_at", "ended_at", "outcome", NULL});
+      table_cell(table, actor);
+      table_cell(table, jget_str(run, "reason", NULL));
     }
   }
   cli_print_table(cli, table);
@@ -54,7 +67,7 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
   g_autoptr(Table) table =
       table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
   size_t i;
-  json_array_foreach(schedules, i, schedule) schedule_row(table, schedule);
+  json_array_foreach(schedules, i, schedule) schedule_row(cli, table, schedule);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");

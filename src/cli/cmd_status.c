@@ -41,8 +41,33 @@ static int status_one(Cli *cli, const Target *target, GError **error)
   return code;
 }
 
-static void status_row(Table *table, const json_t *deployment)
+/* Why a degraded deployment is so, when the server gives no reason: the first instance that is not well. Caller frees; NULL = unknown. */
+static char *status_reason(const Cli *cli, const json_t *summary)
 {
+  bool degraded = g_strcmp0(jget_str(summary, "status", NULL), "degraded") == 0;
+  if (!degraded || jget_str(summary, "reason", NULL))
+    return g_strdup(jget_str(summary, "reason", NULL));
+  json_t *deployment = api_deployment(cli, jget_str(summary, "name", ""), NULL);
+  const json_t *instance;
+  char *reason = NULL;
+  size_t i;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    const char *state = jget_str(instance, "state", "?"), *health = jget_str(instance, "health", "?"),
+               *said = jget_str(instance, "reason", NULL);
+    bool running = g_str_equal(state, "running");
+    g_autofree char *name = target_name(instance);
+    if (reason || (running && g_str_equal(health, "healthy")) || g_str_equal(state, "completed") || g_str_equal(state, "stopped"))
+      continue;
+    reason = g_strdup_printf("%s %s%s%s", name, running ? health : state, said ? ": " : "", said ? said : "");
+  }
+  json_decref(deployment);
+  return reason;
+}
+
+static void status_row(const Cli *cli, Table *table, const json_t *deployment)
+{
+  g_autofree char *reason = status_reason(cli, deployment);
   const char *status = jget_str(deployment, "status", NULL);
   g_autofree char *since = cli_since(jget_str(deployment, "updated_at", NULL));
   table_cell(table, jget_str(deployment, "name", NULL));
@@ -51,7 +76,7 @@ static void status_row(Table *table, const json_t *deployment)
   table_cell_format(table, "%d", (int)jget_int(deployment, "revision", 0));
   table_cell_format(table, "%d/%d", (int)jget_int(deployment, "healthy", 0), (int)jget_int(deployment, "agents", 0));
   table_cell(table, since);
-  table_cell(table, jget_str(deployment, "reason", NULL));
+  table_cell(table, reason);
 }
 
 /* A full disk is everybody's business: it is said wherever somebody looks. */
@@ -69,7 +94,7 @@ static void status_table(const Cli *cli, const json_t *answer)
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">REV", ">HEALTHY", "CHANGED", "REASON", NULL});
   size_t i;
   const json_t *deployment;
-  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(table, deployment);
+  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(cli, table, deployment);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "nothing is deployed; try: reeve up FILE");

@@ -48,6 +48,7 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_FORGET] = {"forget", 0, OPTION_FLAG, NULL, NULL, "afterwards remove the deployment with its logs and history"},
     [OPT_AGENTS_DIR] = {"agents-dir", 0, OPTION_DIRECTORY, "DIR", NULL, "watch DIR/*/agent.toml and agent.json"},
     [OPT_WATCH] = {"watch", 'w', OPTION_FLAG, NULL, NULL, "stay, and deploy again when the file or one that it names changes"},
+    [OPT_ALL] = {"all", 'a', OPTION_FLAG, NULL, NULL, "stopped deployments too"},
     [OPT_ERREXIT] = {"errexit", 'e', OPTION_FLAG, NULL, NULL, "end at the first command that fails, with its exit code"},
     [OPT_CONFIG] = {"config", 0, OPTION_FILE, "FILE", NULL, "configuration file (default ~/.config/reeve/config.json)"},
 };

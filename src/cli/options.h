@@ -48,6 +48,7 @@ typedef enum OptionId {
   OPT_CONFIG,
   OPT_ERREXIT,
   OPT_WATCH,
+  OPT_ALL,
   OPT_N
 } OptionId;
 

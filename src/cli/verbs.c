@@ -75,8 +75,9 @@ const Verb verbs[] = {
      .words = "[NAME[/AGENT]]",
      .summary = "list deployments and their instances",
      .details =
-         "Without NAME: the instances of every deployment. -o wide adds nodes, ids, revisions, restarts and last exits, and replicas that are no longer wanted.",
-     .examples = "reeve ps\nreeve ps -o wide desk",
+         "Without NAME: the instances of every deployment that is not stopped, with -a also of those that are; -o json has them always. -o wide adds nodes, ids, revisions, restarts and last exits, and replicas that are no longer wanted.",
+     .examples = "reeve ps\nreeve ps -a\nreeve ps -o wide desk\nreeve ps desk/web",
+     .options = OPTIONS(OPT_ALL),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
