@@ -20,7 +20,7 @@ static struct {
   int dropped_errno;
   size_t out_length;
   size_t line_length[LOG_STREAMS];
-  int64_t line_at_ms[LOG_STREAMS]; /* when it grew last, on the boot clock */
+  int64_t line_at_ms[LOG_STREAMS]; /* when it began, on the boot clock */
   bool open[LOG_STREAMS];          /* the last record of the stream was a part of a line */
   unsigned long long marked;       /* bytes written since log_mark */
   char head[LOG_HEAD];             /* time of this batch */
@@ -160,6 +160,31 @@ static int64_t log_boot_ms(void)
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Length of @text without a UTF-8 character at its end whose last bytes are still to come; all of it when it is nothing else. */
+static size_t log_whole_characters(const char *text, size_t length)
+{
+  size_t at = length;
+  while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+    at--;
+  if (at == 0)
+    return length;
+  unsigned char lead = (unsigned char)text[at - 1];
+  size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1, there = length - at + 1;
+  return at > 1 && there < wanted ? at - 1 : length;
+}
+
+/* Writes what there is of the unfinished line of @stream as a part. A character that is cut stays, and begins the next part: each record is
+ * read by itself, and half a character could not be told from a broken one. */
+static void log_part(int stream)
+{
+  char *line = log_state.line[stream];
+  size_t have = log_state.line_length[stream], part = log_whole_characters(line, have);
+  log_record(stream, false, line, part);
+  memmove(line, line + part, have - part);
+  log_state.line_length[stream] = have - part;
+  log_state.line_at_ms[stream] = log_boot_ms();
+}
+
 /* @text continues the unfinished line of @stream, which may become a record. */
 static void log_piece(int stream, const char *text, size_t length, bool ends)
 {
@@ -167,8 +192,8 @@ static void log_piece(int stream, const char *text, size_t length, bool ends)
   while (*have + length > LOG_LINE_MAX) {
     size_t part = LOG_LINE_MAX - *have;
     memcpy(log_state.line[stream] + *have, text, part);
-    log_record(stream, false, log_state.line[stream], LOG_LINE_MAX);
-    *have = 0;
+    *have = LOG_LINE_MAX;
+    log_part(stream);
     text += part;
     length -= part;
   }
@@ -176,12 +201,12 @@ static void log_piece(int stream, const char *text, size_t length, bool ends)
     log_record(stream, true, text, length); /* the usual case: nothing to join */
     return;
   }
+  if (*have == 0)
+    log_state.line_at_ms[stream] = log_boot_ms();
   memcpy(log_state.line[stream] + *have, text, length);
   *have += length;
-  if (!ends) {
-    log_state.line_at_ms[stream] = log_boot_ms();
+  if (!ends)
     return;
-  }
   log_record(stream, true, log_state.line[stream], *have);
   *have = 0;
 }
@@ -240,8 +265,11 @@ void log_quiet(void)
     return;
   int64_t now = log_boot_ms();
   for (int stream = 0; stream < LOG_STREAMS; stream++)
-    if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS <= now)
-      log_finish(stream);
+    if (log_state.line_length[stream] && log_state.line_at_ms[stream] + LOG_QUIET_MS <= now) {
+      log_stamp();
+      log_part(stream);
+      log_flush();
+    }
 }
 
 void log_mark(void)

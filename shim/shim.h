@@ -75,7 +75,7 @@ void log_open(const ShimSpec *spec);
 bool log_drain(int stream, int fd);
 /* Writes what is left of a line that never ended. */
 void log_finish(int stream);
-/* ms until an unfinished line was quiet for so long that it is written as a part, -1 = there is none; and writes those that were. */
+/* ms until an unfinished line began so long ago that what there is of it is written as a part, -1 = there is none; and writes those. */
 int log_quiet_ms(void);
 void log_quiet(void);
 /* A new attempt begins: ends the lines that the last one left unfinished. log_marked is the bytes of records written since. */

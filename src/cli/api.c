@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -179,6 +180,14 @@ bool api_delete(const Cli *cli, const char *collection, const char *name, GError
   json_t *answer = api_call(cli, "DELETE", path, NULL, NULL, error);
   json_decref(answer);
   return answer != NULL;
+}
+
+char *api_actor(const Cli *cli, const char *actor)
+{
+  guint64 uid;
+  bool user = actor && g_str_has_prefix(actor, "uid:") && g_ascii_string_to_unsigned(actor + 4, 10, 0, G_MAXUINT32 - 1, &uid, NULL);
+  const struct passwd *entry = user && !api_remote(cli) ? getpwuid((uid_t)uid) : NULL;
+  return g_strdup(entry ? entry->pw_name : actor);
 }
 
 char *api_path(const char *name, const char *rest)

@@ -29,6 +29,8 @@ bool api_delete(const Cli *cli, const char *collection, const char *name, GError
 json_t *api_deployment(const Cli *cli, const char *name, GError **error);
 /* "/api/deployments/NAME" and @rest, NAME escaped. Caller frees. */
 char *api_path(const char *name, const char *rest);
+/* Who did something, for people: the name of the user instead of "uid:0", when the server is on this machine. Caller frees. */
+char *api_actor(const Cli *cli, const char *actor);
 /* The error that a problem document with @status stands for. */
 void api_problem(const char *body, size_t length, int status, GError **error);
 /* True when a server answers on the control socket. */

@@ -23,17 +23,6 @@ bool cli_flag(const Cli *cli, OptionId id)
   return cli->options.text[id] != NULL;
 }
 
-char *cli_target(const Cli *cli, char **agent, GError **error)
-{
-  const char *target = cli_word(cli, 0), *second = cli_word(cli, 1), *slash = strchr(target, '/');
-  if (slash && second) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "two agents, '%s' and '%s'; wanted NAME AGENT or NAME/AGENT", slash + 1, second);
-    return NULL;
-  }
-  *agent = g_strdup(slash ? slash + 1 : second);
-  return slash ? g_strndup(target, (gsize)(slash - target)) : g_strdup(target);
-}
-
 int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms)
 {
   return cli_flag(cli, id) ? (int64_t)(cli->options.number[id] * 1000) : fallback_ms;

@@ -30,6 +30,7 @@ struct Verb {
   int words_min, words_max; /* words_max -1 = any number */
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */
+  const char *instead;      /* verbs of a whole deployment: what to do about an agent; TARGET is what was given, NAME its deployment */
   bool hidden;              /* for programs: in no list and no completion */
   /* Returns the exit code; with @error set, main reports it and takes the code from it. */
   int (*run)(Cli *cli, GError **error);
@@ -49,9 +50,6 @@ char *completion_script(const char *shell);
 /* Word @index of the command line, or NULL. */
 const char *cli_word(const Cli *cli, guint index);
 bool cli_flag(const Cli *cli, OptionId id);
-/* NAME AGENT, or NAME/AGENT as one word: into @agent (NULL = none named), the name is returned. Caller frees both. NULL with
- * REEVE_ERROR_USAGE when there are two agents. */
-char *cli_target(const Cli *cli, char **agent, GError **error);
 /* Milliseconds of a time option, or @fallback_ms. */
 int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms);
 /* True when results are asked for as JSON or YAML. */

@@ -30,13 +30,20 @@ static bool audit_since(const Cli *cli, GString *path, GError **error)
   return true;
 }
 
+static void audit_row(const Cli *cli, Table *table, const json_t *entry)
+{
+  g_autofree char *actor = api_actor(cli, jget_str(entry, "actor", NULL));
+  table_cell(table, jget_str(entry, "at", NULL));
+  table_cell(table, actor);
+  cli_text_cells(table, entry, (const char *const[]){"action", "object", "detail", NULL});
+}
+
 static void audit_table(const Cli *cli, const json_t *answer)
 {
-  static const char *const keys[] = {"at", "actor", "action", "object", "detail", NULL};
   g_autoptr(Table) table = table_new((const char *const[]){"TIME", "WHO", "DID", "TO", "DETAIL", NULL});
   const json_t *entries = json_object_get(answer, "entries");
   for (size_t i = json_array_size(entries); i > 0; i--)
-    cli_text_cells(table, json_array_get(entries, i - 1), keys);
+    audit_row(cli, table, json_array_get(entries, i - 1));
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "no entry");

@@ -5,6 +5,8 @@
 #include "cli/job_file.h"
 #include "cli/show_diff.h"
 
+#include <string.h>
+
 static void diff_print(const Cli *cli, const json_t *answer)
 {
   g_autofree char *text = show_diff_text(answer, cli->color_out);
@@ -42,6 +44,11 @@ int cmd_diff(Cli *cli, GError **error)
   bool revisions = cli_flag(cli, OPT_FROM) || cli_flag(cli, OPT_TO);
   if (!revisions && g_file_test(word, G_FILE_TEST_IS_REGULAR))
     return diff_file(cli, word, error);
+  if (strchr(word, '/')) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "there is no file '%s'; of a deployment diff takes the NAME, all its agents",
+                word);
+    return 1;
+  }
   int code = diff_revisions(cli, word, error);
   if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions)
     g_prefix_error(error, "there is no file '%s': ", word);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
+#include "cli/target.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,20 +80,14 @@ static int exec_code(const Exec *exec, const char *command, GError **error)
   return signal ? EXEC_SIGNAL_BASE + signal : code;
 }
 
-/* NAME[/AGENT[/REPLICA]] and the words behind it as the body of the request; NULL with @error. */
-static char *exec_body(const Cli *cli, char *const *target, GError **error)
+/* @target and the words behind it as the body of the request. */
+static char *exec_body(const Cli *cli, const Target *target)
 {
-  guint n = g_strv_length((char **)target);
-  gint64 replica = 0;
-  if (n > 2 && !g_ascii_string_to_signed(target[2], 10, 0, INT32_MAX, &replica, NULL)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "'%s' is no number of a replica; wanted: NAME[/AGENT[/REPLICA]]", target[2]);
-    return NULL;
-  }
   GString *body = g_string_new(NULL);
   jw_open(body, NULL, '{');
-  if (n > 1)
-    jw_str(body, "agent", target[1]);
-  jw_int(body, "replica", replica);
+  if (target->agent)
+    jw_str(body, "agent", target->agent);
+  jw_int(body, "replica", MAX(target->replica, 0));
   if (cli_flag(cli, OPT_TIMEOUT))
     jw_int(body, "timeout_ms", MAX(cli_ms(cli, OPT_TIMEOUT, 0), 1));
   jw_open(body, "argv", '[');
@@ -105,11 +100,10 @@ static char *exec_body(const Cli *cli, char *const *target, GError **error)
 
 int cmd_exec(Cli *cli, GError **error)
 {
-  g_auto(GStrv) target = g_strsplit(cli_word(cli, 0), "/", 3);
-  g_autofree char *body = exec_body(cli, target, error);
-  if (!body)
+  g_auto(Target) target = {0};
+  if (!target_parse(&target, cli_word(cli, 0), NULL, error))
     return 1;
-  g_autofree char *path = api_path(target[0], "/exec");
+  g_autofree char *body = exec_body(cli, &target), *path = api_path(target.deployment, "/exec");
   Exec exec = {.cli = cli, .line = g_string_new(NULL)};
   int code = 1, status = api_stream_post(cli, path, body, exec_data, &exec, error);
   if (status >= 400)

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "cli/api.h"
 #include "cli/log_lines.h"
+#include "cli/show.h"
 
 /* "5m" means five minutes ago; a point in time stands for itself. */
 static bool logs_since(const Cli *cli, GString *query, GError **error)
@@ -30,30 +31,22 @@ static bool logs_data(const char *bytes, size_t length, void *user)
 }
 
 /* The stream cannot say why it was refused: who is asked for must be there. Tells @lines how wide the names are. */
-static bool logs_look(const Cli *cli, const char *name, const char *agent, LogLines *lines, GError **error)
+static bool logs_look(const Cli *cli, const Target *target, LogLines *lines, GError **error)
 {
-  json_t *deployment = api_deployment(cli, name, error);
+  json_t *deployment = show_fetch_one(cli, target, error);
   if (!deployment)
     return false;
-  bool found = log_lines_expect(lines, deployment, agent);
-  if (!found && agent) {
-    g_autoptr(GString) known = g_string_new(NULL);
-    size_t i;
-    const json_t *instance;
-    json_array_foreach(json_object_get(deployment, "instances"), i, instance) if (jget_int(instance, "replica", 0) == 0)
-        g_string_append_printf(known, "%s%s", known->len ? ", " : "", jget_str(instance, "agent", "?"));
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'; agents: %s", name, agent, known->str);
-  }
+  log_lines_expect(lines, deployment);
   json_decref(deployment);
-  return found || !agent;
+  return true;
 }
 
 int cmd_logs(Cli *cli, GError **error)
 {
-  g_autofree char *agent = NULL, *name = cli_target(cli, &agent, error);
-  if (!name)
+  g_auto(Target) target = {0};
+  if (!target_of(cli, &target, error))
     return 1;
-  g_autofree char *path = api_path(name, "/logs");
+  g_autofree char *agent = target_agent(&target), *path = api_path(target.deployment, "/logs");
   g_autoptr(GString) query = g_string_new(path);
   g_string_append_printf(query, "?follow=%d", cli_flag(cli, OPT_FOLLOW));
   if (!logs_since(cli, query, error))
@@ -66,7 +59,7 @@ int cmd_logs(Cli *cli, GError **error)
   }
   LogLines lines;
   log_lines_init(&lines, cli);
-  bool ok = logs_look(cli, name, agent, &lines, error) && api_stream(cli, query->str, logs_data, &lines, error);
+  bool ok = logs_look(cli, &target, &lines, error) && api_stream(cli, query->str, logs_data, &lines, error);
   log_lines_done(&lines);
   return ok && !cli_is_left() ? 0 : 1;
 }

@@ -4,62 +4,116 @@
 #include "base/text.h"
 #include "cli/api.h"
 #include "cli/monitor.h"
+#include "cli/show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { REASON_SHOWN_MAX = 2000 };
 
-static void monitor_line(const Cli *cli, const char *deployment, const char *object, const char *word, const char *reason)
+void monitor_init(Monitor *monitor, const Cli *cli, const Target *target)
+{
+  *monitor = (Monitor){.cli = cli, .target = target ? *target : (Target){.replica = -1}};
+  monitor->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void monitor_done(Monitor *monitor)
+{
+  g_clear_pointer(&monitor->told, g_hash_table_unref);
+}
+
+static void monitor_line(const Monitor *monitor, const char *object, const char *word, const char *reason)
 {
   char when[ISO_TIME_BYTES];
   time_iso(clock_wall_ms(), when);
-  const char *sgr = cli->color_out ? cli_state_color(word) : NULL;
+  const char *sgr = monitor->cli->color_out ? cli_state_color(word) : NULL;
   g_autofree char *text = reason ? text_escape(reason, REASON_SHOWN_MAX) : g_strdup(""); /* an agent's words may be in it */
   g_strdelimit(text, "\n\r\t", ' ');                                                     /* one event, one line */
-  cli_print("%.19sZ  %s%s%s  %s%s%s%s%s%s%s\n", when, deployment, *object ? "/" : "", object, sgr ? "\033[" : "", sgr ? sgr : "",
-            sgr ? "m" : "", word, sgr ? "\033[0m" : "", *text ? ": " : "", text);
+  cli_print("%.19sZ  %s  %s%s%s%s%s%s%s\n", when, object, sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", word, sgr ? "\033[0m" : "",
+            *text ? ": " : "", text);
 }
 
-static void monitor_instance(const Cli *cli, const char *deployment, const json_t *instance)
+/* An event tells that something about @object has changed; what people are told may be the same as before. */
+static void monitor_state(Monitor *monitor, const char *object, const char *word, const char *reason)
+{
+  g_autofree char *now = g_strdup_printf("%s: %s", word, reason ? reason : "");
+  if (g_strcmp0(g_hash_table_lookup(monitor->told, object), now) == 0)
+    return;
+  g_hash_table_replace(monitor->told, g_strdup(object), g_steal_pointer(&now));
+  monitor_line(monitor, object, word, reason);
+}
+
+static void monitor_instance(Monitor *monitor, const char *deployment, const json_t *instance)
 {
   const char *state = jget_str(instance, "state", "?"), *health = jget_str(instance, "health", "unknown");
   bool running = g_str_equal(state, "running") && !g_str_equal(health, "unknown");
-  int replica = (int)jget_int(instance, "replica", 0);
-  g_autofree char *agent = g_strdup_printf(replica ? "%s/%d" : "%s", jget_str(instance, "agent", "?"), replica);
-  monitor_line(cli, deployment, agent, running ? health : state, jget_str(instance, "reason", NULL));
+  g_autofree char *name = target_name(instance), *object = g_strconcat(deployment, "/", name, NULL);
+  if (target_has(&monitor->target, instance))
+    monitor_state(monitor, object, running ? health : state, jget_str(instance, "reason", NULL));
 }
 
-/* One event as a line; the snapshot as one line for each instance. */
-void monitor_event(const Cli *cli, const char *type, const json_t *data)
+/* Its begin and its end; the phases on the way are ours. */
+static void monitor_rollout(Monitor *monitor, const json_t *rollout)
 {
-  const char *reason = jget_str(data, "reason", NULL), *owner = jget_str(data, "deployment", "");
-  if (g_str_equal(type, "instance")) {
-    monitor_instance(cli, owner, data);
-  } else if (g_str_equal(type, "deployment")) {
-    monitor_line(cli, jget_str(data, "name", "?"), "", jget_str(data, "status", "?"), reason);
-  } else if (g_str_equal(type, "forgotten")) {
-    monitor_line(cli, jget_str(data, "name", "?"), "", "forgotten", NULL);
-  } else if (g_str_equal(type, "rollout")) {
-    monitor_line(cli, owner, jget_str(data, "id", "?"), jget_str(data, "outcome", "?"), jget_str(data, "phase", NULL));
-  } else if (g_str_equal(type, "node")) {
-    monitor_line(cli, "node", jget_str(data, "name", "?"), jget_str(data, "status", "?"), reason);
-  } else if (g_str_equal(type, "webhook")) {
-    monitor_line(cli, owner, "webhook", jget_str(data, "state", "?"), jget_str(data, "event", NULL));
-  } else if (g_str_equal(type, "reset")) {
-    size_t i, k;
-    const json_t *deployment, *instance;
-    json_array_foreach(json_object_get(data, "deployments"), i, deployment)
-    {
-      monitor_event(cli, "deployment", deployment);
-      json_array_foreach(json_object_get(deployment, "instances"), k, instance)
-          monitor_instance(cli, jget_str(deployment, "name", "?"), instance);
-    }
+  const char *outcome = jget_str(rollout, "outcome", "?"), *kind = jget_str(rollout, "kind", "?"),
+             *cause = jget_str(rollout, "cause", NULL);
+  bool open = g_str_equal(outcome, "open"),
+       forward = g_str_equal(kind, "deploy") || g_str_equal(kind, "update") || g_str_equal(kind, "rollback");
+  g_autofree char *what = forward ? g_strdup_printf("%s to revision %d", kind, (int)jget_int(rollout, "to", 0)) : g_strdup(kind);
+  g_autofree char *reason = open || !cause || g_str_equal(outcome, "succeeded") ? g_strdup(what) : g_strdup_printf("%s: %s", what, cause);
+  g_autofree char *word = g_strdup_printf("rollout %s", open ? "begins" : outcome), *id = g_strdup(jget_str(rollout, "id", "?"));
+  if (g_strcmp0(g_hash_table_lookup(monitor->told, id), word) == 0)
+    return;
+  monitor_line(monitor, jget_str(rollout, "deployment", "?"), word, reason);
+  g_hash_table_replace(monitor->told, g_steal_pointer(&id), g_steal_pointer(&word));
+}
+
+static void monitor_snapshot(Monitor *monitor, const json_t *data)
+{
+  size_t i, k;
+  const json_t *deployment, *instance;
+  json_array_foreach(json_object_get(data, "deployments"), i, deployment)
+  {
+    monitor_event(monitor, "deployment", deployment);
+    json_array_foreach(json_object_get(deployment, "instances"), k, instance)
+        monitor_instance(monitor, jget_str(deployment, "name", "?"), instance);
   }
 }
 
-static void events_print(const char *type, const json_t *data)
+void monitor_event(Monitor *monitor, const char *type, const json_t *data)
 {
-  json_t *line = json_pack("{s:s,s:O}", "event", type, "data", data);
+  const char *reason = jget_str(data, "reason", NULL), *owner = jget_str(data, "deployment", "");
+  if (g_str_equal(type, "instance")) {
+    monitor_instance(monitor, owner, data);
+  } else if (g_str_equal(type, "reset")) {
+    monitor_snapshot(monitor, data);
+  } else if (monitor->target.agent) {
+    return;
+  } else if (g_str_equal(type, "deployment")) {
+    monitor_state(monitor, jget_str(data, "name", "?"), jget_str(data, "status", "?"), reason);
+  } else if (g_str_equal(type, "forgotten")) {
+    monitor_state(monitor, jget_str(data, "name", "?"), "forgotten", NULL);
+  } else if (g_str_equal(type, "rollout")) {
+    monitor_rollout(monitor, data);
+  } else if (g_str_equal(type, "node")) {
+    g_autofree char *node = g_strconcat("node/", jget_str(data, "name", "?"), NULL);
+    monitor_state(monitor, node, jget_str(data, "status", "?"), reason);
+  } else if (g_str_equal(type, "webhook")) {
+    g_autofree char *webhook = g_strconcat(owner, "/webhook", NULL);
+    monitor_line(monitor, webhook, jget_str(data, "state", "?"), jget_str(data, "event", NULL));
+  }
+}
+
+/* With an agent named: its own events, and of the snapshot its instances. */
+static void events_print(const Monitor *monitor, const char *type, const json_t *data)
+{
+  bool reset = g_str_equal(type, "reset"), all = !monitor->target.agent;
+  if (!all && !reset && (!g_str_equal(type, "instance") || !target_has(&monitor->target, data)))
+    return;
+  json_t *shown = json_deep_copy(data), *deployment;
+  size_t i;
+  json_array_foreach(all ? NULL : json_object_get(shown, "deployments"), i, deployment) target_filter(&monitor->target, deployment, NULL);
+  json_t *line = json_pack("{s:s,s:o}", "event", type, "data", shown);
   char *text = json_dumps(line, JSON_COMPACT);
   cli_put_json(text);
   cli_print("\n");
@@ -69,23 +123,28 @@ static void events_print(const char *type, const json_t *data)
 
 static bool monitor_on_event(const char *type, const json_t *data, void *user)
 {
-  const Cli *cli = user;
-  if (cli_is_data(cli) || cli->verb->run == cmd_events)
-    events_print(type, data);
+  Monitor *monitor = user;
+  if (cli_is_data(monitor->cli) || monitor->cli->verb->run == cmd_events)
+    events_print(monitor, type, data);
   else
-    monitor_event(cli, type, data);
+    monitor_event(monitor, type, data);
   return ferror(stdout) == 0;
 }
 
 static int monitor_run(Cli *cli, GError **error)
 {
-  if (cli_word(cli, 0)) {
-    json_t *deployment = api_deployment(cli, cli_word(cli, 0), error); /* an unknown name is an error, not a silent stream */
-    if (!deployment)
-      return 1;
-    json_decref(deployment);
-  }
-  return api_follow(cli, cli_word(cli, 0), 0, monitor_on_event, cli, error) ? 0 : 1;
+  g_auto(Target) target = {0};
+  json_t *deployment = NULL;
+  if (!target_of(cli, &target, error))
+    return 1;
+  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error))) /* an unknown name is an error, not a silent stream */
+    return 1;
+  json_decref(deployment);
+  Monitor monitor;
+  monitor_init(&monitor, cli, &target);
+  bool ok = api_follow(cli, target.deployment, 0, monitor_on_event, &monitor, error);
+  monitor_done(&monitor);
+  return ok ? 0 : 1;
 }
 
 int cmd_monitor(Cli *cli, GError **error)

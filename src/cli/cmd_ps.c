@@ -7,13 +7,24 @@ static void ps_table(const Cli *cli, const json_t *answer)
   g_autoptr(Table) table = show_instances_table(cli, true);
   size_t i;
   const json_t *deployment;
-  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) show_instances(cli, table, deployment, true);
+  int hidden = 0;
+  json_array_foreach(json_object_get(answer, "deployments"), i, deployment)
+  {
+    bool stopped = g_strcmp0(jget_str(deployment, "status", NULL), "stopped") == 0;
+    if (stopped && !cli_word(cli, 0) && !cli_flag(cli, OPT_ALL))
+      hidden++;
+    else
+      show_instances(cli, table, deployment, true);
+  }
   cli_print_table(cli, table);
-  if (!table_rows(table))
+  if (hidden)
+    cli_note(cli, "%d stopped deployment%s not shown; see: reeve ps -a", hidden, hidden == 1 ? " is" : "s are");
+  else if (!table_rows(table))
     cli_note(cli, "nothing is deployed; try: reeve up FILE");
 }
 
 int cmd_ps(Cli *cli, GError **error)
 {
-  return cli_show(cli, show_fetch(cli, cli_word(cli, 0), error), ps_table);
+  g_auto(Target) target = {0};
+  return target_of(cli, &target, error) ? cli_show(cli, show_fetch(cli, &target, error), ps_table) : 1;
 }

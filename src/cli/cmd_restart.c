@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cli/agents.h"
 #include "cli/api.h"
+#include "cli/target.h"
 
 /* An agent of the agents directory that is not deployed is started. */
 static bool restart_is_agent(const Cli *cli, const char *name, const GError *error)
@@ -16,9 +17,11 @@ static bool restart_is_agent(const Cli *cli, const char *name, const GError *err
 
 int cmd_restart(Cli *cli, GError **error)
 {
-  g_autofree char *agent = NULL, *name = cli_target(cli, &agent, error);
-  if (!name)
+  g_auto(Target) target = {0};
+  if (!target_of(cli, &target, error))
     return 1;
+  const char *name = target.deployment;
+  g_autofree char *agent = target_agent(&target);
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
   if (agent)

@@ -1,7 +1,9 @@
 /* reeve schedules and reeve run: agents that run by the clock. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
+#include "cli/show.h"
 
 #include <string.h>
 
@@ -13,22 +15,33 @@ static char *schedule_words(const json_t *schedule)
   return g_strdup_printf("every %g s", (double)jget_int(schedule, "every_ms", 0) / 1000);
 }
 
-static void schedule_row(Table *table, const json_t *schedule)
+/* How far @iso is from now, "in 1h 10m" or "2m 5s ago"; with -o wide the point in time itself. NULL for none. Caller frees. */
+static char *schedule_time(const Cli *cli, const char *iso)
+{
+  int64_t at_ms = iso ? time_parse_iso(iso) : -1, now_ms = clock_wall_ms();
+  if (at_ms < 0 || cli->output == OUTPUT_WIDE)
+    return g_strdup(iso);
+  g_autofree char *far = cli_duration(ABS(at_ms - now_ms));
+  return at_ms > now_ms ? g_strdup_printf("in %s", far) : g_strdup_printf("%s ago", far);
+}
+
+static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
 {
   const json_t *last = json_array_get(json_object_get(schedule, "runs"), 0);
-  g_autofree char *words = schedule_words(schedule);
+  g_autofree char *words = schedule_words(schedule), *next = schedule_time(cli, jget_str(schedule, "next_at", NULL));
+  g_autofree char *started = schedule_time(cli, jget_str(last, "started_at", NULL));
   table_cell(table, jget_str(schedule, "deployment", NULL));
   table_cell(table, jget_str(schedule, "agent", NULL));
   table_cell(table, words);
   table_cell(table, jget_str(schedule, "overlap", NULL));
-  table_cell(table, jget_str(schedule, "next_at", NULL));
-  table_cell(table, jget_str(last, "started_at", NULL));
+  table_cell(table, next);
+  table_cell(table, started);
   table_cell(table, jget_str(last, "outcome", NULL));
   table_color(table, cli_state_color(jget_str(last, "outcome", NULL)));
   table_cell(table, jget_str(last, "reason", NULL));
 }
 
-static void schedule_runs(const Cli *cli, const json_t *schedules, const char *name)
+static void schedule_runs(const Cli *cli, const json_t *schedules)
 {
   g_autoptr(Table) table =
       table_new((const char *const[]){"RUN", "DEPLOYMENT", "AGENT", "DUE", "STARTED", "ENDED", "OUTCOME", "BY", "REASON", NULL});
@@ -36,13 +49,12 @@ static void schedule_runs(const Cli *cli, const json_t *schedules, const char *n
   const json_t *schedule, *run;
   json_array_foreach(schedules, i, schedule)
   {
-    if (name && !g_str_equal(name, jget_str(schedule, "deployment", "")))
-      continue;
     json_array_foreach(json_object_get(schedule, "runs"), k, run)
     {
-      static const char *const keys[] = {"id",       "deployment", "agent", "due_at", "started_at",
-                                         "ended_at", "outcome",    "actor", "reason", NULL};
-      cli_text_cells(table, run, keys);
+      g_autofree char *actor = api_actor(cli, jget_str(run, "actor", NULL));
+      cli_text_cells(table, run, (const char *const[]){"id", "deployment", "agent", "due_at", "started_at", "ended_at", "outcome", NULL});
+      table_cell(table, actor);
+      table_cell(table, jget_str(run, "reason", NULL));
     }
   }
   cli_print_table(cli, table);
@@ -55,24 +67,42 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
   g_autoptr(Table) table =
       table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
   size_t i;
-  json_array_foreach(schedules, i, schedule) if (!name || g_str_equal(name, jget_str(schedule, "deployment", "")))
-      schedule_row(table, schedule);
+  json_array_foreach(schedules, i, schedule) schedule_row(cli, table, schedule);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");
   if (!table_rows(table) || (cli->output != OUTPUT_WIDE && !name))
     return;
   cli_print("\n");
-  schedule_runs(cli, schedules, name);
+  schedule_runs(cli, schedules);
+}
+
+static void schedules_filter(const Target *target, json_t *answer)
+{
+  json_t *kept = json_array(), *schedule;
+  size_t i;
+  json_array_foreach(json_object_get(answer, "schedules"), i, schedule)
+  {
+    bool here = !target->deployment || g_strcmp0(target->deployment, jget_str(schedule, "deployment", NULL)) == 0;
+    if (here && target_has(target, schedule))
+      json_array_append(kept, schedule);
+  }
+  json_object_set_new(answer, "schedules", kept);
 }
 
 int cmd_schedules(Cli *cli, GError **error)
 {
-  json_t *deployment = cli_word(cli, 0) ? api_deployment(cli, cli_word(cli, 0), error) : NULL; /* an unknown name is no empty list */
-  json_decref(deployment);
-  if (*error)
+  g_auto(Target) target = {0};
+  json_t *deployment = NULL;
+  if (!target_of(cli, &target, error))
     return 1;
-  return cli_show(cli, api_get(cli, "/api/schedules", error), schedules_tables);
+  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error))) /* an unknown name is no empty list */
+    return 1;
+  json_decref(deployment);
+  json_t *answer = api_get(cli, "/api/schedules", error);
+  if (answer)
+    schedules_filter(&target, answer);
+  return cli_show(cli, answer, schedules_tables);
 }
 
 /* ---- run ---- */
@@ -124,16 +154,19 @@ static int run_wait(Cli *cli, const char *name, const char *agent, const char *r
 
 int cmd_run(Cli *cli, GError **error)
 {
-  g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0), "/", 2);
-  if (!parts[0] || !parts[1] || !parts[1][0]) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "run '%s': wanted NAME/AGENT", cli_word(cli, 0));
+  g_auto(Target) target = {0};
+  if (!target_of(cli, &target, error))
+    return 1;
+  if (!target.agent || target.replica > 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "which agent? usage: reeve run NAME/AGENT; see: reeve schedules %s",
+                target.deployment);
     return 1;
   }
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
-  jw_str(body, "agent", parts[1]);
+  jw_str(body, "agent", target.agent);
   jw_close(body, '}');
-  g_autofree char *path = api_path(parts[0], "/run");
+  g_autofree char *path = api_path(target.deployment, "/run");
   json_t *answer = api_call(cli, "POST", path, body->str, NULL, error);
   if (!answer)
     return 1;
@@ -149,5 +182,5 @@ int cmd_run(Cli *cli, GError **error)
     cli_note(cli, "run %s has begun", run);
     return 0;
   }
-  return run_wait(cli, parts[0], parts[1], run, error);
+  return run_wait(cli, target.deployment, target.agent, run, error);
 }

@@ -122,7 +122,8 @@ static int server_foreground(Cli *cli, GError **error)
                            .ready_fd = server_ready_fd(),
                            .origins = origins,
                            .verbose = cli_flag(cli, OPT_VERBOSE)};
-  g_autofree char *listen = server_listen(cli, config, &options);
+  g_autofree char *listen = server_listen(cli, config, &options), *kept = launch_kept_text(cli);
+  options.kept = kept;
   options.listen = listen;
   return server_main(&options);
 }
@@ -139,12 +140,7 @@ static int server_start(Cli *cli, const char *name, GError **error)
     return 1;
   cli_done(cli, cli->paths.socket, started ? "started" : "running",
            started ? "the server serves on '%s'" : "a server serves on '%s' already", cli->paths.socket);
-  static const OptionId options[] = {OPT_AGENTS_DIR,   OPT_AGENTS_USER, OPT_CONFIG, OPT_LISTEN,
-                                     OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE};
-  bool asked = false;
-  for (guint i = 0; i < G_N_ELEMENTS(options); i++)
-    asked = asked || cli_flag(cli, options[i]);
-  if (!started && asked) {
+  if (!started && launch_is_told(cli)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
                 "the server that serves was not started with these options; restart it: reeve server stop --keep, then start");
     return 1;
@@ -197,6 +193,7 @@ static int server_stop(Cli *cli, const char *name, GError **error)
   if (!server)
     return 1;
   pid_t pid = (pid_t)jget_int(server, "pid", 0);
+  g_autofree char *kept = g_build_filename(jget_str(server, "data_dir", ""), SERVER_KEPT_FILE, NULL);
   const char *mode = cli_flag(cli, OPT_KEEP)   ? "{\"mode\":\"keep\"}"
                      : cli_flag(cli, OPT_DOWN) ? "{\"mode\":\"down\"}"
                                                : "{\"mode\":\"refuse\"}";
@@ -209,6 +206,8 @@ static int server_stop(Cli *cli, const char *name, GError **error)
   json_decref(answer);
   if (!api_remote(cli) && !server_wait_gone(pid, cli_ms(cli, OPT_TIMEOUT, STOP_TIMEOUT_MS), error))
     return 1;
+  if (!api_remote(cli) && !cli_flag(cli, OPT_KEEP))
+    unlink(kept); /* who stops it means it: the next one is started as it is asked for */
   cli_done(cli, cli->paths.socket, "stopped", cli_flag(cli, OPT_KEEP) ? "the server has stopped; agents go on" : "the server has stopped");
   return 0;
 }

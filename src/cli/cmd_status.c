@@ -27,20 +27,47 @@ static void status_file(Cli *cli, const char *name)
   json_decref(agent);
 }
 
-static int status_one(Cli *cli, const char *name, GError **error)
+static int status_one(Cli *cli, const Target *target, GError **error)
 {
-  json_t *deployment = api_deployment(cli, name, error);
+  const char *name = target->deployment;
+  json_t *deployment = show_fetch_one(cli, target, error);
   if (!deployment)
-    return status_agent(cli, name, error);
-  int code = show_is_well(deployment) ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
+    return target->agent ? 1 : status_agent(cli, name, error);
+  bool well = target->agent ? show_instances_well(deployment) : show_is_well(deployment);
+  int code = well ? 0 : reeve_error_exit(REEVE_ERROR_UNHEALTHY);
   cli_show(cli, deployment, show_status);
   if (!cli_is_data(cli))
     status_file(cli, name);
   return code;
 }
 
-static void status_row(Table *table, const json_t *deployment)
+/* Why a degraded deployment is so, when the server gives no reason: the first instance that is not well. Caller frees; NULL = unknown. */
+static char *status_reason(const Cli *cli, const json_t *summary)
 {
+  bool degraded = g_strcmp0(jget_str(summary, "status", NULL), "degraded") == 0;
+  if (!degraded || jget_str(summary, "reason", NULL))
+    return g_strdup(jget_str(summary, "reason", NULL));
+  json_t *deployment = api_deployment(cli, jget_str(summary, "name", ""), NULL);
+  const json_t *instance;
+  char *reason = NULL;
+  size_t i;
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
+  {
+    const char *state = jget_str(instance, "state", "?"), *health = jget_str(instance, "health", "?"),
+               *said = jget_str(instance, "reason", NULL);
+    bool running = g_str_equal(state, "running");
+    g_autofree char *name = target_name(instance);
+    if (reason || (running && g_str_equal(health, "healthy")) || g_str_equal(state, "completed") || g_str_equal(state, "stopped"))
+      continue;
+    reason = g_strdup_printf("%s %s%s%s", name, running ? health : state, said ? ": " : "", said ? said : "");
+  }
+  json_decref(deployment);
+  return reason;
+}
+
+static void status_row(const Cli *cli, Table *table, const json_t *deployment)
+{
+  g_autofree char *reason = status_reason(cli, deployment);
   const char *status = jget_str(deployment, "status", NULL);
   g_autofree char *since = cli_since(jget_str(deployment, "updated_at", NULL));
   table_cell(table, jget_str(deployment, "name", NULL));
@@ -49,7 +76,7 @@ static void status_row(Table *table, const json_t *deployment)
   table_cell_format(table, "%d", (int)jget_int(deployment, "revision", 0));
   table_cell_format(table, "%d/%d", (int)jget_int(deployment, "healthy", 0), (int)jget_int(deployment, "agents", 0));
   table_cell(table, since);
-  table_cell(table, jget_str(deployment, "reason", NULL));
+  table_cell(table, reason);
 }
 
 /* A full disk is everybody's business: it is said wherever somebody looks. */
@@ -67,7 +94,7 @@ static void status_table(const Cli *cli, const json_t *answer)
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">REV", ">HEALTHY", "CHANGED", "REASON", NULL});
   size_t i;
   const json_t *deployment;
-  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(table, deployment);
+  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(cli, table, deployment);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "nothing is deployed; try: reeve up FILE");
@@ -76,7 +103,10 @@ static void status_table(const Cli *cli, const json_t *answer)
 int cmd_status(Cli *cli, GError **error)
 {
   status_store(cli);
-  if (cli_word(cli, 0))
-    return status_one(cli, cli_word(cli, 0), error);
+  g_auto(Target) target = {0};
+  if (!target_of(cli, &target, error))
+    return 1;
+  if (target.deployment)
+    return status_one(cli, &target, error);
   return cli_show(cli, api_get(cli, "/api/deployments", error), status_table);
 }

@@ -14,22 +14,26 @@
 #include <signal.h>
 #include <stdio.h>
 
+enum { LAST_LINES_MAX = 1000 };
+
 /* What a foreground `up` is doing. */
-typedef enum UpPhase { UP_ROLLOUT, UP_STAY, UP_STOPPING, UP_DETACHED, UP_ENDED } UpPhase;
+typedef enum UpPhase { UP_ROLLOUT, UP_STAY, UP_STOPPING, UP_LAST_WORDS, UP_DETACHED, UP_ENDED } UpPhase;
 
 typedef struct Up {
   Cli *cli;
   const char *name;
-  const char *path; /* of the job file */
-  FileWatch *files; /* --watch, else NULL */
-  bool again;       /* it is not the first rollout that runs: --timeout is about that */
-  bool stale;       /* files changed while a rollout was running */
-  bool logs_open;
+  const char *path;    /* of the job file */
+  FileWatch *files;    /* --watch, else NULL */
+  bool again;          /* it is not the first rollout that runs: --timeout is about that */
+  bool stale;          /* files changed while a rollout was running */
+  HttpCall *logs_call; /* NULL = not open */
+  char *since;         /* logs from then on: what older agents of this name wrote is no news */
   Loop *loop;
   HttpClient *http;
   Progress progress;
   ApiEvents events;
   LogLines logs;
+  Monitor monitor; /* --monitor */
   UpPhase phase;
   char *down_rollout;
   int streams; /* of events, one after the other */
@@ -42,41 +46,73 @@ static bool up_log_data(const char *bytes, size_t length, void *data)
   return log_lines_feed(&((Up *)data)->logs, bytes, length);
 }
 
-/* Logs end with the server or the deployment; the event stream is what decides. */
-static void up_logs_end(const HttpResult *result, void *data)
-{
-  ((Up *)data)->logs_open = false;
-}
-
 static void up_end(Up *up, UpPhase phase)
 {
   up->phase = phase;
   loop_stop(up->loop);
 }
 
+/* Logs end with the server or the deployment; the event stream is what decides, except at the end. */
+static void up_logs_end(const HttpResult *result, void *data)
+{
+  Up *up = data;
+  up->logs_call = NULL;
+  if (up->phase == UP_LAST_WORDS)
+    up_end(up, UP_ENDED);
+}
+
 /* Starts a stream from the server. */
-static void up_call(Up *up, const char *path, HttpData data, HttpDone done)
+static HttpCall *up_call(Up *up, const char *path, HttpData data, HttpDone done)
 {
   g_auto(ApiCall) call = {0};
   if (!api_call_init(&call, up->cli, path, up->error ? NULL : &up->error)) {
     up_end(up, UP_ENDED);
-    return;
+    return NULL;
   }
   call.spec.stream = true;
-  http_client_call(up->http, &call.spec, data, done, up);
+  return http_client_call(up->http, &call.spec, data, done, up);
+}
+
+/* What runs already may have written for days: of that, nothing. */
+static void up_logs_begin(Up *up, const json_t *deployment)
+{
+  const json_t *rollout = json_object_get(deployment, "rollout");
+  bool ours = up->progress.rollout && g_strcmp0(jget_str(rollout, "id", NULL), up->progress.rollout) == 0;
+  const char *since = ours ? jget_str(rollout, "started_at", NULL) : NULL;
+  g_autofree char *rest = since ? g_strdup_printf("/logs?follow=1&since=%s", since) : g_strdup("/logs?follow=1&tail=0");
+  g_autofree char *path = api_path(up->name, rest);
+  up->since = g_strdup(since);
+  log_lines_expect(&up->logs, deployment);
+  log_lines_keep(&up->logs);
+  up->logs_call = up_call(up, path, up_log_data, up_logs_end);
+}
+
+/* Everything is stopped. What was written to the end, or before the stream of logs had begun, is read once more; a job whose agents are
+ * done at once would say nothing else. */
+static void up_stopped(Up *up, const char *reason)
+{
+  cli_note(up->cli, "%s is stopped%s%s", up->name, reason ? ": " : "", reason ? reason : "");
+  if (!up->logs_call || !up->since) {
+    up_end(up, UP_ENDED);
+    return;
+  }
+  http_call_cancel(up->logs_call);
+  int64_t tail = log_lines_again(&up->logs) ? LAST_LINES_MAX : G_MAXINT32;
+  g_autofree char *rest = g_strdup_printf("/logs?since=%s&tail=%d", up->since, (int)tail);
+  g_autofree char *path = api_path(up->name, rest);
+  up->phase = UP_LAST_WORDS;
+  up->logs_call = up_call(up, path, up_log_data, up_logs_end);
 }
 
 static void up_stay(Up *up)
 {
-  up->phase = UP_STAY;
-  if (cli_flag(up->cli, OPT_MONITOR) || up->logs_open)
-    return;
-  up->logs_open = true;
   json_t *deployment = api_deployment(up->cli, up->name, NULL);
-  log_lines_expect(&up->logs, deployment, NULL);
+  up->phase = UP_STAY;
+  if (!cli_flag(up->cli, OPT_MONITOR) && !up->logs_call)
+    up_logs_begin(up, deployment);
+  if (g_strcmp0(jget_str(deployment, "status", NULL), "stopped") == 0)
+    up_stopped(up, jget_str(deployment, "reason", NULL)); /* its agents were done before we looked: no event tells that any more */
   json_decref(deployment);
-  g_autofree char *path = api_path(up->name, "/logs?follow=1");
-  up_call(up, path, up_log_data, up_logs_end);
 }
 
 static void up_table(Cli *cli, const char *name)
@@ -155,11 +191,12 @@ static bool up_event(const char *type, const json_t *data, void *user)
     progress_event(&up->progress, type, data);
     if (up->progress.outcome)
       up_settled(up);
+  } else if (up->phase == UP_LAST_WORDS) {
+    return true;
   } else if (up_is_stopped(up, type, data) || up_is_stopped_since(up, type, data)) {
-    cli_note(up->cli, "%s is stopped", up->name);
-    up_end(up, UP_ENDED);
+    up_stopped(up, g_str_equal(type, "deployment") ? jget_str(data, "reason", NULL) : NULL);
   } else if (cli_flag(up->cli, OPT_MONITOR) && !g_str_equal(type, "reset")) {
-    monitor_event(up->cli, type, data);
+    monitor_event(&up->monitor, type, data);
   }
   return up->phase != UP_ENDED;
 }
@@ -174,7 +211,7 @@ static void up_events_begin(Up *up);
 static void up_events_end(const HttpResult *result, void *data)
 {
   Up *up = data;
-  if (up->phase == UP_ENDED)
+  if (up->phase == UP_ENDED || up->phase == UP_LAST_WORDS)
     return;
   if (!result->error && ++up->streams < API_STREAMS_MAX && api_alive(up->cli)) { /* we read too slowly: from a snapshot on */
     up_events_begin(up);
@@ -196,8 +233,8 @@ static void up_events_begin(Up *up)
 static void up_interrupt(void *data)
 {
   Up *up = data;
-  if (up->phase == UP_STOPPING) {
-    up_end(up, UP_DETACHED);
+  if (up->phase == UP_STOPPING || up->phase == UP_LAST_WORDS) {
+    up_end(up, up->phase == UP_STOPPING ? UP_DETACHED : UP_ENDED);
     return;
   }
   up->phase = UP_STOPPING;
@@ -319,11 +356,12 @@ static int up_follow(Cli *cli, const JobFile *file, const char *rollout, GError 
   progress_init(&up.progress, cli, name, rollout);
   api_events_init(&up.events, up_event, &up);
   log_lines_init(&up.logs, cli);
+  monitor_init(&up.monitor, cli, NULL);
   if (rollout)
     up.phase = UP_ROLLOUT;
   else
     up_stay(&up);
-  if (up_watch_files(&up, file, &up.error))
+  if (up.phase != UP_ENDED && up_watch_files(&up, file, &up.error))
     up_watch(&up);
   else
     http_client_free(up.http);
@@ -333,9 +371,11 @@ static int up_follow(Cli *cli, const JobFile *file, const char *rollout, GError 
   if (up.error)
     g_propagate_error(error, up.error);
   log_lines_done(&up.logs);
+  monitor_done(&up.monitor);
   api_events_done(&up.events);
   progress_done(&up.progress);
   loop_free(up.loop);
+  g_free(up.since);
   return up.code;
 }
 
@@ -354,7 +394,7 @@ static int up_show_plan(Cli *cli, json_t *preview)
   json_array_foreach(json_object_get(preview, "actions"), i, action)
   {
     table_cell(table, jget_str(action, "agent", NULL));
-    table_cell(table, jget_str(action, "action", NULL));
+    table_cell(table, g_str_equal(jget_str(action, "action", ""), "run-again") ? "run again" : jget_str(action, "action", NULL));
     int from = (int)jget_int(action, "from", 0), to = (int)jget_int(action, "to", 0);
     table_cell_format(table, from == to ? "%d" : "%d -> %d", from, to);
   }

@@ -4,7 +4,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "cli/api.h"
+#include "server/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LAUNCH_DEADLINE_MS = 30000, LAUNCH_READY_FD = 3, LAUNCH_LOG_SHOWN = 2000 };
+enum { LAUNCH_DEADLINE_MS = 30000, LAUNCH_READY_FD = 3, LAUNCH_LOG_SHOWN = 2000, LAUNCH_KEPT_MAX = 64 * 1024 };
 
 extern char **environ;
 
@@ -25,24 +27,81 @@ static bool launch_errno(const char *what, const char *path, GError **error)
   return false;
 }
 
-/* The server is started in "/", so paths go absolute. */
+const OptionId launch_options[] = {OPT_AGENTS_DIR, OPT_AGENTS_USER,  OPT_CONFIG,  OPT_NODE_SOCKET,
+                                   OPT_LISTEN,     OPT_ALLOW_ORIGIN, OPT_VERBOSE, OPT_N};
+
+bool launch_is_told(const Cli *cli)
+{
+  for (const OptionId *id = launch_options; *id != OPT_N; id++)
+    if (cli_flag(cli, *id))
+      return true;
+  return false;
+}
+
+/* The server is started in "/", so paths go absolute. Caller frees. */
+static char *launch_value(const Cli *cli, OptionId id)
+{
+  const char *value = cli->options.text[id];
+  bool path = option_specs[id].kind == OPTION_FILE || option_specs[id].kind == OPTION_DIRECTORY;
+  return path ? g_canonicalize_filename(value, NULL) : g_strdup(value);
+}
+
+char *launch_kept_text(const Cli *cli)
+{
+  if (!launch_is_told(cli))
+    return g_strdup("");
+  GString *out = g_string_new(NULL);
+  jw_open(out, NULL, '{');
+  for (const OptionId *id = launch_options; *id != OPT_N; id++) {
+    g_autofree char *value = cli_flag(cli, *id) ? launch_value(cli, *id) : NULL;
+    if (value)
+      jw_str(out, option_specs[*id].name, value);
+  }
+  jw_close(out, '}');
+  g_string_append_c(out, '\n');
+  return g_string_free(out, FALSE);
+}
+
+static void launch_argv_add(GPtrArray *argv, OptionId id, const char *value)
+{
+  g_ptr_array_add(argv, g_strconcat("--", option_specs[id].name, NULL));
+  if (option_specs[id].kind != OPTION_FLAG)
+    g_ptr_array_add(argv, g_strdup(value));
+}
+
+/* Adds what the former server was started with, and says so. */
+static void launch_argv_kept(const Cli *cli, GPtrArray *argv)
+{
+  g_autofree char *path = g_build_filename(cli->paths.data_dir, SERVER_KEPT_FILE, NULL);
+  g_autofree char *text = fs_read(path, LAUNCH_KEPT_MAX, NULL, NULL);
+  json_t *kept = text ? json_parse(text, strlen(text), NULL) : NULL;
+  guint from = argv->len;
+  for (const OptionId *id = launch_options; *id != OPT_N; id++) {
+    const char *value = jget_str(kept, option_specs[*id].name, NULL);
+    if (value)
+      launch_argv_add(argv, *id, value);
+  }
+  json_decref(kept);
+  g_autoptr(GString) said = g_string_new(NULL);
+  for (guint i = from; i < argv->len; i++)
+    g_string_append_printf(said, " %s", (const char *)argv->pdata[i]);
+  if (said->len)
+    cli_note(cli, "the server starts with the options of the one before:%s ('reeve server stop' forgets them)", said->str);
+}
+
 static GPtrArray *launch_argv(const Cli *cli, const char *self)
 {
-  static const OptionId handed_on[] = {OPT_AGENTS_DIR, OPT_AGENTS_USER,  OPT_CONFIG, OPT_NODE_SOCKET,
-                                       OPT_LISTEN,     OPT_ALLOW_ORIGIN, OPT_VERBOSE};
   const char *const head[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket};
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; i < G_N_ELEMENTS(head); i++)
     g_ptr_array_add(argv, g_strdup(head[i]));
-  for (guint i = 0; i < G_N_ELEMENTS(handed_on); i++) {
-    const OptionSpec *spec = &option_specs[handed_on[i]];
-    const char *value = cli->options.text[handed_on[i]];
-    if (!value)
-      continue;
-    g_ptr_array_add(argv, g_strconcat("--", spec->name, NULL));
-    if (spec->kind != OPTION_FLAG)
-      g_ptr_array_add(argv, spec->kind == OPTION_TEXT ? g_strdup(value) : g_canonicalize_filename(value, NULL));
+  for (const OptionId *id = launch_options; *id != OPT_N; id++) {
+    g_autofree char *value = cli_flag(cli, *id) ? launch_value(cli, *id) : NULL;
+    if (value)
+      launch_argv_add(argv, *id, value);
   }
+  if (!launch_is_told(cli))
+    launch_argv_kept(cli, argv);
   g_ptr_array_add(argv, NULL);
   return argv;
 }
@@ -59,6 +118,8 @@ static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **err
   posix_spawn_file_actions_adddup2(&actions, log_fd, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, log_fd, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, ready_fd, LAUNCH_READY_FD);
+  posix_spawn_file_actions_addclosefrom_np(&actions,
+                                           LAUNCH_READY_FD + 1); /* locks and pipes of our caller must not live on in the server */
   posix_spawn_file_actions_addchdir_np(&actions, "/");
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);

@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/time.h"
+#include "cli/target.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,30 +16,27 @@ void log_lines_init(LogLines *lines, const Cli *cli)
 {
   *lines = (LogLines){.cli = cli, .terminal = isatty(STDOUT_FILENO), .line = g_string_new(NULL), .out = g_string_new(NULL)};
   lines->colors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  lines->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
-/* NAME, or NAME/REPLICA of all but the first. Caller frees. */
-static char *log_lines_prefix(const json_t *of)
+void log_lines_expect(LogLines *lines, const json_t *deployment)
 {
-  int replica = (int)jget_int(of, "replica", 0);
-  g_autofree char *agent = text_escape(jget_str(of, "agent", "?"), LOG_NAME_MAX);
-  return g_strdup_printf(replica > 0 ? "%s/%d" : "%s", agent, replica);
-}
-
-bool log_lines_expect(LogLines *lines, const json_t *deployment, const char *agent)
-{
-  bool found = false;
   size_t i;
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    g_autofree char *prefix = log_lines_prefix(instance);
-    if (agent && !g_str_equal(agent, jget_str(instance, "agent", "")))
-      continue;
-    lines->width = MAX(lines->width, table_width(prefix));
-    found = true;
+    char *name = target_name(instance);
+    lines->width = MAX(lines->width, table_width(name));
+    g_hash_table_replace(lines->names, g_strdup(jget_str(instance, "id", "")), name);
   }
-  return found;
+}
+
+/* The name of whoever wrote @record. Caller frees. */
+static char *log_lines_prefix(const LogLines *lines, const json_t *record)
+{
+  const char *name = g_hash_table_lookup(lines->names, jget_str(record, "instance", ""));
+  g_autofree char *own = name ? NULL : target_name(record);
+  return text_escape(name ? name : own, LOG_NAME_MAX);
 }
 
 /* Ends the line that is open. */
@@ -62,6 +61,48 @@ void log_lines_done(LogLines *lines)
   g_string_free(lines->line, TRUE);
   g_string_free(lines->out, TRUE);
   g_hash_table_unref(lines->colors);
+  g_hash_table_unref(lines->names);
+  g_clear_pointer(&lines->seen, g_hash_table_unref);
+}
+
+/* The last record of an instance that was printed. */
+typedef struct LogSeen {
+  char time[ISO_TIME_BYTES];
+  guint count, passed; /* records of that time: printed, and passed over when they came again */
+} LogSeen;
+
+void log_lines_keep(LogLines *lines)
+{
+  lines->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+bool log_lines_again(LogLines *lines)
+{
+  lines->again = true;
+  g_string_truncate(lines->line, 0);
+  return g_hash_table_size(lines->seen) > 0;
+}
+
+/* True when @record was printed before; else it is kept as the last of its instance. */
+static bool log_lines_was_seen(LogLines *lines, const json_t *record)
+{
+  const char *instance = jget_str(record, "instance", ""), *when = jget_str(record, "time", "");
+  LogSeen *seen = g_hash_table_lookup(lines->seen, instance);
+  if (!seen) {
+    seen = g_new0(LogSeen, 1);
+    g_hash_table_insert(lines->seen, g_strdup(instance), seen);
+  }
+  int order = strcmp(when, seen->time);
+  if (lines->again && (order < 0 || (order == 0 && seen->passed < seen->count))) {
+    seen->passed += order == 0;
+    return true;
+  }
+  if (order != 0)
+    seen->count = seen->passed = 0;
+  g_strlcpy(seen->time, when, sizeof seen->time);
+  seen->count++;
+  seen->passed += lines->again;
+  return false;
 }
 
 static const char *log_lines_color(LogLines *lines, const char *prefix)
@@ -116,21 +157,33 @@ static void log_lines_begin(LogLines *lines, const char *prefix, const char *key
   lines->open = g_strdup(key);
 }
 
+static void log_lines_text(LogLines *lines, const json_t *record)
+{
+  const json_t *value = json_object_get(record, "text");
+  g_autofree char *prefix = log_lines_prefix(lines, record);
+  g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
+  if (!json_is_string(value))
+    return;
+  size_t length = json_string_length(value);
+  g_autofree char *text =
+      lines->terminal ? log_lines_harmless(json_string_value(value), length) : g_strndup(json_string_value(value), length);
+  log_lines_begin(lines, prefix, key);
+  g_string_append(lines->out, text);
+  if (!jget_flag(record, "partial", false))
+    log_lines_close(lines);
+}
+
 static void log_lines_record(LogLines *lines)
 {
-  json_t *record = json_parse(lines->line->str, lines->line->len, NULL);
-  const json_t *value = json_object_get(record, "text");
-  g_autofree char *prefix = log_lines_prefix(record);
-  g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
-  if (json_is_string(value)) {
-    size_t length = json_string_length(value);
-    g_autofree char *text =
-        lines->terminal ? log_lines_harmless(json_string_value(value), length) : g_strndup(json_string_value(value), length);
-    log_lines_begin(lines, prefix, key);
-    g_string_append(lines->out, text);
-    if (!jget_flag(record, "partial", false))
-      log_lines_close(lines);
-  }
+  bool raw = lines->cli->output == OUTPUT_JSON;
+  g_autofree char *harmless = raw ? cli_harmless_json(lines->line->str) : NULL;
+  json_t *record = raw && !lines->seen ? NULL : json_parse(lines->line->str, lines->line->len, NULL);
+  if (lines->seen && record && log_lines_was_seen(lines, record))
+    ; /* not twice */
+  else if (raw)
+    g_string_append_printf(lines->out, "%s\n", harmless ? harmless : lines->line->str);
+  else
+    log_lines_text(lines, record);
   json_decref(record);
 }
 
@@ -143,11 +196,7 @@ bool log_lines_feed(LogLines *lines, const char *bytes, size_t length)
     if (!newline)
       break;
     bytes = newline + 1;
-    g_autofree char *json = lines->cli->output == OUTPUT_JSON ? cli_harmless_json(lines->line->str) : NULL;
-    if (json)
-      g_string_append_printf(lines->out, "%s\n", json);
-    else
-      log_lines_record(lines);
+    log_lines_record(lines);
     g_string_truncate(lines->line, 0);
   }
   log_lines_print(lines);

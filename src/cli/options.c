@@ -51,6 +51,7 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_AGENTS_DIR] = {"agents-dir", 0, OPTION_DIRECTORY, "DIR", NULL, "watch DIR/*/agent.toml and agent.json"},
     [OPT_AGENTS_USER] = {"agents-user", 0, OPTION_TEXT, "NAME", NULL, "agents without a user of their own run as NAME (needs root)"},
     [OPT_WATCH] = {"watch", 'w', OPTION_FLAG, NULL, NULL, "stay, and deploy again when the file or one that it names changes"},
+    [OPT_ALL] = {"all", 'a', OPTION_FLAG, NULL, NULL, "stopped deployments too"},
     [OPT_ERREXIT] = {"errexit", 'e', OPTION_FLAG, NULL, NULL, "end at the first command that fails, with its exit code"},
     [OPT_LINE] = {"line", 0, OPTION_TEXT, "LINE", NULL, "a command line up to the cursor"},
     [OPT_CONFIG] = {"config", 0, OPTION_FILE, "FILE", NULL, "configuration file (default ~/.config/reeve/config.json)"},

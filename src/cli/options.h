@@ -51,6 +51,7 @@ typedef enum OptionId {
   OPT_ERREXIT,
   OPT_LINE,
   OPT_WATCH,
+  OPT_ALL,
   OPT_N
 } OptionId;
 

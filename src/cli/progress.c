@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/target.h"
 
 #include <string.h>
 
@@ -154,12 +155,11 @@ static void progress_instance(Progress *progress, const json_t *instance, bool f
     return;
   const char *url = jget_str(instance, "url", NULL), *reason = jget_str(instance, "reason", NULL);
   bool running = g_strcmp0(jget_str(instance, "state", NULL), "running") == 0;
-  int pid = (int)jget_int(instance, "pid", 0), replica = (int)jget_int(instance, "replica", 0);
+  int pid = (int)jget_int(instance, "pid", 0);
+  g_autofree char *name = target_name(instance);
   g_autoptr(GString) line = g_string_new(NULL);
   const char *sgr = progress->cli->color_err ? cli_state_color(word) : NULL;
-  g_string_append_printf(line, "  %s", jget_str(instance, "agent", "?"));
-  if (replica > 0)
-    g_string_append_printf(line, "/%d", replica);
+  g_string_append_printf(line, "  %s", name);
   g_string_append_printf(line, sgr ? " \033[%sm%s\033[0m" : " %s%s", sgr ? sgr : "", word);
   if (url && running)
     g_string_append_printf(line, " at %s", url);

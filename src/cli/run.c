@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/problems.h"
 #include "cli/api.h"
+#include "cli/target.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -70,7 +71,7 @@ static int run_verb(Cli *cli, GError **error)
     fputs(text, stderr);
     return reeve_error_exit(REEVE_ERROR_USAGE);
   }
-  if (!run_check_words(cli, error))
+  if (!run_check_words(cli, error) || !target_allowed(cli, error))
     return 1;
   if (cli->output == OUTPUT_DOT && cli->verb->run != cmd_plan) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--output': 'dot' is only for plan");

@@ -45,12 +45,10 @@ static const char *show_health(const json_t *instance)
 static void show_instance(const Cli *cli, Table *table, const json_t *instance)
 {
   const char *state = show_state(instance), *health = show_health(instance);
-  int replica = (int)jget_int(instance, "replica", 0), pid = (int)jget_int(instance, "pid", 0);
+  int pid = (int)jget_int(instance, "pid", 0);
+  g_autofree char *name = target_name(instance);
   g_autofree char *since = cli_since(jget_str(instance, "since", NULL));
-  if (replica > 0)
-    table_cell_format(table, "%s/%d", jget_str(instance, "agent", "?"), replica);
-  else
-    table_cell(table, jget_str(instance, "agent", "?"));
+  table_cell(table, name);
   table_cell(table, state);
   table_color(table, cli_state_color(state));
   table_cell(table, health);
@@ -110,17 +108,21 @@ void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool
   }
 }
 
-json_t *show_fetch(const Cli *cli, const char *name, GError **error)
+json_t *show_fetch_one(const Cli *cli, const Target *target, GError **error)
 {
-  json_t *all = json_array();
-  if (name) {
-    json_t *one = api_deployment(cli, name, error);
-    if (one)
-      json_array_append_new(all, one);
-    else
-      g_clear_pointer(&all, json_decref);
-    return all ? json_pack("{s:o}", "deployments", all) : NULL;
+  json_t *deployment = api_deployment(cli, target->deployment, error);
+  if (deployment && !target_filter(target, deployment, error))
+    g_clear_pointer(&deployment, json_decref);
+  return deployment;
+}
+
+json_t *show_fetch(const Cli *cli, const Target *target, GError **error)
+{
+  if (target->deployment) {
+    json_t *one = show_fetch_one(cli, target, error);
+    return one ? json_pack("{s:[o]}", "deployments", one) : NULL;
   }
+  json_t *all = json_array();
   json_t *list = api_get(cli, "/api/deployments", error);
   bool ok = list != NULL;
   size_t i;
@@ -145,9 +147,8 @@ static char *show_agent_of(const json_t *deployment, const char *id)
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    int replica = (int)jget_int(instance, "replica", 0);
     if (g_strcmp0(jget_str(instance, "id", NULL), id) == 0)
-      return replica ? g_strdup_printf("%s/%d", jget_str(instance, "agent", "?"), replica) : g_strdup(jget_str(instance, "agent", "?"));
+      return target_name(instance);
   }
   return NULL;
 }
@@ -177,11 +178,12 @@ static void show_unenforced(const json_t *deployment)
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
     g_autoptr(GString) words = g_string_new(NULL);
+    g_autofree char *name = target_name(instance);
     json_array_foreach(json_object_get(instance, "unenforced"), k, word)
         g_string_append_printf(words, "%s%s", k ? ", " : "", json_string_value(word));
     if (words->len)
-      cli_print("warning:   %s/%d runs without its limit of %s: node '%s' cannot enforce it; see reeve doctor\n",
-                jget_str(instance, "agent", "?"), (int)jget_int(instance, "replica", 0), words->str, jget_str(instance, "node", "?"));
+      cli_print("warning:   %s runs without its limit of %s: node '%s' cannot enforce it; see reeve doctor\n", name, words->str,
+                jget_str(instance, "node", "?"));
   }
 }
 
@@ -233,8 +235,11 @@ void show_status(const Cli *cli, const json_t *deployment)
 bool show_is_well(const json_t *deployment)
 {
   const char *status = jget_str(deployment, "status", "");
-  if (g_str_equal(status, "failed") || g_str_equal(status, "degraded"))
-    return false;
+  return !g_str_equal(status, "failed") && !g_str_equal(status, "degraded") && show_instances_well(deployment);
+}
+
+bool show_instances_well(const json_t *deployment)
+{
   size_t i;
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)

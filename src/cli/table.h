@@ -16,7 +16,8 @@ void table_cell_format(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3
 void table_color(Table *table, const char *sgr);
 guint table_rows(const Table *table);
 /* The table as text, each row ended by a line end, no blanks at the end of lines. @columns: of the terminal; the texts of the last column
- * are cut to fit, unless that leaves next to nothing; 0 = nothing is cut. Caller frees. */
+ * are cut to fit, or stand below their row where that would leave next to nothing, and then the widest other texts are cut too; 0 = nothing
+ * is cut. Caller frees. */
 char *table_text(const Table *table, bool colors, int columns);
 /* Columns that @text takes on a terminal. */
 int table_width(const char *text);

@@ -5,7 +5,9 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/api.h"
+#include "cli/show.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,33 +17,54 @@ enum { TALK_TIMEOUT_MS = 600000, TALK_BYTES_MAX = 64 * 1024 * 1024 };
 
 /* ---- whom to ask ---- */
 
-/* Running instance of @agent that has a URL, or NULL. */
-static const json_t *talk_instance(const json_t *deployment, const char *agent)
+/* Running instance that @target names and that has a URL, or NULL. */
+static const json_t *talk_instance(const json_t *deployment, const Target *target)
 {
   size_t i;
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    bool here = g_strcmp0(jget_str(instance, "agent", NULL), agent) == 0;
-    if (here && jget_str(instance, "url", NULL) && g_strcmp0(jget_str(instance, "state", NULL), "running") == 0)
+    if (target_has(target, instance) && jget_str(instance, "url", NULL) && g_strcmp0(jget_str(instance, "state", NULL), "running") == 0)
       return instance;
   }
   return NULL;
 }
 
+/* Is the host of @url the machine that whoever uses it is on? */
+static bool talk_is_here(const char *url)
+{
+  g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
+  const char *host = uri ? g_uri_get_host(uri) : NULL;
+  struct in_addr address;
+  struct in6_addr address6;
+  if (!host || g_ascii_strcasecmp(host, "localhost") == 0)
+    return host != NULL;
+  return (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET) ||
+         (inet_pton(AF_INET6, host, &address6) == 1 && IN6_IS_ADDR_LOOPBACK(&address6));
+}
+
 char *talk_find(Cli *cli, const char *target, GError **error)
 {
-  g_auto(GStrv) names = g_strsplit(target, "/", 2);
-  json_t *deployment = api_deployment(cli, names[0], error);
+  g_auto(Target) whom = {0};
+  json_t *deployment = target_parse(&whom, target, NULL, error) ? show_fetch_one(cli, &whom, error) : NULL;
   if (!deployment)
     return NULL;
-  g_autofree char *agent = g_strdup(names[1] ? names[1] : jget_str(deployment, "entry_point", NULL));
-  const json_t *instance = agent ? talk_instance(deployment, agent) : NULL;
+  if (!whom.agent)
+    whom.agent = g_strdup(jget_str(deployment, "entry_point", NULL));
+  const json_t *instance = whom.agent ? talk_instance(deployment, &whom) : NULL;
   char *url = g_strdup(jget_str(instance, "url", NULL));
   json_decref(deployment);
-  if (!url)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "'%s' has no running agent%s%s with a URL; see: reeve ps %s", names[0],
-                agent ? " " : "", agent ? agent : "", names[0]);
+  g_autofree char *name = target_text(&whom);
+  if (url && api_remote(cli) && talk_is_here(url) &&
+      !talk_is_here(api_remote(cli))) { /* here is somebody else, who would be given our key */
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "%s listens at '%s' on the machine of the server '%s', which is not this one; ask it from there: reeve prompt %s", name,
+                url, api_remote(cli), name);
+    g_clear_pointer(&url, g_free);
+  } else if (!url && whom.agent)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "%s has no URL, or does not run; see: reeve ps %s", name, whom.deployment);
+  else if (!url)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "%s has no agent with a port to ask; see: reeve ps %s", name, whom.deployment);
   return url;
 }
 

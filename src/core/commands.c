@@ -156,6 +156,16 @@ void command_down(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
+/* @agent: AGENT, or AGENT/REPLICA. */
+static bool command_agent_is_there(const Deployment *deployment, const Revision *revision, const char *agent)
+{
+  const char *slash = strchr(agent, '/');
+  g_autofree char *id = slash ? g_strndup(agent, (gsize)(slash - agent)) : g_strdup(agent);
+  const AgentSpec *spec = job_agent_named(revision_job(revision), id);
+  const Instance *slot = slash ? g_hash_table_lookup(deployment->slots, agent) : NULL;
+  return spec && (!slash || (slot && slot->replica < spec->replicas));
+}
+
 void command_restart(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
@@ -167,7 +177,7 @@ void command_restart(Core *core, const Command *command)
                 deployment_status_word(deployment->status));
     return;
   }
-  if (command->agent && !job_agent_named(revision_job(revision), command->agent)) {
+  if (command->agent && !command_agent_is_there(deployment, revision, command->agent)) {
     core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'", deployment->name, command->agent);
     return;
   }

@@ -94,6 +94,8 @@ void revision_forget_cache(Revision *revision);
 /* Agent @id as revision @number has it; NULL when there is no such revision, or no such agent in it. */
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
+/* As people name it: "worker", or "worker/1" when its agent has several replicas. Caller frees. */
+char *instance_name(const Instance *instance);
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
 NodeObject *node_new_object(const char *id);

@@ -246,6 +246,14 @@ Instance *deployment_slot(const Deployment *deployment, const char *agent, int r
   return g_hash_table_lookup(deployment->slots, key);
 }
 
+char *instance_name(const Instance *instance)
+{
+  const Instance *second = deployment_slot(instance->deployment, instance->agent, 1);
+  bool several = instance->replica > 0 ||
+                 (second && (second->desired_running || second->target > 0 || second->revision == instance->deployment->revision));
+  return several ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : g_strdup(instance->agent);
+}
+
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
 {
   Rollout *rollout = g_new0(Rollout, 1);

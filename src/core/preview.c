@@ -70,8 +70,9 @@ static bool preview_actions(GString *out, const Deployment *deployment, const Jo
   bool any = false;
   for (guint i = 0; i < after->agents->len; i++) {
     const AgentSpec *is = job_agent(after, i), *was = before ? job_agent_named(before, is->id) : NULL;
+    const char *other = is->kind == AGENT_BATCH && !is->schedule.set ? "run-again" : "replace";
     const char *action = !was                                       ? "start"
-                         : !agent_spec_same(before, was, after, is) ? "replace"
+                         : !agent_spec_same(before, was, after, is) ? other
                          : was->replicas != is->replicas            ? "scale"
                          : preview_is_down(deployment, is)          ? "start"
                                                                     : "keep";

@@ -64,11 +64,12 @@ static int64_t render_since(const Instance *instance)
 
 void render_instance(GString *out, const Instance *instance)
 {
-  g_autofree char *url = instance_url(instance);
+  g_autofree char *url = instance_url(instance), *name = instance_name(instance);
   const char *reason = instance->observed_reason && !instance->reason ? instance->observed_reason : instance->reason;
   jw_open(out, NULL, '{');
   jw_str(out, "id", instance->id);
   jw_str(out, "deployment", instance->deployment->name);
+  jw_str(out, "name", name);
   jw_str(out, "agent", instance->agent);
   jw_int(out, "replica", instance->replica);
   jw_str(out, "node", instance->node);

@@ -26,13 +26,20 @@ static bool rollout_same_agent(const Instance *instance, Wanted *wanted)
 }
 
 /* Must the slot be started (again) to be what @rollout wants? */
+/* Does the restart @rollout, of AGENT or AGENT/REPLICA, name @instance? */
+static bool rollout_names(const Rollout *rollout, const Instance *instance)
+{
+  g_autofree char *slot = g_strdup_printf("%s/%d", instance->agent, instance->replica);
+  return strcmp(rollout->agent, instance->agent) == 0 || strcmp(rollout->agent, slot) == 0;
+}
+
 static bool rollout_needs(const Rollout *rollout, const Instance *instance, Wanted *wanted)
 {
   const AgentSpec *agent = wanted->agent;
   bool completed = agent->kind == AGENT_BATCH && g_strcmp0(instance->outcome, "completed") == 0;
   bool undoing = rollout->verdict != OUTCOME_SUCCEEDED;
   if (rollout->kind == ROLLOUT_KIND_RESTART && !undoing)
-    return rollout->agent ? strcmp(rollout->agent, agent->id) == 0 : !completed;
+    return rollout->agent ? rollout_names(rollout, instance) : !completed;
   if (rollout->kind == ROLLOUT_KIND_RECOVER)
     return instance->desired_running && !instance->outcome;
   if (!instance->desired_running || instance->generation == 0 || g_strcmp0(instance->outcome, "failed") == 0)

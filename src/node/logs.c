@@ -12,8 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* @LOGS_TURN: bytes looked through in one turn of the loop; what else is to be done comes between. */
-enum { LOGS_FILES = 5, LOGS_BLOCK = 65536, LOGS_TURN = 4 * LOGS_BLOCK, LOGS_REQUESTS_MAX = 512 };
+enum {
+  LOGS_FILES = 5,
+  LOGS_BLOCK = 65536,
+  LOGS_TURN = 4 * LOGS_BLOCK, /* bytes looked through in one turn of the loop; what else is to be done comes between */
+  LOGS_HEAD = 40,
+  LOGS_STREAM_LETTER = 3, /* in which stdout, stderr and reeve differ */
+  LOGS_REQUESTS_MAX = 512
+};
 
 /* One open request. @index counts from the oldest: files are log.4 ... log.1, log. */
 typedef struct LogRead {
@@ -94,40 +100,63 @@ static bool log_read_next(LogRead *read)
 
 /* ---- where to begin ---- */
 
-/* Offset in @fd of the @wanted-th line from its end; *wanted is lowered by the lines found. */
-static off_t log_back(int fd, int64_t *wanted)
+/* How far back the last lines of an instance begin: a line is a record that ends it and the parts right before it, of the same stream. */
+typedef struct LogTail {
+  int64_t wanted; /* lines that are still to be found */
+  char stream;    /* LOGS_STREAM_LETTER of the record behind, 0 = there is none */
+  bool found;     /* the record before the one asked for was seen */
+} LogTail;
+
+/* The record that begins at @head, "TIME STREAM F|P TEXT", is the next one towards the front. True when it belongs to a line too many. */
+static bool log_tail_record(LogTail *tail, const char *head, size_t length)
 {
-  char block[LOGS_BLOCK];
-  off_t end = lseek(fd, 0, SEEK_END), at = end;
+  size_t at = ISO_TIME_BYTES + LOGS_STREAM_LETTER;
+  const char *space = at < length ? memchr(head + at, ' ', length - at) : NULL;
+  char stream = space ? head[at] : '?';
+  bool part = space && space + 1 < head + length && space[1] == 'P';
+  if (!part || stream != tail->stream)
+    tail->found = tail->wanted-- <= 0;
+  tail->stream = stream;
+  return tail->found;
+}
+
+/* Offset in @fd of the first line that @tail wants; 0 when earlier files have more of them. */
+static off_t log_back(int fd, LogTail *tail)
+{
+  char block[LOGS_BLOCK + LOGS_HEAD];                        /* of each record that begins in the block we see the head */
+  off_t end = lseek(fd, 0, SEEK_END), at = end, begin = end; /* @begin: of the record behind */
   while (at > 0) {
     off_t from = MAX(at - LOGS_BLOCK, 0);
-    ssize_t n = pread(fd, block, (size_t)(at - from), from);
-    for (ssize_t i = n - 1; i >= 0; i--)
-      if (block[i] == '\n' && from + i + 1 < end && --*wanted <= 0)
-        return from + i + 1;
+    ssize_t n = pread(fd, block, (size_t)MIN(end - from, at - from + LOGS_HEAD), from);
+    for (ssize_t i = MIN(n, at - from) - 1; i >= -1; i--) {
+      if (i >= 0 ? block[i] != '\n' || from + i + 1 >= end : from > 0)
+        continue; /* no record begins behind this byte */
+      if (log_tail_record(tail, block + i + 1, (size_t)(n - i - 1)))
+        return begin;
+      begin = from + i + 1;
+    }
     at = from;
   }
-  if (end > 0)
-    --*wanted; /* the first line has no newline before it */
   return 0;
 }
 
-static void log_read_seek(LogRead *read, int64_t tail)
+static void log_read_seek(LogRead *read, int64_t lines)
 {
-  if (tail == 0) {
+  if (lines == 0) {
     log_read_set(read, log_open(read->directory, 0));
     if (read->fd >= 0)
       lseek(read->fd, 0, SEEK_END);
     return;
   }
-  for (int age = tail > 0 ? 0 : LOGS_FILES - 1; age >= 0 && age<LOGS_FILES; age += tail> 0 ? 1 : -1) {
+  LogTail tail = {.wanted = lines};
+  for (int age = lines > 0 ? 0 : LOGS_FILES - 1; age >= 0 && age<LOGS_FILES; age += lines> 0 ? 1 : -1) {
     int fd = log_open(read->directory, age);
     if (fd < 0)
       continue;
-    off_t offset = tail > 0 ? log_back(fd, &tail) : 0;
+    off_t offset = lines > 0 ? log_back(fd, &tail) : 0;
     lseek(fd, offset, SEEK_SET);
     log_read_set(read, fd);
-    if (tail <= 0)
+    if (lines < 0 || tail.found)
       return;
   }
 }
@@ -245,7 +274,12 @@ static void node_logs_on_change(void *data)
 static void node_logs_open(NodeLogs *logs, const Frame *frame)
 {
   LogRead *read = g_new0(LogRead, 1);
-  *read = (LogRead){.logs = logs, .request = frame->request, .follow = frame->follow, .credit = CLAMP(frame->credit, 0, INT32_MAX), .fd = -1, .watch = -1};
+  *read = (LogRead){.logs = logs,
+                    .request = frame->request,
+                    .follow = frame->follow,
+                    .credit = CLAMP(frame->credit, 0, INT32_MAX),
+                    .fd = -1,
+                    .watch = -1};
   read->carry = g_string_new(NULL);
   read->more = loop_timer_new(logs->node->loop, log_read_more, read);
   read->directory = g_build_filename(logs->node->instances_dir, frame->instance ? frame->instance : "", NULL);

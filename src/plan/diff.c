@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "plan/diff_words.h"
 #include "plan/plan.h"
 
 #include <string.h>
@@ -36,12 +37,15 @@ static bool diff_is_plain(const char *key, const json_t *value)
   return false;
 }
 
-static char *diff_text(const json_t *value)
+static char *diff_text(const char *key, const json_t *value)
 {
   if (!value || json_is_null(value))
     return NULL;
   if (json_is_string(value))
     return text_mask_userinfo(json_string_value(value));
+  char *words = diff_words_value(key, value);
+  if (words)
+    return words;
   char *dumped = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
   char *text = text_mask_userinfo(dumped);
   free(dumped);
@@ -50,7 +54,7 @@ static char *diff_text(const json_t *value)
 
 static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value, DiffShown shown_to)
 {
-  g_autofree char *text = diff_text(value);
+  g_autofree char *text = diff_text(key, value);
   size_t n = text ? strlen(text) : 0;
   if (text && shown_to == DIFF_SHOWN_PLAIN && !diff_is_plain(key, value)) {
     jw_str(out, member, "(changed)");
@@ -63,12 +67,98 @@ static void diff_write_value(GString *out, const char *member, const char *key, 
   }
 }
 
+/* The name before @sign, an '=' or ':' in @line, says that what follows is a secret; *_env, *_file and *_secret only say where one is. */
+static bool diff_names_secret(const char *line, const char *sign)
+{
+  const char *end = sign;
+  while (end > line && strchr("\"' \t", end[-1]))
+    end--;
+  const char *begin = end;
+  while (begin > line && (g_ascii_isalnum(begin[-1]) || begin[-1] == '_' || begin[-1] == '-'))
+    begin--;
+  g_autofree char *key = g_strndup(begin, (gsize)(end - begin));
+  bool elsewhere = g_str_has_suffix(key, "_env") || g_str_has_suffix(key, "_file") || g_str_has_suffix(key, "_secret");
+  return diff_is_secret(key) && !elsewhere;
+}
+
+/* @line of an agent file up to the first value whose name sounds like a secret, also within {}. Caller frees. */
+static char *diff_line_shown(const char *line)
+{
+  for (const char *sign = strpbrk(line, "=:"); sign; sign = strpbrk(sign + 1, "=:"))
+    if (diff_names_secret(line, sign))
+      return g_strdup_printf("%.*s (not shown)", (int)(sign - line) + 1, line);
+  return text_mask_userinfo(line);
+}
+
+/* A changed file, line by line. */
+static void diff_write_patch(GString *out, const char *before, const char *after)
+{
+  g_autofree char *patch = diff_words_text(before, after);
+  g_auto(GStrv) lines = g_strsplit(patch, "\n", -1);
+  for (guint i = 0; lines[i]; i++) {
+    char *shown = g_str_has_prefix(lines[i], "@@") ? g_strdup(lines[i]) : diff_line_shown(lines[i]);
+    g_free(lines[i]);
+    lines[i] = shown;
+  }
+  g_autofree char *text = g_strjoinv("\n", lines);
+  jw_str(out, "patch", text);
+}
+
+static void diff_write_masked(GString *out, const char *text)
+{
+  g_autofree char *masked = text_mask_userinfo(text);
+  jw_str(out, NULL, masked);
+}
+
+/* The texts of the list @one that the list @other has not, as often as they stand there. */
+static void diff_write_missing(GString *out, const char *member, const json_t *one, const json_t *other)
+{
+  json_t *left = json_copy((json_t *)(uintptr_t)other);
+  size_t i, k;
+  const json_t *text, *there;
+  jw_open(out, member, '[');
+  json_array_foreach(one, i, text)
+  {
+    json_array_foreach(left, k, there) if (json_equal(text, there)) break;
+    if (k < json_array_size(left))
+      json_array_remove(left, k);
+    else
+      diff_write_masked(out, json_string_value(text));
+  }
+  jw_close(out, ']');
+  json_decref(left);
+}
+
+static bool diff_is_list(const json_t *value)
+{
+  size_t i;
+  const json_t *text;
+  json_array_foreach(value, i, text) if (!json_is_string(text)) return false;
+  return json_is_array(value);
+}
+
+/* What a text of many lines, or a list, was and is, in a form that shows what has changed of it. The words of a command stay together. */
+static void diff_write_parts(GString *out, const char *key, const json_t *before, const json_t *after)
+{
+  if (diff_is_secret(key))
+    return;
+  if (g_str_equal(key, "agent_text") && json_is_string(before) && json_is_string(after))
+    diff_write_patch(out, json_string_value(before), json_string_value(after));
+  if (!diff_is_list(before) || !diff_is_list(after) || g_str_equal(key, "command"))
+    return;
+  diff_write_missing(out, "removed", before, after);
+  diff_write_missing(out, "added", after, before);
+}
+
 static void diff_write(GString *out, const char *key, const json_t *before, const json_t *after, DiffShown shown)
 {
+  g_autofree char *name = diff_words_key(key);
   jw_open(out, NULL, '{');
-  jw_str(out, "key", key);
+  jw_str(out, "key", name);
   diff_write_value(out, "before", key, before, shown);
   diff_write_value(out, "after", key, after, shown);
+  if (shown == DIFF_SHOWN_VALUES)
+    diff_write_parts(out, key, before, after);
   jw_close(out, '}');
 }
 
@@ -219,7 +309,7 @@ char *plan_diff_json(const Job *before, const Job *after, DiffShown shown, GErro
   GString *out = NULL;
   if (diff_open(&left, before, shown, error) && diff_open(&right, after, shown, error)) {
     g_autofree char *keys = diff_job_keys(&left, &right);
-    bool restarts = strstr(keys, "\"key\":\"environment.") || strstr(keys, "\"key\":\"directory\"");
+    bool restarts = strstr(keys, "\"key\":\"environment.") || strstr(keys, "\"key\":\"directory of the job file\"");
     out = g_string_new(NULL);
     jw_open(out, NULL, '{');
     jw_open(out, "agents", '[');

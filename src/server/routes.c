@@ -21,7 +21,7 @@ static const BodyMember body_scale[] = {{.name = "agent", .type = BODY_TEXT, .re
                                         {NULL}};
 static const BodyMember body_run[] = {{.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
 static const BodyMember body_restart[] = {
-    {.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64}, {.name = "rolling", .type = BODY_BOOL}, {NULL}};
+    {.name = "agent", .type = BODY_TEXT, .min = 1, .max = 80}, {.name = "rolling", .type = BODY_BOOL}, {NULL}};
 static const BodyMember body_rollback[] = {{.name = "number", .type = BODY_INT, .min = 1, .max = INT32_MAX}, {NULL}};
 static const BodyMember body_exec[] = {{.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64},
                                        {.name = "replica", .type = BODY_INT, .min = 0, .max = INT32_MAX},

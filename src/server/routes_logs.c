@@ -24,6 +24,7 @@ typedef struct LogSource {
   int64_t request; /* at the node; 0 = not being read */
   char *instance, *agent, *node;
   int replica;
+  bool whole;      /* it came after the stream had begun: all that it wrote is new */
   GString *buffer; /* lines not yet emitted start at @at */
   size_t at;
   int window;      /* credit that the node still has */
@@ -36,9 +37,10 @@ typedef struct LogStream {
   LogsTaken taken;
   void *data;
   GString *texts[2];        /* stdout and stderr, for @taken */
-  char *deployment, *agent; /* @agent NULL = all */
+  char *deployment, *agent; /* @agent AGENT or AGENT/REPLICA; NULL = all */
   int64_t since_ms, tail;
   bool follow;
+  bool begun;   /* its first sources are being read */
   bool stalled; /* the peer is behind */
   GPtrArray *sources;
   LoopTimer *settle, *scan;
@@ -99,7 +101,7 @@ static void log_source_read(LogStream *stream, LogSource *source)
   source->window = LOGS_WINDOW;
   frame->instance = g_strdup(source->instance);
   frame->since_ms = source->last_ms ? source->last_ms + 1 : stream->since_ms;
-  frame->tail = source->last_ms ? -1 : stream->tail;
+  frame->tail = source->last_ms || source->whole ? -1 : stream->tail;
   frame->follow = stream->follow;
   frame->credit = source->window;
   log_send(logs, source, frame);
@@ -115,13 +117,19 @@ static LogSource *log_stream_find(LogStream *stream, const char *instance)
   return NULL;
 }
 
+static bool log_stream_wants(const LogStream *stream, const Instance *instance)
+{
+  g_autofree char *slot = stream->agent ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : NULL;
+  return !slot || g_str_equal(stream->agent, instance->agent) || g_str_equal(stream->agent, slot);
+}
+
 /* Adds a source for each instance that has none yet. False when the deployment is gone. */
 static bool log_stream_scan(LogStream *stream)
 {
   const Deployment *deployment = core_deployment(stream->logs->server->core, stream->deployment);
   for (guint i = 0; deployment && i < deployment->instances->len; i++) {
     const Instance *instance = g_ptr_array_index(deployment->instances, i);
-    if (stream->agent && !g_str_equal(stream->agent, instance->agent))
+    if (!log_stream_wants(stream, instance))
       continue;
     LogSource *source = stream->sources->len > i && !stream->agent ? g_ptr_array_index(stream->sources, i) : NULL;
     if (!source || !g_str_equal(source->instance, instance->id)) /* the common case is in order; searching is for what changed */
@@ -134,14 +142,17 @@ static bool log_stream_scan(LogStream *stream)
       source->buffer = g_string_new(NULL);
       g_ptr_array_add(stream->sources, source);
     }
-    if (!source->node)
+    if (!source->node && instance->node) {
       source->node = g_strdup(instance->node);
+      source->whole = stream->begun;
+    }
   }
   return deployment != NULL;
 }
 
 static void log_stream_read(LogStream *stream)
 {
+  stream->begun = true;
   for (guint i = 0; i < stream->sources->len; i++) {
     LogSource *source = g_ptr_array_index(stream->sources, i);
     if (!source->request)

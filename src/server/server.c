@@ -11,7 +11,9 @@
 #include "server/routes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,9 +150,24 @@ static void server_on_hangup(void *data)
   log_info("hangup ignored", "%s", "");
 }
 
+/* Now that the directory is ours. That it cannot be written is no reason to end. */
+static void server_keep_options(const ServerOptions *options)
+{
+  g_autoptr(GError) error = NULL;
+  int dir = options->kept ? open(options->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (dir < 0)
+    return;
+  if (!options->kept[0])
+    unlinkat(dir, SERVER_KEPT_FILE, 0);
+  else if (!fs_write_at(dir, SERVER_KEPT_FILE, options->kept, strlen(options->kept), 0600, true, &error))
+    log_warn("options are not kept", "file=%s error=\"%s\"", SERVER_KEPT_FILE, error->message);
+  close(dir);
+}
+
 static void server_ready(const Server *server)
 {
   const ServerOptions *options = server->options;
+  server_keep_options(options);
   log_info("server serves", "pid=%d version=%s socket=%s listen=%s data=%s", getpid(), REEVE_VERSION, options->socket_path,
            server->listen_text ? server->listen_text : "none", options->data_dir);
   if (options->ready_fd < 0)

@@ -2,6 +2,9 @@
 /* The control plane process: it joins core, store, HTTP front and node links on one loop. */
 #include <stdbool.h>
 
+#define SERVER_KEPT_FILE                                                                                                                   \
+  "server.options" /* in the state directory: with which options the next server is started when nobody gives any                          \
+                    */
 #define SERVER_LISTEN_DEFAULT "127.0.0.1:7373"
 
 typedef struct ServerOptions {
@@ -16,6 +19,7 @@ typedef struct ServerOptions {
   const char *reeve_path;            /* of the embedded node: what runs `reeve agent serve` */
   const char *agents_user;           /* whom agents without a user of their own run as; NULL = as the server does. Needs root */
   int ready_fd;                      /* one byte is written and the descriptor closed once the server serves; -1 = nobody waits */
+  const char *kept;                  /* what SERVER_KEPT_FILE says once this server serves; "" = it is removed, NULL = left alone */
   bool verbose;                      /* debug lines on stderr */
   const struct AgentsConfig *agents; /* agents directory and what goes with it; NULL = defaults and no directory */
 } ServerOptions;

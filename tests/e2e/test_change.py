@@ -34,6 +34,35 @@ def port():
         return one.getsockname()[1]
 
 
+BATCH = """
+job: {{name: desk, tags: [{tags}]}}
+environment: {{APP: {app}}}
+agents:
+  - {{id: migrate, kind: batch, command: ["true"]}}
+  - {{id: web, command: [sleep, "1000"], health: {{interval: {interval}}}}}
+  - {{id: critic, reeve: {{agent: critic.toml}}, environment: {{KEY: x, OTHER: x}}, config: {{port: auto}}}}
+topology: {{type: pipeline, stages: [migrate, web, critic]}}
+"""
+CRITIC = "[agent]\nname = \"critic\"\ndescription = \"reads\"\n\n[llm]\nprovider = \"command\"\nmodel = \"none\"\ncommand = [\"cat\"]\n{more}\ntimeout = 30\n"
+
+
+def test_a_diff_says_it_as_people_do(bare):
+    """A changed agent file line by line, lists by what came and went, keys and values as in the job file, and what runs again."""
+    (bare.directory / "critic.toml").write_text(CRITIC.format(more='api_key_env = "KEY"\n# token: sesame'))
+    bare.run("up", "-d", bare.job(BATCH.format(tags="a, b", app="shop", interval=5)))
+    (bare.directory / "critic.toml").write_text(CRITIC.format(more='api_key_env = "OTHER"\n# token: sesame seed'))
+    path = bare.job(BATCH.format(tags="b, c", app="shop2", interval=2.5))
+    told = bare.run("diff", path).stdout
+    assert "sesame" not in told and "agent_text" not in told
+    lines = [line.strip() for line in told.splitlines()]
+    at = lines.index("agent file:")
+    assert lines[at + 1].startswith("@@ -6,"), told
+    assert [line for line in lines if line[0] in "-+"] == ['-api_key_env = "KEY"', "-# token: (not shown)", '+api_key_env = "OTHER"', "+# token: (not shown)"], told
+    assert "tags: -a +c" in lines and "health.interval: 5 s -> 2.5 s" in lines and "~ migrate runs again" in lines, told
+    table = bare.run("up", "--dry-run", path).stdout
+    assert re.search(r"^migrate +run again", table, re.M) and re.search(r"^web +replace", table, re.M)
+
+
 class Watcher(threading.Thread):
     """Reads how many workers are ready, again and again, while a test changes them."""
 

@@ -11,7 +11,7 @@ import termios
 import urllib.request
 
 import pytest
-from conftest import BIN
+from conftest import BIN, wait_until
 
 NOBODY = 65534
 DESK = """
@@ -98,19 +98,22 @@ def test_tables_fit_the_terminal(reeve):
 def test_replicas_stand_together(desk):
     desk.run("-q", "scale", "desk", "web=3")
     column = [line.split()[1] for line in desk.run("ps").stdout.splitlines()]
-    assert column == ["AGENT", "web", "web/1", "web/2", "db"]
+    assert column == ["AGENT", "web/0", "web/1", "web/2", "db"]
     desk.run("-q", "scale", "desk", "web=1")
     assert "web/" not in desk.run("ps").stdout
     assert "web/2" in desk.run("ps", "-o", "wide").stdout
     desk.run("down", "desk")
-    assert desk.run("ps").stdout.count("stopped") == 2
+    shown = desk.run("ps")
+    assert "stopped" not in shown.stdout and "1 stopped deployment is not shown; see: reeve ps -a" in shown.stderr
+    assert desk.run("ps", "-a").stdout.count("stopped") == desk.run("ps", "desk").stdout.count("stopped") == 2
+    assert len(json.loads(desk.run("ps", "-o", "json").stdout)["deployments"]) == 1
 
 
 @pytest.mark.parametrize("words, hint", [
     (("status", "dsk"), "no such deployment; did you mean 'desk'?"),
     (("restart", "nothing"), "no deployment 'nothing'; see: reeve ps"),
-    (("logs", "desk", "wbe"), "deployment 'desk' has no agent 'wbe'; agents: web, db"),
-    (("-o", "json", "logs", "desk/wbe"), "deployment 'desk' has no agent 'wbe'; agents: web, db"),
+    (("logs", "desk", "wbe"), "desk has no agent 'wbe'; it has: web, db"),
+    (("-o", "json", "logs", "desk/wbe"), "desk has no agent 'wbe'; it has: web, db"),
     (("diff", "job.yml"), "there is no file 'job.yml': find deployment 'job.yml': no such deployment"),
     (("schedules", "nothing"), "find deployment 'nothing': no such deployment; see: reeve ps"),
     (("backup", "/nowhere/file"), "there is no directory '/nowhere'"),
@@ -176,12 +179,40 @@ def test_what_nobody_reads_ends(desk, verb, after):
     assert process.wait(timeout=10) == 1 and not process.stderr.read()
 
 
+WIDE = """
+job: {name: shop-of-the-corner}
+agents:
+  - {id: front-desk, command: [sleep, "1000"]}
+  - {id: nightly-report, kind: batch, command: ["true"], schedule: {cron: "30 6 * * *", timezone: Europe/Berlin}}
+  - {id: flaky, restart: {policy: never}, command: [sh, -c, "while ! test -e GO; do sleep 0.05; done; exit 3"]}
+topology: {type: dynamic}
+"""
+
+
+def test_tables_fit_the_terminal(desk):
+    """At any width, and the reason of what is not well is always there."""
+    go = desk.directory / "go"
+    desk.run("-q", "up", "-d", desk.job(WIDE.replace("GO", str(go)), "wide.yaml"))
+    go.touch()
+    wait_until(lambda: desk.deployment("shop-of-the-corner")["status"] == "degraded", what="one has failed")
+    desk.run("run", "shop-of-the-corner/nightly-report")
+    for columns in (60, 80, 100):
+        for words in (("ps",), ("status",), ("schedules",), ("history", "shop-of-the-corner"), ("audit",)):
+            told = terminal(desk, columns, *words)
+            assert all(len(line) <= columns for line in told.splitlines()), (columns, told)
+            assert "shop-" in told
+        assert "exit status 3" in terminal(desk, columns, "ps")
+        assert "flaky" in terminal(desk, columns, "status")
+    assert " in " in desk.run("schedules").stdout and "ago" in desk.run("schedules").stdout
+    assert re.search(r"\d{4}-\d\d-\d\dT", desk.run("schedules", "-o", "wide").stdout)
+
+
 def test_monitor_names_replicas(desk):
     process = subprocess.Popen([BIN, "--data-dir", desk.data, "monitor", "desk"], env=desk.environment, stdout=subprocess.PIPE, text=True)
     lines = [process.stdout.readline().split()[1] for _ in range(4)]
     process.send_signal(signal.SIGINT)
     process.wait(timeout=10)
-    assert lines == ["desk", "desk/web", "desk/web/1", "desk/db"]
+    assert lines == ["desk", "desk/web/0", "desk/web/1", "desk/db"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's part")

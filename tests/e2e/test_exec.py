@@ -86,7 +86,7 @@ def test_refusals(desk):
     assert "agents: a, b" in execute(desk, "desk/c", "true", code=4).stderr
     assert "no such instance" in execute(desk, "desk/a/2", "true", code=4).stderr
     assert "name one: a, b" in execute(desk, "desk", "true", code=3).stderr
-    assert "no number of a replica" in execute(desk, "desk/a/x", "true", code=2).stderr
+    assert "invalid replica number" in execute(desk, "desk/a/x", "true", code=2).stderr
     assert "run 'no-such-program': No such file or directory" in execute(desk, "desk/a", "no-such-program", code=127).stderr
     desk.run("down", "desk")
     assert "it is stopped" in execute(desk, "desk/a", "true", code=10).stderr

@@ -106,3 +106,51 @@ def test_an_unfinished_line_is_not_joined_with_the_next_attempts(reeve):
     text = job(reeve, "import os, time\nos.write(1, b'half')\ntime.sleep(0.3)", agents=("a",)).read_text()
     reeve.run("up", "-d", reeve.job(text.replace("agent.py, a]", "agent.py, a], kind: service, restart: {policy: always, max: 2, delay: 0}")), code=None)
     wait_until(lambda: reeve.run("logs", "talk").stdout == "a | half\n" * 3, what="three attempts, a line each")
+
+
+def foreground(reeve, *args):
+    return subprocess.Popen([BIN, "--data-dir", reeve.data, "up", *map(str, args)], env=reeve.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def said(process, everything=False):
+    """The next line of an agent, or all that are left; `up` prints its table first."""
+    lines = (line.rstrip("\n") for line in process.stdout if line.startswith("a |"))
+    return list(lines) if everything else next(lines, None)
+
+
+def test_up_prints_what_this_up_brought(reeve):
+    """Not what former processes wrote, or those that run already; the last words too."""
+    code = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit()))\nprint(sys.argv[2], flush=True)\nwhile True: time.sleep(1)"
+    text = job(reeve, code, agents=("a",)).read_text()
+
+    def path(word):
+        return reeve.job(text.replace("agent.py, a]", f"agent.py, a, {word}]"))
+
+    for word in ("one", "two"):
+        with foreground(reeve, path(word)) as process:
+            assert said(process) == f"a | {word}"
+            process.send_signal(signal.SIGINT)
+            assert said(process, True) == ["a | saved"]
+    assert reeve.run("logs", "talk").stdout.count("one") == 1, "the old words are still there for who asks"
+    reeve.run("up", "-d", path("two"))
+    with foreground(reeve, path("two")) as process:  # nothing changes
+        pid = reeve.instances("talk")["a"]["pid"]
+        wait_until(lambda: b'reeve_http_requests_total{method="GET",route="/api/deployments/{name}/logs",status="200"} 6' in reeve.request("GET", "/metrics")[1], what="it follows the logs")
+        os.kill(pid, signal.SIGKILL)
+        assert said(process) == "a | two", "the successor's first line, and no older one"
+        process.send_signal(signal.SIGINT)
+        assert said(process, True) == ["a | saved"]
+
+
+def test_up_of_agents_that_are_done_at_once(reeve):
+    many = "import time\nfor n in range(2000): print(n)\nprint(flush=True)\ntime.sleep(0.2)\nprint('end')"
+    text = job(reeve, many).read_text().replace("{id:", "{kind: batch, id:")
+    for again in (False, True):
+        with foreground(reeve, reeve.job(text)) as process:
+            lines = process.stdout.read().splitlines()
+            assert process.wait(timeout=20) == 0
+        if again:
+            assert not [line for line in lines if "|" in line], "what is done is not run again, and `up` does not wait for it"
+            return
+        for agent in ("a", "b"):
+            assert [line for line in lines if line.startswith(f"{agent} |")] == [f"{agent} | {n}" for n in range(2000)] + [f"{agent} | ", f"{agent} | end"]

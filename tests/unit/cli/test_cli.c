@@ -90,7 +90,7 @@ static void test_table(void)
   g_assert_nonnull(strstr(colored, "\033[31ma b\033[0m\n"));
 }
 
-/* Only the last column gives way to a narrow terminal, and not to nothing. */
+/* The last column gives way to a narrow terminal, and stands below where nothing of it would be left. */
 static void test_table_columns(void)
 {
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "REASON", NULL});
@@ -104,12 +104,35 @@ static void test_table_columns(void)
   } rows[] = {{0, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
               {28, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
               {27, "NAME  REASON\ndesk  no answer on port...\n語    語語語語語語\n"},
-              {17, "NAME  REASON\ndesk  no answe...\n語    語語語語...\n"},
-              {14, "NAME  REASON\ndesk  no an...\n語    語語...\n"},
-              {13, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"}};
+              {17, "NAME\ndesk\n    no answer on\n    port 8100\n語\n    語語語語語語\n"},
+              {14, "NAME\ndesk\n    no answer\n    on port\n    8100\n語\n    語語語語語\n    語\n"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autofree char *text = table_text(table, false, rows[i].columns);
     g_assert_cmpstr(text, ==, rows[i].text);
+  }
+}
+
+/* Where that is not enough the widest texts are cut, but no number; nothing is wider than the terminal. */
+static void test_table_narrow(void)
+{
+  g_autoptr(Table) table = table_new((const char *const[]){"DEPLOYMENT", "AGENT", "URL", ">PID", "REASON", NULL});
+  static const char *const cells[] = {
+      "shop", "a-long-name-of-an-agent", "http://localhost:8100", "1234567", "exit status 1, after 3 restarts", "desk", "boss", NULL, NULL,
+      NULL};
+  for (guint i = 0; i < G_N_ELEMENTS(cells); i++)
+    table_cell(table, cells[i]);
+  g_autofree char *text = table_text(table, false, 60);
+  g_assert_cmpstr(text, ==,
+                  "DEPLOYMENT  AGENT                URL                     PID\n"
+                  "shop        a-long-name-of-a...  http://localhos...  1234567\n"
+                  "    exit status 1, after 3 restarts\n"
+                  "desk        boss                 -                         -\n");
+  for (int columns = 40; columns < 120; columns++) {
+    g_autofree char *any = table_text(table, false, columns);
+    g_auto(GStrv) lines = g_strsplit(any, "\n", -1);
+    for (guint i = 0; lines[i]; i++)
+      g_assert_cmpint(table_width(lines[i]), <=, MAX(columns, 47)); /* what its headings and numbers need */
+    g_assert_nonnull(strstr(any, "1234567"));
   }
 }
 
@@ -174,6 +197,7 @@ int main(int argc, char **argv)
   g_test_add_func("/cli/seconds", test_seconds);
   g_test_add_func("/cli/table", test_table);
   g_test_add_func("/cli/table/columns", test_table_columns);
+  g_test_add_func("/cli/table/narrow", test_table_narrow);
   g_test_add_func("/cli/yaml", test_yaml);
   g_test_add_func("/cli/help", test_help);
   g_test_add_func("/cli/completion", test_completion);

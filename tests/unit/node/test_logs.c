@@ -179,6 +179,46 @@ static void test_tail(void)
   }
 }
 
+/* Appends a record of @stream, "F" or "P". */
+static void rig_record(Rig *rig, const char *name, const char *stream, const char *text)
+{
+  g_autofree char *path = g_build_filename(rig->directory, name, NULL);
+  FILE *file = fopen(path, "ae");
+  g_assert_true(file && fprintf(file, "2026-01-01T00:00:00.000Z %s %s\n", stream, text) > 0);
+  fclose(file);
+}
+
+/* Of a line that was written in parts the tail has all parts, also those in the file before; another stream's words end a line. */
+static void test_tail_counts_lines_not_parts(void)
+{
+  g_autofree char *long_part = g_strnfill(8192, 'x');
+  static const char *const wanted[] = {"stdout F eight", "stdout P seven-a", "stderr F six",  "stdout P five",
+                                       "stdout F four",  "stdout P three-a", "stdout P one-a"};
+  for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
+    Rig rig;
+    rig_init(&rig);
+    rig_record(&rig, "log.1", "stdout P", "one-a");
+    for (int k = 0; k < 20; k++)
+      rig_record(&rig, "log.1", "stdout P", long_part);
+    rig_record(&rig, "log.1", "stdout F", "one-b");
+    rig_record(&rig, "log.1", "stdout P", "three-a");
+    rig_record(&rig, "log", "stdout F", "three-b");
+    rig_record(&rig, "log", "stdout F", "four");
+    rig_record(&rig, "log", "stdout P", "five");
+    rig_record(&rig, "log", "stderr F", "six");
+    rig_record(&rig, "log", "stdout P", "seven-a");
+    rig_record(&rig, "log", "stdout F", "seven-b");
+    rig_record(&rig, "log", "stdout F", "eight");
+    rig_read(&rig, (int64_t)i + 1, 0, false, 1000);
+    g_assert_true(rig.ended);
+    g_autofree char *begin = g_strconcat("2026-01-01T00:00:00.000Z ", wanted[i], "\n", NULL);
+    if (!g_str_has_prefix(rig.text->str, begin))
+      g_error("the last %zu lines begin '%.60s', wanted '%s'", i + 1, rig.text->str, wanted[i]);
+    g_assert_true(g_str_has_suffix(rig.text->str, " eight\n"));
+    rig_done(&rig);
+  }
+}
+
 static void test_tail_of_nothing(void)
 {
   Rig rig;
@@ -327,6 +367,7 @@ int main(int argc, char **argv)
   g_test_add_func("/logs/oldest-first", test_oldest_first);
   g_test_add_func("/logs/by-credit", test_by_credit);
   g_test_add_func("/logs/tail", test_tail);
+  g_test_add_func("/logs/tail-counts-lines", test_tail_counts_lines_not_parts);
   g_test_add_func("/logs/tail-of-nothing", test_tail_of_nothing);
   g_test_add_func("/logs/since", test_since);
   g_test_add_func("/logs/since-takes-turns", test_since_takes_turns);

@@ -358,6 +358,67 @@ static void test_rotation(void)
   rig_done(&rig);
 }
 
+/* The text of all records of @log, one behind the other; counts the records. Caller frees. */
+static char *log_text(const char *log, guint *records)
+{
+  g_auto(GStrv) lines = g_strsplit(log, "\n", -1);
+  GString *text = g_string_new(NULL);
+  *records = 0;
+  for (guint i = 0; lines[i] && lines[i][0]; i++, ++*records) {
+    g_assert_true(g_utf8_validate(lines[i], -1, NULL));
+    g_string_append(text, lines[i] + strlen("2026-01-01T00:00:00.000Z stdout F "));
+  }
+  return g_string_free(text, FALSE);
+}
+
+/* A part of a long line ends between two characters, wherever 8 KiB may fall. */
+static void test_long_lines_keep_their_characters(void)
+{
+  static const char *const letters[] = {"ü", "€", "🙂"};
+  for (size_t i = 0; i < G_N_ELEMENTS(letters) * 4; i++) {
+    Rig rig;
+    rig_init(&rig);
+    g_autofree char *script =
+        g_strdup_printf("printf '%.*s'; yes '%s' | head -6000 | tr -d '\\n'; echo", (int)(i % 4), "abc", letters[i / 4]);
+    rig_spawn(&rig, script, "", false);
+    hear_start(rig.control, "hello ");
+    say(&rig, "start attempt=1");
+    hear_start(rig.control, "started ");
+    hear_start(rig.control, "exited attempt=1 code=0 ");
+    g_autofree char *log = rig_file(&rig, "log");
+    guint records;
+    g_autofree char *text = log_text(log, &records);
+    g_assert_cmpint(g_utf8_strlen(text, -1), ==, (glong)(6000 + i % 4));
+    g_assert_cmpuint(records, >, 1);
+    say(&rig, "end");
+    g_assert_cmpint(rig_reap(&rig), ==, 0);
+    rig_done(&rig);
+  }
+}
+
+/* Dots, for minutes: what there is of a line is written a second after it began, although it grows all the time; a character that was
+ * written in two halves stays whole. */
+static void test_a_line_that_keeps_growing(void)
+{
+  Rig rig;
+  rig_init(&rig);
+  rig_spawn(&rig, "while :; do printf '.\\342\\202'; sleep 0.05; printf '\\254'; done", "", false);
+  hear_start(rig.control, "hello ");
+  say(&rig, "start attempt=1");
+  hear_start(rig.control, "started ");
+  guint records = 0;
+  for (gint64 end_us = g_get_monotonic_time() + WAIT_MS * 1000; records < 2; g_usleep(20000)) {
+    g_autofree char *log = rig_file(&rig, "log");
+    g_free(log ? log_text(log, &records) : NULL);
+    g_assert_cmpint(g_get_monotonic_time(), <, end_us);
+  }
+  say(&rig, "kill attempt=1");
+  hear_start(rig.control, "exited attempt=1 code=-1 signal=9 ");
+  say(&rig, "end");
+  g_assert_cmpint(rig_reap(&rig), ==, 0);
+  rig_done(&rig);
+}
+
 static void test_what_cannot_be_executed(void)
 {
   Rig rig;
@@ -576,6 +637,8 @@ int main(int argc, char **argv)
   g_test_add_func("/shim/one-an-instance", test_one_shim_an_instance);
   g_test_add_func("/shim/whole-tree", test_the_whole_tree);
   g_test_add_func("/shim/rotation", test_rotation);
+  g_test_add_func("/shim/long-lines", test_long_lines_keep_their_characters);
+  g_test_add_func("/shim/growing-line", test_a_line_that_keeps_growing);
   g_test_add_func("/shim/cannot-be-executed", test_what_cannot_be_executed);
   g_test_add_func("/shim/which-step", test_which_step_failed);
   g_test_add_func("/shim/stop-waits", test_a_stop_waits_for_the_group);
