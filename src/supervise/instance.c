@@ -404,8 +404,7 @@ void held_forget(Held *held)
     held_drop(held);
     return;
   }
-  /* A file that is on its way to the disk would come after the directory went: wait for it. */
-  held_set_life(held, LIFE_STOPPED, held->reason);
+  held->life = LIFE_STOPPED; /* a file that is on its way to the disk would come after the directory went: wait for it */
   held->desired_running = false;
   held->act_boot_ms = INT64_MAX;
   held_schedule(held);
