@@ -114,6 +114,13 @@ static void node_former_life(Core *core, Instance *instance, const InstanceRepor
 }
 #endif
 
+/* What stopped by an order that these records do not know - they were restored from an older copy - is wanted. */
+static void node_start_unasked(Core *core, Instance *instance)
+{
+  if (instance_stopped_unasked(instance))
+    instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
+}
+
 static void node_report(Core *core, NodeObject *node, const InstanceReport *report)
 {
   Instance *instance = g_hash_table_lookup(core->instances, report->id);
@@ -146,6 +153,9 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
   }
 #endif
   instance_observe(core, instance, report);
+  const Rollout *rollout = instance->deployment->rollout;
+  if (!core->greeting && (!rollout || rollout->phase == ROLLOUT_PHASE_DONE)) /* it was still stopping when the list was told */
+    node_start_unasked(core, instance);
 }
 
 static void node_reports(Core *core, NodeObject *node, const Frame *frame)
@@ -213,8 +223,7 @@ static void node_pump_rollouts(Core *core)
 static void node_settle_instance(Core *core, Instance *instance)
 {
   instance_reconcile(core, instance);
-  if (instance_stopped_unasked(instance))
-    instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
+  node_start_unasked(core, instance);
 }
 
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop would be answered by just that, and with

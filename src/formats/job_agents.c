@@ -228,7 +228,7 @@ const Row agent_rows[] = {
      .read = row_text,
      .offset = offsetof(AgentSpec, user),
      .type = "user name",
-     .help = "run as this user; Reeve must run as root"},
+     .help = "run as this user, with its HOME, USER, LOGNAME and SHELL unless environment sets them; Reeve must run as root"},
     {.key = "env_file", .read = row_env_file, .type = "file", .help = "lines NAME=value, read when the job is; environment wins over it"},
     {.key = "environment",
      .read = row_environment,

@@ -192,7 +192,7 @@ const Row stop_rows[] = {{.key = "signal",
                           .high = 86400,
                           .type = "seconds",
                           .preset = "10",
-                          .help = "then the whole process tree is killed"},
+                          .help = "the whole process tree has so long to end, also when its main process ends first; then it is killed"},
                          ROWS_END};
 
 const Row resource_rows[] = {

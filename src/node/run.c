@@ -13,7 +13,8 @@ struct ExecRun {
   Shim *shim;
   ExecEnded ended;
   void *data;
-  End *end; /* its shim died: of what it left */
+  bool over; /* nothing of it runs any more */
+  End *end;  /* its shim died: of what it left */
 };
 
 static void run_on_hello(void *data, const ShimMessage *message)
@@ -27,12 +28,14 @@ static void run_on_start_failed(void *data, const ShimMessage *message)
 {
   ExecRun *run = data;
   g_autofree char *why = check_start_failed(message, NULL);
+  run->over = true;
   run->ended(run->data, (ExitStatus){.code = 127}, why);
 }
 
 static void run_on_exited(void *data, const ShimMessage *message)
 {
   ExecRun *run = data;
+  run->over = true;
   run->ended(run->data, message->exit, NULL);
 }
 
@@ -92,10 +95,13 @@ void exec_run_free(ExecRun *run)
 {
   if (!run)
     return;
+  bool runs = run->shim && !run->over;
   shim_free(run->shim);
   g_autoptr(GError) error = NULL;
   if (run->end)
     end_forget(run->end); /* the directory goes with the tree */
+  else if (runs)          /* its shim ends it now that we are gone, unless it is frozen */
+    ends_tree(run->node->ends, &(EndSpec){.directory = run->directory, .with_shim = true, .remove = true});
   else if (run->directory && !fs_remove_tree(run->directory, &error))
     log_warn("directory of a command not removed", "error=\"%s\"", error->message);
   g_free(run->directory);

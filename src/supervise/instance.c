@@ -404,8 +404,7 @@ void held_forget(Held *held)
     held_drop(held);
     return;
   }
-  held_set_life(held, LIFE_STOPPED,
-                held->reason); /* a file that is on its way to the disk would come after the directory went: wait for it */
+  held->life = LIFE_STOPPED; /* a file that is on its way to the disk would come after the directory went: wait for it */
   held->desired_running = false;
   held->act_boot_ms = INT64_MAX;
   held_schedule(held);
@@ -481,7 +480,8 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
 static void on_adopt_absent(Held *held, const NodeEvent *event)
 {
   bool former = event->generation > 0 && event->generation != held->generation; /* what was left says nothing of the wanted one */
-  bool nothing = !event->orphan && (held->spec || event->attempt == 0);         /* without a spec the file was not read, and told no end */
+  /* Without a spec the file was not read, and told no end. */
+  bool nothing = !event->orphan && (held->spec || event->attempt == 0);
   if (held->outcome && nothing) {
     held_ended(held, held->reason);
     return;

@@ -19,6 +19,9 @@ static void restart_final(Held *held, Life life, const char *reason)
 /* Its file tells a final life, and now nothing of it is left. */
 static void restart_outcome(Held *held, Life outcome)
 {
+  if (held->shim_up) /* what it remembers is on the disk, or was told */
+    act(held->supervisor, NODE_ACTION_END_SHIM, held);
+  held->shim_up = false;
   held_set_life(held, outcome, held->reason);
   if (held->forget)
     held_forget(held);

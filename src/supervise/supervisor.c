@@ -86,7 +86,8 @@ static InstanceState held_state(const Held *held)
       [LIFE_STARTING] = INSTANCE_STARTING,   [LIFE_RUNNING] = INSTANCE_RUNNING,  [LIFE_BACKOFF] = INSTANCE_BACKOFF,
       [LIFE_STOPPING] = INSTANCE_STOPPING,   [LIFE_ORPHAN] = INSTANCE_STOPPING,  [LIFE_STOPPED] = INSTANCE_STOPPED,
       [LIFE_COMPLETED] = INSTANCE_COMPLETED, [LIFE_FAILED] = INSTANCE_FAILED};
-  return states[held_face(held)];
+  bool unwanted = held->life == LIFE_ADOPTING && !held->outcome && !held->desired_running;
+  return unwanted ? INSTANCE_STOPPING : states[held_face(held)]; /* it will be stopped as soon as its shim answers */
 }
 
 /* The limits that @held asks for and that this node cannot enforce, separated by blanks, or NULL. */

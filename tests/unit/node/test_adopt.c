@@ -359,6 +359,29 @@ static void test_frozen(void)
   remove_all(&rig);
 }
 
+/* So does the shim of a probe command that is out of time. */
+static void test_frozen_probe(void)
+{
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  InstanceSpec *spec = sleeper("exec sleep 60");
+  spec->health.kind = HEALTH_EXEC;
+  spec->health.argv = g_strsplit("sleep 4714", " ", -1);
+  spec->health.timeout_ms = 1500;
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  pid_t probe = 0;
+  for (int64_t until = clock_boot_ms() + WAIT_MS; !(probe = pid_of_command("4714")); event_base_loop(loop_base(rig.loop), EVLOOP_ONCE))
+    g_assert_cmpint(clock_boot_ms(), <, until);
+  g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)probe), *text = NULL;
+  g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  g_assert_cmpint(kill((pid_t)atoi(strrchr(text, ')') + 4), SIGSTOP), ==, 0); /* its parent */
+  for (int64_t until = clock_boot_ms() + WAIT_MS; is_alive(probe); event_base_loop(loop_base(rig.loop), EVLOOP_ONCE))
+    g_assert_cmpint(clock_boot_ms(), <, until);
+  clean_up(&rig);
+}
+
 /* A file that is there and cannot be read is no absent one: what runs from it is ended before anything else starts, and its logs stay. */
 static void test_unreadable(void)
 {
@@ -523,6 +546,7 @@ int main(int argc, char **argv)
   g_test_add_func("/adopt/files-that-make-no-sense", test_files_that_make_no_sense);
   g_test_add_func("/adopt/escaped", test_escaped);
   g_test_add_func("/adopt/frozen", test_frozen);
+  g_test_add_func("/adopt/frozen-probe", test_frozen_probe);
   g_test_add_func("/adopt/unreadable", test_unreadable);
   g_test_add_func("/attempts/text-busy", test_text_busy);
   g_test_add_func("/adopt/only-one-node", test_only_one_node);

@@ -326,6 +326,7 @@ static void test_adopt_file_error(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_wants(rig, "kill");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .out_of_memory = true, .exit = {.code = -1, .signal = 9}});
+  rig_wants(rig, "end-shim");
   rig_is(rig, "failed unknown a1 r0 instance file: read: Input/output error");
   g_autoptr(Rig) gone = rig_new("boot-1");
   rig_event(gone, (NodeEvent){.type = NODE_EVENT_FILE, .found = "read: Input/output error"});
@@ -395,6 +396,7 @@ static void test_adopt_stopping(void)
   g_autoptr(Rig) before = rig_running(spec);
   rig_frame(before, FRAME_STOP, 1, 1, NULL);
   g_autoptr(Rig) rig = node_reborn("boot-1", before->files->str);
+  rig_is(rig, "stopping unknown a0 r0 its shim has not answered since the node started");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_wants(rig, "signal 15"); /* it goes on stopping */
   rig_pass(rig, 500);
