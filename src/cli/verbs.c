@@ -34,7 +34,7 @@ const Verb verbs[] = {
          "Starts a server in the background if none runs, deploys FILE and shows progress. Then it stays and prints what the agents print; "
          "Ctrl-C stops them, Ctrl-C again leaves them running. A lost terminal leaves them running too. When a job of the same name runs "
          "already, the difference is shown and becomes a new revision: agents that changed are replaced a few at a time, in stage order, each "
-         "gated on its health. --dry-run shows that without doing it, and prints the id of the plan; --plan ID deploys only if the plan is "
+         "gated on its health; when one fails everything goes back. --dry-run shows that without doing it, and prints the id of the plan; --plan ID deploys only if the plan is "
          "still the same. --watch deploys again whenever FILE, or an agent file or env file that it names, changes; a broken file is told "
          "and changes nothing. The exit code tells the outcome: 0 running, 6 failed, 7 rolled back, "
          "8 cancelled.",
@@ -162,8 +162,8 @@ const Verb verbs[] = {
     {.name = "wait",
      .words = "NAME",
      .summary = "wait until a deployment runs, has stopped or has completed",
-     .details = "Returns 0 as soon as the state is reached, 6 when it cannot be reached any more (the deployment failed), 9 when the time "
-                "is over.",
+     .details = "Returns 0 as soon as the state is reached, 6 when it does not come by itself any more (the deployment failed, was "
+                "stopped, or an agent is not started again), 9 when the time is over.",
      .examples = "reeve wait desk\nreeve wait --for stopped --timeout 30s desk",
      .options = OPTIONS(OPT_FOR, OPT_TIMEOUT),
      .words_min = 1,
@@ -211,7 +211,8 @@ const Verb verbs[] = {
     {.name = "why",
      .words = "NAME[/AGENT]",
      .summary = "explain why a deployment is not as it should be",
-     .details = "Names the agents that hold it up, their last exit and their last output.",
+     .details =
+         "Names the agents that hold it up, each with the cause, its last output and when it is started again, and the commands that may help.",
      .examples = "reeve why desk",
      .words_min = 1,
      .words_max = 1,
@@ -230,7 +231,7 @@ const Verb verbs[] = {
      .words = "NAME",
      .summary = "go back to an earlier revision",
      .details =
-         "Deploys the job of an earlier revision again. Code in a working directory is not part of a revision: it stays as it is now.",
+         "Deploys the job of an earlier revision again: of the last one that ran, or of --to. It says which before it starts. Code in a working directory is not part of a revision: it stays as it is now.",
      .examples = "reeve rollback desk\nreeve rollback --to 3 desk",
      .options = OPTIONS(OPT_TO, OPT_TIMEOUT),
      .words_min = 1,
