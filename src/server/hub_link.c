@@ -140,6 +140,22 @@ static bool hub_link_listen(HubLink *link, GError **error)
   return link->listener != NULL;
 }
 
+void hub_link_look(HubLink *link)
+{
+  struct stat status;
+  g_autoptr(GError) error = NULL;
+  if (!link->listener || stat(link->path, &status) == 0 || errno != ENOENT)
+    return;
+  struct evconnlistener *former = g_steal_pointer(&link->listener);
+  if (hub_link_listen(link, &error)) {
+    log_warn("socket of node processes was removed, bound again", "path=%s", link->path);
+    evconnlistener_free(former);
+  } else {
+    link->listener = former; /* it is tried again */
+    log_error("socket of node processes was removed and cannot be bound again", "error=\"%s\"", error->message);
+  }
+}
+
 /* ---- the embedded node ---- */
 
 static void memory_deliver(void *data)
