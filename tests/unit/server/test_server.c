@@ -476,6 +476,95 @@ static void test_full_store(void)
   bench_done(&bench);
 }
 
+/* ---- events ---- */
+
+enum { REPLAYED = 5000 };
+
+static void bench_publish(Bench *bench, int n)
+{
+  g_autofree char *pad = g_strnfill(500, 'x');
+  for (int i = 0; i < n; i++) {
+    g_autofree char *data = g_strdup_printf("{\"pad\":\"%s\"}", pad);
+    Event event = {.type = (char *)"node", .object = (char *)"local", .data = data};
+    events_publish(bench->server.events, &event);
+  }
+}
+
+/* A reader by hand, which takes nothing until it is asked to. */
+static int bench_reader(Bench *bench, const char *run)
+{
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_strlcpy(address.sun_path, bench->socket, sizeof address.sun_path);
+  g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  g_autofree char *ask = g_strdup_printf("GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %s-0\r\n\r\n", run);
+  g_assert_cmpint(write(fd, ask, strlen(ask)), ==, (ssize_t)strlen(ask));
+  return fd;
+}
+
+static bool bench_two_streams(Bench *bench)
+{
+  return events_streams(bench->server.events) == 2;
+}
+
+static int reader_fd;
+static GString *reader_text;
+static char reader_last[64]; /* what the last event that it is to get begins with */
+
+static bool bench_all_read(Bench *bench)
+{
+  char bytes[65536];
+  for (ssize_t n; (n = read(reader_fd, bytes, sizeof bytes)) > 0;)
+    g_string_append_len(reader_text, bytes, n);
+  return strstr(reader_text->str, reader_last) != NULL;
+}
+
+static bool bench_dropped(Bench *bench)
+{
+  return events_streams(bench->server.events) == 1;
+}
+
+/* One who resumes at the beginning and does not read costs a page, not all that there was; one who then reads has all of it, in order, and
+ * what came meanwhile. Who never reads is dropped. */
+static void test_replay_is_paged(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_follow(&bench, "/api/events", NULL);
+  bench_until(&bench, bench_reset_seen);
+  const char *id = strstr(bench.stream->str, "id: ") + 4;
+  g_autofree char *run = g_strndup(id, strcspn(id, "-"));
+  bench_publish(&bench, 1); /* the first watcher is dropped at the end of this, which is not what is looked at */
+  for (int i = 0; i < REPLAYED / 100; i++) {
+    bench_publish(&bench, 100);
+    event_base_loop(loop_base(bench.server.loop), EVLOOP_NONBLOCK);
+  }
+  reader_fd = bench_reader(&bench, run);
+  bench_until(&bench, bench_two_streams);
+  g_assert_cmpuint(http_server_backlog(bench.server.http), <, 4 * EVENTS_PAGE_BYTES);
+  bench_publish(&bench, 9);
+  g_snprintf(reader_last, sizeof reader_last, "id: %s-%d\n", run, REPLAYED + 10);
+  reader_text = g_string_new(NULL);
+  bench_until(&bench, bench_all_read);
+  const char *at = reader_text->str;
+  for (int seq = 1; seq <= REPLAYED + 10; seq++) {
+    char text[64];
+    g_snprintf(text, sizeof text, "id: %s-%d\n", run, seq);
+    at = strstr(at, text);
+    g_assert_nonnull(at);
+  }
+  for (int i = 0; i < 60 && events_streams(bench.server.events) == 2;
+       i++) { /* 100 x 530 bytes each: 1 MiB, its page, the kernel's buffers */
+    bench_publish(&bench, 100);
+    event_base_loop(loop_base(bench.server.loop), EVLOOP_NONBLOCK);
+    g_assert_cmpuint(http_server_backlog(bench.server.http), <, 4 * EVENTS_PAGE_BYTES);
+  }
+  bench_until(&bench, bench_dropped);
+  close(reader_fd);
+  g_string_free(reader_text, TRUE);
+  bench_done(&bench);
+}
+
 static bool bench_two_wait(Bench *bench)
 {
   return g_hash_table_size(bench->server.waiters) == 2;
@@ -654,6 +743,7 @@ int main(int argc, char **argv)
   g_test_add_func("/server/logs", test_logs);
   g_test_add_func("/server/stop-down", test_stop_down);
   g_test_add_func("/server/full-store", test_full_store);
+  g_test_add_func("/server/replay-is-paged", test_replay_is_paged);
   g_test_add_func("/server/end-under-stalled-commit", test_end_under_stalled_commit);
   g_test_add_func("/server/exec-and-full-store", test_exec_and_full_store);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
