@@ -32,19 +32,40 @@ struct HubLink {
 
 /* One connection; owned by itself until it is closed from either side. */
 typedef struct NodeConn {
+  Loop *loop;
   struct bufferevent *stream;
   HubPeer *peer;
+  bool full; /* it does not read: its link ends at the next chance, and nothing more is added */
 } NodeConn;
+
+enum { NODE_UNREAD_MAX = 4 * FRAME_BYTES_MAX };
+
+static void node_conn_lost(NodeConn *conn, const char *why);
 
 static void node_conn_free(NodeConn *conn)
 {
+  loop_post_cancel(conn->loop, conn);
   bufferevent_free(conn->stream);
   g_free(conn);
 }
 
+static void node_conn_on_full(void *data)
+{
+  log_warn("node does not read, link closed", "unread_bytes=%d", NODE_UNREAD_MAX);
+  node_conn_lost(data, "does not read");
+}
+
 static void node_conn_send(void *link, const char *frame)
 {
-  struct evbuffer *out = bufferevent_get_output(((NodeConn *)link)->stream);
+  NodeConn *conn = link;
+  struct evbuffer *out = bufferevent_get_output(conn->stream);
+  if (conn->full)
+    return;
+  if (evbuffer_get_length(out) > NODE_UNREAD_MAX) {
+    conn->full = true;
+    loop_post(conn->loop, node_conn_on_full, conn); /* not from here: the hub is in the middle of something */
+    return;
+  }
   evbuffer_add(out, frame, strlen(frame));
   evbuffer_add(out, "\n", 1);
 }
@@ -93,6 +114,7 @@ static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd,
 {
   HubLink *link = data;
   NodeConn *conn = g_new0(NodeConn, 1);
+  conn->loop = link->loop;
   conn->peer = hub_attach(link->hub, &node_conn_carrier, conn, NULL);
   if (!conn->peer) { /* no links at the moment: the node tries again */
     close(fd);

@@ -754,6 +754,11 @@ static bool bench_node_heard(Bench *bench)
   return strstr(bench->stream->str, "\"welcome\"") && strstr(bench->stream->str, "unknown-type");
 }
 
+static bool bench_linked(Bench *bench)
+{
+  return hub_linked(bench->server.hub, "far");
+}
+
 static bool bench_unlinked(Bench *bench)
 {
   return !hub_linked(bench->server.hub, "far");
@@ -780,6 +785,16 @@ static void test_node_socket(void)
   loop_watch_free(watch);
   close(end.fd);
   bench_until(&bench, bench_unlinked);
+  /* One that does not read loses its link; what is kept for it is bounded. */
+  end.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint(connect(end.fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  g_assert_cmpint(write(end.fd, text, strlen(text)), ==, (ssize_t)strlen(text));
+  bench_until(&bench, bench_linked);
+  g_autofree char *large = g_strnfill(FRAME_BYTES_MAX - 1, 'x');
+  for (int i = 0; i < 6; i++)
+    hub_send(bench.server.hub, "far", large);
+  bench_until(&bench, bench_unlinked);
+  close(end.fd);
   bench_done(&bench);
 }
 
