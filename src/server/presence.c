@@ -7,10 +7,13 @@
 #include "base/fs.h"
 #include "base/log.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { PRESENCE_MS = 2000, PRESENCE_LOOKS = 2 /* in a row: a directory may be on its way back */ };
+enum { PRESENCE_MS = 2000, PRESENCE_LOOKS = 2 /* in a row: a directory may be on its way back */, PRESENCE_LOG_BYTES = 10 * 1024 * 1024 };
 
 /* A file as it was when the server began to use it. */
 typedef struct Kept {
@@ -76,12 +79,32 @@ static void presence_socket(Presence *presence)
   }
 }
 
+/* What `reeve up` and `server start` begin as standard error of a background server is kept from growing without bound: beyond its size it
+ * becomes server.log.1, in place of the former one. Any other standard error is somebody else's to turn over. */
+static void presence_log(const Presence *presence)
+{
+  struct stat own, named;
+  g_autofree char *path = g_build_filename(presence->server->options->data_dir, "server.log", NULL);
+  g_autofree char *former = g_strconcat(path, ".1", NULL);
+  if (fstat(STDERR_FILENO, &own) != 0 || own.st_size < PRESENCE_LOG_BYTES || stat(path, &named) != 0 || own.st_ino != named.st_ino ||
+      own.st_dev != named.st_dev || rename(path, former) != 0)
+    return;
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0)
+    return; /* it goes on in the former one; the next look does not find it by its name */
+  dup2(fd, STDERR_FILENO);
+  dup2(fd, STDOUT_FILENO);
+  close(fd);
+  log_info("log begun anew", "former=%s", former);
+}
+
 static void presence_look(void *data)
 {
   Presence *presence = data;
   if (presence->server->leaving || presence_directory(presence))
     return;
   if (!presence->missed) {
+    presence_log(presence);
     presence_socket(presence);
     hub_look(presence->server->hub);
   }

@@ -70,6 +70,17 @@ def test_a_removed_directory_ends_the_server(bare, taken):
     wait_until(lambda: pids(bare) == before, what="all are adopted")
 
 
+def test_the_log_of_a_background_server_is_begun_anew(bare):
+    bare.run("server", "start")
+    log = bare.data / "server.log"
+    os.truncate(log, 11 << 20)
+    wait_until((bare.data / "server.log.1").exists, what="the full log is set aside")
+    wait_until(lambda: "log begun anew" in log.read_text(), what="a new one is written")
+    assert log.stat().st_mode & 0o777 == 0o600
+    bare.run("server", "stop", "--keep")
+    assert "server leaves" in log.read_text()
+
+
 def test_what_is_open_to_others_is_closed(bare):
     bare.start()
     bare.run("server", "stop", "--keep")
