@@ -11,8 +11,8 @@ void fs_set_error(GError **error, const char *verb, const char *path);
 /* Reads the regular file @path whole. Refuses more than @max bytes (REEVE_ERROR_LIMIT), directories and devices (REEVE_ERROR_INVALID),
  * absent files (REEVE_ERROR_NOT_FOUND). Returns a NUL-terminated buffer that the caller frees; @length may be NULL. */
 char *fs_read(const char *path, size_t max, size_t *length, GError **error);
-/* Replaces the file @name in @dir_fd (AT_FDCWD allowed): temporary file beside it, rename. @sync: fsync file and the directory that
- * holds it before returning; when only the latter fails the new file is in place and false is returned. */
+/* Replaces the file @name in @dir_fd (AT_FDCWD allowed): temporary file beside it, rename. @sync: fsync file and directory before
+ * returning. */
 bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error);
 /* Makes what was created, renamed or removed in the directory @path durable. */
 bool fs_sync_directory(const char *path, GError **error);

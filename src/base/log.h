@@ -8,7 +8,7 @@ typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEV
 /* Lines above @level are dropped; default INFO. Call before threads start. */
 void log_set_level(LogLevel level);
 /* Writes one line "TIME LEVEL phrase key=value ..." with one write(2). @fields is a printf format such as "instance=%s pid=%d" and may be
- * "". Never fails; an unwritable stderr loses the line. */
+ * "". Never fails and never waits: a stderr without room loses the line, and the next one that is written says how many. */
 void log_write(LogLevel level, const char *phrase, const char *fields, ...) G_GNUC_PRINTF(3, 4);
 
 #define log_error(phrase, ...) log_write(LOG_LEVEL_ERROR, phrase, __VA_ARGS__)

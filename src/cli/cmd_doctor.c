@@ -8,7 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { DOCTOR_FILES_MIN = 4096, DOCTOR_ROOM_MIN_MIB = 256 };
+enum { DOCTOR_FILES_MIN = 4096, DOCTOR_ROOM_MIN_MIB = 256, DOCTOR_INODES_MIN = 1000 };
 
 /* What a check found. */
 typedef struct Finding {
@@ -114,7 +114,12 @@ static Finding doctor_room(const Cli *cli)
     g_free(path);
     path = parent;
   }
-  guint64 mib = (guint64)fs.f_bavail * fs.f_frsize >> 20;
+  guint64 mib = (guint64)fs.f_bavail * fs.f_frsize >> 20, files = fs.f_favail;
+  bool counted = fs.f_files > 0; /* some file systems make inodes as they need them */
+  if (counted && files < DOCTOR_INODES_MIN)
+    return doctor_finding("problem", g_strdup_printf("%" G_GUINT64_FORMAT " MiB, but only %" G_GUINT64_FORMAT
+                                                     " inodes free at %s: few more files can be made there",
+                                                     mib, files, path));
   return doctor_finding(mib >= DOCTOR_ROOM_MIN_MIB ? "ok" : "problem", g_strdup_printf("%" G_GUINT64_FORMAT " MiB free at %s", mib, path));
 }
 

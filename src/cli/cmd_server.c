@@ -1,4 +1,5 @@
 /* reeve server: in the foreground, and start, stop, status of the one in the background. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -13,10 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STOP_TIMEOUT_MS = 120000, CONFIGURED_PORTS_TRIED = 100, AGENTS_NAMED_MAX = 10 };
+enum { STOP_TIMEOUT_MS = 120000, CONFIGURED_PORTS_TRIED = 100, AGENTS_NAMED_MAX = 10, SOCKET_BACK_MS = 5000, SOCKET_LOOK_MS = 100 };
 
 /* `reeve up` and `server start` wait on this descriptor for the first byte. */
 static int server_ready_fd(void)
@@ -178,6 +180,42 @@ static void server_refused(const json_t *server, GError **error)
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "agents are running: %s; --keep leaves them running, --down stops them", list->str);
 }
 
+/* The pid of the server that holds the data directory, or NULL when none does. Caller frees. */
+static char *server_holder(const Cli *cli)
+{
+  g_autofree char *path = g_build_filename(cli->paths.data_dir, "lock", NULL);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+  char pid[32] = "?";
+  ssize_t n = held ? pread(fd, pid, sizeof pid - 1, 0) : 0;
+  if (n > 0)
+    pid[n] = '\0';
+  if (fd >= 0)
+    close(fd);
+  return held ? g_strdup(g_strstrip(pid)) : NULL;
+}
+
+/* True when a server answers. One that holds the directory and does not answer may have lost its socket, and binds it again in a moment.
+ * False with @error when it does not. */
+static bool server_answers(Cli *cli, GError **error)
+{
+  int64_t until_ms = clock_boot_ms() + SOCKET_BACK_MS;
+  for (;;) {
+    if (api_alive(cli))
+      return true;
+    g_autofree char *pid = api_remote(cli) ? NULL : server_holder(cli);
+    if (!pid)
+      return false;
+    if (clock_boot_ms() >= until_ms) {
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                  "the server with pid %s holds '%s' and does not answer on '%s'; 'kill %s' ends it and leaves its agents running", pid,
+                  cli->paths.data_dir, cli->paths.socket, pid);
+      return false;
+    }
+    poll(NULL, 0, SOCKET_LOOK_MS);
+  }
+}
+
 static int server_stop(Cli *cli, const char *name, GError **error)
 {
   (void)name;
@@ -185,7 +223,12 @@ static int server_stop(Cli *cli, const char *name, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--keep' and '--down' exclude each other");
     return 1;
   }
-  if (!api_alive(cli)) {
+  g_autoptr(GError) silent = NULL;
+  if (!server_answers(cli, &silent)) {
+    if (silent) {
+      g_propagate_error(error, g_steal_pointer(&silent));
+      return 1;
+    }
     cli_done(cli, cli->paths.socket, "absent", "no server runs");
     return 0;
   }

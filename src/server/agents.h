@@ -51,7 +51,7 @@ struct Agents {
   int root; /* O_PATH descriptor of the directory, -1 = it is not there */
   int root_watch;
   Watch *watch;
-  LoopTimer *retry;     /* armed while something cannot be watched */
+  LoopTimer *retry;     /* every AGENTS_RETRY_MS: what cannot be watched, and whether the directory is still the one that has the path */
   LoopTimer *later;     /* what must happen outside of a turn: automatic starts, answers */
   GHashTable *entries;  /* directory name -> AgentEntry* */
   GHashTable *by_watch; /* watch id -> AgentEntry* */

@@ -235,13 +235,11 @@ static void dir_index(Agents *agents)
 {
   GHashTableIter iter;
   void *value;
-  bool watched = agents->root >= 0;
   g_hash_table_remove_all(agents->by_name);
   g_ptr_array_set_size(agents->sorted, 0);
   g_hash_table_iter_init(&iter, agents->entries);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     AgentEntry *entry = value;
-    watched = watched && entry->watch >= 0 && !entry->distrusted; /* what must be mended may lie where nothing is watched */
     if (entry->path)
       g_ptr_array_add(agents->sorted, entry);
     agents->auto_pending = agents->auto_pending || entry->fresh;
@@ -258,7 +256,7 @@ static void dir_index(Agents *agents)
         g_hash_table_insert(agents->by_name, entry->name, entry);
     }
   g_ptr_array_sort(agents->sorted, dir_by_name);
-  loop_timer_set(agents->retry, watched ? INT64_MAX : clock_boot_ms() + AGENTS_RETRY_MS);
+  loop_timer_set(agents->retry, clock_boot_ms() + AGENTS_RETRY_MS);
 }
 
 static void dir_drop_absent(Agents *agents, GHashTable *seen)
@@ -293,34 +291,63 @@ static void dir_scan(Agents *agents)
   dir_drop_absent(agents, seen);
 }
 
+/* Is the directory that is watched still the one that has the path? The kernel tells its removal only to those who do not hold it open, and
+ * that a directory above it was moved to nobody. */
+static bool dir_is_same(const Agents *agents)
+{
+  struct stat old, now;
+  return agents->root >= 0 && fstat(agents->root, &old) == 0 && stat(agents->config->directory, &now) == 0 && old.st_ino == now.st_ino &&
+         old.st_dev == now.st_dev;
+}
+
 /* Opens the directory that now has the path, when it is another one than before. */
 static bool dir_reopen(Agents *agents, GError **error)
 {
-  struct stat old, now;
   const char *path = agents->config->directory;
+  if (dir_is_same(agents) && agents->root_watch >= 0)
+    return true;
   int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  bool same = fd >= 0 && agents->root >= 0 && fstat(agents->root, &old) == 0 && fstat(fd, &now) == 0 && old.st_ino == now.st_ino &&
-              old.st_dev == now.st_dev;
   if (fd < 0)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "agents directory '%s': %s", path, g_strerror(errno));
-  if (same) {
-    close(fd);
-    return true;
-  }
   if (agents->root >= 0)
     close(agents->root);
   watch_remove(agents->watch, agents->root_watch);
   agents->root = fd;
-  agents->root_watch = fd < 0 ? -1 : watch_add(agents->watch, path, NULL);
+  g_autofree char *inside = g_build_filename(path, ".", NULL); /* the path itself may be a link */
+  agents->root_watch = fd < 0 ? -1 : watch_add(agents->watch, inside, NULL);
   return fd >= 0;
 }
 
-/* Timer: looks at what cannot be watched, and for a directory that is not there. */
+/* Looks again at the entries that are not watched (links, and what is beyond the limit of the kernel) and at distrusted ones. False when
+ * there are none. */
+static bool dir_poll_unwatched(Agents *agents)
+{
+  GHashTableIter iter;
+  void *key, *value;
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  g_hash_table_iter_init(&iter, agents->entries);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    const AgentEntry *entry = value;
+    if (entry->watch < 0 || entry->distrusted) /* what must be mended may lie where nothing is watched */
+      g_ptr_array_add(names, g_strdup(key));
+  }
+  for (guint i = 0; i < names->len; i++)
+    dir_refresh(agents, names->pdata[i], true);
+  return names->len > 0;
+}
+
+/* Timer: looks for a directory that is not there or is another one, and at what cannot be watched. */
 static void dir_on_retry(void *data)
 {
   Agents *agents = data;
-  dir_reopen(agents, NULL);
-  dir_scan(agents);
+  bool whole = !dir_is_same(agents) || agents->root_watch < 0;
+  if (whole) {
+    dir_reopen(agents, NULL);
+    dir_scan(agents);
+  } else if (!dir_poll_unwatched(agents)) {
+    loop_timer_set(agents->retry, clock_boot_ms() + AGENTS_RETRY_MS);
+    return;
+  }
   dir_index(agents);
   agents_continue(agents);
 }

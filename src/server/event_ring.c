@@ -114,8 +114,7 @@ gint64 event_ring_last(const EventRing *ring)
   return ring->last;
 }
 
-/* Number of the oldest event that may still be read. */
-static gint64 ring_oldest(const EventRing *ring)
+gint64 event_ring_oldest(const EventRing *ring)
 {
   return MAX(ring->last - (gint64)ring->size, 0) + 1;
 }
@@ -128,7 +127,7 @@ gint64 event_ring_resume(const EventRing *ring, const char *id)
   guint64 seq;
   if (!g_ascii_string_to_unsigned(id + n + 1, 10, 0, (guint64)ring->last, &seq, NULL))
     return -1;
-  return (gint64)seq >= ring_oldest(ring) - 1 ? (gint64)seq : -1;
+  return (gint64)seq >= event_ring_oldest(ring) - 1 ? (gint64)seq : -1;
 }
 
 /* Text of @block, whose number is @number; the next call may free it. */
@@ -150,7 +149,7 @@ static const char *ring_block_text(const EventRing *ring, const RingBlock *block
 
 const char *event_ring_at(const EventRing *ring, gint64 seq, const char *deployment)
 {
-  if (seq < ring_oldest(ring) || seq > ring->last)
+  if (seq < event_ring_oldest(ring) || seq > ring->last)
     return NULL;
   gint64 number = (seq - 1) / BLOCK_EVENTS;
   const RingBlock *block = ring->blocks->pdata[number % ring->keep];

@@ -6,9 +6,12 @@
 
 enum {
   EVENTS_RING_MAX = 100000,
+  EVENTS_PAGE_BYTES = 64 * 1024,    /* that are handed to a connection ahead of its peer */
   EVENTS_BACKLOG_MAX = 1024 * 1024, /* a watcher that is further behind is dropped */
   EVENTS_COMMENT_MS = 15000,        /* a line that keeps connections and proxies awake, and shows who left */
-  EVENTS_STREAMS_MAX = 2048
+  EVENTS_STREAMS_MAX = 2048,
+  EVENTS_CALLER_MAX = 512,              /* of them for one caller: nobody takes them all */
+  EVENTS_UNREAD_MAX = 128 * 1024 * 1024 /* bytes of answers that nobody has taken, of all connections: above it no stream begins */
 };
 
 /* The last events as they go over the wire. Pure; numbered from 1 in each run. */
@@ -19,6 +22,8 @@ void event_ring_free(EventRing *ring);
 /* Keeps @event (copied) under the next number; the oldest goes when the ring is full. Returns its text "event: ..\nid: ..\ndata: ..\n\n",
  * valid until the ring is next changed. */
 const char *event_ring_add(EventRing *ring, const Event *event);
+/* Number of the oldest event that may still be read. */
+gint64 event_ring_oldest(const EventRing *ring);
 /* Number of the newest event; 0 = none yet. */
 gint64 event_ring_last(const EventRing *ring);
 /* The number after which a watcher with Last-Event-ID @id goes on, or -1 when it must begin with `reset`. */
@@ -34,10 +39,17 @@ Events *events_new(Loop *loop, const char *run);
 void events_free(Events *events);
 /* Sends @event to every watcher that wants it. */
 void events_publish(Events *events, const Event *event);
-/* Starts a stream on @request. @snapshot: JSON data of a `reset` event, sent unless @last_id can be resumed; @deployment: name, NULL = all;
- * copied. The stream lives until the peer leaves or events_end. */
-void events_follow(Events *events, HttpRequest *request, const char *deployment, const char *last_id, const char *snapshot);
+/* What a watcher asks for; copied. */
+typedef struct EventsQuery {
+  const char *deployment; /* name, NULL = all */
+  const char *last_id;    /* of the last event that it has, or NULL */
+  const char *caller;     /* "token:NAME", "uid:0" */
+} EventsQuery;
+/* Starts a stream on @request. @snapshot: JSON data of a `reset` event, sent unless @query->last_id can be resumed. The stream lives until
+ * the peer leaves, falls too far behind, or events_end. */
+void events_follow(Events *events, HttpRequest *request, const EventsQuery *query, const char *snapshot);
 /* Ends every stream with @reason. */
 void events_end(Events *events, const char *reason);
 guint events_streams(const Events *events);
+guint events_streams_of(const Events *events, const char *caller);
 gint64 events_dropped(const Events *events);

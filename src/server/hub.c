@@ -338,6 +338,11 @@ void hub_listen(Hub *hub)
   hub_link_again(hub->link);
 }
 
+void hub_look(Hub *hub)
+{
+  hub_link_look(hub->link);
+}
+
 bool hub_open(Hub *hub, GError **error)
 {
   hub->open = true;

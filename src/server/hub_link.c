@@ -35,19 +35,40 @@ struct HubLink {
 
 /* One connection; owned by itself until it is closed from either side. */
 typedef struct NodeConn {
+  Loop *loop;
   struct bufferevent *stream;
   HubPeer *peer;
+  bool full; /* it does not read: its link ends at the next chance, and nothing more is added */
 } NodeConn;
+
+enum { NODE_UNREAD_MAX = 4 * FRAME_BYTES_MAX };
+
+static void node_conn_lost(NodeConn *conn, const char *why);
 
 static void node_conn_free(NodeConn *conn)
 {
+  loop_post_cancel(conn->loop, conn);
   bufferevent_free(conn->stream);
   g_free(conn);
 }
 
+static void node_conn_on_full(void *data)
+{
+  log_warn("node does not read, link closed", "unread_bytes=%d", NODE_UNREAD_MAX);
+  node_conn_lost(data, "does not read");
+}
+
 static void node_conn_send(void *link, const char *frame)
 {
-  struct evbuffer *out = bufferevent_get_output(((NodeConn *)link)->stream);
+  NodeConn *conn = link;
+  struct evbuffer *out = bufferevent_get_output(conn->stream);
+  if (conn->full)
+    return;
+  if (evbuffer_get_length(out) > NODE_UNREAD_MAX) {
+    conn->full = true;
+    loop_post(conn->loop, node_conn_on_full, conn); /* not from here: the hub is in the middle of something */
+    return;
+  }
   evbuffer_add(out, frame, strlen(frame));
   evbuffer_add(out, "\n", 1);
 }
@@ -101,6 +122,7 @@ static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd,
     return;
   }
   NodeConn *conn = g_new0(NodeConn, 1);
+  conn->loop = link->loop;
   conn->peer = hub_attach(link->hub, &node_conn_carrier, conn, NULL);
   if (!conn->peer) { /* no links at the moment: the node tries again */
     close(fd);
@@ -143,6 +165,22 @@ static bool hub_link_listen(HubLink *link, GError **error)
   if (!link->listener)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen on '%s': %s", link->path, g_strerror(reason));
   return link->listener != NULL;
+}
+
+void hub_link_look(HubLink *link)
+{
+  struct stat status;
+  g_autoptr(GError) error = NULL;
+  if (!link->listener || stat(link->path, &status) == 0 || errno != ENOENT)
+    return;
+  struct evconnlistener *former = g_steal_pointer(&link->listener);
+  if (hub_link_listen(link, &error)) {
+    log_warn("socket of node processes was removed, bound again", "path=%s", link->path);
+    evconnlistener_free(former);
+  } else {
+    link->listener = former; /* it is tried again */
+    log_error("socket of node processes was removed and cannot be bound again", "error=\"%s\"", error->message);
+  }
 }
 
 /* ---- the embedded node ---- */

@@ -19,6 +19,7 @@ typedef struct Logs Logs;
 typedef struct Execs Execs;
 typedef struct Stopping Stopping;
 typedef struct Agents Agents;
+typedef struct Presence Presence;
 
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
 typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
@@ -62,6 +63,7 @@ struct Server {
   Execs *execs;
   Stopping *stopping;
   Agents *agents; /* NULL = no agents directory */
+  Presence *presence;
   Metrics metrics;
   int64_t started_boot_ms;
 };
@@ -116,6 +118,8 @@ bool hub_linked(const Hub *hub, const char *node);
 void hub_reset(Hub *hub);
 /* Takes links (again): nodes dial in and say hello to the core as it is now. Does nothing when it already does. */
 void hub_listen(Hub *hub);
+/* Binds the socket of node processes again when it was removed. */
+void hub_look(Hub *hub);
 /* Handles what arrived during a turn or while the queue was full. */
 void hub_drain(Hub *hub);
 

@@ -16,7 +16,8 @@ enum {
   LOGS_CHUNK_BYTES = 64 * 1024,
   LOGS_SETTLE_MS = 50, /* a record waits at most so long for an older one of another instance */
   LOGS_SCAN_MS = 1000, /* a following stream looks for new instances */
-  LOGS_TAKEN_BYTES = 16 * 1024
+  LOGS_TAKEN_BYTES = 16 * 1024,
+  LOGS_TAKEN_MS = 3000 /* logs_take waits no longer for a node */
 };
 
 /* What one instance sends. */
@@ -29,6 +30,10 @@ typedef struct LogSource {
   size_t at;
   int window;      /* credit that the node still has */
   int64_t last_ms; /* time of the last record emitted, 0 = none */
+  int last_n;      /* records of that time that were emitted in a row */
+  int skip;        /* so many records of @last_ms come again over a new link */
+  size_t head;     /* length of the record at @at, 0 = not looked at yet, or not there */
+  int64_t head_ms; /* its time */
 } LogSource;
 
 typedef struct LogStream {
@@ -96,11 +101,14 @@ static void log_source_read(LogStream *stream, LogSource *source)
   Logs *logs = stream->logs;
   if (!source->node || !hub_linked(logs->server->hub, source->node))
     return;
+  g_string_truncate(source->buffer, source->at); /* what was not emitted is read again */
+  source->head = 0;
+  source->skip = source->last_n;
   g_autoptr(Frame) frame = frame_new(FRAME_LOG_READ);
   source->request = frame->request = ++logs->last_request;
   source->window = LOGS_WINDOW;
   frame->instance = g_strdup(source->instance);
-  frame->since_ms = source->last_ms ? source->last_ms + 1 : stream->since_ms;
+  frame->since_ms = source->last_ms ? source->last_ms : stream->since_ms;
   frame->tail = source->last_ms || source->whole ? -1 : stream->tail;
   frame->follow = stream->follow;
   frame->credit = source->window;
@@ -177,15 +185,39 @@ static void log_stream_end(LogStream *stream, bool peer_left)
   http_stream_end(request);
 }
 
-/* The next record of @source, without taking it. */
-static bool log_source_peek(const LogSource *source, LogLine *line, size_t *length)
+static void log_source_parse(const LogSource *source, LogLine *line)
 {
-  const char *start = source->buffer->str + source->at;
-  const char *end = memchr(start, '\n', source->buffer->len - source->at);
-  if (!end)
-    return false;
-  *length = (size_t)(end - start) + 1;
-  log_line_parse(start, *length - 1, line);
+  log_line_parse(source->buffer->str + source->at, source->head - 1, line);
+}
+
+/* Takes the record at the head of @source. */
+static void log_source_advance(LogSource *source)
+{
+  source->at += source->head;
+  source->head = 0;
+  if (source->at < source->buffer->len && source->at < BULK_BYTES_MAX)
+    return;
+  g_string_erase(source->buffer, 0, (gssize)source->at);
+  source->at = 0;
+}
+
+/* Is there a whole record at the head of @source? Each is looked at once, however many other sources there are. */
+static bool log_source_has(LogSource *source)
+{
+  while (!source->head) {
+    const char *start = source->buffer->str + source->at;
+    const char *end = memchr(start, '\n', source->buffer->len - source->at);
+    if (!end)
+      return false;
+    LogLine line;
+    source->head = (size_t)(end - start) + 1;
+    log_source_parse(source, &line);
+    source->head_ms = line.time_ms;
+    bool again = source->skip > 0 && line.time_ms == source->last_ms;
+    source->skip = again ? source->skip - 1 : 0;
+    if (again)
+      log_source_advance(source);
+  }
   return true;
 }
 
@@ -218,36 +250,39 @@ static void log_record_take(LogStream *stream, const LogLine *line)
     g_string_erase(text, 0, kept - text->str);
 }
 
-/* The source whose record is next, or NULL: none has one, or (unless @settled) one that may still send something older has none. */
-static LogSource *log_stream_next(LogStream *stream, bool settled, LogLine *line, size_t *length)
+/* The source whose record is next, or NULL: none has one, or (unless @settled) one that may still send something older has none. Up to
+ * @until_ms, the time of the first record of any other, its further records are next, too. */
+static LogSource *log_stream_next(LogStream *stream, bool settled, int64_t *until_ms)
 {
   LogSource *best = NULL;
+  *until_ms = INT64_MAX;
   for (guint i = 0; i < stream->sources->len; i++) {
     LogSource *source = g_ptr_array_index(stream->sources, i);
-    LogLine candidate;
-    size_t n;
-    if (!log_source_peek(source, &candidate, &n)) {
+    if (!log_source_has(source)) {
       if (source->request && !settled)
         return NULL;
       continue;
     }
-    if (!best || candidate.time_ms < line->time_ms) {
+    if (best)
+      *until_ms = MIN(*until_ms, MAX(source->head_ms, best->head_ms));
+    if (!best || source->head_ms < best->head_ms)
       best = source;
-      *line = candidate;
-      *length = n;
-    }
   }
   return best;
 }
 
-static void log_source_took(LogSource *source, size_t length, int64_t time_ms)
+/* Emits the record at the head of @source. */
+static void log_source_take(LogStream *stream, LogSource *source, GString *out)
 {
-  source->at += length;
-  source->last_ms = time_ms;
-  if (source->at < source->buffer->len && source->at < BULK_BYTES_MAX)
-    return;
-  g_string_erase(source->buffer, 0, (gssize)source->at);
-  source->at = 0;
+  LogLine line;
+  log_source_parse(source, &line);
+  if (stream->taken)
+    log_record_take(stream, &line);
+  else
+    log_record_write(out, source, &line);
+  source->last_n = line.time_ms == source->last_ms ? source->last_n + 1 : 1;
+  source->last_ms = line.time_ms;
+  log_source_advance(source);
 }
 
 /* Lets nodes send again what was consumed. */
@@ -298,17 +333,13 @@ static bool log_stream_waits(const LogStream *stream)
 static void log_stream_emit(LogStream *stream, bool settled)
 {
   g_autoptr(GString) out = g_string_new(NULL);
-  LogLine line = {0};
-  size_t length = 0;
   while (!stream->stalled) {
-    LogSource *source = log_stream_next(stream, settled, &line, &length);
-    if (source) {
-      if (stream->taken)
-        log_record_take(stream, &line);
-      else
-        log_record_write(out, source, &line);
-      log_source_took(source, length, line.time_ms);
-    }
+    int64_t until_ms;
+    LogSource *source = log_stream_next(stream, settled, &until_ms);
+    if (source)
+      do
+        log_source_take(stream, source, out);
+      while (out->len <= LOGS_CHUNK_BYTES && log_source_has(source) && source->head_ms < until_ms);
     if (out->len && (!source || out->len > LOGS_CHUNK_BYTES)) {
       http_stream_chunk(stream->request, out->str, out->len);
       g_string_truncate(out, 0);
@@ -341,6 +372,15 @@ static void log_stream_rescan(void *data)
   }
   log_stream_read(stream);
   loop_timer_set(stream->scan, clock_boot_ms() + LOGS_SCAN_MS);
+}
+
+/* For logs_take: a node that hangs has had its time. */
+static void log_stream_late(void *data)
+{
+  LogStream *stream = data;
+  for (guint i = 0; i < stream->sources->len; i++)
+    log_source_cancel(stream->logs, g_ptr_array_index(stream->sources, i));
+  log_stream_emit(stream, true);
 }
 
 static void log_stream_gone(void *data)
@@ -500,7 +540,8 @@ void logs_take(Logs *logs, const Deployment *deployment, int lines, LogsTaken ta
                         .tail = lines,
                         .sources = g_ptr_array_new_with_free_func((GDestroyNotify)log_source_free)};
   stream->settle = loop_timer_new(logs->server->loop, log_stream_settled, stream);
-  stream->scan = loop_timer_new(logs->server->loop, log_stream_rescan, stream);
+  stream->scan = loop_timer_new(logs->server->loop, log_stream_late, stream);
+  loop_timer_set(stream->scan, clock_boot_ms() + LOGS_TAKEN_MS);
   g_ptr_array_add(logs->streams, stream);
   log_stream_scan(stream);
   if (logs->streams->len <= LOGS_STREAMS_MAX && !logs->server->leaving)

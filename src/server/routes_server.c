@@ -70,7 +70,7 @@ void get_nodes(RouteCall *call)
 
 /* What a watcher asked for, until its snapshot may leave. */
 typedef struct EventsCall {
-  char *deployment, *last_id;
+  char *deployment, *last_id, *caller;
 } EventsCall;
 
 static void events_leave(Server *server, HttpRequest *request, const char *body, void *data)
@@ -78,12 +78,14 @@ static void events_leave(Server *server, HttpRequest *request, const char *body,
   EventsCall *wanted = data;
   if (request && !server->leaving) {
     route_count_stream(server, request);
-    events_follow(server->events, request, wanted->deployment, wanted->last_id, body);
+    EventsQuery query = {.deployment = wanted->deployment, .last_id = wanted->last_id, .caller = wanted->caller};
+    events_follow(server->events, request, &query, body);
   } else if (request) {
     route_problem(server, request, REEVE_ERROR_UNAVAILABLE, "the server is stopping", NULL, NULL);
   }
   g_free(wanted->deployment);
   g_free(wanted->last_id);
+  g_free(wanted->caller);
   g_free(wanted);
 }
 
@@ -104,12 +106,17 @@ static void events_snapshot(GString *out, const Core *core, const char *name)
 void get_events(RouteCall *call)
 {
   Server *server = call->server;
-  if (events_streams(server->events) >= EVENTS_STREAMS_MAX) {
-    route_problem(server, call->request, REEVE_ERROR_UNAVAILABLE, "too many event streams are open", NULL, NULL);
+  bool own = events_streams_of(server->events, call->actor) >= EVENTS_CALLER_MAX;
+  if (own || events_streams(server->events) >= EVENTS_STREAMS_MAX ||
+      http_server_backlog(server->http) + http_server_backlog(server->tcp) > EVENTS_UNREAD_MAX) {
+    route_problem(server, call->request, REEVE_ERROR_UNAVAILABLE,
+                  own ? "this caller has too many event streams open" : "too many event streams are open, or too much of them is not read",
+                  NULL, NULL);
     return;
   }
   EventsCall *wanted = g_new0(EventsCall, 1);
   wanted->deployment = g_strdup(http_request_query(call->request, "deployment"));
+  wanted->caller = g_strdup(call->actor);
   wanted->last_id = g_strdup(http_request_header(call->request, "Last-Event-ID"));
   GString *out = turn_scratch(server);
   /* The snapshot is taken even for one who resumes: by the time it may leave, the ring may have moved on. It is cheap beside that. */

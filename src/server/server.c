@@ -8,6 +8,7 @@
 #include "base/system.h"
 #include "server/agents.h"
 #include "server/listen.h"
+#include "server/presence.h"
 #include "server/routes.h"
 
 #include <errno.h>
@@ -106,8 +107,10 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->logs = logs_new(server);
   server->execs = execs_new(server);
   server->hub = hub_new(server);
-  if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error))
+  if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error)) {
+    server->presence = presence_new(server);
     return true;
+  }
   server_close(server);
   return false;
 }
@@ -116,6 +119,7 @@ void server_close(Server *server)
 {
   http_server_close_listeners(server->http);
   http_server_close_listeners(server->tcp);
+  g_clear_pointer(&server->presence, presence_free);
   turn_drop_waiters(server);
   g_clear_pointer(&server->agents, agents_free);
   logs_end(server->logs); /* tells nodes, so before the links go */

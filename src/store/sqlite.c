@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "store/migrations.h"
 
 #include <errno.h>
@@ -216,9 +217,33 @@ static void sqlite_close(Store *store)
   g_free(store);
 }
 
+/* Whoever may write here is the server, and whoever may read has its tokens' hashes and its secrets' ciphertext: what a careless umask or
+ * copy left open is closed. False when the directory is open to others and not ours to close. */
+static bool sqlite_close_to_others(const char *where, GError **error)
+{
+  static const char *const names[] = {"reeve.db", "reeve.db-wal", "reeve.db-shm"};
+  struct stat status;
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    g_autofree char *path = g_build_filename(where, names[i], NULL);
+    if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_mode & 077 && chmod(path, 0600) == 0)
+      log_warn("file was open to others, closed", "path=%s mode=%o", path, (unsigned)status.st_mode & 07777);
+  }
+  if (stat(where, &status) != 0 || !(status.st_mode & 022))
+    return true;
+  bool shared = status.st_mode & S_ISVTX || status.st_uid != geteuid(); /* such as /tmp: not ours to change */
+  if (!shared && chmod(where, status.st_mode & 07755) == 0) {
+    log_warn("data directory could be written by others, closed", "path=%s mode=%o", where, (unsigned)status.st_mode & 07777);
+    return true;
+  }
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
+              "data directory '%s' can be written by others (mode %o); use one of your own, mode 700", where,
+              (unsigned)status.st_mode & 07777);
+  return false;
+}
+
 static Store *sqlite_open(const char *where, GError **error)
 {
-  if (!fs_mkdirs(where, 0700, error))
+  if (!fs_mkdirs(where, 0700, error) || !sqlite_close_to_others(where, error))
     return NULL;
   Store *store = g_new0(Store, 1);
   store->lock = -1;

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import time
@@ -152,6 +153,43 @@ def test_broken_files_hide_nobody(bare, place):
 
 
 @pytest.mark.asan
+def test_removed_and_made_again(bare, place):
+    """As `rm -rf DIR && cp -r` and many checkouts do, also a directory above it, also where the path is a link."""
+    real = bare.directory / "above/real"
+    put(real, "one", served("one"))
+    place.rmdir()
+    place.symlink_to(real)
+    bare.start()
+    until(bare, "one", status="discovered")
+    put(real, "two", served("two"))
+    until(bare, "two", status="discovered")
+    for name in ("three", "four"):
+        shutil.rmtree(real)
+        wait_until(lambda: not agents(bare), what="nothing is listed")
+        put(real, name, served(name))
+        until(bare, name, status="discovered")
+        put(real, name + "b", served(name + "b"))
+        until(bare, name + "b", status="discovered")
+    (bare.directory / "above").rename(bare.directory / "former")
+    put(real, "five", served("five"))
+    until(bare, "five", status="discovered")
+    assert list(agents(bare)) == ["five"]
+
+
+def test_a_link_costs_no_scans(bare, place):
+    """What a link leads to cannot be watched as itself: it alone is looked at now and then, not everything."""
+    put(place, "store/one", served("one"))
+    put(place, "two", served("two"))
+    (place / "link").symlink_to("store/one")
+    bare.start()
+    until(bare, "one", status="discovered")
+    scans = metric(bare, "reeve_agent_scans_total")
+    for name in ("once", "twice"):
+        put(place, "store/one", served(name))
+        until(bare, name, status="discovered")
+    assert metric(bare, "reeve_agent_scans_total") == scans
+
+
 def test_renames_and_deletes(bare, place):
     bare.start()
     put(place, "one", served("one"))

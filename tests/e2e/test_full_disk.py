@@ -32,13 +32,17 @@ topology: {{type: dynamic}}
 """
 
 
-@pytest.fixture(params=["embedded", "process"])
-def small(request):
-    """(reeve with everything of it on 3 MiB, a directory that has room)"""
+def need_root():
     if os.geteuid() != 0:
         if "root" in os.environ.get("REEVE_WITHOUT", "").split():
             pytest.skip("left out: root")
         pytest.fail("needs root to mount a small disk; leave it out with --without root")
+
+
+@pytest.fixture(params=["embedded", "process"])
+def small(request):
+    """(reeve with everything of it on 3 MiB, a directory that has room)"""
+    need_root()
     disk, room = tempfile.mkdtemp(prefix="reeve-e2e-"), tempfile.mkdtemp(prefix="reeve-e2e-")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
     reeve = Reeve(disk, request.param)
@@ -50,6 +54,22 @@ def small(request):
         subprocess.run(["umount", "-l", disk], check=False)
         shutil.rmtree(disk, ignore_errors=True)
         shutil.rmtree(room, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def few_inodes(directory):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300m,nr_inodes=100", "tmpfs", directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", directory], check=False)
+
+
+def test_doctor_names_inodes(bare):
+    need_root()
+    bare.data.mkdir(exist_ok=True)
+    with few_inodes(bare.data):
+        assert "inodes free" in bare.run("doctor", code=1).stdout
 
 
 def fill(reeve):

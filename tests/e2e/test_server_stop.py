@@ -30,6 +30,74 @@ def test_refuses_while_agents_run_and_names_them(reeve):
     assert reeve.answers() and all(alive(pid) for pid in before.values())
 
 
+def test_a_removed_socket_is_bound_again(reeve):
+    reeve.run("up", "-d", reeve.job(JOB))
+    before = pids(reeve)
+    (reeve.data / "control.sock").unlink()
+    assert "agents go on" in reeve.run("server", "stop", "--keep").stderr, "it asks the lock before it says that no server runs"
+    assert reeve.server_process.wait(timeout=20) == 0
+    reeve.start()
+    wait_until(lambda: pids(reeve) == before, what="all are adopted")
+    (reeve.data / "control.sock").unlink()
+    if reeve.node == "process":
+        (reeve.directory / "node.sock").unlink()
+    os.kill(reeve.server_process.pid, signal.SIGSTOP)
+    refused = reeve.run("server", "stop", "--keep", code=10)
+    os.kill(reeve.server_process.pid, signal.SIGCONT)
+    assert f"pid {reeve.server_process.pid}" in refused.stderr
+    wait_until(reeve.answers, what="it answers again")
+    if reeve.node == "process":
+        wait_until((reeve.directory / "node.sock").exists, what="nodes can dial in again")
+
+
+@pytest.mark.parametrize("taken", ["directory", "lock"])
+def test_a_removed_directory_ends_the_server(bare, taken):
+    """Else a second server would start every agent again, and nobody would see the first."""
+    bare.start()
+    bare.run("up", "-d", bare.job(JOB))
+    before = pids(bare)
+    away = bare.directory / "away"
+    if taken == "lock":
+        (bare.data / "lock").unlink()
+    else:
+        bare.data.rename(away)
+    assert bare.server_process.wait(timeout=20) == 12
+    assert "data directory is not ours any more" in (bare.directory / "server.out").read_text()
+    assert all(alive(pid) for pid in before.values())
+    if taken == "directory":
+        away.rename(bare.data)
+    bare.start()
+    wait_until(lambda: pids(bare) == before, what="all are adopted")
+
+
+def test_the_log_of_a_background_server_is_begun_anew(bare):
+    bare.run("server", "start")
+    log = bare.data / "server.log"
+    os.truncate(log, 11 << 20)
+    wait_until((bare.data / "server.log.1").exists, what="the full log is set aside")
+    wait_until(lambda: "log begun anew" in log.read_text(), what="a new one is written")
+    assert log.stat().st_mode & 0o777 == 0o600
+    bare.run("server", "stop", "--keep")
+    assert "server leaves" in log.read_text()
+
+
+def test_what_is_open_to_others_is_closed(bare):
+    bare.start()
+    bare.run("server", "stop", "--keep")
+    bare.server_process.wait(timeout=20)
+    bare.data.chmod(0o777)
+    (bare.data / "reeve.db").chmod(0o666)
+    bare.start()
+    assert bare.data.stat().st_mode & 0o777 == 0o755 and (bare.data / "reeve.db").stat().st_mode & 0o777 == 0o600
+    assert "closed" in (bare.directory / "server.out").read_text()
+    bare.run("server", "stop", "--keep")
+    bare.server_process.wait(timeout=20)
+    bare.data.chmod(0o1777)  # a place that all share is not ours to change
+    done = subprocess.run([BIN, "--data-dir", bare.data, "server"], env=bare.environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 13 and "mode 700" in done.stderr
+    bare.data.chmod(0o700)
+
+
 @pytest.mark.asan
 def test_keep_leaves_them_to_the_next_server(reeve):
     reeve.run("up", "-d", reeve.job(JOB))

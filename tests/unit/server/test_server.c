@@ -419,6 +419,68 @@ static void test_logs(void)
   bench_done(&bench);
 }
 
+static bool bench_two_lines(Bench *bench)
+{
+  return strstr(bench->stream->str, "\"text\":\"two\"") != NULL;
+}
+
+static bool bench_three_lines(Bench *bench)
+{
+  return strstr(bench->stream->str, "\"text\":\"three\"") != NULL;
+}
+
+static void bench_log(Bench *bench, int64_t request, const char *lines)
+{
+  Frame *data = frame_new(FRAME_LOG_DATA);
+  data->request = request;
+  data->data = g_strdup(lines);
+  bench_tell(bench, data);
+}
+
+static void count_taken(const char *out, const char *err, void *data)
+{
+  (*(int *)data)++;
+}
+
+static int taken;
+
+static bool bench_taken(Bench *bench)
+{
+  return taken == 1;
+}
+
+/* After a new link the reading goes on behind the last record that was sent: none is lost, also of the same millisecond, and none comes
+ * twice. A node that does not answer holds up nobody who only wants the end of what there is. */
+static void test_logs_over_a_new_link(void)
+{
+  static const char two[] = "2026-11-21T04:30:01.000Z stdout F one\n2026-11-21T04:30:01.000Z stdout F two\n";
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_free(bench_run_instance(&bench));
+  bench_until(&bench, bench_running);
+  bench_follow(&bench, "/api/deployments/one/logs?follow=1", NULL);
+  bench_until(&bench, bench_log_read_sent);
+  g_autoptr(Frame) first = bench_take(&bench, FRAME_LOG_READ);
+  bench_log(&bench, first->request, two);
+  bench_until(&bench, bench_two_lines);
+  hub_detach(g_steal_pointer(&bench.peer));
+  bench_hello(&bench);
+  bench_until(&bench, bench_log_read_sent);
+  g_autoptr(Frame) second = bench_take(&bench, FRAME_LOG_READ);
+  g_autofree char *all = g_strconcat(two, "2026-11-21T04:30:01.000Z stdout F three\n", NULL);
+  bench_log(&bench, second->request, all);
+  bench_until(&bench, bench_three_lines);
+  const char *one = strstr(bench.stream->str, "\"text\":\"one\"");
+  g_assert_null(strstr(one + 1, "\"text\":\"one\""));
+  taken = 0;
+  logs_take(bench.server.logs, core_deployment(bench.server.core, "one"), 20, count_taken, &taken);
+  bench_until(&bench, bench_taken);
+  bench_done(&bench);
+}
+
 static void test_stop_down(void)
 {
   Bench bench;
@@ -473,6 +535,95 @@ static void test_full_store(void)
   bench_until(&bench, bench_welcome_sent);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 202, "\"rollout\":\"rol_");
   bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_store_commit_errors_total 1");
+  bench_done(&bench);
+}
+
+/* ---- events ---- */
+
+enum { REPLAYED = 5000 };
+
+static void bench_publish(Bench *bench, int n)
+{
+  g_autofree char *pad = g_strnfill(500, 'x');
+  for (int i = 0; i < n; i++) {
+    g_autofree char *data = g_strdup_printf("{\"pad\":\"%s\"}", pad);
+    Event event = {.type = (char *)"node", .object = (char *)"local", .data = data};
+    events_publish(bench->server.events, &event);
+  }
+}
+
+/* A reader by hand, which takes nothing until it is asked to. */
+static int bench_reader(Bench *bench, const char *run)
+{
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_strlcpy(address.sun_path, bench->socket, sizeof address.sun_path);
+  g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  g_autofree char *ask = g_strdup_printf("GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %s-0\r\n\r\n", run);
+  g_assert_cmpint(write(fd, ask, strlen(ask)), ==, (ssize_t)strlen(ask));
+  return fd;
+}
+
+static bool bench_two_streams(Bench *bench)
+{
+  return events_streams(bench->server.events) == 2;
+}
+
+static int reader_fd;
+static GString *reader_text;
+static char reader_last[64]; /* what the last event that it is to get begins with */
+
+static bool bench_all_read(Bench *bench)
+{
+  char bytes[65536];
+  for (ssize_t n; (n = read(reader_fd, bytes, sizeof bytes)) > 0;)
+    g_string_append_len(reader_text, bytes, n);
+  return strstr(reader_text->str, reader_last) != NULL;
+}
+
+static bool bench_dropped(Bench *bench)
+{
+  return events_streams(bench->server.events) == 1;
+}
+
+/* One who resumes at the beginning and does not read costs a page, not all that there was; one who then reads has all of it, in order, and
+ * what came meanwhile. Who never reads is dropped. */
+static void test_replay_is_paged(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_follow(&bench, "/api/events", NULL);
+  bench_until(&bench, bench_reset_seen);
+  const char *id = strstr(bench.stream->str, "id: ") + 4;
+  g_autofree char *run = g_strndup(id, strcspn(id, "-"));
+  bench_publish(&bench, 1); /* the first watcher is dropped at the end of this, which is not what is looked at */
+  for (int i = 0; i < REPLAYED / 100; i++) {
+    bench_publish(&bench, 100);
+    event_base_loop(loop_base(bench.server.loop), EVLOOP_NONBLOCK);
+  }
+  reader_fd = bench_reader(&bench, run);
+  bench_until(&bench, bench_two_streams);
+  g_assert_cmpuint(http_server_backlog(bench.server.http), <, 4 * EVENTS_PAGE_BYTES);
+  bench_publish(&bench, 9);
+  g_snprintf(reader_last, sizeof reader_last, "id: %s-%d\n", run, REPLAYED + 10);
+  reader_text = g_string_new(NULL);
+  bench_until(&bench, bench_all_read);
+  const char *at = reader_text->str;
+  for (int seq = 1; seq <= REPLAYED + 10; seq++) {
+    char text[64];
+    g_snprintf(text, sizeof text, "id: %s-%d\n", run, seq);
+    at = strstr(at, text);
+    g_assert_nonnull(at);
+  }
+  for (int i = 0; i < 60 && events_streams(bench.server.events) == 2;
+       i++) { /* 100 x 530 bytes each: 1 MiB, its page, the kernel's buffers */
+    bench_publish(&bench, 100);
+    event_base_loop(loop_base(bench.server.loop), EVLOOP_NONBLOCK);
+    g_assert_cmpuint(http_server_backlog(bench.server.http), <, 4 * EVENTS_PAGE_BYTES);
+  }
+  bench_until(&bench, bench_dropped);
+  close(reader_fd);
+  g_string_free(reader_text, TRUE);
   bench_done(&bench);
 }
 
@@ -603,6 +754,11 @@ static bool bench_node_heard(Bench *bench)
   return strstr(bench->stream->str, "\"welcome\"") && strstr(bench->stream->str, "unknown-type");
 }
 
+static bool bench_linked(Bench *bench)
+{
+  return hub_linked(bench->server.hub, "far");
+}
+
 static bool bench_unlinked(Bench *bench)
 {
   return !hub_linked(bench->server.hub, "far");
@@ -629,6 +785,16 @@ static void test_node_socket(void)
   loop_watch_free(watch);
   close(end.fd);
   bench_until(&bench, bench_unlinked);
+  /* One that does not read loses its link; what is kept for it is bounded. */
+  end.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint(connect(end.fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  g_assert_cmpint(write(end.fd, text, strlen(text)), ==, (ssize_t)strlen(text));
+  bench_until(&bench, bench_linked);
+  g_autofree char *large = g_strnfill(FRAME_BYTES_MAX - 1, 'x');
+  for (int i = 0; i < 6; i++)
+    hub_send(bench.server.hub, "far", large);
+  bench_until(&bench, bench_unlinked);
+  close(end.fd);
   bench_done(&bench);
 }
 
@@ -652,8 +818,10 @@ int main(int argc, char **argv)
   g_test_add_func("/server/deploy", test_deploy);
   g_test_add_func("/server/resume", test_resume);
   g_test_add_func("/server/logs", test_logs);
+  g_test_add_func("/server/logs-over-a-new-link", test_logs_over_a_new_link);
   g_test_add_func("/server/stop-down", test_stop_down);
   g_test_add_func("/server/full-store", test_full_store);
+  g_test_add_func("/server/replay-is-paged", test_replay_is_paged);
   g_test_add_func("/server/end-under-stalled-commit", test_end_under_stalled_commit);
   g_test_add_func("/server/exec-and-full-store", test_exec_and_full_store);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
