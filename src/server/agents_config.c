@@ -103,6 +103,8 @@ static const ConfigRow config_rows[] = {
     {"restart_on_failure", config_flag, FIELD(restart_on_failure), 0, 0},
     {"max_restarts", config_int, FIELD(max_restarts), 0, 1000000},
     {"auto_discover_port", config_flag, FIELD(auto_discover_port), 0, 0},
+    {"default_model", config_text, FIELD(default_model), 0, 0},
+    {"default_model_url", config_text, FIELD(default_model_url), 0, 0},
     {"agents_directory", config_directory, FIELD(directory), 0, 0},
     {"remote_servers", config_ignored, 0, 0, 0},
 };
@@ -128,6 +130,8 @@ void agents_config_free(AgentsConfig *config)
     return;
   g_free(config->host);
   g_free(config->directory);
+  g_free(config->default_model);
+  g_free(config->default_model_url);
   g_ptr_array_unref(config->not_honoured);
   g_free(config);
 }
