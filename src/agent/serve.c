@@ -82,9 +82,11 @@ static AgentFile *agent_read(const char *path, int *code)
   }
   g_autofree char *expanded = expand_text(text, length, path, agent_variable, NULL, problems);
   AgentFile *file = expanded ? agent_file_read(expanded, strlen(expanded), path, problems) : NULL;
+  if (file)
+    agent_file_set_default(file, g_getenv("REEVE_MODEL"), g_getenv("REEVE_MODEL_URL"), problems);
   if (file && !brain_find(file->llm_provider))
     problems_add(problems, PROBLEM_ERROR, (SourcePos){path, 0, 0}, "llm.provider '%s': this version has no such brain; known: %s",
-                 file->llm_provider ? file->llm_provider : "", brain_providers());
+                 file->llm_provider, brain_providers());
   g_autofree char *said = problems_text(problems);
   fputs(said, stderr);
   if (file && !problems->errors)

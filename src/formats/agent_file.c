@@ -169,8 +169,7 @@ static void agent_sections(AgentReader *reader, const json_t *root)
     agent_wanted(reader, "agent.name", "the agent's name");
   if (agent == nested)
     agent_ignored(reader, nested, "agent", agent_known);
-  if (llm)
-    agent_llm(reader, llm);
+  agent_llm(reader, llm);
   agent_server(reader, json_object_get(root, "server"));
   agent_limits(reader, root);
   const char *key;

@@ -12,14 +12,18 @@ enum { AGENT_NOT_SET = -2 };
 
 /* Who needs a key at the doors: whoever does not come over loopback, everybody, nobody. */
 typedef enum AgentAuth { AGENT_AUTH_DEFAULT, AGENT_AUTH_KEY, AGENT_AUTH_NONE } AgentAuth;
+/* The brain of an agent whose file names none: a model of an Ollama server. */
+#define AGENT_DEFAULT_MODEL "llama3.2"
+#define AGENT_DEFAULT_URL   "http://127.0.0.1:11434"
 
 typedef struct AgentFile {
   char *name, *version, *description, *author;
   GPtrArray *capabilities; /* of char* */
-  char *llm_provider;      /* "command", "ollama", "openai" */
+  char *llm_provider;      /* "command", "ollama", "openai", or another word, of which nothing more is known; never NULL */
   char **llm_command;      /* argv, or NULL */
   char *llm_model, *system_prompt;
   char *base_url;                                    /* of a model server, without slash at its end; set for ollama and openai */
+  bool default_model, default_url;                   /* llm_model, base_url are the defaults: the file names none */
   double temperature, top_p;                         /* NAN = not given */
   int max_tokens, max_completion_tokens;             /* the same under the name that the model server wants; 0 = not given */
   int64_t request_timeout_ms;                        /* 0 = not given */
@@ -53,6 +57,9 @@ extern const char *const agent_llm_providers[];
  */
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems);
 void agent_file_free(AgentFile *file);
+/* Puts @model and @url (NULL or "" = the default stays) in place of what the file does not name itself: REEVE_MODEL and REEVE_MODEL_URL,
+ * which problems are told about. */
+void agent_file_set_default(AgentFile *file, const char *model, const char *url, Problems *problems);
 /* Writes into @agent of a job what @file asks for and the job does not say itself: port, resources and the secret of api_key_secret each;
  * the restart and the health interval when it says nothing about them. */
 void agent_file_fold(const AgentFile *file, bool has_restart, bool has_health, AgentSpec *agent);

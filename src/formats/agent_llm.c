@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define OLLAMA_URL "http://127.0.0.1:11434"
-
 typedef enum LlmKind { LLM_TEXT, LLM_REAL, LLM_COUNT, LLM_SECONDS } LlmKind;
 
 typedef struct LlmRow {
@@ -88,14 +86,22 @@ static const char *llm_url_problem(const char *url)
   return strpbrk(url, "?#") ? "a URL without '?' and '#'" : NULL;
 }
 
+static void llm_trim_url(char *url)
+{
+  size_t n = strlen(url);
+  while (n && url[n - 1] == '/')
+    url[--n] = '\0';
+}
+
 static void llm_base_url(AgentReader *reader, const json_t *llm)
 {
   AgentFile *out = reader->out;
   int port = (int)agent_number(reader, llm, "port", 1, 65535);
   if (!out->base_url && port)
     out->base_url = g_strdup_printf("http://127.0.0.1:%d", port);
-  if (!out->base_url && g_strcmp0(out->llm_provider, "ollama") == 0)
-    out->base_url = g_strdup(OLLAMA_URL);
+  out->default_url = !out->base_url && g_strcmp0(out->llm_provider, "ollama") == 0;
+  if (out->default_url)
+    out->base_url = g_strdup(AGENT_DEFAULT_URL);
   if (!out->base_url) {
     if (g_strcmp0(out->llm_provider, "openai") == 0)
       agent_wanted(reader, "llm.base_url", "the URL of the model server, since provider is \"openai\"");
@@ -105,9 +111,7 @@ static void llm_base_url(AgentReader *reader, const json_t *llm)
   const char *wrong = is_variable ? NULL : llm_url_problem(out->base_url);
   if (wrong)
     agent_wanted(reader, "llm.base_url", wrong);
-  size_t n = strlen(out->base_url);
-  while (n && out->base_url[n - 1] == '/')
-    out->base_url[--n] = '\0';
+  llm_trim_url(out->base_url);
 }
 
 static void llm_tokens(AgentReader *reader)
@@ -141,17 +145,22 @@ static void llm_check_provider(AgentReader *reader)
                nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-/* Which brain, when the file does not say: the command that it names, else the model that it names, at Ollama. */
+/* Which brain, when the file does not say: the command that it names, else a model at Ollama, the one that it names or the default. */
 static void llm_provider(AgentReader *reader)
 {
   AgentFile *out = reader->out;
-  if (!out->llm_provider && (out->llm_command || out->llm_model))
+  if (!out->llm_provider)
     out->llm_provider = g_strdup(out->llm_command ? "command" : "ollama");
   if (g_strcmp0(out->llm_provider, "command") == 0 && !out->llm_command)
     agent_wanted(reader, "llm.command", "a list of words, since provider is \"command\"");
-  bool server = g_strcmp0(out->llm_provider, "ollama") == 0 || g_strcmp0(out->llm_provider, "openai") == 0;
-  if (server && (!out->llm_model || !out->llm_model[0]))
-    agent_wanted(reader, "llm.model", "the name of a model");
+  bool named = out->llm_model && out->llm_model[0];
+  out->default_model = !named && g_str_equal(out->llm_provider, "ollama");
+  if (out->default_model) {
+    g_free(out->llm_model);
+    out->llm_model = g_strdup(AGENT_DEFAULT_MODEL);
+  }
+  if (!named && g_str_equal(out->llm_provider, "openai"))
+    agent_wanted(reader, "llm.model", "the name of a model, since provider is \"openai\"");
 }
 
 void agent_llm(AgentReader *reader, const json_t *llm)
@@ -162,7 +171,7 @@ void agent_llm(AgentReader *reader, const json_t *llm)
     if (json_object_get(llm, llm_rows[i].key))
       llm_row(reader, &llm_rows[i], llm);
   }
-  if (!json_is_object(llm)) {
+  if (llm && !json_is_object(llm)) {
     agent_wanted(reader, "llm", "a section");
     return;
   }
@@ -173,4 +182,20 @@ void agent_llm(AgentReader *reader, const json_t *llm)
   llm_key(reader, llm);
   llm_tokens(reader);
   agent_ignored(reader, llm, "llm", known);
+}
+
+void agent_file_set_default(AgentFile *file, const char *model, const char *url, Problems *problems)
+{
+  if (file->default_model && model && model[0]) {
+    g_free(file->llm_model);
+    file->llm_model = g_strdup(model);
+  }
+  if (!file->default_url || !url || !url[0])
+    return;
+  const char *wrong = llm_url_problem(url);
+  if (wrong)
+    problems_add(problems, PROBLEM_ERROR, (SourcePos){"environment", 0, 0}, "'REEVE_MODEL_URL': wanted %s", wrong);
+  g_free(file->base_url);
+  file->base_url = g_strdup(url);
+  llm_trim_url(file->base_url);
 }

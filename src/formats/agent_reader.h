@@ -21,7 +21,7 @@ double agent_number(AgentReader *reader, const json_t *section, const char *key,
 /* Warns about what a section has and this version does not know, with the nearest of @known (NULL-terminated), and lists it. */
 void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known);
 
-/* agent_llm.c: the section [llm]. */
+/* agent_llm.c: the section [llm], NULL = there is none. */
 void agent_llm(AgentReader *reader, const json_t *llm);
 void agent_llm_clear(AgentFile *file);
 

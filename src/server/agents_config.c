@@ -122,6 +122,8 @@ static const ConfigRow config_rows[] = {
     {"restart_on_failure", config_flag, FIELD(restart_on_failure), 0, 0},
     {"max_restarts", config_int, FIELD(max_restarts), 0, 1000000},
     {"auto_discover_port", config_flag, FIELD(auto_discover_port), 0, 0},
+    {"default_model", config_text, FIELD(default_model), 0, 0},
+    {"default_model_url", config_text, FIELD(default_model_url), 0, 0},
     {"agents_directory", config_directory, FIELD(directory), 0, 0},
     {"agent_variables", config_names, FIELD(variables), 0, 0},
     {"remote_servers", config_ignored, 0, 0, 0},
@@ -163,6 +165,8 @@ void agents_config_free(AgentsConfig *config)
   g_free(config->directory);
   if (config->variables)
     g_ptr_array_unref(config->variables);
+  g_free(config->default_model);
+  g_free(config->default_model_url);
   g_ptr_array_unref(config->not_honoured);
   g_free(config);
 }

@@ -17,10 +17,12 @@ typedef struct AgentsConfig {
   bool restart_on_failure;    /* default true */
   int max_restarts;           /* default 3; an agent file may say otherwise */
   bool auto_discover_port;    /* default true: a port that something holds is passed over */
-  char *directory;            /* absolute; NULL = none */
-  bool directory_required;    /* named on the command line: a server without it does not start */
-  GPtrArray *variables;       /* of char*: NAME or PREFIX*, which agent files may read; NULL = all but REEVE_* */
-  GPtrArray *not_honoured;    /* of char*: keys that this version does not act on */
+  char *default_model;        /* of agents whose file names none: a model, and where Ollama is; NULL = what the agent takes */
+  char *default_model_url;
+  char *directory;         /* absolute; NULL = none */
+  bool directory_required; /* named on the command line: a server without it does not start */
+  GPtrArray *variables;    /* of char*: NAME or PREFIX*, which agent files may read; NULL = all but REEVE_* */
+  GPtrArray *not_honoured; /* of char*: keys that this version does not act on */
 } AgentsConfig;
 
 /* True when agent files may read the server's variable @name. */

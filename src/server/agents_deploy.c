@@ -76,6 +76,17 @@ static void agents_job_keys(const Agents *agents, const AgentFile *file, StrMap 
     strmap_set_from(environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
 }
 
+/* The brain of agents whose file names none: what the configuration says, else the environment of the server. */
+static void agents_job_brain(const AgentsConfig *config, const AgentFile *file, StrMap *environment)
+{
+  const char *model = config->default_model ? config->default_model : g_getenv("REEVE_MODEL");
+  const char *url = config->default_model_url ? config->default_model_url : g_getenv("REEVE_MODEL_URL");
+  if (file->default_model && model && model[0])
+    strmap_set(environment, "REEVE_MODEL", model);
+  if (file->default_url && url && url[0])
+    strmap_set(environment, "REEVE_MODEL_URL", url);
+}
+
 /* The job that deploys @entry, which has no problem. Caller frees. */
 static Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
 {
@@ -98,6 +109,7 @@ static Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
   for (guint i = 0; i < strmap_size(&def->variables); i++)
     strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);
   agents_job_keys(agents, def->file, &agent->environment);
+  agents_job_brain(agents->config, def->file, &agent->environment);
   job_add_agent(job, agent);
   return job;
 }

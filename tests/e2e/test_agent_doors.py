@@ -425,6 +425,15 @@ def test_tokens_that_nobody_counted_are_not_told(world):
         assert answer["done"] and "eval_count" not in answer and "prompt_eval_count" not in answer
 
 
+def test_a_file_without_a_brain_has_the_default_one(world):
+    toml = '[agent]\nname = "Plain"\n'
+    agent = world.serve(toml, environment={"REEVE_MODEL_URL": world.model_url})
+    assert agent.post("/prompt", {"prompt": "x"})[1]["response"] == "echo: x" and world.state()["last"]["model"] == "llama3.2"
+    agent = world.serve(toml, environment={"REEVE_MODEL_URL": world.model_url, "REEVE_MODEL": "big"})
+    assert agent.post("/prompt", {"prompt": "x"})[0] == 200 and world.state()["last"]["model"] == "big"
+    assert agent.get("/status")["model"] == "big"
+
+
 def test_a_model_that_thinks_long_is_waited_for_with_signs_of_life(world):
     """What stands between a client and the agent hears of a stream within seconds, and again."""
     agent = world.serve(provider="openai")

@@ -242,15 +242,16 @@ def test_rules_of_the_file(bare, place):
 
 
 def test_keys_of_a_file(bare, place):
-    """A secret of the server and variables of the server reach the agent; without them nothing starts."""
+    """A secret of the server and variables of the server reach the agent; without them nothing starts. A file without a brain gets the server's."""
     text = '[agent]\nname = "{0}"\n[llm]\nprovider = "openai"\nmodel = "m"\nbase_url = "http://127.0.0.1:9"\n{1}\n'
     put(place, "hidden", text.format("hidden", 'api_key_secret = "model-key"'))
     put(place, "open", text.format("open", 'api_key_env = "MODEL_KEY"'))
-    bare.start(MODEL_KEY="abc")
+    put(place, "plain", '[agent]\nname = "plain"\n')
+    bare.start(MODEL_KEY="abc", REEVE_MODEL="big", REEVE_MODEL_URL="http://127.0.0.1:9")
     assert "model-key" in bare.run("deploy", "hidden", code=None).stderr
     (bare.directory / "key").write_text("s3cret-value")
     bare.run("secret", "set", "model-key", "--from-file", bare.directory / "key")
-    for name, key in (("hidden", b"model-key=s3cret-value"), ("open", b"MODEL_KEY=abc")):
+    for name, key in (("hidden", b"model-key=s3cret-value"), ("open", b"MODEL_KEY=abc"), ("plain", b"REEVE_MODEL=big"), ("plain", b"REEVE_MODEL_URL=http://127.0.0.1:9")):
         bare.run("deploy", name)
         assert key in pathlib.Path(f"/proc/{until(bare, name, status='running')['pid']}/environ").read_bytes()
     assert "s3cret" not in bare.run("agents", "-o", "json").stdout + (bare.directory / "server.out").read_text()

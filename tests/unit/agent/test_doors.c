@@ -347,7 +347,9 @@ static void test_bad_files(void)
   g_assert_cmpint(serve_code(NULL), ==, 4);
   g_assert_cmpint(serve_code("[agent"), ==, 3);
   g_assert_cmpint(serve_code("[agent]\nname = \"x\"\n[llm]\nprovider = \"telepathy\"\n"), ==, 3);
+  g_setenv("REEVE_MODEL_URL", "nowhere", TRUE);
   g_assert_cmpint(serve_code("[agent]\nname = \"x\"\n"), ==, 3);
+  g_unsetenv("REEVE_MODEL_URL");
 }
 
 int main(int argc, char **argv)

@@ -65,6 +65,36 @@ static void test_defaults(void)
   agent_file_free(file);
 }
 
+/* A file that names no model has the default brain, which whoever serves it may choose; what it names itself stays. */
+static void test_default_brain(void)
+{
+  static const struct {
+    const char *text, *model, *url; /* with REEVE_MODEL=big and REEVE_MODEL_URL=http://gpu:1/ */
+  } rows[] = {
+      {"[agent]\nname = \"a\"\n", "big", "http://gpu:1"},
+      {"{\"name\":\"a\"}", "big", "http://gpu:1"},
+      {"[agent]\nname = \"a\"\n[llm]\nsystem_prompt = \"be brief\"\n", "big", "http://gpu:1"},
+      {"[agent]\nname = \"a\"\n[llm]\nmodel = \"\"\nport = 7\n", "big", "http://127.0.0.1:7"},
+      {"[agent]\nname = \"a\"\n[llm]\nmodel = \"m\"\n", "m", "http://gpu:1"},
+      {"[agent]\nname = \"a\"\n[llm]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://x\"\n", "m", "http://x"},
+      {"[agent]\nname = \"a\"\n[llm]\ncommand = [\"cat\"]\n", NULL, NULL},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(Problems) problems = problems_new();
+    AgentFile *file = read_good(rows[i].text);
+    agent_file_set_default(file, NULL, "", problems);
+    g_assert_cmpstr(file->llm_model, ==, file->default_model ? "llama3.2" : rows[i].model);
+    g_assert_cmpstr(file->base_url, ==, file->default_url ? "http://127.0.0.1:11434" : rows[i].url);
+    agent_file_set_default(file, "big", "http://gpu:1/", problems);
+    g_assert_cmpstr(file->llm_model, ==, rows[i].model);
+    g_assert_cmpstr(file->base_url, ==, rows[i].url);
+    g_assert_cmpint(problems->errors, ==, 0);
+    agent_file_set_default(file, NULL, "gpu:1", problems);
+    g_assert_cmpint(problems->errors, ==, file->default_url);
+    agent_file_free(file);
+  }
+}
+
 static void test_not_honoured(void)
 {
   g_autofree char *said = NULL;
@@ -100,7 +130,8 @@ static void test_bad(void)
       {LLM("temperature = 3"), "'temperature': wanted a number from 0 to 2"},
       {LLM("concurrency = 0"), "'concurrency'"},
       {LLM("max_tokens = \"many\""), "'max_tokens'"},
-      {"[agent]\nname = \"a\"\n[llm]\nprovider = \"ollama\"\n", "'llm.model': wanted the name of a model"},
+      {"[agent]\nname = \"a\"\n[llm]\nprovider = \"openai\"\nbase_url = \"http://x\"\n", "'llm.model': wanted the name of a model"},
+      {LLM("max_tokens = 1\nmax_completion_tokens = 1"), "only one of max_tokens"},
       {"[agent]\nname = \"a\"\n[llm]\nprovider = \"command\"\n", "'llm.command'"},
       {LLM("provider = \"opnai\""),
        "agent.toml:5:1: error: 'llm.provider': unknown value 'opnai'; allowed: command, ollama, openai; did you mean 'openai'?"},
@@ -196,6 +227,7 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/agent-file/all", test_all);
   g_test_add_func("/agent-file/defaults", test_defaults);
+  g_test_add_func("/agent-file/default-brain", test_default_brain);
   g_test_add_func("/agent-file/not-honoured", test_not_honoured);
   g_test_add_func("/agent-file/bad", test_bad);
   g_test_add_func("/agent-file/fold", test_fold);

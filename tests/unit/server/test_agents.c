@@ -139,17 +139,19 @@ static void test_config(void)
   g_assert_true(config_read(config, "{\"other\": 1}", problems));
   g_assert_false(config->given);
   g_assert_null(config->directory);
-  g_assert_true(
-      config_read(config,
-                  "{\"deployment\": {\"base_port\": 9000, \"max_agents\": 3, \"health_check_interval\": 0.5, \"restart_on_failure\": false,"
-                  "\"auto_discover_port\": false, \"host\": \"::1\", \"api_port\": 8080}}",
-                  problems));
+  g_assert_true(config_read(
+      config,
+      "{\"deployment\": {\"base_port\": 9000, \"max_agents\": 3, \"health_check_interval\": 0.5, \"restart_on_failure\": false,"
+      "\"auto_discover_port\": false, \"host\": \"::1\", \"api_port\": 8080, \"default_model\": \"m\", \"default_model_url\": \"http://gpu\"}}",
+      problems));
   g_assert_true(config->given && config->enabled && !config->restart_on_failure && !config->auto_discover_port);
   g_assert_cmpint(config->base_port, ==, 9000);
   g_assert_cmpint(config->max_agents, ==, 3);
   g_assert_cmpint(config->health_interval_ms, ==, 500);
   g_assert_cmpint(config->api_port, ==, 8080);
   g_assert_cmpstr(config->host, ==, "::1");
+  g_assert_cmpstr(config->default_model, ==, "m");
+  g_assert_cmpstr(config->default_model_url, ==, "http://gpu");
   g_assert_cmpstr(config->directory, ==, "/base/atoll_agents");
   g_assert_cmpint(problems->items->len, ==, 0);
 }
