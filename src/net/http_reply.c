@@ -84,7 +84,7 @@ static GHashTable *request_query_table(HttpRequest *request)
   g_auto(GStrv) parts = g_strsplit(request->query_text, "&", QUERY_PARTS_MAX + 1);
   if (g_strv_length(parts) > QUERY_PARTS_MAX)
     request->query_wrong = g_strdup_printf("the query has more than %d parameters", QUERY_PARTS_MAX);
-  for (size_t i = 0; parts[i] && i < QUERY_PARTS_MAX; i++)
+  for (size_t i = 0; i < QUERY_PARTS_MAX && parts[i]; i++)
     if (parts[i][0])
       request_take_parameter(request, parts[i]);
   return request->query;
