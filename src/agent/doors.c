@@ -320,10 +320,12 @@ void doors_handle(HttpRequest *request, void *data)
 void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data)
 {
   Agent *agent = data;
+  const char *rest;
   g_autofree char *path = path_plain(http_request_path(request));
+  const DoorRow *row = door_find(http_request_method(request), path, &rest);
   BrowserRules rules = door_rules(agent);
   browser_share(request, &rules);
-  door_refuse(path_refuse(path), request, status, word, "the request is not as it should be", detail);
+  door_refuse(row ? row->refuse : path_refuse(path), request, status, word, "the request is not as it should be", detail);
   agent_settle(agent);
 }
 

@@ -408,7 +408,7 @@ const Verb verbs[] = {
      .run = cmd_node},
     {.name = "agent",
      .words = "serve|key [NAME]",
-     .summary = "serve an agent over HTTP from an agent file; print the key of agents",
+     .summary = "serve an agent over HTTP; print the key of agents",
      .details =
          "serve answers prompts with the brain that FILE names. It stops in order on SIGTERM: requests in flight are answered first. "
          "key prints the key that opens the agents which Reeve serves in deployment NAME, wherever a key is asked for; programs send it "

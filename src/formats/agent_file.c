@@ -106,6 +106,11 @@ static bool url_is_plain(const char *text, bool path)
   return n > 0 && (rest[n] == '\0' || (path && rest[n] == '/' && !strpbrk(rest + n, "?# \"\\")));
 }
 
+static bool text_is_host(const char *text)
+{
+  return text[0] && !strpbrk(text, "/:@ \t");
+}
+
 /* [server]: who may come in, and under which name. */
 static void agent_server_access(AgentReader *reader, const json_t *server)
 {
@@ -128,6 +133,9 @@ static void agent_server_access(AgentReader *reader, const json_t *server)
   while (out->server_public_url && g_str_has_suffix(out->server_public_url, "/"))
     out->server_public_url[strlen(out->server_public_url) - 1] = '\0';
   agent_texts(reader, server, "host_names", out->server_names);
+  for (guint i = 0; i < out->server_names->len; i++)
+    if (!text_is_host(out->server_names->pdata[i]))
+      agent_wanted(reader, "server.host_names", "a list of names of hosts, without scheme and port");
   agent_texts(reader, server, "allowed_origins", out->server_origins);
   for (guint i = 0; i < out->server_origins->len; i++) {
     g_autofree char *lower = g_ascii_strdown(out->server_origins->pdata[i], -1);

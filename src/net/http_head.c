@@ -11,7 +11,7 @@ static HeadPlace head_after_line(HeadPlace place)
 static const char *head_take(HeadScan *scan, unsigned char c)
 {
   if (scan->after_cr != (c == '\n'))
-    return "a line of the request head ends with something else than CR LF";
+    return "a line of the request head does not end with CR LF";
   if (c == '\n') {
     scan->after_cr = false;
     scan->place = head_after_line(scan->place);

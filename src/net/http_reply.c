@@ -48,6 +48,12 @@ char *http_path_decode(const char *text)
   return g_uri_unescape_string(text, NULL);
 }
 
+static char *request_query_twice(const char *key)
+{
+  g_autofree char *safe = text_escape(key, 64);
+  return g_strdup_printf("query parameter '%s' is given twice", safe);
+}
+
 /* Takes "name=value" of the query; what is wrong with it goes to @request->query_wrong, where the first one stays. */
 static void request_take_parameter(HttpRequest *request, char *part)
 {
@@ -61,7 +67,7 @@ static void request_take_parameter(HttpRequest *request, char *part)
   if (!request->query_wrong && !whole)
     request->query_wrong = g_strdup("the query has a part that is no NAME=VALUE");
   else if (!request->query_wrong && twice)
-    request->query_wrong = g_strdup_printf("query parameter '%.64s' is given twice", key);
+    request->query_wrong = request_query_twice(key);
   if (whole) {
     g_hash_table_replace(request->query, key, value);
   } else {
@@ -78,7 +84,7 @@ static GHashTable *request_query_table(HttpRequest *request)
   g_auto(GStrv) parts = g_strsplit(request->query_text, "&", QUERY_PARTS_MAX + 1);
   if (g_strv_length(parts) > QUERY_PARTS_MAX)
     request->query_wrong = g_strdup_printf("the query has more than %d parameters", QUERY_PARTS_MAX);
-  for (size_t i = 0; parts[i] && i < QUERY_PARTS_MAX; i++)
+  for (size_t i = 0; i < QUERY_PARTS_MAX && parts[i]; i++)
     if (parts[i][0])
       request_take_parameter(request, parts[i]);
   return request->query;
@@ -94,6 +100,8 @@ char *http_request_query_wrong(HttpRequest *request, const char *const *known)
   static const char *const none[] = {NULL};
   GHashTableIter iter;
   gpointer key;
+  if (!request->query_text[0])
+    return NULL;
   g_hash_table_iter_init(&iter, request_query_table(request));
   if (request->query_wrong)
     return g_strdup(request->query_wrong);

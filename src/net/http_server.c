@@ -123,17 +123,25 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
   return conn_take_head(conn_of(parser), conn_of(parser)->value, at, length);
 }
 
+/* What may stand in a head once only, since two readers could believe another one of two. */
+static bool header_stands_alone(const char *name)
+{
+  static const char *const names[] = {"content-length", "host", "transfer-encoding"};
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+    if (strcasecmp(name, names[i]) == 0)
+      return true;
+  return false;
+}
+
 static int on_header_end(llhttp_t *parser)
 {
   Conn *conn = conn_of(parser);
   HttpRequest *request = conn->request;
-  static const char *const once[] = {"content-length", "host", "transfer-encoding", NULL};
-  g_autofree char *lower = g_ascii_strdown(conn->name->str, -1);
   if (++conn->header_lines > HTTP_HEADERS_MAX)
     return conn_bad(conn, 431, "more than 100 header lines");
   if (conn->trailers)
     return 0;
-  if (g_strv_contains(once, lower) && http_request_header(request, lower))
+  if (header_stands_alone(conn->name->str) && http_request_header(request, conn->name->str))
     return conn_bad(conn, 400, "more than one Content-Length, Host or Transfer-Encoding");
   HttpHeader header = {.name = g_strdup(conn->name->str), .value = g_strchomp(g_strdup(conn->value->str))};
   g_array_append_val(request->headers, header);
@@ -150,8 +158,8 @@ static bool request_take_url(HttpRequest *request, const char *url)
   const char *mark = strchr(url, '?');
   request->path = mark ? g_strndup(url, (gsize)(mark - url)) : g_strdup(url);
   request->query_text = g_strdup(mark ? mark + 1 : "");
-  g_autofree char *decoded = http_path_decode(request->path);
-  return decoded != NULL;
+  g_autofree char *decoded = strchr(request->path, '%') ? http_path_decode(request->path) : NULL;
+  return decoded || !strchr(request->path, '%');
 }
 
 /* How the body comes, before any of it is read: by one length or in chunks, or not at all. 0, or the refusal of @conn. */

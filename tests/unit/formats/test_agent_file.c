@@ -95,6 +95,22 @@ static void test_default_brain(void)
   }
 }
 
+static void test_server(void)
+{
+  AgentFile *file =
+      read_good("[agent]\nname = \"a\"\n[llm]\nmodel = \"m\"\n[server]\nauth = \"key\"\npublic_url = \"https://a.example/x//\"\n"
+                "host_names = [\"b.example\"]\nallowed_origins = [\"https://app.example:8443\", \"http://localhost:5173\"]\n");
+  g_assert_cmpint(file->server_auth, ==, AGENT_AUTH_KEY);
+  g_assert_cmpstr(file->server_public_url, ==, "https://a.example/x");
+  g_assert_cmpstr(file->server_names->pdata[0], ==, "b.example");
+  g_assert_cmpuint(file->server_origins->len, ==, 2);
+  g_assert_cmpuint(file->not_honoured->len, ==, 0);
+  agent_file_free(file);
+  file = read_good("{\"name\":\"a\",\"llm\":{\"command\":[\"cat\"]},\"server\":{\"auth\":\"none\"}}");
+  g_assert_cmpint(file->server_auth, ==, AGENT_AUTH_NONE);
+  agent_file_free(file);
+}
+
 static void test_not_honoured(void)
 {
   g_autofree char *said = NULL;
@@ -139,6 +155,14 @@ static void test_bad(void)
       {LLM("[resources]\nmemory_limit = \"much\""), "'resources.memory_limit': wanted a size"},
       {LLM("[resources]\ncpu_limit = -1"), "'cpu_limit'"},
       {LLM("[deployment]\nauto_restart = 1"), "'auto_restart': wanted true or false"},
+      {LLM("[server]\nauth = \"yes\""), "'server.auth': wanted loopback"},
+      {LLM("[server]\nauth = \"none\"\napi_key_env = \"K\""), "'server.auth': wanted key, since"},
+      {LLM("[server]\npublic_url = \"a.example\""), "'server.public_url': wanted http(s)://"},
+      {LLM("[server]\npublic_url = \"https://a.example?x\""), "'server.public_url': wanted http(s)://"},
+      {LLM("[server]\nhost_names = [\"a.example:80\"]"), "'server.host_names': wanted a list of names of hosts"},
+      {LLM("[server]\nallowed_origins = [\"*\"]"), "'server.allowed_origins': wanted a list of http(s)://"},
+      {LLM("[server]\nallowed_origins = [\"https://App.example\"]"), "'server.allowed_origins': wanted a list of http(s)://"},
+      {LLM("[server]\nallowed_origins = [\"https://app.example/\"]"), "'server.allowed_origins': wanted a list of http(s)://"},
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autofree char *said = NULL;
@@ -228,6 +252,7 @@ int main(int argc, char **argv)
   g_test_add_func("/agent-file/all", test_all);
   g_test_add_func("/agent-file/defaults", test_defaults);
   g_test_add_func("/agent-file/default-brain", test_default_brain);
+  g_test_add_func("/agent-file/server", test_server);
   g_test_add_func("/agent-file/not-honoured", test_not_honoured);
   g_test_add_func("/agent-file/bad", test_bad);
   g_test_add_func("/agent-file/fold", test_fold);
