@@ -30,6 +30,7 @@ struct Verb {
   int words_min, words_max; /* words_max -1 = any number */
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */
+  bool destructive;         /* a name that does not exist is not answered with another one */
   const char *instead;      /* verbs of a whole deployment: what to do about an agent; TARGET is what was given, NAME its deployment */
   /* Returns the exit code; with @error set, main reports it and takes the code from it. */
   int (*run)(Cli *cli, GError **error);

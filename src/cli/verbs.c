@@ -70,6 +70,7 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
      .instead = "To run it again: reeve restart TARGET; to run fewer of it: reeve scale TARGET=N",
+     .destructive = true,
      .run = cmd_down},
     {.name = "ps",
      .words = "[NAME[/AGENT]]",
@@ -133,7 +134,7 @@ const Verb verbs[] = {
      .words = "[NAME[/AGENT]]",
      .summary = "list agents that run by the clock, with their last runs",
      .details =
-         "When each is due next, and how its last run ended. With NAME or -o wide also the runs before: completed, failed, skipped because the "
+         "When each is due next, and how its last run ended. Times are from now; -o wide has the points in time, and what happens when a run is due before the last has ended. With NAME or -o wide also the runs before: completed, failed, skipped because the "
          "former still went, missed while no server looked.",
      .examples = "reeve schedules\nreeve schedules -o wide nightly",
      .words_min = 0,
@@ -237,6 +238,7 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
      .instead = "A revision is of all of NAME: reeve rollback NAME",
+     .destructive = true,
      .run = cmd_rollback},
     {.name = "cancel",
      .words = "NAME",
@@ -250,6 +252,7 @@ const Verb verbs[] = {
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
      .instead = "A rollout is about all of NAME: reeve cancel NAME",
+     .destructive = true,
      .run = cmd_cancel},
     {.name = "events",
      .words = "[NAME[/AGENT]]",
@@ -311,6 +314,7 @@ const Verb verbs[] = {
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_AGENT,
+     .destructive = true,
      .run = cmd_undeploy},
     {.name = "token",
      .words = "create|list|revoke [NAME]",
