@@ -27,6 +27,7 @@ struct Verb {
   const char *details;      /* paragraphs */
   const char *examples;     /* lines of "command   # what it does" */
   const OptionId *options;  /* ends with OPT_N; NULL = only the global ones */
+  const OptionText *texts;  /* of options that mean something else here; NULL = none */
   int words_min, words_max; /* words_max -1 = any number */
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #define OPTIONS(...) ((const OptionId[]){__VA_ARGS__, OPT_N})
+#define TEXTS(...)   ((const OptionText[]){__VA_ARGS__, {OPT_N, NULL}})
 
 const Verb verbs[] = {
     {.name = "validate",
@@ -54,6 +55,7 @@ const Verb verbs[] = {
          "deployment: its present revision against the one before, or --from and --to. Values of keys that sound like secrets are not shown.",
      .examples = "reeve diff job.yaml\nreeve diff --from 1 --to 3 desk",
      .options = OPTIONS(OPT_FROM, OPT_TO, OPT_STRICT),
+     .texts = TEXTS({OPT_TO, "revision to compare (default: the present one)"}),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_FILE,
@@ -147,6 +149,7 @@ const Verb verbs[] = {
      .details = "Starts it at once and waits for its end: exit code 0 when it completed, 6 when it failed. With -d it does not wait.",
      .examples = "reeve run nightly/report\nreeve run -d nightly/report",
      .options = OPTIONS(OPT_DETACH, OPT_TIMEOUT),
+     .texts = TEXTS({OPT_DETACH, "return when the run has begun"}),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -180,6 +183,7 @@ const Verb verbs[] = {
          "as it comes. Text that begins with a dash stands behind --. An agent that wants a key is given that of AGENT_API_KEY.",
      .examples = "reeve prompt desk What happened today?\nreeve prompt desk/news 'any rain?'",
      .options = OPTIONS(OPT_TIMEOUT),
+     .texts = TEXTS({OPT_TIMEOUT, "give up the answer after TIME (default 10m): seconds, or 30s, 5m, 2h"}),
      .words_min = 2,
      .words_max = -1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -192,6 +196,7 @@ const Verb verbs[] = {
          "input the talk. The exit code is that of the last question.",
      .examples = "reeve chat desk\nreeve chat desk/news < questions.txt",
      .options = OPTIONS(OPT_TIMEOUT),
+     .texts = TEXTS({OPT_TIMEOUT, "give up an answer after TIME (default 10m): seconds, or 30s, 5m, 2h"}),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -205,6 +210,7 @@ const Verb verbs[] = {
                 "arguments.",
      .examples = "reeve exec desk/boss -- env\nreeve exec --timeout 10s desk/boss -- sh -c 'cat *.log'",
      .options = OPTIONS(OPT_TIMEOUT),
+     .texts = TEXTS({OPT_TIMEOUT, "end the command after TIME: seconds, or 500ms, 30s, 5m, 2h"}),
      .words_min = 2,
      .words_max = -1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -234,6 +240,7 @@ const Verb verbs[] = {
          "Deploys the job of an earlier revision again. Code in a working directory is not part of a revision: it stays as it is now.",
      .examples = "reeve rollback desk\nreeve rollback --to 3 desk",
      .options = OPTIONS(OPT_TO, OPT_TIMEOUT),
+     .texts = TEXTS({OPT_TO, "revision to go back to (default: the last good one)"}),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -261,6 +268,7 @@ const Verb verbs[] = {
                 "Ctrl-C, with -f or without.",
      .examples = "reeve events\nreeve events -f desk",
      .options = OPTIONS(OPT_FOLLOW),
+     .texts = TEXTS({OPT_FOLLOW, "as without: the stream goes on until Ctrl-C"}),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -353,6 +361,7 @@ const Verb verbs[] = {
          "The trail of what people and programs changed, kept for good; of OBJECT (a deployment, token or secret), or of everything.",
      .examples = "reeve audit\nreeve audit --since 1d --tail 20 desk",
      .options = OPTIONS(OPT_SINCE, OPT_TAIL),
+     .texts = TEXTS({OPT_TAIL, "only the last N entries (default 100)"}),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -367,6 +376,7 @@ const Verb verbs[] = {
          "was meant to run comes up again in stage order.",
      .examples = "reeve service install\nreeve service install --print   # only show the unit\nreeve service status",
      .options = OPTIONS(OPT_PRINT, OPT_LISTEN),
+     .texts = TEXTS({OPT_LISTEN, "the HOST:PORT that the unit gives the server"}),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
@@ -404,6 +414,7 @@ const Verb verbs[] = {
          "--data-dir.",
      .examples = "reeve node --server /run/reeve/node.sock --data-dir /var/lib/reeve-node",
      .options = OPTIONS(OPT_VERBOSE),
+     .texts = TEXTS({OPT_SERVER, "node socket of the server to dial"}),
      .words_min = 0,
      .words_max = 0,
      .run = cmd_node},
