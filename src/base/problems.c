@@ -92,33 +92,39 @@ char *problems_text(const Problems *problems)
 }
 
 /* Levenshtein distance with one row; both words are short identifiers. */
+/* How many characters are missing, too many, others or swapped with the next. */
 static int problems_distance(const char *a, const char *b)
 {
   enum { WORD_MAX = 64 };
   size_t n = strlen(a), m = strlen(b);
   if (n > WORD_MAX || m > WORD_MAX)
     return INT_MAX;
-  int row[WORD_MAX + 1];
+  int rows[3][WORD_MAX + 1]; /* of i, i - 1, i - 2, in turns */
   for (size_t j = 0; j <= m; j++)
-    row[j] = (int)j;
+    rows[0][j] = (int)j;
   for (size_t i = 1; i <= n; i++) {
-    int diagonal = row[0];
+    int *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
     row[0] = (int)i;
     for (size_t j = 1; j <= m; j++) {
-      int above = row[j];
-      int best = diagonal + (g_ascii_tolower(a[i - 1]) != g_ascii_tolower(b[j - 1]));
-      best = MIN(best, MIN(above, row[j - 1]) + 1);
-      row[j] = best;
-      diagonal = above;
+      char x = g_ascii_tolower(a[i - 1]), y = g_ascii_tolower(b[j - 1]);
+      row[j] = MIN(above[j - 1] + (x != y), MIN(above[j], row[j - 1]) + 1);
+      if (i > 1 && j > 1 && x == g_ascii_tolower(b[j - 2]) && y == g_ascii_tolower(a[i - 2]))
+        row[j] = MIN(row[j], before[j - 2] + 1);
     }
   }
-  return row[m];
+  return rows[n % 3][m];
+}
+
+/* How far a word may be from what it is taken for: a short one is soon another word. */
+static int problems_allowed(size_t length)
+{
+  return length < 2 ? 0 : length < 6 ? 1 : length < 9 ? 2 : 4;
 }
 
 const char *problems_nearest(const char *word, const char *const *candidates)
 {
   const char *best = NULL;
-  int length = (int)MIN(strlen(word), G_MAXINT16), best_distance = MIN(length / 3 + 2, length); /* something must be left of it */
+  int best_distance = problems_allowed(strlen(word)) + 1;
   for (size_t i = 0; candidates[i]; i++) {
     int distance = problems_distance(word, candidates[i]);
     if (distance < best_distance) {

@@ -27,9 +27,11 @@ struct Verb {
   const char *details;      /* paragraphs */
   const char *examples;     /* lines of "command   # what it does" */
   const OptionId *options;  /* ends with OPT_N; NULL = only the global ones */
+  const OptionText *texts;  /* of options that mean something else here; NULL = none */
   int words_min, words_max; /* words_max -1 = any number */
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */
+  bool destructive;         /* a name that does not exist is not answered with another one */
   const char *instead;      /* verbs of a whole deployment: what to do about an agent; TARGET is what was given, NAME its deployment */
   bool hidden;              /* for programs: in no list and no completion */
   /* Returns the exit code; with @error set, main reports it and takes the code from it. */

@@ -33,7 +33,8 @@ static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
   table_cell(table, jget_str(schedule, "deployment", NULL));
   table_cell(table, jget_str(schedule, "agent", NULL));
   table_cell(table, words);
-  table_cell(table, jget_str(schedule, "overlap", NULL));
+  if (cli->output == OUTPUT_WIDE)
+    table_cell(table, jget_str(schedule, "overlap", NULL));
   table_cell(table, next);
   table_cell(table, started);
   table_cell(table, jget_str(last, "outcome", NULL));
@@ -64,8 +65,9 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
 {
   const char *name = cli_word(cli, 0);
   const json_t *schedules = json_object_get(answer, "schedules"), *schedule;
-  g_autoptr(Table) table =
-      table_new((const char *const[]){"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL});
+  static const char *const columns[] = {"DEPLOYMENT", "AGENT", "SCHEDULE", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL};
+  static const char *const wide[] = {"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL};
+  g_autoptr(Table) table = table_new(cli->output == OUTPUT_WIDE ? wide : columns);
   size_t i;
   json_array_foreach(schedules, i, schedule) schedule_row(cli, table, schedule);
   cli_print_table(cli, table);

@@ -5,8 +5,9 @@
 #include "net/watch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { FILE_WATCH_GATHER_MS = 10 };
+enum { FILE_WATCH_GATHER_MS = 10, LINKS_MAX = 40 };
 
 struct FileWatch {
   Loop *loop;
@@ -40,11 +41,32 @@ static void file_watch_one(FileWatch *files, const char *path)
     g_hash_table_add(files->names, g_strdup_printf("%d/%s", id, name));
 }
 
+/* Watches every link on the way to @path, and on the way to where those point: `current -> release-7` is turned, the file is not touched.
+ * @links bounds how many are followed. */
+static void file_watch_links(FileWatch *files, const char *path, int links)
+{
+  g_autofree char *whole = g_canonicalize_filename(path, NULL);
+  for (char *end = strchr(whole + 1, '/'); links > 0; end = strchr(end + 1, '/')) {
+    g_autofree char *part = end ? g_strndup(whole, (gsize)(end - whole)) : g_strdup(whole);
+    g_autofree char *target = g_file_read_link(part, NULL);
+    if (target) {
+      g_autofree char *directory = g_path_get_dirname(part), *rest = g_canonicalize_filename(target, directory);
+      g_autofree char *onward = g_strconcat(rest, end, NULL);
+      file_watch_one(files, part);
+      file_watch_links(files, onward, links - 1);
+      return;
+    }
+    if (!end)
+      break;
+  }
+}
+
 void file_watch_add(FileWatch *files, const GPtrArray *paths)
 {
   for (guint i = 0; i < paths->len; i++) {
     const char *path = paths->pdata[i];
     file_watch_one(files, path);
+    file_watch_links(files, path, LINKS_MAX);
     char *real = realpath(path, NULL);
     if (real && !g_str_equal(real, path))
       file_watch_one(files, real);

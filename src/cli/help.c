@@ -33,16 +33,21 @@ static char *help_option_words(const OptionSpec *spec)
   return g_strdup_printf("%s--%s%s%s", letter, spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
 }
 
-static char *help_option_text(const OptionSpec *spec)
+/* What option @id does in @verb (NULL = in every one). Caller frees. */
+static char *help_option_text(const Verb *verb, OptionId id)
 {
-  return spec->choices ? g_strdup_printf("%s: %s", spec->help, spec->choices) : g_strdup(spec->help);
+  const OptionSpec *spec = &option_specs[id];
+  const char *help = spec->help;
+  for (const OptionText *text = verb ? verb->texts : NULL; text && text->id != OPT_N; text++)
+    help = text->id == id ? text->help : help;
+  return spec->choices ? g_strdup_printf("%s: %s", help, spec->choices) : g_strdup(help);
 }
 
-static void help_options(GString *out, const OptionId *ids)
+static void help_options(GString *out, const Verb *verb, const OptionId *ids)
 {
   for (; *ids != OPT_N; ids++) {
     g_autofree char *words = help_option_words(&option_specs[*ids]);
-    g_autofree char *text = help_option_text(&option_specs[*ids]);
+    g_autofree char *text = help_option_text(verb, *ids);
     g_string_append_printf(out, "  %-*s", HELP_OPTION_COLUMNS - 3, words);
     help_wrap(out, text, HELP_OPTION_COLUMNS, HELP_OPTION_COLUMNS - 1);
   }
@@ -64,10 +69,17 @@ char *help_verb(const Verb *verb, bool colors)
     g_string_append_printf(out, "  %s\n", lines[i]);
   if (verb->options) {
     help_heading(out, "Options", colors);
-    help_options(out, verb->options);
+    help_options(out, verb, verb->options);
+    for (const OptionText *text = verb->texts; text && text->id != OPT_N; text++)
+      if (text->id < OPT_GLOBAL_N)
+        help_options(out, verb, (const OptionId[]){text->id, OPT_N});
   }
-  help_heading(out, "Options of every verb", colors);
-  help_options(out, help_global);
+  g_autoptr(GString) names = g_string_new("Every verb also has");
+  for (guint i = 0; help_global[i] != OPT_N; i++)
+    g_string_append_printf(names, "%s --%s", i ? "," : "", option_specs[help_global[i]].name);
+  g_string_append(names, ": see reeve help.");
+  g_string_append_c(out, '\n');
+  help_wrap(out, names->str, 0, 0);
   return g_string_free(out, FALSE);
 }
 
@@ -81,7 +93,7 @@ char *help_all(bool colors)
     if (!verbs[i].hidden)
       g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
   help_heading(out, "Options of every verb", colors);
-  help_options(out, help_global);
+  help_options(out, NULL, help_global);
   g_string_append(out, "\nA verb explains itself: reeve VERB --help.\nFirst steps: reeve up examples/desk/job.yaml\n");
   return g_string_free(out, FALSE);
 }
@@ -102,22 +114,22 @@ static void man_escape(GString *out, const char *text)
   g_string_append_c(out, '\n');
 }
 
-static void man_option(GString *out, const OptionSpec *spec)
+static void man_option(GString *out, const Verb *verb, OptionId id)
 {
-  g_autofree char *words = help_option_words(spec);
-  g_autofree char *text = help_option_text(spec);
+  g_autofree char *words = help_option_words(&option_specs[id]);
+  g_autofree char *text = help_option_text(verb, id);
   g_string_append(out, ".TP\n.B ");
   man_escape(out, g_strstrip(words));
   man_escape(out, text);
 }
 
-static void man_options(GString *out, const OptionId *ids)
+static void man_options(GString *out, const Verb *verb)
 {
   g_string_append(out, ".SH OPTIONS\n");
-  for (; ids && *ids != OPT_N; ids++)
-    man_option(out, &option_specs[*ids]);
+  for (const OptionId *id = verb ? verb->options : NULL; id && *id != OPT_N; id++)
+    man_option(out, verb, *id);
   for (guint i = 0; help_global[i] != OPT_N; i++)
-    man_option(out, &option_specs[help_global[i]]);
+    man_option(out, verb, help_global[i]);
 }
 
 static void man_verb(GString *out, const Verb *verb)
@@ -136,7 +148,7 @@ static void man_verb(GString *out, const Verb *verb)
   g_string_append(out, ".SH EXAMPLES\n.nf\n");
   man_escape(out, verb->examples);
   g_string_append(out, ".fi\n");
-  man_options(out, verb->options);
+  man_options(out, verb);
 }
 
 static void man_program(GString *out)

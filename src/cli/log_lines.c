@@ -149,12 +149,35 @@ static void log_lines_begin(LogLines *lines, const char *prefix, const char *key
   if (lines->open && g_str_equal(lines->open, key))
     return;
   log_lines_close(lines);
+  lines->shown = 0;
+  lines->returned = false;
   lines->width = MAX(lines->width, table_width(prefix));
   int pad = lines->width - table_width(prefix);
   const char *sgr = lines->cli->color_out ? log_lines_color(lines, prefix) : NULL;
   g_string_append_printf(lines->out, "%s%s%s%s%*s |%s ", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", prefix, pad, "",
                          sgr ? "\033[0m" : "");
   lines->open = g_strdup(key);
+}
+
+/* Adds @text, @length bytes of a record as they came, to the open line of a terminal. A carriage return goes back to its begin: of a bar
+ * that was drawn over and over the last state is shown, in the place of the one before; at the end of a line it says nothing. */
+static void log_lines_draw(LogLines *lines, const char *prefix, const char *key, const char *text, size_t length)
+{
+  size_t n = length;
+  while (n && text[n - 1] == '\r')
+    n--;
+  const char *back = n ? memrchr(text, '\r', n) : NULL, *from = back ? back + 1 : text;
+  g_autofree char *state = log_lines_harmless(from, n - (size_t)(from - text));
+  bool over = lines->open && g_str_equal(lines->open, key) && n && (back || lines->returned);
+  int width = table_width(state), before = over ? lines->shown : 0;
+  if (over) {
+    g_string_append_c(lines->out, '\r');
+    g_clear_pointer(&lines->open, g_free);
+  }
+  log_lines_begin(lines, prefix, key);
+  g_string_append_printf(lines->out, "%s%*s", state, MAX(before - width, 0), "");
+  lines->shown = over ? MAX(width, before) : lines->shown + width;
+  lines->returned = n < length || (lines->returned && !n);
 }
 
 static void log_lines_text(LogLines *lines, const json_t *record)
@@ -164,11 +187,12 @@ static void log_lines_text(LogLines *lines, const json_t *record)
   g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
   if (!json_is_string(value))
     return;
-  size_t length = json_string_length(value);
-  g_autofree char *text =
-      lines->terminal ? log_lines_harmless(json_string_value(value), length) : g_strndup(json_string_value(value), length);
-  log_lines_begin(lines, prefix, key);
-  g_string_append(lines->out, text);
+  if (lines->terminal) {
+    log_lines_draw(lines, prefix, key, json_string_value(value), json_string_length(value));
+  } else {
+    log_lines_begin(lines, prefix, key);
+    g_string_append_len(lines->out, json_string_value(value), (gssize)json_string_length(value));
+  }
   if (!jget_flag(record, "partial", false))
     log_lines_close(lines);
 }

@@ -11,6 +11,8 @@ typedef struct LogLines {
   GHashTable *names;  /* instance -> its name */
   int width;          /* of the widest prefix so far */
   char *open;         /* whose line has no end yet, "INSTANCE STREAM"; NULL = nobody's */
+  int shown;          /* columns of the text of the open line */
+  bool returned;      /* the open line was last left with a carriage return: what follows writes over it */
   GHashTable *seen;   /* instance -> its last record; NULL = not kept */
   bool again;         /* records come that were printed already */
 } LogLines;

@@ -66,6 +66,12 @@ typedef struct OptionSpec {
 
 extern const OptionSpec option_specs[OPT_N];
 
+/* What an option means to one verb, where that is not what its row says; a list of these ends with OPT_N. */
+typedef struct OptionText {
+  OptionId id;
+  const char *help;
+} OptionText;
+
 typedef struct Options {
   const char *text[OPT_N]; /* borrowed from argv; "" for a flag that is set, NULL when absent */
   double number[OPT_N];    /* OPTION_COUNT, OPTION_SECONDS */

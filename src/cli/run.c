@@ -12,12 +12,66 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Words that other tools have for it, and what is to be said of them here. */
+static const struct {
+  const char *word, *here;
+} run_known_words[] = {
+    {"stop", "to stop a deployment: reeve down NAME"},
+    {"kill", "to stop a deployment: reeve down NAME"},
+    {"rm", "to stop and remove a deployment: reeve down --forget NAME"},
+    {"remove", "to stop and remove a deployment: reeve down --forget NAME"},
+    {"delete", "to stop and remove a deployment: reeve down --forget NAME"},
+    {"destroy", "to stop and remove a deployment: reeve down --forget NAME"},
+    {"start", "to bring a job up: reeve up FILE; to start the server: reeve server start"},
+    {"apply", "to bring a job up, or change it: reeve up FILE"},
+    {"create", "to bring a job up: reeve up FILE"},
+    {"update", "to change what runs: reeve up FILE"},
+    {"upgrade", "to change what runs: reeve up FILE"},
+    {"edit", "change the job file, then: reeve up FILE"},
+    {"init", "begin with a copy of examples/desk/job.yaml; the keys are in docs/job-file.md"},
+    {"list", "to list what runs: reeve ps"},
+    {"ls", "to list what runs: reeve ps"},
+    {"get", "to list what runs: reeve ps"},
+    {"top", "to list what runs: reeve ps"},
+    {"stats", "to list what runs: reeve ps"},
+    {"describe", "to look at a deployment: reeve status NAME"},
+    {"info", "to look at a deployment: reeve status NAME"},
+    {"inspect", "to look at a deployment: reeve status -o json NAME"},
+    {"log", "to read what agents wrote: reeve logs NAME"},
+    {"tail", "to read what agents wrote: reeve logs -f NAME"},
+    {"watch", "to follow changes: reeve monitor NAME; to deploy when a file changes: reeve up --watch FILE"},
+    {"check", "to check a job file: reeve validate FILE"},
+    {"lint", "to check a job file: reeve validate FILE"},
+    {"config", "to check a job file: reeve validate FILE"},
+    {"attach", "to run a command beside an agent: reeve exec NAME/AGENT -- COMMAND"},
+    {"ssh", "to run a command beside an agent: reeve exec NAME/AGENT -- COMMAND"},
+    {"reload", "to restart agents: reeve restart NAME"},
+    {"undo", "to go back to an earlier revision: reeve rollback NAME"},
+    {"revert", "to go back to an earlier revision: reeve rollback NAME"},
+    {"daemon", "to start the server: reeve server start"},
+    {"serve", "to run the server: reeve server; to serve an agent: reeve agent serve"},
+    {"ask", "to ask an agent: reeve prompt NAME TEXT"},
+};
+
+static const char *run_known_word(const char *name)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(run_known_words); i++)
+    if (g_str_equal(run_known_words[i].word, name))
+      return run_known_words[i].here;
+  return NULL;
+}
+
 /* Option letters of verbs differ; the ones before the verb are only the global ones. */
 static const Verb *run_find_verb(const char *name, GError **error)
 {
   const Verb *verb = verb_find(name);
   if (verb)
     return verb;
+  const char *here = run_known_word(name);
+  if (here) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "there is no verb '%s'; %s", name, here);
+    return NULL;
+  }
   g_autofree const char **names = g_new0(const char *, verbs_n + 1);
   for (guint i = 0, n = 0; i < verbs_n; i++)
     if (!verbs[i].hidden)
@@ -28,12 +82,22 @@ static const Verb *run_find_verb(const char *name, GError **error)
   return NULL;
 }
 
+/* What the first word that is not there should be. */
+static const char *run_missing(const Cli *cli)
+{
+  static const char *const first[] = {
+      [WORDS_FILE] = "which file?", [WORDS_DEPLOYMENT] = "which deployment?", [WORDS_AGENT] = "which agent?"};
+  WordKind kind = cli->verb->word_kind;
+  bool known = !cli_word(cli, 0) && kind < G_N_ELEMENTS(first) && first[kind];
+  return known ? first[kind] : "something is missing;";
+}
+
 static bool run_check_words(const Cli *cli, GError **error)
 {
   const Verb *verb = cli->verb;
   int n = (int)cli->options.words->len;
   if (n < verb->words_min) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "missing words; usage: reeve %s %s", verb->name, verb->words);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "%s usage: reeve %s %s", run_missing(cli), verb->name, verb->words);
     return false;
   }
   if (verb->words_max >= 0 && n > verb->words_max) {
@@ -112,7 +176,7 @@ static void run_hint_name(const Cli *cli, GError **error)
     g_ptr_array_add(names, name);
   }
   g_ptr_array_add(names, NULL);
-  const char *nearest = there ? NULL : problems_nearest(parts[0], (const char *const *)names->pdata);
+  const char *nearest = there || cli->verb->destructive ? NULL : problems_nearest(parts[0], (const char *const *)names->pdata);
   GError *better = nearest ? g_error_new(REEVE_ERROR, (*error)->code, "%s; did you mean '%s'?", (*error)->message, nearest)
                            : g_error_new(REEVE_ERROR, (*error)->code, "%s; see: reeve ps", (*error)->message);
   g_error_free(*error);

@@ -179,6 +179,19 @@ def test_what_nobody_reads_ends(desk, verb, after):
     assert process.wait(timeout=10) == 1 and not process.stderr.read()
 
 
+def test_words_of_other_tools_and_no_wrong_guess(desk):
+    for word, way in (("stop", "reeve down NAME"), ("list", "reeve ps"), ("top", "reeve ps"), ("init", "examples/desk/job.yaml"), ("edit", "reeve up FILE")):
+        told = desk.run(word, code=2).stderr
+        assert told.startswith(f"reeve: there is no verb '{word}'; ") and way in told
+    assert "did you mean 'status'" in desk.run("statsu", code=2).stderr
+    assert "did you mean" not in desk.run("!ls", code=2).stderr
+    assert "did you mean 'desk'" in desk.run("status", "dsk", code=4).stderr
+    for verb in (("down", "--forget"), ("rollback",), ("cancel",)):
+        told = desk.run(*verb, "dsk", code=4).stderr
+        assert "did you mean" not in told and told.endswith("; see: reeve ps\n")
+    assert desk.run("up", code=2).stderr == "reeve up: which file? usage: reeve up FILE\n"
+
+
 WIDE = """
 job: {name: shop-of-the-corner}
 agents:
@@ -200,7 +213,6 @@ def test_tables_fit_the_terminal(desk):
         for words in (("ps",), ("status",), ("schedules",), ("history", "shop-of-the-corner"), ("audit",)):
             told = terminal(desk, columns, *words)
             assert all(len(line) <= columns for line in told.splitlines()), (columns, told)
-            assert "shop-" in told
         assert "exit status 3" in terminal(desk, columns, "ps")
         assert "flaky" in terminal(desk, columns, "status")
     assert " in " in desk.run("schedules").stdout and "ago" in desk.run("schedules").stdout

@@ -106,6 +106,27 @@ def test_a_failure_is_waited_out(bare, watching):
     wait_until(lambda: b"5000" in command_line(bare.instances("watched")["a"]["pid"]), what="the last word counts", seconds=30)
 
 
+def test_a_link_on_the_way_is_turned(bare):
+    """As releases are switched: `current` is another directory now, no file was touched."""
+    for release, seconds in (("v1", 1000), ("v2", 2000), ("v3", 3000)):
+        (bare.directory / release).mkdir()
+        (bare.directory / release / "a.env").write_text("WORD=one\n")
+        (bare.directory / release / "served.toml").write_text(AGENT.format(1))
+        (bare.directory / release / "job.yaml").write_text(JOB.format(seconds))
+    (bare.directory / "current").symlink_to("v1")
+    (bare.directory / "live").symlink_to("current")
+    one = Watching(bare, bare.directory / "live" / "job.yaml")
+    try:
+        one.until("waiting for changes")
+        for number, release in enumerate(("v2", "v3"), 2):
+            (bare.directory / "next").symlink_to(release)
+            (bare.directory / "next").replace(bare.directory / "current")
+            wait_until(lambda number=number: revision(bare) == number, what=f"{release} is seen")
+            one.until("waiting for changes", number)
+    finally:
+        one.close()
+
+
 def test_refusals(bare):
     path = bare.job(JOB.format(1))
     bare.run("up", "--watch", "-d", path, code=2)

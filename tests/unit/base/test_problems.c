@@ -68,6 +68,11 @@ static void test_nearest(void)
   g_assert_cmpstr(problems_nearest("hierarchy", words), ==, "hierarchical");
   g_assert_cmpstr(problems_nearest("completely else", words), ==, NULL);
   g_assert_cmpstr(problems_nearest("", words), ==, NULL);
+  static const char *const verbs[] = {"wait", "up", "ps", "shop", NULL}; /* other words, not slips */
+  static const char *const others[] = {"init", "edit", "top", "!ls", "nop"};
+  for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+    g_assert_null(problems_nearest(others[i], verbs));
+  g_assert_cmpstr(problems_nearest("wiat", verbs), ==, "wait");
   g_autofree char *longest = g_strnfill(5000, 'x');
   g_assert_null(problems_nearest(longest, words));
 }

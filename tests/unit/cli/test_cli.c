@@ -136,6 +136,26 @@ static void test_table_narrow(void)
   }
 }
 
+/* An option that several verbs share says what it does in each; what all have is told once. */
+static void test_option_texts(void)
+{
+  static const struct {
+    const char *verb, *has, *has_not;
+  } rows[] = {{"run", "return when the run has begun", "agents stay up"},
+              {"up", "agents stay up", "begun"},
+              {"audit", "only the last N entries", "of each instance"},
+              {"logs", "only the last N lines of each instance", "entries"},
+              {"diff", "revision to compare", "go back"},
+              {"rollback", "go back to", "to compare"},
+              {"node", "node socket of the server to dial", "REEVE_SERVER"},
+              {"ps", "Every verb also has --output, --data-dir,", "state directory"}};
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *help = help_verb(verb_find(rows[i].verb), false);
+    g_assert_nonnull(strstr(help, rows[i].has));
+    g_assert_null(strstr(help, rows[i].has_not));
+  }
+}
+
 static void test_yaml(void)
 {
   json_t *value =
@@ -195,6 +215,7 @@ int main(int argc, char **argv)
   g_test_add_func("/cli/options", test_options);
   g_test_add_func("/cli/option-errors", test_option_errors);
   g_test_add_func("/cli/seconds", test_seconds);
+  g_test_add_func("/cli/option-texts", test_option_texts);
   g_test_add_func("/cli/table", test_table);
   g_test_add_func("/cli/table/columns", test_table_columns);
   g_test_add_func("/cli/table/narrow", test_table_narrow);

@@ -37,7 +37,7 @@ static void test_everything_else_does_not(void)
 }
 
 /* What log_lines_feed prints of @bytes, given in pieces of @piece. */
-static char *printed(const char *bytes, size_t piece)
+static char *printed_on(bool terminal, const char *bytes, size_t piece)
 {
   char name[] = "/tmp/reeve-lines-XXXXXX";
   int fd = mkstemp(name), kept = dup(STDOUT_FILENO);
@@ -46,6 +46,7 @@ static char *printed(const char *bytes, size_t piece)
   Cli cli = {.output = OUTPUT_TABLE};
   LogLines lines;
   log_lines_init(&lines, &cli);
+  lines.terminal = terminal;
   for (size_t at = 0, length = strlen(bytes); at < length; at += piece)
     g_assert_true(log_lines_feed(&lines, bytes + at, MIN(piece, length - at)));
   log_lines_done(&lines);
@@ -57,6 +58,11 @@ static char *printed(const char *bytes, size_t piece)
   g_assert_true(g_file_get_contents(name, &text, NULL, NULL));
   unlink(name);
   return text;
+}
+
+static char *printed(const char *bytes, size_t piece)
+{
+  return printed_on(false, bytes, piece);
 }
 
 #define RECORD(agent, stream, partial, text)                                                                                               \
@@ -87,6 +93,28 @@ static void test_an_unfinished_line_ends_with_the_stream(void)
   g_assert_cmpstr(text, ==, "a | prompt> \n");
 }
 
+/* On a terminal a bar shows its last state, in its place; the return of CRLF is not there. In a pipe everything is as it was written. */
+static void test_carriage_returns(void)
+{
+  static const struct {
+    const char *records, *wanted;
+  } rows[] = {{RECORD("a", "stdout", "false", "line\\r"), "a | line\n"},
+              {RECORD("a", "stdout", "false", "10%\\r20%\\r30%"), "a | 30%\n"},
+              {RECORD("a", "stdout", "false", "\\r\\r"), "a | \n"},
+              {RECORD("a", "stdout", "true", "9 of ten\\r") RECORD("a", "stdout", "false", "done\\r"), "a | 9 of ten\ra | done    \n"},
+              {RECORD("a", "stdout", "true", "10%\\r20%") RECORD("a", "stdout", "true", "\\r30%\\r") RECORD("a", "stdout", "false", ""),
+               "a | 20%\ra | 30%\n"},
+              {RECORD("a", "stdout", "true", "Name: ") RECORD("a", "stdout", "false", "Ann\\r"), "a | Name: Ann\n"},
+              {RECORD("a", "stdout", "true", "10%\\r") RECORD("b", "stdout", "false", "x") RECORD("a", "stdout", "false", "20%"),
+               "a | 10%\nb | x\na | 20%\n"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *text = printed_on(true, rows[i].records, 1000);
+    g_assert_cmpstr(text, ==, rows[i].wanted);
+  }
+  g_autofree char *piped = printed(rows[1].records, 1000);
+  g_assert_cmpstr(piped, ==, "a | 10%\r20%\r30%\n");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -95,5 +123,6 @@ int main(int argc, char **argv)
   g_test_add_func("/log-lines/parts-join", test_parts_join);
   g_test_add_func("/log-lines/others-interrupt", test_others_interrupt);
   g_test_add_func("/log-lines/unfinished", test_an_unfinished_line_ends_with_the_stream);
+  g_test_add_func("/log-lines/carriage-returns", test_carriage_returns);
   return g_test_run();
 }
