@@ -35,6 +35,15 @@ typedef struct RowCase {
   {                                                                                                                                        \
     "1e999", "'" path "': wanted a number from " range ", not '1e999'"                                                                     \
   }
+#define NOT_SECONDS(path, range)                                                                                                           \
+  {                                                                                                                                        \
+    "soon", "'" path "': wanted seconds from " range ", as 5, 1.5s, 500ms or 2m, not 'soon'"                                               \
+  }
+#define OUTSIDE_SECONDS(path, range, low, high)                                                                                            \
+  {low, "'" path "': wanted seconds from " range ", as 5, 1.5s, 500ms or 2m, not '" low "'"},                                              \
+  {                                                                                                                                        \
+    high, "'" path "': wanted seconds from " range ", as 5, 1.5s, 500ms or 2m, not '" high "'"                                             \
+  }
 #define OUTSIDE(path, range, low, high)                                                                                                    \
   {low, "'" path "': wanted a number from " range ", not '" low "'"},                                                                      \
   {                                                                                                                                        \
@@ -137,13 +146,14 @@ static const RowCase cases[] = {
     {"agents[].health.interval",
      AGENT("health: {interval: %s}"),
      "\"interval_ms\":1500",
-     {"1.5", "0.1", "86400"},
-     {NOT_NUMBER("agents[0].health.interval", "0.1 to 86400"), OUTSIDE("agents[0].health.interval", "0.1 to 86400", "0.09", "86401")}},
+     {"1500ms", "0.1", "86400"},
+     {NOT_SECONDS("agents[0].health.interval", "0.1 to 86400"),
+      OUTSIDE_SECONDS("agents[0].health.interval", "0.1 to 86400", "0.09", "86401")}},
     {"agents[].health.timeout",
      AGENT("health: {timeout: %s}"),
      "\"timeout_ms\":1,",
      {"0.001", "3600"},
-     {NOT_NUMBER("agents[0].health.timeout", "0.001 to 3600"), OUTSIDE("agents[0].health.timeout", "0.001 to 3600", "0", "3601")}},
+     {NOT_SECONDS("agents[0].health.timeout", "0.001 to 3600"), OUTSIDE_SECONDS("agents[0].health.timeout", "0.001 to 3600", "0", "3601")}},
     {"agents[].health.retries",
      AGENT("health: {retries: %s}"),
      "\"retries\":100,",
@@ -151,10 +161,10 @@ static const RowCase cases[] = {
      {NOT_NUMBER("agents[0].health.retries", "1 to 100"), OUTSIDE("agents[0].health.retries", "1 to 100", "0", "101"),
       NOT_WHOLE("agents[0].health.retries")}},
     {"agents[].health.start_period",
-     AGENT("health: {start_period: %s}"),
+     AGENT("health: {start_period: %s}") "deployment: {timeout: 100000}\n",
      "\"start_period_ms\":86400000",
-     {"86400", "0"},
-     {OUTSIDE("agents[0].health.start_period", "0 to 86400", "-1", "86401")}},
+     {"1d", "0", "\"${NONE:-2m}\""},
+     {OUTSIDE_SECONDS("agents[0].health.start_period", "0 to 86400", "-1", "86401")}},
     /* restart, stop, resources */
     {"agents[].restart.policy",
      AGENT("restart: {policy: %s}"),
@@ -166,22 +176,22 @@ static const RowCase cases[] = {
      AGENT("restart: {max: %s}"),
      "\"max\":-1,",
      {"-1", "0", "1000000"},
-     {OUTSIDE("agents[0].restart.max", "-1 to 1e+06", "-2", "1000001"), NOT_WHOLE("agents[0].restart.max")}},
+     {OUTSIDE("agents[0].restart.max", "-1 to 1000000", "-2", "1000001"), NOT_WHOLE("agents[0].restart.max")}},
     {"agents[].restart.delay",
      AGENT("restart: {delay: %s}"),
      "\"delay_ms\":250,",
      {"0.25", "0", "86400"},
-     {OUTSIDE("agents[0].restart.delay", "0 to 86400", "-0.1", "86401")}},
+     {OUTSIDE_SECONDS("agents[0].restart.delay", "0 to 86400", "-0.1", "86401")}},
     {"agents[].restart.max_delay",
      AGENT("restart: {max_delay: %s}"),
      "\"max_delay_ms\":2000,",
      {"2", "0", "86400"},
-     {OUTSIDE("agents[0].restart.max_delay", "0 to 86400", "-0.1", "86401")}},
+     {OUTSIDE_SECONDS("agents[0].restart.max_delay", "0 to 86400", "-0.1", "86401")}},
     {"agents[].restart.stable",
      AGENT("restart: {stable: %s}"),
      "\"stable_ms\":7000}",
      {"7", "0", "86400"},
-     {OUTSIDE("agents[0].restart.stable", "0 to 86400", "-0.1", "86401")}},
+     {OUTSIDE_SECONDS("agents[0].restart.stable", "0 to 86400", "-0.1", "86401")}},
     {"agents[].stop.signal",
      AGENT("stop: {signal: %s}"),
      "\"stop\":{\"signal\":2,",
@@ -194,7 +204,7 @@ static const RowCase cases[] = {
      AGENT("stop: {grace: %s}"),
      "\"grace_ms\":86400000",
      {"86400", "0"},
-     {OUTSIDE("agents[0].stop.grace", "0 to 86400", "-1", "86401")}},
+     {OUTSIDE_SECONDS("agents[0].stop.grace", "0 to 86400", "-1", "86401")}},
     {"agents[].resources.cpu",
      AGENT("resources: {cpu: %s}"),
      "\"cpu_milli\":1500",
@@ -213,7 +223,7 @@ static const RowCase cases[] = {
      AGENT("resources: {pids: %s}"),
      "\"pids\":4194304",
      {"4194304", "1"},
-     {OUTSIDE("agents[0].resources.pids", "1 to 4.1943e+06", "0", "4194305"), NOT_WHOLE("agents[0].resources.pids")}},
+     {OUTSIDE("agents[0].resources.pids", "1 to 4194304", "0", "4194305"), NOT_WHOLE("agents[0].resources.pids")}},
     /* where it runs */
     {"agents[].deployment.target",
      AGENT("deployment: {target: %s}"),
@@ -283,7 +293,7 @@ static const RowCase cases[] = {
      BATCH("schedule: {every: %s}"),
      "\"every_ms\":60000",
      {"60", "1", "31536000"},
-     {OUTSIDE("agents[0].schedule.every", "1 to 3.1536e+07", "0.9", "31536001")}},
+     {OUTSIDE_SECONDS("agents[0].schedule.every", "1 to 31536000", "0.9", "31536001")}},
     {"agents[].schedule.timezone",
      BATCH("schedule: {cron: '@daily', timezone: %s}"),
      "\"timezone\":\"UTC\"",
@@ -352,7 +362,7 @@ static const RowCase cases[] = {
      TOP("deployment: {timeout: %s}"),
      "\"timeout_ms\":100,",
      {"0.1", "31536000"},
-     {OUTSIDE("deployment.timeout", "0.1 to 3.1536e+07", "0", "31536001"), NOT_NUMBER("deployment.timeout", "0.1 to 3.1536e+07")}},
+     {OUTSIDE_SECONDS("deployment.timeout", "0.1 to 31536000", "0", "31536001"), NOT_SECONDS("deployment.timeout", "0.1 to 31536000")}},
     {"deployment.health_check.enabled",
      TOP("deployment: {health_check: {enabled: %s}}"),
      "\"health\":{\"kind\":4,",
@@ -362,12 +372,12 @@ static const RowCase cases[] = {
      TOP("deployment: {health_check: {interval: %s}}"),
      "\"interval_ms\":100,",
      {"0.1", "86400"},
-     {OUTSIDE("deployment.health_check.interval", "0.1 to 86400", "0", "86401")}},
+     {OUTSIDE_SECONDS("deployment.health_check.interval", "0.1 to 86400", "0", "86401")}},
     {"deployment.health_check.timeout",
      TOP("deployment: {health_check: {timeout: %s}}"),
      "\"timeout_ms\":3600000",
      {"3600", "0.001"},
-     {OUTSIDE("deployment.health_check.timeout", "0.001 to 3600", "0", "3601")}},
+     {OUTSIDE_SECONDS("deployment.health_check.timeout", "0.001 to 3600", "0", "3601")}},
     {"deployment.health_check.retries",
      TOP("deployment: {health_check: {retries: %s}}"),
      "\"retries\":7",
