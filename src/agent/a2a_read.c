@@ -82,7 +82,7 @@ static bool read_id(const json_t *object, const char *key, bool required, char *
   return true;
 }
 
-/* Reads an optional whole number; 1.0 may send it as a text, as protobuf does for 64 bits. */
+/* Reads an optional whole number: JSON numbers only, for the fields that are read here have 32 bits. */
 static bool read_count(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, A2aFault *fault)
 {
   const json_t *value = json_object_get(object, key);

@@ -84,7 +84,7 @@ static void config_clash(Reader *reader, const AgentSpec *agent, struct fy_node 
   }
   for (guint i = 0; i < G_N_ELEMENTS(ours); i++)
     if (strcmp(variable, ours[i]) == 0)
-      reader_warn(reader, at, "'%s.config': '%s' becomes the variable %s, which Reeve sets itself", path, key, variable);
+      reader_warn(reader, at, "'%s.config': '%s' becomes the variable %s, which Reeve sets too; name it otherwise", path, key, variable);
 }
 
 static void row_config(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
@@ -240,7 +240,7 @@ const Row agent_rows[] = {
      .read = row_working_dir,
      .offset = offsetof(AgentSpec, working_dir),
      .type = "directory",
-     .preset = "that of the job file",
+     .preset = "see above",
      .help = "where it is started"},
     {.key = "user",
      .read = row_text,

@@ -1,8 +1,8 @@
 #pragma once
-/* Our own front of the HTTP server: ten functions, behind which evhttp stands today. Limits of every listener: headers 16 KiB, body 1 MiB,
- * 10 s for a whole request (also when it drips), 1,000 connections; more than one Content-Length or Host, or both Content-Length and
- * Transfer-Encoding 400, a body method without length 411, too large 413. No reply stays open over 30 s except streams. Errors of the front
- * are problem documents too (RFC 9457). */
+/* Our own HTTP server: llhttp reads, libevent moves the bytes, and nobody outside sees either. Limits of every listener: headers 16 KiB,
+ * body 1 MiB, 10 s for a whole request (also when it drips), connections as the listener's config says; more than one Content-Length or
+ * Host, or both Content-Length and Transfer-Encoding 400, a body method without length 411, too large 413. No reply stays open over 30 s
+ * except streams. Errors of the front are problem documents too (RFC 9457). */
 #include "net/loop.h"
 
 #include <glib.h>

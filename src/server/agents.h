@@ -67,6 +67,9 @@ Agents *agents_open(Server *server, GError **error);
  * internal.h. */
 /* The agent called @name, or NULL. */
 const AgentEntry *agents_find(const Agents *agents, const char *name);
+/* The declared name of the agent that @word means: an agent of that name, else the one whose directory is called so. @word itself when
+ * there is none, or a deployment has that name. Borrowed. */
+const char *agents_name_of(const Agents *agents, const char *word);
 /* --- agents_deploy.c --- */
 /* True when @deployment was made from a file of the directory. */
 bool agents_owns(const Agents *agents, const Deployment *deployment);

@@ -229,7 +229,7 @@ static const struct {
      AT("2:50", "'<<': wanted a mapping, as in <<: *base, or a list of mappings")},
     {"job: {name: x}\nagents: [{id: a, command: [s], config: {log-level: 1, log level: 2, Id: 3}}]\n",
      AT("2:55", "'agents[0].config': 'log-level' and 'log level' both become the variable AGENT_LOG_LEVEL")
-         WARN("2:69", "'agents[0].config': 'Id' becomes the variable AGENT_ID, which Reeve sets itself")},
+         WARN("2:69", "'agents[0].config': 'Id' becomes the variable AGENT_ID, which Reeve sets too; name it otherwise")},
     {"job: {name: x}\ndeployment: {timeout: 3}\nagents: [{id: a, command: [s], config: {port: 9001}, health: {start_period: 30}}]\n",
      WARN("3:11", "agent 'a': its start_period of 30 s is not within deployment.timeout (3 s), by which it must be healthy")},
     {"job: {name: x}\nagents: [{id: a, command: python3 x}]\n",
