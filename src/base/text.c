@@ -93,3 +93,19 @@ size_t text_take_value(char *text, size_t length)
   memset(text + left, 0, length - left); /* it may be a secret: nothing of it stays behind */
   return left;
 }
+
+double text_seconds(const char *text)
+{
+  static const struct {
+    const char *suffix;
+    double seconds;
+  } units[] = {{"", 1}, {"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+  if (!g_ascii_isdigit(text[0]))
+    return -1;
+  char *end = NULL;
+  double number = g_ascii_strtod(text, &end);
+  for (guint i = 0; i < G_N_ELEMENTS(units); i++)
+    if (g_str_equal(end, units[i].suffix))
+      return number * units[i].seconds <= 1e9 ? number * units[i].seconds : -1;
+  return -1;
+}

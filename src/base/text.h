@@ -21,3 +21,5 @@ const char *text_behind_bom(const char *text);
 /* What a file of one value holds: @text (@length bytes, a NUL behind them) loses in place a byte order mark at its begin and one line end,
  * LF or CRLF, at its end. Returns the length that is left. */
 size_t text_take_value(char *text, size_t length);
+/* Seconds of "5", "1.5s", "500ms", "2m", "3h", "1d"; -1 when @text is none of these, or more than 1e9 seconds. */
+double text_seconds(const char *text);

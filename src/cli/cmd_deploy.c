@@ -11,10 +11,10 @@ int agents_change(Cli *cli, const char *name, const char *verb, bool *changed, G
   json_t *answer = api_call(cli, "POST", path, "{}", &status, error);
   if (!answer)
     return 1;
-  g_autofree char *rollout = g_strdup(jget_str(answer, "rollout", NULL));
+  g_autofree char *rollout = g_strdup(jget_str(answer, "rollout", NULL)), *declared = g_strdup(jget_str(answer, "name", name));
   json_decref(answer);
   *changed = status == 202;
-  return *changed && rollout ? api_wait_rollout(cli, name, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
+  return *changed && rollout ? api_wait_rollout(cli, declared, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
 }
 
 int cmd_deploy(Cli *cli, GError **error)
@@ -28,6 +28,7 @@ int cmd_deploy(Cli *cli, GError **error)
   if (!agent)
     return 1;
   int port = (int)jget_int(agent, "port", 0);
+  name = jget_str(agent, "name", name); /* it may have been called by its directory */
   if (cli_is_data(cli))
     cli_print_data(cli, agent);
   else if (changed)
@@ -48,13 +49,11 @@ int cmd_undeploy(Cli *cli, GError **error)
   int code = agents_change(cli, name, "stop", &changed, error);
   if (code != 0 || *error)
     return code;
-  if (cli_is_data(cli)) {
-    json_t *agent = agents_look(cli, name, error);
-    if (agent)
-      cli_print_data(cli, agent);
-    json_decref(agent);
-  } else {
-    cli_print(changed ? "Agent %s stopped\n" : "Agent %s is not deployed\n", name);
-  }
+  json_t *agent = agents_look(cli, name, cli_is_data(cli) ? error : NULL);
+  if (!cli_is_data(cli))
+    cli_print(changed ? "Agent %s stopped\n" : "Agent %s is not deployed\n", jget_str(agent, "name", name));
+  else if (agent)
+    cli_print_data(cli, agent);
+  json_decref(agent);
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/problems.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -79,18 +80,7 @@ bool options_knows(const OptionId *allowed, OptionId id)
 
 double options_seconds(const char *text)
 {
-  static const struct {
-    const char *suffix;
-    double seconds;
-  } units[] = {{"", 1}, {"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-  if (!g_ascii_isdigit(text[0]))
-    return -1;
-  char *end = NULL;
-  double number = g_ascii_strtod(text, &end);
-  for (guint i = 0; i < G_N_ELEMENTS(units); i++)
-    if (g_str_equal(end, units[i].suffix))
-      return number * units[i].seconds <= 1e9 ? number * units[i].seconds : -1;
-  return -1;
+  return text_seconds(text);
 }
 
 static bool options_unknown(const char *name, const OptionId *allowed, GError **error)

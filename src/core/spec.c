@@ -16,9 +16,7 @@ static void spec_config_environment(StrMap *environment, const AgentSpec *agent)
 {
   for (guint i = 0; i < strmap_size(&agent->config); i++) {
     const StrPair *pair = strmap_at(&agent->config, i);
-    g_autofree char *key = g_strconcat("AGENT_", pair->key, NULL);
-    for (char *p = key; *p; p++)
-      *p = g_ascii_isalnum(*p) ? g_ascii_toupper(*p) : '_';
+    g_autofree char *key = job_config_variable(pair->key);
     strmap_set(environment, key, pair->value);
   }
 }

@@ -74,7 +74,20 @@ double agent_number(AgentReader *reader, const json_t *section, const char *key,
     return 0;
   if (json_is_number(value) && json_number_value(value) >= low && json_number_value(value) <= high)
     return json_number_value(value);
-  g_autofree char *wanted = g_strdup_printf("a number from %g to %g", low, high);
+  g_autofree char *wanted = g_strdup_printf("a number from %.10g to %.10g", low, high);
+  agent_wanted(reader, key, wanted);
+  return 0;
+}
+
+int64_t agent_ms(AgentReader *reader, const json_t *section, const char *key, double low, double high)
+{
+  const json_t *value = json_object_get(section, key);
+  double seconds = json_is_string(value) ? text_seconds(json_string_value(value)) : json_is_number(value) ? json_number_value(value) : -1;
+  if (!value)
+    return 0;
+  if (seconds >= low && seconds <= high)
+    return (int64_t)(seconds * 1000);
+  g_autofree char *wanted = g_strdup_printf("seconds from %.10g to %.10g, as 5 or \"2m\"", low, high);
   agent_wanted(reader, key, wanted);
   return 0;
 }

@@ -27,10 +27,10 @@ static void limits_resources(AgentReader *reader, const json_t *resources)
 {
   static const char *const known[] = {"timeout", "max_concurrent_requests", "cpu_limit", "memory_limit", "health_check_interval", NULL};
   AgentFile *out = reader->out;
-  out->timeout_ms = (int64_t)(agent_number(reader, resources, "timeout", 0.001, SECONDS_MAX) * 1000);
+  out->timeout_ms = agent_ms(reader, resources, "timeout", 0.001, SECONDS_MAX);
   out->max_concurrent_requests = (int)agent_number(reader, resources, "max_concurrent_requests", 1, 10000);
   out->cpu_limit = agent_number(reader, resources, "cpu_limit", 0.01, 100000);
-  out->health_interval_ms = (int64_t)(agent_number(reader, resources, "health_check_interval", 0.1, SECONDS_MAX) * 1000);
+  out->health_interval_ms = agent_ms(reader, resources, "health_check_interval", 0.1, SECONDS_MAX);
   limits_memory(reader, resources);
   agent_ignored(reader, resources, "resources", known);
 }
@@ -45,7 +45,7 @@ static void limits_deployment(AgentReader *reader, const json_t *deployment)
   if (json_object_get(deployment, "max_restarts"))
     out->max_restarts = (int)agent_number(reader, deployment, "max_restarts", -1, 1000000);
   if (json_object_get(deployment, "restart_delay"))
-    out->restart_delay_ms = (int64_t)(agent_number(reader, deployment, "restart_delay", 0, SECONDS_MAX) * 1000);
+    out->restart_delay_ms = agent_ms(reader, deployment, "restart_delay", 0, SECONDS_MAX);
   agent_ignored(reader, deployment, "deployment", known);
 }
 

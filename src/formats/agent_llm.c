@@ -50,13 +50,15 @@ static void llm_row(AgentReader *reader, const LlmRow *row, const json_t *llm)
     agent_text(reader, llm, row->key, G_STRUCT_MEMBER_P(out, row->offset));
     return;
   }
+  if (row->kind == LLM_SECONDS) {
+    G_STRUCT_MEMBER(int64_t, out, row->offset) = agent_ms(reader, llm, row->key, row->low, row->high);
+    return;
+  }
   double number = agent_number(reader, llm, row->key, row->low, row->high);
   if (row->kind == LLM_REAL)
     G_STRUCT_MEMBER(double, out, row->offset) = number;
-  else if (row->kind == LLM_COUNT)
-    G_STRUCT_MEMBER(int, out, row->offset) = (int)number;
   else
-    G_STRUCT_MEMBER(int64_t, out, row->offset) = (int64_t)(number * 1000);
+    G_STRUCT_MEMBER(int, out, row->offset) = (int)number;
 }
 
 static void llm_command(AgentReader *reader, const json_t *llm)

@@ -155,8 +155,9 @@ static void read_headers(ToolsReader *reader, const ToolsRow *row, const json_t 
 static void read_seconds(ToolsReader *reader, const ToolsRow *row, const json_t *value, void *field)
 {
   (void)row;
-  if (json_is_number(value) && json_number_value(value) >= 0.001 && json_number_value(value) <= SECONDS_MAX)
-    *(int64_t *)field = (int64_t)(json_number_value(value) * 1000);
+  double seconds = json_is_string(value) ? text_seconds(json_string_value(value)) : json_is_number(value) ? json_number_value(value) : -1;
+  if (seconds >= 0.001 && seconds <= SECONDS_MAX)
+    *(int64_t *)field = (int64_t)(seconds * 1000);
   else
     tools_bad(reader, "wanted seconds from 0.001 to %d", SECONDS_MAX);
 }

@@ -71,6 +71,22 @@ static void config_port(Reader *reader, AgentSpec *agent, struct fy_node *value,
     reader_error(reader, value, "'%s.config.port': wanted a number from 1 to 65535 or auto, not '%s'", path, text);
 }
 
+/* Do two keys of a config become the same variable, or one of those that Reeve sets? */
+static void config_clash(Reader *reader, const AgentSpec *agent, struct fy_node *at, const char *key, const char *path)
+{
+  static const char *const ours[] = {"AGENT_ID", "AGENT_PORT", "AGENT_PEERS_FILE", "AGENT_PEER_KEY"};
+  g_autofree char *variable = job_config_variable(key);
+  for (guint i = 0; i < strmap_size(&agent->config); i++) {
+    g_autofree char *other = job_config_variable(strmap_at(&agent->config, i)->key);
+    if (strcmp(variable, other) == 0)
+      reader_error(reader, at, "'%s.config': '%s' and '%s' both become the variable %s", path, strmap_at(&agent->config, i)->key, key,
+                   variable);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS(ours); i++)
+    if (strcmp(variable, ours[i]) == 0)
+      reader_warn(reader, at, "'%s.config': '%s' becomes the variable %s, which Reeve sets too; name it otherwise", path, key, variable);
+}
+
 static void row_config(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
   AgentSpec *agent = base;
@@ -83,8 +99,10 @@ static void row_config(Reader *reader, const Row *row, struct fy_node *value, vo
     g_autofree char *text = item ? reader_any(reader, item) : g_strdup("");
     if (key && strcmp(key, "port") == 0)
       config_port(reader, agent, item, text, path);
-    else if (key)
+    else if (key) {
+      config_clash(reader, agent, fy_node_pair_key(pair), key, path);
       strmap_set(&agent->config, key, text);
+    }
   }
 }
 
@@ -222,7 +240,7 @@ const Row agent_rows[] = {
      .read = row_working_dir,
      .offset = offsetof(AgentSpec, working_dir),
      .type = "directory",
-     .preset = "that of the job file",
+     .preset = "see above",
      .help = "where it is started"},
     {.key = "user",
      .read = row_text,
@@ -254,6 +272,10 @@ static void reader_check_agent(Reader *reader, struct fy_node *node, const Agent
     reader_warn(reader, node, "agent '%s': port %d needs root", agent->id, agent->port);
   if (agent->schedule.set && (agent->kind != AGENT_BATCH || agent->replicas != 1 || agent->port != PORT_NONE))
     reader_error(reader, node, "agent '%s': a schedule needs kind: batch, one replica and no port", agent->id);
+  if (agent->health.start_period_ms >= reader->job->timeout_ms)
+    reader_warn(reader, node,
+                "agent '%s': its start_period of %.10g s is not within deployment.timeout (%.10g s), by which it must be healthy",
+                agent->id, (double)agent->health.start_period_ms / 1000, (double)reader->job->timeout_ms / 1000);
   if ((agent->health.kind == HEALTH_HTTP || agent->health.kind == HEALTH_TCP) && agent->port == PORT_NONE)
     reader_error(reader, node, "agent '%s': a probe by http or tcp needs config.port", agent->id);
 }

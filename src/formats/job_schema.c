@@ -224,6 +224,19 @@ char *job_schema_markdown(void)
       "An `env_file` has lines `NAME=value`, as shells, dotenv and Compose read them: `export` is allowed, of equal names the last counts, a "
       "value ends at its line or at a `#` behind a blank. In `'...'` everything is literal, `\"...\"` knows `\\n \\r \\t \\\" \\\\ \\$`, both "
       "may go over several lines. `${NAME}` is a name from further up in the file, or the caller's.\n");
+  g_string_append(
+      out,
+      "\n## What an agent is given\n\n"
+      "- **Variables**, later ones win: of the caller `HOME USER LOGNAME SHELL LANG TZ PATH VIRTUAL_ENV` and no others (name what else "
+      "an agent needs: `environment: {HTTPS_PROXY: \"${HTTPS_PROXY:-}\"}`); `environment` of the job; `AGENT_K` of each key of "
+      "`config`; `JOB_ID`, `AGENT_ID`, `AGENT_PORT`, `CONNECTED_AGENTS`, `REEVE_REPLICA`, `AGENT_PEERS_FILE`, `AGENT_ALLOWED_HOSTS`; "
+      "`env_file`, `environment` and `deployment.environment` of the agent.\n"
+      "- **Standard input** is `/dev/null`: what reads it sees its end at once.\n"
+      "- **umask** is 022, whatever the caller's is.\n"
+      "- **Directory**: `working_dir`. Without one an agent with a `module` starts where the module lies: the directory of the job file, "
+      "else the nearest above it, else the one in which `reeve` was called (`reeve plan` shows it). That is where Python looks for "
+      "imports first. Others start in the directory of the job file.\n"
+      "- Signals have their default actions, and no descriptor but 0, 1 and 2 is open.\n");
   schema_rows(out, job_rows, "");
   g_string_append(
       out, "\n## Stages and connections of each topology\n\n| type | stages | connections |\n|---|---|---|\n"

@@ -316,7 +316,7 @@ static bool row_take_number(Reader *reader, const Row *row, struct fy_node *valu
   if (reader_number(seen, out) && *out >= row->low && *out <= row->high)
     return true;
   g_autofree char *name = reader_join(path, row->key);
-  reader_error(reader, value, "'%s': wanted a number from %g to %g, not '%s'", name, row->low, row->high, seen);
+  reader_error(reader, value, "'%s': wanted a number from %.10g to %.10g, not '%s'", name, row->low, row->high, seen);
   return false;
 }
 
@@ -354,9 +354,15 @@ void row_real(Reader *reader, const Row *row, struct fy_node *value, void *base,
 
 void row_seconds(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {
-  double number;
-  if (row_take_number(reader, row, value, path, &number))
+  g_autofree char *seen = reader_any(reader, value);
+  double number = text_seconds(seen);
+  if (number >= row->low && number <= row->high) {
     AT(base, row, int64_t) = (int64_t)(number * 1000 + 0.5);
+    return;
+  }
+  g_autofree char *name = reader_join(path, row->key);
+  reader_error(reader, value, "'%s': wanted seconds from %.10g to %.10g, as 5, 1.5s, 500ms or 2m, not '%s'", name, row->low, row->high,
+               seen);
 }
 
 void row_memory(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)

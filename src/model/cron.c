@@ -13,8 +13,10 @@ typedef struct CronField {
   const char *const *words; /* for low, low + 1, ... */
 } CronField;
 
-static const char *const month_words[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", NULL};
-static const char *const day_words[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
+/* As written, or their first three letters. */
+static const char *const month_words[] = {"january", "february",  "march",   "april",    "may",      "june", "july",
+                                          "august",  "september", "october", "november", "december", NULL};
+static const char *const day_words[] = {"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", NULL};
 static const CronField fields[] = {{"minute", 0, 59, NULL},
                                    {"hour", 0, 23, NULL},
                                    {"day of month", 1, 31, NULL},
@@ -28,9 +30,10 @@ static const char *const cron_names[][2] = {{"@hourly", "0 * * * *"},  {"@daily"
 /* A number or a word of @field at *@at, or -1. */
 static int cron_value(const CronField *field, const char **at)
 {
+  size_t letters = strspn(*at, G_CSET_A_2_Z G_CSET_a_2_z);
   for (int i = 0; field->words && field->words[i]; i++)
-    if (g_ascii_strncasecmp(*at, field->words[i], 3) == 0) {
-      *at += 3;
+    if ((letters == 3 || letters == strlen(field->words[i])) && g_ascii_strncasecmp(*at, field->words[i], letters) == 0) {
+      *at += letters;
       return field->low + i;
     }
   int value = 0, digits = 0;
@@ -76,7 +79,10 @@ static bool cron_field(const CronField *field, const char *text, uint64_t *bits,
     if (cron_member(field, members[i], bits))
       continue;
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "cron: %s '%s': wanted %d to %d%s, as *, 5, 1-5, */10 or a list of those",
-                field->name, text, field->low, field->high, field->words ? " or a name" : "");
+                field->name, text, field->low, field->high,
+                field->words == day_words ? " or a name as mon or monday"
+                : field->words            ? " or a name as jan or january"
+                                          : "");
     return false;
   }
   return true;

@@ -205,6 +205,14 @@ int topology_type_parse(const char *word)
   return -1;
 }
 
+char *job_config_variable(const char *key)
+{
+  char *variable = g_strconcat("AGENT_", key, NULL);
+  for (char *p = variable; *p; p++)
+    *p = g_ascii_isalnum(*p) ? g_ascii_toupper(*p) : '_';
+  return variable;
+}
+
 const char *agent_target_word(AgentTarget target)
 {
   static const char *const words[] = {"localhost", "remote", "container", "kubernetes"};

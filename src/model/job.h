@@ -230,6 +230,8 @@ bool agent_spec_same(const Job *a_job, const AgentSpec *a, const Job *b_job, con
 
 const char *topology_type_word(TopologyType type); /* "hub-spoke" ... */
 int topology_type_parse(const char *word);
+/* The variable by which key @key of an agent's config reaches it: "AGENT_LOG_LEVEL" of "log-level". Caller frees. */
+char *job_config_variable(const char *key);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);
 const char *notify_event_word(NotifyEvent event);

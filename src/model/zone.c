@@ -8,6 +8,8 @@
 enum { DAY_S = 86400, CHANGE_AT_S = 7200, OFFSET_HOURS_MAX = 24, TIME_HOURS_MAX = 167, OFFSET_S_MAX = OFFSET_HOURS_MAX * 3600 };
 /* 2025-01-01: no schedule of ours is older, so what was before is left out. */
 #define CHANGES_FROM_S INT64_C(1735689600)
+/* 100 years: farther ahead nobody looks. */
+#define LOOKED_AT_S INT64_C(3155760000)
 
 const Zone zone_utc = {0};
 
@@ -267,6 +269,7 @@ static ZoneChange tzif_change(const Tzif *tzif, uint32_t i)
 /* Does the rule tell the offset from @change up to @end? Looked at in steps that no summer time is shorter than. */
 static bool tzif_rule_tells(const Zone *rule, ZoneChange change, int64_t end)
 {
+  end = MIN(end, CHANGES_FROM_S + LOOKED_AT_S);
   for (int64_t at = MAX(change.at_s, CHANGES_FROM_S); at < end; at += 7 * DAY_S)
     if (zone_rule_offset(rule, at) != change.offset_s)
       return false;

@@ -1,11 +1,11 @@
 #pragma once
 /* The HTTP/1.1 server: llhttp behind a strict reading of heads (http_head.h), on libevent. Limits of every listener: headers 16 KiB in 100
  * lines, body 1 MiB unless the config says otherwise, 10 s for a whole request (also when it drips) and a second more for each 100 kB of
- * body that has come, 1,000 connections unless told. Refused
- * before any handler: 400 for more than one Content-Length, Host or Transfer-Encoding, for two of these that contradict each other, for
- * bare CR or LF, folded headers and control characters; 411 for a body method without length; 413; 431; 501 for every transfer coding but
- * "chunked"; 505; 405 for CONNECT. Trailers are read and dropped. An offer to upgrade is passed over. No reply stays open over 30 s except
- * streams. Errors of the front are problem documents too (RFC 9457). */
+ * body that has come, 1,000 connections unless told. Refused before any handler: 400 for more than one Content-Length, Host or
+ * Transfer-Encoding, for two of these that contradict each other, for bare CR or LF, folded headers and control characters; 411 for a body
+ * method without length; 413; 431; 501 for every transfer coding but "chunked"; 505; 405 for CONNECT. Trailers are read and dropped. An
+ * offer to upgrade is passed over. No reply stays open over 30 s except streams. Errors of the front are problem documents too (RFC 9457).
+ */
 #include "net/loop.h"
 
 #include <glib.h>

@@ -69,6 +69,9 @@ Agents *agents_open(Server *server, GError **error);
  * internal.h. */
 /* The agent called @name, or NULL. */
 const AgentEntry *agents_find(const Agents *agents, const char *name);
+/* The declared name of the agent that @word means: an agent of that name, else the one whose directory is called so. @word itself when
+ * there is none, or a deployment has that name. Borrowed. */
+const char *agents_name_of(const Agents *agents, const char *word);
 /* FormatVarFn: the server's variable @name, when agent files may read it. @data: AgentsConfig. */
 const char *agents_variable(const char *name, void *data);
 /* --- agents_open.c --- */

@@ -135,6 +135,12 @@ static void agents_none(RouteCall *call)
                 NULL, NULL);
 }
 
+/* The name of the agent that a request calls @word. */
+static const char *agents_meant(const RouteCall *call, const char *word)
+{
+  return call->server->agents ? agents_name_of(call->server->agents, word) : word;
+}
+
 /* The agent @name: false after a 404. One of both may be NULL. */
 static bool agents_look_up(RouteCall *call, const char *name, const AgentEntry **entry, const Deployment **deployment)
 {
@@ -190,7 +196,7 @@ void get_agent(RouteCall *call)
 {
   const AgentEntry *entry;
   const Deployment *deployment;
-  if (!agents_look_up(call, call->name, &entry, &deployment))
+  if (!agents_look_up(call, agents_meant(call, call->name), &entry, &deployment))
     return;
   GString *out = turn_scratch(call->server);
   agents_render(out, entry, deployment);
@@ -308,7 +314,7 @@ void get_agent_diagnostics(RouteCall *call)
 {
   const AgentEntry *entry;
   const Deployment *deployment;
-  if (!agents_look_up(call, call->name, &entry, &deployment))
+  if (!agents_look_up(call, agents_meant(call, call->name), &entry, &deployment))
     return;
   const Instance *instance = agents_instance(deployment);
   g_autofree char *error = agents_error(entry, deployment);
@@ -532,32 +538,32 @@ static void agents_verb_restart(RouteCall *call, const char *name)
 
 void post_agent_start(RouteCall *call)
 {
-  agents_verb_start(call, call->name);
+  agents_verb_start(call, agents_meant(call, call->name));
 }
 
 void post_agent_stop(RouteCall *call)
 {
-  agents_verb_stop(call, call->name);
+  agents_verb_stop(call, agents_meant(call, call->name));
 }
 
 void post_agent_restart(RouteCall *call)
 {
-  agents_verb_restart(call, call->name);
+  agents_verb_restart(call, agents_meant(call, call->name));
 }
 
 void post_start(RouteCall *call)
 {
-  agents_verb_start(call, jget_str(call->body, "agent_name", ""));
+  agents_verb_start(call, agents_meant(call, jget_str(call->body, "agent_name", "")));
 }
 
 void post_stop(RouteCall *call)
 {
-  agents_verb_stop(call, jget_str(call->body, "agent_name", ""));
+  agents_verb_stop(call, agents_meant(call, jget_str(call->body, "agent_name", "")));
 }
 
 void post_restart_agent(RouteCall *call)
 {
-  agents_verb_restart(call, jget_str(call->body, "agent_name", ""));
+  agents_verb_restart(call, agents_meant(call, jget_str(call->body, "agent_name", "")));
 }
 
 void post_agents_deploy(RouteCall *call)

@@ -56,7 +56,7 @@ def test_life(bare, place):
     bare.start()
     table = bare.run("agents").stdout
     assert table.startswith("Managed Agent Instances (2 total):\n") and "RESTARTS" in table
-    assert "Agent LogReader deployed on port 81" in bare.run("deploy", "LogReader").stdout
+    assert "Agent LogReader deployed on port 81" in bare.run("deploy", "one").stdout, "the name of its directory means it too"
     first = until(bare, "LogReader", status="running", health_status="healthy")
     assert alive(first["pid"]) and first["port"] >= 8100 and len(first["checksum"]) == 64
     bare.run("deploy", "Second")
@@ -64,11 +64,11 @@ def test_life(bare, place):
     assert second["port"] > first["port"]
     assert bare.run("prompt", "LogReader", "hello").stdout.strip() == "hello"
     assert "already" in bare.run("deploy", "LogReader").stdout
-    assert "status:    running" in bare.run("status", "LogReader").stdout
-    bare.run("restart", "LogReader")
+    assert "status:    running" in bare.run("status", "LogReader").stdout and "Status: running" in bare.run("status", "one").stdout
+    bare.run("restart", "one")
     again = until(bare, "LogReader", status="running")
     assert again["pid"] != first["pid"] and again["port"] == first["port"]
-    assert "Agent LogReader stopped" in bare.run("undeploy", "LogReader").stdout
+    assert "Agent LogReader stopped" in bare.run("undeploy", "one").stdout
     assert not alive(again["pid"])
     assert "not deployed" in bare.run("undeploy", "LogReader").stdout
     assert until(bare, "LogReader", status="stopped")["pid"] is None
@@ -420,10 +420,10 @@ def test_storm(bare, place):
 
 def test_variables_of_a_job(bare):
     """Agent files that a job names know the caller's variables, the job's own, and names of secrets; the agent fills them in."""
-    put(bare.directory, "a", '[agent]\nname = "a"\n[llm]\nprovider = "command"\ncommand = ["echo", "$MINE", "$CALLERS", "$KEY", "$AGENT_ID"]\n')
+    put(bare.directory, "a", '[agent]\nname = "a"\n[llm]\nprovider = "command"\ncommand = ["echo", "${MINE}", "${CALLERS}", "${KEY}", "${AGENT_ID}"]\n')
     job = 'job: {name: vars}\nagents:\n  - id: one\n    reeve: {agent: a/agent.toml}\n    environment: {MINE: mine, KEY: {secret: k}}\ntopology: {type: dynamic}\n'
     done = bare.run("validate", bare.job(job), code=3)
-    assert "agent.toml:5:30: error: variable 'CALLERS'" in done.stderr + done.stdout
+    assert "agent.toml:5:32: error: variable 'CALLERS'" in done.stderr + done.stdout
     bare.run("validate", bare.job(job), CALLERS="x")
     bare.start()
     (bare.directory / "key").write_text("hush")

@@ -243,6 +243,14 @@ static const struct {
      AT("2:43", "not YAML: missing comma in flow mapping; a variable inside { } or [ ] needs quotes: \"${NAME}\"")},
     {"job: {name: x}\nagents: [{id: a, command: [s], environment: {<<: 5}}]\n",
      AT("2:50", "'<<': wanted a mapping, as in <<: *base, or a list of mappings")},
+    {"job: {name: x}\nagents: [{id: a, command: [s], config: {log-level: 1, log level: 2, Id: 3}}]\n",
+     AT("2:55", "'agents[0].config': 'log-level' and 'log level' both become the variable AGENT_LOG_LEVEL")
+         WARN("2:69", "'agents[0].config': 'Id' becomes the variable AGENT_ID, which Reeve sets too; name it otherwise")},
+    {"job: {name: x}\ndeployment: {timeout: 3}\nagents: [{id: a, command: [s], config: {port: 9001}, health: {start_period: 30}}]\n",
+     WARN("3:11", "agent 'a': its start_period of 30 s is not within deployment.timeout (3 s), by which it must be healthy")},
+    {"job: {name: x}\nagents: [{id: a, command: python3 x}]\n",
+     AT("2:27", "'agents[0].command': wanted a list of words, as in [python3, server.py]; there is no shell")},
+    {"job: {name: x}\nagents: [{id: a, reeve: {}}]\n", AT("2:18", "'agents[0].reeve.agent': missing")},
     /* files */
     {"job: {name: x}\nagents: [{id: a, command: [s], env_file: broken.env}]\n",
      AT("2:42", "env_file '/srv/jobs/broken.env' line 2: wanted NAME=value")

@@ -27,6 +27,7 @@ static void test_next(void)
   cron_is("30 4 1,15 * 5", NULL, "2026-11-21T00:00:00Z", "2026-11-27T04:30:00.000Z"); /* either day field */
   cron_is("0 0 * * 7", NULL, "2026-11-21T00:00:00Z", "2026-11-22T00:00:00.000Z");
   cron_is("5 9-17/4 * jan-mar Mon-fri", NULL, "2026-11-21T00:00:00Z", "2027-01-01T09:05:00.000Z");
+  cron_is("5 9 * January,december monday-FRIDAY", NULL, "2026-11-21T00:00:00Z", "2026-12-01T09:05:00.000Z");
   cron_is("0 0 29 2 *", NULL, "2026-11-21T00:00:00Z", "2028-02-29T00:00:00.000Z");
   cron_is("0 0 29 2 1", NULL, "2026-11-21T00:00:00Z", "2027-02-01T00:00:00.000Z");
   cron_is("@monthly", NULL, "2026-12-31T23:59:00Z", "2027-01-01T00:00:00.000Z");
@@ -52,13 +53,22 @@ static void test_autumn(void)
 
 static void test_refused(void)
 {
-  static const char *const bad[][2] = {{"* * * *", "4 fields"},         {"60 * * * *", "minute '60'"},
-                                       {"* 24 * * *", "hour"},          {"* * 0 * *", "day of month"},
-                                       {"* * * 13 *", "month"},         {"* * * * 8", "day of week"},
-                                       {"5-1 * * * *", "minute '5-1'"}, {"*/0 * * * *", "minute '*/0'"},
-                                       {"1,,2 * * * *", "minute"},      {"* * 30 2 *", "no month has"},
-                                       {"@often", "1 fields"},          {"* * * * * *", "6 fields"},
-                                       {"a * * * *", "minute 'a'"},     {"", "0 fields"}};
+  static const char *const bad[][2] = {{"* * * *", "4 fields"},
+                                       {"60 * * * *", "minute '60'"},
+                                       {"* 24 * * *", "hour"},
+                                       {"* * 0 * *", "day of month"},
+                                       {"* * * 13 *", "month"},
+                                       {"* * * * 8", "day of week"},
+                                       {"5-1 * * * *", "minute '5-1'"},
+                                       {"*/0 * * * *", "minute '*/0'"},
+                                       {"1,,2 * * * *", "minute"},
+                                       {"* * 30 2 *", "no month has"},
+                                       {"@often", "1 fields"},
+                                       {"* * * * * *", "6 fields"},
+                                       {"a * * * *", "minute 'a'"},
+                                       {"* * * * mond", "as mon or monday"},
+                                       {"* * * janu *", "as jan or january"},
+                                       {"", "0 fields"}};
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
     Cron cron;
     g_autoptr(GError) error = NULL;

@@ -45,7 +45,7 @@ static void test_def_variables(void)
 {
   g_autoptr(Problems) problems = problems_new();
   AgentDef *def = def_read(
-      "[agent]\nname = \"a\"\n[llm]\nprovider = \"command\"\ncommand = [\"cat\", \"$MODEL\", \"$AGENT_PORT\"]\n[deployment]\nauto_start = true\n",
+      "[agent]\nname = \"a\"\n[llm]\nprovider = \"command\"\ncommand = [\"cat\", \"${MODEL}\", \"${AGENT_PORT}\"]\n[deployment]\nauto_start = true\n",
       problems);
   g_assert_nonnull(def);
   g_assert_cmpstr(def->file->llm_command[1], ==, "big \"one\"");
@@ -112,7 +112,7 @@ static void test_def_problems(void)
               {"[agent]\nname = \"a\"\n\n[deployment]\nauto_start = 1\n", 5, "auto_start"},
               {"[agent]\nname = \"a\"\n[deployment]\nmax_restarts = \"x\"\n", 4, "max_restarts"},
               {"{\n\"name\": \"a\",\n}", 3, "expected"},
-              {"[agent]\nname = \"$NOPE\"\n", 2, "'NOPE'"},
+              {"[agent]\nname = \"${NOPE}\"\n", 2, "'NOPE'"},
               {"[1]", 1, ""},
               {"", 1, "agent.name"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
