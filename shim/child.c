@@ -150,10 +150,13 @@ static ChildFault child_exec(const ShimSpec *spec)
 
 static void child_limits(const ShimSpec *spec)
 {
-  if (spec->nofile_soft < 0)
-    return;
   struct rlimit limit = {.rlim_cur = (rlim_t)spec->nofile_soft, .rlim_max = (rlim_t)spec->nofile_hard};
-  setrlimit(RLIMIT_NOFILE, &limit);
+  if (spec->nofile_soft >= 0)
+    setrlimit(RLIMIT_NOFILE, &limit);
+  if (spec->core_soft == -2 || getrlimit(RLIMIT_CORE, &limit) != 0)
+    return;
+  limit.rlim_cur = spec->core_soft < 0 ? RLIM_INFINITY : (rlim_t)spec->core_soft;
+  setrlimit(RLIMIT_CORE, &limit);
 }
 
 /* In the child: never returns. @gate: opened by the parent's byte; @fault: where a ChildFault goes, closed by a successful exec. Everything

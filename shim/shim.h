@@ -19,6 +19,7 @@ typedef struct ShimSpec {
   int n_argv, n_env, n_groups, n_cgroups;
   long uid, gid;                  /* -1 = stay */
   long nofile_soft, nofile_hard;  /* rlimits to give back, -1 = leave */
+  long core_soft;                 /* likewise; -1 = no limit, -2 = leave */
   long log_bytes, log_files;      /* rotation: size of one, how many */
   long generation;                /* the node's number of this spec, told in hello */
   long attached;                  /* 1: output goes to SHIM_OUT_FD and SHIM_ERR_FD; the tree ends with the control connection */

@@ -29,6 +29,7 @@ static const char *spec_take(ShimSpec *spec, const char *key, char *text)
                  {"gid", offsetof(ShimSpec, gid)},
                  {"nofile_soft", offsetof(ShimSpec, nofile_soft)},
                  {"nofile_hard", offsetof(ShimSpec, nofile_hard)},
+                 {"core_soft", offsetof(ShimSpec, core_soft)},
                  {"log_bytes", offsetof(ShimSpec, log_bytes)},
                  {"log_files", offsetof(ShimSpec, log_files)},
                  {"generation", offsetof(ShimSpec, generation)},
@@ -75,6 +76,7 @@ static const char *spec_next(ShimSpec *spec, char **at, const char *end)
 const char *spec_parse(char *text, size_t length, ShimSpec *spec)
 {
   spec->uid = spec->gid = spec->nofile_soft = spec->nofile_hard = -1;
+  spec->core_soft = -2;
   spec->log_bytes = 10 * 1024 * 1024;
   spec->log_files = 5;
   const char *end = text + length, *wrong = NULL;

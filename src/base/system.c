@@ -3,7 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -49,6 +54,51 @@ guint64 system_files_given(void)
   struct rlimit limit = {0};
   getrlimit(RLIMIT_NOFILE, &limit);
   return files_given ? files_given : limit.rlim_cur;
+}
+
+/* ---- memory ---- */
+
+static struct {
+  bool lowered;
+  guint64 soft;
+} core_given;
+
+void system_free_wiped(void *memory)
+{
+  if (memory)
+    explicit_bzero(memory, malloc_usable_size(memory));
+  free(memory);
+}
+
+/* LeakSanitizer looks into its own process as a debugger does. */
+static bool memory_may_be_closed(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+  return false;
+#else
+  return g_strcmp0(g_getenv("REEVE_DUMPABLE"), "1") != 0;
+#endif
+}
+
+void system_keep_memory_private(void)
+{
+  struct rlimit limit;
+  json_set_alloc_funcs(malloc, system_free_wiped);
+  if (!memory_may_be_closed())
+    return;
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (getrlimit(RLIMIT_CORE, &limit) != 0)
+    return;
+  core_given.lowered = true;
+  core_given.soft = limit.rlim_cur;
+  limit.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &limit);
+}
+
+bool system_core_given(guint64 *soft)
+{
+  *soft = core_given.soft;
+  return core_given.lowered;
 }
 
 void system_prepare_files(void)

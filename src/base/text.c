@@ -68,6 +68,13 @@ char *text_mask_userinfo(const char *text)
   return g_string_free(out, FALSE);
 }
 
+void text_wipe(char *text)
+{
+  if (text)
+    explicit_bzero(text, strlen(text));
+  g_free(text);
+}
+
 bool text_is_name(const char *text)
 {
   if (!text || !g_ascii_isalnum(text[0]))

@@ -1,12 +1,14 @@
 /* Life of effects and their parts; see core.h. */
 #include "core/core.h"
 
+#include "base/text.h"
+
 void core_message_free(Message *message)
 {
   if (!message)
     return;
   g_free(message->node);
-  g_free(message->frame);
+  text_wipe(message->frame); /* secrets go in frames */
   g_free(message);
 }
 

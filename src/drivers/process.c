@@ -236,6 +236,9 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
     spec_put_number(out, "nofile_soft", (int64_t)system_files_given());
     spec_put_number(out, "nofile_hard", (int64_t)limit.rlim_max);
   }
+  guint64 core = 0;
+  if (system_core_given(&core))
+    spec_put_number(out, "core_soft", (int64_t)core); /* no limit is -1 on both sides */
   spec_put_number(out, "log_bytes", SHIM_LOG_BYTES);
   spec_put_number(out, "log_files", SHIM_LOG_FILES);
   spec_put_number(out, "generation", launch->generation);

@@ -1,6 +1,8 @@
 /* Life of frames and their parts; their JSON is in frame_json.c. */
 #include "model/frame.h"
 
+#include "base/text.h"
+
 static const char *const frame_words[FRAME_N] = {
 #define X(id, word) word,
     FRAME_TYPES(X)
@@ -31,7 +33,7 @@ void frame_free(Frame *frame)
   char *texts[] = {frame->node,  frame->name,   frame->boot_id, frame->version,    frame->instance, frame->data,
                    frame->error, frame->stream, frame->cgroups, frame->unenforced, frame->store};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
-    g_free(texts[i]);
+    text_wipe(texts[i]); /* secrets go in frames */
   g_strfreev(frame->argv);
   g_ptr_array_unref(frame->reports);
   g_ptr_array_unref(frame->instructions);

@@ -104,7 +104,8 @@ static void frame_write_lists(GString *out, const Frame *frame)
 
 char *frame_write(const Frame *frame)
 {
-  GString *out = g_string_sized_new(256);
+  GString *out =
+      g_string_sized_new(256 + (frame->data ? 2 * strlen(frame->data) : 0)); /* growing leaves copies, and there may be secrets in it */
   jw_open(out, NULL, '{');
   jw_str(out, "type", frame_type_word(frame->type));
   for (size_t i = 0; i < G_N_ELEMENTS(frame_ints); i++)

@@ -59,6 +59,7 @@ void request_free(HttpRequest *request)
   g_array_unref(request->headers);
   if (request->query)
     g_hash_table_unref(request->query);
+  explicit_bzero(request->body->str, request->body->allocated_len); /* it may have been a secret */
   g_string_free(request->body, TRUE);
   if (request->reply_headers)
     g_string_free(request->reply_headers, TRUE);

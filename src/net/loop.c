@@ -3,11 +3,15 @@
 #include "net/loop.h"
 
 #include "base/clock.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <glib.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -254,6 +258,21 @@ void loop_watch_free(LoopWatch *watch)
 }
 
 /* ---- life ---- */
+
+static void *loop_realloc_wiped(void *memory, size_t size)
+{
+  void *moved = size ? malloc(size) : NULL;
+  if (moved && memory)
+    memcpy(moved, memory, MIN(size, malloc_usable_size(memory)));
+  if (moved || !size)
+    system_free_wiped(memory);
+  return moved;
+}
+
+void loop_wipe_memory(void)
+{
+  event_set_mem_functions(malloc, loop_realloc_wiped, system_free_wiped);
+}
 
 Loop *loop_new(void)
 {

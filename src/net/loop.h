@@ -8,6 +8,8 @@
 typedef struct Loop Loop;
 typedef void (*LoopFn)(void *data);
 
+/* From the first loop on what libevent held, bytes of peers among it, is overwritten when it is freed. Call before any loop is made. */
+void loop_wipe_memory(void);
 /* Ignores SIGPIPE, creates the base. Aborts only when the kernel refuses epoll. */
 Loop *loop_new(void);
 void loop_free(Loop *loop);

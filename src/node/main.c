@@ -62,7 +62,7 @@ static void dial_on_read(struct bufferevent *stream, void *data)
   size_t length;
   for (char *line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF); line; line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF)) {
     node_receive(dialer->node, line, length);
-    free(line);
+    system_free_wiped(line); /* secrets come this way */
   }
   if (evbuffer_get_length(in) > FRAME_BYTES_MAX)
     dial_on_event(stream, BEV_EVENT_ERROR, dialer);
@@ -107,6 +107,8 @@ static void dial_on_signal(void *data)
 int node_main(const NodeOptions *options)
 {
   fs_crash_role("node");
+  system_keep_memory_private();
+  loop_wipe_memory();
   system_prepare_files();
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);

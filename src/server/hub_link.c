@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "net/unix_socket.h"
 #include "node/node.h"
 #include "node/peer.h"
@@ -190,8 +191,9 @@ static void memory_deliver(void *data)
   HubLink *link = data;
   link->posted = false;
   while (!g_queue_is_empty(&link->to_node)) {
-    g_autofree char *frame = g_queue_pop_head(&link->to_node);
+    char *frame = g_queue_pop_head(&link->to_node);
     node_receive(link->node, frame, strlen(frame));
+    text_wipe(frame); /* secrets go this way */
   }
 }
 
@@ -209,7 +211,7 @@ static void memory_close(void *data)
 {
   HubLink *link = data;
   link->peer = NULL;
-  g_queue_clear_full(&link->to_node, g_free);
+  g_queue_clear_full(&link->to_node, (GDestroyNotify)text_wipe);
   node_link_down(link->node);
 }
 
@@ -255,7 +257,7 @@ void hub_link_free(HubLink *link)
     return;
   node_free(link->node);
   loop_post_cancel(link->loop, link);
-  g_queue_clear_full(&link->to_node, g_free);
+  g_queue_clear_full(&link->to_node, (GDestroyNotify)text_wipe);
   if (link->listener)
     evconnlistener_free(link->listener);
   if (link->path)

@@ -1,12 +1,20 @@
-/* Owns the key of the secrets and the one format of a sealed text: "v1:" and base64 of nonce (12 bytes), ciphertext, tag (16 bytes). */
+/* Owns the key of the secrets and the formats of a sealed text: version, ":" and base64 of nonce (12 bytes), ciphertext, tag (16 bytes).
+ * "v2": the key of the cipher is derived from the one in the file (HKDF-SHA256), so that the file's key itself serves nothing but deriving;
+ * "v2:" and the secret's name are authenticated. "v1", of earlier releases, is only opened: the file's key was the cipher's, and the name
+ * alone was authenticated. To add a version: a row in seal_formats, whose first is what is written. */
 #include "server/seal.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +25,12 @@ typedef struct SealKey {
   unsigned char bytes[SEAL_KEY_BYTES];
 } SealKey;
 
+/* @info: what the cipher's key is derived for; NULL = it is the file's key. @bound: stands before the name in what is authenticated. */
+typedef struct SealFormat {
+  const char *prefix, *info, *bound;
+} SealFormat;
+static const SealFormat seal_formats[] = {{"v2:", "reeve secrets v2", "v2:"}, {"v1:", NULL, ""}};
+
 char *seal_key_path(const char *directory)
 {
   return g_build_filename(directory, "secrets.key", NULL);
@@ -24,9 +38,7 @@ char *seal_key_path(const char *directory)
 
 void seal_wipe(char *value)
 {
-  if (value)
-    explicit_bzero(value, strlen(value));
-  g_free(value);
+  text_wipe(value);
 }
 
 static bool seal_errno(const char *what, const char *path, GError **error)
@@ -94,6 +106,27 @@ static bool seal_key(const char *directory, bool make, SealKey *key, GError **er
   return ok;
 }
 
+/* Puts the key of the cipher in the place of the file's. */
+static bool seal_cipher_key(const SealFormat *format, SealKey *key)
+{
+  if (!format->info)
+    return true;
+  SealKey derived;
+  EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+  EVP_KDF_CTX *context = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+  OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
+                         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key->bytes, sizeof key->bytes),
+                         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (char *)(uintptr_t)format->info, strlen(format->info)),
+                         OSSL_PARAM_construct_end()};
+  bool ok = context && EVP_KDF_derive(context, derived.bytes, sizeof derived.bytes, params) == 1;
+  if (ok)
+    *key = derived;
+  explicit_bzero(&derived, sizeof derived);
+  EVP_KDF_CTX_free(context);
+  EVP_KDF_free(kdf);
+  return ok;
+}
+
 /* One pass of the cipher over @in; the tag is written when @encrypt, else checked. */
 static bool seal_cipher(const SealKey *key, bool encrypt, const char *name, const unsigned char *nonce, const unsigned char *in, int length,
                         unsigned char *out, unsigned char *tag)
@@ -120,17 +153,20 @@ char *seal_close(const char *directory, const char *name, const char *value, GEr
   }
   if (!seal_key(directory, true, &key, error))
     return NULL;
+  const SealFormat *format = &seal_formats[0];
+  g_autofree char *bound = g_strconcat(format->bound, name, NULL);
   gsize total = SEAL_NONCE_BYTES + length + SEAL_TAG_BYTES;
   g_autofree unsigned char *bytes = g_malloc(total);
-  bool ok = RAND_bytes(bytes, SEAL_NONCE_BYTES) == 1 && seal_cipher(&key, true, name, bytes, (const unsigned char *)value, (int)length,
-                                                                    bytes + SEAL_NONCE_BYTES, bytes + SEAL_NONCE_BYTES + length);
+  bool ok = seal_cipher_key(format, &key) && RAND_bytes(bytes, SEAL_NONCE_BYTES) == 1 &&
+            seal_cipher(&key, true, bound, bytes, (const unsigned char *)value, (int)length, bytes + SEAL_NONCE_BYTES,
+                        bytes + SEAL_NONCE_BYTES + length);
   explicit_bzero(&key, sizeof key);
   if (!ok) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "seal secret '%s': the cipher failed", name);
     return NULL;
   }
   g_autofree char *text = g_base64_encode(bytes, total);
-  return g_strconcat("v1:", text, NULL);
+  return g_strconcat(format->prefix, text, NULL);
 }
 
 char *seal_derive(const char *directory, const char *purpose, GError **error)
@@ -143,11 +179,20 @@ char *seal_derive(const char *directory, const char *purpose, GError **error)
   return digest;
 }
 
+static const SealFormat *seal_format_of(const char *sealed)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS(seal_formats); i++)
+    if (g_str_has_prefix(sealed, seal_formats[i].prefix))
+      return &seal_formats[i];
+  return NULL;
+}
+
 char *seal_open(const char *directory, const char *name, const char *sealed, GError **error)
 {
   SealKey key;
   gsize total = 0;
-  g_autofree unsigned char *bytes = g_str_has_prefix(sealed, "v1:") ? g_base64_decode(sealed + 3, &total) : NULL;
+  const SealFormat *format = seal_format_of(sealed);
+  g_autofree unsigned char *bytes = format ? g_base64_decode(sealed + strlen(format->prefix), &total) : NULL;
   if (!bytes || total < SEAL_NONCE_BYTES + SEAL_TAG_BYTES) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "open secret '%s': the stored text is damaged; set it again", name);
     return NULL;
@@ -156,11 +201,13 @@ char *seal_open(const char *directory, const char *name, const char *sealed, GEr
     return NULL;
   int length = (int)(total - SEAL_NONCE_BYTES - SEAL_TAG_BYTES);
   char *value = g_malloc0((gsize)length + 1);
-  bool ok =
-      seal_cipher(&key, false, name, bytes, bytes + SEAL_NONCE_BYTES, length, (unsigned char *)value, bytes + SEAL_NONCE_BYTES + length);
+  g_autofree char *bound = g_strconcat(format->bound, name, NULL);
+  bool ok = seal_cipher_key(format, &key) && seal_cipher(&key, false, bound, bytes, bytes + SEAL_NONCE_BYTES, length,
+                                                         (unsigned char *)value, bytes + SEAL_NONCE_BYTES + length);
   explicit_bzero(&key, sizeof key);
   if (ok)
     return value;
+  explicit_bzero(value, (gsize)length);
   g_free(value);
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "open secret '%s': sealed with another key, or damaged; set it again", name);
   return NULL;

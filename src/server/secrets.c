@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { SECRETS_ROOM = 4 * SEAL_VALUE_MAX };
+
 static void secrets_write(GString *out, const char *key, const char *value)
 {
   if (out->str[out->len - 1] != '{')
@@ -66,10 +68,13 @@ static char *secrets_of(const Server *server, const char *node, const Frame *fra
     return NULL;
   }
   g_auto(GStrv) references = core_instance_references(instance);
-  g_autoptr(GString) out = g_string_new("{");
+  g_autoptr(GString) out = g_string_sized_new(SECRETS_ROOM); /* growing would leave copies behind */
+  g_string_append_c(out, '{');
   for (size_t i = 0; references && references[i]; i++)
-    if (!secrets_put(server, references[i], out, version, error))
+    if (!secrets_put(server, references[i], out, version, error)) {
+      explicit_bzero(out->str, out->allocated_len);
       return NULL;
+    }
   g_string_append_c(out, '}');
   return g_string_free(g_steal_pointer(&out), FALSE);
 }

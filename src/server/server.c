@@ -223,6 +223,8 @@ int server_main(const ServerOptions *options)
   g_autoptr(GError) error = NULL;
   ServerLife life = {0};
   fs_crash_role("server");
+  system_keep_memory_private();
+  loop_wipe_memory();
   system_prepare_files();
   if (options->verbose)
     log_set_level(LOG_LEVEL_DEBUG);

@@ -135,7 +135,7 @@ def both():
     """One Reeve with its node inside and one with a node of its own, side by side, so that a long test takes its time once."""
     pair = [Reeve(tempfile.mkdtemp(prefix="reeve-e2e-"), node) for node in ("embedded", "process")]
     try:
-        yield [one.start() for one in pair]
+        yield [one.start(REEVE_DUMPABLE="1") for one in pair]  # their descriptors are counted
     finally:
         for one in pair:
             one.close()

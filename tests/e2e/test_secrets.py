@@ -1,7 +1,9 @@
 """Secrets reach the agent that is meant to have them, and nothing else: every file, log, answer and command line is searched for the value."""
 import contextlib
+import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 
@@ -172,3 +174,48 @@ def test_commands_beside_the_agent_have_it(reeve):
     vault(reeve)
     assert reeve.run("exec", "vault/a", "--", "sh", "-c", 'printf %s "$API_KEY"').stdout == VALUE
     assert reeve.run("exec", "vault/b", "--", "sh", "-c", 'printf %s "${API_KEY-none}"').stdout == "none"
+
+
+def copies_in_memory(pid, value):
+    """How many times @value stands in what process @pid has written to, or None when we may not look."""
+    count = 0
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+                start, end = (int(part, 16) for part in line.split()[0].split("-"))
+                if "rw" in line.split()[1] and not line.endswith(("[vvar]", "[vsyscall]")):
+                    with contextlib.suppress(OSError):
+                        memory.seek(start)
+                        count += memory.read(end - start).count(value)
+    except OSError:
+        return None
+    return count
+
+
+def test_no_copies_stay_in_memory(reeve):
+    """Setting a secret and starting an agent with it leaves nothing in the server; a node keeps one copy, for commands beside the agent."""
+    vault(reeve)
+    needle = max(re.split(r"[^A-Za-z0-9-]", VALUE), key=len).encode()
+    server, node = (copies_in_memory(process.pid if process else None, needle) for process in (reeve.server_process, reeve.node_process))
+    if os.geteuid() != 0:
+        assert server is None  # nobody of our user may look into it either
+    elif reeve.node == "process":
+        assert server == 0 and node <= 2  # of {secret: key}, and of the file with the same text
+    else:
+        assert server <= 2
+
+
+def test_servers_dump_no_core_and_agents_may(bare):
+    """What a server holds is in no core dump; agents have the limit that it was given."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY or hard >= 4096 else hard
+    resource.setrlimit(resource.RLIMIT_CORE, (wanted, hard))
+    try:
+        bare.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    limits = lambda pid: next(line.split()[4] for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core"))
+    bare.run("up", "-d", bare.job("job: {name: c}\nagents: [{id: a, command: [sleep, '1000']}]\ntopology: {type: dynamic}\n"))
+    assert limits(bare.server_process.pid) == "0" and limits(bare.instances("c")["a"]["pid"]) == str(wanted)
+    if os.geteuid() != 0:
+        assert copies_in_memory(bare.server_process.pid, b"x") is None

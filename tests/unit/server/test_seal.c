@@ -52,10 +52,36 @@ static void test_shut(void)
     if (strcmp(changed, sealed) != 0)
       assert_shut(where, "key", changed);
   }
-  const char *damaged[] = {"", "v1:", "v1:AAAA", "v2:AAAA", sealed + 3};
+  const char *damaged[] = {"", "v1:", "v1:AAAA", "v2:AAAA", "v3:AAAA", sealed + 3};
   for (guint i = 0; i < G_N_ELEMENTS(damaged); i++)
     assert_shut(where, "key", damaged[i]);
   g_assert_true(fs_remove_tree(where, NULL) && fs_remove_tree(other, NULL));
+}
+
+/* What releases before "v2" have sealed: made by them, with the key 00 01 ... 1f. */
+static void test_earlier(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *where = directory(), *path = seal_key_path(where);
+  char key[SEAL_KEY_BYTES];
+  for (guint i = 0; i < sizeof key; i++)
+    key[i] = (char)i;
+  g_assert_true(g_file_set_contents(path, key, sizeof key, NULL));
+  g_assert_cmpint(chmod(path, 0600), ==, 0);
+  static const char v1[] = "v1:ZGVmZ2hpamtsbW5vJ33+BxfJM/9MDjaNqEUYmC6nZ3nu339Le+41GaMlZ0Phspwy0w==";
+  char *value = seal_open(where, "key", v1, &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(value, ==, "of an earlier release");
+  seal_wipe(value);
+  assert_shut(where, "another", v1);
+  g_autofree char *as_v2 = g_strconcat("v2:", v1 + 3, NULL), *sealed = seal_close(where, "key", "x", NULL);
+  assert_shut(where, "key", as_v2);
+  g_assert_true(g_str_has_prefix(sealed, "v2:"));
+  g_autofree char *as_v1 = g_strconcat("v1:", sealed + 3, NULL);
+  assert_shut(where, "key", as_v1);
+  g_autofree char *peers = seal_derive(where, "peer:web", NULL); /* agents of both releases know each other by it */
+  g_assert_cmpstr(peers, ==, "d3cd17ed191fec57dfa8c0670a6594b3ccb386bd9eb655308b9261c5811a400e");
+  g_assert_true(fs_remove_tree(where, NULL));
 }
 
 static void test_key_file(void)
@@ -83,6 +109,7 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/seal/round", test_round);
   g_test_add_func("/seal/shut", test_shut);
+  g_test_add_func("/seal/earlier", test_earlier);
   g_test_add_func("/seal/key-file", test_key_file);
   return g_test_run();
 }
