@@ -306,6 +306,24 @@ static void test_time_limits(void)
   g_assert_true(rig->gone); /* its handler knows that nobody waits any more */
 }
 
+/* A large body has more time than the limit of a request, as long as it comes. */
+static void test_large_body_takes_its_time(void)
+{
+  enum { BODY = 900000, FIRST = 500000 };
+  HttpServerConfig limits = {.request_ms_max = 50};
+  g_autoptr(Rig) rig = rig_new(&limits);
+  g_autoptr(Peer) peer = peer_new(rig);
+  g_autofree char *head = g_strdup_printf("POST /big HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", BODY);
+  g_autofree char *first = g_strnfill(FIRST, 'x'), *rest = g_strnfill(BODY - FIRST, 'x');
+  peer_say(peer, head);
+  peer_say(peer, first);
+  gint64 until = g_get_monotonic_time() + 200 * 1000;
+  RIG_UNTIL(rig, g_get_monotonic_time() > until);
+  peer_take(peer);
+  g_assert_false(peer->ended);
+  g_assert_cmpint(peer_ask(peer, rest), ==, 200);
+}
+
 static void test_gone(void)
 {
   g_autoptr(Rig) rig = rig_new(NULL);
@@ -493,6 +511,7 @@ int main(int argc, char **argv)
   ADD("pipeline-order", test_pipeline_order);
   ADD("unread-answers", test_unread_answers_are_bounded);
   ADD("time-limits", test_time_limits);
+  ADD("large-body", test_large_body_takes_its_time);
   ADD("gone", test_gone);
   ADD("half-closed", test_half_closed);
   ADD("half-closed-pipeline", test_half_closed_pipeline);
