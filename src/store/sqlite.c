@@ -230,9 +230,10 @@ static bool sqlite_close_to_others(const char *where, GError **error)
   }
   if (stat(where, &status) != 0 || !(status.st_mode & 022))
     return true;
-  bool shared = status.st_mode & S_ISVTX || status.st_uid != geteuid(); /* such as /tmp: not ours to change */
-  if (!shared && chmod(where, status.st_mode & 07755) == 0) {
-    log_warn("data directory could be written by others, closed", "path=%s mode=%o", where, (unsigned)status.st_mode & 07777);
+  bool ours = status.st_uid == geteuid(), sticky = status.st_mode & S_ISVTX; /* a mount of its own, or /tmp: not ours to change */
+  if (ours && (sticky || chmod(where, status.st_mode & 07755) == 0)) {
+    log_warn(sticky ? "data directory can be written by others" : "data directory could be written by others, closed", "path=%s mode=%o",
+             where, (unsigned)status.st_mode & 07777);
     return true;
   }
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,

@@ -18,6 +18,8 @@ static bool see_row(TableId table, const Value *values, void *data, GError **err
 {
   (void)error;
   Seen *seen = data;
+  if (table == TABLE_META && g_str_equal(values[META_KEY].text, "store"))
+    return true; /* the store's own id */
   seen->rows++;
   g_string_append_printf(seen->text, "%s:%s=%s;", table_specs[table].name, values[0].text, values[1].text ? values[1].text : "");
   return true;
