@@ -28,8 +28,7 @@ void system_random_hex(char *out, size_t digits)
 
 bool system_may_pass(int error_number)
 {
-  static const int passing[] = {EAGAIN, EINTR,   ENOMEM, EMFILE, ENFILE, ENOBUFS,   ENOSPC,
-                                EDQUOT, ETXTBSY, EBUSY,  EIO,    ESTALE, ETIMEDOUT, EROFS};
+  static const int passing[] = {EAGAIN, EINTR, ENOMEM, EMFILE, ENFILE, ENOBUFS, ENOSPC, EDQUOT, ETXTBSY, EBUSY, EIO, ESTALE, ETIMEDOUT};
   for (size_t i = 0; i < G_N_ELEMENTS(passing); i++)
     if (passing[i] == error_number)
       return true;

@@ -220,7 +220,11 @@ static void exec_open(NodeExecs *execs, const Frame *frame, const InstanceSpec *
     return;
   }
   Exec *exec = g_new0(Exec, 1);
-  *exec = (Exec){.execs = execs, .request = frame->request, .credit = CLAMP(frame->credit, 0, INT32_MAX), .timeout_ms = frame->timeout_ms, .exit.code = -1};
+  *exec = (Exec){.execs = execs,
+                 .request = frame->request,
+                 .credit = CLAMP(frame->credit, 0, INT32_MAX),
+                 .timeout_ms = frame->timeout_ms,
+                 .exit.code = -1};
   exec->timer = loop_timer_new(execs->node->loop, exec_on_time, exec);
   g_autoptr(GError) error = NULL;
   if (!exec_begin(exec, frame, spec, &error)) {

@@ -67,6 +67,15 @@ class Crash:
         wait_until(lambda: self.is_up() or (doomed and self.crashed()), what="it serves or has ended")
         return self.is_up()
 
+    def outlive(self):
+        """Starts again what ended at its point, and says whether it did. One that did not is ended all the same: it must not come to its point in what follows."""
+        reached = self.crashed()
+        if not reached:
+            self.process().kill()
+            reached = self.process().wait() == CRASHED
+        self.start(doomed=False)
+        return reached
+
     def is_up(self):
         with_nodes = self.reeve.answers() and self.process().poll() is None
         try:
@@ -128,8 +137,7 @@ def one_up(crash):
     """True when point n was reached."""
     acknowledged = crash.start(doomed=True) and crash.post("/api/deployments", captured_job(crash.reeve, crash.marker)) in (200, 202)
     wait_until(lambda: crash.crashed() or (acknowledged and crash.settled()), 30, "an outcome or the end")
-    reached = crash.crashed()
-    crash.start(doomed=False)
+    reached = crash.outlive()
     if not acknowledged and crash.settled() == "absent":
         assert not sleepers(crash.marker)
         assert crash.post("/api/deployments", captured_job(crash.reeve, crash.marker)) == 202
@@ -146,8 +154,7 @@ def one_down(crash):
     process.wait()
     acknowledged = crash.start(doomed=True) and crash.post("/api/deployments/c/down", {}) == 202
     wait_until(lambda: crash.crashed() or (acknowledged and crash.settled()), 30, "an outcome or the end")
-    reached = crash.crashed()
-    crash.start(doomed=False)
+    reached = crash.outlive()
     if not acknowledged and wait_until(crash.settled, 30, "an outcome") == "running":
         check_running(crash)
         assert crash.post("/api/deployments/c/down", {}) == 202
@@ -163,8 +170,7 @@ def changed(crash, ask, wanted):
     process.wait()
     acknowledged = crash.start(doomed=True) and ask() == 202
     wait_until(lambda: crash.crashed() or (acknowledged and crash.settled()), 30, "an outcome or the end")
-    reached = crash.crashed()
-    crash.start(doomed=False)
+    reached = crash.outlive()
     check_running(crash)
     if not acknowledged and crash.reeve.deployment("c")["revision"] == before:
         assert ask() == 202

@@ -138,13 +138,14 @@ static char *rig_file(const Rig *rig, const char *name)
   return fs_read(path, 1024 * 1024, NULL, NULL);
 }
 
-/* Until @text stands in the log @times times. */
+/* Until @text stands in the log @times times, also when the file was rotated behind it. */
 static void wait_log(const Rig *rig, const char *text, int times)
 {
   for (int i = 0; i < WAIT_MS; i++) {
-    g_autofree char *log = rig_file(rig, "log");
+    g_autofree char *newest = rig_file(rig, "log"), *older = rig_file(rig, "log.1");
+    g_autofree char *log = g_strconcat(older ? older : "", newest ? newest : "", NULL);
     int seen = 0;
-    for (const char *p = log ? strstr(log, text) : NULL; p; p = strstr(p + 1, text))
+    for (const char *p = strstr(log, text); p; p = strstr(p + 1, text))
       seen++;
     if (seen >= times)
       return;
