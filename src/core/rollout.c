@@ -349,7 +349,7 @@ void rollout_settle(Core *core, Rollout *rollout)
   g_autoptr(GPtrArray) starting = g_ptr_array_new(); /* what follows may give the slots another order */
   rollout->settle_boot_ms = INT64_MAX;
   for (guint i = 0; i < deployment->instances->len; i++)
-    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING)
+    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING && instance_ready(deployment->instances->pdata[i]))
       g_ptr_array_add(starting, deployment->instances->pdata[i]);
   for (guint i = 0; i < starting->len; i++)
     rollout_instance_changed(core, starting->pdata[i]);
