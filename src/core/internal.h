@@ -170,6 +170,9 @@ int rolling_first_extra(const Rollout *rollout, const AgentSpec *agent);        
 /* The port that revision @number declares for the slot; PORT_NONE when it does not have the agent. */
 int reserve_declared_by(const Instance *instance, int number);
 void reserve_send(Core *core, Rollout *rollout);
+/* A fixed port that a slot of @deployment waits for to be started with, and that another deployment has: its agent may not be there at this
+ * moment, so no node would see it. Why, for people, with the slot in @who; NULL = there is none. Caller frees. */
+char *reserve_taken(const Core *core, const Deployment *deployment, const Instance **who);
 /* The way back asks no node: targets with an automatic port and none left get one that nobody here has. */
 void reserve_back(const Core *core, Deployment *deployment);
 /* Ports that processes of @deployment have now, each with its slot. Caller unrefs. */

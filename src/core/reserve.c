@@ -187,22 +187,29 @@ static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deploym
   return used;
 }
 
-/* A fixed port that another deployment has: its agent may not be there at this moment, so the node would not see it. */
-static bool reserve_owned(Core *core, Rollout *rollout)
+char *reserve_taken(const Core *core, const Deployment *deployment, const Instance **who)
 {
-  g_autoptr(GHashTable) used = reserve_elsewhere(core, rollout->deployment);
-  for (guint i = 0; i < rollout->deployment->instances->len; i++) {
-    const Instance *instance = rollout->deployment->instances->pdata[i];
+  g_autoptr(GHashTable) used = reserve_elsewhere(core, deployment);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
     int port = reserve_wanted(instance) ? reserve_declared(instance) : PORT_NONE;
     const Instance *owner = port > 0 ? g_hash_table_lookup(used, GINT_TO_POINTER(port)) : NULL;
     if (!owner)
       continue;
-    g_autofree char *cause = g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'", instance->agent, port,
-                                             owner->agent, owner->deployment->name);
-    rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
-    return true;
+    *who = instance;
+    return g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'", instance->agent, port, owner->agent,
+                           owner->deployment->name);
   }
-  return false;
+  return NULL;
+}
+
+static bool reserve_owned(Core *core, Rollout *rollout)
+{
+  const Instance *who;
+  g_autofree char *cause = reserve_taken(core, rollout->deployment, &who);
+  if (cause)
+    rollout_fail(core, rollout, OUTCOME_FAILED, who, cause);
+  return cause != NULL;
 }
 
 void reserve_send(Core *core, Rollout *rollout)

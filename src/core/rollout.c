@@ -349,7 +349,7 @@ void rollout_settle(Core *core, Rollout *rollout)
   g_autoptr(GPtrArray) starting = g_ptr_array_new(); /* what follows may give the slots another order */
   rollout->settle_boot_ms = INT64_MAX;
   for (guint i = 0; i < deployment->instances->len; i++)
-    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING)
+    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING && instance_ready(deployment->instances->pdata[i]))
       g_ptr_array_add(starting, deployment->instances->pdata[i]);
   for (guint i = 0; i < starting->len; i++)
     rollout_instance_changed(core, starting->pdata[i]);
@@ -446,6 +446,20 @@ static char *rollout_both_causes(const Rollout *rollout, const char *cause)
                          rollout->cause, rollout->from, cause);
 }
 
+/* Of a deployment that had failed, agents may be down whose fixed ports others were given since. Then there is no way back, and the rollout
+ * is closed: what runs stays. */
+static bool rollout_is_barred(Core *core, Rollout *rollout)
+{
+  const Instance *who;
+  g_autofree char *taken = rollout->deployment->settled == DEPLOYMENT_RUNNING ? NULL : reserve_taken(core, rollout->deployment, &who);
+  if (!taken)
+    return false;
+  g_autofree char *both = rollout_both_causes(rollout, taken);
+  text_set(&rollout->cause, both);
+  rollout_close(core, rollout, OUTCOME_FAILED);
+  return true;
+}
+
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
@@ -481,6 +495,8 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
   }
   rollout->verdict = verdict == OUTCOME_CANCELLED ? OUTCOME_CANCELLED : rollout->from > 0 ? OUTCOME_ROLLED_BACK : OUTCOME_FAILED;
   rollout_targets(core, rollout, rollout->from, true);
+  if (rollout_is_barred(core, rollout))
+    return;
   if (rollout->from > 0)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
   else

@@ -95,7 +95,7 @@ def test_surge_leaves_nobody_missing(reeve, port):
     assert watcher.least == 3
     assert list(after) == list(before) and after["web"]["pid"] == before["web"]["pid"]
     assert all(after[name]["pid"] != before[name]["pid"] for name in ("worker", "worker/1", "worker/2"))
-    assert len([1 for shim in reeve.shims()]) == 4
+    wait_until(lambda: len(reeve.shims()) == 4, what="the shim of the extra worker is gone")
 
 
 def test_in_place_one_at_a_time(reeve, port):
