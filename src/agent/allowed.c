@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "net/address.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -19,15 +20,6 @@ static bool host_address(const char *host, struct sockaddr_storage *address)
   else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1)
     address->ss_family = AF_INET6;
   return address->ss_family != 0;
-}
-
-static bool host_is_loopback(const char *host)
-{
-  struct sockaddr_storage address;
-  if (!host_address(host, &address))
-    return g_ascii_strcasecmp(host, "localhost") == 0 || g_str_has_suffix(host, ".localhost");
-  const struct sockaddr *plain = (const struct sockaddr *)&address;
-  return http_guard_forbids(HTTP_GUARD_LOOPBACK, plain) && !http_guard_forbids(HTTP_GUARD_LOCAL, plain);
 }
 
 static bool host_is_listed(const char *host, const char *hosts)
@@ -68,7 +60,7 @@ bool allowed_url(const char *url, AllowedKind kind, const char *hosts, HttpGuard
                 "host '%s' is a link-local, multicast or unspecified address; agents never call those", shown);
     return false;
   }
-  bool loopback = host_is_loopback(host);
+  bool loopback = address_is_loopback(host);
   if (kind != ALLOWED_SERVER || loopback || !hosts || host_is_listed(host, hosts)) {
     *guard = loopback || kind == ALLOWED_PEER ? HTTP_GUARD_LOCAL : HTTP_GUARD_LOOPBACK;
     return true;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/system.h"
 #include "formats/expand.h"
+#include "net/address.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -24,11 +25,6 @@ enum {
   CONNECTIONS_SPARE = 16   /* outgoing ones to one host beside those of brains */
 };
 
-static bool agent_is_loopback(const char *host)
-{
-  return g_str_has_prefix(host, "127.") || g_str_equal(host, "::1") || g_str_equal(host, "localhost");
-}
-
 /* The URL that others use for what listens on @host. */
 static char *agent_url(const char *host, int port)
 {
@@ -39,7 +35,7 @@ static char *agent_url(const char *host, int port)
 
 static char **agent_hosts(const char *host)
 {
-  if (!agent_is_loopback(host))
+  if (!address_is_loopback(host))
     return NULL;
   const char *allowed = g_getenv("AGENT_ALLOWED_HOSTS");
   g_autofree char *all = g_strjoin(",", "localhost,127.0.0.1,::1", host, allowed, NULL);

@@ -94,12 +94,13 @@ void auth_hash(const char *token, char out[AUTH_HASH_BYTES])
   g_strlcpy(out, hex, AUTH_HASH_BYTES);
 }
 
-/* The token in the headers of @request (Authorization: Bearer, or X-API-Key), or NULL. Borrowed. */
+/* The token in the headers of @request, or NULL. Borrowed. X-API-Key comes first, as at agents: Authorization may be meant for a proxy
+ * before us. */
 static const char *auth_credential(const HttpRequest *request)
 {
-  const char *bearer = http_request_header(request, "Authorization");
-  if (!bearer)
-    return http_request_header(request, "X-API-Key");
+  const char *key = http_request_header(request, "X-API-Key"), *bearer = http_request_header(request, "Authorization");
+  if (key || !bearer)
+    return key;
   if (strncasecmp(bearer, "Bearer ", 7) != 0)
     return ""; /* another scheme: no token of ours */
   return bearer + 7 + strspn(bearer + 7, " ");
