@@ -412,7 +412,7 @@ static const RowCase cases[] = {
      TOP("notify: {url: 'http://h', secret: %s}"),
      "\"secret\":\"hook-key\"",
      {"hook-key"},
-     {{"'a b'", "'notify.secret': wanted the name of a secret"}}},
+     {{"a/b", "'notify.secret': wanted the name of a secret"}}},
     {"notify.on",
      TOP("notify: [{url: 'http://h', on: %s}]"),
      "\"events\":5",
