@@ -20,6 +20,56 @@ void log_set_level(LogLevel level)
   log_level = level;
 }
 
+/* Appends @value so that nobody takes a part of it for a field: in quotes when it holds what separates fields, with quotes inside escaped.
+ * @quoted: the format has quotes around it already. */
+static void log_value(GString *out, const char *value, bool quoted)
+{
+  const char *text = value ? value : "(null)";
+  bool quote = !quoted && ((!*text && out->len) || strpbrk(text, " \t\r\n=\"\\"));
+  if (quote)
+    g_string_append_c(out, '"');
+  for (const char *p = text; *p; p++) {
+    if ((quote || quoted) && (*p == '"' || *p == '\\'))
+      g_string_append_c(out, '\\');
+    g_string_append_c(out, *p);
+  }
+  if (quote)
+    g_string_append_c(out, '"');
+}
+
+/* One conversion that is no plain %s; its length modifiers say what is taken from @args. */
+static void log_number(GString *out, const char *spec, va_list *args)
+{
+  size_t n = strlen(spec);
+  if (n > 2 && spec[n - 2] == 'l') /* l and ll, of one size here */
+    g_string_append_printf(out, strchr("di", spec[n - 1]) ? "%ld" : "%lu", va_arg(*args, long));
+  else if (n > 2 && spec[n - 2] == 'z')
+    g_string_append_printf(out, "%zu", va_arg(*args, size_t));
+  else
+    g_string_append_printf(out, strchr("di", spec[n - 1]) ? "%d" : "%u", va_arg(*args, int));
+}
+
+char *log_fields(const char *format, va_list *args)
+{
+  GString *out = g_string_new(NULL);
+  for (const char *p = format; *p;) {
+    size_t n = p[0] == '%' ? 1 + strspn(p + 1, "lz") + 1 : 0;
+    g_autofree char *spec = g_strndup(p, n);
+    if (!n)
+      g_string_append_c(out, *p++);
+    else if (strcmp(spec, "%s") == 0)
+      log_value(out, va_arg(*args, const char *), p > format && p[-1] == '"');
+    else if (strcmp(spec, "%%") == 0)
+      g_string_append_c(out, '%');
+    else {
+      g_assert(strchr("diu", spec[n - 1])); /* fields are texts and whole numbers */
+      log_number(out, spec, args);
+    }
+    p += n;
+  }
+  return g_string_free(out, FALSE);
+}
+
 /* Room for a line without waiting: a pipe or terminal that nobody reads must not hold up the loop. */
 static bool log_has_room(void)
 {
@@ -46,7 +96,7 @@ void log_write(LogLevel level, const char *phrase, const char *fields, ...)
   }
   va_list args;
   va_start(args, fields);
-  g_autofree char *raw = g_strdup_vprintf(fields, args);
+  g_autofree char *raw = log_fields(fields, &args);
   va_end(args);
   g_autofree char *safe = text_escape(raw, LOG_FIELDS_MAX);
   g_strdelimit(safe, "\n", ' ');

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "cli/progress.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -81,6 +82,18 @@ static bool api_call_remote(ApiCall *call, const char *base, const char *path, G
   call->header = token ? g_strconcat("Authorization: Bearer ", token, NULL) : NULL;
   call->headers[0] = call->header;
   return true;
+}
+
+void api_warn_in_clear(const Cli *cli)
+{
+  const char *base = api_remote(cli);
+  g_autofree char *host = base && g_ascii_strncasecmp(base, "http://", 7) == 0 ? address_of_url(base) : NULL;
+  g_autofree char *token = host && !address_is_loopback(host) ? api_token(NULL) : NULL;
+  if (token)
+    cli_note(
+        cli,
+        "warning: the token goes to '%s' in clear, over http; whoever is on the way can read it and use it: put TLS in front (https://)",
+        host);
 }
 
 bool api_call_init(ApiCall *call, const Cli *cli, const char *path, GError **error)

@@ -16,6 +16,8 @@ typedef struct ApiCall {
 bool api_call_init(ApiCall *call, const Cli *cli, const char *path, GError **error);
 void api_call_done(ApiCall *call);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ApiCall, api_call_done)
+/* Says once that the token of a remote server goes there in clear: by http, and not to this machine. */
+void api_warn_in_clear(const Cli *cli);
 /* URL of the server that --server or REEVE_SERVER names, NULL = the control socket. Borrowed. */
 const char *api_remote(const Cli *cli);
 /* Calls @method @path ("/api/deployments") with @body (JSON text or NULL). Returns the parsed answer (caller's reference) and its status in

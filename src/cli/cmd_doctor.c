@@ -132,6 +132,20 @@ static Finding doctor_files(const Cli *cli)
       g_strdup_printf("%llu open files, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max));
 }
 
+/* What has the usual port when the server has not: tokens sent there reach somebody else. */
+static Finding doctor_api(const Cli *cli)
+{
+  json_t *server = api_get(cli, "/api/server", NULL);
+  g_autofree char *listen = g_strdup(jget_str(server, "listen", NULL)), *note = g_strdup(jget_str(server, "listen_note", NULL));
+  bool known = server != NULL;
+  json_decref(server);
+  if (note)
+    return doctor_finding("warning",
+                          g_strdup_printf("not served over TCP: %s; what answers there is another program: send it no token", note));
+  return doctor_finding("ok", listen ? g_strdup_printf("served on %s", listen)
+                                     : g_strdup(known ? "served on the control socket only" : "no server to ask"));
+}
+
 /* Do agents run as a user of their own? Only root can give them one. */
 static Finding doctor_agents(const Cli *cli)
 {
@@ -159,9 +173,9 @@ static Finding doctor_shim(const Cli *cli)
 static const struct {
   const char *name;
   Finding (*check)(const Cli *cli);
-} doctor_checks[] = {{"server", doctor_server},  {"store", doctor_store},     {"shim", doctor_shim},
-                     {"nodes", doctor_nodes},    {"agents", doctor_agents},   {"cgroups", doctor_cgroups},
-                     {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
+} doctor_checks[] = {{"server", doctor_server},   {"store", doctor_store},     {"API", doctor_api},         {"shim", doctor_shim},
+                     {"nodes", doctor_nodes},     {"agents", doctor_agents},   {"cgroups", doctor_cgroups}, {"python3", doctor_python},
+                     {"disk space", doctor_room}, {"open files", doctor_files}};
 
 int cmd_doctor(Cli *cli, GError **error)
 {

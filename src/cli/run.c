@@ -141,6 +141,7 @@ static int run_verb(Cli *cli, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--output': 'dot' is only for plan");
     return 1;
   }
+  api_warn_in_clear(cli);
   return cli->verb->run(cli, error);
 }
 

@@ -187,6 +187,21 @@ static const Job *notices_job(const Deployment *deployment)
   return revision && strstr(revision->job_json, "\"notify\":[{") ? revision_job(revision) : NULL;
 }
 
+const char *core_notice_secret(const Core *core, const Notice *notice)
+{
+  const Deployment *deployment = core_deployment(core, notice->deployment);
+  for (guint i = deployment ? deployment->revisions->len : 0; i-- > 0;) {
+    const Revision *revision = deployment->revisions->pdata[i];
+    const Job *job = strstr(revision->job_json, "\"notify\":[{") ? revision_job(revision) : NULL;
+    for (guint k = 0; job && k < job->notify->len; k++) {
+      const NotifySpec *spec = job->notify->pdata[k];
+      if (strcmp(spec->url, notice->url) == 0)
+        return spec->secret;
+    }
+  }
+  return NULL;
+}
+
 /* False when the job names no webhook. */
 static bool notices_tell(Core *core, const Deployment *deployment, NotifyEvent event)
 {

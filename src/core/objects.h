@@ -204,6 +204,9 @@ enum { NOTICE_LANE_MAX = 20, NOTICE_TRIES = 16, NOTICE_FIRST_MS = 2000, NOTICE_L
 /* All that wait (of Notice*), the oldest first; borrowed until the next core_apply. */
 const GPtrArray *core_notices(const Core *core);
 const Notice *core_notice(const Core *core, const char *id);
+/* The secret that messages to the URL of @notice are signed with, as the last revision of its deployment says that names the URL; NULL =
+ * none, or the deployment is forgotten. */
+const char *core_notice_secret(const Core *core, const Notice *notice);
 
 /* The token with @hash (64 hex digits) that is valid at @wall_ms, or NULL. Takes the same time wherever the texts differ. */
 const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall_ms);

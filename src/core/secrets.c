@@ -104,6 +104,12 @@ char *secrets_missing(const Core *core, const Job *job)
     missing.agent = job_agent(job, i);
     secrets_of_agent(job, missing.agent, secret_note_missing, &missing);
   }
+  for (guint i = 0; i < job->notify->len && missing.text->len < SECRETS_MISSING_TEXT_MAX; i++) {
+    const char *secret = ((const NotifySpec *)job->notify->pdata[i])->secret;
+    if (secret && !secret_find(core, secret))
+      g_string_append_printf(missing.text, "%swebhook %u: no secret '%s'; set it with 'reeve secret set %s'", missing.text->len ? "; " : "",
+                             i + 1, secret, secret);
+  }
   return g_string_free(missing.text, missing.text->len == 0);
 }
 
@@ -186,13 +192,24 @@ char **core_instance_references(const Instance *instance)
   return g_steal_pointer(&spec->references);
 }
 
+/* Are webhooks of @deployment signed with @name? */
+static bool secret_signs(const Deployment *deployment, const char *name)
+{
+  const Revision *revision = revision_find(deployment, deployment->revision);
+  const Job *job = revision && strstr(revision->job_json, "\"notify\":[{") ? revision_job(revision) : NULL;
+  for (guint i = 0; job && i < job->notify->len; i++)
+    if (g_strcmp0(((const NotifySpec *)job->notify->pdata[i])->secret, name) == 0)
+      return true;
+  return false;
+}
+
 /* Deployments that run with @name, comma-joined; NULL = none. */
 static char *secret_users(const Core *core, const char *name)
 {
   GString *users = g_string_new(NULL);
   for (guint i = 0; i < core->deployments->len; i++) {
     const Deployment *deployment = core->deployments->pdata[i];
-    bool uses = false;
+    bool uses = secret_signs(deployment, name);
     for (guint k = 0; k < deployment->instances->len && !uses; k++)
       uses = secret_use(core, deployment->instances->pdata[k], name).found;
     if (uses)

@@ -1,4 +1,5 @@
 /* Rows of webhooks: one mapping, or a list of them. */
+#include "base/text.h"
 #include "formats/reader.h"
 
 #include <stddef.h>
@@ -33,9 +34,22 @@ static void row_notify_on(Reader *reader, const Row *row, struct fy_node *value,
   g_strfreev(words);
 }
 
+static void row_notify_secret(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+{
+  NotifySpec *spec = base;
+  g_free(spec->secret);
+  spec->secret = reader_text(reader, value, path, row->key, "the name of a secret");
+  if (spec->secret && !text_is_name(spec->secret))
+    reader_error(reader, value, "'%s.%s': wanted the name of a secret", path, row->key);
+}
+
 const Row notify_rows[] = {
     {.key = "url", .read = row_notify_url, .type = "URL", .help = "required; POSTed to with a JSON object"},
     {.key = "on", .read = row_notify_on, .type = "list of failed, degraded, recovered", .preset = "all", .help = "what it is told of"},
+    {.key = "secret",
+     .read = row_notify_secret,
+     .type = "name of a secret",
+     .help = "messages are signed with it (HMAC-SHA256), in the header Reeve-Webhook-Signature"},
     ROWS_END};
 
 static void notify_one(Reader *reader, const Row *row, struct fy_node *value, Job *job, const char *path)

@@ -19,6 +19,7 @@ static void notify_spec_free(gpointer data)
 {
   NotifySpec *spec = data;
   g_free(spec->url);
+  g_free(spec->secret);
   g_free(spec);
 }
 

@@ -114,6 +114,7 @@ typedef struct ScheduleSpec {
 typedef enum NotifyEvent { NOTIFY_FAILED, NOTIFY_DEGRADED, NOTIFY_RECOVERED, NOTIFY_EVENT_N } NotifyEvent;
 typedef struct NotifySpec {
   char *url;       /* http or https */
+  char *secret;    /* name of the secret that messages are signed with; NULL = they are not */
   unsigned events; /* bit per NotifyEvent */
 } NotifySpec;
 

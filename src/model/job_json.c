@@ -126,6 +126,8 @@ static void job_write_notify(GString *out, const Job *job)
     jw_open(out, NULL, '{');
     jw_str(out, "url", spec->url);
     jw_int(out, "events", spec->events);
+    if (spec->secret)
+      jw_str(out, "secret", spec->secret);
     jw_close(out, '}');
   }
   jw_close(out, ']');
@@ -353,9 +355,13 @@ static bool job_read_notify(const json_t *list, Job *job, GError **error)
     int64_t events = (1 << NOTIFY_EVENT_N) - 1;
     if (!url || (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) || i >= JOB_NOTIFY_MAX)
       return spec_bad(error, "notify[].url", "at most 16 URLs with http or https");
+    const char *secret = jget_str(item, "secret", NULL);
+    if (secret && !text_is_name(secret))
+      return spec_bad(error, "notify[].secret", "the name of a secret");
     if (!spec_read_int(item, "events", 1, events, &events, error))
       return false;
     NotifySpec *spec = notify_spec_new(url);
+    spec->secret = g_strdup(secret);
     spec->events = (unsigned)events;
     g_ptr_array_add(job->notify, spec);
   }

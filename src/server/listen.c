@@ -25,11 +25,6 @@ bool listen_parse(const char *text, char **host, int *port, GError **error)
   return true;
 }
 
-bool listen_is_loopback(const char *host)
-{
-  return address_is_loopback(host);
-}
-
 static bool listen_at(Server *server, const char *host, int port, GError **error)
 {
   int got = http_server_listen_tcp(server->tcp, host, port, error);
@@ -38,7 +33,7 @@ static bool listen_at(Server *server, const char *host, int port, GError **error
   bool v6 = strchr(host, ':') != NULL;
   server->listen_text = g_strdup_printf(v6 ? "[%s]:%d" : "%s:%d", host, got);
   server->listen_port = got;
-  server->listen_local = listen_is_loopback(host);
+  server->listen_local = address_is_loopback(host);
   if (!server->listen_local)
     log_warn("the API is open to other machines, without TLS: tokens can be read on the way", "listen=%s", server->listen_text);
   return true;

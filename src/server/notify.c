@@ -4,11 +4,13 @@
 #include "server/notify.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "net/http_client.h"
 #include "server/internal.h"
+#include "server/seal.h"
 
 #include <string.h>
 
@@ -115,18 +117,43 @@ static void hook_done(const HttpResult *result, void *data)
   hook_tell(hook);
 }
 
+/* "Reeve-Webhook-Signature: t=SECONDS,v1=HEX": HMAC-SHA256 under the secret of SECONDS, a dot and the body, so that a receiver knows who
+ * sent it and when. NULL without @error: the job wants none. Caller frees. */
+static char *hook_signature(const Server *server, const Notice *notice, GError **error)
+{
+  const char *name = core_notice_secret(server->core, notice);
+  const Secret *secret = name ? core_secret(server->core, name) : NULL;
+  if (name && !secret)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no secret '%s' to sign with", name);
+  char *key = secret ? seal_open(server->options->data_dir, name, secret->sealed, error) : NULL;
+  if (!key)
+    return NULL;
+  int64_t seconds = clock_wall_ms() / 1000;
+  g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT ".%s", seconds, notice->body);
+  g_autofree char *hex = g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)key, strlen(key), text, -1);
+  seal_wipe(key);
+  return g_strdup_printf("Reeve-Webhook-Signature: t=%" G_GINT64_FORMAT ",v1=%s", seconds, hex);
+}
+
 static void hook_post(Hook *hook, const Notice *notice)
 {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *signature = hook_signature(hook->notify->server, notice, &error);
+  if (error) { /* unsigned it would be taken for somebody else's */
+    hook_done(&(HttpResult){.error = error->message}, hook);
+    return;
+  }
   g_autofree char *id = g_strdup_printf("Reeve-Webhook-Id: %s-%" G_GINT64_FORMAT, notice->id, notice->created_at_ms);
   g_autofree char *attempt = g_strdup_printf("Reeve-Webhook-Try: %d", notice->tries + 1);
-  const char *const headers[] = {id, attempt, NULL};
+  const char *const headers[] = {id, attempt, signature, NULL};
   HttpCallSpec spec = {.method = "POST",
                        .url = notice->url,
                        .content_type = "application/json",
                        .body = notice->body,
                        .body_length = strlen(notice->body),
                        .headers = headers,
-                       .timeout_ms = NOTIFY_TIMEOUT_MS};
+                       .timeout_ms = NOTIFY_TIMEOUT_MS,
+                       .guard = HTTP_GUARD_LOCAL}; /* whoever deploys names the URL: not the machine's metadata, say */
   hook->call = http_client_call(hook->notify->http, &spec, NULL, hook_done, hook);
 }
 

@@ -1,5 +1,6 @@
 """Who is trusted: agents on the sockets of the server, the agents directory, the Tab key, what is printed, what a viewer sees."""
 import contextlib
+import hmac
 import http.client
 import http.server
 import json
@@ -376,3 +377,47 @@ def test_sockets_replace_sockets_only(bare, tmp_path):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
+
+
+def test_webhooks_are_signed_and_guarded(bare):
+    """Who has the secret can tell ours from others'; a URL that leads to link-local addresses is not called; a secret in use stays."""
+    seen = []
+    heard = threading.Event()
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            seen.append((self.headers["Reeve-Webhook-Signature"], self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+            heard.set()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        bare.start()
+        job = bare.job(f"""
+job: {{name: told}}
+agents: [{{id: a, command: [sleep, '1000'], restart: {{policy: never}}}}]
+topology: {{type: dynamic}}
+notify:
+  - {{url: "http://127.0.0.1:{server.server_port}/x", secret: hook-key}}
+  - {{url: "http://169.254.169.254/latest/meta-data"}}
+""")
+        assert "no secret 'hook-key'" in bare.run("up", "-d", job, code=3).stderr
+        subprocess.run([BIN, "--data-dir", bare.data, "secret", "set", "hook-key"], input="signing", env=bare.environment, text=True, check=True, timeout=30, capture_output=True)
+        bare.run("up", "-d", job)
+        assert "'told'" in bare.run("secret", "rm", "hook-key", code=5).stderr
+        os.kill(bare.instances("told")["a"]["pid"], signal.SIGKILL)
+        assert heard.wait(20)
+        signature, body = seen[0]
+        seconds, given = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", signature).groups()
+        assert given == hmac.new(b"signing", seconds.encode() + b"." + body, "sha256").hexdigest()
+        wait_until(lambda: "must not be called" in (bare.directory / "server.out").read_text(), what="the other was not called")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -154,3 +154,24 @@ def holder_of_default():
         usual.bind(("127.0.0.1", 7373))
         usual.listen()
     return usual
+
+
+def test_a_proxy_may_have_its_own_authorization(bare):
+    """X-API-Key counts beside an Authorization that is meant for somebody else, at agents and at the server; alone such a one is none of ours."""
+    bare.start(REEVE_LISTEN="127.0.0.1:0")
+    token = bare.run("token", "create", "a", "--role", "viewer").stdout.strip()
+    address = address_of(bare)
+    assert call(address, "/api/nodes", Authorization="Basic dTpw", X_API_Key=token)[0] == 200
+    assert call(address, "/api/nodes", Authorization=f"Bearer {token}", X_API_Key="reeve_wrong")[0] == 401
+    assert call(address, "/api/nodes", Authorization="Basic dTpw")[0] == 401
+    assert call(address, "/api/x%20peer=1.2.3.4", Authorization="Bearer reeve_wrong")[0] == 401
+    assert 'path="/api/x peer=1.2.3.4"' in (bare.directory / "server.out").read_text()  # no field of its own
+
+
+def test_a_token_in_clear_is_told(bare):
+    """By http to another machine; not to this one, not by https, and not without a token."""
+    token = {"REEVE_TOKEN": "reeve_x"}
+    for url, env, told in (("http://127.evil.invalid:1", token, True), ("http://127.0.0.1:1", token, False), ("http://[::1]:1", token, False),
+                           ("https://127.evil.invalid:1", token, False), ("http://127.evil.invalid:1", {}, False)):
+        done = bare.run("ps", REEVE_SERVER=url, code=None, XDG_CONFIG_HOME=str(bare.directory), **env)
+        assert ("in clear" in done.stderr) == told, (url, done.stderr)

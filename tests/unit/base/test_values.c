@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/system.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -94,6 +95,25 @@ static void check_escape(const char *text, size_t max, const char *expected)
   g_autofree char *escaped = text_escape(text, max);
   g_assert_cmpstr(escaped, ==, expected);
   g_assert_true(g_utf8_validate(escaped, -1, NULL));
+}
+
+G_GNUC_PRINTF(2, 3) static void check_fields(const char *expected, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autofree char *fields = log_fields(format, &args);
+  va_end(args);
+  g_assert_cmpstr(fields, ==, expected);
+}
+
+/* A value is never taken for more than one field. */
+static void test_fields(void)
+{
+  check_fields("path=/a id=ins_1", "path=%s id=%s", "/a", "ins_1");
+  check_fields("path=\"/a peer=1.2.3.4\" n=-3", "path=%s n=%d", "/a peer=1.2.3.4", -3);
+  check_fields("a=\"\" b=\"x\\\"y\" c=\"q\\\" d=1\"", "a=%s b=%s c=\"%s\"", "", "x\"y", "q\" d=1");
+  check_fields("i=9000000000 u=7 z=8 100%", "i=%" G_GINT64_FORMAT " u=%u z=%zu 100%%", (gint64)9000000000, 7u, (size_t)8);
+  check_fields("", "%s", "");
 }
 
 static void check_mask(const char *text, const char *expected)
@@ -364,6 +384,7 @@ int main(int argc, char **argv)
   g_test_add_func("/base/ids", test_ids);
   g_test_add_func("/base/escape", test_escape);
   g_test_add_func("/base/mask", test_mask);
+  g_test_add_func("/base/log-fields", test_fields);
   g_test_add_func("/base/names", test_names);
   g_test_add_func("/base/json/write", test_json_write);
   g_test_add_func("/base/json/get", test_json_get);

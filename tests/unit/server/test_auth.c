@@ -1,5 +1,6 @@
 /* Tokens, the Host check, the limiter of wrong guesses, and the address to listen on. */
 #include "base/error.h"
+#include "net/address.h"
 #include "server/auth.h"
 #include "server/listen.h"
 
@@ -97,7 +98,23 @@ static void test_listen_parse(void)
     else
       g_assert_error(error, REEVE_ERROR, REEVE_ERROR_USAGE);
   }
-  g_assert_true(listen_is_loopback("127.0.0.1") && listen_is_loopback("::1") && !listen_is_loopback("0.0.0.0"));
+}
+
+static void test_loopback(void)
+{
+  static const char *const loopback[] = {"127.0.0.1",        "127.9.8.7", "::1",       "[::1]",
+                                         "::ffff:127.0.0.1", "localhost", "LOCALHOST", "a.localhost"};
+  static const char *const others[] = {
+      "0.0.0.0", "::", "127.evil.com", "127.0.0.1.evil.com", "128.0.0.1", "::ffff:1.2.3.4", "localhost.evil.com", "mylocalhost", "", "127"};
+  for (guint i = 0; i < G_N_ELEMENTS(loopback); i++)
+    g_assert_true(address_is_loopback(loopback[i]));
+  for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+    g_assert_false(address_is_loopback(others[i]));
+  static const char *const urls[][2] = {{"http://h:80/x", "h"}, {"https://u:p@[::1]:8/x", "::1"}, {"no url at all://", NULL}};
+  for (guint i = 0; i < G_N_ELEMENTS(urls); i++) {
+    g_autofree char *host = address_of_url(urls[i][0]);
+    g_assert_cmpstr(host, ==, urls[i][1]);
+  }
 }
 
 int main(int argc, char **argv)
@@ -108,5 +125,6 @@ int main(int argc, char **argv)
   g_test_add_func("/auth/limiter", test_limiter);
   g_test_add_func("/auth/limiter-bounded", test_limiter_is_bounded);
   g_test_add_func("/auth/listen", test_listen_parse);
+  g_test_add_func("/auth/loopback", test_loopback);
   return g_test_run();
 }

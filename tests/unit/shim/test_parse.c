@@ -23,9 +23,10 @@ static const char *parse_text(const char *text)
 
 static void test_spec(void)
 {
-  g_assert_null(parse_text("argv:5:sleep\nargv:1:1\nenv:3:A=b\nenv:0:\ncwd:1:/\nuid:2:33\ngid:2:44\ngroup:1:5\ngroup:1:6\n"
-                           "nofile_soft:4:1024\nnofile_hard:4:4096\ncore_soft:2:-1\nlog_bytes:3:100\nlog_files:1:3\ngeneration:2:12\nattached:1:1\n"
-                           "cgroup:2:/x\nof a newer node:3:a\nb\n"));
+  g_assert_null(
+      parse_text("argv:5:sleep\nargv:1:1\nenv:3:A=b\nenv:0:\ncwd:1:/\nuid:2:33\ngid:2:44\ngroup:1:5\ngroup:1:6\n"
+                 "nofile_soft:4:1024\nnofile_hard:4:4096\ncore_soft:2:-1\nlog_bytes:3:100\nlog_files:1:3\ngeneration:2:12\nattached:1:1\n"
+                 "cgroup:2:/x\nof a newer node:3:a\nb\n"));
   g_assert_cmpint(spec.n_argv, ==, 2);
   g_assert_cmpstr(spec.argv[0], ==, "sleep");
   g_assert_null(spec.argv[2]);
@@ -33,7 +34,8 @@ static void test_spec(void)
   g_assert_cmpstr(spec.envp[0], ==, "A=b");
   g_assert_cmpstr(spec.cwd, ==, "/");
   g_assert_true(spec.uid == 33 && spec.gid == 44 && spec.n_groups == 2 && spec.groups[1] == 6);
-  g_assert_true(spec.nofile_soft == 1024 && spec.nofile_hard == 4096 && spec.core_soft == -1 && spec.log_bytes == 100 && spec.log_files == 3);
+  g_assert_true(spec.nofile_soft == 1024 && spec.nofile_hard == 4096 && spec.core_soft == -1 && spec.log_bytes == 100 &&
+                spec.log_files == 3);
   g_assert_true(spec.generation == 12 && spec.attached == 1 && spec.n_cgroups == 1);
 }
 
