@@ -56,6 +56,8 @@ void door_refuse_problem(HttpRequest *request, const AskResult *no);
 /* As OpenAI and Ollama refuse (door_openai.c, door_ollama.c). */
 void openai_refuse(HttpRequest *request, const AskResult *no);
 void ollama_refuse(HttpRequest *request, const AskResult *no);
+void openai_write_refusal(GString *out, const AskResult *no);
+void ollama_write_refusal(GString *out, const AskResult *no);
 /* 24 random hex digits and NUL. */
 void door_id(char out[DOOR_ID_BYTES]);
 /* GET /.well-known/agent-card.json (door_a2a_card.c): one document that clients of A2A 0.3 and of 1.0 understand. */

@@ -11,12 +11,17 @@
 
 enum { OLLAMA_CONTEXT = 32768 }; /* tokens that a client may count on; the model's own limit is not known here */
 
+void ollama_write_refusal(GString *out, const AskResult *no)
+{
+  jw_open(out, NULL, '{');
+  jw_str(out, "error", no->detail ? no->detail : no->title);
+  jw_close(out, '}');
+}
+
 void ollama_refuse(HttpRequest *request, const AskResult *no)
 {
   g_autoptr(GString) body = g_string_new(NULL);
-  jw_open(body, NULL, '{');
-  jw_str(body, "error", no->detail ? no->detail : no->title);
-  jw_close(body, '}');
+  ollama_write_refusal(body, no);
   door_reply(request, no->status, body->str, body->len);
 }
 

@@ -22,11 +22,17 @@ static void openai_error(GString *out, const AskResult *no)
   jw_close(out, '}');
 }
 
+void openai_write_refusal(GString *out, const AskResult *no)
+{
+  jw_open(out, NULL, '{');
+  openai_error(out, no);
+  jw_close(out, '}');
+}
+
 void openai_refuse(HttpRequest *request, const AskResult *no)
 {
-  g_autoptr(GString) body = g_string_new("{");
-  openai_error(body, no);
-  g_string_append_c(body, '}');
+  g_autoptr(GString) body = g_string_new(NULL);
+  openai_write_refusal(body, no);
   if (g_strcmp0(no->word, "brain-failed") == 0)
     http_reply_header(request, "x-should-retry", "false"); /* OpenAI's clients heed it: the model server was asked again already */
   door_reply(request, no->status, body->str, body->len);

@@ -264,6 +264,19 @@ void doors_handle(HttpRequest *request, void *data)
   agent_settle(agent);
 }
 
+char *doors_front_error(const char *path, int status, const char *detail, void *data)
+{
+  (void)data;
+  AskResult no = {.status = status, .word = status == 413 || status == 431 ? "limit" : "usage", .detail = detail};
+  DoorRefuse refuse = door_refuse_at(path);
+  GString *out = g_string_new(NULL);
+  if (refuse == openai_refuse)
+    openai_write_refusal(out, &no);
+  else if (refuse == ollama_refuse)
+    ollama_write_refusal(out, &no);
+  return g_string_free(out, out->len == 0);
+}
+
 Doors *doors_new(const AgentFile *file, GError **error)
 {
   DoorKeys *keys = door_keys_new(file, error);

@@ -41,6 +41,8 @@ Doors *doors_new(const AgentFile *file, GError **error);
 void doors_free(Doors *doors);
 /* The handler of the HTTP server; @data is the Agent. */
 void doors_handle(HttpRequest *request, void *data);
+/* As HttpFrontError: what never reaches a door is refused in the manner of the protocol whose path it has, too. */
+char *doors_front_error(const char *path, int status, const char *detail, void *data);
 
 /* ask.c: ends every ask that is left with 503. Nothing is taken after it. */
 void asks_give_up(Agent *agent);

@@ -150,6 +150,7 @@ void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                    .loop = loop_new()};
   /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
   HttpServerConfig config = {.handler = doors_handle,
+                             .front_error = doors_front_error,
                              .data = agent,
                              .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS,
                              .eof_is_gone = true,

@@ -196,10 +196,14 @@ void http_reply_problem(HttpRequest *request, int code, const char *detail)
 void reply_front_error(Conn *conn, int status, const char *detail)
 {
   const char *word = status == 413 || status == 431 ? "limit" : status == 408 ? "timeout" : "usage";
-  g_autofree char *body = reply_problem_text(status, word, detail ? detail : "malformed request");
+  const HttpServerConfig *config = &conn->server->config;
+  const char *path = conn->request && conn->request->path ? conn->request->path : "";
+  detail = detail ? detail : "malformed request";
+  g_autofree char *own = config->front_error ? config->front_error(path, status, detail, config->data) : NULL;
+  g_autofree char *body = own ? g_strdup(own) : reply_problem_text(status, word, detail);
   char framing[64];
   g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", strlen(body));
-  reply_head(conn, NULL, status, "application/problem+json", framing);
+  reply_head(conn, NULL, status, own ? "application/json" : "application/problem+json", framing);
   evbuffer_add(bufferevent_get_output(conn->bev), body, strlen(body));
   request_free(g_steal_pointer(&conn->request));
   conn_close_after_write(conn);

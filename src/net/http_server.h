@@ -14,8 +14,13 @@ typedef struct HttpRequest HttpRequest;
 /* Called once per request, on the loop. The request lives until it was answered; answering may happen later. */
 typedef void (*HttpHandler)(HttpRequest *request, void *data);
 
+/* How a refusal of the front itself is written for @path ("" = the request did not come so far): JSON, which the server frees, or NULL for
+ * a problem document. */
+typedef char *(*HttpFrontError)(const char *path, int status, const char *detail, void *data);
+
 typedef struct HttpServerConfig {
   HttpHandler handler;
+  HttpFrontError front_error; /* NULL = problem documents */
   void *data;
   size_t body_bytes_max;  /* 0 = 1 MiB */
   int64_t request_ms_max; /* 0 = 10,000 */
