@@ -18,6 +18,8 @@ typedef struct A2aWatch {
   int64_t history;
   bool stream;
   DoorReader reader; /* of a stream */
+  LoopTimer *alive;  /* of a stream: gives a sign of life when nothing was said for DOOR_ALIVE_MS */
+  bool quiet;        /* nothing was said since it was set */
 } A2aWatch;
 
 /* A task whose ask was taken, until the loop turns: a refusal comes first, anything else means that it is worked on. */
@@ -77,6 +79,7 @@ static void watch_free(A2aWatch *watch)
   A2aTask *task = watch->task;
   g_ptr_array_remove_fast(task->watchers, watch);
   door_reader_done(&watch->reader);
+  loop_timer_free(watch->alive);
   g_free(watch->id);
   g_free(watch);
   task_pace(task);
@@ -130,6 +133,7 @@ static void watch_end(A2aWatch *watch)
 /* False: the watch was given up and is gone. */
 static bool watch_send(A2aWatch *watch, GString *event)
 {
+  watch->quiet = false;
   http_stream_chunk_now(watch->request, event->str, event->len);
   return door_reader_sent(&watch->reader);
 }
@@ -157,10 +161,24 @@ static void watch_on_pace(DoorPace pace, void *data)
     task_pace(watch->task);
 }
 
+static void watch_on_alive(void *data)
+{
+  static const char sign[] = ": the agent is at work\n\n";
+  A2aWatch *watch = data;
+  if (watch->quiet && !http_stream_backlog(watch->request))
+    http_stream_chunk_now(watch->request, sign, sizeof sign - 1);
+  watch->quiet = true;
+  loop_timer_set(watch->alive, clock_boot_ms() + DOOR_ALIVE_MS);
+}
+
 /* False: the watch was given up and is gone. */
 static bool watch_begin_stream(A2aWatch *watch)
 {
   g_autoptr(GString) event = g_string_new(NULL);
+  const Agent *agent = watch->task->owner;
+  watch->alive = loop_timer_new(agent->loop, watch_on_alive, watch);
+  loop_timer_set(watch->alive, clock_boot_ms() + DOOR_ALIVE_MS);
+  http_reply_header(watch->request, "X-Accel-Buffering", "no");
   http_stream_start(watch->request, 200, "text/event-stream");
   event_begin(watch, event);
   a2a_write_task(event, watch->task, (A2aShown){watch->version, watch->history, true}, true);

@@ -24,9 +24,10 @@ static void openai_error(GString *out, const AskResult *no)
 
 void openai_refuse(HttpRequest *request, const AskResult *no)
 {
-  g_autoptr(GString) body = g_string_new("{");
+  g_autoptr(GString) body = g_string_new(NULL);
+  jw_open(body, NULL, '{');
   openai_error(body, no);
-  g_string_append_c(body, '}');
+  jw_close(body, '}');
   if (g_strcmp0(no->word, "brain-failed") == 0)
     http_reply_header(request, "x-should-retry", "false"); /* OpenAI's clients heed it: the model server was asked again already */
   door_reply(request, no->status, body->str, body->len);

@@ -121,7 +121,7 @@ static void look_again(Look *look)
 
 static void look_take_card(Peer *peer, const HttpResult *result)
 {
-  json_t *card = json_parse(result->body, result->length, NULL);
+  json_t *card = json_parse_foreign(result->body, result->length, NULL);
   const char *text = jget_str(card, "description", "");
   if (text[0]) {
     g_free(peer->description);
@@ -340,7 +340,7 @@ static void call_end(PeerCall *call, bool ok, const char *text)
 /* The text of an answer, or why it is none. */
 static void call_take(PeerCall *call, const HttpResult *result)
 {
-  json_t *body = json_parse(result->body, result->length, NULL);
+  json_t *body = json_parse_foreign(result->body, result->length, NULL);
   const char *response = jget_str(body, "response", NULL), *detail = jget_str(body, "detail", jget_str(body, "title", ""));
   if (result->status == 200 && response) {
     call_end(call, true, response);

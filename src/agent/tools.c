@@ -302,7 +302,7 @@ static json_t *arguments_read(const char *text, char **wrong)
     *wrong = g_strdup_printf("the arguments are larger than %d bytes", TOOL_ARGUMENTS_MAX);
     return NULL;
   }
-  json_t *value = length ? json_parse(text, length, &error) : json_object();
+  json_t *value = length ? json_parse_foreign(text, length, &error) : json_object();
   if (json_is_object(value))
     return value;
   *wrong = error ? g_strdup_printf("the arguments are no JSON object: %s", error->message) : g_strdup("the arguments are no JSON object");
