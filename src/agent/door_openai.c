@@ -138,7 +138,7 @@ static const ReplyShape openai_shape = {
 static void openai_bad(Agent *agent, HttpRequest *request, const char *wrong)
 {
   agent_stats_refused(&agent->stats, "openai", 400);
-  door_refuse(openai_refuse, request, 400, "invalid_request", "the body is not as it should be", wrong);
+  door_refuse(openai_refuse, request, 400, "invalid_request", "invalid request body", wrong);
 }
 
 static void openai_ask(Agent *agent, HttpRequest *request, const json_t *body, GPtrArray *messages)

@@ -296,7 +296,7 @@ void routes_handle(HttpRequest *request, void *data)
     return;
   }
   if (server->unreadable) {
-    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server leaves", NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server is shutting down", NULL, NULL);
     return;
   }
   RouteCall call = {.server = server, .request = request, .name = match.name};
