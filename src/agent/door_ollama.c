@@ -23,7 +23,7 @@ void ollama_refuse(HttpRequest *request, const AskResult *no)
 static void ollama_bad(Agent *agent, HttpRequest *request, const char *wrong)
 {
   agent_stats_refused(&agent->stats, "ollama", 400);
-  door_refuse(ollama_refuse, request, 400, "usage", "the body is not as it should be", wrong);
+  door_refuse(ollama_refuse, request, 400, "usage", "invalid request body", wrong);
 }
 
 /* Opens an object with what every line of an answer begins with. */

@@ -150,7 +150,7 @@ static const ReplyShape openai_shape = {
 static void openai_bad(Agent *agent, HttpRequest *request, const char *wrong)
 {
   agent_stats_refused(&agent->stats, "openai", 400);
-  door_refuse(openai_refuse, request, 400, "invalid_request", "the body is not as it should be", wrong);
+  door_refuse(openai_refuse, request, 400, "invalid_request", "invalid request body", wrong);
 }
 
 /* What this door acts on itself, and the tools of the client, which are not offered to the model. The rest is passed on to it. */

@@ -116,7 +116,7 @@ static void prompt_open(Agent *agent, HttpRequest *request, const DoorMember *ta
     wrong = door_body_check(body, table);
   if (wrong) {
     agent_stats_refused(&agent->stats, "prompt", 422);
-    door_refuse(door_refuse_problem, request, 422, "invalid", "the body is not as it should be", wrong);
+    door_refuse(door_refuse_problem, request, 422, "invalid", "invalid request body", wrong);
   } else {
     Reply *reply = reply_new(agent, request, &prompt_shape, jget_str(body, "model", NULL));
     const char *session = jget_str(body, "session_id", NULL);

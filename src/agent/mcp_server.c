@@ -533,7 +533,7 @@ McpCall *mcp_call(McpServer *server, const char *tool, const char *arguments, Mc
 {
   if (server->state == MCP_WAITING || server->state == MCP_ENDING) {
     int64_t left = MAX(0, server->next_start_ms - clock_boot_ms());
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "MCP server '%s' is away: %s; it is tried again in %" G_GINT64_FORMAT " s",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "MCP server '%s' is unavailable: %s; retrying in %" G_GINT64_FORMAT " s",
                 server->config->name, server->error, MAX((left + 999) / 1000, 1));
     return NULL;
   }

@@ -129,7 +129,7 @@ static void model_parse(ModelStream *stream, const char *text, size_t length)
   const char *wrong = model_error_text(said);
   if (!said || !json_is_object(said)) {
     g_autofree char *start = g_strndup(text, MIN(length, (size_t)ERROR_TEXT_MAX)), *shown = text_escape(start, 60);
-    model_stream_fail(stream, "it said what is no JSON object: %s", shown);
+    model_stream_fail(stream, "the model server sent invalid JSON: %s", shown);
   } else if (wrong) {
     g_autofree char *shown = text_escape(wrong, ERROR_TEXT_MAX);
     model_stream_fail(stream, "it broke off: %s", shown);

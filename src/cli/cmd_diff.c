@@ -5,11 +5,16 @@
 #include "cli/job_file.h"
 #include "cli/show_diff.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static void diff_print(const Cli *cli, const json_t *answer)
 {
-  g_autofree char *text = show_diff_text(answer, cli->color_out);
+  json_t *shown = json_copy((json_t *)(uintptr_t)answer);
+  if (cli_flag(cli, OPT_FROM) || cli_flag(cli, OPT_TO))
+    json_object_set_new(shown, "past", json_true());
+  g_autofree char *text = show_diff_text(shown, cli->color_out);
+  json_decref(shown);
   cli_print("%s", text);
   if (!text[0])
     cli_note(cli, "no difference");

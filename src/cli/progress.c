@@ -14,7 +14,8 @@ enum { OUTPUT_SHOWN_MAX = 2000 };
 typedef struct Seen {
   char *word;
   int pid;
-  bool ready; /* this process has been healthy */
+  bool ready;       /* this process has been healthy */
+  int64_t began_ms; /* when it was seen to start, on the boot clock */
 } Seen;
 
 static void seen_free(gpointer data)
@@ -123,16 +124,20 @@ static const char *progress_word(const Seen *seen, const char *state, const char
 }
 
 /* Remembers how @instance is now. True when that is worth a line. */
-static bool progress_is_news(Progress *progress, const json_t *instance, bool fresh, const char **word)
+static bool progress_is_news(Progress *progress, const json_t *instance, bool fresh, const char **word, int64_t *began_ms)
 {
   const char *id = jget_str(instance, "id", "");
   int pid = (int)jget_int(instance, "pid", 0);
   Seen *seen = g_hash_table_lookup(progress->shown, id);
+  bool starts = g_strcmp0(jget_str(instance, "state", NULL), "starting") == 0;
   if (!seen) {
     seen = g_new0(Seen, 1);
+    seen->began_ms = progress->start_ms;
     g_hash_table_insert(progress->shown, g_strdup(id), seen);
   }
-  bool other = pid != seen->pid;
+  bool other = pid != seen->pid, was_starting = g_strcmp0(seen->word, "starting") == 0;
+  if (seen->word && !was_starting && (starts || (other && pid)))
+    seen->began_ms = clock_boot_ms();
   seen->ready = seen->ready && !other;
   seen->pid = pid;
   *word = progress_word(seen, jget_str(instance, "state", "?"), jget_str(instance, "health", "unknown"));
@@ -144,6 +149,7 @@ static bool progress_is_news(Progress *progress, const json_t *instance, bool fr
   g_free(seen->word);
   seen->word = g_strdup(*word);
   *word = seen->word;
+  *began_ms = seen->began_ms;
   return fresh && !same && !quiet && !ending;
 }
 
@@ -151,7 +157,8 @@ static bool progress_is_news(Progress *progress, const json_t *instance, bool fr
 static void progress_instance(Progress *progress, const json_t *instance, bool fresh)
 {
   const char *word;
-  if (!jget_str(instance, "id", NULL) || !progress_is_news(progress, instance, fresh, &word))
+  int64_t began_ms = 0;
+  if (!jget_str(instance, "id", NULL) || !progress_is_news(progress, instance, fresh, &word, &began_ms))
     return;
   const char *url = jget_str(instance, "url", NULL), *reason = jget_str(instance, "reason", NULL);
   bool running = g_strcmp0(jget_str(instance, "state", NULL), "running") == 0;
@@ -166,7 +173,7 @@ static void progress_instance(Progress *progress, const json_t *instance, bool f
   if (pid > 0 && running)
     g_string_append_printf(line, " pid %d", pid);
   if (running && g_str_equal(word, "healthy"))
-    g_string_append_printf(line, " after %.2f s", (double)(clock_boot_ms() - progress->start_ms) / 1000);
+    g_string_append_printf(line, " after %.2f s", (double)(clock_boot_ms() - began_ms) / 1000);
   if (reason && *reason)
     g_string_append(line, ": ");
   progress_text(progress->cli, line->str, reason ? reason : "");

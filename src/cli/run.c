@@ -7,6 +7,7 @@
 #include "cli/api.h"
 #include "cli/target.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,10 +215,12 @@ static void run_hints(const Cli *cli, GError **error)
 /* What was printed must have arrived. A reader that has seen enough (`| head`) needs no explanation. */
 static int run_flush(int code)
 {
+  errno = 0;
   if (fflush(stdout) == 0 && !ferror(stdout))
     return code;
-  if (!cli_is_left()) /* errno is of whoever tried last, and gone */
-    fputs("reeve: the output could not be written whole; is there room where it goes?\n", stderr);
+  const char *why = errno ? g_strerror(errno) : "a part of the output is lost"; /* the errno of an earlier try is gone */
+  if (!cli_is_left())
+    fprintf(stderr, "reeve: cannot write to standard output: %s\n", why);
   return code ? code : reeve_error_exit(REEVE_ERROR_INTERNAL);
 }
 

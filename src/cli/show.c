@@ -219,7 +219,7 @@ void show_status(const Cli *cli, const json_t *deployment)
   cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"), jget_str(deployment, "id", "?"));
   cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
             *reason && !back ? ": " : "", back ? "" : reason);
-  cli_print("revision:  %d, first deployed %s ago\n", (int)jget_int(deployment, "revision", 0), since);
+  cli_print("revision:  %d; the deployment was made %s ago\n", (int)jget_int(deployment, "revision", 0), since);
   show_rollout(deployment);
   if (back)
     show_last_change(deployment, reason);

@@ -114,6 +114,11 @@ static void diff_agent(GString *out, const json_t *answer, const json_t *agent, 
 {
   const char *change = jget_str(agent, "change", "");
   int replicas = (int)jget_int(agent, "replicas", 1);
+  if (json_object_get(answer, "past") && g_str_equal(change, "stale")) {
+    g_autofree char *line = g_strdup_printf("  ~ %s is given other URLs", jget_str(agent, "agent", ""));
+    diff_append(out, colors, "33", line);
+    return;
+  }
   for (size_t i = 0; i < G_N_ELEMENTS(diff_marks); i++) {
     if (!g_str_equal(change, diff_marks[i].change))
       continue;
@@ -130,11 +135,12 @@ char *show_diff_text(const json_t *answer, bool colors)
 {
   GString *out = g_string_new(NULL);
   const json_t *diff = json_object_get(answer, "diff"), *agent;
+  bool past = json_object_get(answer, "past");
   size_t i;
   diff_keys(out, json_object_get(diff, "job"), "  ", colors);
   json_array_foreach(json_object_get(diff, "agents"), i, agent) diff_agent(out, answer, agent, colors);
   diff_also(out, answer, colors);
-  json_array_foreach(json_object_get(answer, "stale_environment"), i, agent)
+  json_array_foreach(past ? NULL : json_object_get(answer, "stale_environment"), i, agent)
   {
     g_autofree char *line =
         g_strdup_printf("  ! stale %s: a secret of its environment has changed since it was started; restart it", json_string_value(agent));

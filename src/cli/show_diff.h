@@ -3,5 +3,5 @@
 #include "cli/cli.h"
 
 /* Text of the answer of POST /api/plan or GET .../diff: what differs, and whose environment is stale; "" when nothing is. @colors: with
- * SGR. Caller frees. */
+ * SGR. With a member "past" it is of two revisions, and not of what runs. Caller frees. */
 char *show_diff_text(const json_t *answer, bool colors);

@@ -309,7 +309,7 @@ void reader_agents(Reader *reader, struct fy_node *node)
     }
     reader_check_agent(reader, item, agent, path);
     if (!job_add_agent(reader->job, agent)) {
-      reader_error(reader, item, "agent '%s' is there twice", agent->id);
+      reader_error(reader, item, "duplicate agent id '%s'", agent->id);
       agent_spec_free(agent);
     }
   }

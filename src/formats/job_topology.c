@@ -82,7 +82,7 @@ static void topology_member(TopologyReader *it, struct fy_node *node, const char
     return;
   guint member = (guint)index;
   if (it->marks[member] == it->list) {
-    reader_error(it->reader, node, "'%s': agent '%s' is there twice", path, job_agent(it->reader->job, member)->id);
+    reader_error(it->reader, node, "'%s': agent '%s' is named twice", path, job_agent(it->reader->job, member)->id);
     return;
   }
   it->marks[member] = it->list;

@@ -65,7 +65,7 @@ static bool walk_key(TreeWalk *walk, struct fy_node_pair *pair, TreeKey *key)
 static void walk_twice(TreeWalk *walk, struct fy_node_pair *pair, TreeKey key)
 {
   g_autofree char *name = g_strndup(key.text, key.length);
-  walk_error(walk, fy_node_pair_key(pair), "key '%s' is there twice", name);
+  walk_error(walk, fy_node_pair_key(pair), "duplicate key '%s'", name);
 }
 
 /* Is @key among the keys seen? Pairwise for the few keys of most mappings, a hash table beyond. */

@@ -272,7 +272,7 @@ static bool job_read_agents(const json_t *list, Job *job, GError **error)
     }
     if (!job_add_agent(job, agent)) {
       agent_spec_free(agent);
-      g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "agent '%s' is there twice", id);
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "duplicate agent id '%s'", id);
       return false;
     }
   }

@@ -198,7 +198,9 @@ void auth_refuse(Server *server, HttpRequest *request, const Caller *caller, Rol
               "this wants a token in the header Authorization: Bearer TOKEN, or X-API-Key; 'reeve token create' makes one");
     return;
   }
-  g_autofree char *detail =
-      g_strdup_printf("this wants the role '%s'; '%s' has the role '%s'", role_word(role), caller->actor, role_word(caller->role));
+  const char *colon = strchr(caller->actor, ':'); /* "token:ci" */
+  g_autofree char *who =
+      colon ? g_strdup_printf("%.*s '%s'", (int)(colon - caller->actor), caller->actor, colon + 1) : g_strdup(caller->actor);
+  g_autofree char *detail = g_strdup_printf("this needs role '%s'; %s has '%s'", role_word(role), who, role_word(caller->role));
   auth_fail(server, request, AUTH_FAILURE_ROLE, REEVE_ERROR_DENIED, detail);
 }

@@ -70,7 +70,7 @@ void events_free(Events *events)
 {
   if (!events)
     return;
-  events_end(events, "the server leaves");
+  events_end(events, "the server is shutting down");
   loop_timer_free(events->comment);
   loop_timer_free(events->trim);
   g_ptr_array_unref(events->watchers);

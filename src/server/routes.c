@@ -359,7 +359,7 @@ void routes_handle(HttpRequest *request, void *data)
     return;
   }
   if (server->unreadable) {
-    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server leaves", NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server is shutting down", NULL, NULL);
     return;
   }
   g_autofree char *wrong = http_request_query_wrong(request, match.route->query);

@@ -47,7 +47,7 @@ static void job_invalid(RouteCall *call, const char *message)
 {
   g_autoptr(GPtrArray) problems = g_ptr_array_new();
   g_ptr_array_add(problems, (char *)message);
-  route_problem(call->server, call->request, REEVE_ERROR_INVALID, "member 'job' is no resolved job", problems, NULL);
+  route_problem(call->server, call->request, REEVE_ERROR_INVALID, "'job' is not a valid resolved job", problems, NULL);
 }
 
 /* The job of the body, or NULL after an answer that says what is wrong with it. */

@@ -177,7 +177,7 @@ void execs_unknown(Execs *execs, const char *node)
 
 void execs_end(Execs *execs)
 {
-  execs_end_all(execs, NULL, "the server leaves; the command is ended");
+  execs_end_all(execs, NULL, "the server is shutting down; the command was stopped");
 }
 
 void execs_free(Execs *execs)

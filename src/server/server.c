@@ -52,7 +52,7 @@ void server_leave(Server *server, int exit_code)
   log_info("server leaves, agents stay", "exit=%d", exit_code);
   http_server_close_listeners(server->http);
   http_server_close_listeners(server->tcp);
-  events_end(server->events, "the server leaves");
+  events_end(server->events, "the server is shutting down");
   logs_end(server->logs);
   execs_end(server->execs);
   agents_continue(server->agents);

@@ -45,7 +45,7 @@ bool backup_copy(int from, int to, int64_t bytes, char digest[65], int64_t *copi
     *copied = done;
   if (bytes < 0 || done == bytes)
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "no whole backup of Reeve: it is cut short");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "damaged backup: it is cut short");
   return false;
 }
 

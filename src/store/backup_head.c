@@ -12,7 +12,7 @@
 
 static bool head_bad(GError **error, const char *what)
 {
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "no whole backup of Reeve: %s", what);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "not a Reeve backup: %s", what);
   return false;
 }
 

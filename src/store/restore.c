@@ -58,7 +58,7 @@ static bool restore_unpack_key(const Restore *restore, int in, GError **error)
   bool ok = read(in, key, sizeof key) == (ssize_t)sizeof key;
   g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, key, sizeof key);
   if (!ok || strcmp(digest, restore->manifest->key_sha256) != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "no whole backup of Reeve: the key of the secrets is damaged");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "damaged backup: the key of the secrets does not fit its checksum");
     return false;
   }
   ok = fs_write_at(AT_FDCWD, restore->fresh_key, (const char *)key, sizeof key, 0600, true, error);
@@ -78,14 +78,14 @@ static bool restore_unpack_body(const Restore *restore, int in, GError **error)
             (fsync(out) == 0 || backup_errno("write", restore->fresh_db, error));
   close(out);
   if (ok && strcmp(digest, restore->manifest->database_sha256) != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "no whole backup of Reeve: its database was changed (checksum)");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "damaged backup: the database does not fit its checksum");
     return false;
   }
   if (!ok || !restore_unpack_key(restore, in, error))
     return false;
   if (read(in, &more, 1) == 0)
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "no whole backup of Reeve: there is something behind its end");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "not a Reeve backup: trailing data after the end");
   return false;
 }
 

@@ -12,7 +12,7 @@ BAD = {
     "cycle": (HEAD + AGENTS + "topology: {type: dag, connections: [{from: a, to: b}, {from: b, to: a}]}\n", "cycle: a -> b -> a"),
     "port clash": (HEAD + "agents: [{id: a, command: [sleep, '1'], config: {port: 9001}}, {id: b, command: [sleep, '1'], config: {port: 9001}}]\n",
                    "port 9001 is also the port of agent 'a'"),
-    "duplicate id": (HEAD + "agents: [{id: a, command: [sleep, '1']}, {id: a, command: [sleep, '1']}]\n", "agent 'a' is there twice"),
+    "duplicate id": (HEAD + "agents: [{id: a, command: [sleep, '1']}, {id: a, command: [sleep, '1']}]\n", "duplicate agent id 'a'"),
     "no way to run": (HEAD + "agents: [{id: a}]\n", "agent 'a': none of module, command, reeve"),
     "command missing": (HEAD + "agents: [{id: a, command: [/no/such/program]}]\n", "/no/such/program"),
     "bad enum": (HEAD + "agents: [{id: a, command: [sleep, '1'], restart: {policy: alway}}]\n", "unknown value 'alway'; allowed: never, on-failure, always; did you mean 'always'?"),

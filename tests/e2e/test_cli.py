@@ -157,7 +157,7 @@ def test_a_plan_in_words(desk):
 def test_output_that_cannot_be_written(desk):
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run([BIN, "--data-dir", desk.data, "ps"], env=desk.environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1 and "could not be written" in done.stderr
+    assert done.returncode == 1 and "cannot write to standard output: " in done.stderr
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([BIN, "--data-dir", desk.data, "ps"], env=desk.environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)

@@ -103,3 +103,22 @@ def test_monitor_tells_changes_once(shop):
         for process in (everything, one, events):
             process.terminate()
         assert {line.split()[1] for line in one.stdout} == {"shop/api"}
+
+
+def test_a_prompt_goes_to_the_machine_of_the_server_or_nowhere(bare):
+    """Our own localhost is somebody else's when the server is elsewhere; nobody there is given the question or the key."""
+    bare.start(REEVE_LISTEN="0.0.0.0:0")
+    page = bare.directory / "page"
+    page.mkdir()
+    bare.run("-q", "up", "-d", bare.job(f"""
+job: {{name: shop}}
+agents: [{{id: api, working_dir: {page}, config: {{port: auto}}, health: {{tcp: true}}, command: [sh, -c, "exec python3 -m http.server --bind 127.0.0.1 $AGENT_PORT"]}}]
+topology: {{type: dynamic}}
+"""))
+    token = bare.run("token", "create", "t", "--role", "viewer").stdout.strip().splitlines()[-1]
+    port = bare.get("/api/server")["listen"].rsplit(":", 1)[1]
+    for verb in (("prompt", "shop/api", "hello"), ("chat", "shop/api")):
+        told = bare.run("--server", f"http://0.0.0.0:{port}", *verb, code=10, REEVE_TOKEN=token).stderr
+        assert "which is not this one; ask it from there: reeve prompt shop/api" in told
+    assert "501" in bare.run("--server", f"http://127.0.0.1:{port}", "prompt", "shop/api", "hello", code=10, REEVE_TOKEN=token).stderr
+    assert "shop/nobody" not in bare.run("prompt", "shop/nobody", "hello", code=4).stdout

@@ -107,7 +107,7 @@ def test_bad_ends(bare, model):
     assert "no answer within 3000 ms" in bare.run("prompt", "talk", "@silence", code=9).stderr
     wait_until(lambda: model.state()["open"] == 0, what="the model server was left")
     model.close()
-    assert f"the brain at '{model.url}/api/chat': it is away: connection refused" in bare.run("prompt", "talk", "hello", code=10).stderr
+    assert f"the brain at '{model.url}/api/chat': unavailable: connection refused" in bare.run("prompt", "talk", "hello", code=10).stderr
 
 
 @pytest.mark.asan

@@ -1,5 +1,6 @@
 """The main path: up in stages, ps, logs, restart, down; and what happens the second time."""
 import json
+import re
 
 import pytest
 from conftest import alive, wait_until
@@ -102,3 +103,17 @@ def test_json_is_alone_on_stdout(reeve):
     reeve.run("up", "-d", reeve.job(SLEEPERS))
     json.loads(reeve.run("ps", "-o", "json").stdout)
     json.loads(reeve.run("status", "demo", "-o", "json").stdout)
+
+
+def test_each_agent_is_told_its_own_time(reeve):
+    """Not how long the whole has taken when it became healthy."""
+    ready = reeve.directory / "ready"
+    told = reeve.run("up", "-d", reeve.job(f"""
+job: {{name: demo}}
+agents:
+  - {{id: slow, command: [sh, -c, "sleep 3; touch {ready}; exec sleep 1000"], health: {{exec: [test, -e, {ready}], interval: 1}}}}
+  - {{id: quick, command: [sleep, "1000"]}}
+topology: {{type: pipeline, stages: [slow, quick]}}
+""")).stderr
+    seconds = {name: float(after) for name, after in re.findall(r"(\w+) healthy pid \d+ after ([\d.]+) s", told)}
+    assert seconds["slow"] >= 3 and seconds["quick"] < 3, told

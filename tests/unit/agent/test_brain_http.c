@@ -375,7 +375,7 @@ static void test_failures(void)
        3,
        BRAIN_AWAY,
        "",
-       "it is away: connection closed without an answer (3 tries)"},
+       "unavailable: connection closed without an answer (3 tries)"},
       {&ollama_brain, {200, NDJSON, NULL, PIECES(WORD("a"), WORD("b")), 0, PLAY_CUT}, 1, BRAIN_FAILED, "ab", NULL},
       {&ollama_brain,
        {200, NDJSON, NULL, PIECES(WORD("a")), 0, PLAY_END},
@@ -394,7 +394,7 @@ static void test_failures(void)
        1,
        BRAIN_FAILED,
        "a",
-       "it said what is no JSON object: garbage"},
+       "the model server sent invalid JSON: garbage"},
       {&ollama_brain,
        {200, NDJSON, NULL, PIECES(WORD("a"), long_line), 0, PLAY_HANG},
        1,
@@ -454,7 +454,7 @@ static void test_nobody(void)
   scene.file.base_url = (char *)(uintptr_t) "http://127.0.0.1:1";
   scene_ask(&scene, &ollama_brain, 15000);
   g_assert_cmpint(scene.heard.outcome, ==, BRAIN_AWAY);
-  g_assert_cmpstr(scene.heard.detail, ==, "the brain at 'http://127.0.0.1:1/api/chat': it is away: connection refused (3 tries)");
+  g_assert_cmpstr(scene.heard.detail, ==, "the brain at 'http://127.0.0.1:1/api/chat': unavailable: connection refused (3 tries)");
   scene_close(&scene);
 }
 

@@ -92,7 +92,7 @@ static void test_death(void)
   g_assert_false(bench->ok);
   g_assert_null(tools_json(bench->tools));
   g_assert_true(status_has(bench, "\"status\":\"waiting\""));
-  contains(bench_call(bench, "s_echo", "{}", 5000), "MCP server 's' is away: it ended with code 7; it is tried again in 1 s");
+  contains(bench_call(bench, "s_echo", "{}", 5000), "MCP server 's' is unavailable: it ended with code 7; retrying in 1 s");
   bench_wait(bench, has_tools);
   g_assert_cmpint(status_number(bench, "restarts"), ==, 1);
   g_assert_cmpstr(bench_call(bench, "s_echo", "{\"text\":\"back\"}", 5000), ==, "back");

@@ -109,13 +109,13 @@ static void test_aliases(void)
 
 static void test_duplicates(void)
 {
-  refused("job: {name: x}\njob: {name: y}\n", "job.yaml:2:1: error: key 'job' is there twice");
+  refused("job: {name: x}\njob: {name: y}\n", "job.yaml:2:1: error: duplicate key 'job'");
   refused("job: {name: x, 'name': y}\n", "job.yaml:1:");
   GString *many = g_string_new("");
   for (int i = 0; i < 40; i++)
     g_string_append_printf(many, "k%d: 1\n", i);
   g_string_append(many, "k30: 2\n");
-  refused(many->str, "job.yaml:41:1: error: key 'k30' is there twice");
+  refused(many->str, "job.yaml:41:1: error: duplicate key 'k30'");
   g_string_free(many, TRUE);
   refused("{[a]: 1}\n", "a key must be a text");
 }

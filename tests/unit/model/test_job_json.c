@@ -95,7 +95,7 @@ static const struct {
     {"{\"name\":\"x\",\"agents\":[1]}", "member 'agents[].id': wanted text"},
     {"{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]}]}",
      "member 'topology.type': wanted hub-spoke, pipeline, dag, mesh, hierarchical or dynamic"},
-    {"{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]},{\"id\":\"a\",\"command\":[\"s\"]}]}", "agent 'a' is there twice"},
+    {"{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]},{\"id\":\"a\",\"command\":[\"s\"]}]}", "duplicate agent id 'a'"},
     {"{\"name\":\"x\",\"agents\":[{\"id\":\"../a\",\"command\":[\"s\"]}]}",
      "member 'agents[].id': wanted 1 to 64 characters of A-Z a-z 0-9 . _ -, beginning with a letter or digit"},
     {A("\"port\":1"), "agent 'a': wanted exactly one of module, command, agent_file"},
