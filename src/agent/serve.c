@@ -247,6 +247,8 @@ static void agent_say_not_honoured(const AgentFile *file, const char *path)
               {!deployed && file->auto_restart == 1, "deployment.auto_restart", "needs-a-job"},
               {no_tools && file->tools->mcp_servers->len > 0, "mcp_servers", "a-command-is-offered-no-tools"},
               {no_tools && file->tools->sub_agents->len > 0, "sub_agents", "a-command-is-offered-no-tools"}};
+  for (guint i = 0; i < file->not_honoured->len; i++)
+    log_warn("not honoured", "file=%s key=%s", path, (const char *)g_ptr_array_index(file->not_honoured, i));
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     if (rows[i].asked)
       log_warn("not honoured", "file=%s key=%s why=%s", path, rows[i].key, rows[i].why);

@@ -3,10 +3,15 @@
 
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "cli/api.h"
 #include "formats/job_reader.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* What a server takes as one request (net/http_server.h), and room for the names of its members. */
+enum { JOB_SEND_BYTES_MAX = 1024 * 1024, JOB_SEND_BYTES_REST = 512 };
 
 static char *job_file_contents(const char *path, size_t max, size_t *length, void *data, GError **error)
 {
@@ -19,6 +24,21 @@ static const char *job_file_variable(const char *name, void *data)
 {
   (void)data;
   return g_getenv(name);
+}
+
+/* The file and the resolved job travel to the server in one request. Measured as `up` writes it, give or take its few other members. */
+static void job_file_check_size(const JobFile *file, const char *path)
+{
+  g_autoptr(GString) body = g_string_new(NULL);
+  g_autofree char *job = job_to_json(file->job);
+  jw_str(body, NULL, file->text);
+  size_t bytes = body->len + strlen(job) + JOB_SEND_BYTES_REST;
+  if (bytes > JOB_SEND_BYTES_MAX)
+    problems_add(
+        file->problems, PROBLEM_ERROR, (SourcePos){g_intern_string(path), 1, 1},
+        "the file and what it stands for make %zu bytes to send, and a server takes %d; split it into several jobs, or keep long values in "
+        "files that the agents read",
+        bytes, JOB_SEND_BYTES_MAX);
 }
 
 bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error)
@@ -44,6 +64,8 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
     preflight_check(file->job, file->problems);
   else if (file->job)
     preflight_limits(file->job, file->problems);
+  if (file->job && preflight && !file->problems->errors)
+    job_file_check_size(file, path);
   if (cli_flag(cli, OPT_STRICT))
     problems_make_strict(file->problems);
   return true;

@@ -43,11 +43,21 @@ void agent_llm_clear(AgentFile *file)
   g_strfreev(file->llm_command);
 }
 
+/* A value that is $NAME and nothing else was meant as ${NAME}. */
+static void llm_bare_variable(AgentReader *reader, const char *key, const char *text)
+{
+  if (!text || text[0] != '$' || !text[1] || strspn(text + 1, G_CSET_A_2_Z G_CSET_DIGITS "_") != strlen(text + 1))
+    return;
+  problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, "llm", key),
+               "'llm.%s': '%s' stays as it is written; a variable is ${%s}", key, text, text + 1);
+}
+
 static void llm_row(AgentReader *reader, const LlmRow *row, const json_t *llm)
 {
   AgentFile *out = reader->out;
   if (row->kind == LLM_TEXT) {
     agent_text(reader, llm, row->key, G_STRUCT_MEMBER_P(out, row->offset));
+    llm_bare_variable(reader, row->key, G_STRUCT_MEMBER(char *, out, row->offset));
     return;
   }
   if (row->kind == LLM_SECONDS) {

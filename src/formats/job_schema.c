@@ -219,6 +219,7 @@ char *job_schema_markdown(void)
       "In every value - not in keys - `${NAME}` and `${NAME:-text}` stand for a variable of the caller; the second gives the text when the "
       "variable is not set or empty. `$${` is a literal `${`; every other dollar sign stays as it is, so that `$HOME` and `$$` reach a shell. "
       "What a variable gives is read as if it stood there: `replicas: ${N}` wants a number. Inside `{ }` and `[ ]` it needs quotes.\n\n"
+      "Seconds are a number, or have a unit: `5`, `1.5s`, `500ms`, `2m`, `3h`, `1d`.\n\n"
       "Keys that begin with `x-` are yours: nobody reads them. A merge key (`<<: *base`) gives a mapping the keys that it does not have "
       "itself.\n\n"
       "An `env_file` has lines `NAME=value`, as shells, dotenv and Compose read them: `export` is allowed, of equal names the last counts, a "
@@ -228,8 +229,8 @@ char *job_schema_markdown(void)
       out,
       "\n## What an agent is given\n\n"
       "- **Variables**, later ones win: of the caller `HOME USER LOGNAME SHELL LANG TZ PATH VIRTUAL_ENV` and no others (name what else "
-      "an agent needs: `environment: {HTTPS_PROXY: \"${HTTPS_PROXY:-}\"}`); `environment` of the job; `AGENT_K` of each key of "
-      "`config`; `JOB_ID`, `AGENT_ID`, `AGENT_PORT`, `CONNECTED_AGENTS`, `REEVE_REPLICA`, `AGENT_PEERS_FILE`, `AGENT_ALLOWED_HOSTS`; "
+      "an agent needs: `environment: {HTTPS_PROXY: \"${HTTPS_PROXY:-}\"}`); `environment` of the job; `JOB_ID`, `AGENT_ID`, "
+      "`AGENT_PORT`, `REEVE_REPLICA`; `AGENT_K` of each key of `config`; `CONNECTED_AGENTS`, `AGENT_PEERS_FILE`, `AGENT_ALLOWED_HOSTS`; "
       "`env_file`, `environment` and `deployment.environment` of the agent.\n"
       "- **Standard input** is `/dev/null`: what reads it sees its end at once.\n"
       "- **umask** is 022, whatever the caller's is.\n"

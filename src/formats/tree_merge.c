@@ -85,7 +85,7 @@ static void merge_mapping(TreeMerge *merge, struct fy_node *mapping)
       merge_from(merge, mapping, item, keys);
   else
     merge_from(merge, mapping, value, keys);
-  fy_node_mapping_remove(mapping, pair);
+  fy_node_free(fy_node_mapping_remove_by_key(mapping, fy_node_pair_key(pair)));
 }
 
 /* In the order of the document, for an alias stands behind what it names; children first, for a mapping may be merged into its parent.

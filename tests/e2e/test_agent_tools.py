@@ -89,7 +89,7 @@ def test_sdk_by_stdio(world, provider):
 
 
 def test_sdk_by_http(world, sdk_http):
-    agent = world.serve(more=sdk_http.toml('headers = { Authorization = "Bearer $SDK_KEY" }'), environment={"SDK_KEY": "s3cret"})
+    agent = world.serve(more=sdk_http.toml('headers = { Authorization = "Bearer ${SDK_KEY}" }'), environment={"SDK_KEY": "s3cret"})
     ready(agent)
     assert tool(agent, "sdk_add", a=2, b=40) == "2 + 40 = 42"
     assert "the disk is on fire" in tool(agent, "sdk_fail")

@@ -46,6 +46,14 @@ def test_huge_file_refused(bare):
     assert done.returncode in (3, 15) and "larger than" in done.stderr
 
 
+def test_what_no_server_takes_is_said_before_it_is_sent(bare):
+    values = ", ".join(f"V{i}: {'x' * 1000}" for i in range(700))
+    job = bare.job(HEAD + f"environment: {{{values}}}\n" + AGENTS)
+    said = bare.run("validate", job, code=3).stderr
+    assert "bytes to send, and a server takes 1048576" in said
+    assert "bytes to send" in bare.run("up", "-d", job, code=3).stderr
+
+
 def test_all_problems_at_once(bare):
     done = bare.run("validate", bare.job(HEAD + "agents: [{id: a}, {id: b, command: 'x'}]\ntopology: {type: ring}\n"), code=3)
     assert done.stderr.count("error:") >= 3

@@ -376,6 +376,44 @@ static void test_time_http(void)
     g_assert_cmpint(time_parse_http(bad[i]), ==, -1);
 }
 
+/* What a file of one value holds: without a byte order mark and one line end, and with nothing left of what was taken off. */
+static void test_take_value(void)
+{
+  static const char *const rows[][2] = {{"abc", "abc"},
+                                        {"abc\n", "abc"},
+                                        {"abc\r\n", "abc"},
+                                        {"abc\n\n", "abc\n"},
+                                        {"abc\r", "abc\r"},
+                                        {"\r\n", ""},
+                                        {"\n", ""},
+                                        {"", ""},
+                                        {" a b ", " a b "},
+                                        {"\xef\xbb\xbf"
+                                         "abc\r\n",
+                                         "abc"},
+                                        {"\xef\xbb\xbf", ""},
+                                        {"a\r\nb\n", "a\r\nb"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    size_t length = strlen(rows[i][0]);
+    g_autofree char *text = g_strdup(rows[i][0]);
+    g_assert_cmpuint(text_take_value(text, length), ==, strlen(rows[i][1]));
+    g_assert_cmpstr(text, ==, rows[i][1]);
+    for (size_t k = strlen(rows[i][1]); k <= length; k++)
+      g_assert_cmpint(text[k], ==, 0);
+  }
+}
+
+static void test_seconds(void)
+{
+  static const struct {
+    const char *text;
+    double seconds;
+  } rows[] = {{"5", 5}, {"1.5s", 1.5}, {"500ms", 0.5}, {"2m", 120}, {"3h", 10800}, {"1d", 86400}, {"0", 0},
+              {"", -1}, {"s", -1},     {"-1", -1},     {"5 s", -1}, {"5x", -1},    {"1e999", -1}, {"inf", -1}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    g_assert_cmpfloat(text_seconds(rows[i].text), ==, rows[i].seconds);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -394,5 +432,7 @@ int main(int argc, char **argv)
   g_test_add_func("/base/errors", test_errors);
   g_test_add_func("/base/random", test_random_hex);
   g_test_add_func("/base/files", test_raise_files);
+  g_test_add_func("/base/text/take-value", test_take_value);
+  g_test_add_func("/base/text/seconds", test_seconds);
   return g_test_run();
 }

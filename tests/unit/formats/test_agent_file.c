@@ -139,6 +139,7 @@ static void test_bad(void)
       {LLM("api_key_env = \"A\"\napi_key_file = \"B\""), "only one of"},
       {LLM("provider = \"openai\""), "'llm.base_url': wanted the URL of the model server"},
       {LLM("base_url = \"ftp://x\""), "begins with http://"},
+      {LLM("base_url = \"$URL\""), "agent.toml:5:1: warning: 'llm.base_url': '$URL' stays as it is written; a variable is ${URL}"},
       {LLM("base_url = \"http://u:p@x/\""), "without a user or password"},
       {LLM("base_url = \"http://x/?a\""), "without '?'"},
       {LLM("base_url = \"http://x y\""), "without spaces"},
