@@ -1,7 +1,7 @@
 #pragma once
 /* Where truth lives: a store writes batches of records durably and gives the rows back at start. A store is one const table; one contract
- * test suite runs over every implementation (sqlite, memory). Functions block: only the store's thread (store/store_thread.h) and start-up call
- * them. */
+ * test suite runs over every implementation (sqlite, memory). Functions block: only the store's thread (store/store_thread.h) and start-up
+ * call them. */
 #include "model/record.h"
 
 typedef struct Store Store;
