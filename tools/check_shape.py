@@ -20,6 +20,18 @@ def functions(lines):
             start = None
 
 
+LOG_CALL = re.compile(r"\blog_(?:error|warn|info|debug)\(.*?;", re.S)
+LOG_CONVERSION = re.compile(r"%(?!%|(?:ll|l|z)?[diu]|[so])")
+
+
+def log_formats(text):
+    """Line of each log call whose fields have a conversion that log_fields (base/log.c) does not know. Macros such as G_GINT64_FORMAT go on behind a quote."""
+    for call in LOG_CALL.finditer(text):
+        fields = "".join(re.sub(r'%"\s*G_G\w+_FORMAT\s*(?:"|(?=[,)]))', "%d", call.group()).split('"')[1::2])
+        if LOG_CONVERSION.search(fields.replace("%%", "")):
+            yield text[:call.start()].count("\n") + 1
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     lengths, problems = [], []
@@ -33,6 +45,7 @@ def main():
                 lengths.append(length)
                 if length > FUNCTION_MAX:
                     problems.append(f"{where}:{line}: function '{name}' has {length} lines; allowed: {FUNCTION_MAX}")
+            problems += [f"{where}:{n}: a log field has another conversion than %s, %d, %i, %u, %o" for n in log_formats(path.read_text())]
             problems += [f"{where}:{n}: goto" for n, text in enumerate(lines, 1) if re.match(r"\s*goto\s", text)]
     lengths.sort()
     p90 = lengths[len(lengths) * 9 // 10] if lengths else 0

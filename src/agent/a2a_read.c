@@ -281,7 +281,7 @@ bool a2a_read(const char *bytes, size_t length, const char *version_header, A2aC
   g_autoptr(GError) error = NULL;
   *call = (A2aCall){.id = g_strdup("null"), .history = -1, .state = -1, .page_size = A2A_PAGE_DEFAULT};
   *fault = (A2aFault){0};
-  json_t *body = json_parse(bytes, length, &error);
+  json_t *body = json_parse_foreign(bytes, length, &error);
   if (!body) {
     a2a_fault(fault, A2A_PARSE, "%s", error->message);
     return false;

@@ -21,7 +21,7 @@ enum {
 typedef void (*DoorRefuse)(HttpRequest *request, const AskResult *no);
 
 typedef struct DoorRow {
-  const char *method, *path;                                          /* a path that ends in '/' takes everything below it, "/" only itself */
+  const char *method, *path; /* a path that ends in '/' takes everything below it, "/" only itself */
   void (*open)(Agent *agent, HttpRequest *request, const char *rest); /* @rest: what came after a path that ends in '/' */
   DoorRefuse refuse;
   bool is_public; /* open without a key */

@@ -114,7 +114,7 @@ static McpMessage *message_new(json_t *root)
 
 GPtrArray *mcp_parse(const char *text, size_t length, GError **error)
 {
-  json_t *root = json_parse(text, length, error);
+  json_t *root = json_parse_foreign(text, length, error);
   if (!root)
     return NULL;
   GPtrArray *messages = g_ptr_array_new_with_free_func(message_free);

@@ -88,6 +88,16 @@ static bool fs_write_all(int fd, const char *data, size_t length)
   return true;
 }
 
+static bool fs_sync_at(int dir_fd, const char *path, GError **error)
+{
+  int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return fs_fail(error, "open", path);
+  bool ok = fsync(fd) == 0 || fs_fail(error, "sync", path);
+  close(fd);
+  return ok;
+}
+
 bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error)
 {
   g_autofree char *temporary = g_strdup_printf("%s.new", name);
@@ -110,24 +120,13 @@ bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, 
     unlinkat(dir_fd, temporary, 0);
     return false;
   }
-  if (sync) {
-    int parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent >= 0) {
-      fsync(parent);
-      close(parent);
-    }
-  }
-  return true;
+  g_autofree char *parent = g_path_get_dirname(name); /* "." for a plain name */
+  return !sync || fs_sync_at(dir_fd, parent, error);
 }
 
 bool fs_sync_directory(const char *path, GError **error)
 {
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return fs_fail(error, "open", path);
-  bool ok = fsync(fd) == 0 || fs_fail(error, "sync", path);
-  close(fd);
-  return ok;
+  return fs_sync_at(AT_FDCWD, path, error);
 }
 
 bool fs_mkdirs(const char *path, mode_t mode, GError **error)

@@ -46,7 +46,7 @@ static void log_number(GString *out, const char *spec, va_list *args)
   else if (n > 2 && spec[n - 2] == 'z')
     g_string_append_printf(out, "%zu", va_arg(*args, size_t));
   else
-    g_string_append_printf(out, strchr("di", spec[n - 1]) ? "%d" : "%u", va_arg(*args, int));
+    g_string_append_printf(out, spec[n - 1] == 'o' ? "%o" : strchr("di", spec[n - 1]) ? "%d" : "%u", va_arg(*args, int));
 }
 
 char *log_fields(const char *format, va_list *args)
@@ -62,7 +62,7 @@ char *log_fields(const char *format, va_list *args)
     else if (strcmp(spec, "%%") == 0)
       g_string_append_c(out, '%');
     else {
-      g_assert(strchr("diu", spec[n - 1])); /* fields are texts and whole numbers */
+      g_assert(strchr("diuo", spec[n - 1])); /* fields are texts and whole numbers; tools/check_shape.py looks */
       log_number(out, spec, args);
     }
     p += n;

@@ -15,7 +15,7 @@ static void why_text(const Cli *cli, const json_t *answer)
   const char *text = jget_str(answer, "text", "");
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
   for (guint i = 0; lines[i]; i++) {
-    g_autofree char *line = text_escape(lines[i], strlen(lines[i]));
+    g_autofree char *line = text_escape(lines[i], WHY_LINE_MAX);
     if (lines[i + 1] || line[0])
       cli_print("%s\n", line);
   }

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { SHOW_TEXT_MAX = 16000 }; /* of one line of an agent's or a server's words */
+
 Table *show_instances_table(const Cli *cli, bool named)
 {
   static const char *const columns[] = {"DEPLOYMENT", "AGENT", "STATE", "HEALTH", ">PID", "URL", "SINCE", "REASON", NULL};
@@ -162,7 +164,7 @@ static void show_rollout(const json_t *deployment)
   g_autofree char *agent = failed && *failed ? show_agent_of(deployment, failed) : NULL;
   g_autofree char *first = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
   first[strcspn(first, "\n")] = '\0';
-  g_autofree char *cause = text_escape(first, strlen(first));
+  g_autofree char *cause = text_escape(first, SHOW_TEXT_MAX);
   cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
   if (g_strcmp0(jget_str(rollout, "outcome", NULL), "open") == 0)
     cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"), (int)jget_int(rollout, "stage", 0) + 1,
@@ -192,7 +194,7 @@ static char *show_escaped(const char *text)
 {
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
   for (guint i = 0; lines[i]; i++) {
-    char *line = text_escape(lines[i], strlen(lines[i]));
+    char *line = text_escape(lines[i], SHOW_TEXT_MAX);
     g_free(lines[i]);
     lines[i] = line;
   }

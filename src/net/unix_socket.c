@@ -25,15 +25,15 @@ static bool unix_socket_used(int dir_fd, const char *name)
 bool unix_socket_free_name(int dir_fd, const char *name, const char *path, GError **error)
 {
   struct stat st;
-  g_assert(error && !*error);
   if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
     return true; /* nothing is there; or the bind will say what is wrong */
-  if (!S_ISSOCK(st.st_mode))
+  bool is_socket = S_ISSOCK(st.st_mode), used = is_socket && unix_socket_used(dir_fd, name);
+  if (!is_socket)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
                 "listen on '%s': a file of that name is there and is no socket; it was left alone, name another path or move it", path);
-  else if (unix_socket_used(dir_fd, name))
+  else if (used)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "listen on '%s': another process does", path);
   else
     unlinkat(dir_fd, name, 0); /* where it may not, the bind says so */
-  return !*error;
+  return is_socket && !used;
 }

@@ -1,6 +1,6 @@
-/* An agent that can be checked afterwards: prints numbered lines, each with its own name, and keeps the number of those that it has written in a file
- * that is mapped, so that the count outlives a kill -9. With AGENT_PORT it listens there and answers every request with its revision.
- * usage: counter DIRECTORY MS-BETWEEN-LINES */
+/* An agent that can be checked afterwards: prints numbered lines, each with its own name, and keeps the number of those that it has written
+ * in a file that is mapped, so that the count outlives a kill -9. With AGENT_PORT it listens there and answers every request with its
+ * revision. usage: counter DIRECTORY MS-BETWEEN-LINES */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -42,7 +42,8 @@ static void answer(int listener, const char *revision)
   struct timeval patience = {.tv_usec = 50000};
   setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (recv(peer, request, sizeof request, 0) > 0) {
-    int length = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(revision), revision);
+    int length =
+        snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(revision), revision);
     send(peer, head, (size_t)length, MSG_NOSIGNAL);
   }
   close(peer);

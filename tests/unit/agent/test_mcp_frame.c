@@ -82,6 +82,8 @@ static void test_messages(void)
       {"{\"id\":7,\"result\":{},\"error\":null}", "response 7 - -;"},
       {"{\"id\":7,\"result\":null,\"error\":{\"message\":\"no\"}}", "response 7 - no;"},
       {"{\"id\":null,\"error\":{\"message\":\"x\"}}", "response -1 - x;"},
+      {"{\"id\":7,\"result\":{\"a\":\"\\u0000\",\"a\":\"\\ud83d\",\"n\":18446744073709551615}}", "response 7 - -;"},
+      {"{\"id\":7,\"result\":{\"a\":\"caf\xe9\"}}", "response 7 - -;"},
       {"{\"id\":1,\"method\":\"ping\"}", "request 0 ping -;"},
       {"{\"method\":\"notifications/x\"}", "notification 0 notifications/x -;"},
       {"[{\"method\":\"a\"},{\"id\":1,\"result\":[]}]", "notification 0 a -;response 1 - -;"},

@@ -81,7 +81,7 @@ static void test_candidates(void)
               {"run d", "desk/|dusk/", 4},
               {"run desk/", "desk/web |desk/worker ", 4},
               {"exec desk/we", "desk/web ", 5},
-              {"why desk/", "", 4},
+              {"why desk/", "desk/web |desk/worker ", 4},
               {"rollback desk --to 1", "1 |12 ", 19},
               {"rollback --to ", "", 14},
               {"secret rm ", "key ", 10},

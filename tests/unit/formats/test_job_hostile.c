@@ -93,7 +93,7 @@ static void test_aliases(void)
   refused("a: *none\n", "job.yaml:1:5: error: alias '*none' names nothing that stands before it");
   refused("a: &a [*a]\n", "alias '*a' names nothing that stands before it");
   g_autofree char *keys = repeated("a: &a {", "k: 1, ", 1, "x: 1}\nb: {<<: *a, <<: *a}\n"), *wide = NULL;
-  refused(keys, "key '<<' is there twice");
+  refused(keys, "duplicate key '<<'");
   GString *merged = g_string_new("a: &a {");
   for (int i = 0; i < 20000; i++)
     g_string_append_printf(merged, "k%d: 1, ", i);

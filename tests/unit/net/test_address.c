@@ -4,9 +4,19 @@
 
 static void test_loopback(void)
 {
-  static const char *const yes[] = {"localhost", "LOCALHOST", "a.localhost", "127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"};
-  static const char *const no[] = {"127.evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", "::",
-                                   "10.0.0.1",         "::ffff:10.0.0.1",        "evil.example",           "",        "[::1]"};
+  static const char *const yes[] = {"localhost",   "LOCALHOST", "a.localhost", "127.0.0.1",
+                                    "127.255.0.9", "::1",       "[::1]",       "::ffff:127.0.0.1"};
+  static const char *const no[] = {"127.evil.example",
+                                   "127.0.0.1.evil.example",
+                                   "localhost.evil.example",
+                                   "0.0.0.0",
+                                   "::",
+                                   "10.0.0.1",
+                                   "::ffff:10.0.0.1",
+                                   "evil.example",
+                                   "",
+                                   "[",
+                                   "[]"};
   for (size_t i = 0; i < G_N_ELEMENTS(yes); i++)
     g_assert_true(address_is_loopback(yes[i]));
   for (size_t i = 0; i < G_N_ELEMENTS(no); i++)
