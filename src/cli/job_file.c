@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a server takes as one request (net/http_server.h), and room for the names of its members. */
-enum { JOB_SEND_BYTES_MAX = 1024 * 1024, JOB_SEND_BYTES_REST = 512 };
+/* What a server takes where a job is sent (ROUTE_BODY_LARGE of server/routes.h), and room for the names of its members. */
+enum { JOB_SEND_BYTES_MAX = JSON_BYTES_MAX, JOB_SEND_BYTES_REST = 512 };
 
 static char *job_file_contents(const char *path, size_t max, size_t *length, void *data, GError **error)
 {

@@ -177,7 +177,7 @@ def test_bad_files_change_nothing(bare):
         text = json.dumps({**manifest, **more}).encode()
         return b"REEVE-BACKUP 1 " + hashlib.sha256(text).hexdigest().encode() + b"\n" + text + b"\n"
 
-    bad = {"cut short": data[:-1], "behind its end": data + b"x", "checksum": data[:-10] + bytes(b ^ 1 for b in data[-10:]), "begins otherwise": b"x" + data,
+    bad = {"cut short": data[:-1], "trailing data after the end": data + b"x", "checksum": data[:-10] + bytes(b ^ 1 for b in data[-10:]), "begins otherwise": b"x" + data,
            "manifest was changed": data.replace(b'"term":1', b'"term":9', 1), "newer Reeve": with_manifest(schema=999) + data[body:],
            "another version": with_manifest(format=2) + data[body:], "lacks something": with_manifest(database_bytes=-5) + data[body:]}
     bad["begins otherwise "] = b""

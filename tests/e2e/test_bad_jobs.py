@@ -47,10 +47,11 @@ def test_huge_file_refused(bare):
 
 
 def test_what_no_server_takes_is_said_before_it_is_sent(bare):
-    values = ", ".join(f"V{i}: {'x' * 1000}" for i in range(700))
-    job = bare.job(HEAD + f"environment: {{{values}}}\n" + AGENTS)
+    values = ", ".join(f"V{i}: {'x' * 1000}" for i in range(500))
+    agents = "\n".join(f"  - {{id: a{i}, command: [sleep, '1'], environment: {f'&big {{{values}}}' if i == 0 else '*big'}}}" for i in range(90))
+    job = bare.job(HEAD + f"agents:\n{agents}\ntopology: {{type: dynamic}}\n")
     said = bare.run("validate", job, code=3).stderr
-    assert "bytes to send, and a server takes 1048576" in said
+    assert "bytes to send, and a server takes 41943040" in said
     assert "bytes to send" in bare.run("up", "-d", job, code=3).stderr
 
 
