@@ -84,7 +84,8 @@ typedef struct Command {
 /* One line to one node. */
 typedef struct Message {
   char *node;
-  char *frame; /* JSON text */
+  char *frame;  /* JSON text */
+  bool of_link; /* an instruction: it means nothing over a later link, whose hello makes the core say anew what holds */
 } Message;
 
 /* Something that watchers may want to know. @data: a JSON object. Types: deployment, rollout, instance, node,

@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <string.h>
+
 typedef struct Batch {
   GPtrArray *turns;   /* of Effects*; their records moved to @records */
   GPtrArray *records; /* of Record* */
@@ -98,6 +100,24 @@ void release_add(ReleaseQueue *queue, Effects *effects)
   g_ptr_array_set_size(effects->records, 0);
   g_ptr_array_set_free_func(effects->records, (GDestroyNotify)record_free);
   g_ptr_array_add(queue->open->turns, effects);
+}
+
+static void batch_drop_messages(Batch *batch, const char *node)
+{
+  for (guint i = 0; batch && i < batch->turns->len; i++) {
+    GPtrArray *messages = ((Effects *)batch->turns->pdata[i])->messages;
+    for (guint k = messages->len; k > 0; k--) {
+      const Message *message = messages->pdata[k - 1];
+      if (message->of_link && strcmp(message->node, node) == 0)
+        g_ptr_array_remove_index(messages, k - 1);
+    }
+  }
+}
+
+void release_new_link(ReleaseQueue *queue, const char *node)
+{
+  batch_drop_messages(queue->committing, node);
+  batch_drop_messages(queue->open, node);
 }
 
 bool release_ready(const ReleaseQueue *queue)

@@ -16,6 +16,8 @@ ReleaseQueue *release_new(ReleaseFn leave, void *data);
 void release_free(ReleaseQueue *queue);
 /* Adds one turn. Takes ownership of @effects. May call leave before it returns (nothing uncommitted and no records). */
 void release_add(ReleaseQueue *queue, Effects *effects);
+/* @node has a new link, whose hello is about to be applied: instructions that were meant for its former link and still wait never leave. */
+void release_new_link(ReleaseQueue *queue, const char *node);
 /* True when a batch with records is open and none is being committed: the caller should release_take now. */
 bool release_ready(const ReleaseQueue *queue);
 /* True when the open batch is full: changes get 503, node links are not read. */

@@ -100,6 +100,7 @@ static void turn_flush_outbox(Core *core)
     Message *message = g_new0(Message, 1);
     message->node = g_steal_pointer(&outgoing->node);
     message->frame = frame_write(outgoing->frame);
+    message->of_link = outgoing->frame->type != FRAME_PEERS;
     g_ptr_array_add(core->effects->messages, message);
     frame_free(outgoing->frame);
     g_free(outgoing);

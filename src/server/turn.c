@@ -307,6 +307,8 @@ static void turn_note_conflict(Server *server, const Command *command, const Eff
 void turn_apply(Server *server, const Command *command)
 {
   g_autoptr(Effects) effects = effects_new();
+  if (command->frame && command->frame->type == FRAME_HELLO)
+    release_new_link(server->queue, command->node);
   core_apply(server->core, command, turn_now(server), effects);
   if (command->reply_to)
     turn_note_conflict(server, command, effects);

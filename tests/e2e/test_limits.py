@@ -70,5 +70,5 @@ def test_what_cannot_be_enforced_is_named(bare):
     assert bare.instances("lim")["b"]["unenforced"] == []
     node = bare.get("/api/nodes")["nodes"][0]
     assert node["unenforced"] == ["memory", "cpu", "pids"] and node["cgroups"] == "no control group that we may write"
-    assert "a/0 runs without its limit of memory, cpu, pids: node 'local'" in bare.run("status", "lim").stdout
+    assert "a runs without its limit of memory, cpu, pids: node 'local'" in bare.run("status", "lim").stdout
     assert "node 'local' has no control group that we may write: limits of memory, cpu, pids are not enforced" in bare.run("doctor", code=None).stdout

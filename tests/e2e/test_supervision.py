@@ -80,7 +80,7 @@ agents:
     script.write_bytes(b"#!/bin/sh\r\nexit 0\r\n")
     script.chmod(0o755)
     failed = bare.run("up", "-d", bare.job(f'job: {{name: crlf, version: "1", description: test}}\nagents: [{{id: a, command: [{script}]}}]\n'), code=None)
-    assert failed.returncode and "CR LF" in failed.stdout + failed.stderr
+    assert failed.returncode and "write it with LF" in failed.stdout + failed.stderr
 
     bare.run("up", "-d", bare.job(f"""
 job: {{name: cwd, version: "1", description: test}}

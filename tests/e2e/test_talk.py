@@ -99,7 +99,7 @@ def test_bad_ends(bare, model):
     """What was said before is printed; the message names the model server; the exit code tells what kind of end it was."""
     up(bare, model, more="request_timeout = 3\n")
     for text, printed, message in (("@error", "one two three \n", "it broke off: the model fell over"), ("@cut", "one two three \n", "in the middle of its answer"),
-                                   ("@garbage", "one two \n", "no JSON object"), ("@line", "one \n", "a line of more than 1048576 bytes"),
+                                   ("@garbage", "one two \n", "sent invalid JSON"), ("@line", "one \n", "a line of more than 1048576 bytes"),
                                    ("@refuse 400", "", "status 400: refused as asked")):
         done = bare.run("prompt", "talk", text, code=10)
         assert done.stdout == printed and message in done.stderr and model.url in done.stderr, (text, done)

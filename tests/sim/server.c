@@ -87,6 +87,8 @@ void sim_apply(Sim *sim, const Command *command)
   Effects *effects = effects_new();
   sim_epochs_before(sim, command);
   sim_rolling_before(sim, command);
+  if (command->frame && command->frame->type == FRAME_HELLO)
+    release_new_link(sim->queue, command->node);
   core_apply(sim->core, command, sim_now(sim), effects);
   sim->server_wake = effects->wake_at_ms;
   sim_rolling_after(sim);

@@ -363,6 +363,17 @@ static void shim_wakes(Sim *sim, void *data)
   }
 }
 
+/* Those that shall, at the end of faults. */
+void sim_shims_wake(Sim *sim)
+{
+  g_autoptr(GList) ids = sim_sorted_keys(sim->shims);
+  for (GList *at = ids; at; at = at->next) {
+    const SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
+    if (shim->frozen && shim->wakes)
+      shim_wakes(sim, at->data);
+  }
+}
+
 /* A debugger, a freezer, a disk that is away: mostly for a while. */
 void sim_some_shim_freezes(Sim *sim)
 {
@@ -372,10 +383,10 @@ void sim_some_shim_freezes(Sim *sim)
     SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
     if (!shim->alive || shim->frozen || !sim_chance(sim, 20))
       continue;
-    bool wakes = sim_chance(sim, 70);
-    sim_say(sim, "the shim of %s freezes%s", shim->id, wakes ? "" : " for ever");
+    shim->wakes = sim_chance(sim, 70);
+    sim_say(sim, "the shim of %s freezes%s", shim->id, shim->wakes ? "" : " for ever");
     shim->frozen = true;
-    if (wakes)
+    if (shim->wakes)
       sim_at(sim, 1 + sim_below(sim, FROZEN_MS), LIVES_WITH_MACHINE, shim_wakes, g_strdup(shim->id), g_free);
     return;
   }

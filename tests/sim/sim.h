@@ -30,6 +30,7 @@ typedef struct SimShim {
   int64_t started_at, ended_at;
   int starts, node_life; /* in a row, under one life of the node */
   bool frozen;           /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
+  bool wakes;            /* it will */
   GQueue inbox;          /* of ShimMail* */
   bool unreaped;         /* its agent ended meanwhile, as @exit says */
   bool decided_before;   /* the node of an earlier life began it, and had not yet started anything in it */
@@ -194,6 +195,7 @@ void sim_shim_signal(Sim *sim, const char *id, bool kill);
 void sim_shim_end(Sim *sim, const char *id);
 void sim_shim_dies(Sim *sim, SimShim *shim);
 void sim_some_shim_dies(Sim *sim);
+void sim_shims_wake(Sim *sim);
 void sim_some_shim_freezes(Sim *sim);
 bool sim_shim_lives(const SimShim *shim);      /* may anything of its tree be alive? */
 void sim_orphan_end(Sim *sim, const char *id); /* kills the shim, and all of the tree */

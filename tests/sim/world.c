@@ -215,6 +215,7 @@ static void sim_end_faults(Sim *sim)
   sim->store_full = sim->command_missing = false;
   g_hash_table_remove_all(sim->foreign);
   sim_say(sim, "faults end");
+  sim_shims_wake(sim);
 }
 
 static void sim_wait_settled(Sim *sim)

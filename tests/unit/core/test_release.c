@@ -33,6 +33,7 @@ static Effects *turn(uint64_t token, guint records)
   if (records) {
     Message *message = g_new0(Message, 1);
     message->node = g_strdup("local");
+    message->of_link = token % 2; /* as instructions are */
     message->frame = g_strdup_printf("%" G_GUINT64_FORMAT, token);
     g_ptr_array_add(effects->messages, message);
   }
@@ -95,6 +96,27 @@ static void test_failed_commit(void)
   g_string_free(left, TRUE);
 }
 
+/* What waits for a commit while its node comes back over a new link: instructions of the former link never leave, the rest does. */
+static void test_new_link(void)
+{
+  left = g_string_new(NULL);
+  ReleaseQueue *queue = release_new(leave, NULL);
+  release_add(queue, turn(1, 1));
+  release_take(queue);
+  release_add(queue, turn(2, 1));
+  release_add(queue, turn(3, 1));
+  release_new_link(queue, "other");
+  release_new_link(queue, "local");
+  release_add(queue, turn(5, 1)); /* of the hello itself */
+  release_committed(queue);
+  assert_left("r1:200 ");
+  release_take(queue);
+  release_committed(queue);
+  assert_left("m2 r2:200 r3:200 m5 r5:200 ");
+  release_free(queue);
+  g_string_free(left, TRUE);
+}
+
 static void test_bound(void)
 {
   left = g_string_new(NULL);
@@ -118,6 +140,7 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/release/order", test_order);
   g_test_add_func("/release/failed-commit", test_failed_commit);
+  g_test_add_func("/release/new-link", test_new_link);
   g_test_add_func("/release/bound", test_bound);
   return g_test_run();
 }
