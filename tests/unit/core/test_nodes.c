@@ -511,8 +511,9 @@ static void test_render(void)
   assert_keys(json_object_get(root, "rollout"),
               "id kind phase stage stages from to outcome verdict cause actor started_at ended_at failed deployment");
   const json_t *b = json_array_get(json_object_get(root, "instances"), 1);
-  assert_keys(b, "id deployment name agent replica node state health revision generation epoch attempt restarts pid port url stage step since "
-                 "left_over scheduled stale_environment reason last_exit output unenforced");
+  assert_keys(b,
+              "id deployment name agent replica node state health revision generation epoch attempt restarts pid port url stage step since "
+              "left_over scheduled stale_environment reason last_exit output unenforced");
   g_assert_cmpstr(json_string_value(json_object_get(b, "state")), ==, "failed");
   g_assert_cmpstr(json_string_value(json_object_get(b, "output")), ==, "no such model\n");
   g_assert_cmpint(json_integer_value(json_object_get(json_object_get(b, "last_exit"), "code")), ==, 3);
