@@ -17,6 +17,7 @@ typedef struct Expander {
   Problems *problems;
   GString *out;
   bool comments; /* TOML */
+  bool tools;    /* in a section of tools: $NAME is read there, too */
 } Expander;
 
 static SourcePos expand_pos(const Expander *expander)
@@ -55,6 +56,23 @@ static void expand_value(GString *out, const char *value)
   }
 }
 
+/* At "$NAME" in a section of tools, as files for other programs have it: a name that is known is replaced, any other stays. */
+static void expand_bare(Expander *expander)
+{
+  size_t left = (size_t)(expander->end - expander->p), n = 1;
+  while (n < left && (g_ascii_isalnum(expander->p[n]) || expander->p[n] == '_'))
+    n++;
+  bool is_name = n > 1 && !g_ascii_isdigit(expander->p[1]);
+  g_autofree char *name = g_strndup(expander->p + 1, n - 1);
+  const char *value = is_name ? expander->variable(name, expander->data) : NULL;
+  if (value) {
+    expand_value(expander->out, value);
+    expander->p += n;
+    return;
+  }
+  expand_copy(expander, n > 1 ? n : left > 1 && expander->p[1] == '$' ? 2 : 1);
+}
+
 /* At a dollar sign within a string. What stands in braces ends within its line and before any quote. */
 static void expand_dollar(Expander *expander)
 {
@@ -64,7 +82,7 @@ static void expand_dollar(Expander *expander)
     return;
   }
   if (!expand_at(expander, "${")) {
-    expand_copy(expander, 1);
+    expander->tools ? expand_bare(expander) : expand_copy(expander, 1);
     return;
   }
   size_t left = 0, all = (size_t)(expander->end - expander->p);
@@ -104,9 +122,22 @@ static void expand_comment(Expander *expander)
   expand_copy(expander, (size_t)((newline ? newline : expander->end) - expander->p));
 }
 
+/* At the '[' that begins a line of TOML: a heading, or the rest of a list, which begins with neither of these words. */
+static void expand_heading(Expander *expander)
+{
+  const char *p = expander->p + 1 + strspn(expander->p + 1, "[ \t");
+  size_t left = (size_t)(expander->end - p);
+  bool named = g_ascii_isalpha(*p);
+  expander->tools =
+      (left > 11 && strncmp(p, "mcp_servers", 11) == 0) || (left > 10 && strncmp(p, "sub_agents", 10) == 0) || (expander->tools && !named);
+  expand_copy(expander, 1);
+}
+
 static void expand_next(Expander *expander)
 {
-  if (expander->comments && *expander->p == '#')
+  if (expander->comments && *expander->p == '[' && expander->p == expander->line_start)
+    expand_heading(expander);
+  else if (expander->comments && *expander->p == '#')
     expand_comment(expander);
   else if (expander->comments && expand_at(expander, "\"\"\""))
     expand_string(expander, "\"\"\"", true);

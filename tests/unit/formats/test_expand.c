@@ -29,6 +29,10 @@ static void test_values(void)
       {"a = \"${EVIL}\"", "a = \"a\\\"b\\\\c\\u000ad\""},
       {"a = \"${NOPE:-x\\\\y} ${EMPTY:-z} ${WHO:-no}\"", "a = \"x\\\\y z me\""},
       {"a = \"open ${WHO}", "a = \"open me"},
+      {"[mcp_servers.m]\ncommand = \"$WHO\"\nargs = [\n[\"x\"], \"$WHO.d\", \"$i $5 $$WHO $\"]\n[llm]\nprompt = \"$WHO\"",
+       "[mcp_servers.m]\ncommand = \"me\"\nargs = [\n[\"x\"], \"me.d\", \"$i $5 $$WHO $\"]\n[llm]\nprompt = \"$WHO\""},
+      {"[sub_agents.\"a b\"]\nauth_token = \"$WHO\" # $WHO\n[[ mcp_servers ]]\nx = '$WHO'\ny = \"$EVIL\"\n",
+       "[sub_agents.\"a b\"]\nauth_token = \"me\" # $WHO\n[[ mcp_servers ]]\nx = '$WHO'\ny = \"a\\\"b\\\\c\\u000ad\"\n"},
       {"", ""},
   };
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
