@@ -106,9 +106,8 @@ int cmd_wait(Cli *cli, GError **error)
   g_autoptr(GError) failed = NULL;
   int64_t timeout_ms = cli_ms(cli, OPT_TIMEOUT, 0);
   api_follow(cli, name, timeout_ms, wait_event, &wait, &failed);
-  g_autofree char *now = wait.now;
-  if (wait.reached)
-    return wait_done(cli, name, error);
-  wait_explain(&wait, timeout_ms, failed, error);
-  return 1;
+  if (!wait.reached)
+    wait_explain(&wait, timeout_ms, failed, error);
+  g_free(wait.now);
+  return wait.reached ? wait_done(cli, name, error) : 1;
 }
