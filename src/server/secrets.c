@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "server/registry.h"
 #include "server/seal.h"
 
 #include <string.h>
@@ -20,12 +21,14 @@ static void secrets_write(GString *out, const char *key, const char *value)
   jw_quote(out, value, strlen(value));
 }
 
-/* "KEY=peer:DEPLOYMENT": the key by which its agents know each other; nobody has set it and nothing stores it. */
-static bool secrets_put_peer(const Server *server, const char *reference, GString *out, GError **error)
+/* "KEY=peer:DEPLOYMENT" is the key by which its agents know each other, "KEY=registry:DEPLOYMENT" the URL where they find each other;
+ * nobody has set them and nothing stores them. */
+static bool secrets_put_derived(const Server *server, const char *reference, GString *out, GError **error)
 {
-  const char *equals = strchr(reference, '=');
+  const char *equals = strchr(reference, '='), *purpose = equals + 1;
   g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
-  char *value = seal_derive(server->options->data_dir, equals + 1, error);
+  char *value = g_str_has_prefix(purpose, REGISTRY_PURPOSE) ? registry_url(server->registry, purpose + strlen(REGISTRY_PURPOSE), error)
+                                                            : seal_derive(server->options->data_dir, purpose, error);
   if (!value)
     return false;
   secrets_write(out, key, value);
@@ -37,8 +40,8 @@ static bool secrets_put_peer(const Server *server, const char *reference, GStrin
 static bool secrets_put(const Server *server, const char *reference, GString *out, int64_t *version, GError **error)
 {
   const char *equals = strchr(reference, '=');
-  if (equals && g_str_has_prefix(equals + 1, "peer:"))
-    return secrets_put_peer(server, reference, out, error);
+  if (equals && (g_str_has_prefix(equals + 1, "peer:") || g_str_has_prefix(equals + 1, REGISTRY_PURPOSE)))
+    return secrets_put_derived(server, reference, out, error);
   if (!equals || !g_str_has_prefix(equals + 1, "secret:"))
     return true;
   const char *name = equals + 1 + strlen("secret:");
