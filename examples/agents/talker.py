@@ -1,6 +1,6 @@
 """An agent over HTTP in the standard library alone: GET /health, POST /prompt. Asked something, it asks its peers too and tells what each said,
-or who is missing. What Reeve gives it: AGENT_ID, AGENT_PORT, AGENT_PEERS_FILE (kept current), AGENT_SAYS (`config: {says: ...}` of the job); in a dynamic job also
-AGENT_REGISTRY_URL."""
+or who is missing. What Reeve gives it: AGENT_ID, AGENT_PORT, AGENT_PEERS_FILE (kept current), AGENT_SAYS (`config: {says: ...}` of the job), and in
+a dynamic job AGENT_REGISTRY_URL."""
 import concurrent.futures
 import http.server
 import json

@@ -62,7 +62,8 @@ static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agen
   }
 }
 
-/* What the server derives for @deployment when the agent starts goes to the references, unless the job sets @key itself. */
+/* What the server derives for @deployment when the agent starts goes to the references, unless the job sets @key itself. @kind begins with
+ * "peer": nodes of earlier builds know no other word for it. */
 static void spec_derive(InstanceSpec *spec, const StrMap *map, const char *key, const char *kind, const Deployment *deployment)
 {
   if (!strmap_has(map, key))
@@ -97,7 +98,7 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
   if (agent->agent_file) /* by it the agents of one deployment know each other */
     spec_derive(spec, &map, "AGENT_PEER_KEY", "peer", instance->deployment);
   if (job_has_registry(job)) /* where they find each other */
-    spec_derive(spec, &map, "AGENT_REGISTRY_URL", "registry", instance->deployment);
+    spec_derive(spec, &map, "AGENT_REGISTRY_URL", "peer:registry", instance->deployment);
   strmap_done(&map);
 }
 

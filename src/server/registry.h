@@ -5,7 +5,8 @@
 #include "server/internal.h"
 
 #define REGISTRY_PORT_FILE "registry.port"
-#define REGISTRY_PURPOSE   "registry:" /* of seal_derive, and in references of instances; the id of the deployment follows */
+#define REGISTRY_PURPOSE                                                                                                                   \
+  "registry:" /* of seal_derive; in references of instances "peer:" stands before it. The id of the deployment follows */
 
 /* Nothing is opened yet. */
 Registry *registry_new(Server *server);

@@ -28,10 +28,11 @@ JOB = """
 job: {{name: {name}}}
 environment: {{WHERE: {where}}}
 agents:
-  - {{id: news, command: [python3, {script}], config: {{port: auto}}, health: {{tcp: true, interval: 0.2}}, restart: {{delay: 0.1}}}}
+  - {{id: news, command: [python3, {script}], config: {{port: auto}}, health: {{tcp: true}}, restart: {{delay: 0.1}}}}
   - {{id: stats, command: [python3, {script}], config: {{port: auto}}, replicas: 2, health: {{tcp: true}}}}
   - {{id: quiet, command: [sleep, '1000']}}
-  - {{id: own, command: [python3, {script}], config: {{port: auto}}, environment: {{AGENT_REGISTRY_URL: mine}}, health: {{tcp: true}}}}
+  - {{id: own, command: [python3, {script}], config: {{port: auto}}, environment: {{AGENT_REGISTRY_URL: mine}}, restart: {{policy: never}},
+     health: {{http: /, interval: 0.2, timeout: 1, retries: 2, start_period: 30}}}}
 topology: {{type: dynamic}}
 """
 
@@ -96,13 +97,16 @@ def test_agents_find_each_other(reeve):
 
     # What is not healthy is found only where that is asked for; what does not run is not there; what starts again is.
     port = port_of(entries["news"])
-    pid = reeve.instances("desk")["news"]["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: found(url)["news"]["health_status"] == "unhealthy", what="its probes fail") if False else None
-    os.kill(pid, signal.SIGCONT)
+    pid, own = reeve.instances("desk")["news"]["pid"], reeve.instances("desk")["own"]["pid"]
+    os.kill(own, signal.SIGSTOP)
+    wait_until(lambda: found(url)["own"]["health_status"] == "unhealthy", what="it does not answer its probes")
+    assert "own" not in found(url, "/agents/search") and "own" not in found(url, "/agents?healthy_only=true")
+    assert ask(url, "/health")[1]["unhealthy_agents"] == 1
+    os.kill(own, signal.SIGCONT)
+    wait_until(lambda: found(url)["own"]["health_status"] == "healthy", what="it answers them again")
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: "news" not in found(url) or reeve.instances("desk")["news"]["pid"] not in (0, pid), what="it is gone, or there again")
-    wait_until(lambda: found(url).get("news", {}).get("health_status") == "healthy" and not alive(pid), what="it is there again")
+    wait_until(lambda: not alive(pid) and found(url).get("news", {}).get("health_status") == "healthy" and reeve.instances("desk")["news"]["pid"] != pid,
+               what="it is there again")
     assert found(url)["news"]["name"] == "It", "what it told stays until it is restarted"
     reeve.run("restart", "desk", "news")
     assert found(url)["news"]["name"] == "news" and port_of(found(url)["news"]) == port and (reeve.directory / "desk/news0").read_text() == url

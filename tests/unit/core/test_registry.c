@@ -319,11 +319,11 @@ static void assert_references(Job *job, const char *wanted)
 static void test_url(void)
 {
   g_autoptr(Job) job = dynamic_job("a b"), alone = dynamic_job("a"), pipeline = world_job("a b");
-  assert_references(job, "AGENT_REGISTRY_URL=registry:dep_000001");
+  assert_references(job, "AGENT_REGISTRY_URL=peer:registry:dep_000001");
   assert_references(alone, "");
   assert_references(pipeline, "");
   world_agent(job, "a")->port = PORT_NONE;
-  assert_references(job, "AGENT_REGISTRY_URL=registry:dep_000001");
+  assert_references(job, "AGENT_REGISTRY_URL=peer:registry:dep_000001");
   world_agent(job, "b")->port = PORT_NONE;
   assert_references(job, "");
   world_agent(job, "b")->port = 9000;
