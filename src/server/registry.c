@@ -132,7 +132,6 @@ static void registry_again(void *data)
 
 void registry_open(Registry *registry)
 {
-  registry->door.port = registry_read_port(registry);
   if (registry->door.port)
     registry_listen(registry, NULL);
 }
@@ -180,6 +179,7 @@ Registry *registry_new(Server *server)
 {
   Registry *registry = g_new0(Registry, 1);
   registry->door = (RegistryDoor){.server = server, .registry = registry, .limiter = limiter_new()};
+  registry->door.port = registry_read_port(registry);
   HttpServerConfig config = {.handler = registry_handle, .body_bytes_max = REGISTRY_BODY_MAX, .data = &registry->door};
   registry->http = http_server_new(server->loop, &config);
   registry->again = loop_timer_new(server->loop, registry_again, registry);

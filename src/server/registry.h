@@ -8,10 +8,10 @@
 #define REGISTRY_PURPOSE                                                                                                                   \
   "registry:" /* of seal_derive; in references of instances "peer:" stands before it. The id of the deployment follows */
 
-/* Nothing is opened yet. */
+/* Reads which port is kept, and opens nothing yet. @server has its options. */
 Registry *registry_new(Server *server);
 void registry_free(Registry *registry);
-/* The core is loaded: listens at the kept port when there is one. That it cannot be had is logged, told by registry_problem, and tried
+/* Listens at the kept port when there is one; the core must be loaded. That it cannot be had is logged, told by registry_problem, and tried
  * again now and then. */
 void registry_open(Registry *registry);
 /* No new connections. registry_requests counts what is still being answered. NULL is fine for both. */

@@ -126,12 +126,17 @@ static void registry_get_list(RegistryCall *call)
   registry_answer(call, out);
 }
 
+/* Clients that look for one thing send the others empty. */
+static const char *registry_part(const RegistryCall *call, const char *name)
+{
+  const char *text = http_request_query(call->request, name);
+  return text && text[0] ? text : NULL;
+}
+
 static void registry_get_found(RegistryCall *call)
 {
-  RegistryQuery query = {.skill = http_request_query(call->request, "skill"),
-                         .tag = http_request_query(call->request, "tag"),
-                         .name = http_request_query(call->request, "name"),
-                         .healthy_only = true};
+  RegistryQuery query = {
+      .skill = registry_part(call, "skill"), .tag = registry_part(call, "tag"), .name = registry_part(call, "name"), .healthy_only = true};
   GString *out = turn_scratch(call->server);
   if (!registry_flag(call, &query.healthy_only))
     return;

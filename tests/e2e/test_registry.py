@@ -1,4 +1,5 @@
 """The registry where agents of a dynamic job find each other: its URL, who is in it, what agents tell, who is kept out, and what outlives what."""
+import contextlib
 import http.client
 import json
 import os
@@ -73,6 +74,15 @@ def port_of(entry):
     return urllib.parse.urlsplit(entry["url"]).port
 
 
+@contextlib.contextmanager
+def holding(port):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        yield
+
+
 def tell(registry, entry, **more):
     return ask(registry, "/agents/register", "POST", {"id": "it", "name": "It", "url": f"http://localhost:{port_of(entry)}", **more})
 
@@ -92,7 +102,7 @@ def test_agents_find_each_other(reeve):
     assert status == 200 and {key: entry[key] for key in told} == told and (entry["id"], entry["name"], entry["url"]) == ("news", "It", entries["news"]["url"])
     assert ask(url, "/agents/news")[1] == ask(url, "/agents/it")[1]
     assert ask(url, "/agents/stats%2F1")[1]["url"] == ask(url, "/agents/stats/1")[1]["url"] == entries["stats/1"]["url"]
-    for query, who in {"skill=SEARCH": {"news"}, "tag=ext": {"news"}, "name=STAT": {"stats", "stats/1"}, "skill=search&name=stat": set(), "": set(entries)}.items():
+    for query, who in {"skill=SEARCH": {"news"}, "tag=ext": {"news"}, "name=STAT": {"stats", "stats/1"}, "skill=search&name=stat": set(), "skill=&tag=&name=": set(entries)}.items():
         assert set(found(url, "/agents/search?" + query)) == who, query
 
     # What is not healthy is found only where that is asked for; what does not run is not there; what starts again is.
@@ -182,16 +192,13 @@ def test_who_is_kept_out(bare):
 
 
 def test_taken_port(bare):
-    """While agents run that have its URL it waits for its port; without them it takes another."""
+    """While agents run that have its URL, the registry waits for its port; without them it takes another."""
     bare.start()
     url = bring_up(bare)
     port = urllib.parse.urlsplit(url).port
     bare.run("server", "stop", "--keep")
     bare.server_process.wait(timeout=20)
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with holding(port):
         bare.start()
         server = bare.get("/api/server")
         assert server["registry"] is None and "Address already in use" in server["registry_problem"]
@@ -205,10 +212,17 @@ def test_taken_port(bare):
     bare.run("down", "desk")
     bare.run("server", "stop")
     bare.server_process.wait(timeout=20)
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with holding(port):
         bare.start()
         moved = bring_up(bare, "more")
         assert urllib.parse.urlsplit(moved).port != port and set(found(moved)) == {"news", "stats", "stats/1", "own"}
+
+    # as after a crash of the machine: nobody is left who was given the old one
+    agents = [instance["pid"] for instance in bare.instances("more").values()]
+    bare.kill_server()
+    for pid in [*bare.shims().values(), *agents]:
+        os.kill(pid, signal.SIGKILL)
+    with holding(urllib.parse.urlsplit(moved).port):
+        bare.start()
+        again = wait_until(lambda: (url := (bare.directory / "more/news0").read_text()) != moved and url, what="it is started with a URL that answers")
+        wait_until(lambda: set(found(again)) >= {"news", "stats", "stats/1"}, what="they are there")
