@@ -1,5 +1,6 @@
 """An agent over HTTP in the standard library alone: GET /health, POST /prompt. Asked something, it asks its peers too and tells what each said,
-or who is missing. What Reeve gives it: AGENT_ID, AGENT_PORT, AGENT_PEERS_FILE (kept current), AGENT_SAYS (`config: {says: ...}` of the job)."""
+or who is missing. What Reeve gives it: AGENT_ID, AGENT_PORT, AGENT_PEERS_FILE (kept current), AGENT_SAYS (`config: {says: ...}` of the job), and in
+a dynamic job AGENT_REGISTRY_URL."""
 import concurrent.futures
 import http.server
 import json
@@ -20,11 +21,11 @@ def fetch(url, body=None, timeout=5):
 
 
 def peers():
-    """{id: url}: those whom the topology connects us to, or, where a registry is named, all that registered there."""
+    """{id: url}: those whom the topology connects us to, or, where there is a registry, all that are healthy there."""
     registry = os.environ.get("AGENT_REGISTRY_URL")
     try:
         if registry:
-            return {agent["id"]: agent["url"] for agent in fetch(registry + "/agents")["agents"] if agent["id"] != NAME}
+            return {agent["id"]: agent["url"] for agent in fetch(registry + "/agents/search?tag=talker") if agent["id"] != NAME}
         with open(os.environ["AGENT_PEERS_FILE"], encoding="utf-8") as file:
             return {peer["id"]: peer["urls"][0] for peer in json.load(file) if peer["urls"]}
     except (KeyError, OSError, ValueError):
@@ -81,11 +82,12 @@ class Talker(http.server.BaseHTTPRequestHandler):
 
 
 def register():
-    """Tells the registry where we are; it may start later than we do, so we try until it listens."""
+    """Reeve has entered us into the registry already; this adds what others may look for. The server may be away: we try until it answers."""
     registry, done = os.environ["AGENT_REGISTRY_URL"], threading.Event()
+    us = {"id": NAME, "name": NAME, "url": f"http://localhost:{os.environ['AGENT_PORT']}", "description": os.environ.get("AGENT_SAYS", ""), "tags": ["talker"]}
     while not done.wait(0.2):
         try:
-            fetch(registry + "/agents/register", {"id": NAME, "name": NAME, "url": f"http://localhost:{os.environ['AGENT_PORT']}"})
+            fetch(registry + "/agents/register", us)
             done.set()
         except OSError:
             continue

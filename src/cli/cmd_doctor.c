@@ -164,6 +164,21 @@ static Finding doctor_agents(const Cli *cli)
                         g_strdup("run as root unless their job names a 'user'; reeve server --agents-user NAME gives them another"));
 }
 
+/* Where agents of dynamic jobs find each other. */
+static Finding doctor_registry(const Cli *cli)
+{
+  json_t *server = api_get(cli, "/api/server", NULL);
+  const char *address = jget_str(server, "registry", NULL), *problem = jget_str(server, "registry_problem", NULL);
+  Finding found = problem
+                      ? doctor_finding("problem", g_strdup_printf("agents of dynamic jobs cannot find each other: %s; free that port, or "
+                                                                  "stop these jobs and bring them up again, which takes another one",
+                                                                  problem))
+                  : address ? doctor_finding("ok", g_strdup_printf("agents of dynamic jobs find each other at %s", address))
+                            : doctor_finding("ok", g_strdup(server ? "no agent has needed it" : "no server to ask"));
+  json_decref(server);
+  return found;
+}
+
 static Finding doctor_shim(const Cli *cli)
 {
   char *path = paths_shim();
@@ -173,9 +188,9 @@ static Finding doctor_shim(const Cli *cli)
 static const struct {
   const char *name;
   Finding (*check)(const Cli *cli);
-} doctor_checks[] = {{"server", doctor_server},   {"store", doctor_store},     {"API", doctor_api},         {"shim", doctor_shim},
-                     {"nodes", doctor_nodes},     {"agents", doctor_agents},   {"cgroups", doctor_cgroups}, {"python3", doctor_python},
-                     {"disk space", doctor_room}, {"open files", doctor_files}};
+} doctor_checks[] = {{"server", doctor_server},  {"store", doctor_store},     {"API", doctor_api},           {"shim", doctor_shim},
+                     {"nodes", doctor_nodes},    {"agents", doctor_agents},   {"registry", doctor_registry}, {"cgroups", doctor_cgroups},
+                     {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
 
 int cmd_doctor(Cli *cli, GError **error)
 {

@@ -266,11 +266,14 @@ static int server_status(Cli *cli, const char *name, GError **error)
   } else {
     g_autofree char *uptime = cli_duration(jget_int(server, "uptime_ms", 0));
     const char *listen = jget_str(server, "listen", NULL), *note = jget_str(server, "listen_note", NULL);
+    const char *registry = jget_str(server, "registry_problem", NULL);
     cli_print(
         "pid:       %d\nversion:   %s\nuptime:    %s\nsocket:    %s\nlisten:    %s%s%s%s\ndata:      %s\nstore:     %s\nagents:    %zu running\n",
         (int)jget_int(server, "pid", 0), jget_str(server, "version", "?"), uptime, cli->paths.socket, listen ? listen : "none",
         note ? " (" : "", note ? note : "", note ? ")" : "", jget_str(server, "data_dir", "?"), jget_str(server, "store", "?"),
         json_array_size(json_object_get(server, "running_agents")));
+    if (registry)
+      cli_print("registry:  does not answer: %s\n", registry);
   }
   json_decref(server);
   return 0;

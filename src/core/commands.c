@@ -331,10 +331,11 @@ void command_forget(Core *core, const Command *command)
   }
   core_audit(core, command, "forget", deployment->name, NULL);
   for (guint i = 0; i < deployment->instances->len; i++) {
-    const Instance *instance = deployment->instances->pdata[i];
+    Instance *instance = deployment->instances->pdata[i];
     const NodeObject *node = core_node(core, instance->node);
     if (node && node->linked)
       turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
+    registration_drop(core, instance);
     turn_remove(core, TABLE_INSTANCES, instance->id);
   }
   for (guint i = 0; i < deployment->rollouts->len; i++)

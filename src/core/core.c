@@ -247,6 +247,8 @@ void core_apply(Core *core, const Command *command, Now now, Effects *effects)
       [COMMAND_ROLLBACK] = command_rollback,
       [COMMAND_EXEC] = command_exec,
       [COMMAND_FORGET] = command_forget,
+      [COMMAND_REGISTER] = command_register,
+      [COMMAND_DEREGISTER] = command_deregister,
       [COMMAND_NOTICE_TRIED] = command_notice_tried,
       [COMMAND_NODE_FRAME] = command_node_frame,
       [COMMAND_NODE_GONE] = command_node_gone,

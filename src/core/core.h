@@ -34,6 +34,8 @@ typedef enum CommandType {
   COMMAND_SECRET_SET,    /* @secret */
   COMMAND_SECRET_REMOVE, /* @secret->name */
   COMMAND_SECRETS_GIVEN, /* the node of @instance was given its secrets, the newest of them of @version */
+  COMMAND_REGISTER,      /* an agent of @deployment tells the registry of itself: @registration */
+  COMMAND_DEREGISTER,    /* it takes itself out: @registration->id */
   COMMAND_NOTICE_TRIED,  /* webhook @notice was posted: @delivered or not */
   COMMAND_NODE_FRAME,    /* hello, heartbeat, report, reserved */
   COMMAND_NODE_GONE,     /* its link broke */
@@ -57,6 +59,13 @@ typedef struct SecretAsk {
 } SecretAsk;
 enum { TOKENS_MAX = 250, SECRETS_MAX = 1000, SECRET_SEALED_MAX = 96 * 1024 };
 
+/* What an agent says of itself. */
+typedef struct RegistrationAsk {
+  const char *id;   /* as it names itself */
+  int port;         /* of its URL; 0 = that names none */
+  const char *said; /* JSON object for Registration.said, at most REGISTRY_SAID_MAX bytes */
+} RegistrationAsk;
+
 /* All pointers are borrowed for the duration of core_apply. */
 typedef struct Command {
   CommandType type;
@@ -75,6 +84,7 @@ typedef struct Command {
   const Frame *frame;
   const TokenAsk *token;
   const SecretAsk *secret;
+  const RegistrationAsk *registration;
   const char *instance; /* secrets-given: id */
   int64_t version;
   const char *notice; /* id */

@@ -111,6 +111,7 @@ void instance_start(Core *core, Instance *instance, int revision)
   instance->last_exit = (ExitStatus){.code = -1};
   instance->ended_at_ms = 0;
   instance->stale = false; /* what the node will be given is new */
+  registration_drop(core, instance);
   instance->health = HEALTH_UNKNOWN;
   instance->healthy_boot_ms = 0;
   touch_instance(core, instance, TOUCH_STORED);

@@ -77,6 +77,8 @@ Record *record_of_schedule_run(const ScheduleRun *run);
 Record *record_of_token(const Token *token);
 Record *record_of_secret(const Secret *secret);
 Record *record_of_notice(const Notice *notice);
+/* @instance->registration is there. */
+Record *record_of_registration(const Instance *instance);
 Record *record_of_meta(const char *key, const char *value);
 
 /* objects.c */
@@ -248,6 +250,13 @@ const char *notice_told(const char *word); /* the static word for a stored one; 
 void notices_rollout(Core *core, const Rollout *rollout);
 /* How @deployment is: webhooks are told when that is worse or well again. */
 void notices_look(Core *core, Deployment *deployment);
+
+/* registry.c */
+void command_register(Core *core, const Command *command);
+void command_deregister(Core *core, const Command *command);
+bool load_registration(Core *core, const Value *values);
+void registration_free(Registration *registration);
+void registration_drop(Core *core, Instance *instance); /* what it told goes, in the store too; also when it told nothing */
 
 /* nodes.c */
 void nodes_tick(Core *core);

@@ -189,6 +189,11 @@ static bool load_notice_row(Core *core, const Value *values, GError **error)
   return load_notice(core, values) || load_bad(error, TABLE_NOTICES, values, "no deployment, URL, event or body");
 }
 
+static bool load_registration_row(Core *core, const Value *values, GError **error)
+{
+  return load_registration(core, values) || load_bad(error, TABLE_REGISTRATIONS, values, "no such instance");
+}
+
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error)
 {
   static bool (*const loaders[TABLE_N])(Core *, const Value *, GError **) = {
@@ -203,6 +208,7 @@ bool core_load_row(Core *core, TableId table, const Value *values, GError **erro
       [TABLE_TOKENS] = load_token_row,
       [TABLE_SECRETS] = load_secret_row,
       [TABLE_NOTICES] = load_notice_row,
+      [TABLE_REGISTRATIONS] = load_registration_row,
   };
   if (!values[0].text)
     return load_bad(error, table, values, "no key");

@@ -44,6 +44,7 @@ static void instance_free(gpointer data)
                    instance->observed_reason, instance->output, instance->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
+  registration_free(instance->registration);
   g_free(instance);
 }
 

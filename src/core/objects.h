@@ -26,6 +26,15 @@ typedef enum InstanceStep {
       STEP_N
 } InstanceStep;
 
+/* What an agent told the registry of its deployment of itself: core/registry.c. */
+typedef struct Registration {
+  int64_t generation; /* of the instance that told it: the next one has told nothing yet */
+  char *said;         /* JSON object of id, name, description, skills, tags, metadata; NULL = it only took itself out */
+  int64_t said_at_ms; /* the first time */
+  bool hidden;        /* taken out of the registry, up to and with attempt @attempt of that generation */
+  int attempt;
+} Registration;
+
 /* A slot (agent, replica) of a deployment and what runs in it. The id stays over revisions and restarts. */
 typedef struct Instance {
   char id[20];
@@ -44,7 +53,8 @@ typedef struct Instance {
   char *outcome; /* last final state word ("failed", "completed", "stopped"), NULL */
   char *reason;  /* of the outcome, at most 2 KiB */
   ExitStatus last_exit;
-  int64_t secrets_version; /* newest version among the secrets that its node was last given for it; 0 = none */
+  int64_t secrets_version;    /* newest version among the secrets that its node was last given for it; 0 = none */
+  Registration *registration; /* NULL = nothing */
   int64_t created_at_ms, ended_at_ms;
   /* (volatile) as last reported by the node */
   InstanceState state;
@@ -216,6 +226,18 @@ const GPtrArray *core_secrets(const Core *core);
 const Secret *core_secret(const Core *core, const char *name);
 /* What the node fetches to start @instance as it is desired: "KEY=secret:NAME", "KEY=file:PATH". Caller frees (g_strfreev). */
 char **core_instance_references(const Instance *instance);
+/* What is looked for in the registry of a deployment. Texts are parts of what must contain them, in whatever case; NULL = not asked. */
+typedef struct RegistryQuery {
+  const char *skill; /* in id, name or description of one skill */
+  const char *tag, *name;
+  bool healthy_only;
+} RegistryQuery;
+/* Lists name at most so many agents; what all agents of one deployment told is no larger than the second, what one told than the third. */
+enum { REGISTRY_LIST_MAX = 1000, REGISTRY_TOLD_MAX = 4 * 1024 * 1024, REGISTRY_SAID_MAX = 64 * 1024 };
+/* Appends, as JSON: a list of the agents that fit @query; the one with @id (false: there is none, and nothing is appended); counts. */
+void registry_list(GString *out, const Core *core, const Deployment *deployment, const RegistryQuery *query, Now now);
+bool registry_entry(GString *out, const Core *core, const Deployment *deployment, const char *id, Now now);
+void registry_health(GString *out, const Deployment *deployment);
 /* Deployment by name or id, NULL = none. */
 const Deployment *core_deployment(const Core *core, const char *name);
 /* All deployments sorted by name: of Deployment*; borrowed until the next core_apply. */

@@ -176,6 +176,19 @@ Record *record_of_notice(const Notice *notice)
   return record;
 }
 
+Record *record_of_registration(const Instance *instance)
+{
+  const Registration *registration = instance->registration;
+  Record *record = record_new(TABLE_REGISTRATIONS);
+  record_text(record, REG_INSTANCE, instance->id);
+  record_int(record, REG_GENERATION, registration->generation);
+  record_text(record, REG_SAID, registration->said);
+  record_int(record, REG_SAID_AT, registration->said_at_ms);
+  record_int(record, REG_HIDDEN, registration->hidden);
+  record_int(record, REG_ATTEMPT, registration->attempt);
+  return record;
+}
+
 static void dump_line(GPtrArray *lines, Record *record)
 {
   const TableSpec *spec = &table_specs[record->table];
@@ -197,6 +210,13 @@ static gint dump_compare(gconstpointer a, gconstpointer b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void dump_instance(GPtrArray *lines, const Instance *instance)
+{
+  dump_line(lines, record_of_instance(instance));
+  if (instance->registration)
+    dump_line(lines, record_of_registration(instance));
+}
+
 static void dump_schedule(GPtrArray *lines, const Schedule *schedule)
 {
   dump_line(lines, record_of_schedule(schedule));
@@ -215,7 +235,7 @@ char *core_dump(const Core *core)
     for (guint k = 0; k < deployment->revisions->len; k++)
       dump_line(lines, record_of_revision(deployment, deployment->revisions->pdata[k]));
     for (guint k = 0; k < deployment->instances->len; k++)
-      dump_line(lines, record_of_instance(deployment->instances->pdata[k]));
+      dump_instance(lines, deployment->instances->pdata[k]);
     for (guint k = 0; k < deployment->rollouts->len; k++)
       dump_line(lines, record_of_rollout(deployment->rollouts->pdata[k]));
     for (guint k = 0; k < deployment->schedules->len; k++)

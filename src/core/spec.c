@@ -41,7 +41,7 @@ static void spec_take_map(InstanceSpec *spec, const StrMap *map)
 {
   guint n = strmap_size(map), texts = 0, references = 0;
   spec->environment = g_new0(char *, n + 1);
-  spec->references = g_new0(char *, n + 2); /* room for one of our own */
+  spec->references = g_new0(char *, n + 3); /* room for two of our own */
   for (guint i = 0; i < n; i++) {
     const StrPair *pair = strmap_at(map, i);
     if (pair->from == VALUE_TEXT)
@@ -60,6 +60,14 @@ static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agen
     if (!agent->user || !g_strv_contains(of_user, pair->key))
       strmap_set(map, pair->key, pair->value);
   }
+}
+
+/* What the server derives for @deployment when the agent starts goes to the references, unless the job sets @key itself. @kind begins with
+ * "peer": nodes of earlier builds know no other word for it. */
+static void spec_derive(InstanceSpec *spec, const StrMap *map, const char *key, const char *kind, const Deployment *deployment)
+{
+  if (!strmap_has(map, key))
+    spec->references[g_strv_length(spec->references)] = g_strdup_printf("%s=%s:%s", key, kind, deployment->id);
 }
 
 static void spec_environment(InstanceSpec *spec, const Instance *instance, const Plan *plan, guint index)
@@ -87,8 +95,10 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
   strmap_set(&map, "AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json");
   strmap_merge(&map, &agent->environment);
   spec_take_map(spec, &map);
-  if (agent->agent_file && !strmap_get(&map, "AGENT_PEER_KEY")) /* by it the agents of one deployment know each other */
-    spec->references[g_strv_length(spec->references)] = g_strdup_printf("AGENT_PEER_KEY=peer:%s", instance->deployment->id);
+  if (agent->agent_file) /* by it the agents of one deployment know each other */
+    spec_derive(spec, &map, "AGENT_PEER_KEY", "peer", instance->deployment);
+  if (job_has_registry(job)) /* where they find each other */
+    spec_derive(spec, &map, "AGENT_REGISTRY_URL", "peer:registry", instance->deployment);
   strmap_done(&map);
 }
 

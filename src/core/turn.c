@@ -181,6 +181,7 @@ static void turn_flush_doomed(Core *core)
     const NodeObject *node = core_node(core, instance->node);
     if (node && node->linked)
       turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
+    registration_drop(core, instance);
     turn_remove(core, TABLE_INSTANCES, instance->id);
     core_remove_instance(core, instance);
   }

@@ -231,7 +231,8 @@ char *job_schema_markdown(void)
       "- **Variables**, later ones win: of the caller `HOME USER LOGNAME SHELL LANG TZ PATH VIRTUAL_ENV` and no others (name what else "
       "an agent needs: `environment: {HTTPS_PROXY: \"${HTTPS_PROXY:-}\"}`); `environment` of the job; `JOB_ID`, `AGENT_ID`, "
       "`AGENT_PORT`, `REEVE_REPLICA`; `AGENT_K` of each key of `config`; `CONNECTED_AGENTS`, `AGENT_PEERS_FILE`, `AGENT_ALLOWED_HOSTS`; "
-      "`env_file`, `environment` and `deployment.environment` of the agent.\n"
+      "`env_file`, `environment` and `deployment.environment` of the agent. In a job with the topology `dynamic`, several agents and a "
+      "port among them, also `AGENT_REGISTRY_URL`, unless the job or the agent sets it.\n"
       "- **Standard input** is `/dev/null`: what reads it sees its end at once.\n"
       "- **umask** is 022, whatever the caller's is.\n"
       "- **Directory**: `working_dir`. Without one an agent with a `module` starts where the module lies: the directory of the job file, "
@@ -246,7 +247,7 @@ char *job_schema_markdown(void)
            "| `dag` | by depth | `from` is given `to` |\n"
            "| `mesh` | one | each is given all others |\n"
            "| `hierarchical` | root, then level by level | each level is given the next; in a tree a parent its children |\n"
-           "| `dynamic` | one | none |\n\n"
+           "| `dynamic` | one | none: agents find each other in the registry (`AGENT_REGISTRY_URL`) |\n\n"
            "To be given an agent means to have its URL in `CONNECTED_AGENTS`. Agents that the topology leaves out are started in the "
            "last stage, under `dag` in the first, and are warned about.\n");
   return g_string_free(out, FALSE);

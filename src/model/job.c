@@ -176,6 +176,14 @@ const char *job_entry_agent(const Job *job)
   return NULL;
 }
 
+bool job_has_registry(const Job *job)
+{
+  bool port = false;
+  for (guint i = 0; i < job->agents->len && !port; i++)
+    port = job_agent(job, i)->port != PORT_NONE;
+  return port && job->agents->len > 1 && job->topology.type == TOPOLOGY_DYNAMIC;
+}
+
 void topology_add_group(Topology *topology, const guint *members, guint n)
 {
   GArray *group = g_array_sized_new(FALSE, FALSE, sizeof(guint), n);

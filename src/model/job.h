@@ -212,6 +212,8 @@ bool job_take_ports(const Job *job, guint index, GHashTable *taken, PortClash *c
 /* Id of the agent that a prompt goes to when nobody is named: the entry point that the job names, else the hub or root of its topology,
  * else the first agent, of these with a port; NULL when no agent has a port. Borrowed. */
 const char *job_entry_agent(const Job *job);
+/* Do agents of @job find each other by a registry? They do in a dynamic job of several agents, of which at least one has a port. */
+bool job_has_registry(const Job *job);
 void topology_add_group(Topology *topology, const guint *members, guint n);
 /* Members of group @i: a GArray of guint; borrowed. */
 const GArray *topology_group(const Topology *topology, guint i);

@@ -147,6 +147,12 @@ void *http_request_data(const HttpRequest *request)
   return request->data;
 }
 
+void http_request_again(HttpRequest *request)
+{
+  const HttpServerConfig *config = &request->conn->server->config;
+  config->handler(request, config->data);
+}
+
 void http_request_on_gone(HttpRequest *request, LoopFn fn, void *data)
 {
   request->gone = fn;

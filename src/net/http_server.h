@@ -74,6 +74,9 @@ void *http_request_data(const HttpRequest *request);
 /* @fn runs when the peer left before the answer was complete; the request is gone after it. NULL clears. */
 void http_request_on_gone(HttpRequest *request, LoopFn fn, void *data);
 
+/* Hands @request, of which nothing was answered yet, to the handler of its server once more. */
+void http_request_again(HttpRequest *request);
+
 /* Response header to add before answering. */
 void http_reply_header(HttpRequest *request, const char *name, const char *value);
 /* Answers and ends. @body is copied. HEAD, 204 and 304 get no body. */

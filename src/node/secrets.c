@@ -81,8 +81,9 @@ static char *secrets_value(const char *reference, const json_t *given, GError **
 {
   const char *equals = strchr(reference, '='), *from = equals ? equals + 1 : "";
   g_autofree char *key = g_strndup(reference, equals ? (gsize)(equals - reference) : strlen(reference));
-  const char *value = g_str_has_prefix(from, "secret:") || g_str_has_prefix(from, "peer:") ? jget_str(given, key, NULL) : NULL;
-  char *file = g_str_has_prefix(from, "file:") ? secrets_file(from + strlen("file:"), error) : NULL;
+  bool is_file = g_str_has_prefix(from, "file:"); /* all others are the server's business, also those that it learns later */
+  const char *value = is_file ? NULL : jget_str(given, key, NULL);
+  char *file = is_file ? secrets_file(from + strlen("file:"), error) : NULL;
   char *pair = value || file ? g_strdup_printf("%s=%s", key, value ? value : file) : NULL;
   if (file)
     explicit_bzero(file, strlen(file));

@@ -7,11 +7,8 @@
 
 static const char *body_type_word(BodyType type)
 {
-  static const char *const words[] = {[BODY_TEXT] = "text",
-                                      [BODY_INT] = "whole number",
-                                      [BODY_BOOL] = "true or false",
-                                      [BODY_OBJECT] = "object",
-                                      [BODY_TEXTS] = "list of texts"};
+  static const char *const words[] = {[BODY_TEXT] = "text",     [BODY_INT] = "whole number",    [BODY_BOOL] = "true or false",
+                                      [BODY_OBJECT] = "object", [BODY_TEXTS] = "list of texts", [BODY_LIST] = "list"};
   return words[type];
 }
 
@@ -44,6 +41,8 @@ static bool body_type_fits(BodyType type, const json_t *value)
     return json_is_object(value);
   case BODY_TEXTS:
     return body_all_texts(value);
+  case BODY_LIST:
+    return json_is_array(value);
   }
   return false;
 }
@@ -69,7 +68,7 @@ static void body_check_value(const BodyMember *member, const json_t *value, GPtr
     body_check_word(member, json_string_value(value), problems);
     return;
   }
-  bool text = member->type == BODY_TEXT, texts = member->type == BODY_TEXTS;
+  bool text = member->type == BODY_TEXT, texts = member->type == BODY_TEXTS || member->type == BODY_LIST;
   int64_t size = text                       ? (int64_t)json_string_length(value)
                  : texts                    ? (int64_t)json_array_size(value)
                  : member->type == BODY_INT ? json_integer_value(value)

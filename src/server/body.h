@@ -4,13 +4,13 @@
 
 #include <stdint.h>
 
-typedef enum BodyType { BODY_TEXT, BODY_INT, BODY_BOOL, BODY_OBJECT, BODY_TEXTS } BodyType;
+typedef enum BodyType { BODY_TEXT, BODY_INT, BODY_BOOL, BODY_OBJECT, BODY_TEXTS, BODY_LIST } BodyType;
 
 typedef struct BodyMember {
   const char *name; /* NULL ends the table */
   BodyType type;
   bool required;
-  int64_t min, max;         /* BODY_INT: range; BODY_TEXT: length in bytes; BODY_TEXTS: how many */
+  int64_t min, max;         /* BODY_INT: range; BODY_TEXT: length in bytes; BODY_TEXTS, BODY_LIST: how many */
   const char *const *words; /* BODY_TEXT: what is allowed, NULL-terminated; NULL = any text */
 } BodyMember;
 

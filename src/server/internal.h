@@ -20,6 +20,7 @@ typedef struct Execs Execs;
 typedef struct Stopping Stopping;
 typedef struct Agents Agents;
 typedef struct Presence Presence;
+typedef struct Registry Registry;
 
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
 typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
@@ -64,6 +65,7 @@ struct Server {
   Stopping *stopping;
   Agents *agents; /* NULL = no agents directory */
   Presence *presence;
+  Registry *registry;
   Metrics metrics;
   int64_t started_boot_ms;
 };

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "core/render.h"
 #include "server/openapi.h"
+#include "server/registry.h"
 #include "server/routes.h"
 
 #include <unistd.h>
@@ -34,6 +35,8 @@ void get_server(RouteCall *call)
   jw_str(out, "data_dir", server->options->data_dir);
   jw_str(out, "listen", server->listen_text);
   jw_str(out, "listen_note", server->listen_note);
+  jw_str(out, "registry", registry_address(server->registry));
+  jw_str(out, "registry_problem", registry_problem(server->registry));
   jw_str(out, "store", store_words[server->store_state]);
   jw_str(out, "store_reason", server->store_reason);
   stop_running_agents(server, out, "running_agents");

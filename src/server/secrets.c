@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "server/registry.h"
 #include "server/seal.h"
 
 #include <string.h>
@@ -20,12 +21,16 @@ static void secrets_write(GString *out, const char *key, const char *value)
   jw_quote(out, value, strlen(value));
 }
 
-/* "KEY=peer:DEPLOYMENT": the key by which its agents know each other; nobody has set it and nothing stores it. */
-static bool secrets_put_peer(const Server *server, const char *reference, GString *out, GError **error)
+/* "KEY=peer:DEPLOYMENT" is the key by which its agents know each other, "KEY=peer:registry:DEPLOYMENT" the URL where they find each
+ * other;
+ * nobody has set them and nothing stores them. */
+static bool secrets_put_derived(const Server *server, const char *reference, GString *out, GError **error)
 {
-  const char *equals = strchr(reference, '=');
+  const char *equals = strchr(reference, '='), *purpose = equals + 1;
   g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
-  char *value = seal_derive(server->options->data_dir, equals + 1, error);
+  bool url = g_str_has_prefix(purpose, "peer:" REGISTRY_PURPOSE);
+  char *value = url ? registry_url(server->registry, purpose + strlen("peer:" REGISTRY_PURPOSE), error)
+                    : seal_derive(server->options->data_dir, purpose, error);
   if (!value)
     return false;
   secrets_write(out, key, value);
@@ -38,7 +43,7 @@ static bool secrets_put(const Server *server, const char *reference, GString *ou
 {
   const char *equals = strchr(reference, '=');
   if (equals && g_str_has_prefix(equals + 1, "peer:"))
-    return secrets_put_peer(server, reference, out, error);
+    return secrets_put_derived(server, reference, out, error);
   if (!equals || !g_str_has_prefix(equals + 1, "secret:"))
     return true;
   const char *name = equals + 1 + strlen("secret:");

@@ -9,6 +9,7 @@
 #include "server/agents.h"
 #include "server/listen.h"
 #include "server/presence.h"
+#include "server/registry.h"
 #include "server/routes.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ typedef struct ServerLife {
 static bool server_drained(const Server *server)
 {
   return release_idle(server->queue) && !store_thread_busy(server->store) &&
-         http_server_open(server->http) + http_server_open(server->tcp) == 0;
+         http_server_open(server->http) + http_server_open(server->tcp) + registry_requests(server->registry) == 0;
 }
 
 /* Answers still on their way have no common event to wait for; leaving looks every 10 ms for them, at most 5 s. */
@@ -52,6 +53,7 @@ void server_leave(Server *server, int exit_code)
   log_info("server leaves, agents stay", "exit=%d", exit_code);
   http_server_close_listeners(server->http);
   http_server_close_listeners(server->tcp);
+  registry_leave(server->registry);
   events_end(server->events, "the server is shutting down");
   logs_end(server->logs);
   execs_end(server->execs);
@@ -107,8 +109,10 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->logs = logs_new(server);
   server->execs = execs_new(server);
   server->hub = hub_new(server);
+  server->registry = registry_new(server);
   if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error)) {
     server->presence = presence_new(server);
+    registry_open(server->registry);
     return true;
   }
   server_close(server);
@@ -119,6 +123,7 @@ void server_close(Server *server)
 {
   http_server_close_listeners(server->http);
   http_server_close_listeners(server->tcp);
+  registry_leave(server->registry);
   g_clear_pointer(&server->presence, presence_free);
   turn_drop_waiters(server);
   g_clear_pointer(&server->agents, agents_free);
@@ -135,6 +140,7 @@ void server_close(Server *server)
   stop_free(server->stopping);
   http_server_free(server->http);
   http_server_free(server->tcp);
+  registry_free(server->registry);
   limiter_free(server->limiter);
   g_free(server->listen_text);
   g_free(server->listen_note);

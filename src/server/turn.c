@@ -197,7 +197,7 @@ static void turn_failed(Server *server, const GError *error)
   server->in_turn = false;
   turn_reload(server, true);
   for (guint i = 0; i < server->again->len; i++)
-    routes_handle(g_ptr_array_index(server->again, i), server);
+    http_request_again(g_ptr_array_index(server->again, i));
   g_ptr_array_set_size(server->again, 0);
   loop_timer_set(server->probe, clock_boot_ms() + PROBE_MS);
 }

@@ -27,7 +27,12 @@ static const char step_2[] = "ALTER TABLE deployments ADD COLUMN told TEXT;"
                              "CREATE TABLE notices (id TEXT PRIMARY KEY NOT NULL, deployment TEXT, url TEXT, event TEXT, body TEXT, "
                              "created_at INTEGER, tries INTEGER, next_at INTEGER) WITHOUT ROWID;";
 
-static const char *const steps[] = {NULL, step_1, step_2};
+/* 3 -> 4: what agents told the registry of their deployment. */
+static const char step_3[] =
+    "CREATE TABLE registrations (instance TEXT PRIMARY KEY NOT NULL, generation INTEGER, said TEXT, said_at INTEGER, "
+    "hidden INTEGER, attempt INTEGER) WITHOUT ROWID;";
+
+static const char *const steps[] = {NULL, step_1, step_2, step_3};
 
 const char *migration_sql(int from_version)
 {

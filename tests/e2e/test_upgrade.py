@@ -91,7 +91,7 @@ def test_agents_run_on(old, bare, how):
     wait_until(lambda: not alive(server), what="the old server is gone")
     bare.start()
     assert adopted(bare) == pids and bare.shims() == shims
-    assert schema(bare) == 3
+    assert schema(bare) == 4
     assert bare.get("/api/deployments/desk/history")["revisions"][0]["number"] == 1
     wait_until(lambda: "line" in bare.run("logs", "--tail", "1", "desk", "talks").stdout, what="what it writes is read")
     os.kill(pids["dies"], signal.SIGKILL)  # its old shim tells of it, and starts it again

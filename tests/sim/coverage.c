@@ -21,6 +21,8 @@ static const char *name_command(int i)
       [COMMAND_SCALE] = "scale",
       [COMMAND_RUN] = "run",
       [COMMAND_EXEC] = "exec",
+      [COMMAND_REGISTER] = "register",
+      [COMMAND_DEREGISTER] = "deregister",
       [COMMAND_NOTICE_TRIED] = "notice-tried",
       [COMMAND_SECRETS_GIVEN] = "secrets-given",
       [COMMAND_CANCEL] = "cancel",

@@ -190,6 +190,16 @@ static void user_secret(Sim *sim, Command *command)
   sim_apply(sim, command);
 }
 
+/* What agents tell the registry of themselves: by their port, by their id, of somebody else's port. */
+static void user_registry(Sim *sim, Command *command)
+{
+  g_autofree char *id = g_strdup_printf("a%d", sim_below(sim, 4)), *said = g_strdup_printf("{\"name\":\"v%d\"}", sim_below(sim, 3));
+  RegistrationAsk ask = {.id = id, .port = sim_below(sim, 2) ? 9000 + sim_below(sim, 60) * 10 : 0, .said = said};
+  command->type = sim_below(sim, 3) ? COMMAND_REGISTER : COMMAND_DEREGISTER;
+  command->registration = &ask;
+  sim_apply(sim, command);
+}
+
 static void user_rollback(Sim *sim, Command *command)
 {
   command->number = sim_chance(sim, 50) ? 0 : 1 + sim_below(sim, 4);
@@ -220,8 +230,9 @@ static const UserWish wishes[] = {
     {34, COMMAND_DEPLOY, "deploy", user_deploy},       {10, COMMAND_DOWN, "down", user_plain},
     {12, COMMAND_RESTART, "restart", user_restart},    {10, COMMAND_CANCEL, "cancel", user_plain},
     {10, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_forget},
-    {10, COMMAND_SCALE, "scale", user_scale},          {6, COMMAND_RUN, "run", user_run},
-    {1, COMMAND_TOKEN_CREATE, "token", user_token},    {1, COMMAND_SECRET_SET, "secret", user_secret},
+    {10, COMMAND_SCALE, "scale", user_scale},          {4, COMMAND_RUN, "run", user_run},
+    {2, COMMAND_REGISTER, "registry", user_registry},  {1, COMMAND_TOKEN_CREATE, "token", user_token},
+    {1, COMMAND_SECRET_SET, "secret", user_secret},
 };
 
 void sim_user(Sim *sim)

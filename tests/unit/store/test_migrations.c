@@ -48,6 +48,12 @@ static const char schema_2[] =
     "INTEGER, actor TEXT) WITHOUT ROWID;"
     "PRAGMA user_version=2;";
 
+/* And version 3. */
+static const char schema_3[] = "ALTER TABLE deployments ADD COLUMN told TEXT;"
+                               "CREATE TABLE notices (id TEXT PRIMARY KEY NOT NULL, deployment TEXT, url TEXT, event TEXT, body TEXT, "
+                               "created_at INTEGER, tries INTEGER, next_at INTEGER) WITHOUT ROWID;"
+                               "PRAGMA user_version=3;";
+
 static sqlite3 *database(const char *directory)
 {
   g_autofree char *path = g_build_filename(directory, "reeve.db", NULL);
@@ -87,7 +93,7 @@ static bool count_row(TableId table, const Value *values, void *data, GError **e
   return true;
 }
 
-/* A store of the version that @more brings the first to becomes what a new one is. */
+/* A store of the version that @more, statements one after the other, brings the first to becomes what a new one is. */
 static void test_version(gconstpointer more)
 {
   g_autoptr(GError) error = NULL;
@@ -127,6 +133,8 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_data_func("/store/migrate/version-1", "", test_version);
   g_test_add_data_func("/store/migrate/version-2", schema_2, test_version);
+  g_autofree char *to_3 = g_strconcat(schema_2, schema_3, NULL);
+  g_test_add_data_func("/store/migrate/version-3", to_3, test_version);
   g_test_add_func("/store/migrate/newer", test_newer);
   return g_test_run();
 }
