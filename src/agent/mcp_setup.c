@@ -47,6 +47,7 @@ static bool setup_environment(McpSetup *setup, const AgentMcpServer *server, GEr
 {
   setup->environment = g_environ_unsetenv(g_strdupv(environ), "AGENT_PEER_KEY");
   setup->environment = g_environ_unsetenv(setup->environment, "AGENT_API_KEY");
+  setup->environment = g_environ_unsetenv(setup->environment, "AGENT_REGISTRY_URL"); /* its key speaks for the agent */
   if (server->env_file && !setup_env_file(setup, server->env_file, error))
     return false;
   for (guint i = 0; i < server->env->len; i++)

@@ -57,6 +57,7 @@ static void site_on_left(void *data)
 
 static void site_call(HttpRequest *request, const char *tool, int id)
 {
+  static const char prime[] = "id: e-1\nretry: 20\ndata:\n\n";
   g_autofree char *answer =
       g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"from %s\"}]}}", id, tool);
   static const char bad_session[] =
@@ -79,7 +80,7 @@ static void site_call(HttpRequest *request, const char *tool, int id)
   } else if (strcmp(tool, "resumed") == 0) {
     site.resume_id = id;
     http_stream_start(request, 200, "text/event-stream");
-    http_stream_chunk(request, "id: e-1\nretry: 20\ndata:\n\n", 27);
+    http_stream_chunk(request, prime, strlen(prime));
     http_stream_end(request);
   } else if (strcmp(tool, "refused") == 0) {
     http_reply(request, 401, "text/plain", "who are you?", 12);
@@ -175,10 +176,11 @@ static void site_get(HttpRequest *request, const char *last)
     http_reply(request, site.get_status, "text/html", "Cannot GET /mcp", 15);
     return;
   }
+  static const char more[] = "id: e-2\ndata:\n\n";
   g_string_append_printf(site.seen, "GET %s\n", last);
   if (strcmp(last, "e-1") == 0) {
     http_stream_start(request, 200, "text/event-stream");
-    http_stream_chunk(request, "id: e-2\ndata:\n\n", 16);
+    http_stream_chunk(request, more, strlen(more));
     http_stream_end(request);
     return;
   }
