@@ -35,7 +35,9 @@ static void adopt_connect(void *data)
     adopt_absent(hold);
     return;
   }
-  int64_t gap_ms = MIN((int64_t)ADOPT_FIRST_MS << MIN(hold->adopt_tries++, 16), ADOPT_MOST_MS);
+  int64_t gap_ms = (int64_t)ADOPT_FIRST_MS << MIN(hold->adopt_tries, 16);
+  hold->adopt_tries++;
+  gap_ms = MIN(gap_ms, ADOPT_MOST_MS);
   loop_timer_set(hold->timer, clock_boot_ms() + gap_ms);
 }
 

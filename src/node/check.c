@@ -88,8 +88,9 @@ char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec)
   if (spec && spec->working_dir && strcmp(message->step, "cwd") == 0)
     return g_strdup_printf("working directory '%s': %s", spec->working_dir, reason);
   if (strcmp(message->step, "interpreter") == 0) {
-    const char *word = spec ? spec->argv[0] : "";
-    g_autofree char *file = strchr(word, '/') ? g_canonicalize_filename(word, spec->working_dir) : spec ? check_in_path(spec, word) : NULL;
+    g_autofree char *file = NULL;
+    if (spec)
+      file = strchr(spec->argv[0], '/') ? g_canonicalize_filename(spec->argv[0], spec->working_dir) : check_in_path(spec, spec->argv[0]);
     g_autofree char *why = file ? check_interpreter(file) : NULL;
     return why ? g_steal_pointer(&why) : g_strdup("the program is there, and what it needs to be run (interpreter or loader) is not");
   }
