@@ -238,6 +238,31 @@ static void node_note_absent(Instance *instance)
   instance->since_ms = instance->ended_at_ms;
 }
 
+/* What was told of @instance over a former link counts no more: its node lists it anew. */
+static void node_unhear(Instance *instance)
+{
+  instance->present = instance->listed = false;
+  instance->seen_generation = instance->sent_generation = 0;
+  instance->sent_stop = false;
+  instance->state = INSTANCE_PENDING;
+  instance->pid = 0;
+  instance_recount(instance);
+}
+
+/* The whole of what @node holds: an unknown instance that is not in it is gone. */
+static void node_list(Core *core, NodeObject *node, const Frame *hello)
+{
+  GHashTableIter iter;
+  gpointer unknown;
+  g_hash_table_iter_init(&iter, node->unknown);
+  while (g_hash_table_iter_next(&iter, NULL, &unknown))
+    ((UnknownInstance *)unknown)->listed = false;
+  core->greeting = true;
+  node_reports(core, node, hello);
+  core->greeting = false;
+  g_hash_table_foreach_remove(node->unknown, node_is_unlisted, NULL);
+}
+
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -257,28 +282,13 @@ static void node_hello(Core *core, const Command *command)
   node_welcome(core, node);
   g_autoptr(GPtrArray) instances = node_instances(node);
   g_ptr_array_sort(instances, node_instance_compare);
-  for (guint i = 0; i < instances->len; i++) {
-    Instance *instance = instances->pdata[i];
-    instance->present = instance->listed = false;
-    instance->seen_generation = instance->sent_generation = 0;
-    instance->sent_stop = false;
-    instance->state = INSTANCE_PENDING;
-    instance->pid = 0;
-    instance_recount(instance);
-  }
+  for (guint i = 0; i < instances->len; i++)
+    node_unhear(instances->pdata[i]);
   if (rebooted) {
     reserve_missing(core); /* nothing runs there: nothing has to be heard first */
     node_rebooted(core, node);
   }
-  GHashTableIter iter;
-  gpointer unknown;
-  g_hash_table_iter_init(&iter, node->unknown);
-  while (g_hash_table_iter_next(&iter, NULL, &unknown))
-    ((UnknownInstance *)unknown)->listed = false;
-  core->greeting = true;
-  node_reports(core, node, command->frame);
-  core->greeting = false;
-  g_hash_table_foreach_remove(node->unknown, node_is_unlisted, NULL);
+  node_list(core, node, command->frame);
   reserve_missing(core);
   for (guint i = 0; i < instances->len; i++)
     node_note_absent(instances->pdata[i]);
