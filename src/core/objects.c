@@ -166,7 +166,7 @@ void core_remove_instance(Core *core, Instance *instance)
 {
   Deployment *deployment = instance->deployment;
   NodeObject *node = core_node(core, instance->node);
-  g_autofree char *key = g_strdup_printf("%s/%d", instance->agent, instance->replica);
+  g_autofree char *key = slot_key(instance->agent, instance->replica);
   if (node)
     g_hash_table_remove(node->instances, instance);
   deployment->bad -= instance->bad;
@@ -228,6 +228,11 @@ const Plan *revision_plan(const Revision *revision)
   return revision->plan;
 }
 
+char *slot_key(const char *agent, int replica)
+{
+  return g_strdup_printf("%s/%d", agent, replica);
+}
+
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica)
 {
   Instance *instance = g_new0(Instance, 1);
@@ -237,13 +242,13 @@ Instance *instance_new(Deployment *deployment, const char *id, const char *agent
   instance->replica = replica;
   instance->last_exit.code = -1;
   g_ptr_array_add(deployment->instances, instance);
-  g_hash_table_insert(deployment->slots, g_strdup_printf("%s/%d", agent, replica), instance);
+  g_hash_table_insert(deployment->slots, slot_key(agent, replica), instance);
   return instance;
 }
 
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica)
 {
-  g_autofree char *key = g_strdup_printf("%s/%d", agent, replica);
+  g_autofree char *key = slot_key(agent, replica);
   return g_hash_table_lookup(deployment->slots, key);
 }
 
@@ -252,7 +257,12 @@ char *instance_name(const Instance *instance)
   const Instance *second = deployment_slot(instance->deployment, instance->agent, 1);
   bool several = instance->replica > 0 ||
                  (second && (second->desired_running || second->target > 0 || second->revision == instance->deployment->revision));
-  return several ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : g_strdup(instance->agent);
+  return several ? slot_key(instance->agent, instance->replica) : g_strdup(instance->agent);
+}
+
+char *instance_short_name(const Instance *instance)
+{
+  return instance->replica > 0 ? slot_key(instance->agent, instance->replica) : g_strdup(instance->agent);
 }
 
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)

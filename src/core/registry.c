@@ -69,12 +69,6 @@ static const char *registry_health_word(const Instance *instance)
   return known ? "unhealthy" : "unknown";
 }
 
-/* "worker", or "worker/1" of the second replica. Caller frees. */
-static char *registry_id(const Instance *instance)
-{
-  return instance->replica > 0 ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : g_strdup(instance->agent);
-}
-
 /* ---- what is shown ---- */
 
 /* One agent on its way into an answer. */
@@ -119,7 +113,7 @@ static void entry_member(GString *out, const Entry *entry, const char *key, cons
 
 static void entry_render(GString *out, const Entry *entry, const Core *core, Now now)
 {
-  g_autofree char *id = registry_id(entry->instance), *url = instance_url(entry->instance);
+  g_autofree char *id = instance_short_name(entry->instance), *url = instance_url(entry->instance);
   jw_open(out, NULL, '{');
   jw_str(out, "id", id);
   jw_str(out, "name", entry_name(entry));
@@ -202,7 +196,7 @@ static Instance *registry_find(const Deployment *deployment, const char *id)
     Instance *instance = deployment->instances->pdata[i];
     if (!registry_has(instance))
       continue;
-    g_autofree char *own = registry_id(instance);
+    g_autofree char *own = instance_short_name(instance);
     if (strcmp(own, id) == 0)
       return instance;
     Entry entry = named ? (Entry){.instance = NULL} : entry_of(instance);
@@ -251,7 +245,7 @@ static Instance *registry_match(Core *core, const Command *command, const Deploy
     Instance *instance = deployment->instances->pdata[i];
     if (!instance->desired_running || instance->port <= 0)
       continue;
-    g_autofree char *id = registry_id(instance);
+    g_autofree char *id = instance_short_name(instance);
     bool same = strcmp(id, ask->id) == 0;
     if (ask->port ? instance->port == ask->port : same)
       return instance;

@@ -25,14 +25,14 @@ static bool rollout_same_agent(const Instance *instance, Wanted *wanted)
   return wanted->same;
 }
 
-/* Must the slot be started (again) to be what @rollout wants? */
 /* Does the restart @rollout, of AGENT or AGENT/REPLICA, name @instance? */
 static bool rollout_names(const Rollout *rollout, const Instance *instance)
 {
-  g_autofree char *slot = g_strdup_printf("%s/%d", instance->agent, instance->replica);
+  g_autofree char *slot = slot_key(instance->agent, instance->replica);
   return strcmp(rollout->agent, instance->agent) == 0 || strcmp(rollout->agent, slot) == 0;
 }
 
+/* Must the slot be started (again) to be what @rollout wants? */
 static bool rollout_needs(const Rollout *rollout, const Instance *instance, Wanted *wanted)
 {
   const AgentSpec *agent = wanted->agent;

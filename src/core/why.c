@@ -86,12 +86,6 @@ static void why_rollout(const Why *why, const Rollout *rollout)
 
 /* ---- an agent ---- */
 
-/* "api", or "api/1" of a further replica. Caller frees. */
-static char *why_name(const Instance *instance)
-{
-  return instance->replica ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : g_strdup(instance->agent);
-}
-
 /* The last lines of what it said before it ended, each on a line of its own. */
 static void why_output(GString *reason, const Instance *instance)
 {
@@ -174,7 +168,7 @@ static void why_scheduled(const Why *why, const Instance *instance)
 
 static void why_instance(const Why *why, const Instance *instance)
 {
-  g_autofree char *name = why_name(instance);
+  g_autofree char *name = instance_short_name(instance);
   if (instance->desired_running && instance->stale) {
     why_add(why, g_strdup_printf("%s runs with an old environment: a secret has changed since; restart it", name));
     why_next(why, g_strdup_printf("reeve restart %s/%s", why->deployment->name, instance->agent));
