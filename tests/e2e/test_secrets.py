@@ -7,6 +7,8 @@ import resource
 import signal
 import subprocess
 
+import pytest
+
 from conftest import BIN, UnixConnection, alive, wait_until
 
 VALUE = "s3cr3t-horse-Batt\"ery\\-äöü-staple"
@@ -199,6 +201,8 @@ def test_no_copies_stay_in_memory(reeve):
     server, node = (copies_in_memory(process.pid if process else None, needle) for process in (reeve.server_process, reeve.node_process))
     if os.geteuid() != 0:
         assert server is None  # nobody of our user may look into it either
+    elif server is None:
+        pytest.skip("root without CAP_SYS_PTRACE may not read the memory of the server, which nobody else may either")
     elif reeve.node == "process":
         assert server == 0 and node <= 2  # of {secret: key}, and of the file with the same text
     else:
