@@ -48,7 +48,8 @@ def build_job(directory, options, targets=(), after=()):
 
 
 def meson_job(name, directory, words, after=()):
-    return Job(name, ["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", *words, "--logbase", name], after)
+    """Time-outs are there to end what hangs, so they are far: a machine may be half as fast and has other suites on the same cores."""
+    return Job(name, ["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--timeout-multiplier", "4", *words, "--logbase", name], after)
 
 
 def pytest_job(name, file, directory, after=(), options=()):

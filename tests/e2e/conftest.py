@@ -27,7 +27,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "asan: part of the run under sanitizers")
 
 
-def wait_until(predicate, seconds=15, what="the awaited state"):
+def wait_until(predicate, seconds=60, what="the awaited state"):
     """Polls until @predicate is true and returns its value; missing the deadline fails the test."""
     deadline = time.monotonic() + seconds
     while True:
@@ -69,7 +69,7 @@ class Reeve:
         self.server_process = self.node_process = None
         self.server_args = []
 
-    def run(self, *args, code=0, timeout=60, **environment):
+    def run(self, *args, code=0, timeout=120, **environment):
         done = subprocess.run([BIN, "--data-dir", self.data, *map(str, args)], env={**self.environment, **environment}, capture_output=True, text=True,
                               timeout=timeout, stdin=subprocess.DEVNULL, check=False)
         assert code is None or done.returncode == code, f"reeve {args}: exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"

@@ -143,7 +143,7 @@ def test_limits_of_the_loop(world):
     assert "more than 8 rounds" in detail, detail
     began = time.monotonic()
     asked(agent, '@tool sdk_slow {"ms": 60000}', status=504)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     said = tool(agent, "sdk_large")
     assert len(said) < 300_000 and said.endswith("[cut: the output has 600000 bytes, this is its beginning]")
     assert tool(agent, "sdk_slow", ms=10) == "after 10 ms"

@@ -39,9 +39,8 @@ def test_never_healthy(reeve):
 
 @pytest.mark.asan
 def test_exits_at_once(reeve):
-    before = time.monotonic()
-    done = reeve.run("up", "-d", job(reeve, "import sys\nprint('one')\nprint('two', file=sys.stderr)\nsys.exit(7)", deployment="timeout: 60, health_check: {min_healthy: 20}"), code=6)
-    assert time.monotonic() - before < 30, "it must fail at once and not after the time-out"
+    # At once and not after the time-out, which is longer than a command of a test may take.
+    done = reeve.run("up", "-d", job(reeve, "import sys\nprint('one')\nprint('two', file=sys.stderr)\nsys.exit(7)", deployment="timeout: 600, health_check: {min_healthy: 20}"), code=6)
     assert "exit status 7" in done.stderr and "one" in done.stderr and "two" in done.stderr, done.stderr
     assert "exit status 7" in reeve.deployment("bad")["reason"]
     assert reeve.run("status", "bad", code=14)

@@ -95,7 +95,7 @@ def test_refusals(desk):
 def test_timeout(desk):
     begun = time.monotonic()
     done = execute(desk, "desk/a", "sh", "-c", "echo before; trap '' TERM; sleep 1000 & sleep 1000; sleep 1000", code=9, options=("--timeout", "300ms"))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert done.stdout == "before\n" and "timed out after 300 ms" in done.stderr
     wait_until(lambda: not runs(desk), what="its tree is gone")
 

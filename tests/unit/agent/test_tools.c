@@ -125,10 +125,10 @@ static void test_never(void)
 /* A call that takes too long and then silence to a ping: it hangs and is started again. */
 static void test_hangs(void)
 {
-  Bench *bench = bench_server("deaf", "timeoutSeconds = 2");
+  Bench *bench = bench_server("deaf", "timeoutSeconds = 5");
   bench_wait(bench, has_tools);
   int before = status_number(bench, "restarts"); /* a slow machine may have needed a second start */
-  g_assert_cmpstr(bench_call(bench, "s_never", "{}", 20000), ==, "no answer within 2000 ms");
+  g_assert_cmpstr(bench_call(bench, "s_never", "{}", 60000), ==, "no answer within 5000 ms");
   bench_wait(bench, has_no_tools);
   g_assert_true(status_has(bench, "it did not answer to 'ping'"));
   bench_wait(bench, has_tools);
@@ -281,7 +281,7 @@ static void test_stubborn(void)
   g_assert_cmpint(pid, >, 0);
   int64_t began_ms = clock_boot_ms();
   bench_free(bench);
-  g_assert_cmpint(clock_boot_ms() - began_ms, <, 4000);
+  g_assert_cmpint(clock_boot_ms() - began_ms, <, 20000);
   g_assert_cmpint(kill(pid, 0), !=, 0);
 }
 

@@ -5,7 +5,6 @@
 #include "plan/plan.h"
 
 #include <string.h>
-#include <time.h>
 
 /* A job of the localhost agents named in @ids ("a b c"), with ports from @first_port on. */
 static Job *make_job(const char *ids, int first_port)
@@ -311,14 +310,7 @@ static void test_dot(void)
                   "  \"boss\" -> \"news\";\n  \"boss\" -> \"stats\";\n}\n");
 }
 
-static double seconds(void)
-{
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* A chain as long as the job may be, each agent with an edge to its two followers too; sanitizers slow it tenfold, squares thousandfold. */
+/* A chain as long as the job may be, each agent with an edge to its two followers too: work that grows with its square would not end here. */
 static void test_large(void)
 {
   enum { AGENTS = 100000 };
@@ -335,16 +327,12 @@ static void test_large(void)
       g_array_append_val(job->topology.connections, edge);
     }
   }
-  double start = seconds();
   g_autoptr(Plan) plan = plan_new(job, NULL);
-  g_assert_cmpfloat(seconds() - start, <, 1.0);
   g_assert_cmpuint(plan->stages->len, ==, AGENTS);
   Connection back = {.from = AGENTS - 1, .to = 0};
   g_array_append_val(job->topology.connections, back);
-  start = seconds();
   g_autoptr(GError) error = NULL;
   g_assert_null(plan_new(job, &error));
-  g_assert_cmpfloat(seconds() - start, <, 1.0);
   g_assert_true(g_str_has_prefix(error->message, "cycle: a0 -> a1 -> "));
   g_assert_cmpuint(strlen(error->message), <, 1000);
 }
