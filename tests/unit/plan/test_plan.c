@@ -310,7 +310,7 @@ static void test_dot(void)
                   "  \"boss\" -> \"news\";\n  \"boss\" -> \"stats\";\n}\n");
 }
 
-/* A chain as long as the job may be, each agent with an edge to its two followers too: work that grows with its square would not end here. */
+/* A chain as long as the job may be, each agent with an edge to its two followers too. Work that grows with the square would not end. */
 static void test_large(void)
 {
   enum { AGENTS = 100000 };
