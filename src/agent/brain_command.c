@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -84,9 +85,8 @@ static void call_on_output(const char *bytes, size_t length, void *data)
 static void relay(const char *bytes, size_t length)
 {
   while (length > 0) {
-    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     size_t part = MIN(length, (size_t)RELAY_BYTES);
-    if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT) || write(STDERR_FILENO, bytes, part) < 0)
+    if (!(system_poll_now(STDERR_FILENO, POLLOUT) & POLLOUT) || write(STDERR_FILENO, bytes, part) < 0)
       return;
     bytes += part;
     length -= part;

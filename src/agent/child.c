@@ -228,8 +228,10 @@ void child_free(Child *child, int64_t until_ms)
     return;
   if (child->pid > 0) {
     struct pollfd exit = {.fd = child->pidfd, .events = POLLIN};
-    int64_t left = until_ms - clock_boot_ms();
-    poll(&exit, 1, left > 0 ? (int)MIN(left, WAIT_MS_MAX) : 0);
+    int64_t left;
+    do
+      left = until_ms - clock_boot_ms();
+    while (poll(&exit, 1, left > 0 ? (int)MIN(left, WAIT_MS_MAX) : 0) < 0 && errno == EINTR);
     child_reap(child);
   }
   child_mute(child);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <poll.h>
@@ -73,8 +74,7 @@ char *log_fields(const char *format, va_list *args)
 /* Room for a line without waiting: a pipe or terminal that nobody reads must not hold up the loop. */
 static bool log_has_room(void)
 {
-  struct pollfd poll_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-  return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLOUT;
+  return system_poll_now(STDERR_FILENO, POLLOUT) & POLLOUT;
 }
 
 static void log_put(LogLevel level, const char *phrase, const char *fields)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,6 +25,16 @@ void system_random_hex(char *out, size_t digits)
   for (size_t i = 0; i < digits; i++)
     out[i] = "0123456789abcdef"[bytes[i / 2] >> (i % 2 ? 0 : 4) & 15];
   out[digits] = '\0';
+}
+
+short system_poll_now(int fd, short events)
+{
+  struct pollfd look = {.fd = fd, .events = events};
+  int ready;
+  do
+    ready = poll(&look, 1, 0);
+  while (ready < 0 && errno == EINTR);
+  return ready > 0 ? look.revents : 0;
 }
 
 bool system_may_pass(int error_number)

@@ -10,6 +10,9 @@ void system_random_hex(char *out, size_t digits);
 /* May the reason @error_number (an errno) be gone soon without anybody's doing: no memory, room, process or descriptor left for the moment,
  * a file that is just being written, a disk that does not answer? */
 bool system_may_pass(int error_number);
+/* What of @events (POLLIN, POLLOUT), or POLLERR, POLLHUP and POLLNVAL, holds for the descriptor @fd now; 0 = nothing. poll() that does not
+ * wait is cut short by a signal all the same: it is asked again, so that a child that ends just now is taken for no answer. */
+short system_poll_now(int fd, short events);
 /* Raises the number of files that this process may have open to @wanted, as far as it may. */
 void system_raise_files(guint64 wanted);
 /* How many files this process was given leave to have open, before it raised that: what belongs to the programs that it starts. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/system.h"
 #include "base/text.h"
 #include "cli/yaml.h"
 
@@ -130,8 +131,7 @@ void cli_print_table(const Cli *cli, const Table *table)
 
 bool cli_is_left(void)
 {
-  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
-  return poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR);
+  return system_poll_now(STDOUT_FILENO, POLLOUT) & POLLERR;
 }
 
 void cli_print(const char *format, ...)

@@ -3,6 +3,7 @@
  * process that we began with lived all the time. */
 #include "node/peer.h"
 
+#include "base/system.h"
 #include "drivers/identity.h"
 
 #include <errno.h>
@@ -98,11 +99,10 @@ PeerOrigin peer_origin(pid_t pid, int pidfd, const char *state_dir)
 {
   if (pid == 0)
     return PEER_FREE;
-  struct pollfd life = {.fd = pidfd, .events = POLLIN};
   if (pidfd < 0)
     return PEER_GONE;
   PeerOrigin origin = peer_walk(pid, state_dir);
-  return poll(&life, 1, 0) == 0 ? origin : PEER_GONE; /* readable: it has ended, and its number may be another's */
+  return system_poll_now(pidfd, POLLIN) ? PEER_GONE : origin; /* readable: it has ended, and its number may be another's */
 }
 
 /* Pid of the peer of @fd into @pid, and a pidfd of it, which the caller closes; -1 = it has gone. */

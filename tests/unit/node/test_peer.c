@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,11 +44,33 @@ static void test_socket(void)
   close(pair[1]);
 }
 
+static void on_alarm(int number)
+{
+  (void)number;
+}
+
+/* Children of a server end all the time: a signal in the middle of the look is no end of the peer. */
+static void test_signals(void)
+{
+  enum { LOOKS = 20000 };
+  struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+  struct itimerval often = {.it_interval = {.tv_usec = 20}, .it_value = {.tv_usec = 20}}, never = {0};
+  sigaction(SIGALRM, &action, NULL);
+  int fd = (int)syscall(SYS_pidfd_open, getpid(), 0), gone = 0;
+  setitimer(ITIMER_REAL, &often, NULL);
+  for (int i = 0; i < LOOKS; i++)
+    gone += peer_origin(getpid(), fd, "/no/such/directory") != PEER_FREE;
+  setitimer(ITIMER_REAL, &never, NULL);
+  close(fd);
+  g_assert_cmpint(gone, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/peer/free", test_free);
   g_test_add_func("/peer/gone", test_gone);
   g_test_add_func("/peer/socket", test_socket);
+  g_test_add_func("/peer/signals", test_signals);
   return g_test_run();
 }
