@@ -154,10 +154,10 @@ def test_limits_of_the_loop(world):
 
 def test_time_of_one_call(world):
     stand_in = ROOT / "tests/unit/agent/mcp_stand_in.py"
-    agent = world.serve(more=f'[mcp_servers.s]\ncommand = "python3"\nargs = ["-S", "{stand_in}"]\ntimeout = 3\n')
+    agent = world.serve(more=f'[mcp_servers.s]\ncommand = "python3"\nargs = ["-S", "{stand_in}"]\ntimeout = 6\n')
     ready(agent)
     restarts = agent.get("/status")["mcp_servers"][0]["restarts"]  # a slow machine may have needed a second start
-    assert tool(agent, "s_never") == "no answer within 3000 ms"
+    assert tool(agent, "s_never") == "no answer within 6000 ms"
     assert tool(agent, "s_echo", text="alive") == "alive"
     assert agent.get("/status")["mcp_servers"][0]["restarts"] == restarts  # it answered the ping
 

@@ -5,10 +5,10 @@ import pytest
 from conftest import alive, wait_until
 
 
-def one(reeve, script, more=""):
+def one(reeve, script, more="", whole=""):
     path = reeve.directory / "agent.sh"
     path.write_text(script)
-    return reeve.job(f'job: {{name: one, version: "1", description: test}}\nagents:\n  - {{id: it, command: [sh, {path}]{more}}}\ntopology: {{type: dynamic}}\n')
+    return reeve.job(f'job: {{name: one, version: "1", description: test}}\nagents:\n  - {{id: it, command: [sh, {path}]{more}}}\n{whole}topology: {{type: dynamic}}\n')
 
 
 THIRD = """n=$(cat count 2>/dev/null || echo 0); echo $((n + 1)) > count
@@ -22,8 +22,8 @@ esac"""
 @pytest.mark.asan
 def test_last_output_is_of_the_attempt_that_failed(reeve):
     seen = {}
-    job = one(reeve, THIRD, f", working_dir: {reeve.directory}, restart: {{policy: always, max: 2, delay: 0.2}}")
-    job.write_text(job.read_text().replace("topology:", "on_failure: keep\ntopology:"))
+    job = one(reeve, THIRD, f", working_dir: {reeve.directory}, restart: {{policy: always, max: 2, delay: 0.2}}",
+              "deployment: {health_check: {min_healthy: 20}, on_failure: keep}\n")
     reeve.run("up", "-d", job, code=6)
 
     def look():

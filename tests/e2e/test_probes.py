@@ -53,7 +53,7 @@ def test_what_is_healthy(bare):
                                       agent("endless", "127.0.0.1", "endless", http), agent("host", "127.0.0.1", "host", http), agent("hints", "127.0.0.1", "continue", http),
                                       agent("blank", "127.0.0.1", "blank", '{http: "/h?x=a b"}'))))
     assert {instance["health"] for instance in bare.deployment("well")["instances"]} == {"healthy"}
-    (bare.directory / "mail.yaml").write_text(job("mail", agent("mail", "127.0.0.1", "smtp", "{http: /, timeout: 1}")).replace("timeout: 20", "timeout: 3"))
+    (bare.directory / "mail.yaml").write_text(job("mail", agent("mail", "127.0.0.1", "smtp", "{http: /, timeout: 1}")).replace("timeout: 20", "timeout: 10"))
     said = bare.run("up", "-d", bare.directory / "mail.yaml", code=6).stderr
     assert "what answers there does not speak HTTP" in said, said
 
