@@ -11,6 +11,8 @@ typedef struct InstanceSpec {
   char **argv;        /* NULL-terminated, at least one */
   char **environment; /* "K=V", NULL-terminated; complete but for @references */
   char **references;  /* "K=secret:NAME" or "K=file:PATH": fetched by the node when it starts the agent; may be NULL */
+  char **of_caller;   /* names in @environment that are the caller's own HOME USER LOGNAME SHELL: not for an agent that its node runs as
+                         another user. May be NULL */
   char *working_dir;
   char *user;       /* NULL = same */
   int port;         /* 0 = none */

@@ -14,11 +14,11 @@ static char *written(const char *text)
   return frame_write(frame);
 }
 
-#define SPEC                                                                                                                                                            \
-  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                             \
-  "\"references\":[\"K=secret:s\"],\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"]," \
-  "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"                                        \
-  "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"                                  \
+#define SPEC                                                                                                                                                                                     \
+  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                                                      \
+  "\"references\":[\"K=secret:s\"],\"of_caller\":[\"HOME\"],\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"]," \
+  "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"                                                                 \
+  "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"                                                           \
   "\"pids\":12,\"gpu\":1}}"
 
 /* As the writer writes them: members in its order, what is empty left out. */
