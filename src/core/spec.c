@@ -152,6 +152,19 @@ char *instance_peers(const Instance *instance)
   return plan_peers_json(revision_plan(revision), (guint)index, spec_port, (void *)(uintptr_t)instance);
 }
 
+void instance_send_peers(Core *core, const Instance *instance, const char *known)
+{
+  const NodeObject *node = core_node(core, instance->node);
+  if (!node || !node->linked)
+    return;
+  g_autofree char *peers = instance_peers(instance), *digest = known ? instance_peers_digest(peers) : NULL;
+  if (known && strcmp(known, digest) == 0)
+    return;
+  Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
+  instruction->peers = g_steal_pointer(&peers);
+  turn_send(core, node->id, FRAME_PEERS, instruction);
+}
+
 char *instance_url(const Instance *instance)
 {
   return instance->port > 0 ? g_strdup_printf("http://localhost:%d", instance->port) : NULL;

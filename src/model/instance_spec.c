@@ -55,6 +55,13 @@ void instance_spec_free(InstanceSpec *spec)
   g_free(spec);
 }
 
+char *instance_peers_digest(const char *peers)
+{
+  enum { DIGITS = 16 };
+  g_autofree char *whole = g_compute_checksum_for_string(G_CHECKSUM_SHA256, peers, -1);
+  return g_strndup(whole, DIGITS);
+}
+
 void instance_spec_write(const InstanceSpec *spec, GString *out)
 {
   jw_open(out, NULL, '{');

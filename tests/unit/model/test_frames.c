@@ -26,7 +26,7 @@ static const char *const frames[] = {
     "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"name\":\"host\",\"boot_id\":\"b\",\"version\":\"0.1\",\"cgroups\":\"v2\",\"unenforced\":\"memory cpu\",\"reports\":[]}",
     "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"backoff\","
     "\"health\":\"unhealthy\",\"attempt\":3,\"restarts\":4,\"pid\":5,\"port\":6,\"exit_code\":7,\"exit_signal\":0,\"since_ms\":8,\"reason\":\"r\\n\","
-    "\"output\":\"o\"}]}",
+    "\"output\":\"o\",\"peers\":\"0123456789abcdef\"}]}",
     "{\"type\":\"heartbeat\",\"seq\":9223372036854775807}",
     "{\"type\":\"report\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"running\",\"health\":\"healthy\",\"attempt\":1,"
     "\"restarts\":0,\"pid\":5,\"port\":6,\"exit_code\":-1,\"exit_signal\":64,\"since_ms\":8}]}",
