@@ -210,6 +210,8 @@ InstanceSpec *instance_make_spec(const Instance *instance);
 /* What a node looks at before anything is started (node/check.c): of the environment only PATH, which finds the command. */
 InstanceSpec *instance_make_outline(const Instance *instance);
 char *instance_peers(const Instance *instance);
+/* Sends @instance its peers, should its node be linked; not when it has those whose instance_peers_digest is @known (NULL = not known). */
+void instance_send_peers(Core *core, const Instance *instance, const char *known);
 char *instance_url(const Instance *instance);
 
 /* place.c */

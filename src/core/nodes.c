@@ -263,6 +263,22 @@ static void node_list(Core *core, NodeObject *node, const Frame *hello)
   g_hash_table_foreach_remove(node->unknown, node_is_unlisted, NULL);
 }
 
+/* Peers that changed while @node was away, or of which it was told by a link or a server that broke. Those that a rollout is about to
+ * change are sent at its end. */
+static void node_send_peers(Core *core, const NodeObject *node, const Frame *hello)
+{
+  for (guint i = 0; i < hello->reports->len; i++) {
+    const InstanceReport *report = hello->reports->pdata[i];
+    const Instance *instance = core_instance(core, report->id);
+    if (!instance || g_strcmp0(instance->node, node->id) != 0 || !instance->desired_running || instance->outcome ||
+        report->epoch != instance->epoch || report->generation != instance->generation)
+      continue;
+    const Rollout *rollout = instance->deployment->rollout;
+    if (!rollout || rollout->phase == ROLLOUT_PHASE_DONE)
+      instance_send_peers(core, instance, report->peers);
+  }
+}
+
 static void node_hello(Core *core, const Command *command)
 {
   bool rebooted;
@@ -298,6 +314,7 @@ static void node_hello(Core *core, const Command *command)
   for (guint i = 0; i < instances->len; i++)
     node_settle_instance(core, instances->pdata[i]);
   node_pump_rollouts(core);
+  node_send_peers(core, node, command->frame);
   for (guint i = 0; i < core->deployments->len; i++)
     deployment_settle(core, core->deployments->pdata[i]);
 }

@@ -575,12 +575,8 @@ static void rollout_send_peers(Core *core, const Deployment *deployment)
 {
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    const NodeObject *node = core_node(core, instance->node);
-    if (instance->step != STEP_IDLE || !instance->desired_running || !node || !node->linked)
-      continue;
-    Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
-    instruction->peers = instance_peers(instance);
-    turn_send(core, node->id, FRAME_PEERS, instruction);
+    if (instance->step == STEP_IDLE && instance->desired_running)
+      instance_send_peers(core, instance, NULL);
   }
 }
 

@@ -51,15 +51,29 @@ static void spec_take_map(InstanceSpec *spec, const StrMap *map)
   }
 }
 
-/* An agent of another user is given that user's own home and name, which its node knows, and not the caller's. */
+/* What belongs to a user: an agent of another one is given that user's, which its node knows, and not the caller's. */
+static const char *const spec_of_user[] = {"HOME", "USER", "LOGNAME", "SHELL", NULL};
+
 static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agent)
 {
-  static const char *const of_user[] = {"HOME", "USER", "LOGNAME", "SHELL", NULL};
   for (guint i = 0; i < strmap_size(&job->caller); i++) {
     const StrPair *pair = strmap_at(&job->caller, i);
-    if (!agent->user || !g_strv_contains(of_user, pair->key))
+    if (!agent->user || !g_strv_contains(spec_of_user, pair->key))
       strmap_set(map, pair->key, pair->value);
   }
+}
+
+/* Without a user in the job it is the node that knows whether the agent runs as another one: it is told what to replace then. */
+static char **spec_of_caller(const Job *job, const AgentSpec *agent)
+{
+  GPtrArray *names = g_ptr_array_new();
+  for (size_t i = 0; spec_of_user[i] && !agent->user; i++) {
+    const char *name = spec_of_user[i];
+    if (strmap_has(&job->caller, name) && !strmap_has(&job->environment, name) && !strmap_has(&agent->environment, name))
+      g_ptr_array_add(names, g_strdup(name));
+  }
+  g_ptr_array_add(names, NULL);
+  return (char **)g_ptr_array_free(names, FALSE);
 }
 
 /* What the server derives for @deployment when the agent starts goes to the references, unless the job sets @key itself. @kind begins with
@@ -95,6 +109,7 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
   strmap_set(&map, "AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json");
   strmap_merge(&map, &agent->environment);
   spec_take_map(spec, &map);
+  spec->of_caller = spec_of_caller(job, agent);
   if (agent->agent_file) /* by it the agents of one deployment know each other */
     spec_derive(spec, &map, "AGENT_PEER_KEY", "peer", instance->deployment);
   if (job_has_registry(job)) /* where they find each other */
@@ -135,6 +150,19 @@ char *instance_peers(const Instance *instance)
   if (index < 0)
     return g_strdup("[]");
   return plan_peers_json(revision_plan(revision), (guint)index, spec_port, (void *)(uintptr_t)instance);
+}
+
+void instance_send_peers(Core *core, const Instance *instance, const char *known)
+{
+  const NodeObject *node = core_node(core, instance->node);
+  if (!node || !node->linked)
+    return;
+  g_autofree char *peers = instance_peers(instance), *digest = known ? instance_peers_digest(peers) : NULL;
+  if (known && strcmp(known, digest) == 0)
+    return;
+  Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
+  instruction->peers = g_steal_pointer(&peers);
+  turn_send(core, node->id, FRAME_PEERS, instruction);
 }
 
 char *instance_url(const Instance *instance)
@@ -180,6 +208,7 @@ InstanceSpec *instance_make_outline(const Instance *instance)
   g_strfreev(spec->environment);
   spec->environment = environment;
   g_clear_pointer(&spec->references, g_strfreev);
+  g_clear_pointer(&spec->of_caller, g_strfreev);
   g_clear_pointer(&spec->agent_text, g_free);
   g_free(spec->peers);
   spec->peers = g_strdup("[]");

@@ -3,6 +3,7 @@
 
 #include "base/fs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ typedef enum CgroupKind { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } CgroupKind;
 struct Cgroups {
   CgroupKind kind;
   char *root, *base; /* v2: @base is the group that is ours to divide */
+  char *prefix;      /* of the names of our groups: other nodes of this machine have theirs beside them, with the same ids */
   bool enforced[LIMITS];
   char *unenforced, *description;
 };
@@ -96,6 +98,7 @@ Cgroups *cgroups_new(const char *root, const char *own)
   Cgroups *cgroups = g_new0(Cgroups, 1);
   g_autofree char *read = own ? NULL : fs_read("/proc/self/cgroup", 65536, NULL, NULL);
   cgroups->root = g_strdup(root ? root : "/sys/fs/cgroup");
+  cgroups->prefix = g_strdup("");
   g_autofree char *unified = g_build_filename(cgroups->root, "cgroup.controllers", NULL);
   if (access(unified, F_OK) == 0) {
     cgroups->base = cgroup_base(cgroups->root, own ? own : read ? read : "");
@@ -119,6 +122,7 @@ void cgroups_free(Cgroups *cgroups)
     return;
   g_free(cgroups->root);
   g_free(cgroups->base);
+  g_free(cgroups->prefix);
   g_free(cgroups->unenforced);
   g_free(cgroups->description);
   g_free(cgroups);
@@ -154,11 +158,29 @@ static bool cgroup_hand_on(const char *directory, const char *controller)
   return cgroup_has_word(directory, "cgroup.subtree_control", controller) || cgroup_write(directory, "cgroup.subtree_control", text);
 }
 
-void cgroups_prepare(Cgroups *cgroups)
+/* How many places our groups are in: one with v2, one for each controller with v1. */
+static int cgroup_places(const Cgroups *cgroups)
 {
+  static const int places[] = {[CGROUP_NONE] = 0, [CGROUP_V1] = LIMITS, [CGROUP_V2] = 1};
+  return places[cgroups->kind];
+}
+
+/* The group around those of all instances. */
+static char *cgroup_around(const Cgroups *cgroups, int limit)
+{
+  return cgroups->kind == CGROUP_V2 ? g_build_filename(cgroups->base, "reeve", NULL)
+                                    : g_build_filename(cgroups->root, limits[limit].controller, "reeve", NULL);
+}
+
+void cgroups_prepare(Cgroups *cgroups, const char *owner)
+{
+  if (owner) {
+    g_free(cgroups->prefix);
+    cgroups->prefix = g_strconcat(owner, "-", NULL);
+  }
   if (cgroups->kind != CGROUP_V2)
     return;
-  g_autofree char *ours = g_build_filename(cgroups->base, "reeve", NULL);
+  g_autofree char *ours = cgroup_around(cgroups, 0);
   fs_mkdirs(ours, 0755, NULL);
   for (int i = 0; i < LIMITS; i++)
     cgroups->enforced[i] =
@@ -170,8 +192,20 @@ void cgroups_prepare(Cgroups *cgroups)
 
 static char *cgroup_directory(const Cgroups *cgroups, int limit, const char *id)
 {
-  return cgroups->kind == CGROUP_V2 ? g_build_filename(cgroups->base, "reeve", id, NULL)
-                                    : g_build_filename(cgroups->root, limits[limit].controller, "reeve", id, NULL);
+  g_autofree char *around = cgroup_around(cgroups, limit), *name = g_strconcat(cgroups->prefix, id, NULL);
+  return g_build_filename(around, name, NULL);
+}
+
+/* Another node that leaves takes the group around ours with it when it finds it empty: it is made again. */
+static bool cgroup_make(const Cgroups *cgroups, int limit, const char *directory)
+{
+  g_autofree char *around = cgroup_around(cgroups, limit);
+  bool there = access(around, F_OK) == 0;
+  bool made = fs_mkdirs(directory, 0755, NULL) || fs_mkdirs(directory, 0755, NULL); /* it may go in between once, not twice */
+  for (int i = 0; i < LIMITS && !there && cgroups->kind == CGROUP_V2; i++)
+    if (cgroups->enforced[i])
+      cgroup_hand_on(around, limits[i].controller);
+  return made;
 }
 
 /* Sets one limit in the group of @id, and adds the group's procs file to @procs if it is not there. */
@@ -179,7 +213,7 @@ static bool cgroup_limit(const Cgroups *cgroups, int limit, const char *id, cons
 {
   g_autofree char *directory = cgroup_directory(cgroups, limit, id);
   const char *file = cgroups->kind == CGROUP_V2 ? limits[limit].file_v2 : limits[limit].file_v1;
-  if (!cgroups->enforced[limit] || !fs_mkdirs(directory, 0755, NULL) || !cgroup_write(directory, file, text))
+  if (!cgroups->enforced[limit] || !cgroup_make(cgroups, limit, directory) || !cgroup_write(directory, file, text))
     return false;
   g_autofree char *path = g_build_filename(directory, "cgroup.procs", NULL);
   for (guint i = 0; i < procs->len; i++)
@@ -224,10 +258,36 @@ int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id)
   return line ? g_ascii_strtoll(line + strlen("oom_kill "), NULL, 10) : 0;
 }
 
-void cgroups_remove(const Cgroups *cgroups, const char *id)
+/* ---- removing ours ---- */
+
+bool cgroups_remove(const Cgroups *cgroups, const char *id)
 {
-  for (int i = 0; cgroups->kind != CGROUP_NONE && i < (cgroups->kind == CGROUP_V2 ? 1 : LIMITS); i++) {
+  bool gone = true;
+  for (int i = 0; i < cgroup_places(cgroups); i++) {
     g_autofree char *directory = cgroup_directory(cgroups, i, id);
-    rmdir(directory);
+    bool busy = rmdir(directory) != 0 && (errno == EBUSY || errno == ENOTEMPTY);
+    gone = gone && !busy;
+  }
+  return gone;
+}
+
+GHashTable *cgroups_ids(const Cgroups *cgroups)
+{
+  GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  for (int i = 0; i < cgroup_places(cgroups); i++) {
+    g_autofree char *around = cgroup_around(cgroups, i);
+    g_autoptr(GDir) dir = g_dir_open(around, 0, NULL);
+    for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
+      if (g_str_has_prefix(name, cgroups->prefix))
+        g_hash_table_add(ids, g_strdup(name + strlen(cgroups->prefix)));
+  }
+  return ids;
+}
+
+void cgroups_leave(const Cgroups *cgroups)
+{
+  for (int i = 0; i < cgroup_places(cgroups); i++) {
+    g_autofree char *around = cgroup_around(cgroups, i);
+    rmdir(around);
   }
 }

@@ -148,11 +148,21 @@ static void spec_put_number(GString *out, const char *key, int64_t number)
   spec_put(out, key, text);
 }
 
+/* Is @pair, of the environment, the caller's own where the agent runs as another user? */
+static bool launch_is_callers(const ShimLaunch *launch, const char *pair)
+{
+  char *const *names = launch->user ? launch->spec->of_caller : NULL;
+  for (size_t i = 0; names && names[i]; i++)
+    if (g_str_has_prefix(pair, names[i]) && pair[strlen(names[i])] == '=')
+      return true;
+  return false;
+}
+
 /* One variable of the user's entry, unless the job sets it. */
 static void spec_put_default(GString *out, const ShimLaunch *launch, const char *key, const char *value)
 {
   g_autofree char *start = g_strconcat(key, "=", NULL);
-  bool set = g_environ_getenv(launch->spec->environment, key) != NULL;
+  bool set = g_environ_getenv(launch->spec->environment, key) && !launch_is_callers(launch, start);
   for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
     set = set || g_str_has_prefix(launch->secrets[i], start);
   g_autofree char *pair = g_strconcat(start, value, NULL);
@@ -202,12 +212,10 @@ static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
     log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing);
 }
 
-static void spec_put_words(GString *out, const char *key, char *const *words, const ShimLaunch *launch)
+static void spec_put_word(GString *out, const char *key, const char *text, const ShimLaunch *launch)
 {
-  for (size_t i = 0; words && words[i]; i++) {
-    g_autofree char *word = shim_substitute(words[i], launch->instance_dir, launch->reeve_path);
-    spec_put(out, key, word);
-  }
+  g_autofree char *word = shim_substitute(text, launch->instance_dir, launch->reeve_path);
+  spec_put(out, key, word);
 }
 
 /* The first variable of the environment, so that it is found again also when a program writes over the later ones. */
@@ -224,9 +232,13 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
 {
   const InstanceSpec *spec = launch->spec;
   GString *out = g_string_new(NULL);
-  spec_put_words(out, "argv", launch->argv ? launch->argv : spec->argv, launch);
+  char *const *argv = launch->argv ? launch->argv : spec->argv;
+  for (size_t i = 0; argv[i]; i++)
+    spec_put_word(out, "argv", argv[i], launch);
   spec_put_mark(out, launch->directory);
-  spec_put_words(out, "env", spec->environment, launch);
+  for (size_t i = 0; spec->environment && spec->environment[i]; i++)
+    if (!launch_is_callers(launch, spec->environment[i]))
+      spec_put_word(out, "env", spec->environment[i], launch);
   for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
     spec_put(out, "env", launch->secrets[i]);
   if (spec->working_dir)

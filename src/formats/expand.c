@@ -17,6 +17,7 @@ typedef struct Expander {
   Problems *problems;
   GString *out;
   bool comments; /* TOML */
+  int depth;     /* JSON: of objects and lists around */
   bool tools;    /* in a section of tools: $NAME is read there, too */
 } Expander;
 
@@ -133,19 +134,38 @@ static void expand_heading(Expander *expander)
   expand_copy(expander, 1);
 }
 
+/* JSON: a string right in the outermost object is the name of a section, or a value that no section is in. */
+static void expand_member(Expander *expander)
+{
+  if (expander->depth == 1)
+    expander->tools = expand_at(expander, "\"mcp_servers\"") || expand_at(expander, "\"sub_agents\"");
+  expand_string(expander, "\"", true);
+}
+
+/* JSON: between strings. */
+static void expand_between(Expander *expander)
+{
+  expander->depth += *expander->p == '{' || *expander->p == '[' ? 1 : *expander->p == '}' || *expander->p == ']' ? -1 : 0;
+  expand_copy(expander, 1);
+}
+
 static void expand_next(Expander *expander)
 {
-  if (expander->comments && *expander->p == '[' && expander->p == expander->line_start)
+  if (!expander->comments) {
+    *expander->p == '"' ? expand_member(expander) : expand_between(expander);
+    return;
+  }
+  if (*expander->p == '[' && expander->p == expander->line_start)
     expand_heading(expander);
-  else if (expander->comments && *expander->p == '#')
+  else if (*expander->p == '#')
     expand_comment(expander);
-  else if (expander->comments && expand_at(expander, "\"\"\""))
+  else if (expand_at(expander, "\"\"\""))
     expand_string(expander, "\"\"\"", true);
-  else if (expander->comments && expand_at(expander, "'''"))
+  else if (expand_at(expander, "'''"))
     expand_string(expander, "'''", false);
   else if (*expander->p == '"')
     expand_string(expander, "\"", true);
-  else if (expander->comments && *expander->p == '\'')
+  else if (*expander->p == '\'')
     expand_string(expander, "'", false);
   else
     expand_copy(expander, 1);

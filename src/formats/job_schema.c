@@ -216,8 +216,8 @@ char *job_schema_markdown(void)
   GString *out = g_string_new(
       "# The job file\n\nYAML 1.2, or the same as JSON. Made from the rows of `src/formats/job_schema.c`; a test compares. Unknown "
       "keys are warned about with the nearest known one; `--strict` makes warnings errors. Limits: 8 MiB, 64 levels, 100 aliases.\n\n"
-      "In every value - not in keys - `${NAME}` and `${NAME:-text}` stand for a variable of the caller; the second gives the text when the "
-      "variable is not set or empty. `$${` is a literal `${`; every other dollar sign stays as it is, so that `$HOME` and `$$` reach a shell. "
+      "In every value - not in keys - `${NAME}` stands for a variable of the caller. `${NAME:-text}` gives the text when it is not set or "
+      "empty, `${NAME-text}` when it is not set; `${NAME:?message}` and `${NAME?message}` are errors then, with the message. `$${` is a literal `${`; every other dollar sign stays as it is, so that `$HOME` and `$$` reach a shell. "
       "What a variable gives is read as if it stood there: `replicas: ${N}` wants a number. Inside `{ }` and `[ ]` it needs quotes.\n\n"
       "Seconds are a number, or have a unit: `5`, `1.5s`, `500ms`, `2m`, `3h`, `1d`.\n\n"
       "Keys that begin with `x-` are yours: nobody reads them. A merge key (`<<: *base`) gives a mapping the keys that it does not have "

@@ -57,6 +57,7 @@ InstanceReport *instance_report_copy(const InstanceReport *report)
   copy->reason = g_strdup(report->reason);
   copy->output = g_strdup(report->output);
   copy->unenforced = g_strdup(report->unenforced);
+  copy->peers = g_strdup(report->peers);
   return copy;
 }
 
@@ -68,6 +69,7 @@ void instance_report_free(InstanceReport *report)
   g_free(report->reason);
   g_free(report->output);
   g_free(report->unenforced);
+  g_free(report->peers);
   g_free(report);
 }
 

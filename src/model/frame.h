@@ -66,6 +66,7 @@ typedef struct InstanceReport {
   char *reason;     /* why it is in this state: "exit status 3", "no answer on port 9001 ..."; may be NULL */
   char *unenforced; /* limits that it asks for and its node cannot enforce, "memory cpu"; NULL = none */
   char *output;     /* last lines of output when an attempt failed, at most 4 KiB; may be NULL */
+  char *peers;      /* hello: instance_peers_digest of what its peers file says; NULL = not told */
 } InstanceReport;
 
 /* One instance in an instruction (reserve, start, stop, forget, peers). */

@@ -53,6 +53,8 @@ static void frame_write_report(GString *out, const InstanceReport *report)
     jw_str(out, "output", report->output);
   if (report->unenforced)
     jw_str(out, "unenforced", report->unenforced);
+  if (report->peers)
+    jw_str(out, "peers", report->peers);
   jw_close(out, '}');
 }
 
@@ -144,7 +146,7 @@ static bool frame_read_report(const json_t *object, InstanceReport *report, GErr
       !spec_read_int(object, "exit_code", -1, 255, &code, error) || !spec_read_int(object, "exit_signal", 0, 64, &signal, error) ||
       !spec_read_int(object, "since_ms", 0, INT64_MAX, &report->since_ms, error) ||
       !spec_read_text(object, "reason", &report->reason, error) || !spec_read_text(object, "output", &report->output, error) ||
-      !spec_read_text(object, "unenforced", &report->unenforced, error))
+      !spec_read_text(object, "unenforced", &report->unenforced, error) || !spec_read_text(object, "peers", &report->peers, error))
     return false;
   report->state = (InstanceState)state;
   report->health = (Health)health;

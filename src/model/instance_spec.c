@@ -1,5 +1,5 @@
 /* The spec of one instance as JSON, both ways. Keys are the field names: deployment, agent, replica, kind, argv, environment, working_dir,
- * references, user, port, agent_text, peers (text), health{}, restart{}, stop{}, resources{}. */
+ * references, of_caller, user, port, agent_text, peers (text), health{}, restart{}, stop{}, resources{}. */
 #include "model/instance_spec.h"
 
 #include "base/error.h"
@@ -26,6 +26,7 @@ InstanceSpec *instance_spec_copy(const InstanceSpec *spec)
   copy->argv = g_strdupv(spec->argv);
   copy->environment = g_strdupv(spec->environment);
   copy->references = g_strdupv(spec->references);
+  copy->of_caller = g_strdupv(spec->of_caller);
   copy->working_dir = g_strdup(spec->working_dir);
   copy->user = g_strdup(spec->user);
   copy->agent_text = g_strdup(spec->agent_text);
@@ -44,6 +45,7 @@ void instance_spec_free(InstanceSpec *spec)
   g_strfreev(spec->argv);
   g_strfreev(spec->environment);
   g_strfreev(spec->references);
+  g_strfreev(spec->of_caller);
   g_free(spec->working_dir);
   g_free(spec->user);
   g_free(spec->agent_text);
@@ -51,6 +53,13 @@ void instance_spec_free(InstanceSpec *spec)
   g_free(spec->health.path);
   g_strfreev(spec->health.argv);
   g_free(spec);
+}
+
+char *instance_peers_digest(const char *peers)
+{
+  enum { DIGITS = 16 };
+  g_autofree char *whole = g_compute_checksum_for_string(G_CHECKSUM_SHA256, peers, -1);
+  return g_strndup(whole, DIGITS);
 }
 
 void instance_spec_write(const InstanceSpec *spec, GString *out)
@@ -64,6 +73,8 @@ void instance_spec_write(const InstanceSpec *spec, GString *out)
   spec_write_strv(out, "environment", spec->environment);
   if (spec->references && spec->references[0])
     spec_write_strv(out, "references", spec->references);
+  if (spec->of_caller && spec->of_caller[0])
+    spec_write_strv(out, "of_caller", spec->of_caller);
   if (spec->working_dir)
     jw_str(out, "working_dir", spec->working_dir);
   if (spec->user)
@@ -86,7 +97,7 @@ static bool instance_spec_read(const json_t *object, InstanceSpec *spec, GError 
       !spec_read_int(object, "replica", 0, JOB_REPLICAS_MAX, &replica, error) ||
       !spec_read_int(object, "kind", AGENT_SERVICE, AGENT_BATCH, &kind, error) || !spec_read_strv(object, "argv", &spec->argv, error) ||
       !spec_read_strv(object, "environment", &spec->environment, error) ||
-      !spec_read_strv(object, "references", &spec->references, error) ||
+      !spec_read_strv(object, "references", &spec->references, error) || !spec_read_strv(object, "of_caller", &spec->of_caller, error) ||
       !spec_read_text(object, "working_dir", &spec->working_dir, error) || !spec_read_text(object, "user", &spec->user, error) ||
       !spec_read_int(object, "port", 0, 65535, &port, error) || !spec_read_text(object, "agent_text", &spec->agent_text, error) ||
       !spec_read_text(object, "peers", &spec->peers, error) || !spec_read_health(object, &spec->health, error) ||

@@ -11,6 +11,8 @@ typedef struct InstanceSpec {
   char **argv;        /* NULL-terminated, at least one */
   char **environment; /* "K=V", NULL-terminated; complete but for @references */
   char **references;  /* "K=secret:NAME" or "K=file:PATH": fetched by the node when it starts the agent; may be NULL */
+  char **of_caller;   /* names in @environment that are the caller's own HOME USER LOGNAME SHELL: not for an agent that its node runs as
+                         another user. May be NULL */
   char *working_dir;
   char *user;       /* NULL = same */
   int port;         /* 0 = none */
@@ -26,6 +28,8 @@ InstanceSpec *instance_spec_new(void);
 InstanceSpec *instance_spec_copy(const InstanceSpec *spec);
 void instance_spec_free(InstanceSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceSpec, instance_spec_free)
+/* By which a node tells that it has these @peers, and a server whether they are still right: 16 hexadecimal digits. Caller frees. */
+char *instance_peers_digest(const char *peers);
 /* Appends @spec as one JSON object to @out. */
 void instance_spec_write(const InstanceSpec *spec, GString *out);
 /* Reads it back; unknown keys ignored, missing ones default. REEVE_ERROR_INVALID names the key. */

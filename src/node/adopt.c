@@ -13,6 +13,7 @@ enum { ADOPT_FILE_MAX = 8 * 1024 * 1024, ADOPT_READ_TRIES = 20, ADOPT_READ_MS = 
 static void adopt_absent(Hold *hold)
 {
   hold->adopting = false;
+  groups_remove(hold->node->groups, hold->id);
   bool known = identity_read(hold->directory, &hold->orphan);
   NodeEvent absent = {.type = NODE_EVENT_SHIM_ABSENT,
                       .instance = hold->id,
@@ -104,6 +105,7 @@ void adopt_begin(Node *node)
   }
   for (guint i = 0; i < all->len; i++)
     adopt_read(all->pdata[i]);
+  groups_sweep(node->groups);
   adopt_told(node);
 }
 
@@ -113,6 +115,7 @@ static void orphan_ended(void *data, const ProcessIdentity *was)
 {
   Hold *hold = data;
   hold->end = NULL;
+  groups_remove(hold->node->groups, hold->id);
   NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED, .instance = hold->id, .generation = was->generation, .attempt = was->attempt};
   node_event(hold->node, &ended, NULL);
 }

@@ -11,6 +11,7 @@ typedef struct Ports Ports;
 typedef struct NodeLogs NodeLogs;
 typedef struct NodeExecs NodeExecs;
 typedef struct Keep Keep;
+typedef struct Groups Groups;
 typedef struct ExecRun ExecRun;
 typedef struct Ends Ends;
 typedef struct End End;
@@ -32,6 +33,7 @@ typedef struct Hold {
   int64_t waiting_generation;
   char **secrets;    /* "K=V" that the present shim was given, for commands beside the agent; NULL = none, or not known since the node
                         restarted */
+  int runs;          /* commands beside it, which may be in its control groups */
   bool limited;      /* it may have a control group */
   int64_t oom_kills; /* that its group had seen when the present attempt began */
 } Hold;
@@ -62,6 +64,7 @@ struct Node {
   NodeLogs *logs;
   NodeExecs *execs;
   Keep *keep;
+  Groups *groups;
   Ends *ends;
   GQueue departing; /* of Departing*: shims that were told to leave, in the order of their time */
   LoopTimer *departure;
@@ -168,6 +171,15 @@ typedef struct KeepLimits {
 typedef bool (*KeepHeldFn)(const char *id, void *data);
 /* Removes what is too old and then, oldest first, what is too much; never a file that is being written. Returns the bytes removed. */
 int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const KeepLimits *limits);
+
+/* groups.c: control groups of instances go when nothing needs them any more. */
+Groups *groups_new(Node *node);
+/* Removes the group around all of them too, when nothing is left. */
+void groups_free(Groups *groups);
+/* A shim or a command of instance @id has gone: its groups go unless another one has them, as soon as nothing runs in them. */
+void groups_remove(Groups *groups, const char *id);
+/* At start, when every instance has its hold: groups that none of them can have are of a former life, and go. */
+void groups_sweep(Groups *groups);
 
 /* run.c: a command in the environment of an instance, held by a shim that ends with us. */
 typedef struct ExecSpec {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "drivers/tree.h"
 #include "node/internal.h"
 
 #include <errno.h>
@@ -107,7 +108,7 @@ static void do_end_shim(Node *node, const NodeAction *action)
   hold_drop_probe(hold);
   ports_release_instance(node->ports, hold->id);
   hold_end_shim(hold);
-  cgroups_remove(node->cgroups, hold->id);
+  groups_remove(node->groups, hold->id);
 }
 
 static void do_end_orphan(Node *node, const NodeAction *action)
@@ -152,8 +153,8 @@ static void do_remove(Node *node, const NodeAction *action)
   Hold *hold = node_hold(node, action->instance, true);
   writer_do(node->writer, node_remove_directory, g_free, g_strdup(hold->directory));
   ports_release_instance(node->ports, hold->id);
-  cgroups_remove(node->cgroups, hold->id);
   g_hash_table_remove(node->holds, action->instance);
+  groups_remove(node->groups, action->instance);
 }
 
 static void do_log(Node *node, const NodeAction *action)
@@ -339,7 +340,9 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
     return NULL;
   }
   node->cgroups = cgroups_new(NULL, NULL);
-  cgroups_prepare(node->cgroups);
+  char mark[TREE_MARK_BYTES];
+  tree_mark(node->state_dir, mark);
+  cgroups_prepare(node->cgroups, mark);
   SupervisorConfig supervisor = {.node_id = node->node_id,
                                  .node_name = g_get_host_name(),
                                  .boot_id = clock_boot_id(),
@@ -357,6 +360,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->logs = node_logs_new(node);
   node->execs = node_execs_new(node);
   node->keep = keep_new(node);
+  node->groups = groups_new(node);
   node->ends = ends_new(loop);
   exec_runs_sweep(node);
   adopt_begin(node);
@@ -371,8 +375,9 @@ void node_free(Node *node)
   node->leaving = true;
   if (node->writer)
     writer_finish(node->writer); /* an outcome that is durable now needs its shim no more */
-  g_hash_table_unref(node->holds);
   node_execs_free(node->execs);
+  groups_free(node->groups);
+  g_hash_table_unref(node->holds); /* both look at it */
   node_logs_free(node->logs);
   keep_free(node->keep);
   ends_free(node->ends);

@@ -9,7 +9,7 @@
 
 struct ExecRun {
   Node *node;
-  char *directory;
+  char *instance, *directory;
   Shim *shim;
   ExecEnded ended;
   void *data;
@@ -65,8 +65,11 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
   if (!fs_mkdirs(directory, 0700, error))
     return NULL;
   ExecRun *run = g_new0(ExecRun, 1);
-  *run = (ExecRun){.node = node, .directory = g_steal_pointer(&directory), .ended = ended, .data = data};
-  const Hold *hold = node_hold(node, spec->instance, false);
+  *run =
+      (ExecRun){.node = node, .instance = g_strdup(spec->instance), .directory = g_steal_pointer(&directory), .ended = ended, .data = data};
+  Hold *hold = node_hold(node, spec->instance, false);
+  if (hold)
+    hold->runs++;
   ShimLaunch launch = {.shim_path = node->shim_path,
                        .directory = run->directory,
                        .instance_dir = instance_dir,
@@ -91,6 +94,14 @@ void exec_run_signal(ExecRun *run, int signal)
     shim_signal(run->shim, signal);
 }
 
+static void run_leave_groups(const ExecRun *run)
+{
+  Hold *hold = node_hold(run->node, run->instance, false);
+  if (hold)
+    hold->runs--;
+  groups_remove(run->node->groups, run->instance);
+}
+
 void exec_run_free(ExecRun *run)
 {
   if (!run)
@@ -104,6 +115,8 @@ void exec_run_free(ExecRun *run)
     ends_tree(run->node->ends, &(EndSpec){.directory = run->directory, .with_shim = true, .remove = true});
   else if (run->directory && !fs_remove_tree(run->directory, &error))
     log_warn("directory of a command not removed", "error=\"%s\"", error->message);
+  run_leave_groups(run);
+  g_free(run->instance);
   g_free(run->directory);
   g_free(run);
 }

@@ -101,6 +101,8 @@ static void hold_on_gone(void *data)
   shim_free(g_steal_pointer(&hold->shim));
   bool ran = identity_read(hold->directory, &hold->orphan), alive = ran && identity_alive(&hold->orphan);
   log_warn("shim died", "instance=%s agent=%s", hold->id, alive ? "alive" : "dead");
+  if (!alive)
+    groups_remove(hold->node->groups, hold->id);
   if (hold->adopting) {
     hold->adopting = false;
     hold_tell(hold,

@@ -173,8 +173,13 @@ static void supervisor_hello(Supervisor *supervisor)
   hello->unenforced = g_strdup(supervisor->unenforced);
   hello->store = g_hash_table_size(supervisor->held) ? g_strdup(supervisor->store) : NULL; /* else there is nothing to be mistaken about */
   g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
-  for (guint i = 0; i < all->len; i++)
-    g_ptr_array_add(hello->reports, held_report(all->pdata[i]));
+  for (guint i = 0; i < all->len; i++) {
+    const Held *held = all->pdata[i];
+    InstanceReport *report = held_report(held);
+    if (held->desired_running && held->spec)
+      report->peers = instance_peers_digest(held->spec->peers);
+    g_ptr_array_add(hello->reports, report);
+  }
   supervisor_send(supervisor, hello);
   supervisor_clear_dirty(supervisor);
 }

@@ -107,3 +107,27 @@ def test_connected_agents_learn_where_a_peer_went(reeve):
     reeve.run("rollback", "move")
     wait_until(lambda: f":{two}" in json.dumps(peers(reeve, "a")), what="also after the way back")
     assert pathlib.Path(f"/proc/{reeve.instances('move')['a']['pid']}").exists()
+
+
+def test_peers_that_were_not_told_are_told_again(reeve):
+    """What changed while a node was away, or was said by a server that was killed, reaches the file of an agent that runs on."""
+    reeve.run("up", "-d", reeve.job("""
+job: {name: move, version: "1", description: test}
+agents:
+  - {id: a, command: [sleep, "1000"]}
+  - {id: b, command: [sleep, "1000"]}
+topology: {type: mesh, agents: [a, b]}
+"""))
+    right, pid = peers(reeve, "a"), reeve.instances("move")["a"]["pid"]
+    assert right
+    kept = next(reeve.directory.rglob(f"{reeve.instances('move')['a']['id']}/instance.json"))
+    reeve.kill_server()
+    if reeve.node == "process":
+        reeve.kill_node()
+    instance = json.loads(kept.read_text())
+    instance["spec"]["peers"] = "[]"
+    kept.write_text(json.dumps(instance))
+    kept.with_name("peers.json").write_text("[]")
+    reeve.start()
+    wait_until(lambda: peers(reeve, "a") == right, what="its file says who its peers are")
+    assert reeve.instances("move")["a"]["pid"] == pid

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 
+import pytest
 from conftest import BIN, wait_until
 
 ASK = """
@@ -127,6 +128,34 @@ time.sleep(1000)
     assert not re.search("READ|LISTED|CONNECTED", said) and said.count("Permission denied") == 6, said
     assert str(user.pw_uid) in bare.run("exec", "low/a", "--", "id", "-u").stdout
     assert "nobody" in bare.run("doctor", code=None).stdout and bare.get("/api/server")["agents_user"] == "nobody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs agents as somebody else")
+def test_agents_user_has_its_own_home(bare):
+    """As with `user`: HOME and names of who they run as, not of who brought them up; what the job sets stays."""
+    user = pwd.getpwnam("nobody")
+    bare.server_args = ["--agents-user", user.pw_name]
+    bare.directory.chmod(0o711)
+    bare.start()
+    bare.run("up", "-d", bare.job("""
+job: {name: env}
+agents:
+  - {id: own, command: [sleep, "1000"]}
+  - {id: set, command: [sleep, "1000"], environment: {HOME: /from/job}}
+  - {id: root, command: [sleep, "1000"], user: root}
+"""), HOME="/of/the/caller", USER="caller", LOGNAME="caller", SHELL="/bin/of-caller", TZ="UTC")
+
+    def environment(agent):
+        pid = bare.instances("env")[agent]["pid"]
+        return dict(pair.split("=", 1) for pair in pathlib.Path(f"/proc/{pid}/environ").read_text().split("\0") if pair)
+
+    own, job, root = environment("own"), environment("set"), environment("root")
+    assert (own["HOME"], own["USER"], own["LOGNAME"], own["SHELL"]) == (user.pw_dir, "nobody", "nobody", user.pw_shell)
+    assert own["TZ"] == "UTC" and own["PATH"]
+    assert (job["HOME"], job["USER"]) == ("/from/job", "nobody")
+    assert (root["HOME"], root["USER"]) == (pwd.getpwnam("root").pw_dir, "root")
+    assert bare.run("exec", "env/own", "--", "sh", "-c", "echo $HOME $USER").stdout.split() == [user.pw_dir, "nobody"]
+    assert bare.run("exec", "env/set", "--", "sh", "-c", "echo $HOME $USER").stdout.split() == ["/from/job", "nobody"]
 
 
 SERVED = '[agent]\nname = "{name}"\n[llm]\nprovider = "command"\ncommand = ["cat"]\n[deployment]\nauto_start = true\n'

@@ -1,6 +1,8 @@
 /* The invariants: what must hold after every commit, at every start of a process, and when everything has come to rest. */
 #include "sim.h"
 
+#include "core/internal.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -323,6 +325,19 @@ static void check_revision(Sim *sim, const Instance *instance)
               instance->port);
 }
 
+/* What runs has been told who its peers are now, whatever was lost on the way. After a change that failed nobody's port is settled. */
+static void check_peers(Sim *sim, const Instance *instance)
+{
+  const InstanceSpec *spec = supervisor_spec(sim->node, instance->id);
+  const SimShim *shim = g_hash_table_lookup(sim->shims, instance->id);
+  if (!instance->desired_running || !shim || !shim->proc.alive || !spec || instance->deployment->outcome == OUTCOME_FAILED)
+    return;
+  g_autofree char *peers = instance_peers(instance);
+  if (strcmp(peers, spec->peers) != 0)
+    sim_break(sim, "'%s' (%s) of '%s' has the peers %s, right is %s", instance->agent, instance->id, instance->deployment->name,
+              spec->peers, peers);
+}
+
 /* A deployment that runs - deployed, updated, rolled back - has every slot of its revision and no other. */
 static void check_whole(Sim *sim, const Deployment *deployment)
 {
@@ -374,6 +389,7 @@ void sim_check_quiet(Sim *sim)
     for (guint k = 0; k < deployment->instances->len; k++) {
       check_alive(sim, deployment->instances->pdata[k]);
       check_revision(sim, deployment->instances->pdata[k]);
+      check_peers(sim, deployment->instances->pdata[k]);
     }
     check_whole(sim, deployment);
     sim_check_runs(sim, deployment);

@@ -196,6 +196,38 @@ static void test_update_rewrites_peers(void)
   g_assert_nonnull(strstr(world_held(world, "a", 0)->spec->peers, "http://localhost:9500"));
 }
 
+/* Replaces what the node was told of the peers of @agent, as if the last of it had been lost. */
+static void rollout_lose_peers(World *world, const char *agent)
+{
+  InstanceSpec *spec = world_held(world, agent, 0)->spec;
+  g_free(spec->peers);
+  spec->peers = g_strdup("[]");
+}
+
+/* What a node was not told, since its link or its server broke, it is told when it is back; what it knows is not repeated. */
+static void test_hello_rewrites_peers(void)
+{
+  g_autoptr(World) world = world_up("a b");
+  g_autofree char *right = g_strdup(world_held(world, "a", 0)->spec->peers);
+  world_forget_log(world);
+  world_connect(world);
+  g_assert_cmpstr(world->log->str, ==, "");
+  rollout_lose_peers(world, "a");
+  world_connect(world);
+  g_assert_cmpstr(world->log->str, ==, "peers a/0; ");
+  g_assert_cmpstr(world_held(world, "a", 0)->spec->peers, ==, right);
+  world_forget_log(world);
+  world->tells_peers = false;
+  world_connect(world);
+  g_assert_true(strstr(world->log->str, "peers a/0; ") && strstr(world->log->str, "peers b/0; ")); /* an older node compares them itself */
+  world->tells_peers = true;
+  world_do(world, COMMAND_DOWN, "desk");
+  world_forget_log(world);
+  rollout_lose_peers(world, "a");
+  world_connect(world);
+  g_assert_cmpstr(world->log->str, ==, ""); /* what is stopped gets them with its start */
+}
+
 static void test_update_fails_and_goes_back(void)
 {
   g_autoptr(World) world = world_up("a b c");
@@ -529,6 +561,7 @@ int main(int argc, char **argv)
   g_test_add_func("/rollout/reboot-in-a-restart", test_reboot_in_a_restart);
   g_test_add_func("/rollout/update-adds-and-removes", test_update_adds_and_removes);
   g_test_add_func("/rollout/update-rewrites-peers", test_update_rewrites_peers);
+  g_test_add_func("/rollout/hello-rewrites-peers", test_hello_rewrites_peers);
   g_test_add_func("/rollout/update-fails-and-goes-back", test_update_fails_and_goes_back);
   g_test_add_func("/rollout/rollback-restores-ports", test_rollback_restores_ports);
   g_test_add_func("/rollout/rollback-before-the-port-moved", test_rollback_before_the_port_moved);

@@ -249,7 +249,7 @@ World *world_new(void)
     world->rows[table] = world_table((GDestroyNotify)record_free);
   world->now = (Now){.boot_ms = 5000, .wall_ms = WORLD_BEGAN_MS};
   world->wake_at_ms = INT64_MAX;
-  world->answers = true;
+  world->answers = world->tells_peers = true;
   world->boot_id = g_strdup("boot-1");
   world->mail = g_queue_new();
   world->held = world_table(held_free);
@@ -291,8 +291,12 @@ void world_connect(World *world)
   GHashTableIter iter;
   gpointer id, held;
   g_hash_table_iter_init(&iter, world->held);
-  while (g_hash_table_iter_next(&iter, &id, &held))
-    g_ptr_array_add(hello->reports, world_make_report(id, held, NULL));
+  while (g_hash_table_iter_next(&iter, &id, &held)) {
+    InstanceReport *report = world_make_report(id, held, NULL);
+    const InstanceSpec *spec = ((const Held *)held)->spec;
+    report->peers = spec && world->tells_peers ? instance_peers_digest(spec->peers) : NULL;
+    g_ptr_array_add(hello->reports, report);
+  }
   world->linked = true;
   world_send(world, hello);
   world_run(world);

@@ -18,6 +18,7 @@ typedef struct World {
   Now now;
   int64_t wake_at_ms;
   bool linked, answers; /* @answers: the node works off what it was sent */
+  bool tells_peers;     /* its hello says which peers each instance was told of; older nodes do not */
   bool holds_reserve;   /* reserves stay unanswered */
   char *boot_id;
   GQueue *mail;          /* of Frame*, to the node */

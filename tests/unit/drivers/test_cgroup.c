@@ -54,7 +54,7 @@ static void test_nothing_there(void)
   Fake fake;
   fake_init(&fake);
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
-  cgroups_prepare(cgroups);
+  cgroups_prepare(cgroups, NULL);
   g_assert_cmpstr(cgroups_describe(cgroups), ==, "no control group that we may write");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "memory cpu pids");
   g_autofree char *missing = NULL;
@@ -72,7 +72,7 @@ static void test_v1(void)
   fake_file(&fake, "memory/reeve/ins_000001", "memory.limit_in_bytes", "");
   fake_file(&fake, "pids/reeve/ins_000001", "pids.max", "");
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
-  cgroups_prepare(cgroups);
+  cgroups_prepare(cgroups, NULL);
   g_assert_cmpstr(cgroups_describe(cgroups), ==, "cgroup v1");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
   g_autofree char *missing = NULL;
@@ -98,7 +98,7 @@ static void test_v2_delegated(void)
   for (int i = 0; i < 3; i++)
     fake_file(&fake, "user/unit/reeve/ins_000001", (const char *[]){"memory.max", "cpu.max", "pids.max"}[i], "");
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "12:x:/elsewhere\n0::/user/unit/reeve.self\n");
-  cgroups_prepare(cgroups);
+  cgroups_prepare(cgroups, NULL);
   g_assert_true(g_str_has_suffix(cgroups_describe(cgroups), "/user/unit"));
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "");
   g_autofree char *missing = NULL;
@@ -121,7 +121,7 @@ static void test_v2_hands_nothing_on(void)
   fake_group(&fake, "scope/reeve", "memory", "memory"); /* what the kernel gave in the end */
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/scope/reeve.self\n");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
-  cgroups_prepare(cgroups);
+  cgroups_prepare(cgroups, NULL);
   fake_is(&fake, "scope", "cgroup.subtree_control", "+pidsry"); /* "+memory" and then "+pids" at the same place, which no kernel keeps */
   fake_is(&fake, "scope/reeve", "cgroup.subtree_control", "+pidsy");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
@@ -134,7 +134,7 @@ static void test_v2_not_ours(void)
   fake_init(&fake);
   fake_file(&fake, "", "cgroup.controllers", "cpu memory pids");
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/somebody/elses/reeve.self\n");
-  cgroups_prepare(cgroups);
+  cgroups_prepare(cgroups, NULL);
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "memory cpu pids");
   fake_done(&fake);
 }
@@ -148,7 +148,7 @@ static void test_v2_the_root_and_not_our_own(void)
   fake_group(&fake, "reeve", "cpu memory pids", "cpu memory pids");
   fake_group(&fake, "system/unit", "cpu memory pids", "");
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/system/unit\n");
-  cgroups_prepare(cgroups);
+  cgroups_prepare(cgroups, NULL);
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "");
   fake_is(&fake, "system/unit", "cgroup.subtree_control", "");
   fake_done(&fake);
@@ -165,6 +165,75 @@ static void test_nothing_asked(void)
   fake_done(&fake);
 }
 
+static bool fake_has(const Fake *fake, const char *directory)
+{
+  g_autofree char *path = fake_path(fake, directory, "");
+  return g_file_test(path, G_FILE_TEST_IS_DIR);
+}
+
+/* A group as the kernel lets it be removed: without the files that it has there. */
+static void fake_empty(const Fake *fake, const char *directory)
+{
+  g_autofree char *path = fake_path(fake, directory, "");
+  g_assert_true(fs_mkdirs(path, 0755, NULL));
+}
+
+/* Two nodes on one machine, whose instances have the same ids. */
+static void test_owners(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_file(&fake, "pids/reeve/a-ins_000001", "pids.max", "");
+  fake_empty(&fake, "pids/reeve/a-ins_000002");
+  fake_empty(&fake, "pids/reeve/b-ins_000001");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
+  cgroups_prepare(cgroups, "a");
+  g_autofree char *missing = NULL;
+  g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &(ResourceSpec){.pids = 20}, &missing);
+  g_assert_true(procs[0] && g_str_has_suffix(procs[0], "/pids/reeve/a-ins_000001/cgroup.procs"));
+  fake_is(&fake, "pids/reeve/a-ins_000001", "pids.max", "20");
+  g_autoptr(GHashTable) ids = cgroups_ids(cgroups);
+  g_assert_true(g_hash_table_size(ids) == 2 && g_hash_table_contains(ids, "ins_000001") && g_hash_table_contains(ids, "ins_000002"));
+  g_assert_false(cgroups_remove(cgroups, "ins_000001")); /* the file in it stands for a process */
+  g_assert_true(cgroups_remove(cgroups, "ins_000002") && cgroups_remove(cgroups, "ins_000003"));
+  g_assert_true(fake_has(&fake, "pids/reeve/b-ins_000001") && !fake_has(&fake, "pids/reeve/a-ins_000002"));
+  cgroups_leave(cgroups);
+  g_assert_true(fake_has(&fake, "pids/reeve"));
+  fake_done(&fake);
+}
+
+static void test_leave(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_empty(&fake, "pids/reeve");
+  fake_empty(&fake, "memory");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
+  cgroups_prepare(cgroups, "a");
+  cgroups_leave(cgroups);
+  g_assert_false(fake_has(&fake, "pids/reeve"));
+  g_assert_true(fake_has(&fake, "pids"));
+  fake_done(&fake);
+}
+
+/* Another node that left took the group around ours along: it is made anew, and asked to hand its controllers on. */
+static void test_v2_left_by_another(void)
+{
+  Fake fake;
+  fake_init(&fake);
+  fake_group(&fake, "", "pids", "pids");
+  fake_group(&fake, "scope", "pids", "pids");
+  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/scope/reeve.self\n");
+  g_autofree char *missing = NULL;
+  g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &(ResourceSpec){.pids = 20}, &missing);
+  g_assert_cmpstr(missing, ==, "pids"); /* a directory of this test has no pids.max */
+  g_assert_true(fake_has(&fake, "scope/reeve/ins_000001"));
+  g_assert_true(cgroups_remove(cgroups, "ins_000001"));
+  cgroups_leave(cgroups);
+  g_assert_true(!fake_has(&fake, "scope/reeve") && fake_has(&fake, "scope"));
+  fake_done(&fake);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -175,5 +244,8 @@ int main(int argc, char **argv)
   g_test_add_func("/cgroup/v2-not-ours", test_v2_not_ours);
   g_test_add_func("/cgroup/v2-root", test_v2_the_root_and_not_our_own);
   g_test_add_func("/cgroup/nothing-asked", test_nothing_asked);
+  g_test_add_func("/cgroup/owners", test_owners);
+  g_test_add_func("/cgroup/leave", test_leave);
+  g_test_add_func("/cgroup/v2-left-by-another", test_v2_left_by_another);
   return g_test_run();
 }

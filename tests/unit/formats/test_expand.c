@@ -28,11 +28,19 @@ static void test_values(void)
       {"{\"a\": \"#${WHO}\", \"b\": \"it's ${WHO}\"}", "{\"a\": \"#me\", \"b\": \"it's me\"}"},
       {"a = \"${EVIL}\"", "a = \"a\\\"b\\\\c\\u000ad\""},
       {"a = \"${NOPE:-x\\\\y} ${EMPTY:-z} ${WHO:-no}\"", "a = \"x\\\\y z me\""},
+      {"a = \"${NOPE-x y} [${EMPTY-z}] ${WHO-no} ${NOPE-}\"", "a = \"x y [] me \""},
+      {"a = \"${WHO:?say who} [${EMPTY?say it}]\"", "a = \"me []\""},
+      {"a = \"${NOPE:-a-b:?c} ${NOPE-a:-b}\"", "a = \"a-b:?c a:-b\""},
+      {"{\"a\": \"${NOPE:-x\\y} ${EMPTY:-z} ${NOPE-w} ${WHO:?no} $${WHO} $WHO\"}", "{\"a\": \"x\\y z w me ${WHO} $WHO\"}"},
       {"a = \"open ${WHO}", "a = \"open me"},
       {"[mcp_servers.m]\ncommand = \"$WHO\"\nargs = [\n[\"x\"], \"$WHO.d\", \"$i $5 $$WHO $\"]\n[llm]\nprompt = \"$WHO\"",
        "[mcp_servers.m]\ncommand = \"me\"\nargs = [\n[\"x\"], \"me.d\", \"$i $5 $$WHO $\"]\n[llm]\nprompt = \"$WHO\""},
       {"[sub_agents.\"a b\"]\nauth_token = \"$WHO\" # $WHO\n[[ mcp_servers ]]\nx = '$WHO'\ny = \"$EVIL\"\n",
        "[sub_agents.\"a b\"]\nauth_token = \"me\" # $WHO\n[[ mcp_servers ]]\nx = '$WHO'\ny = \"a\\\"b\\\\c\\u000ad\"\n"},
+      {"{\"a\": \"$WHO\", \"mcp_servers\": {\"m\": {\"command\": \"$WHO\", \"args\": [\"$WHO.d\", \"$i $5 $$WHO $\"]}}, \"llm\": {\"prompt\": \"$WHO\"}}",
+       "{\"a\": \"$WHO\", \"mcp_servers\": {\"m\": {\"command\": \"me\", \"args\": [\"me.d\", \"$i $5 $$WHO $\"]}}, \"llm\": {\"prompt\": \"$WHO\"}}"},
+      {"{\"x\": {\"mcp_servers\": {\"y\": \"$WHO\"}}, \"sub_agents\":\n{\"s\": {\"auth_token\": \"$EVIL\"}}}",
+       "{\"x\": {\"mcp_servers\": {\"y\": \"$WHO\"}}, \"sub_agents\":\n{\"s\": {\"auth_token\": \"a\\\"b\\\\c\\u000ad\"}}}"},
       {"", ""},
   };
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -48,16 +56,23 @@ static void test_unknown(void)
   static const struct {
     const char *text;
     int line, column;
-  } rows[] = {{"a = \"x\"\nb = \"y ${NOPE}\"", 2, 8},
-              {"a = \"${WHO\"\nb = \"}\"", 1, 6},
-              {"a = \"${}\"", 1, 6},
-              {"a = \"\"\"\n\n ${NOPE}\"\"\"", 3, 2}};
+    const char *wrong;
+  } rows[] = {{"a = \"x\"\nb = \"y ${NOPE}\"", 2, 8,
+               "variable 'NOPE' is not set; set it, or write ${NOPE:-default}, or $${NOPE} for the text itself"},
+              {"a = \"${WHO\"\nb = \"}\"", 1, 6, "'${' without '}' in '${WHO'; write $${ for a literal ${"},
+              {"a = \"${}\"", 1, 6, "'${}': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${"},
+              {"a = \"${WHO:+x}\"", 1, 6,
+               "'${WHO:+x}': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${"},
+              {"{\"a\":\n\"${EMPTY:?say how}\"}", 2, 2, "variable 'EMPTY' is empty: say how"},
+              {"a = \"${NOPE?}\"", 1, 6, "variable 'NOPE' is not set"},
+              {"a = \"\"\"\n\n ${NOPE:?say who}\"\"\"", 3, 2, "variable 'NOPE' is not set: say who"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(Problems) problems = problems_new();
     g_assert_null(expand(rows[i].text, problems));
     const Problem *problem = problems->items->pdata[0];
     g_assert_cmpint(problem->line, ==, rows[i].line);
     g_assert_cmpint(problem->column, ==, rows[i].column);
+    g_assert_cmpstr(problem->message, ==, rows[i].wrong);
   }
 }
 

@@ -102,7 +102,7 @@ static const RowCase cases[] = {
     {"agents[].replicas",
      AGENT("replicas: %s"),
      "\"replicas\":1000",
-     {"1000", "\"${NONE:-2}\""},
+     {"1000", "\"${NONE:-2}\"", "\"${NONE-2}\""},
      {NOT_NUMBER("agents[0].replicas", "1 to 1000"), OUTSIDE("agents[0].replicas", "1 to 1000", "0", "1001"),
       NOT_WHOLE("agents[0].replicas")}},
     {"agents[].config",

@@ -14,11 +14,11 @@ static char *written(const char *text)
   return frame_write(frame);
 }
 
-#define SPEC                                                                                                                                                            \
-  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                             \
-  "\"references\":[\"K=secret:s\"],\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"]," \
-  "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"                                        \
-  "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"                                  \
+#define SPEC                                                                                                                                                                                     \
+  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                                                      \
+  "\"references\":[\"K=secret:s\"],\"of_caller\":[\"HOME\"],\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"]," \
+  "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"                                                                 \
+  "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"                                                           \
   "\"pids\":12,\"gpu\":1}}"
 
 /* As the writer writes them: members in its order, what is empty left out. */
@@ -26,7 +26,7 @@ static const char *const frames[] = {
     "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"name\":\"host\",\"boot_id\":\"b\",\"version\":\"0.1\",\"cgroups\":\"v2\",\"unenforced\":\"memory cpu\",\"reports\":[]}",
     "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"backoff\","
     "\"health\":\"unhealthy\",\"attempt\":3,\"restarts\":4,\"pid\":5,\"port\":6,\"exit_code\":7,\"exit_signal\":0,\"since_ms\":8,\"reason\":\"r\\n\","
-    "\"output\":\"o\"}]}",
+    "\"output\":\"o\",\"peers\":\"0123456789abcdef\"}]}",
     "{\"type\":\"heartbeat\",\"seq\":9223372036854775807}",
     "{\"type\":\"report\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"running\",\"health\":\"healthy\",\"attempt\":1,"
     "\"restarts\":0,\"pid\":5,\"port\":6,\"exit_code\":-1,\"exit_signal\":64,\"since_ms\":8}]}",
