@@ -453,6 +453,18 @@ static void test_the_way_back_goes_on(void)
 
 /* ---- an old revision ---- */
 
+/* Of what was never started nobody can say what it was given. */
+static void test_never_started(void)
+{
+  g_autoptr(World) world = world_new();
+  world_connect(world);
+  world->holds_reserve = true;
+  desk_deploy(world, "1", 1);
+  g_autoptr(GError) error = NULL;
+  g_assert_null(core_instance_references(world_slot(world, "a", 0), &error));
+  g_assert_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT);
+}
+
 static void test_an_old_revision_is_only_refused(void)
 {
   g_autoptr(World) world = desks_damaged(1, BROKEN);
@@ -509,6 +521,7 @@ int main(int argc, char **argv)
   g_test_add_func("/unreadable/rollout-new-job", test_a_new_job_replaces_it_unasked);
   g_test_add_func("/unreadable/rollout-down", test_down_replaces_it);
   g_test_add_func("/unreadable/way-back", test_the_way_back_goes_on);
+  g_test_add_func("/unreadable/never-started", test_never_started);
   g_test_add_func("/unreadable/old", test_an_old_revision_is_only_refused);
   g_test_add_func("/unreadable/stopped", test_a_stopped_one_stays_stopped);
   return g_test_run();
