@@ -31,10 +31,20 @@ static Deployment *command_deployment(Core *core, const Command *command)
   return deployment;
 }
 
+/* Refuses what needs the jobs of @deployment when they cannot be read. */
+static bool command_refuse_unreadable(Core *core, const Command *command, const Deployment *deployment)
+{
+  if (deployment->unreadable)
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
+  return deployment->unreadable != NULL;
+}
+
 static bool command_refuse_open(Core *core, const Command *command, const Deployment *deployment)
 {
   if (!deployment->rollout || !rollout_is_open(deployment->rollout))
     return false;
+  if (command_refuse_unreadable(core, command, deployment))
+    return true;
   core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': rollout '%s' (%s) is running; wait for it, cancel it, or replace it",
               deployment->name, deployment->rollout->id, rollout_kind_word(deployment->rollout->kind));
   return true;
@@ -61,9 +71,10 @@ static Revision *command_add_revision(Core *core, Deployment *deployment, const 
 static Revision *command_same_revision(const Deployment *deployment, const Job *job)
 {
   Revision *revision = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
-  if (!revision)
+  const Job *present = revision ? revision_job(revision) : NULL;
+  if (!present)
     return NULL;
-  g_autofree char *before = job_digest_text(revision_job(revision));
+  g_autofree char *before = job_digest_text(present);
   g_autofree char *after = job_digest_text(job);
   return strcmp(before, after) == 0 ? revision : NULL;
 }
@@ -113,7 +124,8 @@ static bool command_plan_is_stale(Core *core, const Command *command)
 void command_deploy(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->job->name);
-  if (deployment && !command->replace && command_refuse_open(core, command, deployment))
+  bool stuck = deployment && deployment->unreadable; /* its rollout does not go on by itself: nobody has to wait for it */
+  if (deployment && !command->replace && !stuck && command_refuse_open(core, command, deployment))
     return;
   if (!command_check_job(core, command) || command_plan_is_stale(core, command))
     return;
@@ -171,6 +183,8 @@ void command_restart(Core *core, const Command *command)
   Deployment *deployment = command_deployment(core, command);
   if (!deployment || command_refuse_open(core, command, deployment))
     return;
+  if (command_refuse_unreadable(core, command, deployment))
+    return;
   const Revision *revision = revision_find(deployment, deployment->revision);
   if (!revision || deployment->settled == DEPLOYMENT_STOPPED) {
     core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; bring it up instead", deployment->name,
@@ -193,6 +207,8 @@ void command_cancel(Core *core, const Command *command)
     return;
   Rollout *rollout = deployment->rollout;
   bool open = rollout && rollout_is_open(rollout);
+  if (open && command_refuse_unreadable(core, command, deployment))
+    return;
   if (!open || rollout->verdict != OUTCOME_SUCCEEDED || rollout->kind == ROLLOUT_KIND_DOWN) {
     core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': %s", deployment->name,
                 open ? "the running rollout is already on its way back" : "no rollout is running");
@@ -212,10 +228,16 @@ void command_cancel(Core *core, const Command *command)
 void command_rollback(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
-  if (!deployment || command_refuse_open(core, command, deployment))
+  if (!deployment || (!deployment->unreadable && command_refuse_open(core, command, deployment)))
     return;
   int number = command->number ? command->number : deployment_previous(deployment);
-  if (!revision_find(deployment, number)) {
+  const Revision *revision = revision_find(deployment, number);
+  g_autofree char *problem = revision ? revision_unreadable(deployment, revision) : NULL;
+  if (problem) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s; 'reeve history %s' names the others", problem, deployment->name);
+    return;
+  }
+  if (!revision) {
     if (command->number)
       core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d", deployment->name, number);
     else
@@ -282,7 +304,7 @@ static char *command_scaled_job(Core *core, const Command *command, const Revisi
 void command_scale(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
-  if (!deployment || command_refuse_open(core, command, deployment))
+  if (!deployment || command_refuse_open(core, command, deployment) || command_refuse_unreadable(core, command, deployment))
     return;
   const Revision *revision = revision_find(deployment, deployment->revision);
   if (!revision || deployment->settled != DEPLOYMENT_RUNNING) {

@@ -11,6 +11,12 @@ bool instance_is_batch(const Instance *instance)
   return agent && agent->kind == AGENT_BATCH;
 }
 
+bool instance_can_start(const Instance *instance)
+{
+  const Revision *revision = revision_find(instance->deployment, instance->revision);
+  return revision && revision_plan(revision);
+}
+
 bool instance_live(const Instance *instance)
 {
   static const bool live[INSTANCE_N] = {[INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
@@ -152,6 +158,8 @@ void instance_reconcile(Core *core, Instance *instance)
   bool known = instance->present && instance->seen_generation >= instance->generation;
   bool finished = instance->outcome && !instance->present; /* completed or failed before the node forgot: not again */
   if (known || finished || instance->step == STEP_WAITING || instance->sent_generation == instance->generation)
+    return;
+  if (!instance_can_start(instance))
     return;
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
   instruction->spec = instance_make_spec(instance);

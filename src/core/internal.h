@@ -90,10 +90,10 @@ void core_add_deployment(Core *core, Deployment *deployment);
 void core_remove_deployment(Core *core, Deployment *deployment);
 void core_remove_instance(Core *core, Instance *instance);
 Revision *revision_find(const Deployment *deployment, int number);
-const Plan *revision_plan(const Revision *revision);
+const Plan *revision_plan(const Revision *revision); /* NULL when its job cannot be read */
 /* Its text has changed: what was made of it is made again when it is asked for. */
 void revision_forget_cache(Revision *revision);
-/* Agent @id as revision @number has it; NULL when there is no such revision, or no such agent in it. */
+/* Agent @id as revision @number has it; NULL when there is no such revision, it cannot be read, or it has no such agent. */
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
 /* As people name it: "worker", or "worker/1" when its agent has several replicas. Caller frees. */
@@ -117,6 +117,7 @@ bool instance_ended(const Instance *instance);           /* the node says that n
 bool instance_stopped_unasked(const Instance *instance); /* nobody wanted it stopped and no rollout will start it */
 bool instance_ready(const Instance *instance);
 bool instance_is_batch(const Instance *instance);
+bool instance_can_start(const Instance *instance); /* is there a job that says how its revision is run? */
 void instance_set_step(Core *core, Instance *instance, InstanceStep step);
 int64_t instance_new_epoch(const Core *core, int64_t present);     /* after @present, and after every one of an earlier term */
 void instance_start(Core *core, Instance *instance, int revision); /* next generation, runs @revision */
@@ -131,6 +132,8 @@ void instance_place(Core *core, Instance *instance, const char *node);
 
 /* deployments.c */
 void deployment_settle(Core *core, Deployment *deployment); /* derives status; announces a change */
+/* Sets Deployment.unreadable. Called when it was loaded, and when another revision is needed: targets are given, a rollout has ended. */
+void deployment_look_at_jobs(Deployment *deployment);
 /* The revision that a change starts from, and goes back to when it fails: the present one while all or some of it runs; 0 = there is none.
  */
 int deployment_base(const Deployment *deployment);

@@ -47,14 +47,14 @@ static bool load_deployment(Core *core, const Value *values, GError **error)
 static bool load_revision(Core *core, const Value *values, GError **error)
 {
   Deployment *deployment = core_find(core, values[REV_DEPLOYMENT].text);
-  if (!deployment || !values[REV_JOB].text)
-    return load_bad(error, TABLE_REVISIONS, values, "no such deployment, or no job");
+  if (!deployment)
+    return load_bad(error, TABLE_REVISIONS, values, "no such deployment");
   Revision *revision = g_new0(Revision, 1);
   g_strlcpy(revision->id, values[REV_ID].text, sizeof revision->id);
   revision->number = (int)values[REV_NUMBER].number;
   revision->source_name = g_strdup(values[REV_SOURCE_NAME].text);
   revision->source = g_ref_string_new(values[REV_SOURCE].text ? values[REV_SOURCE].text : "");
-  revision->job_json = g_ref_string_new(values[REV_JOB].text);
+  revision->job_json = g_ref_string_new(values[REV_JOB].text ? values[REV_JOB].text : ""); /* read when it is needed */
   revision->created_at_ms = values[REV_CREATED_AT].number;
   revision->actor = g_strdup(values[REV_ACTOR].text);
   revision->cause = g_strdup(values[REV_CAUSE].text);
@@ -245,8 +245,9 @@ static void load_link_rollout(Core *core, Deployment *deployment, Now now)
     return;
   Rollout *rollout = deployment->rollouts->pdata[deployment->rollouts->len - 1];
   deployment->rollout = rollout;
-  if (!rollout_is_open(rollout))
-    return;
+  deployment_look_at_jobs(deployment);
+  if (!rollout_is_open(rollout) || deployment->unreadable)
+    return; /* what cannot be read does not go on, and no time runs out for it */
   int64_t left = rollout->stage_at_ms + rollout->duration_ms - now.wall_ms;
 #ifndef REEVE_BUG_TIMER_NOT_RESTORED
   rollout->deadline_boot_ms = now.boot_ms + CLAMP(left, 0, rollout->duration_ms);

@@ -117,7 +117,7 @@ static void node_former_life(Core *core, Instance *instance, const InstanceRepor
 /* What stopped by an order that these records do not know - they were restored from an older copy - is wanted. */
 static void node_start_unasked(Core *core, Instance *instance)
 {
-  if (instance_stopped_unasked(instance))
+  if (instance_stopped_unasked(instance) && instance_can_start(instance))
     instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
 }
 

@@ -29,6 +29,7 @@ static void revision_free(gpointer data)
   Revision *revision = data;
   plan_free(revision->plan);
   job_free(revision->job);
+  g_free(revision->problem);
   g_free(revision->source_name);
   g_clear_pointer(&revision->source, g_ref_string_release);
   g_clear_pointer(&revision->job_json, g_ref_string_release);
@@ -83,6 +84,7 @@ void deployment_free(Deployment *deployment)
   g_ptr_array_unref(deployment->revisions);
   g_free(deployment->name);
   g_free(deployment->reason);
+  g_free(deployment->unreadable);
   g_free(deployment);
 }
 
@@ -194,38 +196,47 @@ const Revision *deployment_revision(const Deployment *deployment, int number)
 
 const Job *revision_job(const Revision *revision)
 {
-  if (!revision->job) {
+  if (!revision->job && !revision->problem) {
     Revision *cache = (Revision *)(uintptr_t)revision; /* the cache is not part of its value */
     g_autoptr(GError) error = NULL;
     cache->job = job_from_json(revision->job_json, g_ref_string_length(revision->job_json), &error);
-    if (!cache->job)
-      g_error("revision '%s': stored job: %s", revision->id, error->message);
+    cache->problem = cache->job ? NULL : g_strdup(error->message);
   }
-  return revision->job;
+  return revision->problem ? NULL : revision->job;
 }
 
 void revision_forget_cache(Revision *revision)
 {
   g_clear_pointer(&revision->plan, plan_free);
   g_clear_pointer(&revision->job, job_free);
+  g_clear_pointer(&revision->problem, g_free);
 }
 
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id)
 {
   const Revision *revision = revision_find(deployment, number);
-  return revision ? job_agent_named(revision_job(revision), id) : NULL;
+  const Job *job = revision ? revision_job(revision) : NULL;
+  return job ? job_agent_named(job, id) : NULL;
 }
 
 const Plan *revision_plan(const Revision *revision)
 {
-  if (!revision->plan) {
+  const Job *job = revision_job(revision);
+  if (job && !revision->plan) {
     Revision *cache = (Revision *)(uintptr_t)revision;
     g_autoptr(GError) error = NULL;
-    cache->plan = plan_new(revision_job(revision), &error);
-    if (!cache->plan)
-      g_error("revision '%s': stored job: %s", revision->id, error->message);
+    cache->plan = plan_new(job, &error);
+    cache->problem = cache->plan ? NULL : g_strdup(error->message);
   }
-  return revision->plan;
+  return revision->problem ? NULL : revision->plan;
+}
+
+char *revision_unreadable(const Deployment *deployment, const Revision *revision)
+{
+  if (revision_plan(revision))
+    return NULL;
+  return g_strdup_printf("the stored job of revision %d of deployment '%s' cannot be read: %s", revision->number, deployment->name,
+                         revision->problem);
 }
 
 char *slot_key(const char *agent, int replica)

@@ -14,6 +14,7 @@ typedef struct Revision {
   char *cause;       /* "deploy", "rollback to 3" */
   Job *job;          /* (volatile) cache */
   struct Plan *plan; /* (volatile) cache */
+  char *problem;     /* (volatile) why @job_json cannot be read; NULL = it can, or nobody has tried */
 } Revision;
 
 /* Where an instance stands in the open rollout. */
@@ -145,6 +146,8 @@ typedef struct Deployment {
   GPtrArray *instances;     /* of Instance*, stage order then declaration order then replica */
   GPtrArray *schedules;     /* of Schedule* */
   char *reason;             /* why degraded or failed */
+  char *unreadable;         /* (volatile) a stored job that it needs cannot be read: nothing is started or stopped for it; why and what to
+                               do; NULL = all can. Set by deployment_look_at_jobs */
   RolloutOutcome outcome;   /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
   GHashTable *slots;   /* (volatile) "agent/replica" -> Instance* */
@@ -224,8 +227,9 @@ const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall
 const GPtrArray *core_tokens(const Core *core);
 const GPtrArray *core_secrets(const Core *core);
 const Secret *core_secret(const Core *core, const char *name);
-/* What the node fetches to start @instance as it is desired: "KEY=secret:NAME", "KEY=file:PATH". Caller frees (g_strfreev). */
-char **core_instance_references(const Instance *instance);
+/* What the node fetches to start @instance as it is desired: "KEY=secret:NAME", "KEY=file:PATH". Caller frees (g_strfreev). NULL with
+ * REEVE_ERROR_CONFLICT when the job of its revision cannot be read, or it was never started. */
+char **core_instance_references(const Instance *instance, GError **error);
 /* What is looked for in the registry of a deployment. Texts are parts of what must contain them, in whatever case; NULL = not asked. */
 typedef struct RegistryQuery {
   const char *skill; /* in id, name or description of one skill */
@@ -248,8 +252,13 @@ uint64_t core_restarts(const Core *core);
 /* All nodes: of NodeObject*. */
 const GPtrArray *core_nodes(const Core *core);
 const Revision *deployment_revision(const Deployment *deployment, int number);
-/* The parsed job of a revision (cached inside). Never NULL: a stored job that no longer parses is a defect. */
+/* The parsed job of a revision (cached inside); NULL when what is stored cannot be read. That is no empty job: nothing is known of what it
+ * wanted. */
 const Job *revision_job(const Revision *revision);
+/* Why @revision of @deployment cannot be used, in words that name both; NULL = it can. Caller frees. */
+char *revision_unreadable(const Deployment *deployment, const Revision *revision);
+/* Why @deployment is as it is, for people; NULL = there is nothing to say. Borrowed. */
+const char *deployment_reason(const Deployment *deployment);
 /* When the present revision says that @schedule runs; NULL when it does no more. */
 const ScheduleSpec *schedule_spec(const Schedule *schedule);
 const char *instance_step_word(InstanceStep step);

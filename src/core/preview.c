@@ -64,6 +64,35 @@ static bool preview_is_down(const Deployment *deployment, const AgentSpec *agent
   return false;
 }
 
+/* How many replicas of @agent are to run. */
+static int preview_running(const Deployment *deployment, const char *agent)
+{
+  int n = 0;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    n += instance->desired_running && strcmp(instance->agent, agent) == 0;
+  }
+  return n;
+}
+
+/* What runs is there, and the job that says how cannot be read: all of it is replaced, or stopped. */
+static bool preview_unknown_actions(GString *out, const Deployment *deployment, const Job *after)
+{
+  for (guint i = 0; i < after->agents->len; i++) {
+    const AgentSpec *is = job_agent(after, i);
+    int runs = preview_running(deployment, is->id);
+    preview_action(out, is->id, runs ? "replace" : "start", runs, is->replicas);
+  }
+  g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    bool stops = instance->desired_running && !job_agent_named(after, instance->agent) && g_hash_table_add(named, instance->agent);
+    if (stops)
+      preview_action(out, instance->agent, "stop", preview_running(deployment, instance->agent), 0);
+  }
+  return true;
+}
+
 /* True when something happens. */
 static bool preview_actions(GString *out, const Deployment *deployment, const Job *before, const Job *after)
 {
@@ -106,7 +135,7 @@ char *core_preview(const Core *core, const Job *job, GError **error)
   jw_bool(out, "exists", deployment != NULL);
   jw_int(out, "from", revision ? revision->number : 0);
   jw_open(out, "actions", '[');
-  bool acts = preview_actions(out, deployment, before, job);
+  bool acts = revision && !before ? preview_unknown_actions(out, deployment, job) : preview_actions(out, deployment, before, job);
   jw_close(out, ']');
   g_autofree char *was = before ? job_digest_text(before) : NULL, *is = job_digest_text(job);
   jw_bool(out, "changed", acts || g_strcmp0(was, is) != 0);

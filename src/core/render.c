@@ -108,10 +108,12 @@ static const char *render_entry_point(const Deployment *deployment)
 {
   int number = deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
   const Revision *revision = deployment_revision(deployment, number);
-  return revision ? job_entry_agent(revision_job(revision)) : NULL;
+  const Job *job = revision ? revision_job(revision) : NULL;
+  return job ? job_entry_agent(job) : NULL;
 }
 
-/* How many slots the revision has that there is, or that an open rollout leads to, and how many of just those are well. */
+/* How many slots the revision has that there is, or that an open rollout leads to, and how many of just those are well. When it cannot be
+ * read, those that are to run. */
 static void render_counts(const Deployment *deployment, guint *agents, guint *healthy)
 {
   const Rollout *rollout = deployment->rollout;
@@ -127,6 +129,11 @@ static void render_counts(const Deployment *deployment, guint *agents, guint *he
     const AgentSpec *agent = instance->fine ? job_agent_named(job, instance->agent) : NULL;
     *healthy += agent && instance->replica < agent->replicas;
   }
+  for (guint i = 0; revision && !job && i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    *agents += instance->desired_running;
+    *healthy += instance->desired_running && instance->fine;
+  }
 }
 
 void render_deployment(GString *out, const Deployment *deployment, RenderDepth depth)
@@ -139,7 +146,7 @@ void render_deployment(GString *out, const Deployment *deployment, RenderDepth d
   jw_str(out, "status", deployment_status_word(deployment->status));
   jw_int(out, "revision", deployment->revision);
   jw_str(out, "outcome", rollout_outcome_word(deployment->outcome));
-  jw_str(out, "reason", deployment->reason);
+  jw_str(out, "reason", deployment_reason(deployment));
   jw_time(out, "created_at", deployment->created_at_ms);
   jw_time(out, "updated_at", deployment->updated_at_ms);
   if (deployment->rollout) {

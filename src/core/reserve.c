@@ -13,8 +13,9 @@ static bool reserve_wanted(const Instance *instance)
 int reserve_declared_by(const Instance *instance, int number)
 {
   const Revision *revision = revision_find(instance->deployment, number);
-  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
-  return index < 0 ? PORT_NONE : plan_declared_port(revision_job(revision), (guint)index, instance->replica);
+  const Job *job = revision ? revision_job(revision) : NULL;
+  int index = job ? job_find_agent(job, instance->agent) : -1;
+  return index < 0 ? PORT_NONE : plan_declared_port(job, (guint)index, instance->replica);
 }
 
 /* By the target revision. */
@@ -270,6 +271,8 @@ static void reserve_keep_auto(Core *core, Instance *instance, GHashTable **used)
 
 void reserve_keep(Core *core, Instance *instance, GHashTable **used)
 {
+  if (instance->revision > 0 && !instance_can_start(instance))
+    return; /* what it declares is not known: it keeps what it has */
   int declared = reserve_declared_by(instance, instance->revision);
   if (declared == PORT_AUTO)
     reserve_keep_auto(core, instance, used);

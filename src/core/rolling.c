@@ -41,6 +41,13 @@ static const Job *rolling_job(const Rollout *rollout)
   return revision ? revision_job(revision) : NULL;
 }
 
+/* Does the rollout replace something of which we know how many there are? */
+static bool rolling_knows_former(const Rollout *rollout)
+{
+  const Revision *former = revision_find(rollout->deployment, rollout->from);
+  return former && revision_job(former);
+}
+
 static RollingAgent *rolling_of(Rolling *rolling, const Instance *instance)
 {
   RollingAgent *agent = g_hash_table_lookup(rolling->agents, instance->agent);
@@ -124,7 +131,7 @@ static int rolling_ready_slots(const Deployment *deployment, const AgentSpec *ag
 int rolling_extra_slots(const Rollout *rollout, const Job *job, const AgentSpec *agent)
 {
   bool fits = agent->port == PORT_NONE && agent->kind == AGENT_SERVICE && !agent->schedule.set;
-  if (!fits || rolling_is_free(rollout) || rollout->verdict != OUTCOME_SUCCEEDED || rollout->from == 0)
+  if (!fits || rolling_is_free(rollout) || rollout->verdict != OUTCOME_SUCCEEDED || !rolling_knows_former(rollout))
     return 0;
   return MIN(job->update.max_surge, rolling_ready_slots(rollout->deployment, agent));
 }

@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-enum { ROLLOUT_STOP_SLACK_MS = 60000, ROLLOUT_CAUSE_MAX = 2000 };
+/* @UNKNOWN_GRACE: when no job can be read that says what the agents were promised. */
+enum { ROLLOUT_STOP_SLACK_MS = 60000, ROLLOUT_UNKNOWN_GRACE_MS = 600000, ROLLOUT_CAUSE_MAX = 2000 };
 
 bool rollout_is_open(const Rollout *rollout)
 {
@@ -58,16 +59,25 @@ void rollout_recount(Rollout *rollout)
   rollout->blocked = rollout->queued > 0; /* until somebody looked */
 }
 
+/* The job whose times hold for @rollout; NULL when none of those that come into question can be read. */
+static const Job *rollout_job(const Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  guint n = deployment->revisions->len;
+  const Revision *candidates[] = {revision_find(deployment, rollout->to), revision_find(deployment, rollout->from),
+                                  n ? deployment->revisions->pdata[n - 1] : NULL};
+  const Job *job = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS(candidates) && !job; i++)
+    job = candidates[i] ? revision_job(candidates[i]) : NULL;
+  return job;
+}
+
 /* Longest grace period of the slots that stop now: ending them may take that long. */
 static int64_t rollout_duration(const Rollout *rollout)
 {
-  const Deployment *deployment = rollout->deployment;
-  const Revision *revision = revision_find(deployment, rollout->to ? rollout->to : rollout->from);
-  if (!revision && deployment->revisions->len)
-    revision = deployment->revisions->pdata[deployment->revisions->len - 1];
-  if (!revision)
-    return ROLLOUT_STOP_SLACK_MS;
-  const Job *job = revision_job(revision);
+  const Job *job = rollout_job(rollout);
+  if (!job)
+    return rollout->deployment->revisions->len ? ROLLOUT_UNKNOWN_GRACE_MS + ROLLOUT_STOP_SLACK_MS : ROLLOUT_STOP_SLACK_MS;
   if (rollout->phase != ROLLOUT_PHASE_PRUNE)
     return job->timeout_ms;
   int64_t grace = 0;
@@ -315,7 +325,7 @@ static void rollout_settled_one(Core *core, Rollout *rollout, Instance *instance
 void rollout_instance_changed(Core *core, Instance *instance)
 {
   Rollout *rollout = instance->deployment->rollout;
-  if (!rollout || !rollout_is_open(rollout))
+  if (!rollout || !rollout_is_open(rollout) || instance->deployment->unreadable)
     return;
   core_cover(core, "instance-step", (int)instance->step, (int)instance->state);
   if (rollout->phase == ROLLOUT_PHASE_PRUNE) {
@@ -415,7 +425,8 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
   if (verdict == OUTCOME_CANCELLED)
     return ON_FAILURE_ROLLBACK;
   const Revision *revision = revision_find(rollout->deployment, rollout->to);
-  FailurePolicy policy = revision ? revision_job(revision)->on_failure : ON_FAILURE_KEEP;
+  const Job *job = revision ? revision_job(revision) : NULL;
+  FailurePolicy policy = job ? job->on_failure : ON_FAILURE_KEEP;
   bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->from > 0;
   return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy; /* to keep what runs is to stay with the former revision */
 }
@@ -460,6 +471,19 @@ static bool rollout_is_barred(Core *core, Rollout *rollout)
   return true;
 }
 
+/* Nobody knows how the former revision is run: there is no way back either. */
+static bool rollout_former_is_unreadable(Core *core, Rollout *rollout)
+{
+  const Revision *former = revision_find(rollout->deployment, rollout->from);
+  g_autofree char *problem = former ? revision_unreadable(rollout->deployment, former) : NULL;
+  if (!problem)
+    return false;
+  g_autofree char *both = rollout_both_causes(rollout, problem);
+  text_set(&rollout->cause, both);
+  rollout_close(core, rollout, OUTCOME_FAILED);
+  return true;
+}
+
 void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
@@ -493,6 +517,8 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
   case ON_FAILURE_ROLLBACK:
     break;
   }
+  if (rollout_former_is_unreadable(core, rollout))
+    return;
   rollout->verdict = verdict == OUTCOME_CANCELLED ? OUTCOME_CANCELLED : rollout->from > 0 ? OUTCOME_ROLLED_BACK : OUTCOME_FAILED;
   rollout_targets(core, rollout, rollout->from, true);
   if (rollout_is_barred(core, rollout))
@@ -612,7 +638,7 @@ static void rollout_give_up_waiting(Core *core, Deployment *deployment)
       continue;
     instance_set_step(core, instance, STEP_IDLE);
     reserve_keep(core, instance, &used);
-    if (instance_stopped_unasked(instance))
+    if (instance_stopped_unasked(instance) && instance_can_start(instance))
       instance_start(core, instance, instance->revision);
     else
       instance_reconcile(core, instance); /* a start of an earlier generation may have been lost while this one waited */
@@ -641,6 +667,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
     deployment->revision = rollout->to;
   deployment->outcome = outcome;
   deployment->settled = rollout_settled_status(rollout);
+  deployment_look_at_jobs(deployment);
   text_set(&deployment->reason, rollout->cause);
   if (outcome == OUTCOME_SUCCEEDED && deployment->settled == DEPLOYMENT_STOPPED && rollout->kind != ROLLOUT_KIND_DOWN)
     text_set(&deployment->reason, "every agent completed");
@@ -661,6 +688,8 @@ void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)
 {
   Rollout *rollout = deployment->rollout;
   bool open = rollout && rollout_is_open(rollout), again = false;
+  if (deployment->unreadable)
+    return; /* nobody knows how to start them */
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (!rollout_ran(instance, node) || (open && instance->target == 0))

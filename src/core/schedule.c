@@ -209,6 +209,8 @@ void schedules_settle(Core *core, Deployment *deployment)
   const Revision *revision = revision_find(deployment, deployment->revision);
   bool active = revision && deployment->settled == DEPLOYMENT_RUNNING;
   const Job *job = active ? revision_job(revision) : NULL;
+  if (active && !job)
+    return; /* what is in force is not known: nothing is fired, and nothing is given up */
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     instance->scheduled = false;
@@ -374,6 +376,10 @@ void command_run(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->deployment);
   Schedule *schedule = deployment && command->agent ? schedule_find(deployment, command->agent) : NULL;
+  if (deployment && deployment->unreadable) {
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
+    return;
+  }
   if (!schedule || !schedule_spec(schedule)) {
     core_refuse(core, command, REEVE_ERROR_NOT_FOUND, deployment ? "deployment '%s' has no scheduled agent '%s'" : "no deployment '%s'",
                 command->deployment, command->agent);

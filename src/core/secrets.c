@@ -186,8 +186,14 @@ void command_secrets_given(Core *core, const Command *command)
   secret_mark(core, instance, secret_use(core, instance, NULL).stale);
 }
 
-char **core_instance_references(const Instance *instance)
+char **core_instance_references(const Instance *instance, GError **error)
 {
+  if (!instance_can_start(instance)) {
+    const Revision *revision = revision_find(instance->deployment, instance->revision);
+    g_autofree char *problem = revision ? revision_unreadable(instance->deployment, revision) : g_strdup("it was never started");
+    g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, problem);
+    return NULL;
+  }
   g_autoptr(InstanceSpec) spec = instance_make_spec(instance);
   return g_steal_pointer(&spec->references);
 }
@@ -203,13 +209,25 @@ static bool secret_signs(const Deployment *deployment, const char *name)
   return false;
 }
 
+/* May a job of @deployment that cannot be read name @name? Its text is searched: to keep a secret for too long harms nobody. */
+static bool secret_may_be_named(const Deployment *deployment, const char *name)
+{
+  g_autofree char *quoted = g_strdup_printf("\"%s\"", name);
+  bool may = false;
+  for (guint i = 0; deployment->unreadable && i < deployment->revisions->len; i++) {
+    const Revision *revision = deployment->revisions->pdata[i];
+    may = may || (revision->problem && strstr(revision->job_json, quoted));
+  }
+  return may;
+}
+
 /* Deployments that run with @name, comma-joined; NULL = none. */
 static char *secret_users(const Core *core, const char *name)
 {
   GString *users = g_string_new(NULL);
   for (guint i = 0; i < core->deployments->len; i++) {
     const Deployment *deployment = core->deployments->pdata[i];
-    bool uses = secret_signs(deployment, name);
+    bool uses = secret_signs(deployment, name) || secret_may_be_named(deployment, name);
     for (guint k = 0; k < deployment->instances->len && !uses; k++)
       uses = secret_use(core, deployment->instances->pdata[k], name).found;
     if (uses)

@@ -146,17 +146,18 @@ static char *spec_directory(const Job *job, const AgentSpec *agent)
 char *instance_peers(const Instance *instance)
 {
   const Revision *revision = revision_find(instance->deployment, instance->revision);
-  int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
+  const Plan *plan = revision ? revision_plan(revision) : NULL;
+  int index = plan ? job_find_agent(plan->job, instance->agent) : -1;
   if (index < 0)
     return g_strdup("[]");
-  return plan_peers_json(revision_plan(revision), (guint)index, spec_port, (void *)(uintptr_t)instance);
+  return plan_peers_json(plan, (guint)index, spec_port, (void *)(uintptr_t)instance);
 }
 
 void instance_send_peers(Core *core, const Instance *instance, const char *known)
 {
   const NodeObject *node = core_node(core, instance->node);
-  if (!node || !node->linked)
-    return;
+  if (!node || !node->linked || !instance_can_start(instance))
+    return; /* the last: whom it is connected to is not known, which is not nobody */
   g_autofree char *peers = instance_peers(instance), *digest = known ? instance_peers_digest(peers) : NULL;
   if (known && strcmp(known, digest) == 0)
     return;
@@ -175,6 +176,7 @@ InstanceSpec *instance_make_spec(const Instance *instance)
   const Revision *revision = revision_find(instance->deployment, instance->revision);
   g_assert(revision);
   const Plan *plan = revision_plan(revision);
+  g_assert(plan); /* instance_can_start says so */
   int index = job_find_agent(plan->job, instance->agent);
   g_assert(index >= 0);
   const AgentSpec *agent = job_agent(plan->job, (guint)index);

@@ -19,9 +19,10 @@ static bool rollout_same_agent(const Instance *instance, Wanted *wanted)
   if (instance->revision == wanted->compared)
     return wanted->same;
   const Revision *revision = revision_find(instance->deployment, instance->revision);
-  const AgentSpec *before = revision ? job_agent_named(revision_job(revision), wanted->agent->id) : NULL;
+  const Job *job = revision ? revision_job(revision) : NULL; /* NULL: what is not known is not the same */
+  const AgentSpec *before = job ? job_agent_named(job, wanted->agent->id) : NULL;
   wanted->compared = instance->revision;
-  wanted->same = before && agent_spec_same(revision_job(revision), before, wanted->plan->job, wanted->agent);
+  wanted->same = before && agent_spec_same(job, before, wanted->plan->job, wanted->agent);
   return wanted->same;
 }
 
@@ -141,6 +142,7 @@ void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
   }
   if (revision > 0) {
     const Plan *plan = revision_plan(revision_find(deployment, revision));
+    g_assert(plan); /* who asks for a revision has looked whether it can be read */
     for (guint i = 0; i < plan->job->agents->len; i++) {
       const AgentSpec *agent = job_agent(plan->job, i);
       Wanted wanted = {.plan = plan, .index = i, .agent = agent};
@@ -161,4 +163,5 @@ void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
       instance_reconcile(core, instance); /* while it waited for a rollout that is given up, its own start may have been lost */
   }
   deployment_sort(deployment);
+  deployment_look_at_jobs(deployment);
 }

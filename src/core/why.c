@@ -72,6 +72,8 @@ static char *why_cause(const Rollout *rollout)
 static void why_rollout(const Why *why, const Rollout *rollout)
 {
   g_autofree char *change = why_change(rollout), *cause = why_cause(rollout);
+  if (why->deployment->unreadable)
+    return; /* that is why, whatever came before; and an open one does not go on */
   if (rollout_is_open(rollout))
     why_open(why, rollout, change);
   else if (rollout->outcome == OUTCOME_ROLLED_BACK)
@@ -194,6 +196,18 @@ static void why_instance(const Why *why, const Instance *instance)
 
 /* ---- all of it ---- */
 
+/* A job that it needs cannot be read: that comes first, with what helps. */
+static void why_unreadable(const Why *why)
+{
+  const Deployment *deployment = why->deployment;
+  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  if (!deployment->unreadable)
+    return;
+  why_add(why, g_strdup(deployment->unreadable));
+  why_next(why, g_strdup_printf("reeve up %s", last && last->source_name ? last->source_name : "FILE"));
+  why_next(why, g_strdup_printf("reeve down %s", deployment->name));
+}
+
 static void why_deployment(const Why *why)
 {
   const Deployment *deployment = why->deployment;
@@ -202,7 +216,8 @@ static void why_deployment(const Why *why)
   if (deployment->status == DEPLOYMENT_STOPPED && last && last->source_name)
     why_next(why, g_strdup_printf("reeve up %s", last->source_name));
   int previous = deployment_previous(deployment);
-  if (!open && previous && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED))
+  const Revision *former = revision_find(deployment, previous);
+  if (!open && former && revision_job(former) && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED))
     why_next(why, g_strdup_printf("reeve rollback %s --to %d", deployment->name, previous));
 }
 
@@ -233,6 +248,7 @@ char *core_why(const Core *core, const Deployment *deployment, int64_t wall_ms)
 {
   g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free), next = g_ptr_array_new_with_free_func(g_free);
   Why why = {.core = core, .deployment = deployment, .wall_ms = wall_ms, .reasons = reasons, .next = next};
+  why_unreadable(&why);
   if (deployment->rollout)
     why_rollout(&why, deployment->rollout);
   for (guint i = 0; i < deployment->instances->len; i++)

@@ -9,8 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SHIM_FIRST_FD = 10, SHIM_TEXT = 512, SHIM_LOG_BYTES = 10 * 1024 * 1024, SHIM_LOG_FILES = 5, SHIM_GROUPS = 64, SHIM_FDS = 5 };
+enum { SHIM_FIRST_FD = 10, SHIM_TEXT = 512, SHIM_LOG_BYTES = 10 * 1024 * 1024, SHIM_LOG_FILES = 5, SHIM_FDS = 5 };
 
 struct Shim {
   int fd;
@@ -173,32 +171,23 @@ static void spec_put_default(GString *out, const ShimLaunch *launch, const char 
 /* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs to a user's environment. */
 static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error)
 {
-  const char *user = launch->user;
+  const User *user = launch->user;
   if (!user)
     return true;
-  errno = 0;
-  const struct passwd *entry = getpwnam(user);
-  if (!entry) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "run as '%s': no such user", user);
-    return false;
-  }
-  spec_put_default(out, launch, "HOME", entry->pw_dir);
-  spec_put_default(out, launch, "USER", entry->pw_name);
-  spec_put_default(out, launch, "LOGNAME", entry->pw_name);
-  spec_put_default(out, launch, "SHELL", entry->pw_shell);
-  if (entry->pw_uid == geteuid())
+  spec_put_default(out, launch, "HOME", user->home);
+  spec_put_default(out, launch, "USER", user->name);
+  spec_put_default(out, launch, "LOGNAME", user->name);
+  spec_put_default(out, launch, "SHELL", user->shell);
+  if (user->uid == geteuid())
     return true;
   if (geteuid() != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "run as '%s': only root may run agents as another user", user);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "run as '%s': only root may run agents as another user", user->name);
     return false;
   }
-  gid_t groups[SHIM_GROUPS];
-  int n = SHIM_GROUPS;
-  spec_put_number(out, "uid", entry->pw_uid);
-  spec_put_number(out, "gid", entry->pw_gid);
-  if (getgrouplist(user, entry->pw_gid, groups, &n) >= 0)
-    for (int i = 0; i < n; i++)
-      spec_put_number(out, "group", groups[i]);
+  spec_put_number(out, "uid", user->uid);
+  spec_put_number(out, "gid", user->gid);
+  for (int i = 0; i < user->n_groups; i++)
+    spec_put_number(out, "group", user->groups[i]);
   return true;
 }
 

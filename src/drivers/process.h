@@ -5,6 +5,7 @@
 #include "drivers/identity.h"
 #include "drivers/reaper.h"
 #include "drivers/shim_message.h"
+#include "drivers/user.h"
 
 typedef struct Shim Shim;
 
@@ -28,15 +29,15 @@ typedef struct ShimLaunch {
   const char *id;           /* of the instance, whose control groups are joined */
   const Cgroups *cgroups;   /* that this machine has */
   const InstanceSpec *spec;
-  const char *user;     /* whom it runs as; NULL = as we do */
+  const User *user;     /* whom it runs as; NULL = as we do */
   char *const *argv;    /* runs this instead of @spec->argv; NULL = that */
   char *const *secrets; /* more of the environment, "K=V", as it is; NULL = none */
   int64_t generation;
   const int *attached; /* two descriptors that take stdout and stderr, borrowed; the tree ends with our connection. NULL = a log */
 } ShimLaunch;
 
-/* Starts a shim for @launch. Returns NULL with @error: shim missing, user unknown, descriptors spent (REEVE_ERROR_UNAVAILABLE when that may
- * pass). hello follows. */
+/* Starts a shim for @launch. Returns NULL with @error: shim missing, another user without being root, descriptors spent
+ * (REEVE_ERROR_UNAVAILABLE when that may pass). hello follows. */
 Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events, void *data, GError **error);
 /* Connects to the shim that holds @directory, without waiting. NULL when nobody listens, or a frozen shim has too many callers waiting;
  * @held then says whether its lock is held all the same. */

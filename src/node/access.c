@@ -18,13 +18,7 @@ const char *node_user_of(const Node *node, const InstanceSpec *spec)
   return spec->user ? spec->user : node->agents_user;
 }
 
-/* The entry of @user, NULL when that is ourselves or nobody. Valid until the next call. */
-static const struct passwd *access_other(const char *user)
-{
-  const struct passwd *entry = user ? getpwnam(user) : NULL;
-  return entry && entry->pw_uid != geteuid() ? entry : NULL;
-}
-
+/* Before anything runs: it may block. */
 static bool access_user_check(const char *user, GError **error)
 {
   const struct passwd *entry = getpwnam(user);
@@ -52,14 +46,27 @@ bool node_open_to_user(const Node *node, GError **error)
   return true;
 }
 
-bool hold_write_file(const Hold *hold, const InstanceSpec *spec, const char *name, const char *text, GError **error)
+/* Writes @path for the user @uid to read. */
+static bool access_write(const Hold *hold, const char *path, uid_t uid, const char *text, GError **error)
 {
-  const struct passwd *other = spec ? access_other(node_user_of(hold->node, spec)) : NULL;
-  g_autofree char *path = g_build_filename(hold->directory, name, NULL);
+  bool other = uid != geteuid();
   if (!fs_write_at(AT_FDCWD, path, text, strlen(text), other ? 0400 : 0644, false, error))
     return false;
-  if (!other || (chown(path, other->pw_uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
+  if (!other || (chown(path, uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "give '%s' to user '%s': %s", path, other->pw_name, g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "give '%s' to the user with id %u: %s", path, (unsigned)uid, g_strerror(errno));
   return false;
+}
+
+bool hold_write_file(const Hold *hold, const User *user, const char *name, const char *text, GError **error)
+{
+  g_autofree char *path = g_build_filename(hold->directory, name, NULL);
+  return access_write(hold, path, user ? user->uid : geteuid(), text, error);
+}
+
+bool hold_write_file_again(const Hold *hold, const char *name, const char *text, GError **error)
+{
+  g_autofree char *path = g_build_filename(hold->directory, name, NULL);
+  struct stat st;
+  return lstat(path, &st) != 0 || access_write(hold, path, st.st_uid, text, error);
 }

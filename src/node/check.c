@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,12 +106,12 @@ char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec)
   return g_strdup(reason);
 }
 
-char *check_spec(const InstanceSpec *spec)
+char *check_spec(const InstanceSpec *spec, const char *no_user)
 {
   struct stat st;
   if (spec->working_dir && (stat(spec->working_dir, &st) != 0 || !S_ISDIR(st.st_mode)))
     return g_strdup_printf("working directory '%s': not a directory", spec->working_dir);
-  if (spec->user && !getpwnam(spec->user))
-    return g_strdup_printf("user '%s': no such user", spec->user);
+  if (no_user)
+    return g_strdup_printf("user '%s': %s", spec->user, no_user);
   return check_command(spec);
 }

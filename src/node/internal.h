@@ -10,6 +10,8 @@ typedef struct Writer Writer;
 typedef struct Ports Ports;
 typedef struct NodeLogs NodeLogs;
 typedef struct NodeExecs NodeExecs;
+typedef struct Users Users;
+typedef struct UserAsk UserAsk;
 typedef struct Keep Keep;
 typedef struct Groups Groups;
 typedef struct ExecRun ExecRun;
@@ -29,8 +31,9 @@ typedef struct Hold {
   End *end;               /* of its tree, that is on its way */
   ProcessIdentity orphan; /* what its state file says, read when its shim is gone */
   struct ProbeRun *probe;
-  InstanceSpec *waiting; /* to be started once its secrets are here, or NULL */
+  InstanceSpec *waiting; /* to be started once its secrets are here, and then its user; or NULL */
   int64_t waiting_generation;
+  UserAsk *asking;   /* who the user is that it runs as */
   char **secrets;    /* "K=V" that the present shim was given, for commands beside the agent; NULL = none, or not known since the node
                         restarted */
   int runs;          /* commands beside it, which may be in its control groups */
@@ -66,7 +69,9 @@ struct Node {
   Keep *keep;
   Groups *groups;
   Ends *ends;
-  GQueue departing; /* of Departing*: shims that were told to leave, in the order of their time */
+  Users *users;
+  GPtrArray *reserving; /* of Reserving*: they wait for what users.c finds */
+  GQueue departing;     /* of Departing*: shims that were told to leave, in the order of their time */
   LoopTimer *departure;
   uint64_t last_run; /* number of the last directory of a command */
   NodeSend send;
@@ -80,8 +85,22 @@ const char *node_user_of(const Node *node, const InstanceSpec *spec);
 /* Checks that agents can run as @node->agents_user, and lets every user pass through, not list, the directories down to those of the
  * instances; what else lies in the state directory is closed to all but us. False with @error. */
 bool node_open_to_user(const Node *node, GError **error);
-/* Writes the file @name of @hold, which its agent reads: an agent of another user is made its owner. */
-bool hold_write_file(const Hold *hold, const InstanceSpec *spec, const char *name, const char *text, GError **error);
+/* Writes the file @name of @hold, which its agent reads: an agent of another user (@user, NULL = as this node does) is made its owner. */
+bool hold_write_file(const Hold *hold, const User *user, const char *name, const char *text, GError **error);
+/* Writes it anew for whom it was written for. Before the agent's first start there is none, and nothing is written. */
+bool hold_write_file_again(const Hold *hold, const char *name, const char *text, GError **error);
+
+/* users.c: who a user name stands for. */
+/* Nobody waits longer than @longest_ms. */
+Users *users_new(Loop *loop, int64_t longest_ms);
+/* Everybody who asked has forgotten it. Does not wait for a look-up that does not come back. */
+void users_free(Users *users);
+/* On the loop, later; @user NULL with @error as of user_look_up, or REEVE_ERROR_UNAVAILABLE when that takes too long; both borrowed. */
+typedef void (*UserFound)(void *data, const User *user, const GError *error);
+/* The ask is valid until @found was called. */
+UserAsk *users_ask(Users *users, const char *name, UserFound found, void *data);
+/* Nobody waits any more. NULL is fine. */
+void users_forget(UserAsk *ask);
 
 /* node.c: queues an event (texts are copied, @frame's ownership moves) and works it off unless that is under way. */
 void node_event(Node *node, const NodeEvent *event, Frame *frame);
@@ -100,8 +119,9 @@ void hold_drop_probe(Hold *hold);
 /* Its shim may leave, and is made to when it does not. */
 void hold_end_shim(Hold *hold);
 void departures_free(Node *node);
-/* Spawns the shim; @secrets: "K=V" beside the environment of @spec, or NULL. SHIM_FAILED follows when it cannot. */
-void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char *const *secrets);
+/* Spawns the shim, once it is known who its user is; @hold->secrets go beside the environment of @spec. SHIM_FAILED follows when it cannot.
+ */
+void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation);
 
 /* secrets.c: a start whose environment names secrets or files. */
 void secrets_drop(Hold *hold); /* overwritten and freed */
@@ -142,13 +162,18 @@ void probe_cancel(struct ProbeRun *run);
 /* ports.c */
 Ports *ports_new(void);
 void ports_free(Ports *ports);
-/* Answers a RESERVE frame. Caller owns the result. */
-Frame *ports_reserve(Ports *ports, const Frame *reserve);
+/* Answers a RESERVE frame. @no_users: name -> why there is no such user; NULL = all are there. Caller owns the result. */
+Frame *ports_reserve(Ports *ports, const Frame *reserve, GHashTable *no_users);
 void ports_release_request(Ports *ports, int64_t request); /* 0 = of every request */
 void ports_release_instance(Ports *ports, const char *id);
 
-/* check.c: why @spec could not be started here, or NULL; caller frees. */
-char *check_spec(const InstanceSpec *spec);
+/* reserve.c: answers RESERVE frames, by RESERVED, once it is known who the users are that they name. */
+void node_reserve(Node *node, const Frame *reserve);
+void node_reserve_release(Node *node, int64_t request); /* what was reserved, or is waited for, is void; 0 = of every request */
+void node_reserve_free(Node *node);
+
+/* check.c: why @spec could not be started here, or NULL; caller frees. @no_user: why its user is not there; NULL = it is. */
+char *check_spec(const InstanceSpec *spec, const char *no_user);
 /* Why a start of @spec (NULL = not known) failed, as its shim says: not "start 'x'", which the caller puts in front. Caller frees. */
 char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec);
 

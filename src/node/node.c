@@ -21,6 +21,7 @@ static void hold_free(gpointer data)
   Hold *hold = data;
   hold_drop_probe(hold);
   instance_spec_free(hold->waiting);
+  users_forget(hold->asking);
   secrets_drop(hold);
   end_forget(hold->end);
   shim_free(hold->shim);
@@ -123,20 +124,23 @@ static void do_probe(Node *node, const NodeAction *action)
 
 static void do_reserve(Node *node, const NodeAction *action)
 {
-  NodeEvent reserved = {.type = NODE_EVENT_RESERVED};
-  node_event(node, &reserved, ports_reserve(node->ports, action->frame));
+  node_reserve(node, action->frame);
 }
 
 static void do_release(Node *node, const NodeAction *action)
 {
-  ports_release_request(node->ports, action->frame->request);
+  node_reserve_release(node, action->frame->request);
 }
 
 static void do_peers(Node *node, const NodeAction *action)
 {
   const Hold *hold = node_hold(node, action->instance, true);
   g_autoptr(GError) error = NULL;
-  if (!hold_write_file(hold, action->spec, "peers.json", action->text, &error))
+  if (hold->waiting) { /* it writes the file when it is started */
+    g_free(hold->waiting->peers);
+    hold->waiting->peers = g_strdup(action->text);
+  }
+  if (!hold_write_file_again(hold, "peers.json", action->text, &error))
     log_warn("peers file not written", "instance=%s error=\"%s\"", hold->id, error->message);
 }
 
@@ -362,6 +366,8 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->keep = keep_new(node);
   node->groups = groups_new(node);
   node->ends = ends_new(loop);
+  node->users = users_new(loop, NODE_USER_MS);
+  node->reserving = g_ptr_array_new();
   exec_runs_sweep(node);
   adopt_begin(node);
   return node;
@@ -375,12 +381,14 @@ void node_free(Node *node)
   node->leaving = true;
   if (node->writer)
     writer_finish(node->writer); /* an outcome that is durable now needs its shim no more */
+  node_reserve_free(node);
   node_execs_free(node->execs);
   groups_free(node->groups);
   g_hash_table_unref(node->holds); /* both look at it */
   node_logs_free(node->logs);
   keep_free(node->keep);
   ends_free(node->ends);
+  users_free(node->users);
   departures_free(node);
   ports_free(node->ports);
   writer_free(node->writer);

@@ -10,7 +10,7 @@ typedef struct Node Node;
 /* In the state directory: the id of the store that its instances belong to. A server with another store is not obeyed; reeve restore sets
  * it anew. Whoever removes it gives the instances to the first server that welcomes the node. */
 #define NODE_STORE_FILE "store"
-enum { NODE_STORE_BYTES_MAX = 64 };
+enum { NODE_STORE_BYTES_MAX = 64, NODE_USER_MS = 10000 }; /* who an agent's user is must be known in so long */
 
 typedef struct NodeConfig {
   const char *state_dir;   /* its own; made when absent */

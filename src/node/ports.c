@@ -168,7 +168,7 @@ static int ports_take(Ports *ports, const Frame *reserve, const Instruction *ins
   return port;
 }
 
-Frame *ports_reserve(Ports *ports, const Frame *reserve)
+Frame *ports_reserve(Ports *ports, const Frame *reserve, GHashTable *no_users)
 {
   Frame *reserved = frame_new(FRAME_RESERVED);
   reserved->request = reserve->request;
@@ -178,7 +178,8 @@ Frame *ports_reserve(Ports *ports, const Frame *reserve)
       continue;
     ports_release_instance(ports, instruction->id);
     int port = 0;
-    g_autofree char *error = check_spec(instruction->spec);
+    const char *user = instruction->spec->user;
+    g_autofree char *error = check_spec(instruction->spec, user && no_users ? g_hash_table_lookup(no_users, user) : NULL);
     if (!error && instruction->spec->port > 0)
       port = ports_take(ports, reserve, instruction, &error);
     g_ptr_array_add(reserved->reservations, reservation_new(instruction->id, port, error));

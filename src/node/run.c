@@ -5,10 +5,23 @@
 #include "base/log.h"
 #include "node/internal.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { RUN_FDS = 2 };
+
+/* What a run needs that waits for its user. */
+typedef struct RunWait {
+  UserAsk *ask;
+  InstanceSpec *spec;
+  char **argv;
+  int fds[RUN_FDS];
+} RunWait;
 
 struct ExecRun {
   Node *node;
+  RunWait *wait; /* NULL = it has its shim */
   char *instance, *directory;
   Shim *shim;
   ExecEnded ended;
@@ -58,10 +71,67 @@ static void run_on_gone(void *data)
 static const ShimEvents run_events = {
     .hello = run_on_hello, .start_failed = run_on_start_failed, .exited = run_on_exited, .gone = run_on_gone};
 
+static bool run_spawn(ExecRun *run, const ExecSpec *spec, const User *user, GError **error)
+{
+  Node *node = run->node;
+  g_autofree char *instance_dir = g_build_filename(node->instances_dir, spec->instance, NULL);
+  const Hold *hold = node_hold(node, spec->instance, false);
+  ShimLaunch launch = {.shim_path = node->shim_path,
+                       .directory = run->directory,
+                       .instance_dir = instance_dir,
+                       .reeve_path = node->reeve_path,
+                       .id = spec->instance,
+                       .cgroups = node->cgroups,
+                       .spec = spec->spec,
+                       .user = user,
+                       .secrets = hold ? hold->secrets : NULL,
+                       .argv = spec->argv,
+                       .attached = spec->fds};
+  run->shim = shim_spawn(node->loop, node->reaper, &launch, &run_events, run, error);
+  return run->shim != NULL;
+}
+
+static void run_wait_free(RunWait *wait)
+{
+  if (!wait)
+    return;
+  users_forget(wait->ask);
+  for (int i = 0; i < RUN_FDS; i++)
+    if (wait->fds[i] >= 0)
+      close(wait->fds[i]);
+  instance_spec_free(wait->spec);
+  g_strfreev(wait->argv);
+  g_free(wait);
+}
+
+static void run_on_user(void *data, const User *user, const GError *unknown)
+{
+  ExecRun *run = data;
+  RunWait *wait = g_steal_pointer(&run->wait);
+  const ExecSpec spec = {.instance = run->instance, .spec = wait->spec, .argv = wait->argv, .fds = wait->fds};
+  g_autoptr(GError) error = NULL;
+  wait->ask = NULL;
+  if (!user)
+    g_set_error(&error, REEVE_ERROR, unknown->code, "run as '%s': %s", node_user_of(run->node, wait->spec), unknown->message);
+  run->over = !user || !run_spawn(run, &spec, user, &error);
+  run_wait_free(wait);
+  if (run->over)
+    run->ended(run->data, (ExitStatus){.code = -1}, error->message);
+}
+
+static void run_ask(ExecRun *run, const ExecSpec *spec, const char *user)
+{
+  RunWait *wait = run->wait = g_new0(RunWait, 1);
+  wait->spec = instance_spec_copy(spec->spec);
+  wait->argv = g_strdupv((char **)(uintptr_t)spec->argv);
+  for (int i = 0; i < RUN_FDS; i++)
+    wait->fds[i] = fcntl(spec->fds[i], F_DUPFD_CLOEXEC, 0);
+  wait->ask = users_ask(run->node->users, user, run_on_user, run);
+}
+
 ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *data, GError **error)
 {
   g_autofree char *directory = g_strdup_printf("%s/%" G_GUINT64_FORMAT, node->runs_dir, ++node->last_run);
-  g_autofree char *instance_dir = g_build_filename(node->instances_dir, spec->instance, NULL);
   if (!fs_mkdirs(directory, 0700, error))
     return NULL;
   ExecRun *run = g_new0(ExecRun, 1);
@@ -70,19 +140,12 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
   Hold *hold = node_hold(node, spec->instance, false);
   if (hold)
     hold->runs++;
-  ShimLaunch launch = {.shim_path = node->shim_path,
-                       .directory = run->directory,
-                       .instance_dir = instance_dir,
-                       .reeve_path = node->reeve_path,
-                       .id = spec->instance,
-                       .cgroups = node->cgroups,
-                       .spec = spec->spec,
-                       .user = node_user_of(node, spec->spec),
-                       .secrets = hold ? hold->secrets : NULL,
-                       .argv = spec->argv,
-                       .attached = spec->fds};
-  run->shim = shim_spawn(node->loop, node->reaper, &launch, &run_events, run, error);
-  if (run->shim)
+  const char *user = node_user_of(node, spec->spec);
+  if (user) {
+    run_ask(run, spec, user);
+    return run;
+  }
+  if (run_spawn(run, spec, NULL, error))
     return run;
   exec_run_free(run);
   return NULL;
@@ -107,6 +170,7 @@ void exec_run_free(ExecRun *run)
   if (!run)
     return;
   bool runs = run->shim && !run->over;
+  run_wait_free(run->wait);
   shim_free(run->shim);
   g_autoptr(GError) error = NULL;
   if (run->end)

@@ -43,7 +43,7 @@ void secrets_link_up(Node *node)
   gpointer hold;
   g_hash_table_iter_init(&iter, node->holds);
   while (g_hash_table_iter_next(&iter, NULL, &hold))
-    if (((Hold *)hold)->waiting)
+    if (((Hold *)hold)->waiting && !((Hold *)hold)->asking)
       secrets_send(hold);
 }
 
@@ -126,7 +126,7 @@ static char **secrets_values(const InstanceSpec *spec, const json_t *given, GErr
 void secrets_frame(Node *node, const Frame *frame)
 {
   Hold *hold = frame->instance ? node_hold(node, frame->instance, false) : NULL;
-  if (!hold || !hold->waiting || hold->waiting_generation != frame->request)
+  if (!hold || !hold->waiting || hold->asking || hold->waiting_generation != frame->request)
     return; /* an answer to a start that is over */
   if (frame->error) {
     secrets_fail(hold, frame->error);
@@ -145,6 +145,6 @@ void secrets_frame(Node *node, const Frame *frame)
   InstanceSpec *spec = g_steal_pointer(&hold->waiting);
   secrets_drop(hold);
   hold->secrets = pairs;
-  hold_launch(hold, spec, hold->waiting_generation, pairs);
+  hold_launch(hold, spec, hold->waiting_generation);
   instance_spec_free(spec);
 }

@@ -124,19 +124,19 @@ const ShimEvents hold_shim_events = {.hello = hold_on_hello,
                                      .gone = hold_on_gone};
 
 /* The files that the agent is told of, beside its instance, whose file was stored before. */
-static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, GError **error)
+static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, const User *user, GError **error)
 {
-  if (!hold_write_file(hold, spec, "peers.json", spec->peers, error))
+  if (!hold_write_file(hold, user, "peers.json", spec->peers, error))
     return false;
   if (!spec->agent_text)
     return true;
   const char *p = spec->agent_text;
   while (g_ascii_isspace(*p))
     p++;
-  return hold_write_file(hold, spec, *p == '{' ? "agent.json" : "agent.toml", spec->agent_text, error);
+  return hold_write_file(hold, user, *p == '{' ? "agent.json" : "agent.toml", spec->agent_text, error);
 }
 
-void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char *const *secrets)
+static void hold_spawn(Hold *hold, const InstanceSpec *spec, int64_t generation, const User *user)
 {
   Node *node = hold->node;
   ShimLaunch launch = {.shim_path = node->shim_path,
@@ -146,11 +146,11 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
                        .id = hold->id,
                        .cgroups = node->cgroups,
                        .spec = spec,
-                       .user = node_user_of(node, spec),
-                       .secrets = secrets,
+                       .user = user,
+                       .secrets = hold->secrets,
                        .generation = generation};
   g_autoptr(GError) error = NULL;
-  if (hold_write_files(hold, spec, &error))
+  if (hold_write_files(hold, spec, user, &error))
     hold->shim = shim_spawn(node->loop, node->reaper, &launch, &hold_shim_events, hold, &error);
   hold->shim_starting = hold->shim != NULL;
   hold->limited = cgroups_wanted(&spec->resources);
@@ -158,6 +158,32 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation, char 
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_SPAWNED});
   else
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message, .passing = node_may_pass(error)});
+}
+
+static void hold_on_user(void *data, const User *user, const GError *error)
+{
+  Hold *hold = data;
+  g_autoptr(InstanceSpec) spec = g_steal_pointer(&hold->waiting);
+  hold->asking = NULL;
+  if (user) {
+    hold_spawn(hold, spec, hold->waiting_generation, user);
+    return;
+  }
+  g_autofree char *why = g_strdup_printf("run as '%s': %s", node_user_of(hold->node, spec), error->message);
+  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = why, .passing = node_may_pass(error)});
+}
+
+void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation)
+{
+  const char *user = node_user_of(hold->node, spec);
+  if (!user) {
+    hold_spawn(hold, spec, generation, NULL);
+    return;
+  }
+  instance_spec_free(hold->waiting);
+  hold->waiting = instance_spec_copy(spec);
+  hold->waiting_generation = generation;
+  hold->asking = users_ask(hold->node->users, user, hold_on_user, hold);
 }
 
 /* ---- departures ---- */
@@ -209,9 +235,10 @@ void hold_start_shim(Hold *hold, const NodeAction *action)
 {
   shim_free(g_steal_pointer(&hold->shim));
   g_clear_pointer(&hold->waiting, instance_spec_free);
+  users_forget(g_steal_pointer(&hold->asking));
   secrets_drop(hold);
   if (action->spec->references && action->spec->references[0])
     secrets_ask(hold, action);
   else
-    hold_launch(hold, action->spec, action->generation, NULL);
+    hold_launch(hold, action->spec, action->generation);
 }

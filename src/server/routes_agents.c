@@ -60,8 +60,8 @@ static char *agents_error(const AgentEntry *entry, const Deployment *deployment)
   const Revision *now = deployment ? deployment_revision(deployment, deployment->revision) : NULL;
   const Instance *instance = agents_instance(deployment);
   bool failed = deployment && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED);
-  const char *reason = failed ? deployment->reason : NULL;
-  if (failed && instance && instance->observed_reason && instance->observed_reason[0])
+  const char *reason = failed ? deployment_reason(deployment) : NULL;
+  if (failed && !deployment->unreadable && instance && instance->observed_reason && instance->observed_reason[0])
     reason = instance->observed_reason;
   if (reason && reason[0])
     return g_strdup(reason);
@@ -71,7 +71,8 @@ static char *agents_error(const AgentEntry *entry, const Deployment *deployment)
     return g_strdup_printf("%s: the name '%s' is that of '%s' already", entry->path, entry->name, entry->taken_by);
   if (entry->problem)
     return deployment ? g_strdup_printf("changed on disk: %s", entry->problem) : g_strdup(entry->problem);
-  const AgentSpec *spec = now ? job_agent(revision_job(now), 0) : NULL;
+  const Job *job = now ? revision_job(now) : NULL;
+  const AgentSpec *spec = job ? job_agent(job, 0) : NULL;
   if (spec && g_strcmp0(spec->agent_text, entry->def->text) != 0)
     return g_strdup_printf("changed on disk; redeploy it: reeve deploy %s", entry->name);
   return NULL;

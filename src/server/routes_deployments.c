@@ -110,10 +110,15 @@ void post_plan(RouteCall *call)
   turn_answer(call->server, call->request, 200, "application/json", out);
 }
 
-/* Revision @number of @deployment, or NULL after a 404. */
+/* Revision @number of @deployment, or NULL after a 404, or a 409 when its job cannot be read. */
 static const Revision *diff_revision(RouteCall *call, const Deployment *deployment, int64_t number)
 {
   const Revision *revision = deployment_revision(deployment, (int)number);
+  g_autofree char *problem = revision ? revision_unreadable(deployment, revision) : NULL;
+  if (problem) {
+    route_problem(call->server, call->request, REEVE_ERROR_CONFLICT, problem, NULL, NULL);
+    return NULL;
+  }
   if (revision)
     return revision;
   g_autofree char *detail = number > 0 ? g_strdup_printf("deployment '%s' has no revision %" G_GINT64_FORMAT, deployment->name, number)

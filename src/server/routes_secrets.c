@@ -48,7 +48,7 @@ void get_secrets(RouteCall *call)
 static bool deployment_has_key(const Deployment *deployment, const char *reference)
 {
   for (guint i = 0; i < deployment->instances->len; i++) {
-    g_auto(GStrv) references = core_instance_references(g_ptr_array_index(deployment->instances, i));
+    g_auto(GStrv) references = core_instance_references(g_ptr_array_index(deployment->instances, i), NULL);
     if (references && g_strv_contains((const char *const *)references, reference))
       return true;
   }
@@ -61,6 +61,10 @@ void get_key(RouteCall *call)
   if (!deployment)
     return;
   g_autofree char *purpose = g_strconcat("peer:", deployment->id, NULL), *reference = g_strconcat("AGENT_PEER_KEY=", purpose, NULL);
+  if (deployment->unreadable) { /* nobody knows whether they were given it */
+    route_problem(call->server, call->request, REEVE_ERROR_CONFLICT, deployment->unreadable, NULL, NULL);
+    return;
+  }
   if (!deployment_has_key(deployment, reference)) {
     g_autofree char *detail = g_strdup_printf("deployment '%s' has no agent that was given a key by Reeve", deployment->name);
     route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);

@@ -72,10 +72,12 @@ static char *secrets_of(const Server *server, const char *node, const Frame *fra
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "this start is over");
     return NULL;
   }
-  g_auto(GStrv) references = core_instance_references(instance);
+  g_auto(GStrv) references = core_instance_references(instance, error);
+  if (!references)
+    return NULL;
   g_autoptr(GString) out = g_string_sized_new(SECRETS_ROOM); /* growing would leave copies behind */
   g_string_append_c(out, '{');
-  for (size_t i = 0; references && references[i]; i++)
+  for (size_t i = 0; references[i]; i++)
     if (!secrets_put(server, references[i], out, version, error)) {
       explicit_bzero(out->str, out->allocated_len);
       return NULL;

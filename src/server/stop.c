@@ -94,7 +94,7 @@ static bool stop_step(Server *server, const char *name)
   if (!deployment || stop_is_quiet(deployment))
     return true;
   const Rollout *rollout = deployment->rollout;
-  if (rollout && rollout->phase != ROLLOUT_PHASE_DONE) {
+  if (rollout && rollout->phase != ROLLOUT_PHASE_DONE && !deployment->unreadable) { /* such a one has no way back: it is stopped at once */
     if (rollout->kind != ROLLOUT_KIND_DOWN && !stopping->asked) {
       stopping->asked = true;
       turn_apply(server, &(Command){.type = COMMAND_CANCEL, .deployment = name, .actor = "server:stop"});

@@ -145,6 +145,17 @@ static bool turn_row(TableId table, const Value *values, void *data, GError **er
   return core_load_row(data, table, values, error);
 }
 
+/* Deployments whose stored jobs cannot be read are left alone: a person must act. */
+static void turn_tell_unreadable(const Core *core)
+{
+  const GPtrArray *deployments = core_deployments(core);
+  for (guint i = 0; i < deployments->len; i++) {
+    const Deployment *deployment = deployments->pdata[i];
+    if (deployment->unreadable)
+      log_error("deployment cannot be read", "deployment=%s reason=\"%s\"", deployment->name, deployment->unreadable);
+  }
+}
+
 /* A fresh core with what is stored; replaces the old one on success. */
 static bool turn_load(Server *server, GError **error)
 {
@@ -160,6 +171,7 @@ static bool turn_load(Server *server, GError **error)
     return false;
   g_autoptr(Effects) effects = effects_new();
   core_load_done(core, turn_now(server), effects);
+  turn_tell_unreadable(core);
   core_free(server->core);
   server->core = g_steal_pointer(&core);
   turn_release(server, g_steal_pointer(&effects));

@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 
@@ -482,8 +483,35 @@ def drive_full_store(driver):
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def drive_unreadable(driver):
+    """What reads the stored jobs of a deployment when they are damaged."""
+    directory = tempfile.mkdtemp(prefix="reeve-e2e-")
+    reeve = Reeve(directory, "embedded")
+    try:
+        damaged = Driver(reeve.start())
+        for version in (GOOD, BETTER):
+            damaged.want(202, "POST", "/api/deployments", deploy(version))
+            damaged.settle("good")
+        reeve.run("server", "stop", "--keep")
+        reeve.server_process.wait(timeout=20)
+        with contextlib.closing(sqlite3.connect(reeve.data / "reeve.db")) as store, store:
+            store.execute("UPDATE revisions SET job = '{'")
+        reeve.start()
+        assert "cannot be read" in damaged.want(200, "GET", "/api/deployments/good")["reason"]
+        for path in ("diff", "key"):
+            damaged.want(409, "GET", f"/api/deployments/good/{path}")
+        for path in ("restart", "rollback", "scale", "run"):
+            damaged.want(409, "POST", f"/api/deployments/good/{path}", smallest("/" + path))
+        damaged.want(202, "POST", "/api/deployments/good/down", {})
+        driver.seen |= damaged.seen
+        driver.wrong += damaged.wrong
+    finally:
+        reeve.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def drive_all(driver):
-    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_fronts, drive_audit, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_leaving):
+    for drive in (drive_tokens, drive_reading, drive_bad_bodies, drive_secrets, drive_changes, drive_fronts, drive_audit, drive_plans, drive_schedules, drive_agents, drive_open_rollout, drive_crowd, drive_strangers, drive_full_store, drive_unreadable, drive_leaving):
         drive(driver)
 
 

@@ -306,7 +306,7 @@ static char *references_of(Job *job)
   g_autoptr(World) world = world_new();
   world_connect(world);
   world_deploy(world, job, false);
-  g_auto(GStrv) references = core_instance_references(world_slot(world, "a", 0));
+  g_auto(GStrv) references = core_instance_references(world_slot(world, "a", 0), NULL);
   return g_strjoinv(" ", references);
 }
 

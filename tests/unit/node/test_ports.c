@@ -67,7 +67,7 @@ static void test_held_until_given_back(void)
   int port = free_port();
   g_autoptr(Frame) reserve = reserve_frame(7, 20000);
   add(reserve, "ins_a", port, true);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve);
+  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
   g_assert_cmpint(reserved->request, ==, 7);
   g_assert_cmpint(reservation(reserved, 0)->port, ==, port);
   g_assert_null(reservation(reserved, 0)->error);
@@ -77,7 +77,7 @@ static void test_held_until_given_back(void)
   g_assert_false(can_listen(port));
   ports_release_request(ports, 7);
   g_assert_true(can_listen(port));
-  g_autoptr(Frame) again = ports_reserve(ports, reserve);
+  g_autoptr(Frame) again = ports_reserve(ports, reserve, NULL);
   g_assert_cmpint(reservation(again, 0)->port, ==, port);
   g_assert_false(can_listen(port));
   ports_release_request(ports, 0); /* of every request */
@@ -92,7 +92,7 @@ static void test_asked_twice(void)
   for (int round = 0; round < 2; round++) {
     g_autoptr(Frame) reserve = reserve_frame(round, 20000);
     add(reserve, "ins_a", port, true);
-    g_autoptr(Frame) reserved = ports_reserve(ports, reserve);
+    g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
     g_assert_cmpint(reservation(reserved, 0)->port, ==, port);
   }
   ports_release_instance(ports, "ins_a");
@@ -106,7 +106,7 @@ static void test_a_fixed_port_that_is_taken(void)
   int port, fd = listener(&port);
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
   add(reserve, "ins_a", port, true);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve);
+  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
   g_autofree char *wanted = g_strdup_printf("port %d is in use by pid %d (", port, (int)getpid());
   g_assert_cmpint(reservation(reserved, 0)->port, ==, 0);
   g_assert_true(g_str_has_prefix(reservation(reserved, 0)->error, wanted));
@@ -121,7 +121,7 @@ static void test_an_automatic_port_moves_on(void)
   g_autoptr(Frame) reserve = reserve_frame(1, port);
   add(reserve, "ins_a", port, false);
   add(reserve, "ins_b", port, false);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve);
+  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
   int first = reservation(reserved, 0)->port, second = reservation(reserved, 1)->port;
   g_assert_cmpint(first, >, port);
   g_assert_cmpint(second, >, first);
@@ -135,7 +135,7 @@ static void test_nothing_to_bind(void)
   Ports *ports = ports_new();
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
   add(reserve, "ins_a", 0, true);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve);
+  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
   g_assert_cmpint(reservation(reserved, 0)->port, ==, 0);
   g_assert_null(reservation(reserved, 0)->error);
   ports_free(ports);
@@ -146,8 +146,10 @@ static void refused(InstanceSpec *(*change)(InstanceSpec *spec), const char *wan
   Ports *ports = ports_new();
   int port = free_port();
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
+  g_autoptr(GHashTable) no_users = g_hash_table_new(g_str_hash, g_str_equal);
+  g_hash_table_insert(no_users, (char *)"no-such-user", (char *)"no such user");
   change(add(reserve, "ins_a", port, true));
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve);
+  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, no_users);
   g_assert_nonnull(reservation(reserved, 0)->error);
   g_assert_nonnull(strstr(reservation(reserved, 0)->error, wanted));
   g_assert_true(can_listen(port));
