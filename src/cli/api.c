@@ -203,6 +203,22 @@ char *api_actor(const Cli *cli, const char *actor)
   return g_strdup(entry ? entry->pw_name : actor);
 }
 
+char *api_named(const Cli *cli, const char *text)
+{
+  GString *out = g_string_new(NULL);
+  const char *rest = text ? text : "";
+  for (const char *at; (at = strstr(rest, "by uid:")) != NULL;) {
+    const char *actor = at + strlen("by ");
+    size_t n = strlen("uid:") + strspn(actor + strlen("uid:"), "0123456789");
+    g_autofree char *id = g_strndup(actor, n), *name = api_actor(cli, id);
+    g_string_append_len(out, rest, actor - rest);
+    g_string_append(out, name);
+    rest = actor + n;
+  }
+  g_string_append(out, rest);
+  return g_string_free(out, FALSE);
+}
+
 char *api_path(const char *name, const char *rest)
 {
   g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
@@ -404,6 +420,9 @@ int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int6
     progress_end(&progress);
   else if (ok)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server ended before the rollout did; it goes on with the next start");
+  else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "%s: the rollout goes on after %.4g s; see: reeve wait %s", name,
+                (double)timeout_ms / 1000, name);
   else
     g_propagate_error(error, g_steal_pointer(&failed));
   progress_done(&progress);

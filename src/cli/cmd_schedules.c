@@ -144,11 +144,18 @@ static bool run_event(const char *type, const json_t *data, void *user)
 static int run_wait(Cli *cli, const char *name, const char *agent, const char *run, GError **error)
 {
   RunWait wait = {.cli = cli, .run = run};
-  bool ok = api_follow(cli, name, cli_ms(cli, OPT_TIMEOUT, 0), run_event, &wait, error);
+  g_autoptr(GError) failed = NULL;
+  int64_t timeout_ms = cli_ms(cli, OPT_TIMEOUT, 0);
+  bool ok = api_follow(cli, name, timeout_ms, run_event, &wait, &failed);
   int code = wait.outcome && g_str_equal(wait.outcome, "completed") ? 0 : 6;
   if (wait.outcome)
     cli_note(cli, "run %s %s%s%s; see: reeve logs %s/%s", run, wait.outcome, wait.reason ? ": " : "", wait.reason ? wait.reason : "", name,
              agent);
+  else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "run %s still goes after %.4g s; see: reeve schedules %s, reeve logs %s/%s", run,
+                (double)timeout_ms / 1000, name, name, agent);
+  else if (failed)
+    g_propagate_error(error, g_steal_pointer(&failed));
   g_free(wait.outcome);
   g_free(wait.reason);
   return ok ? code : 1;

@@ -134,8 +134,8 @@ void preflight_limits(const Job *job, Problems *problems)
                     : g_str_equal(missing[k], "cpu")  ? asked->cpu > 0
                                                       : asked->pids > 0;
       if (wanted && agent->target == TARGET_LOCALHOST)
-        problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': its limit of %s cannot be enforced here: %s", agent->id,
-                     missing[k], cgroups_describe(cgroups));
+        problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': its %s limit will not be enforced here (%s; see: reeve doctor)",
+                     agent->id, missing[k], cgroups_describe(cgroups));
     }
   }
 }

@@ -136,6 +136,9 @@ void deployment_settle(Core *core, Deployment *deployment); /* derives status; a
 int deployment_base(const Deployment *deployment);
 /* The last good revision, which a rollback without a number goes to; 0 = there is none. */
 int deployment_previous(const Deployment *deployment);
+/* The command that starts @deployment: "reeve up FILE" of its last revision, "reeve deploy NAME" for one of the agents directory. Caller
+ * frees. */
+char *deployment_way_up(const Deployment *deployment);
 /* Does the present revision, or the first one that is on its way, do without the slot? It is kept for its logs. */
 bool instance_is_left_over(const Instance *instance);
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -300,8 +301,8 @@ static void schedule_due(Core *core, Schedule *schedule)
     time_iso(last, to);
     ScheduleRun *run =
         schedule_note(core, schedule, first, "missed",
-                      g_strdup_printf("%s%d %s from %s to %s passed while no server looked",
-                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed, missed == 1 ? "time" : "times", from, to));
+                      g_strdup_printf("%s%d time%s from %s to %s passed while no server looked",
+                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed, text_plural(missed), from, to));
     schedule_store_run(core, run);
   }
   schedule_store(core, schedule);

@@ -10,7 +10,7 @@ void cgroups_free(Cgroups *cgroups);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cgroups, cgroups_free)
 /* v2: makes the group of all instances and hands it the controllers. What could not be had is unenforced from now on. */
 void cgroups_prepare(Cgroups *cgroups);
-/* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1", "no control group that we may write": for people. Borrowed. */
+/* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1", "no writable cgroup": for people. Borrowed. */
 const char *cgroups_describe(const Cgroups *cgroups);
 /* Which of the limits "memory", "cpu" and "pids" cannot be enforced, separated by blanks; "" = all can. Borrowed. */
 const char *cgroups_unenforced(const Cgroups *cgroups);

@@ -161,8 +161,7 @@ const AgentEntry *agents_deployable(const Agents *agents, const char *name, GErr
                 revision ? revision->source_name : "elsewhere", entry->path);
   else if (agents_count_up(agents, deployment) >= max)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
-                "%d agents are deployed already and max_agents is %d; undeploy one or raise max_agents",
-                agents_count_up(agents, deployment), max);
+                "max_agents is %d and so many agents are deployed; undeploy one or raise max_agents", max);
   else
     return entry;
   return NULL;

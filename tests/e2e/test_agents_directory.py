@@ -63,7 +63,7 @@ def test_life(bare, place):
     second = until(bare, "Second", status="running")
     assert second["port"] > first["port"]
     assert bare.run("prompt", "LogReader", "hello").stdout.strip() == "hello"
-    assert "already" in bare.run("deploy", "LogReader").stdout
+    assert "Agent LogReader is up to date, on port 81" in bare.run("deploy", "LogReader").stdout
     assert "status:    running" in bare.run("status", "LogReader").stdout and "Status: running" in bare.run("status", "one").stdout
     bare.run("restart", "one")
     again = until(bare, "LogReader", status="running")
