@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -74,6 +75,18 @@ def test_life(bare, place):
     assert until(bare, "LogReader", status="stopped")["pid"] is None
     bare.run("deploy", "LogReader")
     assert until(bare, "LogReader", status="running")["port"] == first["port"], "it gets its port back"
+
+
+def test_all_errors_of_a_file_are_listed(bare, place):
+    put(place, "broken", "[agent]\nname = 'broken'\n[llm]\nmodel = 7\ntemperature = 'hot'\n")
+    put(place, "good", served("good"))
+    bare.start()
+    table = bare.run("agents").stdout
+    assert table.startswith("Managed Agent Instances (2 total):\n")
+    told = table.split("\n\nbroken:\n")[1].splitlines()
+    assert len(told) == 2 and f"{place}/broken/agent.toml:4:1: error: " in told[0] and f"{place}/broken/agent.toml:5:1: error: " in told[1], table
+    assert re.search(r"^good +discovered +- +- +- +0 +-$", table, re.MULTILINE), "nobody asks how one is that is not deployed"
+    assert "Health: -\n" in bare.run("status", "good").stdout and agents(bare)["good"]["health_status"] == "unknown"
 
 
 def test_a_stop_frees_the_port(bare, place):
