@@ -25,10 +25,17 @@ static char *schedule_time(const Cli *cli, const char *iso)
   return at_ms > now_ms ? g_strdup_printf("in %s", far) : g_strdup_printf("%s ago", far);
 }
 
+/* When the next run comes: one that waits for the end of the present run is the next, and was due before. Caller frees. */
+static char *schedule_next(const Cli *cli, const json_t *schedule)
+{
+  g_autofree char *due = schedule_time(cli, jget_str(schedule, "queued_due_at", NULL));
+  return due ? g_strdup_printf("waits, due %s", due) : schedule_time(cli, jget_str(schedule, "next_at", NULL));
+}
+
 static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
 {
   const json_t *last = json_array_get(json_object_get(schedule, "runs"), 0);
-  g_autofree char *words = schedule_words(schedule), *next = schedule_time(cli, jget_str(schedule, "next_at", NULL));
+  g_autofree char *words = schedule_words(schedule), *next = schedule_next(cli, schedule);
   g_autofree char *started = schedule_time(cli, jget_str(last, "started_at", NULL));
   table_cell(table, jget_str(schedule, "deployment", NULL));
   table_cell(table, jget_str(schedule, "agent", NULL));

@@ -136,9 +136,9 @@ static char *schedule_text(const ScheduleSpec *spec)
 
 static void schedule_disarm(Core *core, Schedule *schedule)
 {
-  bool stored = schedule->queued > 0 || schedule->spec;
+  bool stored = schedule->queued_due_ms > 0 || schedule->spec;
   schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
-  schedule->queued = 0;
+  schedule->queued_due_ms = 0;
   text_set(&schedule->spec, NULL);
   g_ptr_array_remove(core->schedules, schedule);
   if (stored)
@@ -267,13 +267,13 @@ static ScheduleRun *schedule_fire(Core *core, Schedule *schedule, int64_t due_at
     return schedule_start(core, schedule, due_at_ms, actor);
   char since[ISO_TIME_BYTES];
   time_iso(present->started_at_ms, since);
-  if (spec->overlap == OVERLAP_QUEUE && schedule->queued == 0) {
-    schedule->queued = 1;
+  if (spec->overlap == OVERLAP_QUEUE && schedule->queued_due_ms == 0) {
+    schedule->queued_due_ms = due_at_ms;
     schedule_store(core, schedule);
     return NULL;
   }
   ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "skipped",
-                                   g_strdup_printf("the run of %s still goes%s", since, schedule->queued ? " and one waits" : ""));
+                                   g_strdup_printf("the run of %s still goes%s", since, schedule->queued_due_ms ? " and one waits" : ""));
   schedule_store_run(core, run);
   return run;
 }
@@ -352,11 +352,12 @@ void schedule_instance_ended(Core *core, Instance *instance)
   if (!run || run->generation > instance->generation || instance->replica != 0)
     return;
   schedule_end_run(core, run, instance->outcome, instance->reason);
-  if (schedule->queued == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
+  int64_t due_at_ms = schedule->queued_due_ms;
+  if (due_at_ms == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
     return;
-  schedule->queued = 0;
+  schedule->queued_due_ms = 0;
   schedule_store(core, schedule);
-  schedule_start(core, schedule, core->now.wall_ms, "schedule");
+  schedule_start(core, schedule, due_at_ms, "schedule");
 }
 
 void schedule_interrupted(Core *core, Instance *instance)

@@ -83,6 +83,8 @@ def test_a_scheduled_agent_rests(reeve):
     told = last_line(reeve.run("run", "desk/nightly", "--timeout", "0.5", code=9))
     assert re.fullmatch(r"reeve run: run srn_\w+ still goes after 0.5 s; see: reeve schedules desk, reeve logs desk/nightly", told), told
     wait_until(lambda: reeve.instances("desk")["nightly"]["state"] == "running", what="it runs")
+    assert "the next one waits for its end" in reeve.run("run", "desk/nightly").stderr
+    assert re.search(r"^desk +nightly +every 3600 s +waits, due \S+ ago ", reeve.run("schedules").stdout, re.MULTILINE)
     reeve.run("down", "desk")
     row = cells(reeve.run("status", "desk").stdout.split("\n\n")[1], "a")
     assert row["STATE"] == "stopped" and row["HEALTH"] == "-"
