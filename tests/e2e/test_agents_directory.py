@@ -77,6 +77,20 @@ def test_life(bare, place):
     assert until(bare, "LogReader", status="running")["port"] == first["port"], "it gets its port back"
 
 
+def test_a_directory_of_too_many_says_so(bare, place):
+    for i in range(10003):
+        (place / f"d{i:05}").mkdir()
+    bare.start()
+    told = bare.run("deploy", "somebody", code=4).stderr
+    assert f"no agent 'somebody' in '{place}'; of its directories only 10000 are looked at, and there are more" in told, told
+    assert (bare.directory / "server.out").read_text().count("agents directory is too large") == 1
+    for i in range(10):
+        (place / f"d{i:05}").rmdir()
+    wait_until(lambda: "there are more" not in bare.run("deploy", "somebody", code=4).stderr, what="there is room again")
+    put(place, "late", served("late"))
+    until(bare, "late", status="discovered")
+
+
 def test_all_errors_of_a_file_are_listed(bare, place):
     put(place, "broken", "[agent]\nname = 'broken'\n[llm]\nmodel = 7\ntemperature = 'hot'\n")
     put(place, "good", served("good"))
