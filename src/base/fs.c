@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/system.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -72,6 +73,53 @@ char *fs_read(const char *path, size_t max, size_t *length, GError **error)
   if (length)
     *length = out->len;
   return g_string_free(out, FALSE);
+}
+
+bool fs_require_private(const struct stat *status, const char *path, GError **error)
+{
+  if (!S_ISREG(status->st_mode)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read '%s': not a regular file", path);
+    return false;
+  }
+  if (!(status->st_mode & 077))
+    return true;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "'%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
+              (unsigned)status->st_mode & 07777, path);
+  return false;
+}
+
+/* Reads the value of the open file into @text, which has room for @max + 2 bytes of zero. One read: no copy is left in another buffer. */
+static bool fs_read_value_fd(int fd, const char *path, size_t max, char *text, GError **error)
+{
+  ssize_t n = read(fd, text, max + 1);
+  if (n < 0)
+    return fs_fail(error, "read", path);
+  bool fits = (size_t)n <= max, whole = strlen(text) == (size_t)n;
+  if (!fits)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path, max);
+  else if (!whole)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read '%s': there is a NUL in it", path);
+  else
+    text_take_value(text, (size_t)n);
+  return fits && whole;
+}
+
+char *fs_read_value(const char *path, size_t max, GError **error)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    fs_fail(error, "open", path);
+    return NULL;
+  }
+  struct stat st;
+  bool known = fstat(fd, &st) == 0 || fs_fail(error, "read", path);
+  char *text = known && fs_require_private(&st, path, error) ? g_malloc0(max + 2) : NULL;
+  if (text && !fs_read_value_fd(fd, path, max, text, error)) {
+    explicit_bzero(text, max + 2);
+    g_clear_pointer(&text, g_free);
+  }
+  close(fd);
+  return text;
 }
 
 static bool fs_write_all(int fd, const char *data, size_t length)

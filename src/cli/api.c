@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <pwd.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { API_TOKEN_BYTES_MAX = 4096 };
@@ -38,13 +37,9 @@ static void api_unavailable(const Cli *cli, const char *reason, GError **error)
 /* The token in the file @path, which nobody but its owner may read. */
 static char *api_token_file(const char *path, GError **error)
 {
-  struct stat status;
-  if (stat(path, &status) == 0 && (status.st_mode & 077)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "read token '%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
-                (unsigned)status.st_mode & 07777, path);
-    return NULL;
-  }
-  char *text = fs_read(path, API_TOKEN_BYTES_MAX, NULL, error);
+  char *text = fs_read_value(path, API_TOKEN_BYTES_MAX, error);
+  if (!text)
+    g_prefix_error(error, "token: ");
   return text ? g_strstrip(text) : NULL;
 }
 

@@ -44,6 +44,42 @@ static void check_file(const Place *place, const char *name, const char *expecte
   g_assert_cmpint(text[length], ==, '\0');
 }
 
+/* One value, of a file that is its owner's alone. */
+static void test_value(Place *place, gconstpointer data)
+{
+  (void)data;
+  static const struct {
+    mode_t mode;
+    const char *text, *value;
+    int code;
+  } rows[] = {
+      {0600, "\xef\xbb\xbfkey\r\n", "key", 0},      {0400, " a b \n\n", " a b \n", 0},       {0600, "", "", 0},
+      {0640, "key", NULL, REEVE_ERROR_DENIED},      {0604, "key", NULL, REEVE_ERROR_DENIED}, {0620, "key", NULL, REEVE_ERROR_DENIED},
+      {0600, "123456789", NULL, REEVE_ERROR_LIMIT}, {0600, "12345678", "12345678", 0}};
+  g_autofree char *path = in(place, "key");
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GError) error = NULL;
+    g_assert_true(g_file_set_contents(path, rows[i].text, -1, NULL));
+    g_assert_cmpint(chmod(path, rows[i].mode), ==, 0);
+    g_autofree char *value = fs_read_value(path, 8, &error);
+    g_assert_cmpstr(value, ==, rows[i].value);
+    if (!rows[i].value)
+      g_assert_error(error, REEVE_ERROR, rows[i].code);
+    if (rows[i].code == REEVE_ERROR_DENIED)
+      g_assert_nonnull(strstr(error->message, "; run: chmod 600 '"));
+  }
+  g_autoptr(GError) nul = NULL, directory = NULL, absent = NULL;
+  g_assert_true(g_file_set_contents(path, "a\0b", 3, NULL));
+  g_assert_cmpint(chmod(path, 0600), ==, 0);
+  g_assert_null(fs_read_value(path, 8, &nul));
+  g_assert_error(nul, REEVE_ERROR, REEVE_ERROR_INVALID);
+  g_assert_null(fs_read_value(place->path, 8, &directory));
+  g_assert_error(directory, REEVE_ERROR, REEVE_ERROR_INVALID);
+  g_assert_cmpint(unlink(path), ==, 0);
+  g_assert_null(fs_read_value(path, 8, &absent));
+  g_assert_error(absent, REEVE_ERROR, REEVE_ERROR_NOT_FOUND);
+}
+
 static void test_write(Place *place, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
@@ -134,6 +170,7 @@ static void test_trees(Place *place, gconstpointer data)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  ADD("value", test_value);
   ADD("write", test_write);
   ADD("write-is-atomic", test_write_is_atomic);
   ADD("write-fails-whole", test_write_fails_whole);
