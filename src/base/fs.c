@@ -136,9 +136,9 @@ static bool fs_write_all(int fd, const char *data, size_t length)
   return true;
 }
 
-static bool fs_sync_at(int dir_fd, const char *path, GError **error)
+bool fs_sync_directory(const char *path, GError **error)
 {
-  int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return fs_fail(error, "open", path);
   bool ok = fsync(fd) == 0 || fs_fail(error, "sync", path);
@@ -146,11 +146,11 @@ static bool fs_sync_at(int dir_fd, const char *path, GError **error)
   return ok;
 }
 
-bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error)
+bool fs_write(const char *path, const char *data, size_t length, mode_t mode, bool sync, GError **error)
 {
-  g_autofree char *temporary = g_strdup_printf("%s.new", name);
+  g_autofree char *temporary = g_strdup_printf("%s.new", path);
   fs_crash_point("file write");
-  int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
   if (fd < 0)
     return fs_fail(error, "create", temporary);
   bool ok = fs_write_all(fd, data, length) && (!sync || fsync(fd) == 0);
@@ -159,22 +159,17 @@ bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, 
   errno = saved;
   if (!ok) {
     fs_fail(error, "write", temporary);
-    unlinkat(dir_fd, temporary, 0);
+    unlink(temporary);
     return false;
   }
   fs_crash_point("file rename");
-  if (renameat(dir_fd, temporary, dir_fd, name) != 0) {
-    fs_fail(error, "rename to", name);
-    unlinkat(dir_fd, temporary, 0);
+  if (rename(temporary, path) != 0) {
+    fs_fail(error, "rename to", path);
+    unlink(temporary);
     return false;
   }
-  g_autofree char *parent = g_path_get_dirname(name); /* "." for a plain name */
-  return !sync || fs_sync_at(dir_fd, parent, error);
-}
-
-bool fs_sync_directory(const char *path, GError **error)
-{
-  return fs_sync_at(AT_FDCWD, path, error);
+  g_autofree char *parent = g_path_get_dirname(path); /* "." for a plain name */
+  return !sync || fs_sync_directory(parent, error);
 }
 
 bool fs_mkdirs(const char *path, mode_t mode, GError **error)

@@ -19,9 +19,8 @@ bool fs_require_private(const struct stat *status, const char *path, GError **er
 /* The value of a file that holds one (a key, a token, a password), by that rule: a text of at most @max bytes, without a byte order mark
  * and one line end at its end. The caller frees it, and wipes it where it matters. Errors as of fs_read. */
 char *fs_read_value(const char *path, size_t max, GError **error);
-/* Replaces the file @name in @dir_fd (AT_FDCWD allowed): temporary file beside it, rename. @sync: fsync file and directory before
- * returning. */
-bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error);
+/* Replaces the file @path: a temporary file beside it ("@path.new"), rename. @sync: fsync file and directory before returning. */
+bool fs_write(const char *path, const char *data, size_t length, mode_t mode, bool sync, GError **error);
 /* Makes what was created, renamed or removed in the directory @path durable. */
 bool fs_sync_directory(const char *path, GError **error);
 /* Makes @path and its parents with @mode; an existing directory is fine. */

@@ -5,7 +5,6 @@
 #include "node/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,7 +55,7 @@ bool hold_write_file(const Hold *hold, const InstanceSpec *spec, const char *nam
 {
   const struct passwd *other = spec ? access_other(node_user_of(hold->node, spec)) : NULL;
   g_autofree char *path = g_build_filename(hold->directory, name, NULL);
-  if (!fs_write_at(AT_FDCWD, path, text, strlen(text), other ? 0400 : 0644, false, error))
+  if (!fs_write(path, text, strlen(text), other ? 0400 : 0644, false, error))
     return false;
   if (!other || (chown(path, other->pw_uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
     return true;

@@ -33,6 +33,12 @@ static char *in(const Place *place, const char *name)
   return g_build_filename(place->path, name, NULL);
 }
 
+static bool put(const Place *place, const char *name, const char *text, size_t length, mode_t mode, bool sync, GError **error)
+{
+  g_autofree char *path = in(place, name);
+  return fs_write(path, text, length, mode, sync, error);
+}
+
 static void check_file(const Place *place, const char *name, const char *expected)
 {
   g_autofree char *path = in(place, name);
@@ -83,10 +89,10 @@ static void test_value(Place *place, gconstpointer data)
 static void test_write(Place *place, gconstpointer data)
 {
   g_autoptr(GError) error = NULL;
-  g_assert_true(fs_write_at(place->fd, "x", "one", 3, 0600, true, &error));
+  g_assert_true(put(place, "x", "one", 3, 0600, true, &error));
   g_assert_no_error(error);
   check_file(place, "x", "one");
-  g_assert_true(fs_write_at(place->fd, "x", "", 0, 0600, false, &error));
+  g_assert_true(put(place, "x", "", 0, 0600, false, &error));
   check_file(place, "x", "");
   g_autofree char *path = in(place, "x"), *temporary = in(place, "x.new");
   struct stat st;
@@ -98,9 +104,9 @@ static void test_write(Place *place, gconstpointer data)
 /* Readers see the old text or the new one: whoever opened the file before keeps the old. */
 static void test_write_is_atomic(Place *place, gconstpointer data)
 {
-  g_assert_true(fs_write_at(place->fd, "x", "before", 6, 0600, false, NULL));
+  g_assert_true(put(place, "x", "before", 6, 0600, false, NULL));
   int fd = openat(place->fd, "x", O_RDONLY | O_CLOEXEC);
-  g_assert_true(fs_write_at(place->fd, "x", "after", 5, 0600, false, NULL));
+  g_assert_true(put(place, "x", "after", 5, 0600, false, NULL));
   char text[16] = "";
   g_assert_cmpint(read(fd, text, sizeof text), ==, 6);
   g_assert_cmpstr(text, ==, "before");
@@ -115,13 +121,13 @@ static void test_write_fails_whole(Place *place, gconstpointer data)
   g_assert_true(g_file_set_contents(victim, "mine", -1, NULL));
   g_assert_cmpint(symlink(victim, link), ==, 0);
   g_autoptr(GError) error = NULL;
-  g_assert_false(fs_write_at(place->fd, "x", "evil", 4, 0600, true, &error));
-  g_assert_nonnull(strstr(error->message, "create 'x.new': "));
+  g_assert_false(put(place, "x", "evil", 4, 0600, true, &error));
+  g_assert_nonnull(strstr(error->message, "/x.new': "));
   check_file(place, "victim", "mine");
   g_clear_error(&error);
   g_assert_cmpint(g_mkdir(taken, 0700), ==, 0);
-  g_assert_false(fs_write_at(place->fd, "taken", "x", 1, 0600, true, &error));
-  g_assert_nonnull(strstr(error->message, "rename to 'taken': "));
+  g_assert_false(put(place, "taken", "x", 1, 0600, true, &error));
+  g_assert_nonnull(strstr(error->message, "/taken': "));
   g_autofree char *left = in(place, "taken.new");
   g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
 }
@@ -137,7 +143,7 @@ static void read_refused(const Place *place, const char *name, size_t max, int c
 
 static void test_read_refused(Place *place, gconstpointer data)
 {
-  g_assert_true(fs_write_at(place->fd, "ten", "0123456789", 10, 0600, false, NULL));
+  g_assert_true(put(place, "ten", "0123456789", 10, 0600, false, NULL));
   g_assert_cmpint(mkfifoat(place->fd, "fifo", 0600), ==, 0);
   read_refused(place, "none", 10, REEVE_ERROR_NOT_FOUND, "No such file");
   read_refused(place, "ten", 9, REEVE_ERROR_LIMIT, "larger than 9 bytes");
