@@ -241,7 +241,7 @@ void command_exec(Core *core, const Command *command)
   const Deployment *deployment = command_deployment(core, command);
   if (!deployment)
     return;
-  g_autofree char *detail = g_strdup_printf("%s/%d: %s", command->agent, command->number, command->source_name);
+  g_autofree char *key = slot_key(command->agent, command->number), *detail = g_strdup_printf("%s: %s", key, command->source_name);
   core_audit(core, command, "exec", deployment->name, detail);
   core_accept(core, command, 200, "{}");
 }

@@ -100,8 +100,6 @@ Instance *instance_new(Deployment *deployment, const char *id, const char *agent
 char *instance_name(const Instance *instance);
 /* "worker", or "worker/1" of a further replica: unlike instance_name() it stays the same when the agent is scaled. Caller frees. */
 char *instance_short_name(const Instance *instance);
-/* "worker/0": the key of a slot in its deployment. Caller frees. */
-char *slot_key(const char *agent, int replica);
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
 NodeObject *node_new_object(const char *id);

@@ -228,11 +228,6 @@ const Plan *revision_plan(const Revision *revision)
   return revision->plan;
 }
 
-char *slot_key(const char *agent, int replica)
-{
-  return g_strdup_printf("%s/%d", agent, replica);
-}
-
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica)
 {
   Instance *instance = g_new0(Instance, 1);

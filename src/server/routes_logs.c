@@ -127,7 +127,7 @@ static LogSource *log_stream_find(LogStream *stream, const char *instance)
 
 static bool log_stream_wants(const LogStream *stream, const Instance *instance)
 {
-  g_autofree char *slot = stream->agent ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : NULL;
+  g_autofree char *slot = stream->agent ? slot_key(instance->agent, instance->replica) : NULL;
   return !slot || g_str_equal(stream->agent, instance->agent) || g_str_equal(stream->agent, slot);
 }
 
