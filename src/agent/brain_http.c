@@ -166,7 +166,8 @@ static void call_end_try(BrainCall *call, int status, const char *error)
     loop_timer_set(call->retry, clock_boot_ms() + pause);
     return;
   }
-  g_autofree char *what = status ? call_refusal(call, status) : g_strdup_printf("unavailable: %s (%d tries)", error, call->tries);
+  g_autofree char *what = status ? call_refusal(call, status)
+                                 : g_strdup_printf("unavailable: %s (%d %s)", error, call->tries, call->tries == 1 ? "try" : "tries");
   call_finish(call, status ? BRAIN_FAILED : BRAIN_AWAY, what);
 }
 

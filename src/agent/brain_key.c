@@ -3,10 +3,8 @@
 
 #include "base/error.h"
 #include "base/fs.h"
-#include "base/text.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 enum { KEY_BYTES_MAX = 8192 };
 
@@ -29,19 +27,12 @@ static char *key_from_variable(const char *row, const char *name, GError **error
   return NULL;
 }
 
-static char *key_from_file(const char *path, GError **error)
+char *key_file_read(const char *row, const char *path, GError **error)
 {
-  struct stat info;
-  if (stat(path, &info) == 0 && (info.st_mode & 077)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "llm.api_key_file '%s': others may read it; run: chmod 600 '%s'", path, path);
-    return NULL;
-  }
-  char *text = fs_read(path, KEY_BYTES_MAX, NULL, error);
-  if (!text)
-    g_prefix_error(error, "llm.api_key_file '%s': ", path);
-  if (text)
-    text_take_value(text, strlen(text));
-  return text ? g_strstrip(text) : NULL;
+  char *key = fs_read_value(path, KEY_BYTES_MAX, error);
+  if (!key)
+    g_prefix_error(error, "%s: ", row);
+  return key ? g_strstrip(key) : NULL;
 }
 
 char *brain_key_read(const AgentFile *file, GError **error)
@@ -52,7 +43,7 @@ char *brain_key_read(const AgentFile *file, GError **error)
   else if (file->api_key_secret)
     key = key_from_variable("api_key_secret", file->api_key_secret, error);
   else if (file->api_key_file)
-    key = key_from_file(file->api_key_file, error);
+    key = key_file_read("llm.api_key_file", file->api_key_file, error);
   if (!key || key_is_plain(key))
     return key;
   g_free(key);

@@ -1,17 +1,16 @@
 /* Owns the keys of the agent: one for people and programs, one that the agents of a deployment share. They are kept as digests, compared in
  * constant time, and never written anywhere. */
+#include "agent/brain_key.h"
 #include "agent/door.h"
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/fs.h"
-#include "base/text.h"
 #include "net/address.h"
 #include "net/limiter.h"
 
 #include <string.h>
 
-enum { KEY_BYTES_MIN = 16, KEY_BYTES_MAX = 4096, KEY_DIGEST_BYTES = 32 };
+enum { KEY_BYTES_MIN = 16, KEY_DIGEST_BYTES = 32 };
 
 typedef struct KeyDigest {
   bool set;
@@ -44,21 +43,12 @@ static bool key_equal(const KeyDigest *a, const KeyDigest *b)
   return differs == 0;
 }
 
-static char *key_from_file(const char *path, GError **error)
-{
-  g_autofree char *text = fs_read(path, KEY_BYTES_MAX, NULL, error);
-  if (text)
-    return g_strdup(text_behind_bom(g_strchomp(text)));
-  g_prefix_error(error, "read the key of the agent: ");
-  return NULL;
-}
-
 /* The key as the agent file or the environment gives it; NULL without @error when neither does. */
 static char *key_find(const AgentFile *file, GError **error)
 {
   const char *value = g_getenv(file->server_key_env ? file->server_key_env : "AGENT_API_KEY");
   if (file->server_key_file)
-    return key_from_file(file->server_key_file, error);
+    return key_file_read("server.api_key_file", file->server_key_file, error);
   if (!value && file->server_key_env)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "[server] api_key_env names '%s', which is not set", file->server_key_env);
   return g_strdup(value);

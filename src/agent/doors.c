@@ -240,7 +240,7 @@ static bool door_is_ours(const Agent *agent, const HttpRequest *request)
 {
   const char *host = http_request_header(request, "host");
   return agent->beyond || !host ||
-         browser_host_is(host, (const char *const *)agent->hosts); /* HTTP/1.0 sends none, a browser always does */
+         browser_host_is(host, (const char *const *)agent->hosts, 0); /* HTTP/1.0 sends none, a browser always does */
 }
 
 /* Where everybody needs a key, a name that somebody bound to our address does no harm. */

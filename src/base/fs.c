@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/system.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -74,6 +75,53 @@ char *fs_read(const char *path, size_t max, size_t *length, GError **error)
   return g_string_free(out, FALSE);
 }
 
+bool fs_require_private(const struct stat *status, const char *path, GError **error)
+{
+  if (!S_ISREG(status->st_mode)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read '%s': not a regular file", path);
+    return false;
+  }
+  if (!(status->st_mode & 077))
+    return true;
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "'%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
+              (unsigned)status->st_mode & 07777, path);
+  return false;
+}
+
+/* Reads the value of the open file into @text, which has room for @max + 2 bytes of zero. One read: no copy is left in another buffer. */
+static bool fs_read_value_fd(int fd, const char *path, size_t max, char *text, GError **error)
+{
+  ssize_t n = read(fd, text, max + 1);
+  if (n < 0)
+    return fs_fail(error, "read", path);
+  bool fits = (size_t)n <= max, whole = strlen(text) == (size_t)n;
+  if (!fits)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path, max);
+  else if (!whole)
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read '%s': there is a NUL in it", path);
+  else
+    text_take_value(text, (size_t)n);
+  return fits && whole;
+}
+
+char *fs_read_value(const char *path, size_t max, GError **error)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    fs_fail(error, "open", path);
+    return NULL;
+  }
+  struct stat st;
+  bool known = fstat(fd, &st) == 0 || fs_fail(error, "read", path);
+  char *text = known && fs_require_private(&st, path, error) ? g_malloc0(max + 2) : NULL;
+  if (text && !fs_read_value_fd(fd, path, max, text, error)) {
+    explicit_bzero(text, max + 2);
+    g_clear_pointer(&text, g_free);
+  }
+  close(fd);
+  return text;
+}
+
 static bool fs_write_all(int fd, const char *data, size_t length)
 {
   while (length > 0) {
@@ -88,9 +136,9 @@ static bool fs_write_all(int fd, const char *data, size_t length)
   return true;
 }
 
-static bool fs_sync_at(int dir_fd, const char *path, GError **error)
+bool fs_sync_directory(const char *path, GError **error)
 {
-  int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return fs_fail(error, "open", path);
   bool ok = fsync(fd) == 0 || fs_fail(error, "sync", path);
@@ -98,11 +146,11 @@ static bool fs_sync_at(int dir_fd, const char *path, GError **error)
   return ok;
 }
 
-bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error)
+bool fs_write(const char *path, const char *data, size_t length, mode_t mode, bool sync, GError **error)
 {
-  g_autofree char *temporary = g_strdup_printf("%s.new", name);
+  g_autofree char *temporary = g_strdup_printf("%s.new", path);
   fs_crash_point("file write");
-  int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
   if (fd < 0)
     return fs_fail(error, "create", temporary);
   bool ok = fs_write_all(fd, data, length) && (!sync || fsync(fd) == 0);
@@ -111,22 +159,17 @@ bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, 
   errno = saved;
   if (!ok) {
     fs_fail(error, "write", temporary);
-    unlinkat(dir_fd, temporary, 0);
+    unlink(temporary);
     return false;
   }
   fs_crash_point("file rename");
-  if (renameat(dir_fd, temporary, dir_fd, name) != 0) {
-    fs_fail(error, "rename to", name);
-    unlinkat(dir_fd, temporary, 0);
+  if (rename(temporary, path) != 0) {
+    fs_fail(error, "rename to", path);
+    unlink(temporary);
     return false;
   }
-  g_autofree char *parent = g_path_get_dirname(name); /* "." for a plain name */
-  return !sync || fs_sync_at(dir_fd, parent, error);
-}
-
-bool fs_sync_directory(const char *path, GError **error)
-{
-  return fs_sync_at(AT_FDCWD, path, error);
+  g_autofree char *parent = g_path_get_dirname(path); /* "." for a plain name */
+  return !sync || fs_sync_directory(parent, error);
 }
 
 bool fs_mkdirs(const char *path, mode_t mode, GError **error)

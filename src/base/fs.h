@@ -5,15 +5,22 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct stat;
+
 /* Sets @error to "VERB 'PATH': reason" of errno: REEVE_ERROR_NOT_FOUND, _DENIED, _STORE_FULL (no room), _UNAVAILABLE (it may pass: no
  * descriptor or memory left, an error of the disk), else _INTERNAL. */
 void fs_set_error(GError **error, const char *verb, const char *path);
 /* Reads the regular file @path whole. Refuses more than @max bytes (REEVE_ERROR_LIMIT), directories and devices (REEVE_ERROR_INVALID),
  * absent files (REEVE_ERROR_NOT_FOUND). Returns a NUL-terminated buffer that the caller frees; @length may be NULL. */
 char *fs_read(const char *path, size_t max, size_t *length, GError **error);
-/* Replaces the file @name in @dir_fd (AT_FDCWD allowed): temporary file beside it, rename. @sync: fsync file and directory before
- * returning. */
-bool fs_write_at(int dir_fd, const char *name, const char *data, size_t length, mode_t mode, bool sync, GError **error);
+/* What holds a secret is its owner's alone: refuses with REEVE_ERROR_DENIED, and the chmod that helps, when group or others may do anything
+ * with the file @path that @status is of; with REEVE_ERROR_INVALID when it is no regular file. */
+bool fs_require_private(const struct stat *status, const char *path, GError **error);
+/* The value of a file that holds one (a key, a token, a password), by that rule: a text of at most @max bytes, without a byte order mark
+ * and one line end at its end. The caller frees it, and wipes it where it matters. Errors as of fs_read. */
+char *fs_read_value(const char *path, size_t max, GError **error);
+/* Replaces the file @path: a temporary file beside it ("@path.new"), rename. @sync: fsync file and directory before returning. */
+bool fs_write(const char *path, const char *data, size_t length, mode_t mode, bool sync, GError **error);
 /* Makes what was created, renamed or removed in the directory @path durable. */
 bool fs_sync_directory(const char *path, GError **error);
 /* Makes @path and its parents with @mode; an existing directory is fine. */

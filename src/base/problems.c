@@ -87,7 +87,7 @@ char *problems_text(const Problems *problems)
   }
   int total = problems->errors + problems->warnings, shown = (int)problems->items->len;
   if (total > shown)
-    g_string_append_printf(out, "... and %d more problems\n", total - shown);
+    g_string_append_printf(out, "... and %d more problem%s\n", total - shown, text_plural(total - shown));
   return g_string_free(out, FALSE);
 }
 

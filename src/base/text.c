@@ -75,6 +75,11 @@ void text_wipe(char *text)
   g_free(text);
 }
 
+const char *text_plural(int64_t n)
+{
+  return n == 1 ? "" : "s";
+}
+
 bool text_is_name(const char *text)
 {
   if (!text || !g_ascii_isalnum(text[0]))

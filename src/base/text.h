@@ -3,6 +3,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A printable copy of foreign @text for messages and logs: control characters and invalid UTF-8 become \xHH, marks that turn the direction
  * of writing \uHHHH; line ends and tabs stay. Cut after @max bytes with "...". Caller frees. */
@@ -16,6 +17,8 @@ void text_wipe(char *text);
 bool text_is_shown(gunichar c);
 /* True when all of @text may, and is on one line without tabs. */
 bool text_is_printable(const char *text);
+/* What the noun behind the number @n ends in: "" for 1, "s" for every other; as in ("%d restart%s", n, text_plural(n)). Borrowed. */
+const char *text_plural(int64_t n);
 /* True when @text is 1..64 characters [A-Za-z0-9._-] starting with a letter or digit: names of jobs, agents, nodes. */
 bool text_is_name(const char *text);
 /* @text behind a UTF-8 byte order mark, if it begins with one; borrowed. */

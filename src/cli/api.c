@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <pwd.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { API_TOKEN_BYTES_MAX = 4096 };
@@ -38,13 +37,9 @@ static void api_unavailable(const Cli *cli, const char *reason, GError **error)
 /* The token in the file @path, which nobody but its owner may read. */
 static char *api_token_file(const char *path, GError **error)
 {
-  struct stat status;
-  if (stat(path, &status) == 0 && (status.st_mode & 077)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "read token '%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
-                (unsigned)status.st_mode & 07777, path);
-    return NULL;
-  }
-  char *text = fs_read(path, API_TOKEN_BYTES_MAX, NULL, error);
+  char *text = fs_read_value(path, API_TOKEN_BYTES_MAX, error);
+  if (!text)
+    g_prefix_error(error, "token: ");
   return text ? g_strstrip(text) : NULL;
 }
 
@@ -201,6 +196,22 @@ char *api_actor(const Cli *cli, const char *actor)
   bool user = actor && g_str_has_prefix(actor, "uid:") && g_ascii_string_to_unsigned(actor + 4, 10, 0, G_MAXUINT32 - 1, &uid, NULL);
   const struct passwd *entry = user && !api_remote(cli) ? getpwuid((uid_t)uid) : NULL;
   return g_strdup(entry ? entry->pw_name : actor);
+}
+
+char *api_named(const Cli *cli, const char *text)
+{
+  GString *out = g_string_new(NULL);
+  const char *rest = text ? text : "";
+  for (const char *at; (at = strstr(rest, "by uid:")) != NULL;) {
+    const char *actor = at + strlen("by ");
+    size_t n = strlen("uid:") + strspn(actor + strlen("uid:"), "0123456789");
+    g_autofree char *id = g_strndup(actor, n), *name = api_actor(cli, id);
+    g_string_append_len(out, rest, actor - rest);
+    g_string_append(out, name);
+    rest = actor + n;
+  }
+  g_string_append(out, rest);
+  return g_string_free(out, FALSE);
 }
 
 char *api_path(const char *name, const char *rest)
@@ -404,6 +415,9 @@ int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int6
     progress_end(&progress);
   else if (ok)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server ended before the rollout did; it goes on with the next start");
+  else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "%s: the rollout goes on after %.4g s; see: reeve wait %s", name,
+                (double)timeout_ms / 1000, name);
   else
     g_propagate_error(error, g_steal_pointer(&failed));
   progress_done(&progress);

@@ -33,6 +33,8 @@ json_t *api_deployment(const Cli *cli, const char *name, GError **error);
 char *api_path(const char *name, const char *rest);
 /* Who did something, for people: the name of the user instead of "uid:0", when the server is on this machine. Caller frees. */
 char *api_actor(const Cli *cli, const char *actor);
+/* A copy of @text (NULL = ""), a cause or a reason, in which every "by uid:0" has the name instead. Caller frees. */
+char *api_named(const Cli *cli, const char *text);
 /* The error that a problem document with @status stands for. */
 void api_problem(const char *body, size_t length, int status, GError **error);
 /* True when a server answers on the control socket. */

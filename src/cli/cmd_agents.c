@@ -1,12 +1,24 @@
 /* reeve agents: the table of the agents directory, and what `reeve status` says of one that is not deployed. */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/agents.h"
 #include "cli/api.h"
 
+#include <string.h>
+
+enum { AGENTS_LINE_MAX = 2000 };
+
+/* What a person is told of the health of @agent: nothing while nobody asks how it is. Borrowed from it; NULL = nothing. */
+static const char *agents_health(const json_t *agent)
+{
+  bool asked = json_is_integer(json_object_get(agent, "pid"));
+  return asked ? jget_str(agent, "health_status", NULL) : NULL;
+}
+
 static void agents_row(Table *table, const json_t *agent)
 {
-  const char *status = jget_str(agent, "status", NULL), *health = jget_str(agent, "health_status", NULL);
+  const char *status = jget_str(agent, "status", NULL), *health = agents_health(agent);
   const json_t *numbers[] = {json_object_get(agent, "port"), json_object_get(agent, "pid")};
   table_cell(table, jget_str(agent, "name", "?"));
   table_cell(table, status);
@@ -21,7 +33,7 @@ static void agents_row(Table *table, const json_t *agent)
   table_color(table, cli_state_color(health));
   table_cell_format(table, "%d", (int)jget_int(agent, "restart_count", 0));
   const char *error = jget_str(agent, "error_message", NULL);
-  g_auto(GStrv) lines = g_strsplit(error ? error : "", "\n", 2); /* the first line of many: `reeve status NAME` has all */
+  g_auto(GStrv) lines = g_strsplit(error ? error : "", "\n", 2); /* the others stand below the table */
   table_cell(table, lines[0]);
 }
 
@@ -37,6 +49,20 @@ static json_t *agents_fetch(const Cli *cli, GError **error)
   return NULL;
 }
 
+/* What does not fit into the table of an agent that has more than one thing wrong: each on a line. */
+static void agents_errors(const json_t *agent)
+{
+  const char *error = jget_str(agent, "error_message", NULL);
+  if (!error || !strchr(error, '\n'))
+    return;
+  g_auto(GStrv) lines = g_strsplit(error, "\n", -1);
+  cli_print("\n%s:\n", jget_str(agent, "name", "?"));
+  for (guint i = 0; lines[i]; i++) {
+    g_autofree char *line = text_escape(lines[i], AGENTS_LINE_MAX);
+    cli_print("  %s\n", line);
+  }
+}
+
 static void agents_table(const Cli *cli, const json_t *answer)
 {
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">PORT", ">PID", "HEALTH", ">RESTARTS", "ERROR", NULL});
@@ -45,6 +71,7 @@ static void agents_table(const Cli *cli, const json_t *answer)
   json_array_foreach(json_object_get(answer, "agents"), i, agent) agents_row(table, agent);
   cli_print("Managed Agent Instances (%d total):\n", (int)jget_int(answer, "count", 0));
   cli_print_table(cli, table);
+  json_array_foreach(json_object_get(answer, "agents"), i, agent) agents_errors(agent);
   cli_note(cli, "in '%s'; deploy one with: reeve deploy NAME", jget_str(answer, "directory", "?"));
 }
 
@@ -89,5 +116,8 @@ void agents_show(const Cli *cli, const json_t *agent)
                {"Config: ", "config_path"},
                {"Error: ", "error_message"}};
   for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
-    agents_line(lines[i].label, agent, lines[i].key);
+    if (g_str_equal(lines[i].key, "health_status") && !agents_health(agent))
+      cli_print("%s-\n", lines[i].label);
+    else
+      agents_line(lines[i].label, agent, lines[i].key);
 }

@@ -1,7 +1,6 @@
 /* reeve audit: who did what, the newest last, as in a log. */
-#include "base/clock.h"
-#include "base/error.h"
 #include "base/json.h"
+#include "base/time.h"
 #include "cli/api.h"
 
 enum { AUDIT_ROWS = 100, AUDIT_ROWS_MAX = 1000 };
@@ -10,24 +9,6 @@ static void audit_parameter(GString *path, const char *name, const char *value)
 {
   g_autofree char *escaped = g_uri_escape_string(value, NULL, FALSE);
   g_string_append_printf(path, "&%s=%s", name, escaped);
-}
-
-/* "5m" or a time, as logs --since has it. */
-static bool audit_since(const Cli *cli, GString *path, GError **error)
-{
-  const char *text = cli->options.text[OPT_SINCE];
-  double seconds = text ? options_seconds(text) : -1;
-  int64_t at_ms = !text ? 0 : seconds >= 0 ? clock_wall_ms() - (int64_t)(seconds * 1000) : time_parse_iso(text);
-  if (!text)
-    return true;
-  if (at_ms < 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--since' wants 5m, 2h, 1d or a time like 2026-01-31T12:00:00Z");
-    return false;
-  }
-  char iso[ISO_TIME_BYTES];
-  time_iso(at_ms, iso);
-  audit_parameter(path, "since", iso);
-  return true;
 }
 
 static void audit_row(const Cli *cli, Table *table, const json_t *entry)
@@ -56,5 +37,10 @@ int cmd_audit(Cli *cli, GError **error)
   g_string_printf(path, "/api/audit?limit=%d", CLAMP(rows, 1, AUDIT_ROWS_MAX));
   if (cli_word(cli, 0))
     audit_parameter(path, "object", cli_word(cli, 0));
-  return audit_since(cli, path, error) ? cli_show(cli, api_get(cli, path->str, error), audit_table) : 1;
+  if (cli_flag(cli, OPT_SINCE)) {
+    char since[ISO_TIME_BYTES];
+    time_iso((int64_t)cli->options.number[OPT_SINCE], since);
+    audit_parameter(path, "since", since);
+  }
+  return cli_show(cli, api_get(cli, path->str, error), audit_table);
 }

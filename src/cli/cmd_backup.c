@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 #include "store/backup.h"
 
@@ -61,8 +62,8 @@ int cmd_backup(Cli *cli, GError **error)
     backup_data(cli, &options, &manifest, NULL);
   else
     cli_print("%s  %s\n", manifest.database_sha256, options.file);
-  cli_note(cli, "%d deployment%s, %d secret%s, as of %s", (int)manifest.deployments, manifest.deployments == 1 ? "" : "s",
-           (int)manifest.secrets, manifest.secrets == 1 ? "" : "s", manifest.created_at);
+  cli_note(cli, "%d deployment%s, %d secret%s, as of %s", (int)manifest.deployments, text_plural(manifest.deployments),
+           (int)manifest.secrets, text_plural(manifest.secrets), manifest.created_at);
   if (manifest.with_key)
     cli_note(cli, "the key of the secrets is in it: whoever has the file has the secrets");
   else if (manifest.secrets)
@@ -81,12 +82,12 @@ int cmd_restore(Cli *cli, GError **error)
     backup_data(cli, &options, &manifest, &restored);
   else
     cli_print("restored %d deployment%s as of %s, written by Reeve %s; term %d\n", (int)manifest.deployments,
-              manifest.deployments == 1 ? "" : "s", manifest.created_at, manifest.version, (int)restored.term);
+              text_plural(manifest.deployments), manifest.created_at, manifest.version, (int)restored.term);
   if (restored.former)
     cli_note(cli, "what was there before is in '%s'", restored.former);
   if (!restored.key_present)
-    cli_note(cli, "the key of its %d secrets is missing: put secrets.key into '%s', or set them again", (int)manifest.secrets,
-             options.directory);
+    cli_note(cli, "the key of its %d secret%s is missing: put secrets.key into '%s', or set them again", (int)manifest.secrets,
+             text_plural(manifest.secrets), options.directory);
   cli_note(cli, "start the server: reeve server start");
   backup_restored_done(&restored);
   return 0;

@@ -34,7 +34,7 @@ int cmd_deploy(Cli *cli, GError **error)
   else if (changed)
     cli_print("Agent %s deployed on port %d\n", name, port);
   else
-    cli_print("Agent %s runs already as its file says, on port %d\n", name, port);
+    cli_print("Agent %s is up to date, on port %d\n", name, port);
   const json_t *ignored = json_object_get(agent, "not_honoured"), *key;
   size_t i;
   json_array_foreach(ignored, i, key) cli_note(cli, "not honoured: %s", json_string_value(key));

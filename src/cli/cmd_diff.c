@@ -55,7 +55,7 @@ int cmd_diff(Cli *cli, GError **error)
     return 1;
   }
   int code = diff_revisions(cli, word, error);
-  if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions)
+  if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions && strstr((*error)->message, "no such deployment"))
     g_prefix_error(error, "there is no file '%s': ", word);
   return code;
 }

@@ -1,5 +1,6 @@
 /* reeve doctor: one row for each thing that has to be right. */
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 #include "drivers/cgroup.h"
 
@@ -48,11 +49,10 @@ static Finding doctor_limits(const char *where, const char *unenforced)
     return doctor_finding("ok", g_strdup_printf("%s: limits of memory, cpu and pids are enforced", where));
   g_auto(GStrv) words = g_strsplit(unenforced, " ", -1);
   g_autofree char *list = g_strjoinv(", ", words);
-  return doctor_finding(
-      "warning",
-      g_strdup_printf(
-          "%s: limits of %s are not enforced; run the server as root, or in a unit with Delegate=yes and DelegateSubgroup=reeve.self",
-          where, list));
+  const char *help = geteuid() == 0 ? "usual in a container; elsewhere" : "run the server as root, or";
+  return doctor_finding("warning", g_strdup_printf("%s: limits of %s are not enforced; %s in a unit with Delegate=yes and "
+                                                   "DelegateSubgroup=reeve.self",
+                                                   where, list, help));
 }
 
 /* What the nodes say of themselves; without a server, what this process would be able to do. */
@@ -89,8 +89,8 @@ static Finding doctor_nodes(const Cli *cli)
     if (problem)
       g_string_append_printf(wrong, "%snode '%s': %s", wrong->len ? "; " : "", jget_str(node, "id", "?"), problem);
     if (unknown)
-      g_string_append_printf(wrong, "%snode '%s' holds %d instances that no record explains", wrong->len ? "; " : "",
-                             jget_str(node, "id", "?"), (int)unknown);
+      g_string_append_printf(wrong, "%snode '%s' holds %d instance%s that no record explains", wrong->len ? "; " : "",
+                             jget_str(node, "id", "?"), (int)unknown, text_plural(unknown));
   }
   g_autofree char *fine =
       answer ? g_strdup_printf("%zu known", json_array_size(json_object_get(answer, "nodes"))) : g_strdup("no server to ask");

@@ -7,7 +7,8 @@ static void history_by(const Cli *cli, Table *table, const json_t *object)
 {
   g_autofree char *actor = api_actor(cli, jget_str(object, "actor", NULL));
   table_cell(table, actor);
-  table_cell(table, jget_str(object, "cause", NULL));
+  g_autofree char *cause = api_named(cli, jget_str(object, "cause", NULL));
+  table_cell(table, cause);
 }
 
 static void history_rollouts(const Cli *cli, const json_t *answer)

@@ -1,29 +1,10 @@
 /* reeve logs */
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/time.h"
 #include "cli/api.h"
 #include "cli/log_lines.h"
 #include "cli/show.h"
-
-/* "5m" means five minutes ago; a point in time stands for itself. */
-static bool logs_since(const Cli *cli, GString *query, GError **error)
-{
-  const char *text = cli->options.text[OPT_SINCE];
-  if (!text)
-    return true;
-  double ago = options_seconds(text);
-  int64_t at_ms = ago >= 0 ? clock_wall_ms() - (int64_t)(ago * 1000) : time_parse_iso(text);
-  if (at_ms < 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--since': '%s' is no time; allowed: 5m, 2h, 1d, 2026-01-31T12:00:00Z",
-                text);
-    return false;
-  }
-  char iso[ISO_TIME_BYTES];
-  time_iso(at_ms, iso);
-  g_string_append_printf(query, "&since=%s", iso);
-  return true;
-}
 
 static bool logs_data(const char *bytes, size_t length, void *user)
 {
@@ -49,8 +30,11 @@ int cmd_logs(Cli *cli, GError **error)
   g_autofree char *agent = target_agent(&target), *path = api_path(target.deployment, "/logs");
   g_autoptr(GString) query = g_string_new(path);
   g_string_append_printf(query, "?follow=%d", cli_flag(cli, OPT_FOLLOW));
-  if (!logs_since(cli, query, error))
-    return 1;
+  if (cli_flag(cli, OPT_SINCE)) {
+    char since[ISO_TIME_BYTES];
+    time_iso((int64_t)cli->options.number[OPT_SINCE], since);
+    g_string_append_printf(query, "&since=%s", since);
+  }
   if (cli_flag(cli, OPT_TAIL))
     g_string_append_printf(query, "&tail=%d", (int)cli->options.number[OPT_TAIL]);
   if (agent) {

@@ -45,7 +45,7 @@ static void monitor_state(Monitor *monitor, const char *object, const char *word
 
 static void monitor_instance(Monitor *monitor, const char *deployment, const json_t *instance)
 {
-  const char *state = jget_str(instance, "state", "?"), *health = jget_str(instance, "health", "unknown");
+  const char *state = show_state(instance), *health = jget_str(instance, "health", "unknown");
   bool running = g_str_equal(state, "running") && !g_str_equal(health, "unknown");
   g_autofree char *name = target_name(instance), *object = g_strconcat(deployment, "/", name, NULL);
   if (target_has(&monitor->target, instance))
@@ -55,12 +55,12 @@ static void monitor_instance(Monitor *monitor, const char *deployment, const jso
 /* Its begin and its end; the phases on the way are ours. */
 static void monitor_rollout(Monitor *monitor, const json_t *rollout)
 {
-  const char *outcome = jget_str(rollout, "outcome", "?"), *kind = jget_str(rollout, "kind", "?"),
-             *cause = jget_str(rollout, "cause", NULL);
+  const char *outcome = jget_str(rollout, "outcome", "?"), *kind = jget_str(rollout, "kind", "?"), *said = jget_str(rollout, "cause", NULL);
+  g_autofree char *cause = api_named(monitor->cli, said);
   bool open = g_str_equal(outcome, "open"),
        forward = g_str_equal(kind, "deploy") || g_str_equal(kind, "update") || g_str_equal(kind, "rollback");
   g_autofree char *what = forward ? g_strdup_printf("%s to revision %d", kind, (int)jget_int(rollout, "to", 0)) : g_strdup(kind);
-  g_autofree char *reason = open || !cause || g_str_equal(outcome, "succeeded") ? g_strdup(what) : g_strdup_printf("%s: %s", what, cause);
+  g_autofree char *reason = open || !*cause || g_str_equal(outcome, "succeeded") ? g_strdup(what) : g_strdup_printf("%s: %s", what, cause);
   g_autofree char *word = g_strdup_printf("rollout %s", open ? "begins" : outcome), *id = g_strdup(jget_str(rollout, "id", "?"));
   if (g_strcmp0(g_hash_table_lookup(monitor->told, id), word) == 0)
     return;
@@ -82,7 +82,8 @@ static void monitor_snapshot(Monitor *monitor, const json_t *data)
 
 void monitor_event(Monitor *monitor, const char *type, const json_t *data)
 {
-  const char *reason = jget_str(data, "reason", NULL), *owner = jget_str(data, "deployment", "");
+  const char *owner = jget_str(data, "deployment", "");
+  g_autofree char *reason = api_named(monitor->cli, jget_str(data, "reason", NULL));
   if (g_str_equal(type, "instance")) {
     monitor_instance(monitor, owner, data);
   } else if (g_str_equal(type, "reset")) {

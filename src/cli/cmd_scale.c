@@ -1,6 +1,7 @@
 /* reeve scale */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 #include "cli/target.h"
 
@@ -31,7 +32,7 @@ static int scale_one(Cli *cli, const Target *target, int64_t replicas, GError **
   int code = api_change(cli, target->deployment, "/scale", body->str, error);
   if (code == 0 && !*error)
     cli_note(cli, "%s/%s has %d replica%s; the next `reeve up` takes the number of its file again", target->deployment, target->agent,
-             (int)replicas, replicas == 1 ? "" : "s");
+             (int)replicas, text_plural(replicas));
   return code;
 }
 

@@ -25,10 +25,17 @@ static char *schedule_time(const Cli *cli, const char *iso)
   return at_ms > now_ms ? g_strdup_printf("in %s", far) : g_strdup_printf("%s ago", far);
 }
 
+/* When the next run comes: one that waits for the end of the present run is the next, and was due before. Caller frees. */
+static char *schedule_next(const Cli *cli, const json_t *schedule)
+{
+  g_autofree char *due = schedule_time(cli, jget_str(schedule, "queued_due_at", NULL));
+  return due ? g_strdup_printf("waits, due %s", due) : schedule_time(cli, jget_str(schedule, "next_at", NULL));
+}
+
 static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
 {
   const json_t *last = json_array_get(json_object_get(schedule, "runs"), 0);
-  g_autofree char *words = schedule_words(schedule), *next = schedule_time(cli, jget_str(schedule, "next_at", NULL));
+  g_autofree char *words = schedule_words(schedule), *next = schedule_next(cli, schedule);
   g_autofree char *started = schedule_time(cli, jget_str(last, "started_at", NULL));
   table_cell(table, jget_str(schedule, "deployment", NULL));
   table_cell(table, jget_str(schedule, "agent", NULL));
@@ -144,11 +151,18 @@ static bool run_event(const char *type, const json_t *data, void *user)
 static int run_wait(Cli *cli, const char *name, const char *agent, const char *run, GError **error)
 {
   RunWait wait = {.cli = cli, .run = run};
-  bool ok = api_follow(cli, name, cli_ms(cli, OPT_TIMEOUT, 0), run_event, &wait, error);
+  g_autoptr(GError) failed = NULL;
+  int64_t timeout_ms = cli_ms(cli, OPT_TIMEOUT, 0);
+  bool ok = api_follow(cli, name, timeout_ms, run_event, &wait, &failed);
   int code = wait.outcome && g_str_equal(wait.outcome, "completed") ? 0 : 6;
   if (wait.outcome)
     cli_note(cli, "run %s %s%s%s; see: reeve logs %s/%s", run, wait.outcome, wait.reason ? ": " : "", wait.reason ? wait.reason : "", name,
              agent);
+  else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "run %s still goes after %.4g s; see: reeve schedules %s, reeve logs %s/%s", run,
+                (double)timeout_ms / 1000, name, name, agent);
+  else if (failed)
+    g_propagate_error(error, g_steal_pointer(&failed));
   g_free(wait.outcome);
   g_free(wait.reason);
   return ok ? code : 1;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 #include "cli/launch.h"
 #include "net/browser.h"
@@ -56,7 +57,7 @@ static AgentsConfig *server_config(const Cli *cli, GError **error)
   cli_put_error(said);
   if (!ok) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d error%s; the server was not started", path, problems->errors,
-                problems->errors == 1 ? "" : "s");
+                text_plural(problems->errors));
     return NULL;
   }
   if (cli_flag(cli, OPT_AGENTS_DIR)) {

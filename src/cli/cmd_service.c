@@ -123,7 +123,7 @@ static int service_install(Cli *cli, const char *name, GError **error)
     cli_print("%s", text);
     return 0;
   }
-  if (!fs_mkdirs(directory, 0755, error) || !fs_write_at(AT_FDCWD, path, text, strlen(text), 0644, true, error))
+  if (!fs_mkdirs(directory, 0755, error) || !fs_write(path, text, strlen(text), 0644, true, error))
     return 1;
   cli_note(cli, "wrote '%s'", path);
   if (!service_try((const char *const[]){"daemon-reload", NULL}, error) ||

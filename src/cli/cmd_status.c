@@ -46,7 +46,7 @@ static char *status_reason(const Cli *cli, const json_t *summary)
 {
   bool degraded = g_strcmp0(jget_str(summary, "status", NULL), "degraded") == 0;
   if (!degraded || jget_str(summary, "reason", NULL))
-    return g_strdup(jget_str(summary, "reason", NULL));
+    return api_named(cli, jget_str(summary, "reason", NULL));
   json_t *deployment = api_deployment(cli, jget_str(summary, "name", ""), NULL);
   const json_t *instance;
   char *reason = NULL;

@@ -330,7 +330,7 @@ static void up_files_changed(void *data)
   if (job_file_read(up->cli, up->path, true, &file, &error)) {
     file_watch_add(up->files, file.files);
     if (job_file_accept(up->cli, up->path, &file, &error) && !up_send_again(up, &file, &error) && !error)
-      cli_note(up->cli, "%s runs already as the files say", up->name);
+      cli_note(up->cli, "%s is up to date; nothing to change", up->name);
     job_file_done(&file);
   }
   if (error)
@@ -445,7 +445,7 @@ static int up_deploy(Cli *cli, const char *path, const JobFile *file, GError **e
   g_autofree char *rollout = changed ? g_strdup(jget_str(answer, "rollout", NULL)) : NULL;
   json_decref(answer);
   if (!changed)
-    cli_note(cli, "%s runs already as the file says", name);
+    cli_note(cli, "%s is up to date; nothing to change", name);
   bool detach = cli_flag(cli, OPT_DETACH);
   int code = changed || !detach ? up_follow(cli, file, rollout, error) : 0;
   if (detach && !*error && code == 0)

@@ -1,6 +1,7 @@
 /* reeve validate, reeve plan: what can be said about a job without a server. */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/job_file.h"
 #include "plan/plan.h"
 
@@ -30,7 +31,7 @@ int cmd_validate(Cli *cli, GError **error)
   if (cli_is_data(cli))
     validate_data(cli, &file);
   else if (ok)
-    cli_print("%s: valid: job '%s', %u agents, %s\n", path, file.job->name, file.job->agents->len,
+    cli_print("%s: valid: job '%s', %u agent%s, %s\n", path, file.job->name, file.job->agents->len, text_plural(file.job->agents->len),
               topology_type_word(file.job->topology.type));
   job_file_done(&file);
   return ok ? 0 : 1;
@@ -95,7 +96,8 @@ static void plan_tables(const Cli *cli, const Plan *plan)
         table_cell(table, plan_directory(plan, agent));
     }
   }
-  cli_note(cli, "%s: %u agents in %u stages", plan->job->name, plan->job->agents->len, plan->stages->len);
+  cli_note(cli, "%s: %u agent%s in %u stage%s", plan->job->name, plan->job->agents->len, text_plural(plan->job->agents->len),
+           plan->stages->len, text_plural(plan->stages->len));
   cli_print_table(cli, table);
   for (guint i = 0; i < plan->job->agents->len && !is_wide; i++) {
     const AgentSpec *agent = job_agent(plan->job, i);

@@ -11,8 +11,7 @@ enum { WHY_LINE_MAX = 2000 };
 /* An agent's own words are in it. */
 static void why_text(const Cli *cli, const json_t *answer)
 {
-  (void)cli;
-  const char *text = jget_str(answer, "text", "");
+  g_autofree char *text = api_named(cli, jget_str(answer, "text", NULL));
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
   for (guint i = 0; lines[i]; i++) {
     g_autofree char *line = text_escape(lines[i], WHY_LINE_MAX);
@@ -28,7 +27,7 @@ static void why_agent(const Cli *cli, const json_t *deployment)
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    const char *state = jget_str(instance, "state", "?"), *reason = jget_str(instance, "reason", NULL);
+    const char *state = show_state(instance), *reason = jget_str(instance, "reason", NULL);
     const char *output = jget_str(instance, "output", NULL);
     bool running = g_str_equal(state, "running"), ended = !running && output && *output;
     g_autofree char *name = target_name(instance), *since = cli_since(jget_str(instance, "since", NULL));

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/api.h"
 #include "formats/job_reader.h"
 
@@ -88,7 +89,8 @@ bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **e
   if (file->job && !file->problems->errors)
     return true;
   int n = file->problems->errors;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "'%s' has %d %s; nothing was changed", path, n, n == 1 ? "error" : "errors");
+  const char *kept = cli->verb->run == cmd_up ? "; nothing was changed" : ""; /* the others change nothing anyway */
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s: %d error%s%s", path, n, text_plural(n), kept);
   return false;
 }
 

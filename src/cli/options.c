@@ -2,6 +2,7 @@
  * nearest known option. */
 #include "cli/options.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/problems.h"
 #include "base/text.h"
@@ -27,7 +28,7 @@ const OptionSpec option_specs[OPT_N] = {
     [OPT_TIMEOUT] = {"timeout", 0, OPTION_SECONDS, "TIME", NULL, "give up waiting after TIME: seconds, or 500ms, 30s, 5m, 2h"},
     [OPT_FORMAT] = {"format", 0, OPTION_CHOICE, "FORMAT", "table|json|dot", "same as -o"},
     [OPT_FOLLOW] = {"follow", 'f', OPTION_FLAG, NULL, NULL, "go on as new lines come"},
-    [OPT_SINCE] = {"since", 0, OPTION_TEXT, "TIME", NULL, "not older than TIME: 5m, 2h, 1d or 2026-01-31T12:00:00Z"},
+    [OPT_SINCE] = {"since", 0, OPTION_SINCE, "TIME", NULL, "not older than TIME: 5m, 2h, 1d or 2026-01-31T12:00:00Z"},
     [OPT_TAIL] = {"tail", 'n', OPTION_COUNT, "N", NULL, "only the last N lines of each instance"},
     [OPT_FOR] = {"for", 0, OPTION_CHOICE, "STATE", "running|stopped|completed", "what to wait for (default running)"},
     [OPT_KEEP] = {"keep", 0, OPTION_FLAG, NULL, NULL, "leave agents running, to be adopted by the next server"},
@@ -78,11 +79,6 @@ bool options_knows(const OptionId *allowed, OptionId id)
   return false;
 }
 
-double options_seconds(const char *text)
-{
-  return text_seconds(text);
-}
-
 static bool options_unknown(const char *name, const OptionId *allowed, GError **error)
 {
   const char *names[OPT_N + 1] = {NULL};
@@ -102,6 +98,13 @@ static bool options_choice_ok(const OptionSpec *spec, const char *text)
   return g_strv_contains((const char *const *)choices, text);
 }
 
+/* "5m" means five minutes ago; a point in time stands for itself. In milliseconds of Unix time; -1 when @text is neither. */
+static double options_since(const char *text)
+{
+  double ago = text_seconds(text);
+  return ago >= 0 ? (double)(clock_wall_ms() - (int64_t)(ago * 1000)) : (double)time_parse_iso(text);
+}
+
 /* Checks @text by the row and keeps it. */
 static bool options_set(Options *options, OptionId id, const char *text, GError **error)
 {
@@ -119,8 +122,13 @@ static bool options_set(Options *options, OptionId id, const char *text, GError 
     }
     options->number[id] = (double)count;
   }
-  if (spec->kind == OPTION_SECONDS && (options->number[id] = options_seconds(text)) < 0) {
+  if (spec->kind == OPTION_SECONDS && (options->number[id] = text_seconds(text)) < 0) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--%s': '%s' is no time; allowed: 90, 500ms, 30s, 5m, 2h", spec->name, text);
+    return false;
+  }
+  if (spec->kind == OPTION_SINCE && (options->number[id] = options_since(text)) < 0) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--%s': '%s' is no time; allowed: 5m, 2h, 1d, 2026-01-31T12:00:00Z",
+                spec->name, text);
     return false;
   }
   return true;

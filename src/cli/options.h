@@ -3,7 +3,16 @@
 #include <glib.h>
 #include <stdbool.h>
 
-typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_FILE, OPTION_DIRECTORY, OPTION_CHOICE, OPTION_COUNT, OPTION_SECONDS } OptionKind;
+typedef enum OptionKind {
+  OPTION_FLAG,
+  OPTION_TEXT,
+  OPTION_FILE,
+  OPTION_DIRECTORY,
+  OPTION_CHOICE,
+  OPTION_COUNT,
+  OPTION_SECONDS,
+  OPTION_SINCE
+} OptionKind;
 
 typedef enum OptionId {
   OPT_OUTPUT, /* the global ones come first: every verb has them */
@@ -74,7 +83,7 @@ typedef struct OptionText {
 
 typedef struct Options {
   const char *text[OPT_N]; /* borrowed from argv; "" for a flag that is set, NULL when absent */
-  double number[OPT_N];    /* OPTION_COUNT, OPTION_SECONDS */
+  double number[OPT_N];    /* OPTION_COUNT, OPTION_SECONDS; OPTION_SINCE: milliseconds of Unix time */
   GPtrArray *words;        /* of const char*, borrowed: what is no option, in order */
 } Options;
 
@@ -87,5 +96,3 @@ bool options_parse(Options *options, int argc, const char *const *argv, const Op
                    GError **error);
 /* True when @id is global or in @allowed. */
 bool options_knows(const OptionId *allowed, OptionId id);
-/* Seconds from "90", "1.5", "500ms", "30s", "5m", "2h" or "1d"; -1 when @text is none of them. */
-double options_seconds(const char *text);

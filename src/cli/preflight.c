@@ -1,6 +1,7 @@
 /* Owns what can be known about a job on the caller's side before anything starts: commands, directories, users, key files, and whether
  * modules can be imported - asked of one python3 for all of them, which imports nothing itself. */
 #include "base/error.h"
+#include "base/fs.h"
 #include "cli/job_file.h"
 #include "drivers/cgroup.h"
 
@@ -134,8 +135,8 @@ void preflight_limits(const Job *job, Problems *problems)
                     : g_str_equal(missing[k], "cpu")  ? asked->cpu > 0
                                                       : asked->pids > 0;
       if (wanted && agent->target == TARGET_LOCALHOST)
-        problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': its limit of %s cannot be enforced here: %s", agent->id,
-                     missing[k], cgroups_describe(cgroups));
+        problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': its %s limit will not be enforced here (%s; see: reeve doctor)",
+                     agent->id, missing[k], cgroups_describe(cgroups));
     }
   }
 }
@@ -146,15 +147,14 @@ static void preflight_files(const AgentSpec *agent, const StrMap *environment, P
   for (guint i = 0; i < strmap_size(environment); i++) {
     const StrPair *pair = strmap_at(environment, i);
     struct stat st;
+    g_autoptr(GError) error = NULL;
     if (pair->from != VALUE_FILE)
       continue;
     if (stat(pair->value, &st) != 0)
       problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': file '%s': %s", agent->id, pair->key, pair->value,
                    g_strerror(errno));
-    else if (!S_ISREG(st.st_mode) || (st.st_mode & 077))
-      problems_add(problems, PROBLEM_ERROR, agent->pos,
-                   "agent '%s': variable '%s': file '%s' is no regular file, or others may read it; run: chmod 600", agent->id, pair->key,
-                   pair->value);
+    else if (!fs_require_private(&st, pair->value, &error))
+      problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': %s", agent->id, pair->key, error->message);
   }
 }
 

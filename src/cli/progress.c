@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/api.h"
 #include "cli/target.h"
 
 #include <string.h>
@@ -57,7 +58,7 @@ static void progress_back(Progress *progress, const json_t *rollout)
   if (progress->back || !turns)
     return;
   progress->back = true;
-  g_autofree char *cause = g_strdup(jget_str(rollout, "cause", ""));
+  g_autofree char *cause = api_named(progress->cli, jget_str(rollout, "cause", NULL));
   char *output = strstr(cause, "; last output: ");
   if (output)
     *output = '\0';
@@ -96,7 +97,7 @@ static void progress_rollout(Progress *progress, const json_t *rollout)
   g_free(progress->outcome);
   g_free(progress->cause);
   progress->outcome = g_strdup(outcome);
-  progress->cause = g_strdup(jget_str(rollout, "cause", NULL));
+  progress->cause = api_named(progress->cli, jget_str(rollout, "cause", NULL));
 }
 
 /* Prints @lead and the lines of @text, an agent's words among them: the first behind @lead, the others marked. */
@@ -192,7 +193,7 @@ static void progress_deployment(Progress *progress, const json_t *deployment)
   bool ours = json_is_object(rollout) && g_strcmp0(jget_str(rollout, "id", NULL), progress->rollout) == 0;
   if (!progress->outcome && !ours && progress->rollout && outcome && *outcome && !g_str_equal(outcome, "open")) {
     progress->outcome = g_strdup(outcome); /* it ended before we looked */
-    progress->cause = g_strdup(jget_str(deployment, "reason", NULL));
+    progress->cause = api_named(progress->cli, jget_str(deployment, "reason", NULL));
   }
   size_t i;
   const char *began = ours || !progress->rollout ? jget_str(rollout, "started_at", "") : NULL;

@@ -179,6 +179,10 @@ static void run_hint_name(const Cli *cli, GError **error)
   }
   g_ptr_array_add(names, NULL);
   const char *nearest = there || cli->verb->destructive ? NULL : problems_nearest(parts[0], (const char *const *)names->pdata);
+  if (there && answer) { /* the name is right: something else of it is missing */
+    json_decref(answer);
+    return;
+  }
   GError *better = nearest ? g_error_new(REEVE_ERROR, (*error)->code, "%s; did you mean '%s'?", (*error)->message, nearest)
                            : g_error_new(REEVE_ERROR, (*error)->code, "%s; see: reeve ps", (*error)->message);
   g_error_free(*error);
@@ -186,17 +190,26 @@ static void run_hint_name(const Cli *cli, GError **error)
   json_decref(answer);
 }
 
+/* What can be done about the open rollout of the deployment that @message names first. Caller frees. */
+static char *run_way_past_rollout(const Cli *cli, const char *message)
+{
+  g_auto(GStrv) parts = g_strsplit(message, "'", 3);
+  const char *name = parts[0] && parts[1] ? parts[1] : "NAME";
+  g_autofree char *replace = cli->verb->run == cmd_up ? g_strdup_printf(", reeve up --replace %s", cli_word(cli, 0)) : g_strdup("");
+  return g_strdup_printf("see: reeve wait %s, reeve cancel %s%s", name, name, replace);
+}
+
 /* The API says what can be done, the command line how. */
 static void run_hint_way(const Cli *cli, GError **error)
 {
-  const char *message = (*error)->message, *way = NULL;
+  const char *message = (*error)->message;
+  g_autofree char *way = NULL;
   if ((*error)->code == REEVE_ERROR_UNAUTHENTICATED)
-    way = "put it into REEVE_TOKEN, or into ~/.config/reeve/token (mode 0600)";
+    way = g_strdup("put it into REEVE_TOKEN, or into ~/.config/reeve/token (mode 0600)");
   else if ((*error)->code == REEVE_ERROR_NOT_FOUND && cli->verb->word_kind == WORDS_AGENT && !strstr(message, "--agents-dir"))
-    way = "see: reeve agents";
+    way = g_strdup("see: reeve agents");
   else if ((*error)->code == REEVE_ERROR_CONFLICT && strstr(message, "wait for it, cancel it"))
-    way = cli->verb->run == cmd_up ? "see: reeve up --replace, reeve cancel NAME, reeve wait NAME"
-                                   : "see: reeve cancel NAME, reeve wait NAME";
+    way = run_way_past_rollout(cli, message);
   if (!way)
     return;
   GError *better = g_error_new(REEVE_ERROR, (*error)->code, "%s; %s", message, way);

@@ -28,8 +28,7 @@ static void show_last_exit(Table *table, const json_t *exit)
     table_cell_format(table, "code %d", (int)jget_int(exit, "code", 0));
 }
 
-/* A scheduled agent that rests is neither pending nor done for good. */
-static const char *show_state(const json_t *instance)
+const char *show_state(const json_t *instance)
 {
   const char *state = jget_str(instance, "state", "?");
   bool rests = g_str_equal(state, "pending") || g_str_equal(state, "completed");
@@ -155,14 +154,14 @@ static char *show_agent_of(const json_t *deployment, const char *id)
   return NULL;
 }
 
-static void show_rollout(const json_t *deployment)
+static void show_rollout(const Cli *cli, const json_t *deployment)
 {
   const json_t *rollout = json_object_get(deployment, "rollout");
   if (!json_is_object(rollout))
     return;
   const char *failed = jget_str(rollout, "failed", NULL);
   g_autofree char *agent = failed && *failed ? show_agent_of(deployment, failed) : NULL;
-  g_autofree char *first = g_strdup(agent ? agent : jget_str(rollout, "cause", ""));
+  g_autofree char *first = agent ? g_steal_pointer(&agent) : api_named(cli, jget_str(rollout, "cause", NULL));
   first[strcspn(first, "\n")] = '\0';
   g_autofree char *cause = text_escape(first, SHOW_TEXT_MAX);
   cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
@@ -214,7 +213,7 @@ void show_status(const Cli *cli, const json_t *deployment)
 {
   const char *status = jget_str(deployment, "status", "?"), *sgr = cli->color_out ? cli_state_color(status) : NULL;
   bool back = g_str_equal(status, "running") && g_strcmp0(jget_str(deployment, "outcome", NULL), "rolled-back") == 0;
-  g_autofree char *said = show_escaped(jget_str(deployment, "reason", ""));
+  g_autofree char *named = api_named(cli, jget_str(deployment, "reason", NULL)), *said = show_escaped(named);
   g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
   g_autofree char *reason = g_strjoinv("\n           ", lines);
   g_autofree char *since = cli_since(jget_str(deployment, "created_at", NULL));
@@ -222,7 +221,7 @@ void show_status(const Cli *cli, const json_t *deployment)
   cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
             *reason && !back ? ": " : "", back ? "" : reason);
   cli_print("revision:  %d; the deployment was made %s ago\n", (int)jget_int(deployment, "revision", 0), since);
-  show_rollout(deployment);
+  show_rollout(cli, deployment);
   if (back)
     show_last_change(deployment, reason);
   show_unenforced(deployment);

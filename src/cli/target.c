@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/job.h"
 
 #include <string.h>
 
@@ -52,7 +53,7 @@ char *target_agent(const Target *target)
 {
   if (!target->agent || target->replica < 0)
     return g_strdup(target->agent);
-  return g_strdup_printf("%s/%d", target->agent, target->replica);
+  return slot_key(target->agent, target->replica);
 }
 
 char *target_text(const Target *target)
@@ -117,5 +118,5 @@ char *target_name(const json_t *instance)
   int replica = (int)jget_int(instance, "replica", 0);
   if (name)
     return g_strdup(name);
-  return replica ? g_strdup_printf("%s/%d", agent, replica) : g_strdup(agent); /* a server of before, or a record of a log */
+  return replica ? slot_key(agent, replica) : g_strdup(agent); /* a server of before, or a record of a log */
 }

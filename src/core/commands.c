@@ -45,9 +45,17 @@ static bool command_refuse_open(Core *core, const Command *command, const Deploy
     return false;
   if (command_refuse_unreadable(core, command, deployment))
     return true;
-  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': rollout '%s' (%s) is running; wait for it, cancel it, or replace it",
-              deployment->name, deployment->rollout->id, rollout_kind_word(deployment->rollout->kind));
+  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': its %s is under way; wait for it, cancel it, or replace it",
+              deployment->name, rollout_kind_word(deployment->rollout->kind));
   return true;
+}
+
+/* What does not run can be brought up, and nothing else of a change to it has a meaning. */
+static void command_refuse_down(Core *core, const Command *command, const Deployment *deployment)
+{
+  g_autofree char *way = deployment_way_up(deployment);
+  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; start it: %s", deployment->name,
+              deployment_status_word(deployment->status), way);
 }
 
 static Revision *command_add_revision(Core *core, Deployment *deployment, const Command *command, const char *cause)
@@ -187,8 +195,7 @@ void command_restart(Core *core, const Command *command)
     return;
   const Revision *revision = revision_find(deployment, deployment->revision);
   if (!revision || deployment->settled == DEPLOYMENT_STOPPED) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; bring it up instead", deployment->name,
-                deployment_status_word(deployment->status));
+    command_refuse_down(core, command, deployment);
     return;
   }
   if (command->agent && !command_agent_is_there(deployment, revision, command->agent)) {
@@ -256,7 +263,7 @@ void command_exec(Core *core, const Command *command)
   const Deployment *deployment = command_deployment(core, command);
   if (!deployment)
     return;
-  g_autofree char *detail = g_strdup_printf("%s/%d: %s", command->agent, command->number, command->source_name);
+  g_autofree char *key = slot_key(command->agent, command->number), *detail = g_strdup_printf("%s: %s", key, command->source_name);
   core_audit(core, command, "exec", deployment->name, detail);
   core_accept(core, command, 200, "{}");
 }
@@ -308,8 +315,7 @@ void command_scale(Core *core, const Command *command)
     return;
   const Revision *revision = revision_find(deployment, deployment->revision);
   if (!revision || deployment->settled != DEPLOYMENT_RUNNING) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; bring it up first", deployment->name,
-                deployment_status_word(deployment->status));
+    command_refuse_down(core, command, deployment);
     return;
   }
   g_autofree char *job_json = command_scaled_job(core, command, revision);

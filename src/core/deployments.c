@@ -79,6 +79,14 @@ int deployment_previous(const Deployment *deployment)
   return 0;
 }
 
+char *deployment_way_up(const Deployment *deployment)
+{
+  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  const char *from = last && last->source_name && last->source_name[0] ? last->source_name : "FILE";
+  bool agent_file = g_str_has_suffix(from, "/agent.toml") || g_str_has_suffix(from, "/agent.json"); /* no job may be called so */
+  return agent_file ? g_strdup_printf("reeve deploy %s", deployment->name) : g_strdup_printf("reeve up %s", from);
+}
+
 bool instance_is_left_over(const Instance *instance)
 {
   const Deployment *deployment = instance->deployment;

@@ -100,8 +100,6 @@ Instance *instance_new(Deployment *deployment, const char *id, const char *agent
 char *instance_name(const Instance *instance);
 /* "worker", or "worker/1" of a further replica: unlike instance_name() it stays the same when the agent is scaled. Caller frees. */
 char *instance_short_name(const Instance *instance);
-/* "worker/0": the key of a slot in its deployment. Caller frees. */
-char *slot_key(const char *agent, int replica);
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
 NodeObject *node_new_object(const char *id);
@@ -139,6 +137,9 @@ void deployment_look_at_jobs(Deployment *deployment);
 int deployment_base(const Deployment *deployment);
 /* The last good revision, which a rollback without a number goes to; 0 = there is none. */
 int deployment_previous(const Deployment *deployment);
+/* The command that starts @deployment: "reeve up FILE" of its last revision, "reeve deploy NAME" for one of the agents directory. Caller
+ * frees. */
+char *deployment_way_up(const Deployment *deployment);
 /* Does the present revision, or the first one that is on its way, do without the slot? It is kept for its logs. */
 bool instance_is_left_over(const Instance *instance);
 

@@ -140,7 +140,8 @@ static bool load_schedule(Core *core, const Value *values, GError **error)
     return load_bad(error, TABLE_SCHEDULES, values, "no such deployment, or no agent");
   Schedule *schedule = schedule_new(deployment, values[SCH_ID].text, values[SCH_AGENT].text);
   schedule->handled_at_ms = values[SCH_HANDLED_AT].number;
-  schedule->queued = (int)values[SCH_QUEUED].number;
+  int64_t queued = values[SCH_QUEUED].number; /* 1: an earlier release wrote that a run waits, and not since when */
+  schedule->queued_due_ms = queued == 1 ? schedule->handled_at_ms : queued;
   schedule->spec = g_strdup(values[SCH_SPEC].text);
   g_hash_table_insert(core->loading, schedule->id, schedule);
   return true;

@@ -239,11 +239,6 @@ char *revision_unreadable(const Deployment *deployment, const Revision *revision
                          revision->problem);
 }
 
-char *slot_key(const char *agent, int replica)
-{
-  return g_strdup_printf("%s/%d", agent, replica);
-}
-
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica)
 {
   Instance *instance = g_new0(Instance, 1);

@@ -127,7 +127,7 @@ typedef struct Schedule {
   struct Deployment *deployment;
   char *agent;
   int64_t handled_at_ms; /* wall: every time until then was fired or told */
-  int queued;            /* runs that wait for the present one, 0 or 1 */
+  int64_t queued_due_ms; /* wall: when the run was due that waits for the end of the present one; 0 = none waits */
   char *spec;            /* the text of what is in force, NULL = not in force */
   GPtrArray *runs;       /* of ScheduleRun*, ascending; the last 20 */
   int64_t next_at_ms;    /* (volatile) derived; INT64_MAX = never */

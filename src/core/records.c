@@ -106,7 +106,7 @@ Record *record_of_schedule(const Schedule *schedule)
   record_text(record, SCH_DEPLOYMENT, schedule->deployment->id);
   record_text(record, SCH_AGENT, schedule->agent);
   record_int(record, SCH_HANDLED_AT, schedule->handled_at_ms);
-  record_int(record, SCH_QUEUED, schedule->queued);
+  record_int(record, SCH_QUEUED, schedule->queued_due_ms);
   record_text(record, SCH_SPEC, schedule->spec);
   return record;
 }

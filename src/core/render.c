@@ -213,7 +213,8 @@ void render_schedule(GString *out, const Schedule *schedule)
   jw_str(out, "timezone", spec && spec->timezone ? spec->timezone : "UTC");
   jw_str(out, "overlap", spec ? schedule_overlap_word(spec->overlap) : NULL);
   jw_time(out, "next_at", schedule->next_at_ms == INT64_MAX ? 0 : schedule->next_at_ms);
-  jw_int(out, "queued", schedule->queued);
+  jw_int(out, "queued", schedule->queued_due_ms > 0);
+  jw_time(out, "queued_due_at", schedule->queued_due_ms);
   jw_open(out, "runs", '[');
   for (guint i = schedule->runs->len; i > 0; i--)
     render_schedule_run(out, schedule->runs->pdata[i - 1]);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -135,9 +136,9 @@ static char *schedule_text(const ScheduleSpec *spec)
 
 static void schedule_disarm(Core *core, Schedule *schedule)
 {
-  bool stored = schedule->queued > 0 || schedule->spec;
+  bool stored = schedule->queued_due_ms > 0 || schedule->spec;
   schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
-  schedule->queued = 0;
+  schedule->queued_due_ms = 0;
   text_set(&schedule->spec, NULL);
   g_ptr_array_remove(core->schedules, schedule);
   if (stored)
@@ -268,13 +269,13 @@ static ScheduleRun *schedule_fire(Core *core, Schedule *schedule, int64_t due_at
     return schedule_start(core, schedule, due_at_ms, actor);
   char since[ISO_TIME_BYTES];
   time_iso(present->started_at_ms, since);
-  if (spec->overlap == OVERLAP_QUEUE && schedule->queued == 0) {
-    schedule->queued = 1;
+  if (spec->overlap == OVERLAP_QUEUE && schedule->queued_due_ms == 0) {
+    schedule->queued_due_ms = due_at_ms;
     schedule_store(core, schedule);
     return NULL;
   }
   ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "skipped",
-                                   g_strdup_printf("the run of %s still goes%s", since, schedule->queued ? " and one waits" : ""));
+                                   g_strdup_printf("the run of %s still goes%s", since, schedule->queued_due_ms ? " and one waits" : ""));
   schedule_store_run(core, run);
   return run;
 }
@@ -302,8 +303,8 @@ static void schedule_due(Core *core, Schedule *schedule)
     time_iso(last, to);
     ScheduleRun *run =
         schedule_note(core, schedule, first, "missed",
-                      g_strdup_printf("%s%d %s from %s to %s passed while no server looked",
-                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed, missed == 1 ? "time" : "times", from, to));
+                      g_strdup_printf("%s%d time%s from %s to %s passed while no server looked",
+                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed, text_plural(missed), from, to));
     schedule_store_run(core, run);
   }
   schedule_store(core, schedule);
@@ -353,11 +354,12 @@ void schedule_instance_ended(Core *core, Instance *instance)
   if (!run || run->generation > instance->generation || instance->replica != 0)
     return;
   schedule_end_run(core, run, instance->outcome, instance->reason);
-  if (schedule->queued == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
+  int64_t due_at_ms = schedule->queued_due_ms;
+  if (due_at_ms == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
     return;
-  schedule->queued = 0;
+  schedule->queued_due_ms = 0;
   schedule_store(core, schedule);
-  schedule_start(core, schedule, core->now.wall_ms, "schedule");
+  schedule_start(core, schedule, due_at_ms, "schedule");
 }
 
 void schedule_interrupted(Core *core, Instance *instance)

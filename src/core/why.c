@@ -2,6 +2,7 @@
 #include "core/why.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "core/internal.h"
 
 #include <string.h>
@@ -53,8 +54,8 @@ static void why_open(const Why *why, const Rollout *rollout, const char *change)
     why_add(why, g_strdup_printf("%s waits since %s for %s to reserve ports", change, since,
                                  why->core->nodes->len ? "the node" : "a node to join"));
   else
-    why_add(why, g_strdup_printf("%s is in stage %d of phase %s since %s and waits for %u agents", change, rollout->stage + 1,
-                                 rollout_phase_word(rollout->phase), since, rollout->waiting));
+    why_add(why, g_strdup_printf("%s is in stage %d of phase %s since %s and waits for %u agent%s", change, rollout->stage + 1,
+                                 rollout_phase_word(rollout->phase), since, rollout->waiting, text_plural(rollout->waiting)));
   if (rollout->cause)
     why_add(why, g_strdup_printf("%s failed and is on its way back: %s", change, rollout->cause));
   why_next(why, g_strdup_printf("reeve wait %s", name));
@@ -109,8 +110,7 @@ static const AgentSpec *why_agent(const Instance *instance)
 static void why_backoff(const Why *why, const Instance *instance, GString *reason, const char *cause)
 {
   const AgentSpec *agent = why_agent(instance);
-  g_string_append_printf(reason, "keeps ending: %s (%d %s in a row)", cause, instance->restarts,
-                         instance->restarts == 1 ? "restart" : "restarts");
+  g_string_append_printf(reason, "keeps ending: %s (%d restart%s in a row)", cause, instance->restarts, text_plural(instance->restarts));
   if (!agent || !instance->since_ms)
     return;
   int64_t left_ms = instance->since_ms + restart_delay_ms(&agent->restart, instance->restarts) - why->wall_ms;
@@ -142,7 +142,7 @@ static void why_state(const Why *why, const Instance *instance, GString *reason)
   else if (instance->state == INSTANCE_RUNNING && sick)
     g_string_append_printf(reason, "runs and is %s: %s", health_word(instance->health), cause);
   else if (instance->state == INSTANCE_RUNNING && instance->restarts > 0)
-    g_string_append_printf(reason, "runs, after %d %s in a row", instance->restarts, instance->restarts == 1 ? "restart" : "restarts");
+    g_string_append_printf(reason, "runs, after %d restart%s in a row", instance->restarts, text_plural(instance->restarts));
   else
     g_string_append_printf(reason, "is %s%s%s", instance_state_word(instance->state), seen && *seen ? ": " : "", seen ? seen : "");
   why_output(reason, instance);
@@ -212,9 +212,8 @@ static void why_deployment(const Why *why)
 {
   const Deployment *deployment = why->deployment;
   bool open = deployment->rollout && rollout_is_open(deployment->rollout);
-  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
-  if (deployment->status == DEPLOYMENT_STOPPED && last && last->source_name)
-    why_next(why, g_strdup_printf("reeve up %s", last->source_name));
+  if (deployment->status == DEPLOYMENT_STOPPED)
+    why_next(why, deployment_way_up(deployment));
   int previous = deployment_previous(deployment);
   const Revision *former = revision_find(deployment, previous);
   if (!open && former && revision_job(former) && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED))

@@ -81,8 +81,7 @@ static char *cgroup_base(const char *root, const char *own)
 
 static void cgroups_conclude(Cgroups *cgroups)
 {
-  static const char *const where[] = {
-      [CGROUP_NONE] = "no control group that we may write", [CGROUP_V1] = "cgroup v1", [CGROUP_V2] = "cgroup v2"};
+  static const char *const where[] = {[CGROUP_NONE] = "no writable cgroup", [CGROUP_V1] = "cgroup v1", [CGROUP_V2] = "cgroup v2"};
   GString *missing = g_string_new(NULL);
   for (int i = 0; i < LIMITS; i++)
     if (!cgroups->enforced[i])

@@ -11,7 +11,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cgroups, cgroups_free)
 /* Before groups are made. The names of ours begin with @owner, a file name without '/' that no other node of this machine has; NULL = none.
  * v2: makes the group of all instances and hands it the controllers. What could not be had is unenforced from now on. */
 void cgroups_prepare(Cgroups *cgroups, const char *owner);
-/* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1", "no control group that we may write": for people. Borrowed. */
+/* "cgroup v2 at /sys/fs/cgroup/...", "cgroup v1", "no writable cgroup": for people. Borrowed. */
 const char *cgroups_describe(const Cgroups *cgroups);
 /* Which of the limits "memory", "cpu" and "pids" cannot be enforced, separated by blanks; "" = all can. Borrowed. */
 const char *cgroups_unenforced(const Cgroups *cgroups);

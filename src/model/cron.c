@@ -2,6 +2,7 @@
 #include "model/cron.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -116,7 +117,7 @@ bool cron_parse(const char *text, Cron *cron, GError **error)
   }
   if (n != G_N_ELEMENTS(fields) || strlen(text) > CRON_BYTES_MAX) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
-                "cron: '%.64s' has %zu fields; wanted five: minute hour day-of-month month day-of-week", text, n);
+                "cron: '%.64s' has %zu field%s; wanted five: minute hour day-of-month month day-of-week", text, n, text_plural((int64_t)n));
     return false;
   }
   uint64_t bits[G_N_ELEMENTS(fields)] = {0};

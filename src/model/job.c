@@ -142,6 +142,11 @@ const AgentSpec *job_agent(const Job *job, guint index)
   return job->agents->pdata[index];
 }
 
+char *slot_key(const char *agent, int replica)
+{
+  return g_strdup_printf("%s/%d", agent, replica);
+}
+
 const AgentSpec *job_agent_named(const Job *job, const char *id)
 {
   int index = job_find_agent(job, id);

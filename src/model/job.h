@@ -196,6 +196,9 @@ int job_find_agent(const Job *job, const char *id);
 const AgentSpec *job_agent(const Job *job, guint index);
 /* Agent @id, or NULL. */
 const AgentSpec *job_agent_named(const Job *job, const char *id);
+/* "worker/0": one replica of an agent, the key of its slot in the deployment and what people write behind the deployment's name. Caller
+ * frees. */
+char *slot_key(const char *agent, int replica);
 /* Is @agent asked how it is while it runs? Else it is healthy when it stays up. Never true for a batch agent. */
 bool agent_is_probed(const AgentSpec *agent);
 /* So many milliseconds @agent must stay healthy, from the first healthy on, before a rollout takes it for ready. @replaces: it takes the

@@ -21,9 +21,19 @@ bool browser_origin_is_plain(const char *text)
   return host && g_str_equal(lower, text) && !g_str_has_suffix(text, ":");
 }
 
-bool browser_host_is(const char *host, const char *const *names)
+/* @host: one that address_host knows. */
+static bool host_has_port(const char *host, int port)
+{
+  const char *bracket = strchr(host, ']'), *colon = strchr(bracket ? bracket : host, ':');
+  gint64 given;
+  return port == 0 || !colon || g_ascii_string_to_signed(colon + 1, 10, port, port, &given, NULL);
+}
+
+bool browser_host_is(const char *host, const char *const *names, int port)
 {
   g_autofree char *name = host ? address_host(host) : NULL;
+  if (name && !host_has_port(host, port))
+    return false;
   for (size_t i = 0; name && names && names[i]; i++)
     if (g_ascii_strcasecmp(names[i], name) == 0)
       return true;
@@ -38,7 +48,7 @@ static bool origin_is_ours(const char *origin, const HttpRequest *request, const
   if (!authority || !host || strcasecmp(authority, host) != 0)
     return false;
   g_autofree char *name = address_host(host);
-  return name && (!rules->hosts || address_is_literal(name) || browser_host_is(host, rules->hosts));
+  return name && (!rules->hosts || address_is_literal(name) || browser_host_is(host, rules->hosts, 0));
 }
 
 static bool origin_is_listed(const char *origin, const BrowserRules *rules)

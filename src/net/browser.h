@@ -19,5 +19,6 @@ void browser_share(HttpRequest *request, const BrowserRules *rules);
 bool browser_preflight(HttpRequest *request, const BrowserRules *rules);
 /* Is @text an origin as browsers write it: http or https, a host in small letters, a port or none, no path? */
 bool browser_origin_is_plain(const char *text);
-/* Does the Host @host (may be NULL: HTTP/1.0) name one of @names? Its port does not matter. */
-bool browser_host_is(const char *host, const char *const *names);
+/* Does the Host @host (NULL: HTTP/1.0, never) name one of @names (addresses without brackets), and, where it gives a port, @port (0 = any)?
+ * A page may reach us under a name that its owner bound to our address: what no name of ours stands in is answered to nobody. */
+bool browser_host_is(const char *host, const char *const *names, int port);

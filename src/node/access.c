@@ -5,7 +5,6 @@
 #include "node/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,7 +49,7 @@ bool node_open_to_user(const Node *node, GError **error)
 static bool access_write(const Hold *hold, const char *path, uid_t uid, const char *text, GError **error)
 {
   bool other = uid != geteuid();
-  if (!fs_write_at(AT_FDCWD, path, text, strlen(text), other ? 0400 : 0644, false, error))
+  if (!fs_write(path, text, strlen(text), other ? 0400 : 0644, false, error))
     return false;
   if (!other || (chown(path, uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
     return true;

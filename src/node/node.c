@@ -175,7 +175,7 @@ static void do_keep_store(Node *node, const NodeAction *action)
 {
   g_autofree char *path = g_build_filename(node->state_dir, NODE_STORE_FILE, NULL);
   g_autoptr(GError) error = NULL;
-  if (!fs_write_at(AT_FDCWD, path, action->text, strlen(action->text), 0600, true, &error))
+  if (!fs_write(path, action->text, strlen(action->text), 0600, true, &error))
     log_warn("store id not kept", "error=\"%s\"", error->message);
 }
 

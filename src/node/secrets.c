@@ -1,16 +1,12 @@
 /* The environment that an agent is given and nobody writes down: before its shim starts the node asks the server for the secrets and reads
  * the files that the instance's spec names. The values stay in memory; a restart by the node happens inside that shim and needs none. */
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "node/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { SECRET_FILE_MAX = 64 * 1024 };
 
@@ -47,35 +43,6 @@ void secrets_link_up(Node *node)
       secrets_send(hold);
 }
 
-/* The contents of a file that nobody but its owner may read, without a byte order mark and one line end at the end. */
-static char *secrets_file(const char *path, GError **error)
-{
-  struct stat status;
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 || fstat(fd, &status) != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "file '%s': %s", path, g_strerror(errno));
-    if (fd >= 0)
-      close(fd);
-    return NULL;
-  }
-  bool alone = S_ISREG(status.st_mode) && !(status.st_mode & 077);
-  char *text = alone ? g_malloc0(SECRET_FILE_MAX + 2) : NULL;
-  ssize_t n = alone ? read(fd, text, SECRET_FILE_MAX + 1) : -1;
-  close(fd);
-  if (n >= 0 && n <= SECRET_FILE_MAX && strlen(text) == (size_t)n) {
-    text_take_value(text, (size_t)n);
-    return text;
-  }
-  g_free(text);
-  if (!alone)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
-                "file '%s': no regular file, or others may read it (mode %04o); run: chmod 600 '%s'", path,
-                (unsigned)status.st_mode & 07777, path);
-  else
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "file '%s': not a text of at most %d bytes", path, SECRET_FILE_MAX);
-  return NULL;
-}
-
 /* "KEY=value" of one reference, or NULL. */
 static char *secrets_value(const char *reference, const json_t *given, GError **error)
 {
@@ -83,7 +50,7 @@ static char *secrets_value(const char *reference, const json_t *given, GError **
   g_autofree char *key = g_strndup(reference, equals ? (gsize)(equals - reference) : strlen(reference));
   bool is_file = g_str_has_prefix(from, "file:"); /* all others are the server's business, also those that it learns later */
   const char *value = is_file ? NULL : jget_str(given, key, NULL);
-  char *file = is_file ? secrets_file(from + strlen("file:"), error) : NULL;
+  char *file = is_file ? fs_read_value(from + strlen("file:"), SECRET_FILE_MAX, error) : NULL;
   char *pair = value || file ? g_strdup_printf("%s=%s", key, value ? value : file) : NULL;
   if (file)
     explicit_bzero(file, strlen(file));

@@ -81,13 +81,7 @@ static void writer_tell(Writer *writer, guint most)
 static bool writer_sync_parent(const char *directory, GError **error)
 {
   g_autofree char *parent = g_path_get_dirname(directory);
-  int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  bool ok = fd >= 0 && fsync(fd) == 0;
-  if (!ok)
-    fs_set_error(error, "sync", parent);
-  if (fd >= 0)
-    close(fd);
-  return ok;
+  return fs_sync_directory(parent, error);
 }
 
 static void writer_write(WriterItem *item, bool sync)
@@ -95,14 +89,9 @@ static void writer_write(WriterItem *item, bool sync)
   bool fresh = access(item->directory, F_OK) != 0;
   if (!fs_mkdirs(item->directory, 0755, &item->error))
     return;
-  int dir = open(item->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0) {
-    fs_set_error(&item->error, "open", item->directory);
-    return;
-  }
-  if (fs_write_at(dir, "instance.json", item->text, strlen(item->text), 0600, sync, &item->error) && sync && fresh)
+  g_autofree char *path = g_build_filename(item->directory, "instance.json", NULL);
+  if (fs_write(path, item->text, strlen(item->text), 0600, sync, &item->error) && sync && fresh)
     writer_sync_parent(item->directory, &item->error);
-  close(dir);
 }
 
 /* The file system that all of the batch is on. What it does not confirm was not stored. */

@@ -9,7 +9,7 @@
 
 enum {
   AGENTS_FILE_BYTES_MAX = 1024 * 1024,
-  AGENTS_ENTRIES_MAX = 10000,
+  AGENTS_ENTRIES_MAX = 10000, /* directories of the agents directory; told in docs/deployment-server.md */
   AGENTS_DELAY_MS = 15,
   AGENTS_RETRY_MS = 2000,
   AGENTS_RESTART_DELAY_MS = 5000
@@ -59,6 +59,7 @@ struct Agents {
   GPtrArray *sorted;    /* of AgentEntry* with a file, by name */
   GPtrArray *waits;     /* of AgentWait*: answers that wait for a rollout */
   bool auto_pending;
+  bool left_out; /* there are more directories than AGENTS_ENTRIES_MAX; looked at again as soon as there is room */
 };
 
 /* --- agents_dir.c --- */

@@ -142,7 +142,10 @@ static void agents_unknown(const Agents *agents, const char *name, GError **erro
     names[i] = ((const AgentEntry *)agents->sorted->pdata[i])->name;
   const char *nearest = problems_nearest(name, names);
   g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("");
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no agent '%s' in '%s'%s", name, agents->config->directory, hint);
+  g_autofree char *limit = agents->left_out
+                               ? g_strdup_printf("; of its directories only %d are looked at, and there are more", AGENTS_ENTRIES_MAX)
+                               : g_strdup("");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no agent '%s' in '%s'%s%s", name, agents->config->directory, hint, limit);
 }
 
 const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error)
@@ -161,8 +164,7 @@ const AgentEntry *agents_deployable(const Agents *agents, const char *name, GErr
                 revision ? revision->source_name : "elsewhere", entry->path);
   else if (agents_count_up(agents, deployment) >= max)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
-                "%d agents are deployed already and max_agents is %d; undeploy one or raise max_agents",
-                agents_count_up(agents, deployment), max);
+                "max_agents is %d and so many agents are deployed; undeploy one or raise max_agents", max);
   else
     return entry;
   return NULL;

@@ -183,7 +183,10 @@ static char *dir_plain_name(const char *directory)
 static AgentEntry *dir_add(Agents *agents, const char *name)
 {
   if (g_hash_table_size(agents->entries) >= AGENTS_ENTRIES_MAX) {
-    log_warn("agents directory is too large, the rest is not looked at", "max=%d", AGENTS_ENTRIES_MAX);
+    if (!agents->left_out)
+      log_warn("agents directory is too large, the rest is not looked at", "directory=%s max=%d", agents->config->directory,
+               AGENTS_ENTRIES_MAX);
+    agents->left_out = true;
     return NULL;
   }
   AgentEntry *entry = g_new0(AgentEntry, 1);
@@ -340,7 +343,9 @@ static bool dir_poll_unwatched(Agents *agents)
 static void dir_on_retry(void *data)
 {
   Agents *agents = data;
-  bool whole = !dir_is_same(agents) || agents->root_watch < 0;
+  bool room = agents->left_out && g_hash_table_size(agents->entries) < AGENTS_ENTRIES_MAX;
+  bool whole = room || !dir_is_same(agents) || agents->root_watch < 0;
+  agents->left_out = agents->left_out && !room;
   if (whole) {
     dir_reopen(agents, NULL);
     dir_scan(agents);

@@ -15,7 +15,6 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 enum { TOKEN_RANDOM_BYTES = 32 };
@@ -52,18 +51,8 @@ void auth_hash(const char *token, char out[AUTH_HASH_BYTES])
 
 bool auth_host_is_local(const char *host, int port)
 {
-  static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-  if (!host)
-    return false; /* HTTP/1.0 without Host: no browser */
-  for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
-    size_t length = strlen(names[i]);
-    if (strncasecmp(host, names[i], length) != 0)
-      continue;
-    gint64 given = port;
-    if (host[length] == '\0' || (host[length] == ':' && g_ascii_string_to_signed(host + length + 1, 10, port, port, &given, NULL)))
-      return true;
-  }
-  return false;
+  static const char *const names[] = {"localhost", "127.0.0.1", "::1", NULL};
+  return browser_host_is(host, names, port);
 }
 
 /* ---- requests ---- */

@@ -129,7 +129,7 @@ json_t *body_parse(const BodyMember *members, const char *text, size_t length, G
     g_ptr_array_add(problems, g_strdup_printf("the body is %s; wanted: object", body_json_word(body)));
   if (!problems->len)
     return body;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "the body has %u problem%s", problems->len, problems->len == 1 ? "" : "s");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "the body has %u problem%s", problems->len, text_plural(problems->len));
   json_decref(body);
   return NULL;
 }

@@ -9,7 +9,6 @@
 #include "core/objects.h"
 #include "server/seal.h"
 
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,16 +44,9 @@ static int registry_read_port(const Registry *registry)
 
 static bool registry_write_port(const Registry *registry, int port, GError **error)
 {
-  const char *directory = registry->door.server->options->data_dir;
-  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0) {
-    fs_set_error(error, "open", directory);
-    return false;
-  }
+  g_autofree char *path = g_build_filename(registry->door.server->options->data_dir, REGISTRY_PORT_FILE, NULL);
   g_autofree char *text = g_strdup_printf("%d\n", port);
-  bool written = fs_write_at(dir, REGISTRY_PORT_FILE, text, strlen(text), 0600, true, error);
-  close(dir);
-  return written;
+  return fs_write(path, text, strlen(text), 0600, true, error);
 }
 
 /* May a process run that was given the kept port? One of which its node has not told yet may. */

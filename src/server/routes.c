@@ -305,6 +305,17 @@ bool route_query_int(RouteCall *call, const char *name, int64_t min, int64_t max
   return false;
 }
 
+bool route_query_since(RouteCall *call, int64_t *wall_ms)
+{
+  const char *text = http_request_query(call->request, "since");
+  *wall_ms = text ? time_parse_iso(text) : 0;
+  if (*wall_ms >= 0)
+    return true;
+  route_problem(call->server, call->request, REEVE_ERROR_USAGE, "query parameter 'since' wants a time like 2026-01-31T12:00:00Z", NULL,
+                NULL);
+  return false;
+}
+
 static void route_unknown(Server *server, HttpRequest *request, const RouteMatch *match)
 {
   if (!match->allow[0]) {

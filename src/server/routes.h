@@ -62,6 +62,9 @@ const Deployment *route_deployment(RouteCall *call);
 /* Query parameter @name as a whole number of @min..@max, or @fallback when absent; false after a 400. */
 bool route_query_int(RouteCall *call, const char *name, int64_t min, int64_t max, int64_t fallback, int64_t *out);
 
+/* Query parameter "since" as a point in time, 0 when absent; false after a 400. */
+bool route_query_since(RouteCall *call, int64_t *wall_ms);
+
 /* Handlers, by file. */
 void get_health(RouteCall *call);
 void get_server(RouteCall *call);

@@ -33,14 +33,9 @@ static void audit_done(const char *body, const GError *error, void *data)
 void get_audit(RouteCall *call)
 {
   Server *server = call->server;
-  const char *since = http_request_query(call->request, "since");
-  int64_t limit, since_ms = since ? time_parse_iso(since) : 0;
-  if (!route_query_int(call, "limit", 1, HISTORY_ROWS_MAX, 100, &limit))
+  int64_t limit, since_ms;
+  if (!route_query_int(call, "limit", 1, HISTORY_ROWS_MAX, 100, &limit) || !route_query_since(call, &since_ms))
     return;
-  if (since_ms < 0) {
-    route_problem(server, call->request, REEVE_ERROR_USAGE, "query parameter 'since' wants a time like 2026-01-31T12:00:00Z", NULL, NULL);
-    return;
-  }
   AuditQuery query = {.actor = http_request_query(call->request, "actor"),
                       .action = http_request_query(call->request, "action"),
                       .object = http_request_query(call->request, "object"),

@@ -121,8 +121,11 @@ static const Revision *diff_revision(RouteCall *call, const Deployment *deployme
   }
   if (revision)
     return revision;
-  g_autofree char *detail = number > 0 ? g_strdup_printf("deployment '%s' has no revision %" G_GINT64_FORMAT, deployment->name, number)
-                                       : g_strdup_printf("deployment '%s' has no earlier revision to compare with", deployment->name);
+  bool only = deployment->revisions->len <= 1;
+  g_autofree char *detail =
+      number > 0 ? g_strdup_printf("deployment '%s' has no revision %" G_GINT64_FORMAT, deployment->name, number)
+      : only     ? g_strdup_printf("deployment '%s' has one revision only: there is nothing to compare it with", deployment->name)
+             : g_strdup_printf("revision 1 of deployment '%s' is its first: there is nothing before it to compare with", deployment->name);
   route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
   return NULL;
 }

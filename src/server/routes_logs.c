@@ -127,7 +127,7 @@ static LogSource *log_stream_find(LogStream *stream, const char *instance)
 
 static bool log_stream_wants(const LogStream *stream, const Instance *instance)
 {
-  g_autofree char *slot = stream->agent ? g_strdup_printf("%s/%d", instance->agent, instance->replica) : NULL;
+  g_autofree char *slot = stream->agent ? slot_key(instance->agent, instance->replica) : NULL;
   return !slot || g_str_equal(stream->agent, instance->agent) || g_str_equal(stream->agent, slot);
 }
 
@@ -457,17 +457,11 @@ void logs_node_gone(Logs *logs, const char *node)
 /* Reads the query into @stream; false after a 400. */
 static bool log_stream_query(RouteCall *call, LogStream *stream)
 {
-  const char *since = http_request_query(call->request, "since");
   int64_t follow;
   if (!route_query_int(call, "tail", 0, INT32_MAX, -1, &stream->tail) || !route_query_int(call, "follow", 0, 1, 0, &follow))
     return false;
   stream->follow = follow;
-  stream->since_ms = since ? time_parse_iso(since) : 0;
-  if (stream->since_ms >= 0)
-    return true;
-  route_problem(call->server, call->request, REEVE_ERROR_USAGE, "query parameter 'since' wants a time such as 2026-11-21T04:30:00Z", NULL,
-                NULL);
-  return false;
+  return route_query_since(call, &stream->since_ms);
 }
 
 /* True when nothing can be read because no node of the stream is there. */

@@ -5,6 +5,7 @@
 #include "server/seal.h"
 
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -54,9 +55,8 @@ static bool seal_read_key(const char *path, int fd, SealKey *key, GError **error
   struct stat status;
   if (fstat(fd, &status) != 0)
     return seal_errno("read", path, error);
-  if (!S_ISREG(status.st_mode) || (status.st_mode & 077)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "key of the secrets '%s': others may read it (mode %04o); run: chmod 600 '%s'",
-                path, (unsigned)status.st_mode & 07777, path);
+  if (!fs_require_private(&status, path, error)) {
+    g_prefix_error(error, "key of the secrets ");
     return false;
   }
   if (read(fd, key->bytes, sizeof key->bytes) == (ssize_t)sizeof key->bytes)

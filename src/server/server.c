@@ -13,7 +13,6 @@
 #include "server/routes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -164,14 +163,13 @@ static void server_on_hangup(void *data)
 static void server_keep_options(const ServerOptions *options)
 {
   g_autoptr(GError) error = NULL;
-  int dir = options->kept ? open(options->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (dir < 0)
+  if (!options->kept)
     return;
+  g_autofree char *path = g_build_filename(options->data_dir, SERVER_KEPT_FILE, NULL);
   if (!options->kept[0])
-    unlinkat(dir, SERVER_KEPT_FILE, 0);
-  else if (!fs_write_at(dir, SERVER_KEPT_FILE, options->kept, strlen(options->kept), 0600, true, &error))
-    log_warn("options are not kept", "file=%s error=\"%s\"", SERVER_KEPT_FILE, error->message);
-  close(dir);
+    unlink(path);
+  else if (!fs_write(path, options->kept, strlen(options->kept), 0600, true, &error))
+    log_warn("options are not kept", "error=\"%s\"", error->message);
 }
 
 static void server_ready(const Server *server)

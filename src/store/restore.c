@@ -61,7 +61,7 @@ static bool restore_unpack_key(const Restore *restore, int in, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "damaged backup: the key of the secrets does not fit its checksum");
     return false;
   }
-  ok = fs_write_at(AT_FDCWD, restore->fresh_key, (const char *)key, sizeof key, 0600, true, error);
+  ok = fs_write(restore->fresh_key, (const char *)key, sizeof key, 0600, true, error);
   explicit_bzero(key, sizeof key);
   return ok;
 }
@@ -212,7 +212,7 @@ static bool restore_keep_all(const Restore *restore, GError **error)
 static bool restore_tell_node(const Restore *restore, GError **error)
 {
   g_autofree char *node = restore_path(restore, "node"), *path = g_build_filename(node, "store", NULL); /* NODE_STORE_FILE */
-  return access(node, F_OK) != 0 || fs_write_at(AT_FDCWD, path, restore->store, strlen(restore->store), 0600, true, error);
+  return access(node, F_OK) != 0 || fs_write(path, restore->store, strlen(restore->store), 0600, true, error);
 }
 
 /* A process that ends anywhere in here leaves the former database or the restored one, never none: the last step is one rename. The log

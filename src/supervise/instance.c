@@ -277,6 +277,12 @@ static void held_set_output(Held *held, const char *text)
   held->output = g_strdup(text ? text : "");
 }
 
+/* Has it done what a stop asked for? Then the signal that it ended by was ours, and is no news. */
+static bool held_obeyed(const Held *held, const ExitStatus *status)
+{
+  return held->life == LIFE_STOPPING && !held->desired_running && held->reason && held->spec && status->signal == held->spec->stop.signal;
+}
+
 static void on_exited(Held *held, const NodeEvent *event)
 {
   if (event->attempt != held->attempt)
@@ -285,7 +291,7 @@ static void on_exited(Held *held, const NodeEvent *event)
     held->last_exit = event->exit;
     held_set_output(held, event->text);
   }
-  g_autofree char *why = exit_reason(held, event);
+  g_autofree char *why = held_obeyed(held, &event->exit) ? g_strdup(held->reason) : exit_reason(held, event);
   held_ended(held, why);
 }
 

@@ -1,6 +1,8 @@
 /* What follows the end of an agent's main process: replaced, stopped, completed, restarted after a delay, or given up. */
 #include "supervise/instance.h"
 
+#include "base/text.h"
+
 static bool restart_clean(const Held *held)
 {
   return held->last_exit.code == 0 && held->last_exit.signal == 0;
@@ -82,7 +84,8 @@ static void restart_again(Held *held, const char *reason)
   if (up_ms >= restart->stable_ms)
     held->restarts = 0;
   if (restart->max >= 0 && held->restarts >= restart->max) {
-    g_autofree char *why = restart->max ? g_strdup_printf("%s, after %d restarts", reason, held->restarts) : g_strdup(reason);
+    g_autofree char *why =
+        restart->max ? g_strdup_printf("%s, after %d restart%s", reason, held->restarts, text_plural(held->restarts)) : g_strdup(reason);
     restart_final(held, LIFE_FAILED, why);
     return;
   }

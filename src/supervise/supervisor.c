@@ -355,7 +355,7 @@ static void supervisor_on_exec(Supervisor *supervisor, const Frame *frame)
   if (held && held->spec && held->desired_running)
     action->spec = held->spec;
   else
-    action->text = g_strdup(held ? "it is stopped" : "its node does not hold it");
+    action->text = g_strdup(held ? "the agent is stopped; exec needs one that runs" : "its node does not hold it");
 }
 
 static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)

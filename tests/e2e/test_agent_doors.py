@@ -234,6 +234,17 @@ def test_where_the_key_may_be(world, tmp_path):
         assert done.returncode == 3 and says in done.stderr, (more, done.stderr)
 
 
+def test_a_key_that_others_may_read_is_none(world, tmp_path):
+    key = tmp_path / "key"
+    key.write_text(KEY + "\n")
+    (tmp_path / "agent.toml").write_text(world.toml(more=f'[server]\napi_key_file = "{key}"'))
+    for mode in (0o640, 0o604):
+        key.chmod(mode)
+        done = subprocess.run([BIN, "agent", "serve", "--port", "0", "--agent", tmp_path / "agent.toml"], capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode != 0 and f"'{key}': others may read it (mode 0{mode:o}); run: chmod 600 '{key}'" in done.stderr, done.stderr
+        assert KEY not in done.stderr
+
+
 def test_the_card_and_its_tag(world):
     agent = world.serve()
     status, card, headers = agent.request("GET", "/.well-known/agent-card.json")

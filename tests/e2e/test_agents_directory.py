@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -63,7 +64,7 @@ def test_life(bare, place):
     second = until(bare, "Second", status="running")
     assert second["port"] > first["port"]
     assert bare.run("prompt", "LogReader", "hello").stdout.strip() == "hello"
-    assert "already" in bare.run("deploy", "LogReader").stdout
+    assert "Agent LogReader is up to date, on port 81" in bare.run("deploy", "LogReader").stdout
     assert "status:    running" in bare.run("status", "LogReader").stdout and "Status: running" in bare.run("status", "one").stdout
     bare.run("restart", "one")
     again = until(bare, "LogReader", status="running")
@@ -74,6 +75,32 @@ def test_life(bare, place):
     assert until(bare, "LogReader", status="stopped")["pid"] is None
     bare.run("deploy", "LogReader")
     assert until(bare, "LogReader", status="running")["port"] == first["port"], "it gets its port back"
+
+
+def test_a_directory_of_too_many_says_so(bare, place):
+    for i in range(10003):
+        (place / f"d{i:05}").mkdir()
+    bare.start()
+    told = bare.run("deploy", "somebody", code=4).stderr
+    assert f"no agent 'somebody' in '{place}'; of its directories only 10000 are looked at, and there are more" in told, told
+    assert (bare.directory / "server.out").read_text().count("agents directory is too large") == 1
+    for i in range(10):
+        (place / f"d{i:05}").rmdir()
+    wait_until(lambda: "there are more" not in bare.run("deploy", "somebody", code=4).stderr, what="there is room again")
+    put(place, "late", served("late"))
+    until(bare, "late", status="discovered")
+
+
+def test_all_errors_of_a_file_are_listed(bare, place):
+    put(place, "broken", "[agent]\nname = 'broken'\n[llm]\nmodel = 7\ntemperature = 'hot'\n")
+    put(place, "good", served("good"))
+    bare.start()
+    table = bare.run("agents").stdout
+    assert table.startswith("Managed Agent Instances (2 total):\n")
+    told = table.split("\n\nbroken:\n")[1].splitlines()
+    assert len(told) == 2 and f"{place}/broken/agent.toml:4:1: error: " in told[0] and f"{place}/broken/agent.toml:5:1: error: " in told[1], table
+    assert re.search(r"^good +discovered +- +- +- +0 +-$", table, re.MULTILINE), "nobody asks how one is that is not deployed"
+    assert "Health: -\n" in bare.run("status", "good").stdout and agents(bare)["good"]["health_status"] == "unknown"
 
 
 def test_a_stop_frees_the_port(bare, place):

@@ -153,7 +153,7 @@ def test_the_key_is_only_there_when_asked_for(bare):
     assert key in (bare.directory / "with").read_bytes()
     stop_keeping(bare)
     shutil.rmtree(bare.data)
-    assert "key of its 1 secrets is missing" in bare.run("restore", bare.directory / "without").stderr
+    assert "key of its 1 secret is missing" in bare.run("restore", bare.directory / "without").stderr
     shutil.rmtree(bare.data)
     assert "missing" not in bare.run("restore", bare.directory / "with").stderr
     assert (bare.data / "secrets.key").read_bytes() == key and (bare.data / "secrets.key").stat().st_mode & 0o777 == 0o600

@@ -105,7 +105,7 @@ def test_replicas_stand_together(desk):
     desk.run("down", "desk")
     shown = desk.run("ps")
     assert "stopped" not in shown.stdout and "1 stopped deployment is not shown; see: reeve ps -a" in shown.stderr
-    assert desk.run("ps", "-a").stdout.count("stopped") == desk.run("ps", "desk").stdout.count("stopped") == 2
+    assert desk.run("ps", "-a").stdout.count("stopped  ") == desk.run("ps", "desk").stdout.count("stopped  ") == 2
     assert len(json.loads(desk.run("ps", "-o", "json").stdout)["deployments"]) == 1
 
 
@@ -268,8 +268,8 @@ def test_a_rollout_in_the_way(desk):
     job = desk.job(DESK.replace("COLOR: red}}", "COLOR: blue}, config: {port: auto}, health: {start_period: 60}}").replace("replicas: 2, ", ""))
     assert "no rollout is running" in desk.run("cancel", "desk", code=5).stderr
     assert desk.run("up", "-d", "--timeout", "1", job, code=9).stderr.endswith("the rollout goes on: reeve wait desk\n")
-    assert "see: reeve up --replace, reeve cancel NAME, reeve wait NAME" in desk.run("up", "-d", job, code=5).stderr
-    assert "see: reeve cancel NAME, reeve wait NAME" in desk.run("restart", "desk", code=5).stderr
+    assert f"see: reeve wait desk, reeve cancel desk, reeve up --replace {job}" in desk.run("up", "-d", job, code=5).stderr
+    assert "see: reeve wait desk, reeve cancel desk" in desk.run("restart", "desk", code=5).stderr
     told = desk.run("cancel", "desk").stderr
     assert "cancelled by" in told and told.endswith("the rollout of desk is over; how it is now: reeve status desk\n")
     assert desk.deployment("desk")["revision"] == 1 and desk.instances("desk")["db"]["pid"] == pids["db"]

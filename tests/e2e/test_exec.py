@@ -89,7 +89,7 @@ def test_refusals(desk):
     assert "invalid replica number" in execute(desk, "desk/a/x", "true", code=2).stderr
     assert "run 'no-such-program': No such file or directory" in execute(desk, "desk/a", "no-such-program", code=127).stderr
     desk.run("down", "desk")
-    assert "it is stopped" in execute(desk, "desk/a", "true", code=10).stderr
+    assert "the agent is stopped; exec needs one that runs" in execute(desk, "desk/a", "true", code=10).stderr
 
 
 def test_timeout(desk):

@@ -150,7 +150,7 @@ def test_what_cannot_be_enforced_is_named(bare):
     plan = without_groups(bare, "plan", job)
     assert plan.returncode == 0
     for limit in ("memory", "cpu", "pids"):
-        assert f"agent 'a': its limit of {limit} cannot be enforced here" in plan.stderr
+        assert f"agent 'a': its {limit} limit will not be enforced here (no writable cgroup; see: reeve doctor)" in plan.stderr
     assert "agent 'b'" not in plan.stderr
     assert without_groups(bare, "plan", "--strict", job).returncode == 3
     assert "limits of memory, cpu, pids are not enforced" in without_groups(bare, "doctor").stdout
@@ -159,6 +159,6 @@ def test_what_cannot_be_enforced_is_named(bare):
     assert bare.instances("lim")["a"]["unenforced"] == ["memory", "cpu", "pids"]
     assert bare.instances("lim")["b"]["unenforced"] == []
     node = bare.get("/api/nodes")["nodes"][0]
-    assert node["unenforced"] == ["memory", "cpu", "pids"] and node["cgroups"] == "no control group that we may write"
+    assert node["unenforced"] == ["memory", "cpu", "pids"] and node["cgroups"] == "no writable cgroup"
     assert "a runs without its limit of memory, cpu, pids: node 'local'" in bare.run("status", "lim").stdout
-    assert "node 'local' has no control group that we may write: limits of memory, cpu, pids are not enforced" in bare.run("doctor", code=None).stdout
+    assert "node 'local' has no writable cgroup: limits of memory, cpu, pids are not enforced" in bare.run("doctor", code=None).stdout

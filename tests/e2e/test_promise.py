@@ -81,7 +81,7 @@ def test_what_goes_on_failing(shop):
     assert "reeve wait: loop is still " in (late := shop.run("wait", "loop", "--for", "stopped", "--timeout", "0.3", code=9).stderr) and "after 0.3 s; waited for: stopped" in late
     done = shop.run("wait", "loop", "--for", "completed", code=6)  # ends by itself when the node gives up
     assert "loop is degraded, with an agent that is not started again, and will not be completed by itself; ask: reeve why loop" in done.stderr
-    assert "a has failed and is not started again by itself: exit status 7, after 1 restarts" in (why := shop.run("why", "loop").stdout)
+    assert "a has failed and is not started again by itself: exit status 7, after 1 restart" in (why := shop.run("why", "loop").stdout)
     assert "reeve restart loop/a" in why
 
     # a scheduled run that fails is no failure of its deployment, and is not repeated unasked
@@ -112,5 +112,5 @@ def test_up_brings_the_path_of_its_caller(shop):
     path = f"{tools}:{os.environ['PATH']}"
     shop.run("up", "-d", job, PATH=path)
     pid = shop.instances("pt")["a"]["pid"]
-    assert "runs already" in shop.run("up", "-d", job).stderr  # another PATH starts nothing again
+    assert "is up to date" in shop.run("up", "-d", job).stderr  # another PATH starts nothing again
     assert shop.instances("pt")["a"]["pid"] == pid

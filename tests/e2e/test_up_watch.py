@@ -74,7 +74,7 @@ def test_each_file_counts(bare, watching):
     assert bare.instances("watched")["served"]["pid"] != after["served"]["pid"]
     (bare.directory / "other.txt").write_text("nobody names it")
     bare.job(JOB.format(2000))
-    watching.until("runs already as the files say")
+    watching.until("is up to date; nothing to change")
     assert revision(bare) == 4
     watching.process.send_signal(signal.SIGINT)
     assert watching.process.wait(timeout=30) == 0

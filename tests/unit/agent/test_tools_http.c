@@ -417,7 +417,7 @@ static void write_peers(const char *path, const char *format)
   g_auto(GStrv) parts = g_strsplit(format, "PORT", -1);
   g_autofree char *text = g_strjoinv(port, parts);
   g_autoptr(GError) error = NULL;
-  fs_write_at(AT_FDCWD, path, text, strlen(text), 0600, false, &error);
+  fs_write(path, text, strlen(text), 0600, false, &error);
   g_assert_no_error(error);
 }
 

@@ -403,6 +403,16 @@ static void test_take_value(void)
   }
 }
 
+static void test_plural(void)
+{
+  static const struct {
+    int64_t n;
+    const char *end;
+  } rows[] = {{0, "s"}, {1, ""}, {2, "s"}, {-1, "s"}, {INT64_MAX, "s"}};
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    g_assert_cmpstr(text_plural(rows[i].n), ==, rows[i].end);
+}
+
 static void test_seconds(void)
 {
   static const struct {
@@ -434,5 +444,6 @@ int main(int argc, char **argv)
   g_test_add_func("/base/files", test_raise_files);
   g_test_add_func("/base/text/take-value", test_take_value);
   g_test_add_func("/base/text/seconds", test_seconds);
+  g_test_add_func("/base/text/plural", test_plural);
   return g_test_run();
 }

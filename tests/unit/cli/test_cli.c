@@ -1,4 +1,5 @@
 /* The parts of the command line that need no server: options, tables, YAML, and the pages written from the rows of verbs. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/cli.h"
@@ -6,7 +7,7 @@
 
 #include <string.h>
 
-static const OptionId test_allowed[] = {OPT_FOLLOW, OPT_TAIL, OPT_TIMEOUT, OPT_N};
+static const OptionId test_allowed[] = {OPT_FOLLOW, OPT_TAIL, OPT_TIMEOUT, OPT_SINCE, OPT_N};
 
 static bool parse(Options *options, const char *line, GError **error)
 {
@@ -52,6 +53,7 @@ static void test_option_errors(void)
       {"--follow=yes", "option '--follow' takes no value"},
       {"-o xml", "option '--output': 'xml' is none of table|wide|json|yaml|dot"},
       {"--timeout soon", "option '--timeout': 'soon' is no time; allowed: 90, 500ms, 30s, 5m, 2h"},
+      {"--since soon", "option '--since': 'soon' is no time; allowed: 5m, 2h, 1d, 2026-01-31T12:00:00Z"},
   };
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     Options options;
@@ -63,14 +65,18 @@ static void test_option_errors(void)
   }
 }
 
-static void test_seconds(void)
+static void test_since(void)
 {
-  g_assert_cmpfloat(options_seconds("500ms"), ==, 0.5);
-  g_assert_cmpfloat(options_seconds("2h"), ==, 7200);
-  g_assert_cmpfloat(options_seconds("1d"), ==, 86400);
-  g_assert_cmpfloat(options_seconds("-1"), ==, -1);
-  g_assert_cmpfloat(options_seconds("5x"), ==, -1);
-  g_assert_cmpfloat(options_seconds("1e300"), ==, -1);
+  Options options;
+  g_autoptr(GError) error = NULL;
+  g_assert_true(parse(&options, "--since 2026-01-31T12:00:00Z", &error));
+  g_assert_cmpfloat(options.number[OPT_SINCE], ==, 1769860800000.0);
+  options_done(&options);
+  int64_t before_ms = clock_wall_ms();
+  g_assert_true(parse(&options, "--since 5m", &error));
+  g_assert_cmpfloat(options.number[OPT_SINCE], >=, (double)(before_ms - 300000));
+  g_assert_cmpfloat(options.number[OPT_SINCE], <=, (double)(clock_wall_ms() - 300000));
+  options_done(&options);
 }
 
 static void test_table(void)
@@ -214,7 +220,7 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/cli/options", test_options);
   g_test_add_func("/cli/option-errors", test_option_errors);
-  g_test_add_func("/cli/seconds", test_seconds);
+  g_test_add_func("/cli/since", test_since);
   g_test_add_func("/cli/option-texts", test_option_texts);
   g_test_add_func("/cli/table", test_table);
   g_test_add_func("/cli/table/columns", test_table_columns);

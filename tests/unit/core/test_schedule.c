@@ -105,6 +105,22 @@ static void test_overlap(void)
   g_assert_cmpstr(replace->log->str, ==, "start b/0 g1; start b/0 g2; ");
 }
 
+/* A run that waited for the former one was due when it was due, also after a restart of the server. */
+static void test_queued_is_due_when_it_was(void)
+{
+  g_autoptr(World) world = scheduled_up(10000, OVERLAP_QUEUE);
+  int64_t up_ms = ((const Schedule *)world_desk(world)->schedules->pdata[0])->handled_at_ms;
+  scheduled_beat(world, 40000);
+  world_reload(world);
+  world_connect(world);
+  world_report(world, "b", 0, INSTANCE_COMPLETED, HEALTH_UNKNOWN, NULL);
+  const Schedule *schedule = world_desk(world)->schedules->pdata[0];
+  const ScheduleRun *run = schedule->runs->pdata[schedule->runs->len - 1];
+  g_assert_cmpstr(run->outcome, ==, "running");
+  g_assert_cmpint(run->due_at_ms, ==, up_ms + 20000);
+  g_assert_cmpint(run->started_at_ms, ==, world->now.wall_ms);
+}
+
 static void test_missed(void)
 {
   g_autoptr(World) world = scheduled_up(30000, OVERLAP_SKIP);
@@ -199,6 +215,7 @@ int main(int argc, char **argv)
   g_test_add_func("/core/schedule/fires", test_fires_and_completes);
   g_test_add_func("/core/schedule/clock-set-back", test_clock_set_back);
   g_test_add_func("/core/schedule/overlap", test_overlap);
+  g_test_add_func("/core/schedule/queued-due", test_queued_is_due_when_it_was);
   g_test_add_func("/core/schedule/missed", test_missed);
   g_test_add_func("/core/schedule/by-hand", test_by_hand);
   g_test_add_func("/core/schedule/reboot", test_reboot);

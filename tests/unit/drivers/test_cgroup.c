@@ -55,7 +55,7 @@ static void test_nothing_there(void)
   fake_init(&fake);
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "");
   cgroups_prepare(cgroups, NULL);
-  g_assert_cmpstr(cgroups_describe(cgroups), ==, "no control group that we may write");
+  g_assert_cmpstr(cgroups_describe(cgroups), ==, "no writable cgroup");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "memory cpu pids");
   g_autofree char *missing = NULL;
   g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &everything, &missing);

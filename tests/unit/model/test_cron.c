@@ -63,7 +63,7 @@ static void test_refused(void)
                                        {"*/0 * * * *", "minute '*/0'"},
                                        {"1,,2 * * * *", "minute"},
                                        {"* * 30 2 *", "no month has"},
-                                       {"@often", "1 fields"},
+                                       {"@often", "1 field;"},
                                        {"* * * * * *", "6 fields"},
                                        {"a * * * *", "minute 'a'"},
                                        {"* * * * mond", "as mon or monday"},

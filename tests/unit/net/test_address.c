@@ -61,8 +61,12 @@ static void test_origin(void)
   for (size_t i = 0; i < G_N_ELEMENTS(no); i++)
     g_assert_false(browser_origin_is_plain(no[i]));
   static const char *const names[] = {"localhost", "::1", "a.example", NULL};
-  g_assert_true(browser_host_is("A.example:1", names) && browser_host_is("[::1]:1", names));
-  g_assert_true(!browser_host_is("b.example", names) && !browser_host_is(NULL, names) && !browser_host_is("", names));
+  g_assert_true(browser_host_is("A.example:1", names, 0) && browser_host_is("[::1]:1", names, 0));
+  g_assert_true(!browser_host_is("b.example", names, 0) && !browser_host_is(NULL, names, 0) && !browser_host_is("", names, 0));
+  g_assert_true(browser_host_is("a.example", names, 80) && browser_host_is("a.example:80", names, 80) &&
+                browser_host_is("[::1]:80", names, 80));
+  g_assert_true(!browser_host_is("a.example:81", names, 80) && !browser_host_is("[::1]:8", names, 80) &&
+                !browser_host_is("a.example:", names, 80));
 }
 
 int main(int argc, char **argv)

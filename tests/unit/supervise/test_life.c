@@ -265,6 +265,19 @@ static void test_stop(void)
   g_assert_nonnull(strstr(rig->files->str, "\"outcome\":\"stopped\""));
 }
 
+/* The signal that a stop sends is no news when it comes back as the end. */
+static void test_stop_obeyed(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  spec->stop.signal = 2;
+  g_autoptr(Rig) rig = life_healthy(spec);
+  rig_frame(rig, FRAME_STOP, 1, 1, NULL);
+  rig_forget(rig);
+  life_exit(rig, 1, -1, 2);
+  life_over(rig, 1);
+  rig_is(rig, "stopped unknown a1 r0 stopped by request");
+}
+
 static void test_stop_while_starting(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -536,6 +549,7 @@ int main(int argc, char **argv)
   g_test_add_func("/life/unborn-is-not-stable", test_unborn_is_not_stable);
   g_test_add_func("/life/policies", test_policies);
   g_test_add_func("/life/stop", test_stop);
+  g_test_add_func("/life/stop-obeyed", test_stop_obeyed);
   g_test_add_func("/life/stop-while-starting", test_stop_while_starting);
   g_test_add_func("/life/stop-while-starting-slowly", test_stop_while_starting_slowly);
   g_test_add_func("/life/stop-in-backoff", test_stop_in_backoff);
