@@ -261,8 +261,7 @@ Instance *deployment_slot(const Deployment *deployment, const char *agent, int r
 char *instance_name(const Instance *instance)
 {
   const Instance *second = deployment_slot(instance->deployment, instance->agent, 1);
-  bool several = instance->replica > 0 ||
-                 (second && (second->desired_running || second->target > 0 || second->revision == instance->deployment->revision));
+  bool several = instance->replica > 0 || (second && !instance_is_left_over(second));
   return several ? slot_key(instance->agent, instance->replica) : g_strdup(instance->agent);
 }
 

@@ -1,5 +1,6 @@
 /* Updates of what runs: how many slots are out at once, extra slots of agents without port, scale, gentle restarts. */
 #include "base/error.h"
+#include "core/internal.h"
 #include "world.h"
 
 #include <string.h>
@@ -96,6 +97,18 @@ static void test_surge_covers(void)
   g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
 }
 
+/* What an update leaves over for its logs does not make an agent one of several. */
+static void test_surge_leaves_the_name(void)
+{
+  g_autoptr(World) world = rolling_up(1, false);
+  rolling_update(world, 1, false, 1, 1);
+  world_pass(world, 20000);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+  g_assert_nonnull(world_slot(world, "a", 1));
+  g_autofree char *name = instance_name(world_slot(world, "a", 0));
+  g_assert_cmpstr(name, ==, "a");
+}
+
 static void test_surge_fails_and_all_is_as_before(void)
 {
   g_autoptr(World) world = rolling_up(2, false);
@@ -188,6 +201,7 @@ int main(int argc, char **argv)
   g_test_add_func("/core/rolling/one", test_one_at_a_time);
   g_test_add_func("/core/rolling/two", test_two_at_a_time_each_with_its_time);
   g_test_add_func("/core/rolling/surge", test_surge_covers);
+  g_test_add_func("/core/rolling/surge-leaves-the-name", test_surge_leaves_the_name);
   g_test_add_func("/core/rolling/surge-fails", test_surge_fails_and_all_is_as_before);
   g_test_add_func("/core/rolling/in-place", test_no_surge_in_place);
   g_test_add_func("/core/rolling/scale", test_scale);
