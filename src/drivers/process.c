@@ -77,6 +77,13 @@ ProcessIdentity shim_identity(const Shim *shim)
   return shim->identity;
 }
 
+bool shim_sleeps(const Shim *shim)
+{
+  ProcStat stat;
+  return shim->identity.pid > 0 && proc_stat(shim->identity.pid, &stat) && stat.start_time == shim->identity.start_time &&
+         stat.state == 'S';
+}
+
 void shim_free(Shim *shim)
 {
   if (!shim)
@@ -111,6 +118,11 @@ void shim_signal(Shim *shim, int signal)
 void shim_kill(Shim *shim)
 {
   shim_say(shim, "kill");
+}
+
+void shim_query(Shim *shim)
+{
+  shim_say(shim, "query");
 }
 
 void shim_end(Shim *shim)

@@ -13,7 +13,7 @@ typedef struct Shim Shim;
  * any of them. */
 typedef void (*ShimNewsFn)(void *data, const ShimMessage *message);
 typedef struct ShimEvents {
-  ShimNewsFn hello; /* first message of a connection */
+  ShimNewsFn hello; /* first message of a connection, and the answer to shim_query */
   ShimNewsFn started;
   ShimNewsFn start_failed;
   ShimNewsFn exited;
@@ -49,6 +49,10 @@ void shim_free(Shim *shim);
 void shim_start(Shim *shim, int attempt);
 void shim_signal(Shim *shim, int signal);
 void shim_kill(Shim *shim);
+/* Does its process wait for something to do? False also when that is not known. One look into /proc. */
+bool shim_sleeps(const Shim *shim);
+/* hello follows, unless the shim is frozen. */
+void shim_query(Shim *shim);
 /* The shim may leave; the connection's end is then no news. */
 void shim_end(Shim *shim);
 /* Last lines of the log in @directory, texts only, at most @bytes of them, from no more than the last @written bytes of records (-1 = no

@@ -14,6 +14,7 @@ typedef struct Users Users;
 typedef struct UserAsk UserAsk;
 typedef struct Keep Keep;
 typedef struct Groups Groups;
+typedef struct Asks Asks;
 typedef struct ExecRun ExecRun;
 typedef struct Ends Ends;
 typedef struct End End;
@@ -27,6 +28,8 @@ typedef struct Hold {
   bool shim_starting; /* spawned, its hello has not come */
   bool adopting;      /* found at start, its hello has not come */
   int adopt_tries;
+  int64_t asked_ms;       /* boot clock: since when its shim owes a word; 0 = it does not */
+  bool silent;            /* that took too long, and was told */
   LoopTimer *timer;       /* adoption's next try */
   End *end;               /* of its tree, that is on its way */
   ProcessIdentity orphan; /* what its state file says, read when its shim is gone */
@@ -68,6 +71,7 @@ struct Node {
   NodeExecs *execs;
   Keep *keep;
   Groups *groups;
+  Asks *asks;
   Ends *ends;
   Users *users;
   GPtrArray *reserving; /* of Reserving*: they wait for what users.c finds */
@@ -205,6 +209,12 @@ void groups_free(Groups *groups);
 void groups_remove(Groups *groups, const char *id);
 /* At start, when every instance has its hold: groups that none of them can have are of a former life, and go. */
 void groups_sweep(Groups *groups);
+
+/* asks.c: shims are looked at, each every @period_ms; SHIM_SILENT follows when one that was asked has not answered by its next turn. */
+Asks *asks_new(Node *node, int64_t period_ms);
+void asks_free(Asks *asks);
+/* The shim of @hold has said something. */
+void asks_answered(Hold *hold);
 
 /* run.c: a command in the environment of an instance, held by a shim that ends with us. */
 typedef struct ExecSpec {

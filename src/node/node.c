@@ -14,6 +14,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+enum { NODE_ASK_MS = 30000 };
+
 /* ---- holds ---- */
 
 static void hold_free(gpointer data)
@@ -365,6 +367,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->execs = node_execs_new(node);
   node->keep = keep_new(node);
   node->groups = groups_new(node);
+  node->asks = asks_new(node, NODE_ASK_MS);
   node->ends = ends_new(loop);
   node->users = users_new(loop, NODE_USER_MS);
   node->reserving = g_ptr_array_new();
@@ -383,6 +386,7 @@ void node_free(Node *node)
     writer_finish(node->writer); /* an outcome that is durable now needs its shim no more */
   node_reserve_free(node);
   node_execs_free(node->execs);
+  asks_free(node->asks);
   groups_free(node->groups);
   g_hash_table_unref(node->holds); /* both look at it */
   node_logs_free(node->logs);

@@ -38,6 +38,7 @@ static bool hold_out_of_memory(const Hold *hold)
 static void hold_on_hello(void *data, const ShimMessage *message)
 {
   Hold *hold = data;
+  asks_answered(hold);
   if (hold->shim_starting) {
     hold->shim_starting = false;
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_UP});

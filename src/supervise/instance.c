@@ -84,6 +84,7 @@ void held_set_life(Held *held, Life life, const char *reason)
     held->supervisor->adopting--;
   if (life != held->life) { /* what it had to do in its former life has no deadline any more */
     held->act_boot_ms = INT64_MAX;
+    held->silent_since_ms = 0;
     held_schedule(held);
   }
   if (held->life != life)
@@ -511,6 +512,20 @@ static void on_adopt_absent(Held *held, const NodeEvent *event)
   held_ended(held, "it died with its shim while nobody watched");
 }
 
+/* Nothing is asked of it now, so nothing is done to it: its agent may be well. A stop ends both, as that of any frozen shim. */
+static void on_shim_silent(Held *held, const NodeEvent *event)
+{
+  held->silent_since_ms = held->supervisor->now.wall_ms - event->up_ms;
+  held_changed(held);
+}
+
+static void on_shim_heard(Held *held, const NodeEvent *event)
+{
+  (void)event;
+  held->silent_since_ms = 0;
+  held_changed(held);
+}
+
 static void on_probe(Held *held, const NodeEvent *event)
 {
   probes_result(held, event);
@@ -530,7 +545,11 @@ static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
                        [NODE_EVENT_START_FAILED] = on_start_failed,
                        [NODE_EVENT_EXITED] = on_exited,
                        [NODE_EVENT_SHIM_GONE] = on_shim_gone},
-    [LIFE_RUNNING] = {[NODE_EVENT_EXITED] = on_exited, [NODE_EVENT_SHIM_GONE] = on_shim_gone, [NODE_EVENT_PROBE] = on_probe},
+    [LIFE_RUNNING] = {[NODE_EVENT_EXITED] = on_exited,
+                      [NODE_EVENT_SHIM_GONE] = on_shim_gone,
+                      [NODE_EVENT_PROBE] = on_probe,
+                      [NODE_EVENT_SHIM_SILENT] = on_shim_silent,
+                      [NODE_EVENT_SHIM_HEARD] = on_shim_heard},
     [LIFE_BACKOFF] = {[NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
     [LIFE_STOPPING] = {[NODE_EVENT_EXITED] = on_exited,
                        [NODE_EVENT_STARTED] = on_started_late,

@@ -38,17 +38,18 @@ typedef struct Held {
   ExitStatus last_exit;
   Health health;
   char *reason, *output;
-  int64_t since_ms;      /* wall */
-  bool shim_up;          /* a shim with the present spec holds it */
-  bool rebooted;         /* its last process belongs to another boot */
-  bool forget;           /* remove once nothing lives */
-  int stores;            /* files on their way to the disk */
-  bool unhealthy_stop;   /* STOPPING because of its probes: start again */
-  bool shim_wanted_away; /* stop came while the shim was starting */
-  bool unstarted;        /* what was found at start is of a former generation: its end says nothing about ours */
-  bool unstored;         /* BACKOFF: the disk did not take the file of this generation */
-  int passing;           /* failures in a row of which each may pass */
-  Instruction *pending;  /* a newer start that waits for the old tree's end; owned */
+  int64_t since_ms;        /* wall */
+  int64_t silent_since_ms; /* wall: RUNNING, and its shim does not answer; 0 = it does */
+  bool shim_up;            /* a shim with the present spec holds it */
+  bool rebooted;           /* its last process belongs to another boot */
+  bool forget;             /* remove once nothing lives */
+  int stores;              /* files on their way to the disk */
+  bool unhealthy_stop;     /* STOPPING because of its probes: start again */
+  bool shim_wanted_away;   /* stop came while the shim was starting */
+  bool unstarted;          /* what was found at start is of a former generation: its end says nothing about ours */
+  bool unstored;           /* BACKOFF: the disk did not take the file of this generation */
+  int passing;             /* failures in a row of which each may pass */
+  Instruction *pending;    /* a newer start that waits for the old tree's end; owned */
   int64_t started_boot_ms;
   int64_t act_boot_ms;   /* end of grace, of back-off, of settling, of waiting for a shim's answer; INT64_MAX = none */
   int64_t probe_boot_ms; /* next probe; INT64_MAX = none */

@@ -38,6 +38,8 @@ typedef enum NodeEventType {
   NODE_EVENT_START_FAILED, /* exec failed: @text, @passing */
   NODE_EVENT_EXITED,       /* main process of @attempt ended with @exit and its whole tree is gone; @text: last output lines */
   NODE_EVENT_SHIM_GONE,    /* the shim died itself; @orphan: something of the agent's tree may still live */
+  NODE_EVENT_SHIM_SILENT,  /* it was asked @up_ms ago and has not answered */
+  NODE_EVENT_SHIM_HEARD,   /* ... and now it has */
   NODE_EVENT_ORPHAN_ENDED, /* answers END_ORPHAN; @generation and @attempt of what was ended, as far as they are known */
   NODE_EVENT_PROBE, /* result of the probe of @attempt: @ok, @text: what was seen ("HTTP 503", "connection refused"); @found: the path that
                        answered */

@@ -108,6 +108,18 @@ static char *held_unenforced(const Held *held)
   return text->len ? g_strdup(text->str) : NULL;
 }
 
+/* Why it is in its state: what is not known of it comes first. */
+static char *held_reason(const Held *held)
+{
+  if (held->life == LIFE_ADOPTING && !held->outcome)
+    return g_strdup("its shim has not answered since the node started");
+  if (!held->silent_since_ms)
+    return g_strdup(held->reason);
+  char since[ISO_TIME_BYTES];
+  time_iso(held->silent_since_ms, since);
+  return g_strdup_printf("its shim has not answered since %s: how its agent does is not known", since);
+}
+
 static InstanceReport *held_report(const Held *held)
 {
   InstanceReport *report = instance_report_new(held->id);
@@ -121,8 +133,7 @@ static InstanceReport *held_report(const Held *held)
   report->port = held->spec ? held->spec->port : 0;
   report->last_exit = held->last_exit;
   report->since_ms = held->since_ms;
-  bool unanswered = held->life == LIFE_ADOPTING && !held->outcome;
-  report->reason = g_strdup(unanswered ? "its shim has not answered since the node started" : held->reason);
+  report->reason = held_reason(held);
   report->output = g_strdup(held->output);
   report->unenforced = held_unenforced(held);
   return report;
@@ -570,6 +581,8 @@ const char *supervise_event_name(int event)
                                                   [NODE_EVENT_START_FAILED] = "start-failed",
                                                   [NODE_EVENT_EXITED] = "exited",
                                                   [NODE_EVENT_SHIM_GONE] = "shim-gone",
+                                                  [NODE_EVENT_SHIM_SILENT] = "shim-silent",
+                                                  [NODE_EVENT_SHIM_HEARD] = "shim-heard",
                                                   [NODE_EVENT_ORPHAN_ENDED] = "orphan-ended",
                                                   [NODE_EVENT_PROBE] = "probe",
                                                   [NODE_EVENT_RESERVED] = "reserved",

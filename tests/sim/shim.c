@@ -354,6 +354,9 @@ static void shim_wakes(Sim *sim, void *data)
     return;
   sim_say(sim, "the shim of %s wakes", shim->id);
   shim->frozen = false;
+  if (shim->silent && sim->node_up)
+    sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_SHIM_HEARD, .instance = shim->id});
+  shim->silent = false;
   if (shim->unreaped)
     shim_reaps(sim, shim);
   for (ShimMail *mail = g_queue_pop_head(&shim->inbox); mail; mail = g_queue_pop_head(&shim->inbox)) {
@@ -361,6 +364,18 @@ static void shim_wakes(Sim *sim, void *data)
       shim_reads(sim, shim, mail);
     g_free(mail);
   }
+}
+
+enum { SIM_ASK_MS = 30000 };
+
+/* The node asks now and then, and has had no answer. */
+static void shim_is_silent(Sim *sim, void *data)
+{
+  SimShim *shim = sim_shim(sim, data);
+  if (!shim->alive || !shim->frozen)
+    return;
+  shim->silent = true;
+  sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_SHIM_SILENT, .instance = shim->id, .up_ms = SIM_ASK_MS});
 }
 
 /* Those that shall, at the end of faults. */
@@ -386,6 +401,7 @@ void sim_some_shim_freezes(Sim *sim)
     shim->wakes = sim_chance(sim, 70);
     sim_say(sim, "the shim of %s freezes%s", shim->id, shim->wakes ? "" : " for ever");
     shim->frozen = true;
+    sim_at(sim, SIM_ASK_MS, LIVES_WITH_NODE, shim_is_silent, g_strdup(shim->id), g_free);
     if (shim->wakes)
       sim_at(sim, 1 + sim_below(sim, FROZEN_MS), LIVES_WITH_MACHINE, shim_wakes, g_strdup(shim->id), g_free);
     return;

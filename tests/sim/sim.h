@@ -29,6 +29,7 @@ typedef struct SimShim {
   Proc proc;
   int64_t started_at, ended_at;
   int starts, node_life; /* in a row, under one life of the node */
+  bool silent;           /* its node was told that it does not answer */
   bool frozen;           /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
   bool wakes;            /* it will */
   GQueue inbox;          /* of ShimMail* */

@@ -331,6 +331,17 @@ static void test_escaped(void)
   g_assert_cmpint(pid_of_command("4711"), ==, 0);
 }
 
+/* Until the last report of @id has a reason that begins with @wanted, or none when that is NULL. */
+static void rig_wait_reason(const Rig *rig, const char *id, const char *wanted)
+{
+  for (int64_t until = clock_boot_ms() + WAIT_MS;; event_base_loop(loop_base(rig->loop), EVLOOP_ONCE)) {
+    const InstanceReport *report = g_hash_table_lookup(rig->reports, id);
+    if (wanted ? report->reason && g_str_has_prefix(report->reason, wanted) : !report->reason)
+      return;
+    g_assert_cmpint(clock_boot_ms(), <, until);
+  }
+}
+
 /* A frozen shim keeps nobody waiting, however many nodes came and went before it; awake again, it is adopted with its agent. One that does
  * not wake is ended. */
 static void test_frozen(void)
@@ -357,6 +368,32 @@ static void test_frozen(void)
   rig_wait(&rig, "ins_00000a", INSTANCE_STOPPED, 1);
   g_assert_false(is_alive(pid) || is_alive(shim));
   remove_all(&rig);
+}
+
+/* One that freezes while its agent runs is noticed although nothing is asked of it, and said to be awake again when it is. */
+static void test_frozen_later(void)
+{
+  enum { ASK_MS = 300 };
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  Rig rig;
+  rig_open(&rig);
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("exec sleep 60"));
+  rig_send(&rig, FRAME_START, "ins_00000b", 1, sleeper("exec sleep 60"));
+  rig_wait(&rig, "ins_00000b", INSTANCE_RUNNING, 1);
+  int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
+  Asks *asks = asks_new(rig.node, ASK_MS);
+  pid_t shim = shim_of("ins_00000a");
+  g_assert_cmpint(kill(shim, SIGSTOP), ==, 0);
+  rig_wait_reason(&rig, "ins_00000a", "its shim has not answered since 20");
+  const InstanceReport *report = g_hash_table_lookup(rig.reports, "ins_00000a");
+  g_assert_true(report->state == INSTANCE_RUNNING && report->pid == pid);
+  g_assert_null(((const InstanceReport *)g_hash_table_lookup(rig.reports, "ins_00000b"))->reason);
+  g_assert_cmpint(kill(shim, SIGCONT), ==, 0);
+  rig_wait_reason(&rig, "ins_00000a", NULL);
+  asks_free(asks);
+  rig_send(&rig, FRAME_STOP, "ins_00000b", 1, NULL);
+  rig_wait(&rig, "ins_00000b", INSTANCE_STOPPED, 0);
+  clean_up(&rig);
 }
 
 /* So does the shim of a probe command that is out of time. */
@@ -546,6 +583,7 @@ int main(int argc, char **argv)
   g_test_add_func("/adopt/files-that-make-no-sense", test_files_that_make_no_sense);
   g_test_add_func("/adopt/escaped", test_escaped);
   g_test_add_func("/adopt/frozen", test_frozen);
+  g_test_add_func("/adopt/frozen-later", test_frozen_later);
   g_test_add_func("/adopt/frozen-probe", test_frozen_probe);
   g_test_add_func("/adopt/unreadable", test_unreadable);
   g_test_add_func("/attempts/text-busy", test_text_busy);

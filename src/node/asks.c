@@ -1,0 +1,108 @@
+/* Shims that nobody needs for months are looked at now and then: a frozen one neither passes on what its agent says nor tells of its end,
+ * and nothing else would show it before a stop. Each has its turn every half minute, and at most so many a second that ten thousand cost
+ * nothing to speak of. One that sleeps, as it does when there is nothing to do, is not woken (that costs five times the look); any other is
+ * asked, since only an answer tells a busy one from one that is stopped, traced, or waits for a disk. */
+#include "base/clock.h"
+#include "node/internal.h"
+
+enum { ASKS_SLICES = 30, ASKS_SLICE_MOST = 50, ASKS_LATE_MS = 5000 };
+
+struct Asks {
+  Node *node;
+  LoopTimer *timer;
+  int64_t due_ms, period_ms;
+  GPtrArray *round; /* of char*: ids that are still to be looked at in this round */
+};
+
+static void asks_arm(Asks *asks, int64_t in_ms)
+{
+  asks->due_ms = clock_boot_ms() + in_ms;
+  loop_timer_set(asks->timer, asks->due_ms);
+}
+
+/* One question is open at a time: a frozen shim does not read, and what is sent to it piles up. */
+static void asks_look(const Asks *asks, Hold *hold, int64_t now_ms)
+{
+  if (!hold->shim || hold->shim_starting || hold->adopting || hold->silent)
+    return;
+  if (!hold->asked_ms) {
+    if (shim_sleeps(hold->shim))
+      return;
+    hold->asked_ms = now_ms;
+    shim_query(hold->shim);
+  } else if (now_ms - hold->asked_ms >= asks->period_ms - asks->period_ms / ASKS_SLICES) {
+    hold->silent = true;
+    NodeEvent silent = {.type = NODE_EVENT_SHIM_SILENT, .instance = hold->id, .up_ms = now_ms - hold->asked_ms};
+    node_event(hold->node, &silent, NULL);
+  }
+}
+
+/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet. */
+static void asks_anew(Asks *asks, int64_t now_ms)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, asks->node->holds);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    Hold *hold = value;
+    if (hold->asked_ms)
+      hold->asked_ms = now_ms;
+  }
+}
+
+static void asks_begin_round(Asks *asks)
+{
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init(&iter, asks->node->holds);
+  while (g_hash_table_iter_next(&iter, &id, NULL))
+    g_ptr_array_add(asks->round, g_strdup(id));
+}
+
+static void asks_due(void *data)
+{
+  Asks *asks = data;
+  int64_t now_ms = clock_boot_ms();
+  if (now_ms - ASKS_LATE_MS > asks->due_ms)
+    asks_anew(asks, now_ms);
+  if (!asks->round->len)
+    asks_begin_round(asks);
+  guint n = g_hash_table_size(asks->node->holds), slice = CLAMP((n + ASKS_SLICES - 1) / ASKS_SLICES, 1, ASKS_SLICE_MOST);
+  for (guint i = 0; i < slice && asks->round->len; i++) {
+    g_autofree char *id = g_ptr_array_steal_index_fast(asks->round, asks->round->len - 1);
+    Hold *hold = node_hold(asks->node, id, false);
+    if (hold)
+      asks_look(asks, hold, now_ms);
+  }
+  asks_arm(asks, asks->period_ms / CLAMP(n, 1, ASKS_SLICES));
+}
+
+void asks_answered(Hold *hold)
+{
+  hold->asked_ms = 0;
+  if (!hold->silent)
+    return;
+  hold->silent = false;
+  NodeEvent heard = {.type = NODE_EVENT_SHIM_HEARD, .instance = hold->id};
+  node_event(hold->node, &heard, NULL);
+}
+
+Asks *asks_new(Node *node, int64_t period_ms)
+{
+  Asks *asks = g_new0(Asks, 1);
+  asks->node = node;
+  asks->period_ms = period_ms;
+  asks->round = g_ptr_array_new_with_free_func(g_free);
+  asks->timer = loop_timer_new(node->loop, asks_due, asks);
+  asks_arm(asks, period_ms);
+  return asks;
+}
+
+void asks_free(Asks *asks)
+{
+  if (!asks)
+    return;
+  loop_timer_free(asks->timer);
+  g_ptr_array_unref(asks->round);
+  g_free(asks);
+}
