@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { API_TOKEN_BYTES_MAX = 4096 };
+enum { API_TOKEN_BYTES_MAX = 4096, API_CLOCKS_MS = 50 /* so much earlier than by our clock libcurl may find that the time is up */ };
 
 const char *api_remote(const Cli *cli)
 {
@@ -339,7 +339,7 @@ static bool api_get_stream(const Cli *cli, const char *path, int64_t timeout_ms,
   int status = http_fetch_stream(&call.spec, data, user, &failed);
   if (status >= 400)
     g_set_error(error, REEVE_ERROR, (int)api_status_code(status), "the server answered %d", status);
-  else if (status == 0 && timeout_ms && clock_boot_ms() - start_ms >= timeout_ms)
+  else if (status == 0 && timeout_ms && clock_boot_ms() - start_ms >= timeout_ms - API_CLOCKS_MS)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "not reached within %.1f s", (double)timeout_ms / 1000);
   else if (status == 0 && (failed || !read))
     api_unavailable(cli, failed ? failed->message : "no answer", error);
