@@ -168,6 +168,15 @@ static void why_scheduled(const Why *why, const Instance *instance)
   why_next(why, g_strdup_printf("reeve logs %s/%s", why->deployment->name, instance->agent));
 }
 
+/* It counts as well, and its node has something to say of it: a shim that does not answer. */
+static void why_well(const Why *why, const Instance *instance, const char *name)
+{
+  if (instance->state != INSTANCE_RUNNING || !instance->observed_reason || !*instance->observed_reason)
+    return;
+  why_add(why, g_strdup_printf("%s runs: %s", name, instance->observed_reason));
+  why_next(why, g_strdup_printf("reeve restart %s/%s", why->deployment->name, instance->agent));
+}
+
 static void why_instance(const Why *why, const Instance *instance)
 {
   g_autofree char *name = instance_short_name(instance);
@@ -180,6 +189,8 @@ static void why_instance(const Why *why, const Instance *instance)
     return;
   }
   bool well = instance_ready(instance) && instance->present && !why_flaps(why, instance);
+  if (instance->desired_running && well)
+    why_well(why, instance, name);
   if (!instance->desired_running || well || g_strcmp0(instance->outcome, "completed") == 0)
     return;
   const NodeObject *node = core_node(why->core, instance->node);

@@ -313,6 +313,18 @@ static void test_why_of_a_crash_loop(void)
   g_assert_nonnull(strstr(end, "\"reeve restart desk/b\""));
 }
 
+static void test_why_of_a_frozen_shim(void)
+{
+  g_autoptr(World) world = promise_up("a b");
+  world_report(world, "b", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, "its shim has not answered since yesterday");
+  g_autofree char *why = promise_why(world);
+  g_assert_nonnull(strstr(why, "desk is running, but:\\n  b runs: its shim has not answered since yesterday"));
+  g_assert_nonnull(strstr(why, "\"next\":[\"reeve restart desk/b\"]"));
+  world_report(world, "b", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
+  g_autofree char *well = promise_why(world);
+  g_assert_nonnull(strstr(well, "nothing is wrong"));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -331,5 +343,6 @@ int main(int argc, char **argv)
   g_test_add_func("/promise/caller", test_up_takes_the_new_caller);
   g_test_add_func("/promise/ports-run-out", test_ports_run_out);
   g_test_add_func("/promise/why", test_why_of_a_crash_loop);
+  g_test_add_func("/promise/why-frozen", test_why_of_a_frozen_shim);
   return g_test_run();
 }
