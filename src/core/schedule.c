@@ -321,11 +321,27 @@ static void schedule_follow_clock(const Core *core, Schedule *schedule)
   schedule->next_at_ms = core->now.wall_ms;
 }
 
+/* A run waits, and what it waited for is over. */
+static bool schedule_owes_a_run(const Schedule *schedule)
+{
+  return schedule->queued_due_ms > 0 && schedule_spec(schedule) && !schedule_waits(schedule) && !schedule_present_run(schedule);
+}
+
+static void schedule_start_queued(Core *core, Schedule *schedule)
+{
+  int64_t due_at_ms = schedule->queued_due_ms;
+  schedule->queued_due_ms = 0;
+  schedule_store(core, schedule);
+  schedule_start(core, schedule, due_at_ms, "schedule");
+}
+
 void schedules_tick(Core *core)
 {
   g_autoptr(GPtrArray) all = g_ptr_array_copy(core->schedules, NULL, NULL);
   for (guint i = 0; i < all->len; i++) {
     Schedule *schedule = all->pdata[i];
+    if (schedule_owes_a_run(schedule)) /* the former one ended while what runs was being changed */
+      schedule_start_queued(core, schedule);
     if (!schedule_waits(schedule))
       schedule_follow_clock(core, schedule);
     if (schedule->next_at_ms <= core->now.wall_ms && !schedule_waits(schedule))
@@ -338,6 +354,8 @@ int64_t schedules_next_deadline(const Core *core)
   int64_t first = INT64_MAX;
   for (guint i = 0; i < core->schedules->len; i++) {
     const Schedule *schedule = core->schedules->pdata[i];
+    if (schedule_owes_a_run(schedule))
+      return core->now.boot_ms;
     if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule))
       continue;
     int64_t wall_ms = CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, SCHEDULE_LOOK_MS);
@@ -354,12 +372,8 @@ void schedule_instance_ended(Core *core, Instance *instance)
   if (!run || run->generation > instance->generation || instance->replica != 0)
     return;
   schedule_end_run(core, run, instance->outcome, instance->reason);
-  int64_t due_at_ms = schedule->queued_due_ms;
-  if (due_at_ms == 0 || !schedule_spec(schedule) || schedule_waits(schedule))
-    return;
-  schedule->queued_due_ms = 0;
-  schedule_store(core, schedule);
-  schedule_start(core, schedule, due_at_ms, "schedule");
+  if (schedule_owes_a_run(schedule))
+    schedule_start_queued(core, schedule);
 }
 
 void schedule_interrupted(Core *core, Instance *instance)

@@ -121,6 +121,25 @@ static void test_queued_is_due_when_it_was(void)
   g_assert_cmpint(run->started_at_ms, ==, world->now.wall_ms);
 }
 
+/* The run that it waited for ends while what runs is being changed: it starts when that is over. */
+static void test_queued_starts_after_a_change(void)
+{
+  g_autoptr(World) world = scheduled_up(10000, OVERLAP_QUEUE);
+  int64_t up_ms = ((const Schedule *)world_desk(world)->schedules->pdata[0])->handled_at_ms;
+  scheduled_beat(world, 25000);
+  world_habit(world, "a", HABIT_HANGS);
+  world_do(world, COMMAND_RESTART, "desk");
+  world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN);
+  world_report(world, "b", 0, INSTANCE_COMPLETED, HEALTH_UNKNOWN, NULL);
+  world_report(world, "a", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
+  world_pass(world, 1000);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+  const Schedule *schedule = world_desk(world)->schedules->pdata[0];
+  const ScheduleRun *run = schedule->runs->pdata[schedule->runs->len - 1];
+  g_assert_cmpstr(run->outcome, ==, "running");
+  g_assert_cmpint(run->due_at_ms, ==, up_ms + 20000);
+}
+
 static void test_missed(void)
 {
   g_autoptr(World) world = scheduled_up(30000, OVERLAP_SKIP);
@@ -216,6 +235,7 @@ int main(int argc, char **argv)
   g_test_add_func("/core/schedule/clock-set-back", test_clock_set_back);
   g_test_add_func("/core/schedule/overlap", test_overlap);
   g_test_add_func("/core/schedule/queued-due", test_queued_is_due_when_it_was);
+  g_test_add_func("/core/schedule/queued-change", test_queued_starts_after_a_change);
   g_test_add_func("/core/schedule/missed", test_missed);
   g_test_add_func("/core/schedule/by-hand", test_by_hand);
   g_test_add_func("/core/schedule/reboot", test_reboot);
