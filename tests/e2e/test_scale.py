@@ -147,8 +147,9 @@ class Flapping:
 
     def __init__(self, reeve):
         lines = "".join(f'  - {{id: f{n}, command: [sleep, "0.{n + 10}"], restart: {{policy: always, max: -1, delay: 0.05, max_delay: 0.05}}}}\n' for n in range(24))
-        job = reeve.job(f'job: {{name: flap, version: "1", description: test}}\nagents:\n{lines}topology: {{type: dynamic}}\n')
-        reeve.run("up", "-d", job, code=None)  # they end while their stage starts: as the policy of failures likes
+        job = reeve.job(f'job: {{name: flap, version: "1", description: test}}\nagents:\n{lines}topology: {{type: dynamic}}\n'
+                        'deployment: {on_failure: keep, health_check: {min_healthy: 0}}\n')
+        reeve.run("up", "-d", job, code=None)  # one may end while its stage starts, and is kept
         self.reeve, self.pids = reeve, [process.pid for process in (reeve.server_process, reeve.node_process) if process]
 
     def attempts(self):

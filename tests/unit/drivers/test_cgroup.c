@@ -226,6 +226,7 @@ static void test_v2_left_by_another(void)
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/scope/reeve.self\n");
   g_autofree char *missing = NULL;
   g_auto(GStrv) procs = cgroups_make(cgroups, "ins_000001", &(ResourceSpec){.pids = 20}, &missing);
+  g_assert_nonnull(procs);
   g_assert_cmpstr(missing, ==, "pids"); /* a directory of this test has no pids.max */
   g_assert_true(fake_has(&fake, "scope/reeve/ins_000001"));
   g_assert_true(cgroups_remove(cgroups, "ins_000001"));
