@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -38,6 +39,7 @@ void bench_until(Bench *bench, bool (*done)(Bench *bench))
 
 typedef struct Gate {
   bool closed;
+  bool broken;
   int on_loop; /* how often the loop came to it while it was closed */
 } Gate;
 
@@ -84,6 +86,13 @@ void bench_open_loads(void)
   gate_set(&loads, false);
 }
 
+void bench_break_loads(bool broken)
+{
+  pthread_mutex_lock(&lock);
+  loads.broken = broken;
+  pthread_mutex_unlock(&lock);
+}
+
 int bench_loads_on_loop(void)
 {
   pthread_mutex_lock(&lock);
@@ -98,10 +107,22 @@ static bool gated_commit(Store *store, const GPtrArray *records, GError **error)
   return store_memory.commit(store, records, error);
 }
 
+static bool gated_probe(Store *store, GError **error)
+{
+  gate_pass(&commits);
+  return store_memory.probe(store, error);
+}
+
 static bool gated_load(Store *store, StoreRowFn row, void *data, GError **error)
 {
   gate_pass(&loads);
-  return store_memory.load(store, row, data, error);
+  pthread_mutex_lock(&lock);
+  bool broken = loads.broken;
+  pthread_mutex_unlock(&lock);
+  if (!broken)
+    return store_memory.load(store, row, data, error);
+  g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read 'memory': ordered to fail");
+  return false;
 }
 
 /* ---- the server ---- */
@@ -111,6 +132,7 @@ void bench_open_at(Bench *bench, const char *node_socket)
   static StoreDriver gated;
   gated = store_memory;
   gated.commit = gated_commit;
+  gated.probe = gated_probe;
   gated.load = gated_load;
   loop_thread = pthread_self();
   g_autoptr(GError) error = NULL;
@@ -194,7 +216,20 @@ void bench_tell(Bench *bench, Frame *frame)
   frame_free(frame);
 }
 
-void bench_hello(Bench *bench)
+static InstanceReport *bench_report_of(const Instruction *instruction, InstanceState state, Health health)
+{
+  InstanceReport *report = instance_report_new(instruction->id);
+  report->epoch = instruction->epoch;
+  report->generation = instruction->generation;
+  report->state = state;
+  report->health = health;
+  report->attempt = 1;
+  report->pid = state == INSTANCE_RUNNING ? 4711 : 0;
+  report->port = 8100;
+  return report;
+}
+
+void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs)
 {
   bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
   g_assert_nonnull(bench->peer);
@@ -203,10 +238,17 @@ void bench_hello(Bench *bench)
   Frame *frame = frame_new(FRAME_HELLO);
   frame->node = g_strdup("local");
   frame->name = g_strdup("host");
-  frame->boot_id = g_strdup("boot-1");
+  frame->boot_id = g_strdup(boot_id);
   frame->version = g_strdup(REEVE_VERSION);
   frame->protocol = PROTOCOL_VERSION;
+  if (runs)
+    g_ptr_array_add(frame->reports, bench_report_of(runs, INSTANCE_RUNNING, HEALTH_HEALTHY));
   bench_tell(bench, frame);
+}
+
+void bench_hello(Bench *bench)
+{
+  bench_hello_from(bench, "boot-1", NULL);
 }
 
 Frame *bench_take(Bench *bench, FrameType type)
@@ -250,16 +292,8 @@ bool bench_welcome_sent(Bench *bench)
 
 void bench_report(Bench *bench, const Instruction *instruction, InstanceState state, Health health)
 {
-  InstanceReport *report = instance_report_new(instruction->id);
-  report->epoch = instruction->epoch;
-  report->generation = instruction->generation;
-  report->state = state;
-  report->health = health;
-  report->attempt = 1;
-  report->pid = state == INSTANCE_RUNNING ? 4711 : 0;
-  report->port = 8100;
   Frame *frame = frame_new(FRAME_REPORT);
-  g_ptr_array_add(frame->reports, report);
+  g_ptr_array_add(frame->reports, bench_report_of(instruction, state, health));
   bench_tell(bench, frame);
 }
 

@@ -26,11 +26,13 @@ typedef struct Bench {
 
 /* One turn of the loop at a time until @done says so. */
 void bench_until(Bench *bench, bool (*done)(Bench *bench));
-/* While a gate is closed the store's thread waits at it. */
+/* While a gate is closed the store's thread waits at it; probes are commits. */
 void bench_close_commits(void);
 void bench_open_commits(void);
 void bench_close_loads(void);
 void bench_open_loads(void);
+/* From now on loads fail, or do not. */
+void bench_break_loads(bool broken);
 /* How often the loop itself came to the closed gate of loads; it went through, else nothing would ever happen again. */
 int bench_loads_on_loop(void);
 
@@ -46,7 +48,8 @@ void bench_ask(Bench *bench, const char *method, const char *path, const char *b
 void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status, const char *part);
 /* Sends @frame (ownership moves) as the fake node. */
 void bench_tell(Bench *bench, Frame *frame);
-/* The fake node dials in and says hello. */
+/* The fake node dials in and says hello: from a machine that came up as @boot_id, where @runs (NULL = nothing) runs; or as at first. */
+void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs);
 void bench_hello(Bench *bench);
 /* The first frame of @type that was sent to the node; taken out of the list. NULL = none. */
 Frame *bench_take(Bench *bench, FrameType type);

@@ -393,6 +393,41 @@ static void test_exec_and_full_store(void)
   bench_done(&bench);
 }
 
+/* While the store is full a node says what needs a record: its link goes in the middle of the frame. */
+static void test_link_goes_under_its_frame(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  bench_call(&bench, "POST", "/api/secrets", "{\"name\":\"key\",\"value\":\"v\"}", 201, "\"name\":\"key\"");
+  g_autofree char *plain = bench_deploy_body();
+  g_autoptr(GString) body = g_string_new(plain);
+  g_string_replace(body, "\"environment\":{}", "\"environment\":{\"KEY\":{\"secret\":\"key\"}}", 1);
+  bench_call(&bench, "POST", "/api/deployments", body->str, 202, "\"changed\":true");
+  g_autofree char *instance = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  g_ptr_array_set_size(bench.sent, 0);
+  Instruction *runs = instruction_new(instance, 1, 1);
+  bench_hello_from(&bench, "boot-1", runs);
+  instruction_free(runs);
+  bench_until(&bench, bench_welcome_sent);
+  g_assert_false(bench.closed);
+  Frame *read = frame_new(FRAME_SECRET_READ);
+  read->instance = g_strdup(instance);
+  read->request = 1;
+  bench_tell(&bench, read);
+  bench_until(&bench, bench_link_closed);
+  g_assert_false(bench_has(&bench, FRAME_SECRETS));
+  bench_until(&bench, bench_store_ok);
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_hello_from(&bench, "boot-2", NULL);
+  bench_until(&bench, bench_link_closed);
+  bench_done(&bench);
+}
+
 /* A receiver of webhooks that fills the disk before it answers. */
 typedef struct Receiver {
   Bench *bench;
@@ -538,6 +573,7 @@ int main(int argc, char **argv)
   g_test_add_func("/server/replay-is-paged", test_replay_is_paged);
   g_test_add_func("/server/end-under-stalled-commit", test_end_under_stalled_commit);
   g_test_add_func("/server/exec-and-full-store", test_exec_and_full_store);
+  g_test_add_func("/server/link-goes-under-its-frame", test_link_goes_under_its_frame);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
   g_test_add_func("/server/node-socket", test_node_socket);
   g_test_add_func("/server/away", test_away);
