@@ -219,6 +219,11 @@ static bool bench_link_closed(Bench *bench)
   return bench->closed;
 }
 
+static bool bench_loaded(Bench *bench)
+{
+  return bench->server.core_state == CORE_STATE_READY;
+}
+
 static bool bench_store_ok(Bench *bench)
 {
   return bench->server.store_state == STORE_STATE_OK;
@@ -237,6 +242,7 @@ static void test_full_store(void)
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
   bench_until(&bench, bench_link_closed);
+  bench_until(&bench, bench_loaded);
   g_autofree char *after = core_dump(bench.server.core);
   g_assert_cmpstr(before, ==, after);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
@@ -408,6 +414,7 @@ static void test_link_goes_under_its_frame(void)
   bench_until(&bench, bench_running);
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_loaded);
   g_ptr_array_set_size(bench.sent, 0);
   Instruction *runs = instruction_new(instance, 1, 1);
   bench_hello_from(&bench, "boot-1", runs);
@@ -423,6 +430,7 @@ static void test_link_goes_under_its_frame(void)
   bench_until(&bench, bench_store_ok);
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_loaded);
   bench_hello_from(&bench, "boot-2", NULL);
   bench_until(&bench, bench_link_closed);
   bench_done(&bench);
@@ -452,7 +460,7 @@ static bool bench_told(Bench *bench)
 
 static bool bench_store_full(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_FULL;
+  return bench->server.store_state == STORE_STATE_FULL && bench_loaded(bench);
 }
 
 /* A delivery that could not be noted is noted later: the message is not posted again. */
