@@ -150,6 +150,8 @@ void *http_request_data(const HttpRequest *request)
 void http_request_again(HttpRequest *request)
 {
   const HttpServerConfig *config = &request->conn->server->config;
+  if (request->reply_headers)
+    g_string_truncate(request->reply_headers, 0); /* the handler says them again */
   config->handler(request, config->data);
 }
 

@@ -386,6 +386,8 @@ static void dir_on_changes(const WatchChange *changes, guint n, bool lost, void 
 static void dir_on_later(void *data)
 {
   Agents *agents = data;
+  if (agents->server->core_state == CORE_STATE_LOADING)
+    return; /* what follows the load comes here again */
   agents_auto_start(agents);
   agents_answer_waits(agents);
 }

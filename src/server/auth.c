@@ -80,7 +80,7 @@ static void auth_fail_token(Server *server, HttpRequest *request)
             "the token is not known, was revoked or has expired; 'reeve token create' makes one");
 }
 
-/* The token that @credential is, or NULL. */
+/* The token that @credential is, or NULL. Of a core that is not READY it says only how large a body may be read. */
 static const Token *auth_known(Server *server, const char *credential)
 {
   char hash[AUTH_HASH_BYTES];
@@ -102,7 +102,7 @@ int auth_role(Server *server, const HttpRequest *request)
 static bool auth_token(Server *server, HttpRequest *request, Caller *caller)
 {
   const char *token = http_request_credential(request);
-  if (!token) {
+  if (!token || server->core_state != CORE_STATE_READY) { /* which tokens there are is not known: a stranger, who is told nothing else */
     g_strlcpy(caller->actor, "public", sizeof caller->actor);
     return true;
   }

@@ -169,8 +169,9 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   }
   peer->greeted = true;
   log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
-  hub_on_core(peer, frame);
-  hub_note_strange(hub, peer->node);
+  g_autofree char *node = g_strdup(peer->node);
+  hub_on_core(peer, frame); /* @peer is gone when that could not be stored: hub_reset */
+  hub_note_strange(hub, node);
 }
 
 static void hub_on_log(HubPeer *peer, const Frame *frame)
@@ -185,7 +186,8 @@ static void hub_on_exec(HubPeer *peer, const Frame *frame)
 
 static void hub_on_secret_read(HubPeer *peer, const Frame *frame)
 {
-  secrets_answer(peer->hub->server, peer->node, frame);
+  g_autofree char *node = g_strdup(peer->node); /* @peer goes when what was given cannot be stored: hub_reset */
+  secrets_answer(peer->hub->server, node, frame);
 }
 
 static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)

@@ -25,16 +25,24 @@ typedef struct Registry Registry;
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
 typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
 
+/* Whether the core is what is stored. LOADING: it is ahead of it, and another one is on its way; UNREADABLE: that one could not be loaded,
+ * the server leaves. In both nothing is answered from it and no command is applied to it; it is there, since much points into it. */
+typedef enum CoreState { CORE_STATE_READY, CORE_STATE_LOADING, CORE_STATE_UNREADABLE } CoreState;
+typedef struct CoreLoad CoreLoad;
+
 struct Server {
   const ServerOptions *options;
   Loop *loop;
   const StoreDriver *driver;
-  Store *store_handle; /* owned by @store; used directly only while its thread is idle: to load again after a failure */
+  Store *store_handle; /* owned by @store; used directly only to load at the start */
   StoreThread *store;
   History *history; /* NULL = the store has none */
   StoreState store_state;
   char *store_reason; /* why not OK */
   Core *core;
+  CoreState core_state;
+  CoreLoad *load;    /* what the store's thread has of it, or NULL */
+  bool load_listens; /* nodes may say hello to the next core at once */
   ReleaseQueue *queue;
   int64_t wake_at_ms;  /* boot clock; INT64_MAX = not armed */
   int64_t absent_ms;   /* taken out of the core's boot clock: turn_now */
@@ -42,10 +50,9 @@ struct Server {
   LoopTimer *probe;    /* armed only while the store is not OK */
   GHashTable *waiters; /* token -> Waiter*: requests whose answer waits for a commit */
   uint64_t next_token;
-  GPtrArray *again; /* of HttpRequest*: reads whose batch failed, for the core that is loaded next */
-  bool in_turn;     /* a turn is being applied: frames that arrive meanwhile wait */
-  bool unreadable;  /* the core is not what is stored and could not be loaded again: nothing is answered from it */
-  bool leaving;     /* no new work; ends when everything has left */
+  GPtrArray *held; /* of requests that wait for the next core: reads whose batch failed, and what came since */
+  bool in_turn;    /* a turn is being applied: frames that arrive meanwhile wait */
+  bool leaving;    /* no new work; ends when everything has left */
   LoopTimer *drain;
   int64_t drain_until_ms;
   int exit_code;
@@ -86,8 +93,16 @@ bool turn_open(Server *server, GError **error);
  * be; their connections are closed. */
 void turn_drop_waiters(Server *server);
 void turn_close(Server *server);
-/* Applies @command; its effects leave by the release queue. */
+/* Applies @command; its effects leave by the release queue. Does nothing while the core is not READY. */
 void turn_apply(Server *server, const Command *command);
+/* Hands @effects (ownership moves) to the queue; frames that the link brings while something leaves wait until it is done. */
+void turn_release(Server *server, Effects *effects);
+/* What follows a turn or a commit: the next commit, then what waited for either. */
+void turn_after(Server *server);
+/* No tick and no probe until further notice. */
+void turn_sleep(Server *server);
+/* Arms the next look whether the store can be written. */
+void turn_probe_later(Server *server);
 /* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone. */
 typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
 /* A change asked for by @request: refused while the store is not OK, the queue is full or the server leaves. Sets the reply token. */
@@ -97,7 +112,8 @@ void turn_change(Server *server, Command *command, HttpRequest *request);
 void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data);
 /* The server's buffer for one answer, empty. */
 GString *turn_scratch(Server *server);
-/* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when nothing is. */
+/* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when nothing is. What was seen of a core
+ * that is thrown away by now is seen again. */
 void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body);
 /* Like turn_answer, but @leave is called instead of answering; it must free @data. */
 void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data);
@@ -107,6 +123,25 @@ void turn_send_later(Server *server, Message *message);
 Now turn_now(Server *server);
 /* True when node frames should wait: the open batch is full. */
 bool turn_full(const Server *server);
+
+/* --- reload.c: the core that is read from the store --- */
+/* At the start, on the loop. */
+bool reload_first(Server *server, GError **error);
+/* The core is ahead of the store: closes the node links and loads another one on the store's thread; then a probe is armed. @listens: nodes
+ * may say hello to the new one at once. */
+void reload_begin(Server *server, bool listens);
+/* The store's thread is free, and the store was not OK: on with the load that waits for it, or with the next probe. */
+void reload_continue(Server *server);
+/* @request, of which nothing was answered, goes to its handler once more when there is a core; when its peer leaves before, it is
+ * forgotten. */
+void reload_hold(Server *server, HttpRequest *request);
+/* The same for a request that has just come. False when it can be answered now, one way or another: the core is not LOADING, or too many
+ * wait. */
+bool reload_holds(Server *server, HttpRequest *request);
+/* The server ends: a load need not come to its end. */
+void reload_end(Server *server);
+/* After the store's thread, before the connections of those who wait. */
+void reload_close(Server *server);
 
 /* --- hub.c: node links --- */
 Hub *hub_new(Server *server);

@@ -52,6 +52,8 @@ static bool registry_write_port(const Registry *registry, int port, GError **err
 /* May a process run that was given the kept port? One of which its node has not told yet may. */
 static bool registry_may_be_used(const Registry *registry)
 {
+  if (registry->door.server->core_state != CORE_STATE_READY)
+    return true; /* nobody knows */
   const GPtrArray *deployments = core_deployments(registry->door.server->core);
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];

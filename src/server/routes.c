@@ -174,7 +174,7 @@ const Route routes[] = {
     {.method = "POST", .pattern = "/api/secrets", .role = ROLE_ADMIN, .handler = post_secrets, .has_body = true, .body = body_secret},
     {.method = "DELETE", .pattern = "/api/secrets/{name}", .role = ROLE_ADMIN, .handler = delete_secret},
     {.method = "GET", .pattern = "/api/openapi.yaml", .role = ROLE_VIEWER, .handler = get_openapi},
-    {.method = "GET", .pattern = "/healthz", .role = ROLE_PUBLIC, .handler = get_health},
+    {.method = "GET", .pattern = "/healthz", .role = ROLE_PUBLIC, .handler = get_health, .always = true},
     {.method = "GET", .pattern = "/metrics", .role = ROLE_VIEWER, .handler = get_metrics},
 };
 const guint routes_n = G_N_ELEMENTS(routes);
@@ -347,15 +347,29 @@ size_t routes_body_limit(HttpRequest *request, void *data)
   return match.route && match.route->large && auth_role(data, request) >= (int)match.route->role ? ROUTE_BODY_LARGE : 0;
 }
 
+/* True when there is no core to answer from; @request has its answer then. Who asks is not known either. */
+static bool route_refuse_all(Server *server, HttpRequest *request, const RouteMatch *match)
+{
+  if (server->core_state == CORE_STATE_UNREADABLE)
+    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server is shutting down", NULL, NULL);
+  else if (server->core_state == CORE_STATE_LOADING && !(match->route && match->route->always))
+    route_problem(server, request, REEVE_ERROR_UNAVAILABLE, "the stored state is being read; try again", NULL, NULL);
+  else
+    return false;
+  return true;
+}
+
 void routes_handle(HttpRequest *request, void *data)
 {
   Server *server = data;
   RouteMatch match;
   http_request_set_data(request, NULL);
-  Caller caller;
-  if (!auth_browser(server, request) || !auth_caller(server, request, &caller))
-    return;
   route_match(http_request_method(request), http_request_path(request), &match);
+  if (!(match.route && match.route->always) && reload_holds(server, request))
+    return;
+  Caller caller;
+  if (!auth_browser(server, request) || !auth_caller(server, request, &caller) || route_refuse_all(server, request, &match))
+    return;
   if (!match.route && caller.role == ROLE_PUBLIC) { /* strangers learn nothing of what there is */
     auth_refuse(server, request, &caller, ROLE_VIEWER);
     return;
@@ -367,10 +381,6 @@ void routes_handle(HttpRequest *request, void *data)
   http_request_set_data(request, (void *)match.route);
   if (caller.role < match.route->role) {
     auth_refuse(server, request, &caller, match.route->role);
-    return;
-  }
-  if (server->unreadable) {
-    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server is shutting down", NULL, NULL);
     return;
   }
   g_autofree char *wrong = http_request_query_wrong(request, match.route->query);

@@ -23,6 +23,7 @@ typedef struct Route {
   RouteHandler handler;
   bool has_body;            /* a JSON body is read and checked against @body */
   const BodyMember *body;   /* NULL with has_body: only {} */
+  bool always;              /* answers also while there is no core: it must not look at it */
   bool stream;              /* answers by a stream: no HEAD */
   bool large;               /* its body may have ROUTE_BODY_LARGE bytes when the caller may send it at all; else 1 MiB */
   const char *const *query; /* parameters that it takes, NULL-terminated; every other one is refused. NULL = none */

@@ -366,7 +366,8 @@ static void log_stream_settled(void *data)
 static void log_stream_rescan(void *data)
 {
   LogStream *stream = data;
-  if (!log_stream_scan(stream)) {
+  bool known = stream->logs->server->core_state == CORE_STATE_READY; /* else there is no link either */
+  if (known && !log_stream_scan(stream)) {
     log_stream_end(stream, false);
     return;
   }

@@ -235,7 +235,9 @@ void registry_handle(HttpRequest *request, void *data)
     registry_turn_away(request, 403);
     return;
   }
-  if (door->server->unreadable) {
+  if (reload_holds(door->server, request))
+    return;
+  if (door->server->core_state != CORE_STATE_READY) {
     registry_turn_away(request, 503);
     return;
   }

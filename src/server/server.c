@@ -125,6 +125,7 @@ void server_close(Server *server)
   registry_leave(server->registry);
   g_clear_pointer(&server->presence, presence_free);
   turn_drop_waiters(server);
+  reload_end(server);
   g_clear_pointer(&server->agents, agents_free);
   logs_end(server->logs); /* tells nodes, so before the links go */
   execs_end(server->execs);
@@ -136,6 +137,7 @@ void server_close(Server *server)
   history_free(server->history);
   store_thread_free(server->store);
   turn_close(server);
+  reload_close(server);
   stop_free(server->stopping);
   http_server_free(server->http);
   http_server_free(server->tcp);

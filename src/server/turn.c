@@ -1,5 +1,5 @@
 /* Owns the one path from a command to its effects: core_apply, release queue, store thread, leave. Also what happens when a commit fails:
- * the core is thrown away and loaded again, and nothing that needs a record is accepted until a probe write commits. */
+ * the core is thrown away and loaded again (reload.c), and nothing that needs a record is accepted until a probe write commits. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -69,7 +69,7 @@ static void turn_reply(Server *server, const Reply *reply)
     return;
   if (waiter->read && waiter->request && reply->code >= 0) {
     http_request_on_gone(waiter->request, NULL, NULL);
-    g_ptr_array_add(server->again, waiter->request);
+    reload_hold(server, waiter->request);
     waiter->request = NULL;
   }
   waiter_answer(server, waiter, reply);
@@ -97,8 +97,7 @@ static void turn_leave(Effects *effects, void *data)
 
 static void turn_committed(const GError *error, void *data);
 
-/* What follows a turn or a commit: the next commit, then what waited for either. */
-static void turn_after(Server *server)
+void turn_after(Server *server)
 {
   if (server->store_state == STORE_STATE_OK && release_ready(server->queue))
     store_thread_commit(server->store, release_take(server->queue), turn_committed, server);
@@ -130,69 +129,19 @@ static void turn_arm(Server *server, int64_t wake_at_ms)
   loop_timer_set(server->wake, server->wake_at_ms);
 }
 
-/* Hands @effects to the queue; frames that the link brings while something leaves wait until it is done. */
-static void turn_release(Server *server, Effects *effects)
+void turn_sleep(Server *server)
+{
+  turn_arm(server, INT64_MAX);
+  loop_timer_set(server->probe, INT64_MAX);
+}
+
+void turn_release(Server *server, Effects *effects)
 {
   bool outer = server->in_turn;
   server->in_turn = true;
   turn_arm(server, effects->wake_at_ms);
   release_add(server->queue, effects);
   server->in_turn = outer;
-}
-
-static bool turn_row(TableId table, const Value *values, void *data, GError **error)
-{
-  return core_load_row(data, table, values, error);
-}
-
-/* Deployments whose stored jobs cannot be read are left alone: a person must act. */
-static void turn_tell_unreadable(const Core *core)
-{
-  const GPtrArray *deployments = core_deployments(core);
-  for (guint i = 0; i < deployments->len; i++) {
-    const Deployment *deployment = deployments->pdata[i];
-    if (deployment->unreadable)
-      log_error("deployment cannot be read", "deployment=%s reason=\"%s\"", deployment->name, deployment->unreadable);
-  }
-}
-
-/* A fresh core with what is stored; replaces the old one on success. */
-static bool turn_load(Server *server, GError **error)
-{
-  const AgentsConfig *agents = server->options->agents;
-  CoreConfig config = {.lease_ms = 35000,
-                       .lost_ms = 60000,
-                       .heartbeat_ms = 10000,
-                       .port_base = agents ? agents->base_port : AGENTS_PORT_BASE,
-                       .ports_fixed = agents && !agents->auto_discover_port,
-                       .version = REEVE_VERSION};
-  g_autoptr(Core) core = core_new(&config);
-  if (!server->driver->load(server->store_handle, turn_row, core, error))
-    return false;
-  g_autoptr(Effects) effects = effects_new();
-  core_load_done(core, turn_now(server), effects);
-  turn_tell_unreadable(core);
-  core_free(server->core);
-  server->core = g_steal_pointer(&core);
-  turn_release(server, g_steal_pointer(&effects));
-  return true;
-}
-
-/* The core is ahead of the store: throw it away. @again: nodes may say hello to the new one at once. */
-static void turn_reload(Server *server, bool again)
-{
-  g_autoptr(GError) error = NULL;
-  server->metrics.reloads++;
-  hub_reset(server->hub);
-  if (!turn_load(server, &error)) {
-    server->unreadable = true;
-    log_error("state cannot be read again, leaving", "error=\"%s\"", error->message);
-    server_leave(server, reeve_error_exit(error->code));
-    return;
-  }
-  notify_begin(server->notify);
-  if (again)
-    hub_listen(server->hub);
 }
 
 static void turn_failed(Server *server, const GError *error)
@@ -207,11 +156,7 @@ static void turn_failed(Server *server, const GError *error)
   server->in_turn = true;
   release_failed(server->queue, full ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED, error->message);
   server->in_turn = false;
-  turn_reload(server, true);
-  for (guint i = 0; i < server->again->len; i++)
-    http_request_again(g_ptr_array_index(server->again, i));
-  g_ptr_array_set_size(server->again, 0);
-  loop_timer_set(server->probe, clock_boot_ms() + PROBE_MS);
+  reload_begin(server, true);
 }
 
 static void turn_committed(const GError *error, void *data)
@@ -231,6 +176,11 @@ static void turn_committed(const GError *error, void *data)
   turn_after(server);
 }
 
+void turn_probe_later(Server *server)
+{
+  loop_timer_set(server->probe, clock_boot_ms() + PROBE_MS);
+}
+
 static void turn_tick(void *data)
 {
   Server *server = data;
@@ -241,8 +191,8 @@ static void turn_tick(void *data)
 static void turn_probed(const GError *error, void *data)
 {
   Server *server = data;
-  if (error) {
-    loop_timer_set(server->probe, clock_boot_ms() + PROBE_MS);
+  if (error || server->core_state != CORE_STATE_READY) { /* room is of no use without a core */
+    reload_continue(server);
     return;
   }
   log_info("store can be written again", "was=\"%s\"", server->store_reason);
@@ -264,10 +214,9 @@ bool turn_open(Server *server, GError **error)
   server->queue = release_new(turn_leave, server);
   server->wake = loop_timer_new(server->loop, turn_tick, server);
   server->probe = loop_timer_new(server->loop, turn_probe, server);
-  server->again = g_ptr_array_new();
   server->wake_at_ms = INT64_MAX;
   server->scratch = g_string_sized_new(4096);
-  return turn_load(server, error);
+  return reload_first(server, error);
 }
 
 void turn_drop_waiters(Server *server)
@@ -297,7 +246,6 @@ void turn_close(Server *server)
   g_clear_pointer(&server->waiters, g_hash_table_unref);
   core_free(server->core);
   g_free(server->store_reason);
-  g_clear_pointer(&server->again, g_ptr_array_unref);
   if (server->scratch)
     g_string_free(server->scratch, TRUE);
 }
@@ -318,6 +266,8 @@ static void turn_note_conflict(Server *server, const Command *command, const Eff
 
 void turn_apply(Server *server, const Command *command)
 {
+  if (server->core_state != CORE_STATE_READY)
+    return; /* it would happen to a core that is thrown away; no request comes so far */
   g_autoptr(Effects) effects = effects_new();
   if (command->frame && command->frame->type == FRAME_HELLO)
     release_new_link(server->queue, command->node);
@@ -326,7 +276,7 @@ void turn_apply(Server *server, const Command *command)
     turn_note_conflict(server, command, effects);
   if (server->store_state != STORE_STATE_OK && effects->records->len) {
     /* It cannot be stored, so it must not have happened; the node tells it again when there is room. */
-    turn_reload(server, false);
+    reload_begin(server, false);
     return;
   }
   turn_release(server, g_steal_pointer(&effects));
@@ -393,6 +343,10 @@ static Waiter *turn_queue(Server *server, HttpRequest *request, int status, cons
 
 void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body)
 {
+  if (server->core_state == CORE_STATE_LOADING) {
+    reload_hold(server, request);
+    return;
+  }
   if (release_idle(server->queue)) {
     route_reply(server, request, status, content_type, body->str, body->len);
     return;

@@ -6,18 +6,19 @@
 
 #include <pthread.h>
 
-typedef enum Work { WORK_NONE, WORK_COMMIT, WORK_PROBE } Work;
+typedef enum Work { WORK_NONE, WORK_COMMIT, WORK_PROBE, WORK_OTHER } Work;
 
 struct StoreThread {
   Loop *loop;
   const StoreDriver *driver;
   Store *store; /* the thread's own */
   pthread_t thread;
-  pthread_mutex_t lock; /* guards work, ending, records, error, waits */
+  pthread_mutex_t lock; /* guards work, ending, error, waits */
   pthread_cond_t wake;
   Work work;
-  bool ending; /* leave when there is no work */
-  const GPtrArray *records;
+  bool ending;              /* leave when there is no work */
+  const GPtrArray *records; /* of the work: the loop's until it is given, then the thread's until it is answered */
+  StoreWork other;
   GError *error;
   guint64 waits;
   bool busy; /* the loop's own */
@@ -57,6 +58,20 @@ static void thread_commit(StoreThread *thread, const GPtrArray *records, GError 
   }
 }
 
+static void thread_do(StoreThread *thread, Work work, GError **error)
+{
+  switch (work) {
+  case WORK_COMMIT:
+    thread_commit(thread, thread->records, error);
+    break;
+  case WORK_PROBE:
+    thread->driver->probe(thread->store, error);
+    break;
+  default:
+    thread->other.run(thread->driver, thread->store, thread->other.data, error);
+  }
+}
+
 static void *thread_main(void *data)
 {
   StoreThread *thread = data;
@@ -65,16 +80,12 @@ static void *thread_main(void *data)
     while (thread->work == WORK_NONE && !thread->ending)
       pthread_cond_wait(&thread->wake, &thread->lock);
     Work work = thread->work;
-    const GPtrArray *records = thread->records;
     thread->work = WORK_NONE;
     pthread_mutex_unlock(&thread->lock);
     if (work == WORK_NONE)
       return NULL;
     GError *error = NULL;
-    if (work == WORK_COMMIT)
-      thread_commit(thread, records, &error);
-    else
-      thread->driver->probe(thread->store, &error);
+    thread_do(thread, work, &error);
     pthread_mutex_lock(&thread->lock);
     thread->error = error;
     pthread_mutex_unlock(&thread->lock);
@@ -95,11 +106,19 @@ StoreThread *store_thread_new(Loop *loop, const StoreDriver *driver, Store *stor
   return thread;
 }
 
-static void thread_give(StoreThread *thread, Work work, const GPtrArray *records)
+/* Takes the one place there is for work; what belongs to it is set after this. */
+static void thread_claim(StoreThread *thread, StoreCommitted done, void *data)
+{
+  g_assert(!thread->busy);
+  thread->busy = true;
+  thread->done = done;
+  thread->data = data;
+}
+
+static void thread_give(StoreThread *thread, Work work)
 {
   pthread_mutex_lock(&thread->lock);
   thread->work = work;
-  thread->records = records;
   pthread_cond_signal(&thread->wake);
   pthread_mutex_unlock(&thread->lock);
 }
@@ -123,20 +142,22 @@ void store_thread_free(StoreThread *thread)
 
 void store_thread_commit(StoreThread *thread, const GPtrArray *records, StoreCommitted done, void *data)
 {
-  g_assert(!thread->busy);
-  thread->busy = true;
-  thread->done = done;
-  thread->data = data;
-  thread_give(thread, WORK_COMMIT, records);
+  thread_claim(thread, done, data);
+  thread->records = records;
+  thread_give(thread, WORK_COMMIT);
 }
 
 void store_thread_probe(StoreThread *thread, StoreCommitted done, void *data)
 {
-  g_assert(!thread->busy);
-  thread->busy = true;
-  thread->done = done;
-  thread->data = data;
-  thread_give(thread, WORK_PROBE, NULL);
+  thread_claim(thread, done, data);
+  thread_give(thread, WORK_PROBE);
+}
+
+void store_thread_work(StoreThread *thread, const StoreWork *work, StoreCommitted done, void *data)
+{
+  thread_claim(thread, done, data);
+  thread->other = *work;
+  thread_give(thread, WORK_OTHER);
 }
 
 guint64 store_thread_waits(StoreThread *thread)

@@ -2,253 +2,13 @@
  */
 #include "base/clock.h"
 #include "base/error.h"
-#include "net/http_client.h"
-#include "server/hub.h"
-#include "server/routes.h"
+#include "bench.h"
 
-#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { DEADLINE_MS = 20000 };
-
-typedef struct Bench {
-  char *dir, *socket, *node_socket;
-  ServerOptions options;
-  Server server;
-  Store *store;
-  HttpClient *client;
-  LoopTimer *deadline;
-  HubPeer *peer;
-  GPtrArray *sent; /* of char*: frames to the node */
-  int links;       /* how often the node dialled in */
-  bool closed;     /* the hub closed the link */
-  int status;
-  GString *body; /* of the last answer */
-  bool answered;
-  GString *stream;
-} Bench;
-
-static void bench_send(void *link, const char *frame)
-{
-  g_ptr_array_add(((Bench *)link)->sent, g_strdup(frame));
-}
-
-static void bench_close(void *link)
-{
-  Bench *bench = link;
-  bench->peer = NULL;
-  bench->closed = true;
-}
-
-static const HubCarrier bench_carrier = {.send = bench_send, .close = bench_close};
-
-static void bench_late(void *data)
-{
-  g_error("nothing happened within %d ms", DEADLINE_MS);
-}
-
-/* One turn of the loop at a time until @done says so. */
-static void bench_until(Bench *bench, bool (*done)(Bench *bench))
-{
-  loop_timer_set(bench->deadline, clock_boot_ms() + DEADLINE_MS);
-  while (!done(bench))
-    event_base_loop(loop_base(bench->server.loop), EVLOOP_ONCE);
-  loop_timer_set(bench->deadline, INT64_MAX);
-}
-
-/* A memory store whose commits wait while the test holds the gate. */
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-
-static bool gated_commit(Store *store, const GPtrArray *records, GError **error)
-{
-  pthread_mutex_lock(&gate);
-  pthread_mutex_unlock(&gate);
-  return store_memory.commit(store, records, error);
-}
-
-static void bench_open_at(Bench *bench, const char *node_socket)
-{
-  static StoreDriver gated;
-  gated = store_memory;
-  gated.commit = gated_commit;
-  g_autoptr(GError) error = NULL;
-  *bench = (Bench){.dir = g_dir_make_tmp("reeve-server-XXXXXX", NULL)};
-  bench->socket = g_build_filename(bench->dir, "control.sock", NULL);
-  bench->node_socket = node_socket ? g_build_filename(bench->dir, node_socket, NULL) : NULL;
-  bench->options = (ServerOptions){.data_dir = bench->dir, .socket_path = bench->socket, .node_socket = bench->node_socket, .ready_fd = -1};
-  bench->store = store_memory.open(bench->dir, &error);
-  g_assert_no_error(error);
-  g_assert_true(server_open(&bench->server, &bench->options, &gated, bench->store, &error));
-  g_assert_no_error(error);
-  bench->client = http_client_new(bench->server.loop);
-  bench->deadline = loop_timer_new(bench->server.loop, bench_late, NULL);
-  bench->sent = g_ptr_array_new_with_free_func(g_free);
-  bench->body = g_string_new(NULL);
-  bench->stream = g_string_new(NULL);
-}
-
-static void bench_open(Bench *bench)
-{
-  bench_open_at(bench, NULL);
-}
-
-static void bench_done(Bench *bench)
-{
-  http_client_free(bench->client);
-  loop_timer_free(bench->deadline);
-  server_close(&bench->server);
-  unlink(bench->socket);
-  rmdir(bench->dir);
-  g_ptr_array_unref(bench->sent);
-  g_string_free(bench->body, TRUE);
-  g_string_free(bench->stream, TRUE);
-  g_free(bench->dir);
-  g_free(bench->socket);
-  g_free(bench->node_socket);
-}
-
-static void bench_answer(const HttpResult *result, void *data)
-{
-  Bench *bench = data;
-  g_assert_null(result->error);
-  bench->status = result->status;
-  g_string_assign(bench->body, result->body ? result->body : "");
-  bench->answered = true;
-}
-
-static bool bench_answered(Bench *bench)
-{
-  return bench->answered;
-}
-
-static void bench_ask(Bench *bench, const char *method, const char *path, const char *body)
-{
-  g_autofree char *url = g_strconcat("http://localhost", path, NULL);
-  HttpCallSpec spec = {.method = method,
-                       .url = url,
-                       .unix_socket = bench->socket,
-                       .content_type = body ? "application/json" : NULL,
-                       .body = body,
-                       .body_length = body ? strlen(body) : 0,
-                       .timeout_ms = DEADLINE_MS};
-  bench->answered = false;
-  http_client_call(bench->client, &spec, NULL, bench_answer, bench);
-}
-
-/* Asks and waits; the status must be @status, the body must contain @part. */
-static void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status, const char *part)
-{
-  bench_ask(bench, method, path, body);
-  bench_until(bench, bench_answered);
-  if (bench->status != status || !strstr(bench->body->str, part))
-    g_error("%s %s gave %d %s; wanted: %d %s", method, path, bench->status, bench->body->str, status, part);
-}
-
-/* --- the fake node --- */
-
-static void bench_tell(Bench *bench, Frame *frame)
-{
-  g_autofree char *text = frame_write(frame);
-  hub_receive(bench->peer, text, strlen(text));
-  frame_free(frame);
-}
-
-static void bench_hello(Bench *bench)
-{
-  bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
-  g_assert_nonnull(bench->peer);
-  bench->closed = false;
-  bench->links++;
-  Frame *frame = frame_new(FRAME_HELLO);
-  frame->node = g_strdup("local");
-  frame->name = g_strdup("host");
-  frame->boot_id = g_strdup("boot-1");
-  frame->version = g_strdup(REEVE_VERSION);
-  frame->protocol = PROTOCOL_VERSION;
-  bench_tell(bench, frame);
-}
-
-/* The first frame of @type that was sent to the node; taken out of the list. NULL = none. */
-static Frame *bench_take(Bench *bench, FrameType type)
-{
-  for (guint i = 0; i < bench->sent->len; i++) {
-    const char *text = g_ptr_array_index(bench->sent, i);
-    Frame *frame = frame_parse(text, strlen(text), NULL);
-    g_assert_nonnull(frame);
-    if (frame->type == type) {
-      g_ptr_array_remove_index(bench->sent, i);
-      return frame;
-    }
-    frame_free(frame);
-  }
-  return NULL;
-}
-
-static bool bench_has(Bench *bench, FrameType type)
-{
-  g_autofree char *word = g_strdup_printf("\"type\":\"%s\"", frame_type_word(type));
-  for (guint i = 0; i < bench->sent->len; i++)
-    if (strstr(g_ptr_array_index(bench->sent, i), word))
-      return true;
-  return false;
-}
-
-static bool bench_reserve_sent(Bench *bench)
-{
-  return bench_has(bench, FRAME_RESERVE);
-}
-
-static bool bench_start_sent(Bench *bench)
-{
-  return bench_has(bench, FRAME_START);
-}
-
-static bool bench_welcome_sent(Bench *bench)
-{
-  return bench_has(bench, FRAME_WELCOME);
-}
-
-static bool bench_log_read_sent(Bench *bench)
-{
-  return bench_has(bench, FRAME_LOG_READ);
-}
-
-/* Reports the instance of @instruction as the node would. */
-static void bench_report(Bench *bench, const Instruction *instruction, InstanceState state, Health health)
-{
-  InstanceReport *report = instance_report_new(instruction->id);
-  report->epoch = instruction->epoch;
-  report->generation = instruction->generation;
-  report->state = state;
-  report->health = health;
-  report->attempt = 1;
-  report->pid = state == INSTANCE_RUNNING ? 4711 : 0;
-  report->port = 8100;
-  Frame *frame = frame_new(FRAME_REPORT);
-  g_ptr_array_add(frame->reports, report);
-  bench_tell(bench, frame);
-}
-
-/* Plays the node for one deployment of one instance until it runs and is healthy; returns the instance's id. */
-static char *bench_run_instance(Bench *bench)
-{
-  bench_until(bench, bench_reserve_sent);
-  g_autoptr(Frame) reserve = bench_take(bench, FRAME_RESERVE);
-  Frame *reserved = frame_new(FRAME_RESERVED);
-  reserved->request = reserve->request;
-  const Instruction *wanted = g_ptr_array_index(reserve->instructions, 0);
-  g_ptr_array_add(reserved->reservations, reservation_new(wanted->id, 8100, NULL));
-  bench_tell(bench, reserved);
-  bench_until(bench, bench_start_sent);
-  g_autoptr(Frame) start = bench_take(bench, FRAME_START);
-  const Instruction *instruction = g_ptr_array_index(start->instructions, 0);
-  bench_report(bench, instruction, INSTANCE_RUNNING, HEALTH_HEALTHY);
-  return g_strdup(instruction->id);
-}
 
 static bool bench_stop_sent(Bench *bench)
 {
@@ -260,30 +20,19 @@ static bool bench_leaving(Bench *bench)
   return bench->server.leaving;
 }
 
-static bool bench_running(Bench *bench)
+static bool bench_log_read_sent(Bench *bench)
 {
-  const Deployment *deployment = core_deployment(bench->server.core, "one");
-  return deployment && deployment->status == DEPLOYMENT_RUNNING && release_idle(bench->server.queue);
+  return bench_has(bench, FRAME_LOG_READ);
 }
 
-static char *bench_deploy_notifying(const char *url)
+static bool bench_reset_seen(Bench *bench)
 {
-  g_autoptr(Job) job = job_new();
-  job->name = g_strdup("one");
-  job->directory = g_strdup("/tmp");
-  AgentSpec *agent = agent_spec_new("solo");
-  agent->command = g_strdupv((char *[]){(char *)"/bin/sleep", (char *)"60", NULL});
-  agent->port = PORT_AUTO;
-  job_add_agent(job, agent);
-  if (url)
-    g_ptr_array_add(job->notify, notify_spec_new(url));
-  g_autofree char *text = job_to_json(job);
-  return g_strdup_printf("{\"source_name\":\"job.yaml\",\"source\":\"name: one\",\"job\":%s}", text);
+  return strstr(bench->stream->str, "event: reset\n") && strstr(bench->stream->str, "\n\n");
 }
 
-static char *bench_deploy_body(void)
+static bool bench_deployment_seen(Bench *bench)
 {
-  return bench_deploy_notifying(NULL);
+  return strstr(bench->stream->str, "event: deployment\n") != NULL;
 }
 
 static void test_refusals(void)
@@ -307,41 +56,6 @@ static void test_refusals(void)
   bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"now\"}", 422, "allowed: refuse, keep, down");
   g_assert_cmpuint(core_deployments(bench.server.core)->len, ==, 0);
   bench_done(&bench);
-}
-
-static bool bench_stream_data(const char *bytes, size_t length, void *data)
-{
-  g_string_append_len(((Bench *)data)->stream, bytes, (gssize)length);
-  return true;
-}
-
-static void bench_stream_over(const HttpResult *result, void *data)
-{
-  g_string_append(((Bench *)data)->stream, "<end>");
-}
-
-static bool bench_reset_seen(Bench *bench)
-{
-  return strstr(bench->stream->str, "event: reset\n") && strstr(bench->stream->str, "\n\n");
-}
-
-static bool bench_deployment_seen(Bench *bench)
-{
-  return strstr(bench->stream->str, "event: deployment\n") != NULL;
-}
-
-static bool bench_stream_ended(Bench *bench)
-{
-  return strstr(bench->stream->str, "<end>") != NULL;
-}
-
-static void bench_follow(Bench *bench, const char *path, const char *header)
-{
-  g_autofree char *url = g_strconcat("http://localhost", path, NULL);
-  const char *headers[] = {header, NULL};
-  HttpCallSpec spec = {.url = url, .unix_socket = bench->socket, .headers = header ? headers : NULL, .stream = true};
-  g_string_truncate(bench->stream, 0);
-  http_client_call(bench->client, &spec, bench_stream_data, bench_stream_over, bench);
 }
 
 static void test_deploy(void)
@@ -505,6 +219,11 @@ static bool bench_link_closed(Bench *bench)
   return bench->closed;
 }
 
+static bool bench_loaded(Bench *bench)
+{
+  return bench->server.core_state == CORE_STATE_READY;
+}
+
 static bool bench_store_ok(Bench *bench)
 {
   return bench->server.store_state == STORE_STATE_OK;
@@ -523,6 +242,7 @@ static void test_full_store(void)
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
   bench_until(&bench, bench_link_closed);
+  bench_until(&bench, bench_loaded);
   g_autofree char *after = core_dump(bench.server.core);
   g_assert_cmpstr(before, ==, after);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
@@ -638,11 +358,11 @@ static void test_end_under_stalled_commit(void)
   Bench bench;
   bench_open(&bench);
   g_autofree char *body = bench_deploy_body();
-  pthread_mutex_lock(&gate);
+  bench_close_commits();
   bench_ask(&bench, "POST", "/api/deployments", body);
   bench_follow(&bench, "/api/events", NULL);
   bench_until(&bench, bench_two_wait);
-  pthread_mutex_unlock(&gate); /* the loop does not run any more: its outcome is not heard */
+  bench_open_commits(); /* the loop does not run any more: its outcome is not heard */
   bench_done(&bench);
 }
 
@@ -679,6 +399,43 @@ static void test_exec_and_full_store(void)
   bench_done(&bench);
 }
 
+/* While the store is full a node says what needs a record: its link goes in the middle of the frame. */
+static void test_link_goes_under_its_frame(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  bench_call(&bench, "POST", "/api/secrets", "{\"name\":\"key\",\"value\":\"v\"}", 201, "\"name\":\"key\"");
+  g_autofree char *plain = bench_deploy_body();
+  g_autoptr(GString) body = g_string_new(plain);
+  g_string_replace(body, "\"environment\":{}", "\"environment\":{\"KEY\":{\"secret\":\"key\"}}", 1);
+  bench_call(&bench, "POST", "/api/deployments", body->str, 202, "\"changed\":true");
+  g_autofree char *instance = bench_run_instance(&bench);
+  bench_until(&bench, bench_running);
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_loaded);
+  g_ptr_array_set_size(bench.sent, 0);
+  Instruction *runs = instruction_new(instance, 1, 1);
+  bench_hello_from(&bench, "boot-1", runs);
+  instruction_free(runs);
+  bench_until(&bench, bench_welcome_sent);
+  g_assert_false(bench.closed);
+  Frame *read = frame_new(FRAME_SECRET_READ);
+  read->instance = g_strdup(instance);
+  read->request = 1;
+  bench_tell(&bench, read);
+  bench_until(&bench, bench_link_closed);
+  g_assert_false(bench_has(&bench, FRAME_SECRETS));
+  bench_until(&bench, bench_store_ok);
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_loaded);
+  bench_hello_from(&bench, "boot-2", NULL);
+  bench_until(&bench, bench_link_closed);
+  bench_done(&bench);
+}
+
 /* A receiver of webhooks that fills the disk before it answers. */
 typedef struct Receiver {
   Bench *bench;
@@ -703,7 +460,7 @@ static bool bench_told(Bench *bench)
 
 static bool bench_store_full(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_FULL;
+  return bench->server.store_state == STORE_STATE_FULL && bench_loaded(bench);
 }
 
 /* A delivery that could not be noted is noted later: the message is not posted again. */
@@ -824,6 +581,7 @@ int main(int argc, char **argv)
   g_test_add_func("/server/replay-is-paged", test_replay_is_paged);
   g_test_add_func("/server/end-under-stalled-commit", test_end_under_stalled_commit);
   g_test_add_func("/server/exec-and-full-store", test_exec_and_full_store);
+  g_test_add_func("/server/link-goes-under-its-frame", test_link_goes_under_its_frame);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
   g_test_add_func("/server/node-socket", test_node_socket);
   g_test_add_func("/server/away", test_away);

@@ -6,6 +6,7 @@
 #include "store/history.h"
 #include "store/store_thread.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,8 @@ typedef struct Run {
   StoreThread *thread;
   GPtrArray *records;
   int answered, wanted;
+  int worked; /* the thread's, then ours */
+  pthread_t loop_thread;
 } Run;
 
 static void run_next(Run *run);
@@ -31,6 +34,15 @@ static void run_committed(const GError *error, void *data)
     run_next(run);
 }
 
+/* Other work has the store and the thread for itself; what it says is the answer. */
+static bool run_work(const StoreDriver *driver, Store *store, void *data, GError **error)
+{
+  Run *run = data;
+  g_assert_false(pthread_equal(pthread_self(), run->loop_thread));
+  run->worked++;
+  return driver->probe(store, error);
+}
+
 static void run_next(Run *run)
 {
   Record *record = record_new(TABLE_META);
@@ -40,18 +52,21 @@ static void run_next(Run *run)
   g_ptr_array_add(run->records, record);
   if (run->answered % 10 == 9)
     store_thread_probe(run->thread, run_committed, run);
+  else if (run->answered % 10 == 4)
+    store_thread_work(run->thread, &(StoreWork){.run = run_work, .data = run}, run_committed, run);
   else
     store_thread_commit(run->thread, run->records, run_committed, run);
 }
 
 static void test_every_commit_is_answered(void)
 {
-  Run run = {.loop = loop_new(), .wanted = 500};
+  Run run = {.loop = loop_new(), .wanted = 500, .loop_thread = pthread_self()};
   run.records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
   run.thread = store_thread_new(run.loop, &store_memory, store_memory.open("", NULL));
   run_next(&run);
   loop_run(run.loop);
   g_assert_cmpint(run.answered, ==, 500);
+  g_assert_cmpint(run.worked, ==, 50);
   store_thread_free(run.thread);
   g_ptr_array_unref(run.records);
   loop_free(run.loop);
