@@ -357,8 +357,10 @@ static void shim_wakes(Sim *sim, void *data)
   if (shim->silent && sim->node_up)
     sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_SHIM_HEARD, .instance = shim->id});
   shim->silent = false;
-  if (shim->unreaped)
+  if (shim->unreaped) {
+    shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
     shim_reaps(sim, shim);
+  }
   for (ShimMail *mail = g_queue_pop_head(&shim->inbox); mail; mail = g_queue_pop_head(&shim->inbox)) {
     if (shim->alive)
       shim_reads(sim, shim, mail);
