@@ -119,7 +119,8 @@ def test_agents_find_each_other(reeve):
                what="it is there again")
     assert found(url)["news"]["name"] == "It", "what it told stays until it is restarted"
     reeve.run("restart", "desk", "news")
-    assert found(url)["news"]["name"] == "news" and port_of(found(url)["news"]) == port and (reeve.directory / "desk/news0").read_text() == url
+    wait_until(lambda: found(url).get("news", {}).get("name") == "news", what="the restarted one is there, and has told nothing yet")
+    assert port_of(found(url)["news"]) == port and (reeve.directory / "desk/news0").read_text() == url
     reeve.run("scale", "desk", "stats=1")
     assert set(found(url)) == {"news", "stats", "own"}
 
