@@ -8,12 +8,21 @@
 
 /* ---- what was acknowledged ---- */
 
+/* The answer to a forget: nothing but "id" and "name". */
+static bool check_is_forgotten(const Reply *reply, char name[64])
+{
+  int end = 0;
+  return sscanf(reply->body, "{\"id\":\"%*[^\"]\",\"name\":\"%63[^\"]\"}%n", name, &end) == 1 && end > 0 && !reply->body[end];
+}
+
 void sim_check_reply(Sim *sim, const Reply *reply)
 {
   char name[64];
   int revision = 0;
   if (reply->code >= 0 || reply->status != 202)
     return;
+  if (check_is_forgotten(reply, name)) /* changes before it may have been answered just now */
+    g_hash_table_remove(sim->promised, name);
   const char *at = strstr(reply->body, "\"name\":\""), *number = strstr(reply->body, "\"revision\":");
   if (!at || !number || sscanf(at + 8, "%63[^\"]", name) != 1 || sscanf(number + 11, "%d", &revision) != 1 || revision <= 0)
     return;

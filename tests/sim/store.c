@@ -63,6 +63,9 @@ void sim_write_rows(Sim *sim, const GPtrArray *records)
     if (record->deleted) {
       if (record->table == TABLE_NOTICES)
         sim_check_hook_gone(sim, record->values[0].text);
+      const Record *was = record->table == TABLE_DEPLOYMENTS ? g_hash_table_lookup(rows, record->values[0].text) : NULL;
+      if (was)
+        g_hash_table_remove(sim->promised, was->values[DEP_NAME].text); /* forgotten, whether or not the answer arrives */
       g_hash_table_remove(rows, record->values[0].text);
       continue;
     }

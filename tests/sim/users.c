@@ -206,14 +206,6 @@ static void user_rollback(Sim *sim, Command *command)
   sim_apply(sim, command);
 }
 
-/* What is forgotten is promised to nobody any more, whether or not the answer arrives. */
-static void user_forget(Sim *sim, Command *command)
-{
-  sim_apply(sim, command);
-  if (sim->core && !core_deployment(sim->core, command->deployment))
-    g_hash_table_remove(sim->promised, command->deployment);
-}
-
 static void user_plain(Sim *sim, Command *command)
 {
   sim_apply(sim, command);
@@ -229,7 +221,7 @@ typedef struct UserWish {
 static const UserWish wishes[] = {
     {34, COMMAND_DEPLOY, "deploy", user_deploy},       {10, COMMAND_DOWN, "down", user_plain},
     {12, COMMAND_RESTART, "restart", user_restart},    {10, COMMAND_CANCEL, "cancel", user_plain},
-    {10, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_forget},
+    {10, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_plain},
     {10, COMMAND_SCALE, "scale", user_scale},          {4, COMMAND_RUN, "run", user_run},
     {2, COMMAND_REGISTER, "registry", user_registry},  {1, COMMAND_TOKEN_CREATE, "token", user_token},
     {1, COMMAND_SECRET_SET, "secret", user_secret},
