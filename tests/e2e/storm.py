@@ -1,6 +1,7 @@
 """A storm over the real processes: server, shims, agents and clients are killed while deployments are changed, well and badly. What is looked at:
 no slot ever has two processes, at the end each has one, with the reported pid, port and revision; nothing else of ours runs; no line is lost."""
 import collections
+import contextlib
 import os
 import pathlib
 import random
@@ -117,19 +118,16 @@ class Storm:
         self.done[kind] += 1
 
     def kill_one(self, kind):
-        if kind == "kill shim":
-            shims = self.reeve.shims()
-            if shims:
-                instance = self.random.choice(sorted(shims))
-                self.shims_killed.add(instance)
-                os.kill(shims[instance], signal.SIGKILL)
-            return
-        living = [pid for pids in self.processes().values() for pid, _ in pids]
-        if living:
-            try:
-                os.kill(self.random.choice(living), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        """A shim, or a process of an agent; it may have ended by itself since somebody looked."""
+        shims = self.reeve.shims() if kind == "kill shim" else {}
+        living = [pid for pids in self.processes().values() for pid, _ in pids] if kind != "kill shim" else []
+        instance = self.random.choice(sorted(shims)) if shims else None
+        pid = shims[instance] if instance else self.random.choice(living) if living else None
+        if instance:
+            self.shims_killed.add(instance)
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def worker(self, until):
         while time.monotonic() < until:
