@@ -204,8 +204,22 @@ static bool instance_same(const Instance *instance, const InstanceReport *report
          g_strcmp0(instance->observed_reason, report->reason) == 0;
 }
 
-void instance_observe(Core *core, Instance *instance, const InstanceReport *report)
+/* What has completed stays so: a node that cannot read its file any more knows no better. */
+static InstanceReport instance_hear(const Instance *instance, const InstanceReport *report)
 {
+  InstanceReport heard = *report;
+  bool lost =
+      report->state == INSTANCE_FAILED && report->generation <= instance->generation && g_strcmp0(instance->outcome, "completed") == 0;
+  if (lost) {
+    heard.state = INSTANCE_COMPLETED;
+    heard.reason = instance->reason;
+  }
+  return heard;
+}
+
+void instance_observe(Core *core, Instance *instance, const InstanceReport *told)
+{
+  const InstanceReport heard = instance_hear(instance, told), *report = &heard;
 #ifndef REEVE_BUG_NO_EPOCH_CHECK
   if (report->epoch != instance->epoch)
     return;

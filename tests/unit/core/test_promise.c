@@ -87,6 +87,22 @@ static void test_probed_and_batch_do_not_wait(void)
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
 }
 
+/* It has done its work. That its node cannot read its file after a restart of the machine makes no failure of that. */
+static void test_completed_stays_completed(void)
+{
+  g_autoptr(Job) job = world_job("a b");
+  AgentSpec *batch = world_agent(job, "b");
+  batch->kind = AGENT_BATCH;
+  batch->port = PORT_NONE;
+  g_autoptr(World) world = promise_world(job);
+  world_report(world, "b", 0, INSTANCE_COMPLETED, HEALTH_UNKNOWN, NULL);
+  g_assert_cmpstr(world_slot(world, "b", 0)->outcome, ==, "completed");
+  world_report(world, "b", 0, INSTANCE_FAILED, HEALTH_UNKNOWN, "instance file: input/output error");
+  g_assert_cmpstr(world_slot(world, "b", 0)->outcome, ==, "completed");
+  g_assert_cmpint(world_slot(world, "b", 0)->state, ==, INSTANCE_COMPLETED);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+}
+
 /* It came up, and its process ends within the time: whatever restart says, that is a failure. */
 static void promise_ends_early(InstanceState state)
 {
@@ -331,6 +347,7 @@ int main(int argc, char **argv)
   g_test_add_func("/promise/first-and-update", test_first_waits_a_second_update_three);
   g_test_add_func("/promise/said", test_what_is_said_counts);
   g_test_add_func("/promise/probed-and-batch", test_probed_and_batch_do_not_wait);
+  g_test_add_func("/promise/completed", test_completed_stays_completed);
   g_test_add_func("/promise/early-end", test_an_early_end_fails);
   g_test_add_func("/promise/counted-anew", test_time_is_counted_anew);
   g_test_add_func("/promise/recovery", test_recovery_does_not_wait);
