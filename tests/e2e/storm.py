@@ -46,7 +46,7 @@ class Storm:
             port = ", config: {port: auto}, health: {tcp: true, min_healthy: 0}" if number % 2 else ", health: {min_healthy: 0.3}"
             lines.append(f"  - {{id: a{number}, command: {command}{port}, restart: {{policy: always, max: -1, delay: 0.1, max_delay: 1}}}}\n")
         return self.reeve.job(f"job: {{name: {name}, version: '{revision}'}}\nagents:\n{''.join(lines)}topology: {{type: dynamic}}\n"
-                              f"environment: {{REV: '{revision}', STORM: '{self.counts}'}}\ndeployment: {{timeout: 30, update: {{max_unavailable: 5, max_surge: 3}}}}\n",
+                              f"environment: {{REV: '{revision}', STORM: '{self.counts}'}}\ndeployment: {{timeout: {30 if broken else 300}, update: {{max_unavailable: 5, max_surge: 3}}}}\n",
                               f"{name}-{revision}.yaml"), revision
 
     def reeve_call(self, *words, kill_after=None):
@@ -157,9 +157,9 @@ class Storm:
             raise self.problems[0]
         for name in self.names:  # the last word of each is a good one
             job, revision = self.job(name, broken=False)
-            wait_until(lambda: self.reeve_call("up", "-d", "--replace", job) == 0, 120, f"the last up of {name}")
+            wait_until(lambda: self.reeve_call("up", "-d", "--replace", job) == 0, 600, f"the last up of {name}")
             self.acknowledged[name] = revision
-        wait_until(self.settled, 60, "everything runs")
+        wait_until(self.settled, 300, "everything runs")
         self.over.set()
         watcher.join()
         self.check_slots()
