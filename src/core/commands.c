@@ -31,8 +31,7 @@ static Deployment *command_deployment(Core *core, const Command *command)
   return deployment;
 }
 
-/* Refuses what needs the jobs of @deployment when they cannot be read. */
-static bool command_refuse_unreadable(Core *core, const Command *command, const Deployment *deployment)
+bool command_refuse_unreadable(Core *core, const Command *command, const Deployment *deployment)
 {
   if (deployment->unreadable)
     core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
@@ -60,7 +59,7 @@ static void command_refuse_down(Core *core, const Command *command, const Deploy
 
 static Revision *command_add_revision(Core *core, Deployment *deployment, const Command *command, const char *cause)
 {
-  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  const Revision *last = deployment_last_revision(deployment);
   Revision *revision = g_new0(Revision, 1);
   core_new_id(core, revision->id, "rev");
   revision->number = last ? last->number + 1 : 1;
@@ -78,8 +77,8 @@ static Revision *command_add_revision(Core *core, Deployment *deployment, const 
 /* The revision that already says what @command asks for, or NULL. */
 static Revision *command_same_revision(const Deployment *deployment, const Job *job)
 {
-  Revision *revision = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
-  const Job *present = revision ? revision_job(revision) : NULL;
+  Revision *revision = deployment_last_revision(deployment);
+  const Job *present = revision_job(revision);
   if (!present)
     return NULL;
   g_autofree char *before = job_digest_text(present);

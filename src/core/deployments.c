@@ -81,7 +81,7 @@ int deployment_previous(const Deployment *deployment)
 
 char *deployment_way_up(const Deployment *deployment)
 {
-  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  const Revision *last = deployment_last_revision(deployment);
   const char *from = last && last->source_name && last->source_name[0] ? last->source_name : "FILE";
   bool agent_file = g_str_has_suffix(from, "/agent.toml") || g_str_has_suffix(from, "/agent.json"); /* no job may be called so */
   return agent_file ? g_strdup_printf("reeve deploy %s", deployment->name) : g_strdup_printf("reeve up %s", from);

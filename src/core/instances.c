@@ -13,8 +13,7 @@ bool instance_is_batch(const Instance *instance)
 
 bool instance_can_start(const Instance *instance)
 {
-  const Revision *revision = revision_find(instance->deployment, instance->revision);
-  return revision && revision_plan(revision);
+  return revision_plan(revision_find(instance->deployment, instance->revision));
 }
 
 bool instance_live(const Instance *instance)

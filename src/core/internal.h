@@ -90,7 +90,7 @@ void core_add_deployment(Core *core, Deployment *deployment);
 void core_remove_deployment(Core *core, Deployment *deployment);
 void core_remove_instance(Core *core, Instance *instance);
 Revision *revision_find(const Deployment *deployment, int number);
-const Plan *revision_plan(const Revision *revision); /* NULL when its job cannot be read */
+const Plan *revision_plan(const Revision *revision); /* NULL when its job cannot be read, and of NULL */
 /* Its text has changed: what was made of it is made again when it is asked for. */
 void revision_forget_cache(Revision *revision);
 /* Agent @id as revision @number has it; NULL when there is no such revision, it cannot be read, or it has no such agent. */
@@ -222,6 +222,8 @@ char *instance_url(const Instance *instance);
 NodeObject *place_choose(const Core *core, const Instance *instance);
 
 /* commands */
+/* Refuses what needs the jobs of @deployment when they cannot be read: true then. */
+bool command_refuse_unreadable(Core *core, const Command *command, const Deployment *deployment);
 void command_deploy(Core *core, const Command *command);
 void command_down(Core *core, const Command *command);
 void command_restart(Core *core, const Command *command);

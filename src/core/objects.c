@@ -196,6 +196,8 @@ const Revision *deployment_revision(const Deployment *deployment, int number)
 
 const Job *revision_job(const Revision *revision)
 {
+  if (!revision)
+    return NULL;
   if (!revision->job && !revision->problem) {
     Revision *cache = (Revision *)(uintptr_t)revision; /* the cache is not part of its value */
     g_autoptr(GError) error = NULL;
@@ -215,7 +217,7 @@ void revision_forget_cache(Revision *revision)
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id)
 {
   const Revision *revision = revision_find(deployment, number);
-  const Job *job = revision ? revision_job(revision) : NULL;
+  const Job *job = revision_job(revision);
   return job ? job_agent_named(job, id) : NULL;
 }
 
@@ -228,7 +230,12 @@ const Plan *revision_plan(const Revision *revision)
     cache->plan = plan_new(job, &error);
     cache->problem = cache->plan ? NULL : g_strdup(error->message);
   }
-  return revision->problem ? NULL : revision->plan;
+  return job && !revision->problem ? revision->plan : NULL;
+}
+
+Revision *deployment_last_revision(const Deployment *deployment)
+{
+  return deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
 }
 
 char *revision_unreadable(const Deployment *deployment, const Revision *revision)

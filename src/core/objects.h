@@ -252,8 +252,10 @@ uint64_t core_restarts(const Core *core);
 /* All nodes: of NodeObject*. */
 const GPtrArray *core_nodes(const Core *core);
 const Revision *deployment_revision(const Deployment *deployment, int number);
-/* The parsed job of a revision (cached inside); NULL when what is stored cannot be read. That is no empty job: nothing is known of what it
- * wanted. */
+/* The newest; NULL when there is none. */
+Revision *deployment_last_revision(const Deployment *deployment);
+/* The parsed job of a revision (cached inside); NULL when what is stored cannot be read, and of NULL. That is no empty job: nothing is
+ * known of what it wanted. */
 const Job *revision_job(const Revision *revision);
 /* Why @revision of @deployment cannot be used, in words that name both; NULL = it can. Caller frees. */
 char *revision_unreadable(const Deployment *deployment, const Revision *revision);

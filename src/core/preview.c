@@ -122,7 +122,7 @@ char *core_preview(const Core *core, const Job *job, GError **error)
 {
   const Deployment *deployment = core_find(core, job->name);
   const Revision *revision = deployment ? revision_find(deployment, deployment_base(deployment)) : NULL;
-  const Job *before = revision ? revision_job(revision) : NULL;
+  const Job *before = revision_job(revision);
   g_autofree char *diff = plan_diff_json(before, job, DIFF_SHOWN_VALUES, error);
   if (!diff)
     return NULL;

@@ -108,7 +108,7 @@ static const char *render_entry_point(const Deployment *deployment)
 {
   int number = deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
   const Revision *revision = deployment_revision(deployment, number);
-  const Job *job = revision ? revision_job(revision) : NULL;
+  const Job *job = revision_job(revision);
   return job ? job_entry_agent(job) : NULL;
 }
 
@@ -120,7 +120,7 @@ static void render_counts(const Deployment *deployment, guint *agents, guint *he
   bool forward = rollout && rollout_is_open(rollout) && rollout->to > 0 && rollout->verdict == OUTCOME_SUCCEEDED;
   int number = rollout && (forward || deployment->revision == 0) ? rollout->to : deployment->revision;
   const Revision *revision = revision_find(deployment, number);
-  const Job *job = revision ? revision_job(revision) : NULL;
+  const Job *job = revision_job(revision);
   *agents = *healthy = 0;
   for (guint i = 0; job && i < job->agents->len; i++)
     *agents += (guint)job_agent(job, i)->replicas;

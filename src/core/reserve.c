@@ -13,7 +13,7 @@ static bool reserve_wanted(const Instance *instance)
 int reserve_declared_by(const Instance *instance, int number)
 {
   const Revision *revision = revision_find(instance->deployment, number);
-  const Job *job = revision ? revision_job(revision) : NULL;
+  const Job *job = revision_job(revision);
   int index = job ? job_find_agent(job, instance->agent) : -1;
   return index < 0 ? PORT_NONE : plan_declared_port(job, (guint)index, instance->replica);
 }

@@ -38,7 +38,7 @@ static bool rolling_is_free(const Rollout *rollout)
 static const Job *rolling_job(const Rollout *rollout)
 {
   const Revision *revision = revision_find(rollout->deployment, rollout->to ? rollout->to : rollout->from);
-  return revision ? revision_job(revision) : NULL;
+  return revision_job(revision);
 }
 
 /* Does the rollout replace something of which we know how many there are? */

@@ -63,12 +63,11 @@ void rollout_recount(Rollout *rollout)
 static const Job *rollout_job(const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
-  guint n = deployment->revisions->len;
   const Revision *candidates[] = {revision_find(deployment, rollout->to), revision_find(deployment, rollout->from),
-                                  n ? deployment->revisions->pdata[n - 1] : NULL};
+                                  deployment_last_revision(deployment)};
   const Job *job = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS(candidates) && !job; i++)
-    job = candidates[i] ? revision_job(candidates[i]) : NULL;
+    job = revision_job(candidates[i]);
   return job;
 }
 
@@ -425,7 +424,7 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
   if (verdict == OUTCOME_CANCELLED)
     return ON_FAILURE_ROLLBACK;
   const Revision *revision = revision_find(rollout->deployment, rollout->to);
-  const Job *job = revision ? revision_job(revision) : NULL;
+  const Job *job = revision_job(revision);
   FailurePolicy policy = job ? job->on_failure : ON_FAILURE_KEEP;
   bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->from > 0;
   return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy; /* to keep what runs is to stay with the former revision */

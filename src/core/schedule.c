@@ -392,10 +392,8 @@ void command_run(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->deployment);
   Schedule *schedule = deployment && command->agent ? schedule_find(deployment, command->agent) : NULL;
-  if (deployment && deployment->unreadable) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
+  if (deployment && command_refuse_unreadable(core, command, deployment))
     return;
-  }
   if (!schedule || !schedule_spec(schedule)) {
     core_refuse(core, command, REEVE_ERROR_NOT_FOUND, deployment ? "deployment '%s' has no scheduled agent '%s'" : "no deployment '%s'",
                 command->deployment, command->agent);

@@ -146,7 +146,7 @@ static char *spec_directory(const Job *job, const AgentSpec *agent)
 char *instance_peers(const Instance *instance)
 {
   const Revision *revision = revision_find(instance->deployment, instance->revision);
-  const Plan *plan = revision ? revision_plan(revision) : NULL;
+  const Plan *plan = revision_plan(revision);
   int index = plan ? job_find_agent(plan->job, instance->agent) : -1;
   if (index < 0)
     return g_strdup("[]");

@@ -19,7 +19,7 @@ static bool rollout_same_agent(const Instance *instance, Wanted *wanted)
   if (instance->revision == wanted->compared)
     return wanted->same;
   const Revision *revision = revision_find(instance->deployment, instance->revision);
-  const Job *job = revision ? revision_job(revision) : NULL; /* NULL: what is not known is not the same */
+  const Job *job = revision_job(revision); /* NULL: what is not known is not the same */
   const AgentSpec *before = job ? job_agent_named(job, wanted->agent->id) : NULL;
   wanted->compared = instance->revision;
   wanted->same = before && agent_spec_same(job, before, wanted->plan->job, wanted->agent);

@@ -211,11 +211,10 @@ static void why_instance(const Why *why, const Instance *instance)
 static void why_unreadable(const Why *why)
 {
   const Deployment *deployment = why->deployment;
-  const Revision *last = deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
   if (!deployment->unreadable)
     return;
   why_add(why, g_strdup(deployment->unreadable));
-  why_next(why, g_strdup_printf("reeve up %s", last && last->source_name ? last->source_name : "FILE"));
+  why_next(why, deployment_way_up(deployment));
   why_next(why, g_strdup_printf("reeve down %s", deployment->name));
 }
 

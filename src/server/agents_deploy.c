@@ -5,15 +5,9 @@
 
 #include <string.h>
 
-/* The last revision says where a deployment came from. */
-static const Revision *agents_last_revision(const Deployment *deployment)
-{
-  return deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
-}
-
 bool agents_owns(const Agents *agents, const Deployment *deployment)
 {
-  const Revision *revision = agents_last_revision(deployment);
+  const Revision *revision = deployment_last_revision(deployment); /* it says where a deployment came from */
   const char *from = revision ? revision->source_name : NULL;
   size_t n = strlen(agents->config->directory);
   return from && strncmp(from, agents->config->directory, n) == 0 && from[n] == '/' &&
@@ -152,7 +146,7 @@ const AgentEntry *agents_deployable(const Agents *agents, const char *name, GErr
 {
   const AgentEntry *entry = agents_find(agents, name);
   const Deployment *deployment = core_deployment(agents->server->core, name);
-  const Revision *revision = deployment ? agents_last_revision(deployment) : NULL;
+  const Revision *revision = deployment ? deployment_last_revision(deployment) : NULL;
   int max = agents->config->max_agents;
   if (!entry)
     agents_unknown(agents, name, error);

@@ -61,7 +61,7 @@ static bool registry_may_be_used(const Registry *registry)
       const Instance *instance = deployment->instances->pdata[k];
       bool runs = instance->present ? instance->pid > 0 && instance->seen_generation == instance->generation : instance->generation > 0;
       const Revision *revision = runs && instance->desired_running ? deployment_revision(deployment, instance->revision) : NULL;
-      const Job *job = revision ? revision_job(revision) : NULL;
+      const Job *job = revision_job(revision);
       if (revision && (!job || job_has_registry(job))) /* of one that cannot be read nobody knows */
         return true;
     }

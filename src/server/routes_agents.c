@@ -71,7 +71,7 @@ static char *agents_error(const AgentEntry *entry, const Deployment *deployment)
     return g_strdup_printf("%s: the name '%s' is that of '%s' already", entry->path, entry->name, entry->taken_by);
   if (entry->problem)
     return deployment ? g_strdup_printf("changed on disk: %s", entry->problem) : g_strdup(entry->problem);
-  const Job *job = now ? revision_job(now) : NULL;
+  const Job *job = revision_job(now);
   const AgentSpec *spec = job ? job_agent(job, 0) : NULL;
   if (spec && g_strcmp0(spec->agent_text, entry->def->text) != 0)
     return g_strdup_printf("changed on disk; redeploy it: reeve deploy %s", entry->name);

@@ -214,15 +214,21 @@ static bool bench_drained(Bench *bench)
   return release_idle(bench->server.queue) && !store_thread_busy(bench->server.store);
 }
 
+/* A load is under way, and a read and a change wait for it. */
+static void reload_with_two(Bench *bench)
+{
+  reload_open(bench);
+  reload_fail(bench);
+  hands[0] = ask_by_hand(bench, "GET", "/api/deployments");
+  hands[1] = ask_by_hand(bench, "POST", "/api/deployments/one/down");
+  bench_until(bench, two_are_held);
+}
+
 /* The server leaves while it loads: who waits still gets an answer. */
 static void test_leave_meanwhile(void)
 {
   Bench bench;
-  reload_open(&bench);
-  reload_fail(&bench);
-  hands[0] = ask_by_hand(&bench, "GET", "/api/deployments");
-  hands[1] = ask_by_hand(&bench, "POST", "/api/deployments/one/down");
-  bench_until(&bench, two_are_held);
+  reload_with_two(&bench);
   server_leave(&bench.server, 0);
   bench_open_loads();
   bench_until(&bench, hands_are_answered);
@@ -257,11 +263,7 @@ static bool bench_leaving(Bench *bench)
 static void test_load_fails(void)
 {
   Bench bench;
-  reload_open(&bench);
-  reload_fail(&bench);
-  hands[0] = ask_by_hand(&bench, "GET", "/api/deployments");
-  hands[1] = ask_by_hand(&bench, "POST", "/api/deployments/one/down");
-  bench_until(&bench, two_are_held);
+  reload_with_two(&bench);
   bench_break_loads(true);
   bench_open_loads();
   bench_until(&bench, bench_leaving);
