@@ -75,6 +75,17 @@ void text_wipe(char *text)
   g_free(text);
 }
 
+void text_room(GString **text, size_t more)
+{
+  GString *old = *text;
+  if (old->allocated_len - old->len > more)
+    return;
+  *text = g_string_sized_new(MAX(old->len + more, 2 * old->len));
+  g_string_append_len(*text, old->str, (gssize)old->len);
+  explicit_bzero(old->str, old->len);
+  g_string_free(old, TRUE);
+}
+
 const char *text_plural(int64_t n)
 {
   return n == 1 ? "" : "s";

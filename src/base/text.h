@@ -12,6 +12,9 @@ char *text_escape(const char *text, size_t max);
 char *text_mask_userinfo(const char *text);
 /* Overwrites and frees @text, which held a secret; NULL is fine. */
 void text_wipe(char *text);
+/* Makes room for @more bytes in *@text, which holds secrets: where it must move, what was in the old place is overwritten. Appending as
+ * much does not move it again. */
+void text_room(GString **text, size_t more);
 /* True for a character that may go to a terminal as it is: no control, no mark that turns the direction of writing. -1 and -2, as
  * g_utf8_get_char_validated gives them for what is no UTF-8, are none. */
 bool text_is_shown(gunichar c);

@@ -27,7 +27,7 @@ void reply_free(Reply *reply)
 {
   if (!reply)
     return;
-  g_free(reply->body);
+  text_wipe(reply->body); /* it may be the key of a deployment */
   g_free(reply);
 }
 

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/system.h"
+#include "base/text.h"
 #include "drivers/tree.h"
 
 #include <errno.h>
@@ -144,6 +145,8 @@ static char *shim_substitute(const char *word, const char *directory, const char
   return g_string_free(text, FALSE);
 }
 
+enum { SPEC_AROUND = 40 }; /* bytes of key, length and marks of an entry, at most */
+
 static void spec_put(GString *out, const char *key, const char *text)
 {
   g_string_append_printf(out, "%s:%zu:", key, strlen(text));
@@ -240,8 +243,6 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
   for (size_t i = 0; spec->environment && spec->environment[i]; i++)
     if (!launch_is_callers(launch, spec->environment[i]))
       spec_put_word(out, "env", spec->environment[i], launch);
-  for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
-    spec_put(out, "env", launch->secrets[i]);
   if (spec->working_dir)
     spec_put(out, "cwd", spec->working_dir);
   struct rlimit limit;
@@ -259,6 +260,10 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
     spec_put_number(out, "attached", 1);
   spec_put_cgroups(out, launch);
   bool ok = spec_put_user(out, launch, error);
+  for (size_t i = 0; ok && launch->secrets && launch->secrets[i]; i++) {
+    text_room(&out, strlen(launch->secrets[i]) + SPEC_AROUND);
+    spec_put(out, "env", launch->secrets[i]);
+  }
   *length = out->len;
   return g_string_free(out, !ok);
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "net/http_conn.h"
 
 #include <event2/listener.h>
@@ -227,6 +228,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
   Conn *conn = conn_of(parser);
   if (conn->request->body->len + length > conn->request->body_max)
     return conn_too_large(conn);
+  text_room(&conn->request->body, length); /* it may be a secret */
   g_string_append_len(conn->request->body, at, (gssize)length);
   conn->deadline_ms +=
       (int64_t)(conn->request->body->len / HTTP_BODY_BYTES_PER_MS - (conn->request->body->len - length) / HTTP_BODY_BYTES_PER_MS);

@@ -51,7 +51,7 @@ static char *secrets_value(const char *reference, const json_t *given, GError **
   bool is_file = g_str_has_prefix(from, "file:"); /* all others are the server's business, also those that it learns later */
   const char *value = is_file ? NULL : jget_str(given, key, NULL);
   char *file = is_file ? fs_read_value(from + strlen("file:"), SECRET_FILE_MAX, error) : NULL;
-  char *pair = value || file ? g_strdup_printf("%s=%s", key, value ? value : file) : NULL;
+  char *pair = value || file ? g_strconcat(key, "=", value ? value : file, NULL) : NULL;
   if (file)
     explicit_bzero(file, strlen(file));
   g_free(file);

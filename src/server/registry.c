@@ -149,7 +149,8 @@ char *registry_url(Registry *registry, const char *id, GError **error)
     return NULL; /* with a kept port the URL is right, and answers when that is free again */
   g_autofree char *purpose = g_strconcat(REGISTRY_PURPOSE, id, NULL);
   char *digits = seal_derive(registry->door.server->options->data_dir, purpose, error);
-  char *url = digits ? g_strdup_printf("http://%s:%d/r/%s-%s", REGISTRY_HOST, registry->door.port, id, digits) : NULL;
+  g_autofree char *place = g_strdup_printf("http://%s:%d/r/%s-", REGISTRY_HOST, registry->door.port, id);
+  char *url = digits ? g_strconcat(place, digits, NULL) : NULL;
   seal_wipe(digits);
   return url;
 }

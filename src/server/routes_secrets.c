@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "core/objects.h"
 #include "server/routes.h"
 #include "server/seal.h"
@@ -77,14 +78,16 @@ void get_key(RouteCall *call)
     return;
   }
   log_info("key of agents told", "deployment=%s actor=%s", deployment->name, call->actor);
-  GString *out = turn_scratch(call->server);
+  g_autoptr(GString) out = g_string_new(NULL);
   jw_open(out, NULL, '{');
   jw_str(out, "deployment", deployment->name);
+  text_room(&out, 2 * strlen(key)); /* with what JSON needs around it */
   jw_str(out, "key", key);
   jw_close(out, '}');
   seal_wipe(key);
   http_reply_header(call->request, "Cache-Control", "no-store");
   turn_answer(call->server, call->request, 200, "application/json", out);
+  explicit_bzero(out->str, out->len);
 }
 
 void delete_secret(RouteCall *call)

@@ -5,15 +5,18 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "server/registry.h"
 #include "server/seal.h"
 
 #include <string.h>
 
-enum { SECRETS_ROOM = 4 * SEAL_VALUE_MAX };
+enum { JSON_GROWS = 6, JSON_AROUND = 16 }; /* "\u0001" of one byte; quotes, colon, commas and the end */
 
-static void secrets_write(GString *out, const char *key, const char *value)
+static void secrets_write(GString **object, const char *key, const char *value)
 {
+  text_room(object, JSON_GROWS * (strlen(key) + strlen(value)) + JSON_AROUND);
+  GString *out = *object;
   if (out->str[out->len - 1] != '{')
     g_string_append_c(out, ',');
   jw_quote(out, key, strlen(key));
@@ -24,7 +27,7 @@ static void secrets_write(GString *out, const char *key, const char *value)
 /* "KEY=peer:DEPLOYMENT" is the key by which its agents know each other, "KEY=peer:registry:DEPLOYMENT" the URL where they find each
  * other;
  * nobody has set them and nothing stores them. */
-static bool secrets_put_derived(const Server *server, const char *reference, GString *out, GError **error)
+static bool secrets_put_derived(const Server *server, const char *reference, GString **out, GError **error)
 {
   const char *equals = strchr(reference, '='), *purpose = equals + 1;
   g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
@@ -39,7 +42,7 @@ static bool secrets_put_derived(const Server *server, const char *reference, GSt
 }
 
 /* One "KEY=secret:NAME" into @out; files are the node's business. */
-static bool secrets_put(const Server *server, const char *reference, GString *out, int64_t *version, GError **error)
+static bool secrets_put(const Server *server, const char *reference, GString **out, int64_t *version, GError **error)
 {
   const char *equals = strchr(reference, '=');
   if (equals && g_str_has_prefix(equals + 1, "peer:"))
@@ -75,10 +78,10 @@ static char *secrets_of(const Server *server, const char *node, const Frame *fra
   g_auto(GStrv) references = core_instance_references(instance, error);
   if (!references)
     return NULL;
-  g_autoptr(GString) out = g_string_sized_new(SECRETS_ROOM); /* growing would leave copies behind */
+  g_autoptr(GString) out = g_string_new(NULL);
   g_string_append_c(out, '{');
   for (size_t i = 0; references[i]; i++)
-    if (!secrets_put(server, references[i], out, version, error)) {
+    if (!secrets_put(server, references[i], &out, version, error)) {
       explicit_bzero(out->str, out->allocated_len);
       return NULL;
     }
