@@ -100,8 +100,22 @@ bool instance_is_left_over(const Instance *instance)
   return !agent || instance->replica >= agent->replicas;
 }
 
+static void deployment_tell_peers(Core *core, Deployment *deployment)
+{
+  bool open = deployment->rollout && rollout_is_open(deployment->rollout);
+  if (!deployment->peers_moved || open || core->greeting)
+    return;
+  deployment->peers_moved = false;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    if (instance->desired_running)
+      instance_send_peers(core, instance);
+  }
+}
+
 void deployment_settle(Core *core, Deployment *deployment)
 {
+  deployment_tell_peers(core, deployment);
   DeploymentStatus status = deployment_derive(deployment);
   if (status == deployment->status)
     return;

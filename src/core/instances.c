@@ -41,6 +41,14 @@ bool instance_stopped_unasked(const Instance *instance)
          instance->seen_generation == instance->generation && instance->step != STEP_WAITING;
 }
 
+bool instance_start_unasked(Core *core, Instance *instance)
+{
+  if (!instance_stopped_unasked(instance) || !instance_can_start(instance))
+    return false;
+  instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
+  return true;
+}
+
 bool instance_ready(const Instance *instance)
 {
   if (instance->seen_generation != instance->generation)
@@ -162,6 +170,7 @@ void instance_reconcile(Core *core, Instance *instance)
     return;
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
   instruction->spec = instance_make_spec(instance);
+  instance_peers_digest(instruction->spec->peers, instance->peers_known);
   turn_send(core, instance->node, FRAME_START, instruction);
   instance->sent_generation = instance->generation;
   instance->sent_start = true;
@@ -190,9 +199,11 @@ void instance_keep_port(Core *core, Instance *instance)
 {
   bool told =
       instance->present && instance_live(instance) && instance->desired_running && instance->seen_generation == instance->generation;
-  if (!told || instance->step == STEP_WAITING || instance->port == instance->seen_port)
+  bool leaves = instance->state == INSTANCE_STOPPING; /* it may be of a former life, which another port was given to */
+  if (!told || leaves || instance->step == STEP_WAITING || instance->port == instance->seen_port)
     return;
   instance->port = instance->seen_port;
+  instance->deployment->peers_moved = true;
   touch_instance(core, instance, TOUCH_STORED);
 }
 

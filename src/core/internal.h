@@ -113,6 +113,8 @@ bool instance_live(const Instance *instance);            /* a process may be ali
 bool instance_on_its_way(const Instance *instance);      /* its start was sent, and nothing was heard of it yet */
 bool instance_ended(const Instance *instance);           /* the node says that nothing runs, and no start is on its way to it */
 bool instance_stopped_unasked(const Instance *instance); /* nobody wanted it stopped and no rollout will start it */
+/* Such a slot, stopped by an order that these records do not know (they were restored from an older copy) or by a reboot, is wanted. */
+bool instance_start_unasked(Core *core, Instance *instance);
 bool instance_ready(const Instance *instance);
 bool instance_is_batch(const Instance *instance);
 bool instance_can_start(const Instance *instance); /* is there a job that says how its revision is run? */
@@ -129,7 +131,7 @@ void instance_recount(Instance *instance); /* bad and healthy counters of its de
 void instance_place(Core *core, Instance *instance, const char *node);
 
 /* deployments.c */
-void deployment_settle(Core *core, Deployment *deployment); /* derives status; announces a change */
+void deployment_settle(Core *core, Deployment *deployment); /* derives status; announces a change; tells agents of moved peers */
 /* Sets Deployment.unreadable. Called when it was loaded, and when another revision is needed: targets are given, a rollout has ended. */
 void deployment_look_at_jobs(Deployment *deployment);
 /* The revision that a change starts from, and goes back to when it fails: the present one while all or some of it runs; 0 = there is none.
@@ -193,6 +195,9 @@ Instance *reserve_giver(GHashTable *held, const Instance *instance, int port);
  * has that by now. *@used is what is taken, made by the first call that needs it and kept for the next of the same deployment and turn; the
  * caller frees it. */
 void reserve_keep(Core *core, Instance *instance, GHashTable **used);
+/* Its node has a later life of @instance, with @port, than these records: an automatic port that they tell may be another's by now. It is
+ * left open, and reserve_missing finds one. */
+void reserve_doubt(Instance *instance, int port);
 /* A node is there again: the automatic ports that were left open because nobody knew what its processes have. */
 void reserve_missing(Core *core);
 void reserve_answer(Core *core, const char *node, const Frame *frame);
@@ -214,8 +219,8 @@ InstanceSpec *instance_make_spec(const Instance *instance);
 /* What a node looks at before anything is started (node/check.c): of the environment only PATH, which finds the command. */
 InstanceSpec *instance_make_outline(const Instance *instance);
 char *instance_peers(const Instance *instance);
-/* Sends @instance its peers, should its node be linked; not when it has those whose instance_peers_digest is @known (NULL = not known). */
-void instance_send_peers(Core *core, const Instance *instance, const char *known);
+/* Sends @instance its peers, unless it knows them; its node must be linked. */
+void instance_send_peers(Core *core, Instance *instance);
 char *instance_url(const Instance *instance);
 
 /* place.c */

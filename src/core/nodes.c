@@ -114,13 +114,6 @@ static void node_former_life(Core *core, Instance *instance, const InstanceRepor
 }
 #endif
 
-/* What stopped by an order that these records do not know - they were restored from an older copy - is wanted. */
-static void node_start_unasked(Core *core, Instance *instance)
-{
-  if (instance_stopped_unasked(instance) && instance_can_start(instance))
-    instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
-}
-
 static void node_report(Core *core, NodeObject *node, const InstanceReport *report)
 {
   Instance *instance = g_hash_table_lookup(core->instances, report->id);
@@ -140,7 +133,9 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     instance->sent_generation = 0;
     instance->sent_stop = false;
     touch_instance(core, instance, TOUCH_STORED);
-    if (!core->greeting)                  /* else when its list is heard to the end: only then are the ports known that a start may have */
+    if (core->greeting) /* only when its list is heard to the end are the ports known that a start may have */
+      reserve_doubt(instance, report->port);
+    else
       instance_reconcile(core, instance); /* what was on its way is older than what the node has: it will not be taken */
     node_end_unknown_life(core, node, instance, report);
     return;
@@ -152,10 +147,12 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     return;
   }
 #endif
+  if (report->peers && report->generation == instance->generation)
+    g_strlcpy(instance->peers_known, report->peers, sizeof instance->peers_known);
   instance_observe(core, instance, report);
   const Rollout *rollout = instance->deployment->rollout;
   if (!core->greeting && (!rollout || rollout->phase == ROLLOUT_PHASE_DONE)) /* it was still stopping when the list was told */
-    node_start_unasked(core, instance);
+    instance_start_unasked(core, instance);
 }
 
 static void node_reports(Core *core, NodeObject *node, const Frame *frame)
@@ -223,7 +220,7 @@ static void node_pump_rollouts(Core *core)
 static void node_settle_instance(Core *core, Instance *instance)
 {
   instance_reconcile(core, instance);
-  node_start_unasked(core, instance);
+  instance_start_unasked(core, instance);
 }
 
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop would be answered by just that, and with
@@ -242,6 +239,7 @@ static void node_note_absent(Instance *instance)
 static void node_unhear(Instance *instance)
 {
   instance->present = instance->listed = false;
+  instance->peers_known[0] = '\0';
   instance->seen_generation = instance->sent_generation = 0;
   instance->sent_stop = false;
   instance->state = INSTANCE_PENDING;
@@ -263,19 +261,16 @@ static void node_list(Core *core, NodeObject *node, const Frame *hello)
   g_hash_table_foreach_remove(node->unknown, node_is_unlisted, NULL);
 }
 
-/* Peers that changed while @node was away, or of which it was told by a link or a server that broke. Those that a rollout is about to
+/* Peers that changed while the node was away, or of which it was told by a link or a server that broke. Those that a rollout is about to
  * change are sent at its end. */
-static void node_send_peers(Core *core, const NodeObject *node, const Frame *hello)
+static void node_send_peers(Core *core, const GPtrArray *instances)
 {
-  for (guint i = 0; i < hello->reports->len; i++) {
-    const InstanceReport *report = hello->reports->pdata[i];
-    const Instance *instance = core_instance(core, report->id);
-    if (!instance || g_strcmp0(instance->node, node->id) != 0 || !instance->desired_running || instance->outcome ||
-        report->epoch != instance->epoch || report->generation != instance->generation)
-      continue;
+  for (guint i = 0; i < instances->len; i++) {
+    Instance *instance = instances->pdata[i];
     const Rollout *rollout = instance->deployment->rollout;
-    if (!rollout || rollout->phase == ROLLOUT_PHASE_DONE)
-      instance_send_peers(core, instance, report->peers);
+    bool open = rollout && rollout_is_open(rollout);
+    if (!open && instance->present && instance->desired_running)
+      instance_send_peers(core, instance);
   }
 }
 
@@ -314,7 +309,7 @@ static void node_hello(Core *core, const Command *command)
   for (guint i = 0; i < instances->len; i++)
     node_settle_instance(core, instances->pdata[i]);
   node_pump_rollouts(core);
-  node_send_peers(core, node, command->frame);
+  node_send_peers(core, instances);
   for (guint i = 0; i < core->deployments->len; i++)
     deployment_settle(core, core->deployments->pdata[i]);
 }

@@ -74,15 +74,16 @@ typedef struct Instance {
   bool listed;             /* its node's last hello named it, in whatever life */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
-  bool sent_start;         /* a start left, or may leave, since this core was loaded */
-  bool stale;              /* a secret of its environment has changed or gone since it was given */
-  bool bad;                /* counted in Deployment.bad */
-  bool fine;               /* counted in Deployment.healthy */
-  bool coming;             /* counted in Deployment.coming */
-  bool scheduled;          /* runs by the clock: fine whether it runs or not */
-  int64_t healthy_boot_ms; /* since when this core has seen the present process ready without a break; 0 = it is not */
-  bool doomed;             /* in Core.doomed: see instance_doom */
-  bool dirty, touched;     /* to be stored, to be announced at the end of the turn */
+  bool sent_start;                      /* a start left, or may leave, since this core was loaded */
+  char peers_known[PEERS_DIGEST_BYTES]; /* instance_peers_digest of the peers that its node was sent or told of; "" = not known */
+  bool stale;                           /* a secret of its environment has changed or gone since it was given */
+  bool bad;                             /* counted in Deployment.bad */
+  bool fine;                            /* counted in Deployment.healthy */
+  bool coming;                          /* counted in Deployment.coming */
+  bool scheduled;                       /* runs by the clock: fine whether it runs or not */
+  int64_t healthy_boot_ms;              /* since when this core has seen the present process ready without a break; 0 = it is not */
+  bool doomed;                          /* in Core.doomed: see instance_doom */
+  bool dirty, touched;                  /* to be stored, to be announced at the end of the turn */
 } Instance;
 
 typedef struct Rollout {
@@ -154,6 +155,7 @@ typedef struct Deployment {
   const char *told;    /* the bad news that webhooks were told last, "failed" or "degraded" (static); NULL = none since it was well */
   guint bad, healthy;  /* (volatile) instances that are not as they should be; that are healthy or completed */
   guint coming;        /* (volatile) instances of which nobody knows yet */
+  bool peers_moved;    /* (volatile) agents may know other peers than they have: they are told when no rollout is open */
   bool dirty, touched; /* (volatile) */
 } Deployment;
 

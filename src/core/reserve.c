@@ -254,6 +254,7 @@ static void reserve_give(Core *core, Instance *instance, int port)
   if (instance->port == port)
     return;
   instance->port = port;
+  instance->deployment->peers_moved = true;
   touch_instance(core, instance, TOUCH_STORED);
 }
 
@@ -284,6 +285,13 @@ void reserve_keep(Core *core, Instance *instance, GHashTable **used)
 static int reserve_revision(const Instance *instance)
 {
   return instance->step == STEP_WAITING && instance->target > 0 ? instance->target : instance->revision;
+}
+
+void reserve_doubt(Instance *instance, int port)
+{
+  instance->seen_port = port;
+  if (reserve_declared_by(instance, reserve_revision(instance)) == PORT_AUTO)
+    instance->port = 0;
 }
 
 static bool reserve_misses(const Instance *instance)

@@ -456,12 +456,12 @@ static char *rollout_both_causes(const Rollout *rollout, const char *cause)
                          rollout->cause, rollout->from, cause);
 }
 
-/* Of a deployment that had failed, agents may be down whose fixed ports others were given since. Then there is no way back, and the rollout
- * is closed: what runs stays. */
+/* Agents may have been down before, since their deployment had failed or only others were restarted, and their fixed ports be somebody
+ * else's since. Then there is no way back, and the rollout is closed: what runs stays. */
 static bool rollout_is_barred(Core *core, Rollout *rollout)
 {
   const Instance *who;
-  g_autofree char *taken = rollout->deployment->settled == DEPLOYMENT_RUNNING ? NULL : reserve_taken(core, rollout->deployment, &who);
+  g_autofree char *taken = reserve_taken(core, rollout->deployment, &who);
   if (!taken)
     return false;
   g_autofree char *both = rollout_both_causes(rollout, taken);
@@ -595,16 +595,6 @@ static DeploymentStatus rollout_settled_status(const Rollout *rollout)
   }
 }
 
-/* Agents that kept running learn the URLs of their peers by file, never by a restart. */
-static void rollout_send_peers(Core *core, const Deployment *deployment)
-{
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    const Instance *instance = deployment->instances->pdata[i];
-    if (instance->step == STEP_IDLE && instance->desired_running)
-      instance_send_peers(core, instance, NULL);
-  }
-}
-
 /* Extra slots have no part in what comes after the rollout. Like any slot that is not wanted any more they are kept for a while (retain.c):
  * what they said may be all that explains a failure. */
 static void rollout_end_extra(Core *core, Rollout *rollout)
@@ -631,15 +621,14 @@ static void rollout_give_up_waiting(Core *core, Deployment *deployment)
   g_autoptr(GHashTable) used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
+    bool waited = instance->step == STEP_WAITING;
     if (instance->target == 0 && instance_stopped_unasked(instance))
       instance_stop(core, instance);
-    if (instance->step != STEP_WAITING)
-      continue;
-    instance_set_step(core, instance, STEP_IDLE);
-    reserve_keep(core, instance, &used);
-    if (instance_stopped_unasked(instance) && instance_can_start(instance))
-      instance_start(core, instance, instance->revision);
-    else
+    if (waited) {
+      instance_set_step(core, instance, STEP_IDLE);
+      reserve_keep(core, instance, &used);
+    }
+    if (!instance_start_unasked(core, instance) && waited)
       instance_reconcile(core, instance); /* a start of an earlier generation may have been lost while this one waited */
   }
 }
@@ -657,8 +646,7 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   rollout->waiting = 0;
   g_ptr_array_remove(core->open, rollout);
   touch_rollout(core, rollout, TOUCH_STORED);
-  if (rollout->to > 0 && (outcome != OUTCOME_SUCCEEDED || rollout->kind != ROLLOUT_KIND_DEPLOY))
-    rollout_send_peers(core, deployment);
+  deployment->peers_moved = rollout->to > 0; /* what kept running learns of it by file, never by a restart */
   rollout_give_up_waiting(core, deployment);
   rollout_end_extra(core, rollout);
   bool kept = outcome == OUTCOME_FAILED && rollout_policy(rollout, outcome) == ON_FAILURE_KEEP;

@@ -9,7 +9,8 @@ static int spec_port(guint agent, int replica, void *data)
   const Revision *revision = revision_find(instance->deployment, instance->revision);
   const AgentSpec *spec = job_agent(revision_job(revision), agent);
   const Instance *peer = deployment_slot(instance->deployment, spec->id, replica);
-  return peer && peer->port ? peer->port : plan_declared_port(revision_job(revision), agent, replica);
+  int port = peer && peer->port ? peer->port : plan_declared_port(revision_job(revision), agent, replica);
+  return port == PORT_AUTO ? PORT_NONE : port; /* nobody has it yet */
 }
 
 static void spec_config_environment(StrMap *environment, const AgentSpec *agent)
@@ -153,14 +154,17 @@ char *instance_peers(const Instance *instance)
   return plan_peers_json(plan, (guint)index, spec_port, (void *)(uintptr_t)instance);
 }
 
-void instance_send_peers(Core *core, const Instance *instance, const char *known)
+void instance_send_peers(Core *core, Instance *instance)
 {
   const NodeObject *node = core_node(core, instance->node);
   if (!node || !node->linked || !instance_can_start(instance))
     return; /* the last: whom it is connected to is not known, which is not nobody */
-  g_autofree char *peers = instance_peers(instance), *digest = known ? instance_peers_digest(peers) : NULL;
-  if (known && strcmp(known, digest) == 0)
+  g_autofree char *peers = instance_peers(instance);
+  char digest[PEERS_DIGEST_BYTES];
+  instance_peers_digest(peers, digest);
+  if (strcmp(instance->peers_known, digest) == 0)
     return;
+  g_strlcpy(instance->peers_known, digest, sizeof instance->peers_known);
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
   instruction->peers = g_steal_pointer(&peers);
   turn_send(core, node->id, FRAME_PEERS, instruction);

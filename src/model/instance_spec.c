@@ -55,11 +55,10 @@ void instance_spec_free(InstanceSpec *spec)
   g_free(spec);
 }
 
-char *instance_peers_digest(const char *peers)
+void instance_peers_digest(const char *peers, char digest[PEERS_DIGEST_BYTES])
 {
-  enum { DIGITS = 16 };
   g_autofree char *whole = g_compute_checksum_for_string(G_CHECKSUM_SHA256, peers, -1);
-  return g_strndup(whole, DIGITS);
+  g_strlcpy(digest, whole, PEERS_DIGEST_BYTES);
 }
 
 void instance_spec_write(const InstanceSpec *spec, GString *out)

@@ -28,8 +28,9 @@ InstanceSpec *instance_spec_new(void);
 InstanceSpec *instance_spec_copy(const InstanceSpec *spec);
 void instance_spec_free(InstanceSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceSpec, instance_spec_free)
-/* By which a node tells that it has these @peers, and a server whether they are still right: 16 hexadecimal digits. Caller frees. */
-char *instance_peers_digest(const char *peers);
+enum { PEERS_DIGEST_BYTES = 17 }; /* 16 hexadecimal digits and a NUL */
+/* By which a node tells that it has these @peers, and a server whether they are still right. */
+void instance_peers_digest(const char *peers, char digest[PEERS_DIGEST_BYTES]);
 /* Appends @spec as one JSON object to @out. */
 void instance_spec_write(const InstanceSpec *spec, GString *out);
 /* Reads it back; unknown keys ignored, missing ones default. REEVE_ERROR_INVALID names the key. */

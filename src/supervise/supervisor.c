@@ -187,8 +187,10 @@ static void supervisor_hello(Supervisor *supervisor)
   for (guint i = 0; i < all->len; i++) {
     const Held *held = all->pdata[i];
     InstanceReport *report = held_report(held);
-    if (held->desired_running && held->spec)
-      report->peers = instance_peers_digest(held->spec->peers);
+    if (held->desired_running && held->spec) {
+      report->peers = g_malloc(PEERS_DIGEST_BYTES);
+      instance_peers_digest(held->spec->peers, report->peers);
+    }
     g_ptr_array_add(hello->reports, report);
   }
   supervisor_send(supervisor, hello);
@@ -281,15 +283,26 @@ static void supervisor_on_forget(Supervisor *supervisor, const Frame *frame)
   }
 }
 
+static bool supervisor_set_peers(InstanceSpec *spec, const char *peers)
+{
+  if (strcmp(spec->peers, peers) == 0)
+    return false;
+  g_free(spec->peers);
+  spec->peers = g_strdup(peers);
+  return true;
+}
+
 static void supervisor_on_peers(Supervisor *supervisor, const Frame *frame)
 {
   for (guint i = 0; i < frame->instructions->len; i++) {
     const Instruction *instruction = frame->instructions->pdata[i];
     Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
-    if (!held || !held->spec || !instruction->peers || strcmp(held->spec->peers, instruction->peers) == 0)
+    if (!held || !instruction->peers)
       continue;
-    g_free(held->spec->peers);
-    held->spec->peers = g_strdup(instruction->peers);
+    if (held->pending && held->pending->spec) /* it starts when its predecessor has ended */
+      supervisor_set_peers(held->pending->spec, instruction->peers);
+    if (!held->spec || !supervisor_set_peers(held->spec, instruction->peers))
+      continue;
     NodeAction *action = act(supervisor, NODE_ACTION_PEERS, held);
     action->text = g_strdup(instruction->peers);
     action->spec = held->spec;

@@ -334,12 +334,12 @@ static void check_revision(Sim *sim, const Instance *instance)
               instance->port);
 }
 
-/* What runs has been told who its peers are now, whatever was lost on the way. After a change that failed nobody's port is settled. */
+/* What runs has been told who its peers are now, whatever was lost on the way and however the last change ended. */
 static void check_peers(Sim *sim, const Instance *instance)
 {
   const InstanceSpec *spec = supervisor_spec(sim->node, instance->id);
   const SimShim *shim = g_hash_table_lookup(sim->shims, instance->id);
-  if (!instance->desired_running || !shim || !shim->proc.alive || !spec || instance->deployment->outcome == OUTCOME_FAILED)
+  if (!instance->desired_running || !shim || !shim->proc.alive || !spec)
     return;
   g_autofree char *peers = instance_peers(instance);
   if (strcmp(peers, spec->peers) != 0)
@@ -380,8 +380,9 @@ static void check_node(Sim *sim)
     if (sim_shim_lives(shim) && !core_instance(sim->core, at->data))
       sim_break(sim, "'%s' runs and the server does not know it", shim->id);
     const Instance *instance = core_instance(sim->core, at->data);
-    bool unknown = shim->frozen && !g_hash_table_contains(sim->files, at->data); /* its node died before it looked whether it left */
-    if (shim->alive && !unknown && !shim->proc.alive && sim->boot_ms - shim->ended_at > SIM_START_MS &&
+    /* Nobody can ask it what became of its agent; or its node died before it looked whether it left. */
+    bool unknown = shim->frozen && (shim->silent || !g_hash_table_contains(sim->files, at->data));
+    if (shim->alive && !unknown && !shim->proc.alive && sim->boot_ms - MAX(shim->ended_at, shim->spawned_at) > SIM_START_MS &&
         (!instance || instance->state != INSTANCE_BACKOFF))
       sim_break(sim, "the shim of '%s' is left over", shim->id);
   }

@@ -118,7 +118,8 @@ static void deed_end_shim(Sim *sim, const Deed *deed)
 static void node_orphan_ended(Sim *sim, void *data)
 {
   const Deed *deed = data;
-  const SimShim *shim = sim_shim(sim, deed->id);
+  SimShim *shim = sim_shim(sim, deed->id);
+  shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
   NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED, .instance = deed->id, .generation = shim->generation, .attempt = shim->known_attempt};
   sim_node_event(sim, &ended);
 }

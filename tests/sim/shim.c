@@ -225,6 +225,7 @@ void sim_shim_start(Sim *sim, const char *id, int64_t generation)
   shim->epoch = epoch;
   shim->generation = generation;
   shim->alive = true;
+  shim->spawned_at = sim->boot_ms;
   shim->attempt = 0;
   shim->running = shim->ended = false;
   shim->exit = (ExitStatus){.code = -1};
@@ -330,6 +331,7 @@ static void shim_reads(Sim *sim, SimShim *shim, const ShimMail *mail)
 {
   switch (mail->kind) {
   case MAIL_RUN:
+    shim->decided_before = shim->decided_before || mail->node_life != sim->lives[LIVES_WITH_NODE];
     if (!shim->running)
       sim_shim_run(sim, shim->id, mail->attempt);
     break;

@@ -5,7 +5,14 @@
 #include "core/release.h"
 #include "supervise/supervise.h"
 
-enum { SIM_PULSES = 100, SIM_STEPS_MAX = 500000, SIM_QUIET_MS = 1800000, SIM_SETTLED_MS = 30000, SIM_START_MS = 5000, SIM_TRACE = 80 };
+enum {
+  SIM_PULSES = 100,
+  SIM_STEPS_MAX = 500000,
+  SIM_QUIET_MS = 1800000,
+  SIM_SETTLED_MS = 45000, /* a node waits 30,000 for a shim's answer */
+  SIM_START_MS = 5000,
+  SIM_TRACE = 80
+};
 
 /* The process tree of one attempt; outlives its shim. */
 typedef struct Proc {
@@ -27,14 +34,14 @@ typedef struct SimShim {
   bool running, ended;
   ExitStatus exit;
   Proc proc;
-  int64_t started_at, ended_at;
-  int starts, node_life; /* in a row, under one life of the node */
-  bool silent;           /* its node was told that it does not answer */
-  bool frozen;           /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
-  bool wakes;            /* it will */
-  GQueue inbox;          /* of ShimMail* */
-  bool unreaped;         /* its agent ended meanwhile, as @exit says */
-  bool decided_before;   /* the node of an earlier life began it, and had not yet started anything in it */
+  int64_t spawned_at, started_at, ended_at; /* the shim; its agent */
+  int starts, node_life;                    /* in a row, under one life of the node */
+  bool silent;                              /* its node was told that it does not answer */
+  bool frozen;                              /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
+  bool wakes;                               /* it will */
+  GQueue inbox;                             /* of ShimMail* */
+  bool unreaped;                            /* its agent ended meanwhile, as @exit says */
+  bool decided_before;                      /* the node of an earlier life began it, and had not yet started anything in it */
 } SimShim;
 
 typedef struct Sim Sim;

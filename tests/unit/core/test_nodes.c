@@ -336,6 +336,29 @@ static Job *auto_job(const char *agents)
   return job;
 }
 
+/* Records from an older copy know other automatic ports than the node's processes have: each keeps what it has, and none is given twice. */
+static void test_ports_of_later_lives(void)
+{
+  g_autoptr(Job) job = auto_job("a b");
+  g_autoptr(World) world = world_new();
+  world_connect(world);
+  world_deploy(world, job, false);
+  const char *const agents[] = {"a", "b"};
+  for (int i = 0; i < 2; i++) {
+    Held *held = (Held *)(uintptr_t)world_held(world, agents[i], 0);
+    g_assert_cmpint(held->spec->port, ==, 8100 + i);
+    held->spec->port++;
+    held->epoch = 7;
+  }
+  world_disconnect(world);
+  world_connect(world);
+  for (int i = 0; i < 2; i++) {
+    g_assert_cmpint(world_slot(world, agents[i], 0)->port, ==, 8101 + i);
+    g_assert_cmpint(world_held(world, agents[i], 0)->spec->port, ==, 8101 + i);
+  }
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+}
+
 static void test_automatic_ports(void)
 {
   g_autoptr(Job) job = auto_job("a b");
@@ -555,6 +578,7 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/silent-and-lost", test_silent_and_lost);
   g_test_add_func("/nodes/liveness-begins-anew-after-load", test_liveness_begins_anew_after_load);
   g_test_add_func("/ports/automatic", test_automatic_ports);
+  g_test_add_func("/ports/later-lives", test_ports_of_later_lives);
   g_test_add_func("/ports/automatic-beside-fixed", test_automatic_beside_fixed);
   g_test_add_func("/ports/declared-before-kept", test_declared_before_kept);
   g_test_add_func("/ports/two-deployments", test_two_deployments_share_no_port);

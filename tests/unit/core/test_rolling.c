@@ -135,7 +135,7 @@ static void test_scale(void)
   world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 3, .reply_to = 1});
   world_assert_reply(world, -1, 202, "\"revision\":2,\"changed\":true");
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
-  g_assert_cmpstr(world->log->str, ==, "start a/1 g1; start a/2 g1; peers a/0; ");
+  g_assert_cmpstr(world->log->str, ==, "start a/1 g1; start a/2 g1; ");
   g_assert_cmpint(world_slot(world, "a", 2)->port, ==, 9002);
   world_forget_log(world);
   world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 3, .reply_to = 2});

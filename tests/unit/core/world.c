@@ -294,7 +294,9 @@ void world_connect(World *world)
   while (g_hash_table_iter_next(&iter, &id, &held)) {
     InstanceReport *report = world_make_report(id, held, NULL);
     const InstanceSpec *spec = ((const Held *)held)->spec;
-    report->peers = spec && world->tells_peers ? instance_peers_digest(spec->peers) : NULL;
+    report->peers = spec && world->tells_peers ? g_malloc(PEERS_DIGEST_BYTES) : NULL;
+    if (report->peers)
+      instance_peers_digest(spec->peers, report->peers);
     g_ptr_array_add(hello->reports, report);
   }
   world->linked = true;

@@ -163,6 +163,23 @@ static void test_peers(void)
   rig_wants(rig, "");
 }
 
+/* The next generation waits for the end of the present one: it starts with the peers that were told meanwhile. */
+static void test_peers_of_the_next(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_frame(rig, FRAME_START, 1, 2, spec);
+  rig_forget(rig);
+  g_autoptr(Frame) frame = frame_new(FRAME_PEERS);
+  frame->term = 1;
+  Instruction *instruction = instruction_new("ins_1", 1, 2);
+  instruction->peers = g_strdup("[{\"id\":\"b\"}]");
+  g_ptr_array_add(frame->instructions, instruction);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = frame});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.signal = 15}});
+  g_assert_cmpstr(supervisor_spec(rig->node, "ins_1")->peers, ==, "[{\"id\":\"b\"}]");
+}
+
 /* ---- adoption ---- */
 
 static void test_adopt_running(void)
@@ -502,6 +519,7 @@ int main(int argc, char **argv)
   g_test_add_func("/node/heartbeat", test_heartbeat);
   g_test_add_func("/node/frames-pass", test_frames_pass);
   g_test_add_func("/node/peers", test_peers);
+  g_test_add_func("/node/peers-of-the-next", test_peers_of_the_next);
   g_test_add_func("/node/adopt-running", test_adopt_running);
   g_test_add_func("/node/adopt-ended", test_adopt_ended);
   g_test_add_func("/node/adopt-batch-done", test_adopt_batch_done);
