@@ -131,7 +131,7 @@ void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation);
 void secrets_drop(Hold *hold); /* overwritten and freed */
 void secrets_ask(Hold *hold, const NodeAction *action);
 void secrets_frame(Node *node, const Frame *frame); /* the server's answer */
-void secrets_link_up(Node *node);                   /* asks again */
+void secrets_welcome(Node *node);                   /* asks again: what was asked before the hello, or over a former link, nobody answers */
 
 /* ends.c: ends trees without a shim, by what is known of them. */
 typedef void (*EndedFn)(void *data, const ProcessIdentity *was); /* on the loop; @was: pid 0 = not known */

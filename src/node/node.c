@@ -265,7 +265,6 @@ void node_link_up(Node *node, NodeSend send, void *data)
   node->send_data = data;
   NodeEvent up = {.type = NODE_EVENT_LINK_UP};
   node_event(node, &up, NULL);
-  secrets_link_up(node);
 }
 
 void node_link_down(Node *node)
@@ -292,8 +291,11 @@ void node_receive(Node *node, const char *text, size_t length)
     frame_free(frame);
     return;
   }
+  bool welcome = frame->type == FRAME_WELCOME;
   NodeEvent event = {.type = NODE_EVENT_FRAME};
   node_event(node, &event, frame);
+  if (welcome)
+    secrets_welcome(node);
 }
 
 /* ---- life ---- */

@@ -30,10 +30,10 @@ void secrets_ask(Hold *hold, const NodeAction *action)
   g_clear_pointer(&hold->waiting, instance_spec_free);
   hold->waiting = instance_spec_copy(action->spec); /* the action's lives no longer than the action */
   hold->waiting_generation = action->generation;
-  secrets_send(hold); /* without a link: when there is one again */
+  secrets_send(hold); /* without a link, and before the hello: secrets_welcome */
 }
 
-void secrets_link_up(Node *node)
+void secrets_welcome(Node *node)
 {
   GHashTableIter iter;
   gpointer hold;

@@ -58,7 +58,7 @@ class Storm:
             except subprocess.TimeoutExpired:
                 process.kill()
                 self.done["client killed"] += 1
-        _, said = process.communicate(timeout=180)
+        _, said = process.communicate(timeout=600)
         assert process.returncode != 1, said
         return process.returncode
 
@@ -109,13 +109,20 @@ class Storm:
             self.reeve_call(kind, name)
         elif kind == "kill server":
             with self.server_lock:
-                self.reeve.kill_server()
+                self.kill_server()
                 for _ in range(self.random.randrange(3)):  # nobody restarts these until the server is back
                     self.kill_one(self.random.choice(["kill agent", "kill shim"]))
                 self.reeve.start()
         else:
             self.kill_one(kind)
         self.done[kind] += 1
+
+    def kill_server(self):
+        """Whoever serves: an `up` that found no server has started one of its own."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((self.reeve.data / "lock").read_text()), signal.SIGKILL)
+        if self.reeve.server_process.poll() is None and not self.reeve.answers():
+            self.reeve.server_process.wait(timeout=30)
 
     def kill_one(self, kind):
         """A shim, or a process of an agent; it may have ended by itself since somebody looked."""
@@ -146,28 +153,32 @@ class Storm:
             self.acknowledged[name] = revision
         watcher = threading.Thread(target=self.watch)
         watcher.start()
-        until = time.monotonic() + self.seconds
-        workers = [threading.Thread(target=self.worker, args=(until,)) for _ in range(3)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        if self.problems:
+        try:
+            self.blow_for(self.seconds)
+            for name in self.names:  # the last word of each is a good one
+                job, revision = self.job(name, broken=False)
+                wait_until(lambda: self.reeve_call("up", "-d", "--replace", job) == 0, 600, f"the last up of {name}")
+                self.acknowledged[name] = revision
+            wait_until(self.settled, 300, "everything runs")
+        finally:
             self.over.set()
-            raise self.problems[0]
-        for name in self.names:  # the last word of each is a good one
-            job, revision = self.job(name, broken=False)
-            wait_until(lambda: self.reeve_call("up", "-d", "--replace", job) == 0, 600, f"the last up of {name}")
-            self.acknowledged[name] = revision
-        wait_until(self.settled, 300, "everything runs")
-        self.over.set()
-        watcher.join()
+            watcher.join()
         self.check_slots()
         lost = self.check_lines()
         for name in self.names:
             assert self.reeve_call("down", name) == 0
         wait_until(lambda: not self.processes(), 30, "nothing is left after down")
         return lost
+
+    def blow_for(self, seconds):
+        until = time.monotonic() + seconds
+        workers = [threading.Thread(target=self.worker, args=(until,)) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if self.problems:
+            raise self.problems[0]
 
     def settled(self):
         return all(instance["state"] == "running" for name in self.names for instance in self.wanted(name))

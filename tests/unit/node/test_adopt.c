@@ -54,6 +54,8 @@ typedef struct Rig {
   int attempt;
   const char *id;
   bool hello;
+  FrameType until;    /* the loop ends when the node sends one; FRAME_UNKNOWN = by a report */
+  guint secret_reads; /* since its hello, or of a node without one */
 } Rig;
 
 static bool rig_there(const Rig *rig)
@@ -68,6 +70,9 @@ static void rig_sent(const char *text, void *data)
   g_autoptr(Frame) frame = frame_parse(text, strlen(text), NULL);
   g_assert_nonnull(frame);
   rig->hello |= frame->type == FRAME_HELLO;
+  rig->secret_reads = frame->type == FRAME_HELLO ? 0 : rig->secret_reads + (frame->type == FRAME_SECRET_READ);
+  if (rig->until != FRAME_UNKNOWN && frame->type == rig->until)
+    loop_stop(rig->loop);
   for (guint i = 0; i < frame->reports->len; i++) {
     InstanceReport *copy = instance_report_copy(frame->reports->pdata[i]);
     g_hash_table_replace(rig->reports, copy->id, copy);
@@ -91,7 +96,7 @@ static void rig_free_report(gpointer report)
 
 static void rig_open(Rig *rig)
 {
-  *rig = (Rig){.loop = loop_new()};
+  *rig = (Rig){.loop = loop_new(), .until = FRAME_UNKNOWN};
   rig->reports = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, rig_free_report);
   rig->late = loop_timer_new(rig->loop, rig_is_late, rig);
   g_autoptr(GError) error = NULL;
@@ -211,6 +216,46 @@ static void clean_up(Rig *rig)
   rig_send(rig, FRAME_STOP, "ins_00000a", 9, NULL);
   rig_wait(rig, "ins_00000a", INSTANCE_STOPPED, 0);
   remove_all(rig);
+}
+
+static void rig_until(Rig *rig, FrameType type)
+{
+  rig->until = type;
+  loop_timer_set(rig->late, clock_boot_ms() + WAIT_MS);
+  loop_run(rig->loop);
+  loop_timer_set(rig->late, INT64_MAX);
+  rig->until = FRAME_UNKNOWN;
+}
+
+/* A start that waits for its secrets when the node goes. The next node asks before its hello, which no server answers, since another
+ * instance's file keeps it; it asks again when it is welcome. */
+static void test_secrets_are_asked_for_again(void)
+{
+  Rig rig;
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(&rig);
+  InstanceSpec *spec = sleeper("exec sleep 60");
+  g_strfreev(spec->references);
+  spec->references = g_strdupv((char *[]){(char *)"KEY=secret:key", NULL});
+  rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
+  rig_until(&rig, FRAME_SECRET_READ);
+  rig_close(&rig);
+  g_autofree char *unreadable = g_build_filename(dir, "instances", "ins_00000c", "instance.json", NULL);
+  g_assert_cmpint(g_mkdir_with_parents(unreadable, 0700), ==, 0);
+  rig_open(&rig);
+  rig_until(&rig, FRAME_HELLO);
+  g_assert_cmpuint(rig.secret_reads, ==, 0);
+  rig_send(&rig, FRAME_WELCOME, "ins_00000a", 1, NULL);
+  g_assert_cmpuint(rig.secret_reads, ==, 1);
+  g_autoptr(Frame) secrets = frame_new(FRAME_SECRETS);
+  secrets->term = 1;
+  secrets->instance = g_strdup("ins_00000a");
+  secrets->request = 1;
+  secrets->data = g_strdup("{\"KEY\":\"value\"}");
+  g_autofree char *text = frame_write(secrets);
+  node_receive(rig.node, text, strlen(text));
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  clean_up(&rig);
 }
 
 static void test_found_running(void)
@@ -578,6 +623,7 @@ int main(int argc, char **argv)
   g_test_add_func("/adopt/found-running", test_found_running);
   g_test_add_func("/adopt/ended-while-nobody-watched", test_ended_while_nobody_watched);
   g_test_add_func("/adopt/orphan", test_an_orphan);
+  g_test_add_func("/adopt/secrets", test_secrets_are_asked_for_again);
   g_test_add_func("/adopt/both-are-dead", test_both_are_dead);
   g_test_add_func("/adopt/the-shim-dies", test_the_shim_dies);
   g_test_add_func("/adopt/files-that-make-no-sense", test_files_that_make_no_sense);
