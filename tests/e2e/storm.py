@@ -205,6 +205,8 @@ class Storm:
     def check_lines(self):
         """Every line that an agent has written is in the logs, except what lay in the pipe of a shim that was killed; slots whose directory retention has
         removed have no logs any more, so only instances that are still known are looked at. Returns (processes, lines, lost by killed shims)."""
+        # Counted first: those that live go on writing. One that was killed before it had made room has written nothing.
+        counted = {file.name: struct.unpack("Q", file.read_bytes().ljust(8, b"\0"))[0] for file in self.counts.iterdir()}
         found = collections.defaultdict(set)
         for name in self.names:
             logs = subprocess.run([BIN, "--data-dir", self.reeve.data, "logs", name], env=self.reeve.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -213,16 +215,15 @@ class Storm:
                 found[who].add(int(number))
         processes = lines = lost = 0
         missing = {}
-        for file in self.counts.iterdir():
-            job, agent, replica, who = file.name.split("~")
-            written = struct.unpack("Q", file.read_bytes().ljust(8, b"\0"))[0]  # killed before it had made room: nothing was written
+        for name, written in counted.items():
+            job, agent, replica, who = name.split("~")
             if int(replica) > 0 and who not in found:
                 continue  # an extra slot of an update that retention has removed since
             processes += 1
             lines += written
             gone = set(range(1, written + 1)) - found[who]
             if gone:
-                missing[file.name] = sorted(gone)
+                missing[name] = sorted(gone)
                 lost += len(gone)
         # Output that a killed shim had not read yet dies with its pipe: the last lines of a process, never any before them.
         unexplained = {name: gone for name, gone in missing.items() if gone != list(range(gone[0], gone[-1] + 1)) or len(gone) > 3}
