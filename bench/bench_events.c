@@ -50,7 +50,7 @@ static void publish(void *data)
 static void handle(HttpRequest *request, void *data)
 {
   Bench *bench = data;
-  events_follow(bench->events, request, NULL, NULL, "{}");
+  events_follow(bench->events, request, &(EventsQuery){.caller = "bench"}, "{}");
   if (++bench->followers < bench->streams)
     return;
   bench->cpu = cpu_seconds();
