@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "node/internal.h"
 
 #include <string.h>
@@ -52,9 +53,7 @@ static char *secrets_value(const char *reference, const json_t *given, GError **
   const char *value = is_file ? NULL : jget_str(given, key, NULL);
   char *file = is_file ? fs_read_value(from + strlen("file:"), SECRET_FILE_MAX, error) : NULL;
   char *pair = value || file ? g_strconcat(key, "=", value ? value : file, NULL) : NULL;
-  if (file)
-    explicit_bzero(file, strlen(file));
-  g_free(file);
+  text_wipe(file);
   if (pair)
     return pair;
   if (error && *error)

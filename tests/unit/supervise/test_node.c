@@ -146,16 +146,22 @@ static void test_frames_pass(void)
   g_assert_cmpstr(node_frame(rig, 0)->data, ==, "dance");
 }
 
+static Frame *peers_frame(int64_t generation)
+{
+  Frame *frame = frame_new(FRAME_PEERS);
+  frame->term = 1;
+  Instruction *instruction = instruction_new("ins_1", 1, generation);
+  instruction->peers = g_strdup("[{\"id\":\"b\"}]");
+  g_ptr_array_add(frame->instructions, instruction);
+  return frame;
+}
+
 /* New peers are written for the running agent and kept for the next attempt; nobody restarts. */
 static void test_peers(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autoptr(Rig) rig = rig_running(spec);
-  g_autoptr(Frame) frame = frame_new(FRAME_PEERS);
-  frame->term = 1;
-  Instruction *instruction = instruction_new("ins_1", 1, 1);
-  instruction->peers = g_strdup("[{\"id\":\"b\"}]");
-  g_ptr_array_add(frame->instructions, instruction);
+  g_autoptr(Frame) frame = peers_frame(1);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = frame});
   rig_wants(rig, "peers; store g1");
   g_assert_nonnull(strstr(rig->files->str, "\\\"b\\\""));
@@ -170,11 +176,7 @@ static void test_peers_of_the_next(void)
   g_autoptr(Rig) rig = rig_running(spec);
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_forget(rig);
-  g_autoptr(Frame) frame = frame_new(FRAME_PEERS);
-  frame->term = 1;
-  Instruction *instruction = instruction_new("ins_1", 1, 2);
-  instruction->peers = g_strdup("[{\"id\":\"b\"}]");
-  g_ptr_array_add(frame->instructions, instruction);
+  g_autoptr(Frame) frame = peers_frame(2);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = frame});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.signal = 15}});
   g_assert_cmpstr(supervisor_spec(rig->node, "ins_1")->peers, ==, "[{\"id\":\"b\"}]");
