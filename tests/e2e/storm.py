@@ -73,10 +73,12 @@ class Storm:
                 key = (int(entry.name), int(words[19]))
                 if words[0] in "ZX":
                     continue
-                if key not in self.seen:
+                # Only who is an agent is remembered: what is seen between fork and exec has the environment of its shim, and the same pid and start time after it.
+                if key not in self.seen and (entry / "comm").read_text().startswith("counter"):
                     mapped = dict(pair.partition("=")[::2] for pair in (entry / "environ").read_text(errors="replace").split("\0"))
-                    self.seen[key] = (mapped["JOB_ID"], mapped["AGENT_ID"], mapped["REEVE_REPLICA"]) if mapped.get("STORM") == str(self.counts) and "AGENT_ID" in mapped else None
-                if self.seen[key] and (entry / "comm").read_text().startswith("counter"):
+                    if mapped.get("STORM") == str(self.counts):
+                        self.seen[key] = (mapped["JOB_ID"], mapped["AGENT_ID"], mapped["REEVE_REPLICA"])
+                if key in self.seen:
                     found[self.seen[key]].append(key)
             except (OSError, KeyError, IndexError):
                 continue
@@ -118,11 +120,11 @@ class Storm:
         self.done[kind] += 1
 
     def kill_server(self):
-        """Whoever serves: an `up` that found no server has started one of its own."""
+        """Whoever serves, and ours: an `up` that found no server may have started one of its own while ours was on its way."""
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self.reeve.data / "lock").read_text()), signal.SIGKILL)
-        if self.reeve.server_process.poll() is None and not self.reeve.answers():
-            self.reeve.server_process.wait(timeout=30)
+        self.reeve.server_process.kill()
+        self.reeve.server_process.wait(timeout=30)
 
     def kill_one(self, kind):
         """A shim, or a process of an agent; it may have ended by itself since somebody looked."""
@@ -159,7 +161,11 @@ class Storm:
                 job, revision = self.job(name, broken=False)
                 wait_until(lambda: self.reeve_call("up", "-d", "--replace", job) == 0, 600, f"the last up of {name}")
                 self.acknowledged[name] = revision
-            wait_until(self.settled, 300, "everything runs")
+            try:
+                wait_until(lambda: not self.unsettled(), 300)
+            except AssertionError:
+                log = (self.reeve.directory / "server.out").read_text(errors="replace")
+                raise AssertionError(f"not everything runs within 300 s: {self.unsettled()}\n{log[-4000:]}") from None
         finally:
             self.over.set()
             watcher.join()
@@ -180,11 +186,15 @@ class Storm:
         if self.problems:
             raise self.problems[0]
 
-    def settled(self):
-        return all(instance["state"] == "running" for name in self.names for instance in self.wanted(name))
+    def unsettled(self):
+        """What does not run yet. Between two steps of an update all may run for a moment, so the update has to be over as well."""
+        updates = [self.reeve.deployment(name)["rollout"] for name in self.names]
+        return [update for update in updates if update["outcome"] == "open"] + \
+            [instance for name in self.names for instance in self.wanted(name) if instance["state"] != "running"]
 
     def wanted(self, name):
-        return [instance for instance in self.reeve.deployment(name)["instances"] if instance["state"] not in ("stopped", "completed")]
+        """Without extra slots of updates, which are kept for their logs, whatever they ended as."""
+        return [instance for instance in self.reeve.deployment(name)["instances"] if not instance["left_over"]]
 
     def check_slots(self):
         assert not self.doubles, self.doubles[:5]
@@ -194,7 +204,7 @@ class Storm:
             for instance in self.wanted(name):
                 slot = (name, instance["agent"], str(instance["replica"]))
                 expected.add(slot)
-                assert [pid for pid, _ in running[slot]] == [instance["pid"]], (slot, running[slot], instance)
+                assert [pid for pid, _ in running[slot]] == [instance["pid"]], f"{slot}: {running[slot]} run, {instance['pid']} is reported: {instance}"
                 environment = pathlib.Path(f"/proc/{instance['pid']}/environ").read_text().split("\0")
                 assert f"REV={self.acknowledged[name]}" in environment, slot
                 if instance.get("port"):
