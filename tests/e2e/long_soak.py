@@ -4,11 +4,10 @@ import os
 import pathlib
 import re
 import signal
-import struct
-import subprocess
 import time
 
-from conftest import BIN, ROOT, wait_until
+import counter
+from conftest import wait_until
 
 SECONDS = float(os.environ.get("REEVE_SOAK_SECONDS", 1200))
 AGENTS = 100
@@ -26,10 +25,8 @@ def figures(reeve):
 def test_soak(bare):
     signal.setitimer(signal.ITIMER_REAL, SECONDS + 1800)
     bare.start()
-    counts, counter = bare.directory / "counts", bare.directory / "counter"
-    counts.mkdir()
-    subprocess.run(["gcc", "-O1", "-o", counter, ROOT / "tests/e2e/agent/counter.c"], check=True)
-    lines = "".join(f"  - {{id: a{number}, command: ['{counter}', '{counts}', '100'], health: {{min_healthy: 0}}}}\n" for number in range(AGENTS))
+    program, counts = counter.build(bare.directory)
+    lines = "".join(f"  - {{id: a{number}, command: ['{program}', '{counts}', '100'], health: {{min_healthy: 0}}}}\n" for number in range(AGENTS))
     flapping = "  - {id: flaps, command: [sh, -c, 'sleep 1; exit 1'], restart: {max: -1, delay: 0.1, max_delay: 0.1}, health: {min_healthy: 0}}\n"
     bare.run("up", "-d", bare.job(f"job: {{name: soak}}\nagents:\n{lines}{flapping}topology: {{type: dynamic}}\ndeployment: {{timeout: 120}}\n"))
     time.sleep(SECONDS / 4)  # what grows until it is warm is not a leak
@@ -41,11 +38,8 @@ def test_soak(bare):
     assert len(list(counts.iterdir())) == AGENTS, "nobody was started twice"
     bare.run("down", "soak", timeout=120)
     wait_until(lambda: bare.deployment("soak")["status"] == "stopped", what="all are stopped")
-    said = subprocess.run([BIN, "--data-dir", bare.data, "logs", "soak"], env=bare.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200, check=True)
-    found = {}
-    for who, number in re.findall(r"L (\d+-\d+) (\d+)", said.stdout):
-        found.setdefault(who, set()).add(int(number))
-    for file in counts.iterdir():
-        written = struct.unpack("Q", file.read_bytes())[0]
-        last = max(found[file.name.split("~")[3]])  # it may be stopped between writing a line and counting it
-        assert written <= last <= written + 1 and found[file.name.split("~")[3]] == set(range(1, last + 1)), file.name
+    logged = counter.logged(bare, ["soak"])
+    for name, written in counter.written(counts).items():
+        lines = logged[name.split("~")[3]]
+        last = max(lines)  # it may be stopped between writing a line and counting it
+        assert written <= last <= written + 1 and lines == set(range(1, last + 1)), name

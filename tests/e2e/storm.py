@@ -5,17 +5,19 @@ import contextlib
 import os
 import pathlib
 import random
-import re
 import signal
-import struct
 import subprocess
 import threading
 import time
 import urllib.request
 
-from conftest import BIN, ROOT, wait_until
+import counter
+from conftest import BIN, wait_until
 
-LINE = re.compile(r"L (\d+-\d+) (\d+)")
+
+def wanted(deployment):
+    """Its instances without extra slots of updates, which are kept for their logs, whatever they ended as."""
+    return [instance for instance in deployment["instances"] if not instance["left_over"]]
 
 
 class Storm:
@@ -25,10 +27,7 @@ class Storm:
         self.reeve, self.seconds, self.line_ms, self.agents = reeve, seconds, line_ms, agents
         self.names = [f"d{number}" for number in range(deployments)]
         self.random = random.Random(seed)
-        self.counts = reeve.directory / "counts"
-        self.counts.mkdir()
-        self.counter = reeve.directory / "counter"
-        subprocess.run(["gcc", "-O1", "-o", self.counter, ROOT / "tests/e2e/agent/counter.c"], check=True)
+        self.counter, self.counts = counter.build(reeve.directory)
         self.revision = collections.Counter()
         self.acknowledged = {}
         self.done = collections.Counter()
@@ -123,8 +122,7 @@ class Storm:
         """Whoever serves, and ours: an `up` that found no server may have started one of its own while ours was on its way."""
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self.reeve.data / "lock").read_text()), signal.SIGKILL)
-        self.reeve.server_process.kill()
-        self.reeve.server_process.wait(timeout=30)
+        self.reeve.kill_server()
 
     def kill_one(self, kind):
         """A shim, or a process of an agent; it may have ended by itself since somebody looked."""
@@ -161,11 +159,7 @@ class Storm:
                 job, revision = self.job(name, broken=False)
                 wait_until(lambda: self.reeve_call("up", "-d", "--replace", job) == 0, 600, f"the last up of {name}")
                 self.acknowledged[name] = revision
-            try:
-                wait_until(lambda: not self.unsettled(), 300)
-            except AssertionError:
-                log = (self.reeve.directory / "server.out").read_text(errors="replace")
-                raise AssertionError(f"not everything runs within 300 s: {self.unsettled()}\n{log[-4000:]}") from None
+            self.settle()
         finally:
             self.over.set()
             watcher.join()
@@ -186,22 +180,29 @@ class Storm:
         if self.problems:
             raise self.problems[0]
 
+    def settle(self):
+        try:
+            wait_until(lambda: not self.unsettled(), 300)
+        except AssertionError:
+            log = (self.reeve.directory / "server.out").read_text(errors="replace")
+            raise AssertionError(f"not everything runs within 300 s: {self.unsettled()}\n{log[-4000:]}") from None
+
     def unsettled(self):
         """What does not run yet. Between two steps of an update all may run for a moment, so the update has to be over as well."""
-        updates = [self.reeve.deployment(name)["rollout"] for name in self.names]
-        return [update for update in updates if update["outcome"] == "open"] + \
-            [instance for name in self.names for instance in self.wanted(name) if instance["state"] != "running"]
-
-    def wanted(self, name):
-        """Without extra slots of updates, which are kept for their logs, whatever they ended as."""
-        return [instance for instance in self.reeve.deployment(name)["instances"] if not instance["left_over"]]
+        found = []
+        for name in self.names:
+            deployment = self.reeve.deployment(name)
+            if deployment["rollout"]["outcome"] == "open":
+                found.append(deployment["rollout"])
+            found += [instance for instance in wanted(deployment) if instance["state"] != "running"]
+        return found
 
     def check_slots(self):
         assert not self.doubles, self.doubles[:5]
         running = self.processes()
         expected = set()
         for name in self.names:
-            for instance in self.wanted(name):
+            for instance in wanted(self.reeve.deployment(name)):
                 slot = (name, instance["agent"], str(instance["replica"]))
                 expected.add(slot)
                 assert [pid for pid, _ in running[slot]] == [instance["pid"]], f"{slot}: {running[slot]} run, {instance['pid']} is reported: {instance}"
@@ -215,14 +216,9 @@ class Storm:
     def check_lines(self):
         """Every line that an agent has written is in the logs, except what lay in the pipe of a shim that was killed; slots whose directory retention has
         removed have no logs any more, so only instances that are still known are looked at. Returns (processes, lines, lost by killed shims)."""
-        # Counted first: those that live go on writing. One that was killed before it had made room has written nothing.
-        counted = {file.name: struct.unpack("Q", file.read_bytes().ljust(8, b"\0"))[0] for file in self.counts.iterdir()}
-        found = collections.defaultdict(set)
-        for name in self.names:
-            logs = subprocess.run([BIN, "--data-dir", self.reeve.data, "logs", name], env=self.reeve.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                  timeout=600, check=True)
-            for who, number in LINE.findall(logs.stdout):
-                found[who].add(int(number))
+        # Counted first: those that live go on writing.
+        counted = counter.written(self.counts)
+        found = counter.logged(self.reeve, self.names)
         processes = lines = lost = 0
         missing = {}
         for name, written in counted.items():

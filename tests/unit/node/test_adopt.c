@@ -84,6 +84,8 @@ static void rig_sent(const char *text, void *data)
 static void rig_is_late(void *data)
 {
   const Rig *rig = data;
+  if (!rig->id)
+    g_error("not within %d ms: no frame '%s' was sent", WAIT_MS, frame_type_word(rig->until));
   const InstanceReport *report = g_hash_table_lookup(rig->reports, rig->id);
   g_error("not within %d ms: '%s' is %s (%s), wanted %s", WAIT_MS, rig->id, report ? instance_state_word(report->state) : "unheard of",
           report && report->reason ? report->reason : "", instance_state_word(rig->wanted));
@@ -106,6 +108,13 @@ static void rig_open(Rig *rig)
   node_link_up(rig->node, rig_sent, rig);
 }
 
+/* A node on a new directory. */
+static void rig_begin(Rig *rig)
+{
+  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_open(rig);
+}
+
 /* The node goes; shims and agents stay. */
 static void rig_close(Rig *rig)
 {
@@ -115,18 +124,32 @@ static void rig_close(Rig *rig)
   g_hash_table_unref(rig->reports);
 }
 
+/* Until what is waited for has come. */
+static void rig_run(Rig *rig)
+{
+  loop_timer_set(rig->late, clock_boot_ms() + WAIT_MS);
+  loop_run(rig->loop);
+  loop_timer_set(rig->late, INT64_MAX);
+}
+
 /* The last report of @id once it is in @state, in attempt @attempt or later. */
 static const InstanceReport *rig_wait(Rig *rig, const char *id, InstanceState state, int attempt)
 {
   rig->id = id;
   rig->wanted = state;
   rig->attempt = attempt;
-  loop_timer_set(rig->late, clock_boot_ms() + WAIT_MS);
   if (!rig_there(rig))
-    loop_run(rig->loop);
-  loop_timer_set(rig->late, INT64_MAX);
+    rig_run(rig);
   rig->id = NULL;
   return g_hash_table_lookup(rig->reports, id);
+}
+
+/* The node sends a frame of @type from now on. */
+static void rig_until(Rig *rig, FrameType type)
+{
+  rig->until = type;
+  rig_run(rig);
+  rig->until = FRAME_UNKNOWN;
 }
 
 static void rig_send(Rig *rig, FrameType type, const char *id, int64_t generation, InstanceSpec *spec)
@@ -188,8 +211,7 @@ static void wait_dead(int64_t pid)
 static int64_t left_running(void)
 {
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  rig_open(&rig);
+  rig_begin(&rig);
   rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("exec sleep 60"));
   int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
   g_assert_cmpint(pid, >, 0);
@@ -218,22 +240,12 @@ static void clean_up(Rig *rig)
   remove_all(rig);
 }
 
-static void rig_until(Rig *rig, FrameType type)
-{
-  rig->until = type;
-  loop_timer_set(rig->late, clock_boot_ms() + WAIT_MS);
-  loop_run(rig->loop);
-  loop_timer_set(rig->late, INT64_MAX);
-  rig->until = FRAME_UNKNOWN;
-}
-
 /* A start that waits for its secrets when the node goes. The next node asks before its hello, which no server answers, since another
  * instance's file keeps it; it asks again when it is welcome. */
 static void test_secrets_are_asked_for_again(void)
 {
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  rig_open(&rig);
+  rig_begin(&rig);
   InstanceSpec *spec = sleeper("exec sleep 60");
   g_strfreev(spec->references);
   spec->references = g_strdupv((char *[]){(char *)"KEY=secret:key", NULL});
@@ -354,8 +366,7 @@ static pid_t wait_command(const char *seconds)
 static void test_escaped(void)
 {
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  rig_open(&rig);
+  rig_begin(&rig);
   rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("setsid -f sleep 4711; exec sleep 60"));
   int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
   pid_t escaped = wait_command("4711");
@@ -419,9 +430,8 @@ static void test_frozen(void)
 static void test_frozen_later(void)
 {
   enum { ASK_MS = 300 };
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
   Rig rig;
-  rig_open(&rig);
+  rig_begin(&rig);
   rig_send(&rig, FRAME_START, "ins_00000a", 1, sleeper("exec sleep 60"));
   rig_send(&rig, FRAME_START, "ins_00000b", 1, sleeper("exec sleep 60"));
   rig_wait(&rig, "ins_00000b", INSTANCE_RUNNING, 1);
@@ -445,12 +455,11 @@ static void test_frozen_later(void)
 static void test_frozen_probe(void)
 {
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
+  rig_begin(&rig);
   InstanceSpec *spec = sleeper("exec sleep 60");
   spec->health.kind = HEALTH_EXEC;
   spec->health.argv = g_strsplit("sleep 4714", " ", -1);
   spec->health.timeout_ms = 1500;
-  rig_open(&rig);
   rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
   rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
   pid_t probe = 0;
@@ -534,8 +543,7 @@ static void test_files_that_make_no_sense(void)
 static void test_only_one_node(void)
 {
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  rig_open(&rig);
+  rig_begin(&rig);
   g_autoptr(GError) error = NULL;
   NodeConfig config = {.state_dir = dir, .node_id = "local", .shim_path = g_getenv("REEVE_SHIM"), .reeve_path = "/no/reeve"};
   g_assert_null(node_new(rig.loop, &config, &error));
@@ -547,8 +555,7 @@ static void test_only_one_node(void)
 static void test_output_of_its_own(void)
 {
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  rig_open(&rig);
+  rig_begin(&rig);
   InstanceSpec *spec = sleeper("test -e seen || { touch seen; echo of the first; exit 3; }; exit 4");
   g_free(spec->working_dir);
   spec->working_dir = g_strdup(dir);
@@ -566,8 +573,7 @@ static void test_a_disk_that_confirms_nothing(void)
 {
   static const char *const ids[] = {"ins_00000a", "ins_00000c"};
   Rig rig;
-  dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  rig_open(&rig);
+  rig_begin(&rig);
   for (guint n = 1; n <= G_N_ELEMENTS(ids); n++) {
     g_autoptr(Frame) frame = frame_new(FRAME_START);
     frame->term = 1;
