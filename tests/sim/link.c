@@ -2,6 +2,7 @@
  * direction arrives any more, as on a connection whose other end is gone, until one of the two notices or the node dials anew. */
 #include "sim.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { LINK_SHOWN = 4000, LINK_LATE_MS = 4000, LINK_NOTICED_MS = 30000 };
@@ -40,8 +41,11 @@ static void link_arrives(Sim *sim, SimWay way, int64_t delay_ms, const char *tex
 
 void sim_send(Sim *sim, SimWay way, const char *text)
 {
+  sim_digest_text(&sim->digest, way == TO_NODE ? "-> node" : "-> server");
+  sim_digest_text(&sim->digest, text);
   if (sim->verbose)
-    sim_say(sim, "%s %s%.*s", way == TO_NODE ? "-> node" : "-> server", sim->link_up && !sim->lossy[way] ? "" : "LOST ", LINK_SHOWN, text);
+    printf("%8" G_GINT64_FORMAT " %s %s%.*s\n", sim->boot_ms, way == TO_NODE ? "-> node" : "-> server",
+           sim->link_up && !sim->lossy[way] ? "" : "LOST ", LINK_SHOWN, text);
   if (!sim->link_up || sim->lossy[way])
     return;
   if (sim_fault_chance(sim, sim->rates.lost)) {

@@ -10,8 +10,11 @@ enum { SERVER_BUSY_MS = 20000 };
 static void server_leave(Effects *effects, void *data)
 {
   Sim *sim = data;
-  for (guint i = 0; i < effects->replies->len; i++)
-    sim_check_reply(sim, effects->replies->pdata[i]);
+  for (guint i = 0; i < effects->replies->len; i++) {
+    const Reply *reply = effects->replies->pdata[i];
+    sim_digest_text(&sim->digest, reply->body ? reply->body : "");
+    sim_check_reply(sim, reply);
+  }
   for (guint i = 0; i < effects->messages->len; i++) {
     sim_check_message(sim, ((const Message *)effects->messages->pdata[i])->frame);
     sim_send(sim, TO_NODE, ((const Message *)effects->messages->pdata[i])->frame);

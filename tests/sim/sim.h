@@ -73,6 +73,12 @@ typedef struct SimBackup {
   GHashTable *promised;
 } SimBackup;
 
+/* See digest.c. */
+typedef struct SimDigest {
+  uint64_t hash;
+  GHashTable *ids; /* id -> its number by the order of appearance, from 1 */
+} SimDigest;
+
 struct Sim {
   /* world.c */
   uint64_t random, seq, next_pid, steps;
@@ -80,6 +86,7 @@ struct Sim {
   GSequence *events;
   GString *trace[SIM_TRACE];
   guint traced;
+  SimDigest digest;
   guint pulses; /* of faults and requests so far */
   bool verbose, faults;
   SimRates rates;
@@ -144,8 +151,13 @@ void sim_break(Sim *sim, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* @fn with @data in @delay_ms, unless what it @lives with is gone by then; @data is freed with @done (NULL = not owned) in any case. */
 void sim_at(Sim *sim, int64_t delay_ms, SimLife lives, SimFn fn, void *data, GDestroyNotify done);
 GList *sim_sorted_keys(GHashTable *table); /* of text keys; the list is the caller's */
-/* One run: the text of what broke (caller frees), or NULL. */
-char *sim_run(uint64_t seed, bool verbose);
+/* One run: the text of what broke (caller frees), or NULL. *@digest: of its trace. */
+char *sim_run(uint64_t seed, bool verbose, uint64_t *digest);
+
+/* ---- digest.c ---- */
+void sim_digest_init(SimDigest *digest);
+void sim_digest_done(SimDigest *digest);
+void sim_digest_text(SimDigest *digest, const char *text);
 
 /* ---- faults.c ---- */
 void sim_draw_rates(Sim *sim);

@@ -56,6 +56,7 @@ void sim_say(Sim *sim, const char *format, ...)
   g_string_printf(*line, "%8" G_GINT64_FORMAT " ", sim->boot_ms);
   g_string_append_vprintf(*line, format, args);
   va_end(args);
+  sim_digest_text(&sim->digest, (*line)->str);
   if (sim->verbose)
     printf("%s\n", (*line)->str);
 }
@@ -159,6 +160,7 @@ static void sim_pulse(Sim *sim, void *data)
 static void sim_init(Sim *sim)
 {
   sim->events = g_sequence_new(NULL);
+  sim_digest_init(&sim->digest);
   sim_store_init(sim);
   sim->promised = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -202,6 +204,7 @@ static void sim_done(Sim *sim)
   g_hash_table_unref(sim->posts);
   g_hash_table_unref(sim->heard);
   g_hash_table_unref(sim->fired);
+  sim_digest_done(&sim->digest);
 }
 
 /* What lasts goes on for ever: no more faults, and what went wrong with the machine is mended. */
@@ -235,7 +238,7 @@ static void sim_report(const Sim *sim, uint64_t seed)
     printf("  %s\n", sim->trace[i % SIM_TRACE]->str);
 }
 
-char *sim_run(uint64_t seed, bool verbose)
+char *sim_run(uint64_t seed, bool verbose, uint64_t *digest)
 {
   Sim sim = {.random = seed * 7919,
              .boot_ms = 1000,
@@ -257,6 +260,7 @@ char *sim_run(uint64_t seed, bool verbose)
     sim_check_quiet(&sim);
   if (sim.broken)
     sim_report(&sim, seed);
+  *digest = sim.digest.hash;
   sim_done(&sim);
   return sim.broken;
 }
