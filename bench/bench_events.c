@@ -1,5 +1,6 @@
-/* The events room alone: SOCKET STREAMS RATE SECONDS. Waits until STREAMS watchers follow, publishes RATE events a second for SECONDS to
- * all of them, ends the streams and prints the CPU seconds that it took since the first event. */
+/* The events room alone: SOCKET STREAMS RATE SECONDS. Waits until STREAMS watchers follow,
+ * publishes RATE events a second for SECONDS to all of them, ends the streams and prints the CPU
+ * seconds that it took since the first event. */
 #include "base/clock.h"
 #include "server/events.h"
 
@@ -21,7 +22,8 @@ static double cpu_seconds(void)
 {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void publish(void *data)
@@ -63,8 +65,12 @@ int main(int argc, char **argv)
 {
   if (argc != 5)
     return 2;
-  Bench bench = {.loop = loop_new(), .streams = atoi(argv[2]), .rate = atoi(argv[3]), .end_ms = atoi(argv[4]) * 1000};
-  bench.http = http_server_new(bench.loop, &(HttpServerConfig){.handler = handle, .data = &bench, .connections_max = 4096});
+  Bench bench = {.loop = loop_new(),
+                 .streams = atoi(argv[2]),
+                 .rate = atoi(argv[3]),
+                 .end_ms = atoi(argv[4]) * 1000};
+  bench.http = http_server_new(
+      bench.loop, &(HttpServerConfig){.handler = handle, .data = &bench, .connections_max = 4096});
   bench.events = events_new(bench.loop, "bench");
   bench.timer = loop_timer_new(bench.loop, publish, &bench);
   g_autoptr(GError) error = NULL;

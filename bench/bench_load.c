@@ -1,5 +1,5 @@
-/* Times reading and validating one job file, and libfyaml's bare parse of the same text, alternately. Usage: bench_load FILE ROUNDS; a line
- * of "ours_ms parse_ms" for each round. */
+/* Times reading and validating one job file, and libfyaml's bare parse of the same text,
+ * alternately. Usage: bench_load FILE ROUNDS; a line of "ours_ms parse_ms" for each round. */
 #include "formats/job_reader.h"
 
 #include "base/fs.h"
@@ -34,7 +34,10 @@ int main(int argc, char **argv)
   g_autofree char *text = argc == 3 ? fs_read(argv[1], 64 * 1024 * 1024, &length, NULL) : NULL;
   if (!text)
     return 2;
-  JobReadOptions options = {.file_name = argv[1], .directory = "/tmp", .read_file = bench_file, .variable = bench_variable};
+  JobReadOptions options = {.file_name = argv[1],
+                            .directory = "/tmp",
+                            .read_file = bench_file,
+                            .variable = bench_variable};
   for (int round = 0; round < atoi(argv[2]); round++) {
     double start = ms_now();
     g_autoptr(Problems) problems = problems_new();

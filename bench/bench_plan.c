@@ -1,5 +1,6 @@
-/* Times plan_new on a DAG of N agents and M edges (pseudo-random, acyclic: from lower to higher index) and prints milliseconds. The same
- * edges go to stdout's reference through --edges. Usage: bench_plan N M [--edges FILE] */
+/* Times plan_new on a DAG of N agents and M edges (pseudo-random, acyclic: from lower to higher
+ * index) and prints milliseconds. The same edges go to stdout's reference through --edges. Usage:
+ * bench_plan N M [--edges FILE] */
 #include "plan/plan.h"
 
 #include <stdio.h>

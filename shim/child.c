@@ -56,14 +56,15 @@ static void child_read_boot(void)
   child_state.boot[strcspn(child_state.boot, "\n")] = '\0';
 }
 
-/* {attempt, pid, start time, boot id, generation}: enough to know the process again, also after this shim died. Always of one length and
- * within one page, so that one write replaces all of it or nothing, and who dies meanwhile leaves no mixture. 0 or an errno. */
+/* {attempt, pid, start time, boot id, generation}: enough to know the process again, also after
+ * this shim died. Always of one length and within one page, so that one write replaces all of it or
+ * nothing, and who dies meanwhile leaves no mixture. 0 or an errno. */
 static int child_write_state(int attempt, pid_t pid, unsigned long long start_time, long generation)
 {
   enum { STATE_BYTES = 192 };
   char text[STATE_BYTES + 1];
-  int length = snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s generation=%ld", attempt, (int)pid, start_time,
-                        child_state.boot, generation);
+  int length = snprintf(text, sizeof text, "attempt=%d pid=%d start=%llu boot=%s generation=%ld",
+                        attempt, (int)pid, start_time, child_state.boot, generation);
   memset(text + length, ' ', (size_t)(STATE_BYTES - length));
   text[STATE_BYTES - 1] = '\n';
   shim_crash_point("state write");
@@ -87,10 +88,24 @@ static int child_join_cgroups(const ShimSpec *spec)
 }
 
 /* In the order in which they are taken; CHILD_STARTED: none of them failed. */
-enum { CHILD_STARTED, CHILD_FORK, CHILD_STATE, CHILD_CGROUP, CHILD_USER, CHILD_CWD, CHILD_EXEC, CHILD_INTERPRETER, CHILD_STEPS };
-static const char *const child_steps[CHILD_STEPS] = {
-    [CHILD_FORK] = "fork", [CHILD_STATE] = "state", [CHILD_CGROUP] = "cgroup",          [CHILD_USER] = "user",
-    [CHILD_CWD] = "cwd",   [CHILD_EXEC] = "exec",   [CHILD_INTERPRETER] = "interpreter"};
+enum {
+  CHILD_STARTED,
+  CHILD_FORK,
+  CHILD_STATE,
+  CHILD_CGROUP,
+  CHILD_USER,
+  CHILD_CWD,
+  CHILD_EXEC,
+  CHILD_INTERPRETER,
+  CHILD_STEPS
+};
+static const char *const child_steps[CHILD_STEPS] = {[CHILD_FORK] = "fork",
+                                                     [CHILD_STATE] = "state",
+                                                     [CHILD_CGROUP] = "cgroup",
+                                                     [CHILD_USER] = "user",
+                                                     [CHILD_CWD] = "cwd",
+                                                     [CHILD_EXEC] = "exec",
+                                                     [CHILD_INTERPRETER] = "interpreter"};
 
 /* What went wrong, as it comes from the child. */
 typedef struct ChildFault {
@@ -102,7 +117,8 @@ static ChildFault child_become(const ShimSpec *spec)
   int e = child_join_cgroups(spec);
   if (e)
     return (ChildFault){e, CHILD_CGROUP};
-  if (spec->gid >= 0 && (setgroups((size_t)spec->n_groups, spec->groups) != 0 || setgid((gid_t)spec->gid) != 0))
+  if (spec->gid >= 0 &&
+      (setgroups((size_t)spec->n_groups, spec->groups) != 0 || setgid((gid_t)spec->gid) != 0))
     return (ChildFault){errno, CHILD_USER};
   if (spec->uid >= 0 && setuid((uid_t)spec->uid) != 0)
     return (ChildFault){errno, CHILD_USER};
@@ -119,7 +135,8 @@ static const char *child_path(const ShimSpec *spec)
   return "/usr/local/bin:/usr/bin:/bin";
 }
 
-/* A file that is there, and still "not found": the program that its first line or its header names is not. */
+/* A file that is there, and still "not found": the program that its first line or its header names
+ * is not. */
 static ChildFault child_try(const ShimSpec *spec, const char *file)
 {
   execve(file, spec->argv, spec->envp);
@@ -150,7 +167,8 @@ static ChildFault child_exec(const ShimSpec *spec)
 
 static void child_limits(const ShimSpec *spec)
 {
-  struct rlimit limit = {.rlim_cur = (rlim_t)spec->nofile_soft, .rlim_max = (rlim_t)spec->nofile_hard};
+  struct rlimit limit = {.rlim_cur = (rlim_t)spec->nofile_soft,
+                         .rlim_max = (rlim_t)spec->nofile_hard};
   if (spec->nofile_soft >= 0)
     setrlimit(RLIMIT_NOFILE, &limit);
   if (spec->core_soft == -2 || getrlimit(RLIMIT_CORE, &limit) != 0)
@@ -159,8 +177,9 @@ static void child_limits(const ShimSpec *spec)
   setrlimit(RLIMIT_CORE, &limit);
 }
 
-/* In the child: never returns. @gate: opened by the parent's byte; @fault: where a ChildFault goes, closed by a successful exec. Everything
- * but the exec is done before the gate, while the parent writes down who we are. */
+/* In the child: never returns. @gate: opened by the parent's byte; @fault: where a ChildFault goes,
+ * closed by a successful exec. Everything but the exec is done before the gate, while the parent
+ * writes down who we are. */
 static void child_run(const ShimSpec *spec, int out, int err, int gate, int fault)
 {
   setsid();
@@ -194,7 +213,8 @@ static void child_close(int fds[2])
 }
 
 /* Opens the gate and waits for the exec. */
-static ChildFault child_release(const ShimSpec *spec, int attempt, Child *child, int gate, int fault)
+static ChildFault child_release(const ShimSpec *spec, int attempt, Child *child, int gate,
+                                int fault)
 {
   child->start_time = child_start_time(child->pid);
   int e = child_write_state(attempt, child->pid, child->start_time, spec->generation);
@@ -211,7 +231,8 @@ static ChildFault child_release(const ShimSpec *spec, int attempt, Child *child,
   return n == (ssize_t)sizeof wrong ? wrong : (ChildFault){0};
 }
 
-/* The pipes of stdout and stderr, or with an attached shim the descriptors that the node handed over. */
+/* The pipes of stdout and stderr, or with an attached shim the descriptors that the node handed
+ * over. */
 static bool child_open(const ShimSpec *spec, int pipes[4][2])
 {
   if (spec->attached) {

@@ -1,5 +1,5 @@
-/* The agent's output as records in rotating files: "TIME STREAM F|P TEXT\n". Draining never stops: what cannot be written is counted and
- * said later, so that no agent ever blocks on us. */
+/* The agent's output as records in rotating files: "TIME STREAM F|P TEXT\n". Draining never stops:
+ * what cannot be written is counted and said later, so that no agent ever blocks on us. */
 #include "shim.h"
 
 #include <errno.h>
@@ -10,7 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_READ = 65536, LOG_LINE_MAX = 8192, LOG_HEAD = 48, LOG_OUT = 2 * LOG_READ, LOG_QUIET_MS = 1000 };
+enum {
+  LOG_READ = 65536,
+  LOG_LINE_MAX = 8192,
+  LOG_HEAD = 48,
+  LOG_OUT = 2 * LOG_READ,
+  LOG_QUIET_MS = 1000
+};
 
 static struct {
   int fd;
@@ -27,11 +33,12 @@ static struct {
   size_t head_length;
   time_t second;
   char line[LOG_STREAMS][LOG_LINE_MAX]; /* an unfinished line of each stream */
-  char in[LOG_READ];                    /* the long ones last: pages that nobody touches cost nothing */
+  char in[LOG_READ]; /* the long ones last: pages that nobody touches cost nothing */
   char out[LOG_OUT];
 } log_state;
 
-/* At the first record, so that an agent that says nothing has no log; goes on where an earlier shim stopped. */
+/* At the first record, so that an agent that says nothing has no log; goes on where an earlier shim
+ * stopped. */
 static void log_begin(void)
 {
   struct stat st;
@@ -44,7 +51,9 @@ static void log_rotate(void)
 {
   char from[24], to[24];
   close(log_state.fd);
-  if (log_state.files > 1) { /* not by the last rename: ext4 writes out what is renamed over another file, although it goes soon as well */
+  /* not by the last rename: ext4 writes out what is renamed over another file, although it goes
+   * soon as well */
+  if (log_state.files > 1) {
     snprintf(to, sizeof to, "log.%d", log_state.files - 1);
     unlinkat(SHIM_DIR_FD, to, 0);
   }
@@ -54,12 +63,13 @@ static void log_rotate(void)
     renameat(SHIM_DIR_FD, from, SHIM_DIR_FD, to);
   }
   log_begin();
-  log_state.size = 0; /* also when nothing could be moved or opened: the next turn comes after as much again */
+  /* also when nothing could be moved or opened: the next turn comes after as much again */
+  log_state.size = 0;
   shim_rotated();
 }
 
-/* Takes the beginning of a record off the end of the file, where the disk took no more of it. @written: what it took of some records.
- * Returns the bytes taken off. */
+/* Takes the beginning of a record off the end of the file, where the disk took no more of it.
+ * @written: what it took of some records. Returns the bytes taken off. */
 static size_t log_untear(const char *written, size_t length)
 {
   const char *whole = length ? memrchr(written, '\n', length) : NULL;
@@ -84,7 +94,8 @@ static void log_put(const char *text, size_t length)
       continue;
     if (n <= 0) {
       log_state.dropped_errno = errno;
-      log_state.dropped += length + (log_state.fd < 0 ? 0 : log_untear(first, (size_t)(text - first)));
+      log_state.dropped +=
+          length + (log_state.fd < 0 ? 0 : log_untear(first, (size_t)(text - first)));
       return;
     }
     text += n;
@@ -100,8 +111,9 @@ static void log_say_dropped(void)
     return;
   unsigned long long before = log_state.dropped;
   char text[200];
-  int n = snprintf(text, sizeof text, "%.*s reeve F %llu bytes of output were dropped: %s\n", (int)log_state.head_length, log_state.head,
-                   before, strerror(log_state.dropped_errno));
+  int n = snprintf(text, sizeof text, "%.*s reeve F %llu bytes of output were dropped: %s\n",
+                   (int)log_state.head_length, log_state.head, before,
+                   strerror(log_state.dropped_errno));
   log_state.dropped = 0;
   log_put(text, (size_t)n);
   if (log_state.dropped)
@@ -128,8 +140,8 @@ static void log_stamp(void)
   if (now.tv_sec != log_state.second) {
     struct tm tm;
     gmtime_r(&now.tv_sec, &tm);
-    snprintf(log_state.head, sizeof log_state.head, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-             tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(log_state.head, sizeof log_state.head, "%04d-%02d-%02dT%02d:%02d:%02d",
+             tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     log_state.second = now.tv_sec;
   }
   snprintf(log_state.head + 19, sizeof log_state.head - 19, ".%03dZ", (int)(now.tv_nsec / 1000000));
@@ -138,7 +150,8 @@ static void log_stamp(void)
 
 static void log_record(int stream, bool full, const char *text, size_t length)
 {
-  static const char *const tags[LOG_STREAMS][2] = {{" stdout P ", " stdout F "}, {" stderr P ", " stderr F "}};
+  static const char *const tags[LOG_STREAMS][2] = {{" stdout P ", " stdout F "},
+                                                   {" stderr P ", " stderr F "}};
   if (log_state.out_length + length + LOG_HEAD > LOG_OUT)
     log_flush();
   char *p = log_state.out + log_state.out_length;
@@ -160,7 +173,8 @@ static int64_t log_boot_ms(void)
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Length of @text without a UTF-8 character at its end whose last bytes are still to come; all of it when it is nothing else. */
+/* Length of @text without a UTF-8 character at its end whose last bytes are still to come; all of
+ * it when it is nothing else. */
 static size_t log_whole_characters(const char *text, size_t length)
 {
   size_t at = length;
@@ -169,12 +183,17 @@ static size_t log_whole_characters(const char *text, size_t length)
   if (at == 0)
     return length;
   unsigned char lead = (unsigned char)text[at - 1];
-  size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1, there = length - at + 1;
+  size_t wanted = lead >= 0xf0   ? 4
+                  : lead >= 0xe0 ? 3
+                  : lead >= 0xc0 ? 2
+                                 : 1,
+         there = length - at + 1;
   return at > 1 && there < wanted ? at - 1 : length;
 }
 
-/* Writes what there is of the unfinished line of @stream as a part. A character that is cut stays, and begins the next part: each record is
- * read by itself, and half a character could not be told from a broken one. */
+/* Writes what there is of the unfinished line of @stream as a part. A character that is cut stays,
+ * and begins the next part: each record is read by itself, and half a character could not be told
+ * from a broken one. */
 static void log_part(int stream)
 {
   char *line = log_state.line[stream];

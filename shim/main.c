@@ -1,4 +1,5 @@
-/* The shim's loop: one control connection, one agent, its output. Protocol 1 is in docs/protocol.md. */
+/* The shim's loop: one control connection, one agent, its output. Protocol 1 is in
+ * docs/protocol.md. */
 #include "shim.h"
 
 #include <errno.h>
@@ -29,12 +30,16 @@ static struct {
   int code, signal;       /* of the last attempt; code -1 = none */
   int pipes[LOG_STREAMS]; /* -1 = closed */
   int epoll, listener, control, signals;
-  bool leaving;    /* attached, and nobody is there any more: ends with its tree */
-  int stop_signal; /* the node asked the attempt to stop with it, and gives it time: nobody is killed until it says so; 0 = no */
-  bool passed_on;  /* those outside the agent's process group got it, too */
-  int error;       /* errno of a start that failed, and its step */
+  bool leaving; /* attached, and nobody is there any more: ends with its tree */
+  /* the node asked the attempt to stop with it, and gives it time: nobody is killed until it says
+   * so; 0 = no */
+  int stop_signal;
+  bool passed_on; /* those outside the agent's process group got it, too */
+  int error;      /* errno of a start that failed, and its step */
   const char *step;
-  bool owes;         /* the node read too little to be told the last news: it is told how things stand as soon as it does */
+  /* the node read too little to be told the last news: it is told how things stand as soon as it
+   * does */
+  bool owes;
   bool told_rotated; /* on this connection */
   ShimSpec spec;
 } shim;
@@ -43,7 +48,8 @@ static struct {
 void shim_crash_point(const char *what)
 {
   static long passed;
-  const char *at = getenv("REEVE_CRASH_AT"), *role = getenv("REEVE_CRASH_ROLE"), *once = getenv("REEVE_CRASH_ONCE");
+  const char *at = getenv("REEVE_CRASH_AT"), *role = getenv("REEVE_CRASH_ROLE"),
+             *once = getenv("REEVE_CRASH_ONCE");
   if (!at || (role && strcmp(role, "shim") != 0) || ++passed != strtol(at, NULL, 10))
     return;
   if (once && open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) < 0)
@@ -78,7 +84,8 @@ static void tree_kill(void)
   tree_signal(SIGKILL, 0);
 }
 
-/* The control connection is over. An attached shim has nobody to work for: its tree goes, then it. */
+/* The control connection is over. An attached shim has nobody to work for: its tree goes, then it.
+ */
 static void shim_lost(void)
 {
   close(shim.control);
@@ -115,15 +122,19 @@ __attribute__((format(printf, 1, 2))) static void shim_send(const char *format, 
 static void shim_hello(void)
 {
   static const char *const words[] = {"idle", "running", "running", "ended"};
-  shim_send("hello version=%d generation=%ld attempt=%d pid=%d start=%llu state=%s code=%d signal=%d output=%llu", SHIM_PROTOCOL,
-            shim.spec.generation, shim.attempt, (int)shim.pid, shim.start_time, words[shim.state], shim.code, shim.signal, log_marked());
+  shim_send(
+      "hello version=%d generation=%ld attempt=%d pid=%d start=%llu state=%s code=%d signal=%d output=%llu",
+      SHIM_PROTOCOL, shim.spec.generation, shim.attempt, (int)shim.pid, shim.start_time,
+      words[shim.state], shim.code, shim.signal, log_marked());
 }
 
 void shim_rotated(void)
 {
   int unread = 0;
-  if (shim.control < 0 || (shim.told_rotated && ioctl(shim.control, TIOCOUTQ, &unread) == 0 && unread > 0))
-    return; /* a node that does not read for a while has one of them before it, and room for what matters */
+  if (shim.control < 0 ||
+      (shim.told_rotated && ioctl(shim.control, TIOCOUTQ, &unread) == 0 && unread > 0))
+    /* a node that does not read for a while has one of them before it, and room for what matters */
+    return;
   shim.told_rotated = true;
   shim_send("rotated");
 }
@@ -140,7 +151,8 @@ static void shim_say_failed(void)
 
 static void shim_say_exited(void)
 {
-  shim_send("exited attempt=%d code=%d signal=%d output=%llu", shim.attempt, shim.code, shim.signal, log_marked());
+  shim_send("exited attempt=%d code=%d signal=%d output=%llu", shim.attempt, shim.code, shim.signal,
+            log_marked());
 }
 
 /* The node reads again, and missed something: how things stand is all that it needs. */
@@ -166,8 +178,9 @@ static void shim_close_pipe(int stream)
   shim.pipes[stream] = -1;
 }
 
-/* The main process is reaped: nothing of its tree may stay before anybody hears of it. In a stop the rest has what is left of the grace
- * period: a shell that ends at once must not cost the program behind it its time to save. Else it is killed. */
+/* The main process is reaped: nothing of its tree may stay before anybody hears of it. In a stop
+ * the rest has what is left of the grace period: a shell that ends at once must not cost the
+ * program behind it its time to save. Else it is killed. */
 static void shim_try_finish(void)
 {
   for (;;) {
@@ -179,13 +192,15 @@ static void shim_try_finish(void)
     if (!shim.stop_signal)
       tree_kill();
     else if (!shim.passed_on)
-      tree_signal(shim.stop_signal, shim.pid); /* the group has it already, and twice means "at once" to some */
+      /* the group has it already, and twice means "at once" to some */
+      tree_signal(shim.stop_signal, shim.pid);
     shim.passed_on = true;
     return; /* the next SIGCHLD brings us back, or the node's kill does */
   }
   for (int stream = 0; stream < LOG_STREAMS; stream++) {
     if (shim.pipes[stream] >= 0)
-      log_drain(stream, shim.pipes[stream]); /* every writer is dead: what is in the pipe is all there is */
+      /* every writer is dead: what is in the pipe is all there is */
+      log_drain(stream, shim.pipes[stream]);
     log_finish(stream);
     shim_close_pipe(stream);
   }
@@ -386,7 +401,8 @@ static bool shim_lock(int fd)
   return false;
 }
 
-/* One shim an instance. Earlier builds locked a file of its own, `lock`, which is there where one of them was. */
+/* One shim an instance. Earlier builds locked a file of its own, `lock`, which is there where one
+ * of them was. */
 static bool shim_hold(void)
 {
   int former = openat(SHIM_DIR_FD, "lock", O_RDWR | O_CLOEXEC);
@@ -411,7 +427,8 @@ int main(void)
   prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L);
   sigset_t all;
   sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, NULL); /* nothing but SIGKILL ends a shim; the child gets a clean mask */
+  /* nothing but SIGKILL ends a shim; the child gets a clean mask */
+  sigprocmask(SIG_SETMASK, &all, NULL);
   for (int sig = 1; sig < NSIG; sig++)
     signal(sig, SIG_DFL); /* what the node ignores, the child shall not */
   sigset_t child;

@@ -1,4 +1,5 @@
-/* Reads one datagram of a node: "verb key=value ...". Unknown keys belong to a newer node; so does an unknown verb, which is answered. */
+/* Reads one datagram of a node: "verb key=value ...". Unknown keys belong to a newer node; so does
+ * an unknown verb, which is answered. */
 #include "shim.h"
 
 #include <errno.h>
@@ -6,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const message_words[MESSAGE_N] = {
-    [MESSAGE_START] = "start", [MESSAGE_SIGNAL] = "signal", [MESSAGE_KILL] = "kill", [MESSAGE_END] = "end", [MESSAGE_QUERY] = "query"};
+static const char *const message_words[MESSAGE_N] = {[MESSAGE_START] = "start",
+                                                     [MESSAGE_SIGNAL] = "signal",
+                                                     [MESSAGE_KILL] = "kill",
+                                                     [MESSAGE_END] = "end",
+                                                     [MESSAGE_QUERY] = "query"};
 
 static MessageVerb message_verb(const char *text, size_t length)
 {
@@ -17,7 +21,8 @@ static MessageVerb message_verb(const char *text, size_t length)
   return MESSAGE_UNKNOWN;
 }
 
-/* The number of "key=NUMBER" in @field, kept within an int; false when it is another key or no number. */
+/* The number of "key=NUMBER" in @field, kept within an int; false when it is another key or no
+ * number. */
 static bool message_number(const char *field, const char *key, int *out)
 {
   size_t length = strlen(key);

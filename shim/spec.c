@@ -50,7 +50,8 @@ static const char *spec_take(ShimSpec *spec, const char *key, char *text)
   return NULL; /* unknown keys belong to a newer node */
 }
 
-/* Reads the digits at @p, which end with ':' before @end. Returns what follows the colon, or NULL. */
+/* Reads the digits at @p, which end with ':' before @end. Returns what follows the colon, or NULL.
+ */
 static char *spec_length(char *p, const char *end, size_t *length)
 {
   char *first = p;

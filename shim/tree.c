@@ -1,4 +1,5 @@
-/* Every descendant of this process. As child subreaper we inherit what forks away, so the walk below us finds all. */
+/* Every descendant of this process. As child subreaper we inherit what forks away, so the walk
+ * below us finds all. */
 #include "shim.h"
 
 #include <dirent.h>

@@ -1,5 +1,6 @@
-/* The trivial supervised process of the benches: tells its own start (pid and CLOCK_MONOTONIC ns) by one datagram to $BENCH_SOCKET, then
- * sleeps for ever. Static, so that what is measured is the supervisor. */
+/* The trivial supervised process of the benches: tells its own start (pid and CLOCK_MONOTONIC ns)
+ * by one datagram to $BENCH_SOCKET, then sleeps for ever. Static, so that what is measured is the
+ * supervisor. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ int main(void)
   if (path && strlen(path) < sizeof address.sun_path) {
     strcpy(address.sun_path, path);
     char text[64];
-    int n = snprintf(text, sizeof text, "%d %lld", (int)getpid(), (long long)now.tv_sec * 1000000000LL + now.tv_nsec);
+    int n = snprintf(text, sizeof text, "%d %lld", (int)getpid(),
+                     (long long)now.tv_sec * 1000000000LL + now.tv_nsec);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || sendto(fd, text, (size_t)n, 0, (struct sockaddr *)&address, sizeof address) < 0)
       perror("child: report");

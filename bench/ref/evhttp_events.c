@@ -1,4 +1,5 @@
-/* evhttp writing the bytes of an event stream to many: SOCKET STREAMS RATE SECONDS, as bench_events. */
+/* evhttp writing the bytes of an event stream to many: SOCKET STREAMS RATE SECONDS, as
+ * bench_events. */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -30,7 +31,8 @@ static double cpu_seconds(void)
 {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void publish(evutil_socket_t fd, short what, void *data)
@@ -46,10 +48,11 @@ static void publish(evutil_socket_t fd, short what, void *data)
   for (; sent < due; sent++)
     for (int i = 0; i < n; i++) {
       struct evbuffer *out = evbuffer_new();
-      evbuffer_add_printf(out,
-                          "event: instance\nid: bench-%lld\ndata: {\"id\":\"ins_%06lld\",\"deployment\":\"bench\",\"agent\":\"worker\","
-                          "\"state\":\"running\",\"health\":\"healthy\",\"port\":8100}\n\n",
-                          sent, sent);
+      evbuffer_add_printf(
+          out,
+          "event: instance\nid: bench-%lld\ndata: {\"id\":\"ins_%06lld\",\"deployment\":\"bench\",\"agent\":\"worker\","
+          "\"state\":\"running\",\"health\":\"healthy\",\"port\":8100}\n\n",
+          sent, sent);
       evhttp_send_reply_chunk(followers[i], out);
       evbuffer_free(out);
     }
@@ -59,7 +62,8 @@ static void publish(evutil_socket_t fd, short what, void *data)
 static void follow(struct evhttp_request *request, void *data)
 {
   (void)data;
-  evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", "text/event-stream");
+  evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+                    "text/event-stream");
   evhttp_send_reply_start(request, 200, "OK");
   followers[n++] = request;
   if (n < streams)
@@ -86,8 +90,8 @@ int main(int argc, char **argv)
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", argv[1]);
   unlink(argv[1]);
-  struct evconnlistener *listener =
-      evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 2048, (struct sockaddr *)&address, sizeof address);
+  struct evconnlistener *listener = evconnlistener_new_bind(
+      base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 2048, (struct sockaddr *)&address, sizeof address);
   if (!listener || !evhttp_bind_listener(http, listener))
     return 1;
   event_base_dispatch(base);

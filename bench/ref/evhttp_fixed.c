@@ -1,4 +1,5 @@
-/* evhttp answering fixed bytes on a unix socket: the reference for our own HTTP front. Usage: evhttp_fixed SOCKET FILE (the body). */
+/* evhttp answering fixed bytes on a unix socket: the reference for our own HTTP front. Usage:
+ * evhttp_fixed SOCKET FILE (the body). */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -37,8 +38,8 @@ int main(int argc, char **argv)
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", argv[1]);
   unlink(argv[1]);
-  struct evconnlistener *listener =
-      evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 128, (struct sockaddr *)&address, sizeof address);
+  struct evconnlistener *listener = evconnlistener_new_bind(
+      base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 128, (struct sockaddr *)&address, sizeof address);
   if (!listener || !evhttp_bind_listener(http, listener))
     return 1;
   event_base_dispatch(base);

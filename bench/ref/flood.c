@@ -1,4 +1,5 @@
-/* Prints argv[1] MiB in lines of 100 bytes to stdout, through a 64 KiB buffer, then ends. Static. */
+/* Prints argv[1] MiB in lines of 100 bytes to stdout, through a 64 KiB buffer, then ends. Static.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* Keep-alive GETs over a unix socket: CONNECTIONS clients, each asks again when it was answered, for SECONDS. Prints requests/s.
- * Usage: http_load SOCKET PATH CONNECTIONS SECONDS */
+/* Keep-alive GETs over a unix socket: CONNECTIONS clients, each asks again when it was answered,
+ * for SECONDS. Prints requests/s. Usage: http_load SOCKET PATH CONNECTIONS SECONDS */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,8 @@ int main(int argc, char **argv)
   int n = atoi(argv[3]), epoll = epoll_create1(0);
   double until = seconds_now() + atof(argv[4]), started = seconds_now();
   char request[1024];
-  int request_length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", argv[2]);
+  int request_length =
+      snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", argv[2]);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", argv[1]);
   Client *clients = calloc((size_t)n, sizeof *clients);
@@ -61,7 +62,8 @@ int main(int argc, char **argv)
     int ready = epoll_wait(epoll, events, 64, 100);
     for (int i = 0; i < ready; i++) {
       Client *client = events[i].data.ptr;
-      ssize_t got = read(client->fd, client->buffer + client->have, sizeof client->buffer - 1 - client->have);
+      ssize_t got =
+          read(client->fd, client->buffer + client->have, sizeof client->buffer - 1 - client->have);
       if (got <= 0)
         return 1;
       client->have += (size_t)got;

@@ -1,4 +1,5 @@
-/* The libraries of the server, linked and initialised, and nothing else: the reference of an idle server's memory. Sleeps for ever. */
+/* The libraries of the server, linked and initialised, and nothing else: the reference of an idle
+ * server's memory. Sleeps for ever. */
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <event2/http.h>

@@ -1,6 +1,8 @@
-/* A model server as fast as one can be: every POST is answered with a stream of chat.completion.chunk events. It prints its port first.
- * Usage: model_stream TOKENS PAUSE_MS [keep]; 0 ms sends as fast as the reader takes it, else the first token comes at once. With keep the
- * connection stays, and every token is a chunk of its own, as model servers do it; else the answer ends with the connection. */
+/* A model server as fast as one can be: every POST is answered with a stream of
+ * chat.completion.chunk events. It prints its port first. Usage: model_stream TOKENS PAUSE_MS
+ * [keep]; 0 ms sends as fast as the reader takes it, else the first token comes at once. With keep
+ * the connection stays, and every token is a chunk of its own, as model servers do it; else the
+ * answer ends with the connection. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -14,11 +16,11 @@
 #include <unistd.h>
 
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-#define TOKEN                                                                                                                              \
-  "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"                      \
+#define TOKEN                                                                                                         \
+  "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0," \
   "\"delta\":{\"content\":\"word \"},\"finish_reason\":null}]}\n\n"
-#define LAST                                                                                                                               \
-  "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"                      \
+#define LAST                                                                                                          \
+  "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0," \
   "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
 enum { BLOCK_TOKENS = 256, PEERS_MAX = 4096 };
@@ -35,7 +37,8 @@ static void frame_answer(void)
   head_bytes = strlen(head);
   if (keep) {
     token_bytes = (size_t)snprintf(token, sizeof token, "%zx\r\n%s\r\n", sizeof TOKEN - 1, TOKEN);
-    last_bytes = (size_t)snprintf(last, sizeof last, "%zx\r\n%s\r\n0\r\n\r\n", sizeof LAST - 1, LAST);
+    last_bytes =
+        (size_t)snprintf(last, sizeof last, "%zx\r\n%s\r\n0\r\n\r\n", sizeof LAST - 1, LAST);
   } else {
     token_bytes = (size_t)snprintf(token, sizeof token, "%s", TOKEN);
     last_bytes = (size_t)snprintf(last, sizeof last, "%s", LAST);
@@ -101,7 +104,8 @@ static void peer_write(Peer *peer)
     peer_close(peer);
 }
 
-/* The request is whole when its JSON object is: the bench sends "}" as its last byte and nothing behind it. */
+/* The request is whole when its JSON object is: the bench sends "}" as its last byte and nothing
+ * behind it. */
 static void peer_read(Peer *peer)
 {
   char bytes[16384];

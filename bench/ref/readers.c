@@ -1,5 +1,5 @@
-/* Many readers of event streams: SOCKET COUNT. Opens COUNT connections to a unix socket, asks for the stream on each, reads until all are
- * closed and prints the bytes. */
+/* Many readers of event streams: SOCKET COUNT. Opens COUNT connections to a unix socket, asks for
+ * the stream on each, reads until all are closed and prints the bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

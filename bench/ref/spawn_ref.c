@@ -1,5 +1,6 @@
-/* The floor of every supervisor: posix_spawn of N children, a pidfd each, and a new child at once when one dies. No state, no logs.
- * Usage: spawn_ref N PROGRAM; ends on SIGTERM and takes its children along. */
+/* The floor of every supervisor: posix_spawn of N children, a pidfd each, and a new child at once
+ * when one dies. No state, no logs. Usage: spawn_ref N PROGRAM; ends on SIGTERM and takes its
+ * children along. */
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>

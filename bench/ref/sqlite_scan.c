@@ -1,5 +1,5 @@
-/* A bare scan of every row and column of the tables that a server loads at start. Usage: sqlite_scan DATABASE; prints milliseconds and
- * rows. */
+/* A bare scan of every row and column of the tables that a server loads at start. Usage:
+ * sqlite_scan DATABASE; prints milliseconds and rows. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <time.h>
@@ -13,7 +13,8 @@ static double ms_now(void)
 
 int main(int argc, char **argv)
 {
-  static const char *const tables[] = {"meta", "deployments", "revisions", "instances", "rollouts", "nodes"};
+  static const char *const tables[] = {"meta",      "deployments", "revisions",
+                                       "instances", "rollouts",    "nodes"};
   sqlite3 *db;
   double start = ms_now();
   if (argc != 2 || sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)

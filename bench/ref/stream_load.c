@@ -1,7 +1,9 @@
-/* STREAMS clients over TCP, each with one chat stream after the other, for SECONDS. For each PORT it prints a line "P50 P99 TOKENS":
- * milliseconds from the request to the first token, and tokens/s of all. With two ports every client asks them in turn, so that both are
- * measured at the same time under the same load. The clients begin SPREAD_MS apart, all of them together; with keep they hold on to their
- * connections, with close each stream has one of its own. Usage: stream_load STREAMS SECONDS SPREAD_MS keep|close PORT [PORT] */
+/* STREAMS clients over TCP, each with one chat stream after the other, for SECONDS. For each PORT
+ * it prints a line "P50 P99 TOKENS": milliseconds from the request to the first token, and tokens/s
+ * of all. With two ports every client asks them in turn, so that both are measured at the same time
+ * under the same load. The clients begin SPREAD_MS apart, all of them together; with keep they hold
+ * on to their connections, with close each stream has one of its own. Usage: stream_load STREAMS
+ * SECONDS SPREAD_MS keep|close PORT [PORT] */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -15,7 +17,8 @@
 
 enum { FIRSTS_MAX = 1 << 20, STREAMS_MAX = 1024, PORTS_MAX = 2, MARK_BYTES = 9, END_BYTES = 7 };
 
-static const char body[] = "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
+static const char body[] =
+    "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
 static const char mark[] = "\"content\""; /* once in every token */
 static const char end_mark[] = "\r\n0\r\n\r\n";
 
@@ -57,7 +60,8 @@ static void link_connect(Link *link)
 {
   int on = 1;
   link->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (connect(link->fd, (struct sockaddr *)&ports[link->port].address, sizeof(struct sockaddr_in)) != 0)
+  if (connect(link->fd, (struct sockaddr *)&ports[link->port].address,
+              sizeof(struct sockaddr_in)) != 0)
     exit(1);
   setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = link};
@@ -68,10 +72,10 @@ static void link_connect(Link *link)
 static void client_ask(Client *client)
 {
   char request[512];
-  int n =
-      snprintf(request, sizeof request,
-               "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-               keep ? "" : "Connection: close\r\n", sizeof body - 1, body);
+  int n = snprintf(
+      request, sizeof request,
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+      keep ? "" : "Connection: close\r\n", sizeof body - 1, body);
   Link *link = &client->links[client->turn];
   client->turn = (client->turn + 1) % n_ports;
   link->waiting = link->open = 1;
@@ -111,7 +115,8 @@ static void link_count(Link *link, const char *bytes, size_t n)
   }
 }
 
-/* Is the last chunk the end of what came? Only the last few bytes can be, and what they continue. */
+/* Is the last chunk the end of what came? Only the last few bytes can be, and what they continue.
+ */
 static int link_ends(Link *link, const char *bytes, size_t n)
 {
   for (size_t i = n > END_BYTES ? n - END_BYTES : 0; i < n; i++) {
@@ -155,7 +160,8 @@ static int port_print(Port *port, double took)
     return 1;
   }
   qsort(port->firsts, (size_t)port->n_firsts, sizeof port->firsts[0], compare);
-  printf("%.4f %.4f %.0f\n", port->firsts[port->n_firsts / 2], port->firsts[port->n_firsts * 99 / 100], (double)port->tokens / took);
+  printf("%.4f %.4f %.0f\n", port->firsts[port->n_firsts / 2],
+         port->firsts[port->n_firsts * 99 / 100], (double)port->tokens / took);
   return 0;
 }
 
@@ -182,8 +188,9 @@ int main(int argc, char **argv)
   epoll = epoll_create1(0);
   keep = strcmp(argv[4], "keep") == 0;
   for (int i = 0; i < n_ports; i++)
-    ports[i].address = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[5 + i])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ports[i].address = (struct sockaddr_in){.sin_family = AF_INET,
+                                            .sin_port = htons((unsigned short)atoi(argv[5 + i])),
+                                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   for (int i = 0; i < n; i++) {
     clients[i].turn = i % n_ports;
     for (int j = 0; j < n_ports; j++)

@@ -1,7 +1,8 @@
 #pragma once
-/* A2A (agent to agent) in its two living versions: 0.3 ("message/send", "working", "kind") and 1.0 ("SendMessage", "TASK_STATE_WORKING",
- * wrappers). A request is read into A2aCall whatever its version (a2a_read.c), a task is kept once (a2a_tasks.c) and written in the version
- * of whoever asks (a2a_write.c); door_a2a.c joins them with the asks. */
+/* A2A (agent to agent) in its two living versions: 0.3 ("message/send", "working", "kind") and 1.0
+ * ("SendMessage", "TASK_STATE_WORKING", wrappers). A request is read into A2aCall whatever its
+ * version (a2a_read.c), a task is kept once (a2a_tasks.c) and written in the version of whoever
+ * asks (a2a_write.c); door_a2a.c joins them with the asks. */
 #include "base/json.h"
 
 #include <glib.h>
@@ -15,8 +16,9 @@ enum {
   A2A_PAGE_MAX = 100,
   A2A_TASKS_MAX = 1000,                  /* kept, running ones included */
   A2A_TEXT_BYTES_MAX = 64 * 1024 * 1024, /* of all kept tasks */
-  A2A_RETRY_MS = 60 * 1000,              /* a message that comes again within it is the same, later it is a new one */
-  A2A_EXPIRE_MS = 60 * 60 * 1000         /* after its end a task is kept for so long */
+  /* a message that comes again within it is the same, later it is a new one */
+  A2A_RETRY_MS = 60 * 1000,
+  A2A_EXPIRE_MS = 60 * 60 * 1000 /* after its end a task is kept for so long */
 };
 
 typedef enum A2aVersion { A2A_0_3, A2A_1_0 } A2aVersion;
@@ -33,12 +35,12 @@ typedef enum A2aMethod {
 } A2aMethod;
 
 /* state, 0.3 word, 1.0 word, is it the end */
-#define A2A_STATES(X)                                                                                                                      \
-  X(SUBMITTED, "submitted", "TASK_STATE_SUBMITTED", false)                                                                                 \
-  X(WORKING, "working", "TASK_STATE_WORKING", false)                                                                                       \
-  X(COMPLETED, "completed", "TASK_STATE_COMPLETED", true)                                                                                  \
-  X(FAILED, "failed", "TASK_STATE_FAILED", true)                                                                                           \
-  X(CANCELED, "canceled", "TASK_STATE_CANCELED", true)                                                                                     \
+#define A2A_STATES(X)                                      \
+  X(SUBMITTED, "submitted", "TASK_STATE_SUBMITTED", false) \
+  X(WORKING, "working", "TASK_STATE_WORKING", false)       \
+  X(COMPLETED, "completed", "TASK_STATE_COMPLETED", true)  \
+  X(FAILED, "failed", "TASK_STATE_FAILED", true)           \
+  X(CANCELED, "canceled", "TASK_STATE_CANCELED", true)     \
   X(REJECTED, "rejected", "TASK_STATE_REJECTED", true)
 
 typedef enum A2aState {
@@ -92,9 +94,11 @@ typedef struct A2aFault {
   char *message;
 } A2aFault;
 
-/* Reads a request body. @version_header: of A2A-Version, or NULL. Always fills @call (a2a_call_clear frees) as far as it came, so that an
- * error can carry its id. False with @fault set (a2a_fault_clear frees). */
-bool a2a_read(const char *bytes, size_t length, const char *version_header, A2aCall *call, A2aFault *fault);
+/* Reads a request body. @version_header: of A2A-Version, or NULL. Always fills @call
+ * (a2a_call_clear frees) as far as it came, so that an error can carry its id. False with @fault
+ * set (a2a_fault_clear frees). */
+bool a2a_read(const char *bytes, size_t length, const char *version_header, A2aCall *call,
+              A2aFault *fault);
 void a2a_call_clear(A2aCall *call);
 void a2a_fault(A2aFault *fault, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void a2a_fault_clear(A2aFault *fault);
@@ -120,15 +124,19 @@ typedef struct A2aTasks A2aTasks;
 A2aTasks *a2a_tasks_new(void);
 /* Every task must have ended or been abandoned: their asks are not touched. */
 void a2a_tasks_free(A2aTasks *tasks);
-/* A new task in state submitted; NULL when all that are kept still run. Ended tasks that are too old or too many are forgotten first. */
-A2aTask *a2a_tasks_add(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms, int64_t now_wall_ms);
+/* A new task in state submitted; NULL when all that are kept still run. Ended tasks that are too
+ * old or too many are forgotten first. */
+A2aTask *a2a_tasks_add(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms,
+                       int64_t now_wall_ms);
 /* NULL when there is none (any more). */
 A2aTask *a2a_tasks_find(A2aTasks *tasks, const char *id, int64_t now_boot_ms);
-/* The task that this very message made: the client sends it again because it lost the answer. Only tasks that ended less than A2A_RETRY_MS
- * ago, for some clients count their messages from 1 again. */
+/* The task that this very message made: the client sends it again because it lost the answer. Only
+ * tasks that ended less than A2A_RETRY_MS ago, for some clients count their messages from 1 again.
+ */
 A2aTask *a2a_tasks_find_message(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms);
 /* Moves @task; a state that ends it is the last. Counts what it holds now. */
-void a2a_tasks_move(A2aTasks *tasks, A2aTask *task, A2aState state, int64_t now_boot_ms, int64_t now_wall_ms);
+void a2a_tasks_move(A2aTasks *tasks, A2aTask *task, A2aState state, int64_t now_boot_ms,
+                    int64_t now_wall_ms);
 /* The first (most recently changed) and the one after @task, or NULL. */
 A2aTask *a2a_tasks_first(A2aTasks *tasks);
 A2aTask *a2a_tasks_next(A2aTask *task);
@@ -146,10 +154,13 @@ typedef struct A2aShown {
 void a2a_begin(GString *out, const char *id);
 void a2a_end(GString *out);
 void a2a_write_error(GString *out, const char *id, A2aVersion version, const A2aFault *fault);
-/* A task as such; with @wrapped as the result of sending or the event of a stream has it ({"task":...} in 1.0). */
+/* A task as such; with @wrapped as the result of sending or the event of a stream has it
+ * ({"task":...} in 1.0). */
 void a2a_write_task(GString *out, const A2aTask *task, A2aShown shown, bool wrapped);
 /* Events of a stream. */
 void a2a_write_status(GString *out, const A2aTask *task, A2aVersion version);
-void a2a_write_piece(GString *out, const A2aTask *task, A2aVersion version, const char *text, size_t length, bool append, bool last);
-/* The result of listing: a page of what fits @call. Its token is the id of the task that it ended with. */
+void a2a_write_piece(GString *out, const A2aTask *task, A2aVersion version, const char *text,
+                     size_t length, bool append, bool last);
+/* The result of listing: a page of what fits @call. Its token is the id of the task that it ended
+ * with. */
 void a2a_write_list(GString *out, A2aTasks *tasks, const A2aCall *call);

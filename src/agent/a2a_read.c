@@ -57,13 +57,16 @@ void a2a_fault_clear(A2aFault *fault)
 
 void a2a_call_clear(A2aCall *call)
 {
-  char **texts[] = {&call->id, &call->text, &call->message_id, &call->context_id, &call->task_id, &call->page_token};
+  char **texts[] = {&call->id,         &call->text,    &call->message_id,
+                    &call->context_id, &call->task_id, &call->page_token};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_clear_pointer(texts[i], g_free);
 }
 
-/* Copies member @key of @object, an id: 1 to 128 bytes without control characters. Absent and empty are the same when it is optional. */
-static bool read_id(const json_t *object, const char *key, bool required, char **out, A2aFault *fault)
+/* Copies member @key of @object, an id: 1 to 128 bytes without control characters. Absent and empty
+ * are the same when it is optional. */
+static bool read_id(const json_t *object, const char *key, bool required, char **out,
+                    A2aFault *fault)
 {
   const json_t *value = json_object_get(object, key);
   const char *text = json_is_string(value) ? json_string_value(value) : "";
@@ -75,31 +78,40 @@ static bool read_id(const json_t *object, const char *key, bool required, char *
   for (size_t i = 0; fits && i < n; i++)
     fits = (unsigned char)text[i] >= 0x20 && text[i] != 0x7f;
   if (!fits) {
-    a2a_fault(fault, A2A_INVALID_PARAMS, "'%s': wanted a text of 1 to %d bytes without control characters", key, A2A_ID_BYTES_MAX);
+    a2a_fault(fault, A2A_INVALID_PARAMS,
+              "'%s': wanted a text of 1 to %d bytes without control characters", key,
+              A2A_ID_BYTES_MAX);
     return false;
   }
   *out = g_strdup(text);
   return true;
 }
 
-/* Reads an optional whole number. 1.0 is defined by protobuf, whose JSON allows any number also as a text. */
-static bool read_count(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, A2aFault *fault)
+/* Reads an optional whole number. 1.0 is defined by protobuf, whose JSON allows any number also as
+ * a text. */
+static bool read_count(const json_t *object, const char *key, int64_t least, int64_t most,
+                       int64_t *out, A2aFault *fault)
 {
   const json_t *value = json_object_get(object, key);
   if (!value || json_is_null(value))
     return true;
   gint64 number = json_integer_value(value);
-  bool is_number = json_is_integer(value) ||
-                   (json_is_string(value) && g_ascii_string_to_signed(json_string_value(value), 10, G_MININT64, G_MAXINT64, &number, NULL));
+  bool is_number =
+      json_is_integer(value) ||
+      (json_is_string(value) && g_ascii_string_to_signed(json_string_value(value), 10, G_MININT64,
+                                                         G_MAXINT64, &number, NULL));
   if (is_number && number >= least && number <= most) {
     *out = number;
     return true;
   }
-  a2a_fault(fault, A2A_INVALID_PARAMS, "'%s': wanted an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key, least, most);
+  a2a_fault(fault, A2A_INVALID_PARAMS,
+            "'%s': wanted an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key, least,
+            most);
   return false;
 }
 
-/* Appends one part of a message. Text is text in both versions; structured data is given on as JSON. */
+/* Appends one part of a message. Text is text in both versions; structured data is given on as
+ * JSON. */
 static bool read_part(const json_t *part, GString *out, A2aFault *fault)
 {
   const char *text = jget_str(part, "text", NULL);
@@ -133,7 +145,8 @@ static bool read_message(const json_t *message, A2aCall *call, A2aFault *fault)
     return false;
   }
   if (!g_str_equal(role, call->version == A2A_0_3 ? "user" : "ROLE_USER")) {
-    a2a_fault(fault, A2A_INVALID_PARAMS, "'message.role': wanted '%s'", call->version == A2A_0_3 ? "user" : "ROLE_USER");
+    a2a_fault(fault, A2A_INVALID_PARAMS, "'message.role': wanted '%s'",
+              call->version == A2A_0_3 ? "user" : "ROLE_USER");
     return false;
   }
   g_autoptr(GString) text = g_string_new(NULL);
@@ -145,17 +158,21 @@ static bool read_message(const json_t *message, A2aCall *call, A2aFault *fault)
     return false;
   }
   call->text = g_strdup(text->str);
-  return read_id(message, "messageId", true, &call->message_id, fault) && read_id(message, "contextId", false, &call->context_id, fault) &&
+  return read_id(message, "messageId", true, &call->message_id, fault) &&
+         read_id(message, "contextId", false, &call->context_id, fault) &&
          read_id(message, "taskId", false, &call->task_id, fault);
 }
 
 static bool read_send(const json_t *params, A2aCall *call, A2aFault *fault)
 {
   const json_t *how = json_object_get(params, "configuration");
-  call->blocking = call->version == A2A_0_3 ? jget_flag(how, "blocking", true) : !jget_flag(how, "returnImmediately", false);
-  const json_t *push = json_object_get(how, call->version == A2A_0_3 ? "pushNotificationConfig" : "taskPushNotificationConfig");
+  call->blocking = call->version == A2A_0_3 ? jget_flag(how, "blocking", true)
+                                            : !jget_flag(how, "returnImmediately", false);
+  const json_t *push = json_object_get(
+      how, call->version == A2A_0_3 ? "pushNotificationConfig" : "taskPushNotificationConfig");
   if (push && !json_is_null(push)) {
-    a2a_fault(fault, A2A_PUSH_NOT_SUPPORTED, "this agent sends no push notifications; see the capabilities of its card");
+    a2a_fault(fault, A2A_PUSH_NOT_SUPPORTED,
+              "this agent sends no push notifications; see the capabilities of its card");
     return false;
   }
   return read_message(json_object_get(params, "message"), call, fault) &&
@@ -164,7 +181,8 @@ static bool read_send(const json_t *params, A2aCall *call, A2aFault *fault)
 
 static bool read_task(const json_t *params, A2aCall *call, A2aFault *fault)
 {
-  return read_id(params, "id", true, &call->task_id, fault) && read_count(params, "historyLength", 0, G_MAXINT, &call->history, fault);
+  return read_id(params, "id", true, &call->task_id, fault) &&
+         read_count(params, "historyLength", 0, G_MAXINT, &call->history, fault);
 }
 
 static bool read_list_state(const json_t *params, A2aCall *call, A2aFault *fault)
@@ -188,11 +206,13 @@ static bool read_list(const json_t *params, A2aCall *call, A2aFault *fault)
   const char *after = jget_str(params, "statusTimestampAfter", NULL);
   call->after_ms = after ? time_parse_iso(after) : 0;
   if (call->after_ms < 0) {
-    a2a_fault(fault, A2A_INVALID_PARAMS, "'statusTimestampAfter': wanted a time such as 2026-01-31T12:00:00Z");
+    a2a_fault(fault, A2A_INVALID_PARAMS,
+              "'statusTimestampAfter': wanted a time such as 2026-01-31T12:00:00Z");
     return false;
   }
   call->artifacts = jget_flag(params, "includeArtifacts", false);
-  return read_list_state(params, call, fault) && read_id(params, "contextId", false, &call->context_id, fault) &&
+  return read_list_state(params, call, fault) &&
+         read_id(params, "contextId", false, &call->context_id, fault) &&
          read_id(params, "pageToken", false, &call->page_token, fault) &&
          read_count(params, "pageSize", 1, A2A_PAGE_MAX, &call->page_size, fault) &&
          read_count(params, "historyLength", 0, G_MAXINT, &call->history, fault);
@@ -215,10 +235,12 @@ static bool read_params(const json_t *params, A2aCall *call, A2aFault *fault)
   case A2A_SUBSCRIBE:
     return read_task(params, call, fault);
   case A2A_PUSH:
-    a2a_fault(fault, A2A_PUSH_NOT_SUPPORTED, "this agent sends no push notifications; see the capabilities of its card");
+    a2a_fault(fault, A2A_PUSH_NOT_SUPPORTED,
+              "this agent sends no push notifications; see the capabilities of its card");
     return false;
   case A2A_EXTENDED_CARD:
-    a2a_fault(fault, call->version == A2A_0_3 ? A2A_NO_EXTENDED_CARD : A2A_UNSUPPORTED, "this agent has no extended card");
+    a2a_fault(fault, call->version == A2A_0_3 ? A2A_NO_EXTENDED_CARD : A2A_UNSUPPORTED,
+              "this agent has no extended card");
     return false;
   }
   return false;
@@ -250,16 +272,19 @@ static const A2aRow *find_method(const char *name)
 
 static bool version_known(const char *header)
 {
-  return !header || !header[0] || g_str_equal(header, "0.3") || g_str_has_prefix(header, "0.3.") || g_str_equal(header, "1.0") ||
-         g_str_has_prefix(header, "1.0.");
+  return !header || !header[0] || g_str_equal(header, "0.3") || g_str_has_prefix(header, "0.3.") ||
+         g_str_equal(header, "1.0") || g_str_has_prefix(header, "1.0.");
 }
 
-static bool read_envelope(const json_t *body, const char *version_header, A2aCall *call, A2aFault *fault)
+static bool read_envelope(const json_t *body, const char *version_header, A2aCall *call,
+                          A2aFault *fault)
 {
   const char *name = jget_str(body, "method", NULL);
   bool has_id = read_request_id(body, call);
-  if (!json_is_object(body) || !g_str_equal(jget_str(body, "jsonrpc", ""), "2.0") || !name || !has_id) {
-    a2a_fault(fault, A2A_INVALID_REQUEST, "wanted one JSON-RPC 2.0 request with an id and a method");
+  if (!json_is_object(body) || !g_str_equal(jget_str(body, "jsonrpc", ""), "2.0") || !name ||
+      !has_id) {
+    a2a_fault(fault, A2A_INVALID_REQUEST,
+              "wanted one JSON-RPC 2.0 request with an id and a method");
     return false;
   }
   const A2aRow *row = find_method(name);
@@ -276,17 +301,20 @@ static bool read_envelope(const json_t *body, const char *version_header, A2aCal
   return false;
 }
 
-bool a2a_read(const char *bytes, size_t length, const char *version_header, A2aCall *call, A2aFault *fault)
+bool a2a_read(const char *bytes, size_t length, const char *version_header, A2aCall *call,
+              A2aFault *fault)
 {
   g_autoptr(GError) error = NULL;
-  *call = (A2aCall){.id = g_strdup("null"), .history = -1, .state = -1, .page_size = A2A_PAGE_DEFAULT};
+  *call =
+      (A2aCall){.id = g_strdup("null"), .history = -1, .state = -1, .page_size = A2A_PAGE_DEFAULT};
   *fault = (A2aFault){0};
   json_t *body = json_parse_foreign(bytes, length, &error);
   if (!body) {
     a2a_fault(fault, A2A_PARSE, "%s", error->message);
     return false;
   }
-  bool good = read_envelope(body, version_header, call, fault) && read_params(json_object_get(body, "params"), call, fault);
+  bool good = read_envelope(body, version_header, call, fault) &&
+              read_params(json_object_get(body, "params"), call, fault);
   json_decref(body);
   return good;
 }

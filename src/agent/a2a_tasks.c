@@ -1,4 +1,5 @@
-/* Owns the tasks of the A2A door: a bounded memory, most recently changed first. Running tasks are never forgotten. */
+/* Owns the tasks of the A2A door: a bounded memory, most recently changed first. Running tasks are
+ * never forgotten. */
 #include "agent/a2a.h"
 
 #include "base/system.h"
@@ -49,7 +50,8 @@ void a2a_tasks_free(A2aTasks *tasks)
   g_free(tasks);
 }
 
-/* 36 characters as others write a UUID, from the kernel's randomness: who does not know it cannot read the task. */
+/* 36 characters as others write a UUID, from the kernel's randomness: who does not know it cannot
+ * read the task. */
 static char *task_new_id(void)
 {
   char hex[TASK_ID_DIGITS + 1];
@@ -76,13 +78,15 @@ static void tasks_tidy(A2aTasks *tasks, int64_t now_boot_ms)
     bool old = task->ended_ms && now_boot_ms - task->ended_ms >= A2A_EXPIRE_MS;
     bool much = tasks->order.length >= A2A_TASKS_MAX || tasks->bytes > A2A_TEXT_BYTES_MAX;
     if (!old && !much)
-      return; /* those in front are younger; a running one may hide an older ended one until it ends */
+      /* those in front are younger; a running one may hide an older ended one until it ends */
+      return;
     if (task->ended_ms && task->watchers->len == 0)
       tasks_forget(tasks, task);
   }
 }
 
-A2aTask *a2a_tasks_add(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms, int64_t now_wall_ms)
+A2aTask *a2a_tasks_add(A2aTasks *tasks, const A2aCall *call, int64_t now_boot_ms,
+                       int64_t now_wall_ms)
 {
   tasks_tidy(tasks, now_boot_ms);
   if (tasks->order.length >= A2A_TASKS_MAX)
@@ -115,13 +119,15 @@ A2aTask *a2a_tasks_find_message(A2aTasks *tasks, const A2aCall *call, int64_t no
     A2aTask *task = at->data;
     bool same_context = !call->context_id || g_str_equal(call->context_id, task->context_id);
     bool fresh = !task->ended_ms || now_boot_ms - task->ended_ms < A2A_RETRY_MS;
-    if (fresh && same_context && g_str_equal(task->message_id, call->message_id) && g_str_equal(task->text, call->text))
+    if (fresh && same_context && g_str_equal(task->message_id, call->message_id) &&
+        g_str_equal(task->text, call->text))
       return task;
   }
   return NULL;
 }
 
-void a2a_tasks_move(A2aTasks *tasks, A2aTask *task, A2aState state, int64_t now_boot_ms, int64_t now_wall_ms)
+void a2a_tasks_move(A2aTasks *tasks, A2aTask *task, A2aState state, int64_t now_boot_ms,
+                    int64_t now_wall_ms)
 {
   g_assert(!a2a_state_ends(task->state));
   task->state = state;

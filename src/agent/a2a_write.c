@@ -93,14 +93,16 @@ static void write_parts(GString *out, A2aVersion version, const char *text, size
   jw_close(out, ']');
 }
 
-static void write_message(GString *out, const char *key, const A2aTask *task, A2aVersion version, bool user, const char *text)
+static void write_message(GString *out, const char *key, const A2aTask *task, A2aVersion version,
+                          bool user, const char *text)
 {
   g_autofree char *own_id = user ? NULL : g_strconcat(task->id, "-status", NULL);
   jw_open(out, key, '{');
   if (version == A2A_0_3)
     jw_str(out, "kind", "message");
   jw_str(out, "messageId", user ? task->message_id : own_id);
-  jw_str(out, "role", version == A2A_0_3 ? (user ? "user" : "agent") : (user ? "ROLE_USER" : "ROLE_AGENT"));
+  jw_str(out, "role",
+         version == A2A_0_3 ? (user ? "user" : "agent") : (user ? "ROLE_USER" : "ROLE_AGENT"));
   jw_str(out, "taskId", task->id);
   jw_str(out, "contextId", task->context_id);
   write_parts(out, version, text, strlen(text));
@@ -117,7 +119,8 @@ static void write_state(GString *out, const A2aTask *task, A2aVersion version)
   jw_close(out, '}');
 }
 
-static void write_artifact(GString *out, const char *key, A2aVersion version, const char *text, size_t length)
+static void write_artifact(GString *out, const char *key, A2aVersion version, const char *text,
+                           size_t length)
 {
   jw_open(out, key, '{');
   jw_str(out, "artifactId", artifact_id);
@@ -175,7 +178,8 @@ void a2a_write_status(GString *out, const A2aTask *task, A2aVersion version)
     jw_close(out, '}');
 }
 
-void a2a_write_piece(GString *out, const A2aTask *task, A2aVersion version, const char *text, size_t length, bool append, bool last)
+void a2a_write_piece(GString *out, const A2aTask *task, A2aVersion version, const char *text,
+                     size_t length, bool append, bool last)
 {
   bool old = version == A2A_0_3;
   if (!old)
@@ -194,8 +198,8 @@ void a2a_write_piece(GString *out, const A2aTask *task, A2aVersion version, cons
 
 static bool list_fits(const A2aTask *task, const A2aCall *call)
 {
-  return (!call->context_id || g_str_equal(call->context_id, task->context_id)) && (call->state < 0 || (int)task->state == call->state) &&
-         task->changed_ms >= call->after_ms;
+  return (!call->context_id || g_str_equal(call->context_id, task->context_id)) &&
+         (call->state < 0 || (int)task->state == call->state) && task->changed_ms >= call->after_ms;
 }
 
 void a2a_write_list(GString *out, A2aTasks *tasks, const A2aCall *call)

@@ -1,4 +1,5 @@
-/* Owns the questions on their way: waiting for their turn, with a brain, with tools that the model wants called, answered. */
+/* Owns the questions on their way: waiting for their turn, with a brain, with tools that the model
+ * wants called, answered. */
 #include "agent/internal.h"
 
 #include "base/clock.h"
@@ -8,9 +9,9 @@
 #include <string.h>
 
 enum {
-  ROUNDS_MAX = 8,                      /* how often a brain may have tools called for one question */
-  TOOL_CALLS_MAX = 16,                 /* of one round */
-  TOOL_TEXT_MAX = 1024 * 1024,         /* of all tools for one question */
+  ROUNDS_MAX = 8,              /* how often a brain may have tools called for one question */
+  TOOL_CALLS_MAX = 16,         /* of one round */
+  TOOL_TEXT_MAX = 1024 * 1024, /* of all tools for one question */
   ANSWER_BYTES_MAX = 16 * 1024 * 1024, /* of all rounds */
   RETRY_AFTER_MAX_S = 60
 };
@@ -23,8 +24,10 @@ typedef struct AskFailure {
 
 static const AskFailure ask_busy = {429, "busy", "too many prompts at once"};
 static const AskFailure ask_brain_failed = {502, "brain-failed", "the brain did not answer"};
-static const AskFailure ask_brain_busy = {429, "busy", "the model server takes no more questions now"};
-static const AskFailure ask_refused = {400, "brain-refused", "the model server refused the question"};
+static const AskFailure ask_brain_busy = {429, "busy",
+                                          "the model server takes no more questions now"};
+static const AskFailure ask_refused = {400, "brain-refused",
+                                       "the model server refused the question"};
 static const AskFailure ask_stopping = {503, "unavailable", "the agent is stopping"};
 static const AskFailure ask_late = {504, "timeout", "the deadline passed first"};
 
@@ -83,7 +86,8 @@ static void ask_free(Ask *ask)
   g_free(ask);
 }
 
-/* A listener may cancel the question that it is told of; it stays in memory until all who use it are done. */
+/* A listener may cancel the question that it is told of; it stays in memory until all who use it
+ * are done. */
 static void ask_hold(Ask *ask)
 {
   ask->holds++;
@@ -147,8 +151,8 @@ static void ask_end(Ask *ask)
   result->duration_ms = clock_boot_ms() - ask->came_ms;
   agent_stats_ask(&ask->agent->stats, ask->door, result);
   if (ask->failure)
-    log_warn("question failed", "door=%s status=%d ms=%" G_GINT64_FORMAT " why=%s", ask->door, result->status, result->duration_ms,
-             ask->detail);
+    log_warn("question failed", "door=%s status=%d ms=%" G_GINT64_FORMAT " why=%s", ask->door,
+             result->status, result->duration_ms, ask->detail);
   ask_stop_work(ask);
   ask_hold(ask);
   ask->listener->done(result, ask->data);
@@ -207,7 +211,8 @@ static void ask_on_delta(const char *text, size_t length, void *data)
     result->first_token_ms = clock_boot_ms() - ask->started_ms;
   if (ask->text->len + length > ANSWER_BYTES_MAX) {
     ask_stop_work(ask);
-    ask_fail_soon(ask, &ask_brain_failed, g_strdup_printf("the answer is longer than %d bytes", ANSWER_BYTES_MAX));
+    ask_fail_soon(ask, &ask_brain_failed,
+                  g_strdup_printf("the answer is longer than %d bytes", ANSWER_BYTES_MAX));
     return;
   }
   size_t from = ask->text->len;
@@ -262,7 +267,8 @@ static void ask_tool_answer(Ask *ask, const AskTool *tool, const char *text, siz
     return;
   }
   g_autofree char *cut = g_strndup(text, room), *valid = g_utf8_make_valid(cut, -1);
-  message->text = g_strconcat(valid, "\n[cut off: the tools have said enough for one question]", NULL);
+  message->text =
+      g_strconcat(valid, "\n[cut off: the tools have said enough for one question]", NULL);
 }
 
 static bool ask_tell_tool(Ask *ask, const char *name, bool begins)
@@ -291,7 +297,8 @@ static ToolCall *ask_copy_call(const Ask *ask, const ToolCall *call, guint posit
   return tool_call_new(call->id[0] ? call->id : fresh, call->name, call->arguments);
 }
 
-/* The assistant's message that wants them, and one that answers each. What is too much is not called, and the model is told so. */
+/* The assistant's message that wants them, and one that answers each. What is too much is not
+ * called, and the model is told so. */
 static void ask_add_round(Ask *ask, const BrainResult *said)
 {
   const GPtrArray *calls = said->tool_calls;
@@ -305,8 +312,10 @@ static void ask_add_round(Ask *ask, const BrainResult *said)
   ask->tools = g_new0(AskTool, ask->n_tools);
   for (guint i = 0; i < calls->len; i++) {
     ToolCall *call = ask_copy_call(ask, g_ptr_array_index(calls, i), i);
-    Message *answer =
-        message_new(ROLE_TOOL, i < ask->n_tools ? "" : "not called: too many calls at once; call it again, with fewer others");
+    Message *answer = message_new(
+        ROLE_TOOL, i < ask->n_tools
+                       ? ""
+                       : "not called: too many calls at once; call it again, with fewer others");
     answer->tool_call_id = g_strdup(call->id);
     answer->tool_name = g_strdup(call->name);
     g_ptr_array_add(wants->tool_calls, call);
@@ -327,18 +336,20 @@ static void ask_call_tools(Ask *ask, const BrainResult *said)
     AskTool *tool = &ask->tools[i];
     if (!ask_tell_tool(ask, tool->call->name, true))
       break;
-    tool->run = tools_call(ask->agent->tools, tool->call->name, tool->call->arguments, left_ms, ask->depth, ask_on_tool, tool);
+    tool->run = tools_call(ask->agent->tools, tool->call->name, tool->call->arguments, left_ms,
+                           ask->depth, ask_on_tool, tool);
   }
   ask_release(ask);
 }
 
 /* ---- rounds ---- */
 
-static const AskFailure *const ask_failures[] = {
-    [BRAIN_FAILED] = &ask_brain_failed, [BRAIN_TIMED_OUT] = &ask_late, [BRAIN_AWAY] = &ask_brain_failed};
+static const AskFailure *const ask_failures[] = {[BRAIN_FAILED] = &ask_brain_failed,
+                                                 [BRAIN_TIMED_OUT] = &ask_late,
+                                                 [BRAIN_AWAY] = &ask_brain_failed};
 
-/* What a model server refuses is the client's business: it must know whether to ask otherwise, later, or not at all. What went wrong on the
- * way to it is not. */
+/* What a model server refuses is the client's business: it must know whether to ask otherwise,
+ * later, or not at all. What went wrong on the way to it is not. */
 static const AskFailure *ask_failure(Ask *ask, const BrainResult *said)
 {
   static const int ours[] = {407, 408, 409, 425};
@@ -367,8 +378,10 @@ static void ask_on_done(const BrainResult *said, void *data)
     ask_remember(ask);
     ask_end(ask);
   } else if (ask->result.usage.rounds > ROUNDS_MAX) {
-    ask_fail(ask, &ask_brain_failed,
-             g_strdup_printf("the model wanted tools called in more than %d rounds and gave no answer", ROUNDS_MAX));
+    ask_fail(
+        ask, &ask_brain_failed,
+        g_strdup_printf("the model wanted tools called in more than %d rounds and gave no answer",
+                        ROUNDS_MAX));
   } else {
     ask_call_tools(ask, said);
   }
@@ -385,7 +398,8 @@ static bool ask_think(Ask *ask)
   g_clear_pointer(&ask->tools, g_free);
   ask->n_tools = 0;
   if (left_ms <= 0) {
-    ask_fail_soon(ask, &ask_late, g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms", agent->timeout_ms));
+    ask_fail_soon(ask, &ask_late,
+                  g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms", agent->timeout_ms));
     return false;
   }
   BrainRequest request = {.messages = ask->messages,
@@ -404,12 +418,15 @@ static bool ask_think(Ask *ask)
 
 /* ---- turns ---- */
 
-/* A session's history is what it is when the question's turn comes: what was said before is part of it. */
+/* A session's history is what it is when the question's turn comes: what was said before is part of
+ * it. */
 static void ask_add_history(Ask *ask)
 {
-  const GPtrArray *history = ask->session_id ? sessions_get(ask->agent->sessions, ask->session_id, clock_boot_ms()) : NULL;
+  const GPtrArray *history =
+      ask->session_id ? sessions_get(ask->agent->sessions, ask->session_id, clock_boot_ms()) : NULL;
   for (guint i = 0; history && i < history->len; i++)
-    g_ptr_array_insert(ask->messages, (gint)ask->first_new++, message_copy(g_ptr_array_index(history, i)));
+    g_ptr_array_insert(ask->messages, (gint)ask->first_new++,
+                       message_copy(g_ptr_array_index(history, i)));
 }
 
 static void ask_start(Ask *ask)
@@ -435,7 +452,8 @@ static void asks_start_next(Agent *agent)
 
 static void ask_on_waited(void *data)
 {
-  ask_fail(data, &ask_late, g_strdup("the prompt waited for its turn as long as it was allowed to"));
+  ask_fail(data, &ask_late,
+           g_strdup("the prompt waited for its turn as long as it was allowed to"));
 }
 
 static void ask_wait(Ask *ask)
@@ -463,7 +481,8 @@ void asks_give_up(Agent *agent)
       if (ask->failure)
         ask_end(ask);
       else
-        ask_fail(ask, &ask_stopping, g_strdup("the agent is stopping and its time for answers is over"));
+        ask_fail(ask, &ask_stopping,
+                 g_strdup("the agent is stopping and its time for answers is over"));
     }
   }
 }
@@ -478,12 +497,15 @@ static void ask_set_options(Ask *ask, const AskOptions *options)
   bool ours = !model || g_strcmp0(model, file->name) == 0;
   bool own_tokens = !options->max_tokens;
   ask->model = g_strdup(ours ? file->llm_model : model);
-  ask->options = (AskOptions){.model = ask->model,
-                              .temperature = isnan(options->temperature) ? file->temperature : options->temperature,
-                              .top_p = isnan(options->top_p) ? file->top_p : options->top_p,
-                              .max_tokens = own_tokens ? file->max_tokens + file->max_completion_tokens : options->max_tokens,
-                              .completion_tokens = own_tokens ? file->max_completion_tokens > 0 : options->completion_tokens,
-                              .more = json_incref(options->more)};
+  ask->options = (AskOptions){
+      .model = ask->model,
+      .temperature = isnan(options->temperature) ? file->temperature : options->temperature,
+      .top_p = isnan(options->top_p) ? file->top_p : options->top_p,
+      .max_tokens =
+          own_tokens ? file->max_tokens + file->max_completion_tokens : options->max_tokens,
+      .completion_tokens =
+          own_tokens ? file->max_completion_tokens > 0 : options->completion_tokens,
+      .more = json_incref(options->more)};
 }
 
 static void paragraph(GString *out, const char *lead, const char *text)
@@ -491,8 +513,9 @@ static void paragraph(GString *out, const char *lead, const char *text)
   g_string_append_printf(out, "%s%s%s", out->len ? "\n\n" : "", lead, text);
 }
 
-/* One message of the system stands in front, for many a model knows no more than one: what the file says, what was given with the question
- * (a program finds that in its environment), and what the client says as the system. */
+/* One message of the system stands in front, for many a model knows no more than one: what the file
+ * says, what was given with the question (a program finds that in its environment), and what the
+ * client says as the system. */
 static void ask_set_messages(Ask *ask, const GPtrArray *messages)
 {
   const Agent *agent = ask->agent;
@@ -500,7 +523,9 @@ static void ask_set_messages(Ask *ask, const GPtrArray *messages)
   guint first = 0;
   if (ask->context && agent->brain->tools)
     paragraph(system, "Context of the question, as JSON: ", ask->context);
-  for (; first < messages->len && ((const Message *)g_ptr_array_index(messages, first))->role == ROLE_SYSTEM; first++)
+  for (; first < messages->len &&
+         ((const Message *)g_ptr_array_index(messages, first))->role == ROLE_SYSTEM;
+       first++)
     paragraph(system, "", ((const Message *)g_ptr_array_index(messages, first))->text);
   ask->messages = messages_new();
   if (system->len)
@@ -514,12 +539,18 @@ static void ask_set_messages(Ask *ask, const GPtrArray *messages)
 Ask *ask_begin(Agent *agent, const AskSpec *spec, const AskListener *listener, void *data)
 {
   Ask *ask = g_new0(Ask, 1);
-  *ask = (Ask){.agent = agent, .door = spec->door, .listener = listener, .data = data, .depth = spec->depth, .came_ms = clock_boot_ms()};
+  *ask = (Ask){.agent = agent,
+               .door = spec->door,
+               .listener = listener,
+               .data = data,
+               .depth = spec->depth,
+               .came_ms = clock_boot_ms()};
   ask->link.data = ask;
   ask->session_id = g_strdup(spec->session_id);
   ask->context = g_strdup(spec->context);
   ask->text = g_string_new(NULL);
-  ask->result = (AskResult){.first_token_ms = -1, .usage = {.prompt_tokens = -1, .completion_tokens = -1}};
+  ask->result =
+      (AskResult){.first_token_ms = -1, .usage = {.prompt_tokens = -1, .completion_tokens = -1}};
   ask_set_options(ask, &spec->options);
   ask_set_messages(ask, spec->messages);
   agent->stats.requests++;

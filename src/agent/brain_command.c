@@ -1,6 +1,7 @@
-/* The brain that is a program: one process per prompt, in a process group of its own, without a shell. What the user said last is its
- * standard input, the answer its standard output, given on as it comes; what it writes to standard error goes on to ours, and the last line
- * of it explains a failure. */
+/* The brain that is a program: one process per prompt, in a process group of its own, without a
+ * shell. What the user said last is its standard input, the answer its standard output, given on as
+ * it comes; what it writes to standard error goes on to ours, and the last line of it explains a
+ * failure. */
 #include "agent/brain.h"
 #include "agent/child.h"
 #include "agent/whole_text.h"
@@ -21,7 +22,7 @@ enum {
   ANSWER_BYTES_MAX = 1024 * 1024,
   ERROR_LINE_MAX = 500,
   MESSAGES_BYTES_MAX = 64 * 1024, /* the kernel takes 128 KiB in one variable of the environment */
-  RELAY_BYTES = 4096              /* PIPE_BUF: a pipe that polls as writable takes so many without blocking */
+  RELAY_BYTES = 4096 /* PIPE_BUF: a pipe that polls as writable takes so many without blocking */
 };
 
 extern char **environ;
@@ -81,12 +82,14 @@ static void call_on_output(const char *bytes, size_t length, void *data)
 
 /* ---- its standard error ---- */
 
-/* Passes on what our own standard error takes without blocking; the rest is lost rather than the loop stopped. */
+/* Passes on what our own standard error takes without blocking; the rest is lost rather than the
+ * loop stopped. */
 static void relay(const char *bytes, size_t length)
 {
   while (length > 0) {
     size_t part = MIN(length, (size_t)RELAY_BYTES);
-    if (!(system_poll_now(STDERR_FILENO, POLLOUT) & POLLOUT) || write(STDERR_FILENO, bytes, part) < 0)
+    if (!(system_poll_now(STDERR_FILENO, POLLOUT) & POLLOUT) ||
+        write(STDERR_FILENO, bytes, part) < 0)
       return;
     bytes += part;
     length -= part;
@@ -142,7 +145,8 @@ static void call_on_ended(const siginfo_t *info, void *data)
   call_tell(call);
   if (call->timed_out && !answered) {
     result.outcome = BRAIN_TIMED_OUT;
-    what = g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms; the brain was stopped", call->timeout_ms);
+    what = g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms; the brain was stopped",
+                           call->timeout_ms);
   } else if (!answered) {
     result.outcome = BRAIN_FAILED;
     what = call_failure(call, info);
@@ -202,7 +206,8 @@ static char *call_message(const Message *message)
   return g_string_free(out, FALSE);
 }
 
-/* The conversation as JSON: the newest messages that fit, and the system's, which stands first. Caller frees. */
+/* The conversation as JSON: the newest messages that fit, and the system's, which stands first.
+ * Caller frees. */
 static char *call_messages(const BrainRequest *request)
 {
   const GPtrArray *messages = request->messages;
@@ -225,7 +230,8 @@ static char *call_messages(const BrainRequest *request)
     jw_raw(out, NULL, g_ptr_array_index(texts, i - 1));
   jw_close(out, ']');
   if (from > system)
-    log_warn("conversation is cut for the brain", "messages=%u left_out=%u bytes_max=%d", messages->len, from - system, MESSAGES_BYTES_MAX);
+    log_warn("conversation is cut for the brain", "messages=%u left_out=%u bytes_max=%d",
+             messages->len, from - system, MESSAGES_BYTES_MAX);
   return g_string_free(out, FALSE);
 }
 
@@ -241,9 +247,11 @@ static char **call_environment(const BrainRequest *request)
 {
   char **environment = g_strdupv(environ);
   char *dump = request->options.more ? json_dumps(request->options.more, JSON_COMPACT) : NULL;
-  g_autofree char *options = g_strdup(dump), *messages = call_messages(request), *temperature = call_number(request->options.temperature),
+  g_autofree char *options = g_strdup(dump), *messages = call_messages(request),
+                  *temperature = call_number(request->options.temperature),
                   *top_p = call_number(request->options.top_p),
-                  *max_tokens = call_number(request->options.max_tokens ? request->options.max_tokens : (double)NAN);
+                  *max_tokens = call_number(
+                      request->options.max_tokens ? request->options.max_tokens : (double)NAN);
   const struct {
     const char *key, *value;
   } rows[] = {{"AGENT_SESSION_ID", request->session_id},
@@ -260,16 +268,17 @@ static char **call_environment(const BrainRequest *request)
     if (rows[i].value && strlen(rows[i].value) <= MESSAGES_BYTES_MAX)
       environment = g_environ_setenv(environment, rows[i].key, rows[i].value, TRUE);
     else if (rows[i].value)
-      log_warn("too long for the brain's environment", "variable=%s bytes=%zu bytes_max=%d", rows[i].key, strlen(rows[i].value),
-               MESSAGES_BYTES_MAX);
+      log_warn("too long for the brain's environment", "variable=%s bytes=%zu bytes_max=%d",
+               rows[i].key, strlen(rows[i].value), MESSAGES_BYTES_MAX);
   }
   return environment;
 }
 
-static const ChildEvents call_events = {.output = call_on_output, .errors = call_on_errors, .ended = call_on_ended};
+static const ChildEvents call_events = {
+    .output = call_on_output, .errors = call_on_errors, .ended = call_on_ended};
 
-static BrainCall *command_start(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data,
-                                GError **error)
+static BrainCall *command_start(const BrainWorld *world, const BrainRequest *request,
+                                const BrainListener *listener, void *data, GError **error)
 {
   g_auto(GStrv) environment = call_environment(request);
   ChildSpec spec = {.what = "brain ", .argv = world->file->llm_command, .environment = environment};
@@ -293,4 +302,5 @@ static BrainCall *command_start(const BrainWorld *world, const BrainRequest *req
   return call;
 }
 
-const Brain command_brain = {.provider = "command", .start = command_start, .cancel = command_cancel, .hold = command_hold};
+const Brain command_brain = {
+    .provider = "command", .start = command_start, .cancel = command_cancel, .hold = command_hold};

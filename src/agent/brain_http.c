@@ -1,5 +1,6 @@
-/* Owns the calls of brains that are model servers. A call is tried again when nobody answers, when the server is overloaded or fails, and
- * never after the first byte of an answer. It ends at its deadline, and when a server that has begun falls silent. */
+/* Owns the calls of brains that are model servers. A call is tried again when nobody answers, when
+ * the server is overloaded or fails, and never after the first byte of an answer. It ends at its
+ * deadline, and when a server that has begun falls silent. */
 #include "agent/brain_http.h"
 
 #include "base/clock.h"
@@ -20,7 +21,9 @@ enum {
   RETRY_AFTER_MAX_MS = 24 * 60 * 60 * 1000, /* and believed */
   ADAPTS_MAX = 3,
   IDLE_DEFAULT_MS = 60 * 1000,
-  TAIL_MS = 200, /* for the end of the reply after the last word of the answer, so that the connection can be used again */
+  /* for the end of the reply after the last word of the answer, so that the connection can be used
+     again */
+  TAIL_MS = 200,
   ERROR_BYTES_MAX = 4096
 };
 
@@ -68,7 +71,8 @@ static void call_finish(BrainCall *call, BrainOutcome outcome, const char *what)
                         .prompt_tokens = -1,
                         .completion_tokens = -1,
                         .status = call->refused,
-                        .retry_after_s = call->retry_after_ms > 0 ? (call->retry_after_ms + 999) / 1000 : 0};
+                        .retry_after_s =
+                            call->retry_after_ms > 0 ? (call->retry_after_ms + 999) / 1000 : 0};
   if (stream) {
     result.tool_calls = stream->tool_calls;
     result.reasoning = stream->reasoning ? stream->reasoning->str : NULL;
@@ -103,7 +107,8 @@ static char *call_refusal(const BrainCall *call, int status)
 
 static bool status_is_passing(int status)
 {
-  static const int passing[] = {0, 408, 429, 500, 502, 503, 504, 529}; /* 529: overloaded, as some say it */
+  /* 529: overloaded, as some say it */
+  static const int passing[] = {0, 408, 429, 500, 502, 503, 504, 529};
   for (size_t i = 0; i < G_N_ELEMENTS(passing); i++)
     if (status == passing[i])
       return true;
@@ -114,13 +119,17 @@ static bool status_is_passing(int status)
 static int64_t call_retry_after_ms(const BrainCall *call)
 {
   g_autofree char *after = g_strdup(http_call_header(call->http, "Retry-After"));
-  int64_t until_ms = time_parse_http(after), now_ms = time_parse_http(http_call_header(call->http, "Date"));
+  int64_t until_ms = time_parse_http(after),
+          now_ms = time_parse_http(http_call_header(call->http, "Date"));
   if (after && g_ascii_isdigit(after[0]))
     return CLAMP(g_ascii_strtoll(after, NULL, 10), 0, RETRY_AFTER_MAX_MS / 1000) * 1000;
-  return until_ms < 0 ? -1 : CLAMP(until_ms - (now_ms < 0 ? clock_wall_ms() : now_ms), 0, RETRY_AFTER_MAX_MS);
+  return until_ms < 0
+             ? -1
+             : CLAMP(until_ms - (now_ms < 0 ? clock_wall_ms() : now_ms), 0, RETRY_AFTER_MAX_MS);
 }
 
-/* How long to wait before the next try; -1 = there is none. Not asked for once an answer has begun. */
+/* How long to wait before the next try; -1 = there is none. Not asked for once an answer has begun.
+ */
 static int64_t call_pause_ms(const BrainCall *call, int status)
 {
   unsigned char random = 0;
@@ -133,7 +142,8 @@ static int64_t call_pause_ms(const BrainCall *call, int status)
   return fits ? pause : -1;
 }
 
-/* The server does not understand the question as it is put: puts it in other words, if there are some. */
+/* The server does not understand the question as it is put: puts it in other words, if there are
+ * some. */
 static bool call_adapt(BrainCall *call, int status)
 {
   if (!call->adapt || (status != 400 && status != 422) || call->adapts >= ADAPTS_MAX)
@@ -160,14 +170,16 @@ static void call_end_try(BrainCall *call, int status, const char *error)
   if (call_adapt(call, status))
     return;
   if (pause >= 0) {
-    log_info("brain call is tried again", "url=%s try=%d status=%d error=%s pause_ms=%" G_GINT64_FORMAT, call->url, call->tries, status,
-             error ? error : "", pause);
+    log_info("brain call is tried again",
+             "url=%s try=%d status=%d error=%s pause_ms=%" G_GINT64_FORMAT, call->url, call->tries,
+             status, error ? error : "", pause);
     g_string_truncate(call->error_body, 0); /* it says nothing now, and is not silent either */
     loop_timer_set(call->retry, clock_boot_ms() + pause);
     return;
   }
   g_autofree char *what = status ? call_refusal(call, status)
-                                 : g_strdup_printf("unavailable: %s (%d %s)", error, call->tries, call->tries == 1 ? "try" : "tries");
+                                 : g_strdup_printf("unavailable: %s (%d %s)", error, call->tries,
+                                                   call->tries == 1 ? "try" : "tries");
   call_finish(call, status ? BRAIN_FAILED : BRAIN_AWAY, what);
 }
 
@@ -232,7 +244,8 @@ static bool call_on_data(const char *bytes, size_t length, void *data)
 static int64_t call_limit_ms(const BrainCall *call)
 {
   bool speaks = call->stream || call->error_body->len;
-  return speaks && !call->held ? MIN(call->deadline_ms, call->heard_ms + call->idle_ms) : call->deadline_ms;
+  return speaks && !call->held ? MIN(call->deadline_ms, call->heard_ms + call->idle_ms)
+                               : call->deadline_ms;
 }
 
 static void call_on_timer(void *data)
@@ -242,13 +255,15 @@ static void call_on_timer(void *data)
   if (call->stream && call->stream->over) {
     call_finish_stream(call);
   } else if (now < call_limit_ms(call)) {
-    loop_timer_set(call->timer, call_limit_ms(call)); /* it was heard of since; not set anew for each of its words */
+    /* it was heard of since; not set anew for each of its words */
+    loop_timer_set(call->timer, call_limit_ms(call));
   } else {
     bool silent = now < call->deadline_ms;
-    g_autofree char *what = g_strdup_printf(silent       ? "it fell silent for %" G_GINT64_FORMAT " ms in the middle of its answer"
-                                            : call->held ? "after %" G_GINT64_FORMAT " ms its reader had not taken all of the answer"
-                                                         : "no answer within %" G_GINT64_FORMAT " ms",
-                                            silent ? call->idle_ms : call->timeout_ms);
+    g_autofree char *what = g_strdup_printf(
+        silent       ? "it fell silent for %" G_GINT64_FORMAT " ms in the middle of its answer"
+        : call->held ? "after %" G_GINT64_FORMAT " ms its reader had not taken all of the answer"
+                     : "no answer within %" G_GINT64_FORMAT " ms",
+        silent ? call->idle_ms : call->timeout_ms);
     call_finish(call, BRAIN_TIMED_OUT, what);
   }
 }
@@ -258,8 +273,11 @@ static void call_on_timer(void *data)
 static void call_try(void *data)
 {
   BrainCall *call = data;
-  g_autofree char *authorization = call->world->api_key ? g_strdup_printf("Authorization: Bearer %s", call->world->api_key) : NULL;
-  const char *headers[] = {"Accept: text/event-stream, application/x-ndjson, application/json", authorization, NULL};
+  g_autofree char *authorization =
+      call->world->api_key ? g_strdup_printf("Authorization: Bearer %s", call->world->api_key)
+                           : NULL;
+  const char *headers[] = {"Accept: text/event-stream, application/x-ndjson, application/json",
+                           authorization, NULL};
   HttpCallSpec spec = {.method = "POST",
                        .url = call->url,
                        .content_type = "application/json",
@@ -274,7 +292,8 @@ static void call_try(void *data)
   http_call_hold(call->http, call->held);
 }
 
-BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms, const BrainListener *listener, void *data)
+BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms,
+                            const BrainListener *listener, void *data)
 {
   BrainCall *call = g_new0(BrainCall, 1);
   int64_t now = clock_boot_ms();
@@ -290,7 +309,8 @@ BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int6
                       .error_body = g_string_new(NULL),
                       .timeout_ms = timeout_ms,
                       .deadline_ms = now + timeout_ms,
-                      .idle_ms = world->file->idle_timeout_ms ? world->file->idle_timeout_ms : IDLE_DEFAULT_MS,
+                      .idle_ms = world->file->idle_timeout_ms ? world->file->idle_timeout_ms
+                                                              : IDLE_DEFAULT_MS,
                       .heard_ms = now};
   call->timer = loop_timer_new(world->loop, call_on_timer, call);
   call->retry = loop_timer_new(world->loop, call_try, call);

@@ -1,5 +1,6 @@
 #pragma once
-/* What the brains have in common that are model servers: one POST whose answer streams, tried again before its first byte only. */
+/* What the brains have in common that are model servers: one POST whose answer streams, tried again
+ * before its first byte only. */
 #include "agent/brain.h"
 #include "agent/model_stream.h"
 
@@ -9,13 +10,15 @@ typedef struct BrainPost {
   const char *body; /* JSON */
   size_t length;
   const ModelFormat *format;
-  /* The server refuses @body (400, 422) and says @refusal: the body that it may take instead, with what is to be learnt in @manners, or
-   * NULL when it is not to be asked again. Caller frees. NULL = never. */
+  /* The server refuses @body (400, 422) and says @refusal: the body that it may take instead, with
+   * what is to be learnt in @manners, or NULL when it is not to be asked again. Caller frees. NULL
+   * = never. */
   char *(*adapt)(const char *body, const char *refusal, BrainManners *manners);
 } BrainPost;
 
 /* As Brain.start, Brain.cancel and Brain.hold. */
-BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms, const BrainListener *listener, void *data);
+BrainCall *brain_http_start(const BrainWorld *world, const BrainPost *post, int64_t timeout_ms,
+                            const BrainListener *listener, void *data);
 void brain_http_cancel(BrainCall *call);
 void brain_http_hold(BrainCall *call, bool held);
 

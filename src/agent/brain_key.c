@@ -22,7 +22,8 @@ static char *key_from_variable(const char *row, const char *name, GError **error
   const char *value = g_getenv(name);
   if (value && value[0])
     return g_strdup(value);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "llm.%s: the environment has no variable '%s'; give it to the agent%s", row, name,
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+              "llm.%s: the environment has no variable '%s'; give it to the agent%s", row, name,
               g_str_equal(row, "api_key_secret") ? " as a secret of its job" : "");
   return NULL;
 }
@@ -47,6 +48,7 @@ char *brain_key_read(const AgentFile *file, GError **error)
   if (!key || key_is_plain(key))
     return key;
   g_free(key);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "llm: the API key is empty, or has spaces or control characters in it");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+              "llm: the API key is empty, or has spaces or control characters in it");
   return NULL;
 }

@@ -44,8 +44,15 @@ static void ollama_message(GString *out, const Message *message)
 /* What is a member of the body itself and no option. */
 static const char *const ollama_top[] = {"think", "keep_alive", NULL};
 /* What OpenAI keeps account with; it does not shape the answer. */
-static const char *const ollama_not_ours[] = {
-    "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction", NULL};
+static const char *const ollama_not_ours[] = {"user",
+                                              "metadata",
+                                              "store",
+                                              "service_tier",
+                                              "safety_identifier",
+                                              "prompt_cache_key",
+                                              "prompt_cache_retention",
+                                              "prediction",
+                                              NULL};
 
 /* OpenAI's "response_format": a schema, or any JSON. */
 static void ollama_format_member(GString *out, const json_t *wanted)
@@ -60,7 +67,8 @@ static void ollama_format_member(GString *out, const json_t *wanted)
 
 static void ollama_write_top(GString *out, const json_t *more)
 {
-  const json_t *effort = json_object_get(more, "reasoning_effort"), *wanted = json_object_get(more, "response_format");
+  const json_t *effort = json_object_get(more, "reasoning_effort"),
+               *wanted = json_object_get(more, "response_format");
   if (wanted)
     ollama_format_member(out, wanted);
   if (effort && g_strcmp0(json_string_value(effort), "none") == 0)
@@ -81,7 +89,8 @@ static void ollama_write_options(GString *out, const json_t *more)
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)more, key, value)
   {
-    bool skipped = g_strv_contains(elsewhere, key) || g_strv_contains(ollama_top, key) || g_strv_contains(ollama_not_ours, key);
+    bool skipped = g_strv_contains(elsewhere, key) || g_strv_contains(ollama_top, key) ||
+                   g_strv_contains(ollama_not_ours, key);
     if (skipped)
       continue;
     if (g_str_equal(key, "stop") && json_is_string(value)) {
@@ -117,8 +126,8 @@ static void ollama_write_body(GString *out, const BrainRequest *request)
   jw_close(out, '}');
 }
 
-static BrainCall *ollama_start(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data,
-                               GError **error)
+static BrainCall *ollama_start(const BrainWorld *world, const BrainRequest *request,
+                               const BrainListener *listener, void *data, GError **error)
 {
   (void)error;
   g_autoptr(GString) body = g_string_new(NULL);
@@ -128,5 +137,8 @@ static BrainCall *ollama_start(const BrainWorld *world, const BrainRequest *requ
   return brain_http_start(world, &post, request->timeout_ms, listener, data);
 }
 
-const Brain ollama_brain = {
-    .provider = "ollama", .tools = true, .start = ollama_start, .cancel = brain_http_cancel, .hold = brain_http_hold};
+const Brain ollama_brain = {.provider = "ollama",
+                            .tools = true,
+                            .start = ollama_start,
+                            .cancel = brain_http_cancel,
+                            .hold = brain_http_hold};

@@ -1,5 +1,6 @@
-/* The brain that is any server with OpenAI's chat completions: POST /v1/chat/completions, answered as server-sent events. Such servers
- * differ in what they know; what one refuses by name is left out or named otherwise, then and from then on. */
+/* The brain that is any server with OpenAI's chat completions: POST /v1/chat/completions, answered
+ * as server-sent events. Such servers differ in what they know; what one refuses by name is left
+ * out or named otherwise, then and from then on. */
 #include "agent/brain_http.h"
 
 #include "base/json.h"
@@ -32,15 +33,19 @@ static void openai_message(GString *out, const Message *message)
   if (message->tool_call_id)
     jw_str(out, "tool_call_id", message->tool_call_id);
   if (message->reasoning)
-    jw_str(out, g_strcmp0(message->reasoning_key, "reasoning") == 0 ? "reasoning" : "reasoning_content", message->reasoning);
+    jw_str(out,
+           g_strcmp0(message->reasoning_key, "reasoning") == 0 ? "reasoning" : "reasoning_content",
+           message->reasoning);
   if (message->tool_calls && message->tool_calls->len)
     openai_tool_calls(out, message->tool_calls);
   jw_close(out, '}');
 }
 
-/* What Ollama knows as an option and a server of this kind decides for itself: where a model runs, and how much memory it gets. */
-static const char *const openai_not_ours[] = {"num_ctx", "num_keep", "num_batch", "num_gpu", "main_gpu",   "num_thread", "low_vram",
-                                              "numa",    "use_mmap", "use_mlock", "f16_kv",  "vocab_only", "keep_alive", NULL};
+/* What Ollama knows as an option and a server of this kind decides for itself: where a model runs,
+ * and how much memory it gets. */
+static const char *const openai_not_ours[] = {
+    "num_ctx", "num_keep", "num_batch", "num_gpu", "main_gpu",   "num_thread", "low_vram",
+    "numa",    "use_mmap", "use_mlock", "f16_kv",  "vocab_only", "keep_alive", NULL};
 
 static void openai_write_more(GString *out, const json_t *more)
 {
@@ -59,11 +64,13 @@ static void openai_write_more(GString *out, const json_t *more)
 
 static const char *openai_tokens_key(const AskOptions *options, const BrainManners *manners)
 {
-  bool completion = manners->tokens == TOKENS_AS_ASKED ? options->completion_tokens : manners->tokens == TOKENS_COMPLETION;
+  bool completion = manners->tokens == TOKENS_AS_ASKED ? options->completion_tokens
+                                                       : manners->tokens == TOKENS_COMPLETION;
   return completion ? "max_completion_tokens" : "max_tokens";
 }
 
-static void openai_write_body(GString *out, const BrainRequest *request, const BrainManners *manners)
+static void openai_write_body(GString *out, const BrainRequest *request,
+                              const BrainManners *manners)
 {
   const AskOptions *options = &request->options;
   jw_open(out, NULL, '{');
@@ -85,12 +92,13 @@ static void openai_write_body(GString *out, const BrainRequest *request, const B
   jw_close(out, '}');
 }
 
-/* Gives the limit of tokens its other name: servers that know only one of the two name the one that they want, or the one that they do not
- * know. */
+/* Gives the limit of tokens its other name: servers that know only one of the two name the one that
+ * they want, or the one that they do not know. */
 static bool openai_rename_tokens(json_t *body, const char *refusal, BrainManners *manners)
 {
   bool completion = strstr(refusal, "max_completion_tokens") != NULL;
-  json_t *plain = json_object_get(body, "max_tokens"), *longer = json_object_get(body, "max_completion_tokens");
+  json_t *plain = json_object_get(body, "max_tokens"),
+         *longer = json_object_get(body, "max_completion_tokens");
   if (plain && completion) {
     json_object_set(body, "max_completion_tokens", plain);
     json_object_del(body, "max_tokens");
@@ -112,7 +120,8 @@ static char *openai_adapt(const char *text, const char *refusal, BrainManners *m
   bool left_out = options && json_object_del(body, "stream_options") == 0;
   manners->no_stream_options = manners->no_stream_options || left_out;
   bool renamed = openai_rename_tokens(body, refusal, manners);
-  char *dump = left_out || renamed ? json_dumps(body, JSON_COMPACT) : NULL, *adapted = g_strdup(dump);
+  char *dump = left_out || renamed ? json_dumps(body, JSON_COMPACT) : NULL,
+       *adapted = g_strdup(dump);
   free(dump);
   json_decref(body);
   return adapted;
@@ -126,16 +135,23 @@ static char *openai_url(const char *base)
   return g_strconcat(base, bare ? "/v1" : "", "/chat/completions", NULL);
 }
 
-static BrainCall *openai_start(const BrainWorld *world, const BrainRequest *request, const BrainListener *listener, void *data,
-                               GError **error)
+static BrainCall *openai_start(const BrainWorld *world, const BrainRequest *request,
+                               const BrainListener *listener, void *data, GError **error)
 {
   (void)error;
   g_autoptr(GString) body = g_string_new(NULL);
   g_autofree char *url = openai_url(world->file->base_url);
   openai_write_body(body, request, world->manners);
-  BrainPost post = {.url = url, .body = body->str, .length = body->len, .format = &openai_format, .adapt = openai_adapt};
+  BrainPost post = {.url = url,
+                    .body = body->str,
+                    .length = body->len,
+                    .format = &openai_format,
+                    .adapt = openai_adapt};
   return brain_http_start(world, &post, request->timeout_ms, listener, data);
 }
 
-const Brain openai_brain = {
-    .provider = "openai", .tools = true, .start = openai_start, .cancel = brain_http_cancel, .hold = brain_http_hold};
+const Brain openai_brain = {.provider = "openai",
+                            .tools = true,
+                            .start = openai_start,
+                            .cancel = brain_http_cancel,
+                            .hold = brain_http_hold};

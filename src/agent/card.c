@@ -58,7 +58,8 @@ char *card_text(const Agent *agent)
   return g_string_free(out, FALSE);
 }
 
-/* The peers as the supervisor keeps them in AGENT_PEERS_FILE; it is replaced while we run, so it is read each time. */
+/* The peers as the supervisor keeps them in AGENT_PEERS_FILE; it is replaced while we run, so it is
+ * read each time. */
 static bool card_peers_file(GString *out)
 {
   const char *path = g_getenv("AGENT_PEERS_FILE");
@@ -96,19 +97,26 @@ static void card_peers(GString *out)
 
 static void metrics_gauge(GString *out, const char *name, const char *help, int64_t value)
 {
-  g_string_append_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %" G_GINT64_FORMAT "\n", name, help, name, name, value);
+  g_string_append_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %" G_GINT64_FORMAT "\n", name,
+                         help, name, name, value);
 }
 
 void agent_metrics(const Agent *agent, GString *out)
 {
   agent_stats_metrics(&agent->stats, out);
-  metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain or its tools work on.", agent->running.length);
-  metrics_gauge(out, "reeve_agent_in_flight_max", "How many may be worked on at once.", agent->running_max);
-  metrics_gauge(out, "reeve_agent_held_back", "Questions whose brain waits until the client has read.", agent->held);
-  metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.", agent->waiting.length);
-  metrics_gauge(out, "reeve_agent_sessions", "Sessions with a history.", sessions_count(agent->sessions));
+  metrics_gauge(out, "reeve_agent_in_flight", "Questions that a brain or its tools work on.",
+                agent->running.length);
+  metrics_gauge(out, "reeve_agent_in_flight_max", "How many may be worked on at once.",
+                agent->running_max);
+  metrics_gauge(out, "reeve_agent_held_back",
+                "Questions whose brain waits until the client has read.", agent->held);
+  metrics_gauge(out, "reeve_agent_queued", "Questions that wait for their turn.",
+                agent->waiting.length);
+  metrics_gauge(out, "reeve_agent_sessions", "Sessions with a history.",
+                sessions_count(agent->sessions));
   if (agent->doors)
-    metrics_gauge(out, "reeve_agent_a2a_tasks", "Tasks of the A2A door in memory.", a2a_tasks_count(agent->doors->tasks));
+    metrics_gauge(out, "reeve_agent_a2a_tasks", "Tasks of the A2A door in memory.",
+                  a2a_tasks_count(agent->doors->tasks));
   tools_metrics(agent->tools, out);
 }
 

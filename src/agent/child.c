@@ -181,7 +181,8 @@ static void child_on_errors(void *data)
 
 /* ---- its end ---- */
 
-/* The leader is not reaped while pid is set, so the number of the group cannot have been given to somebody else. */
+/* The leader is not reaped while pid is set, so the number of the group cannot have been given to
+ * somebody else. */
 void child_signal(const Child *child, int signal)
 {
   if (child->pid > 0)
@@ -201,8 +202,8 @@ static siginfo_t child_reap(Child *child)
   return info;
 }
 
-/* The main process ended. What it left behind in its group ends with it, and so does a pipe that such a process held: what lies in it is
- * read to its end. */
+/* The main process ended. What it left behind in its group ends with it, and so does a pipe that
+ * such a process held: what lies in it is read to its end. */
 static void child_on_exit(void *data)
 {
   Child *child = data;
@@ -256,15 +257,18 @@ static void pipes_close(Pipes *pipes)
 static bool pipes_open(Pipes *pipes, const ChildSpec *spec, GError **error)
 {
   *pipes = (Pipes){{-1, -1}, {-1, -1}, {-1, -1}};
-  if (pipe2(pipes->in, O_CLOEXEC) == 0 && pipe2(pipes->out, O_CLOEXEC) == 0 && pipe2(pipes->err, O_CLOEXEC) == 0)
+  if (pipe2(pipes->in, O_CLOEXEC) == 0 && pipe2(pipes->out, O_CLOEXEC) == 0 &&
+      pipe2(pipes->err, O_CLOEXEC) == 0)
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "open pipes for %s'%s': %s", spec->what, spec->argv[0], g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "open pipes for %s'%s': %s", spec->what,
+              spec->argv[0], g_strerror(errno));
   pipes_close(pipes);
   return false;
 }
 
 /* Signals are as a fresh program expects them: none blocked, none ignored. */
-static void spawn_prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, const char *cwd, const Pipes *pipes)
+static void spawn_prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
+                          const char *cwd, const Pipes *pipes)
 {
   sigset_t none, all;
   sigemptyset(&none);
@@ -277,7 +281,8 @@ static void spawn_prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t
   if (cwd)
     posix_spawn_file_actions_addchdir_np(actions, cwd);
   posix_spawnattr_init(attributes);
-  posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(attributes, 0);
   posix_spawnattr_setsigmask(attributes, &none);
   posix_spawnattr_setsigdefault(attributes, &all);
@@ -294,12 +299,14 @@ static pid_t spec_spawn(const ChildSpec *spec, const Pipes *pipes, GError **erro
   posix_spawnattr_t attributes;
   pid_t pid = -1;
   spawn_prepare(&actions, &attributes, spec->cwd, pipes);
-  int code = posix_spawnp(&pid, spec->argv[0], &actions, &attributes, spec->argv, spec->environment);
+  int code =
+      posix_spawnp(&pid, spec->argv[0], &actions, &attributes, spec->argv, spec->environment);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (code == 0)
     return pid;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "start %s'%s': %s", spec->what, spec->argv[0], g_strerror(code));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "start %s'%s': %s", spec->what, spec->argv[0],
+              g_strerror(code));
   return -1;
 }
 
@@ -319,10 +326,12 @@ static void child_watch(Child *child, Pipes *pipes)
   child->out_watch = loop_watch_new(child->loop, child->out_fd, child_on_output, child);
   child->err_watch = loop_watch_new(child->loop, child->err_fd, child_on_errors, child);
   child->exit_watch = loop_watch_new(child->loop, child->pidfd, child_on_exit, child);
-  child->in_event = event_new(loop_base(child->loop), child->in_fd, EV_WRITE | EV_PERSIST, child_on_writable, child);
+  child->in_event = event_new(loop_base(child->loop), child->in_fd, EV_WRITE | EV_PERSIST,
+                              child_on_writable, child);
 }
 
-Child *child_start(Loop *loop, const ChildSpec *spec, const ChildEvents *events, void *data, GError **error)
+Child *child_start(Loop *loop, const ChildSpec *spec, const ChildEvents *events, void *data,
+                   GError **error)
 {
   Pipes pipes;
   if (!pipes_open(&pipes, spec, error))
@@ -332,10 +341,16 @@ Child *child_start(Loop *loop, const ChildSpec *spec, const ChildEvents *events,
   Child *child = NULL;
   if (pidfd >= 0) {
     child = g_new0(Child, 1);
-    *child = (Child){.loop = loop, .events = events, .data = data, .pid = pid, .pidfd = pidfd, .unread = g_string_new(NULL)};
+    *child = (Child){.loop = loop,
+                     .events = events,
+                     .data = data,
+                     .pid = pid,
+                     .pidfd = pidfd,
+                     .unread = g_string_new(NULL)};
     child_watch(child, &pipes);
   } else if (pid > 0) { /* nobody would learn of its end */
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "watch %s'%s': %s", spec->what, spec->argv[0], g_strerror(errno));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_FAILED, "watch %s'%s': %s", spec->what,
+                spec->argv[0], g_strerror(errno));
     kill(-pid, SIGKILL);
     waitpid(pid, NULL, 0);
   }

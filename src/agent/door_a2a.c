@@ -1,5 +1,6 @@
-/* Owns the A2A door: one JSON-RPC endpoint for both versions. A task goes on when its clients leave; each of them is a watch on it, which
- * waits for the end (blocking) or is told of everything (a stream). */
+/* Owns the A2A door: one JSON-RPC endpoint for both versions. A task goes on when its clients
+ * leave; each of them is a watch on it, which waits for the end (blocking) or is told of everything
+ * (a stream). */
 #include "agent/door.h"
 
 #include "agent/a2a.h"
@@ -22,7 +23,8 @@ typedef struct A2aWatch {
   bool quiet;        /* nothing was said since it was set */
 } A2aWatch;
 
-/* A task whose ask was taken, until the loop turns: a refusal comes first, anything else means that it is worked on. */
+/* A task whose ask was taken, until the loop turns: a refusal comes first, anything else means that
+ * it is worked on. */
 typedef struct A2aTaken {
   Agent *agent;
   char *task_id;
@@ -143,7 +145,8 @@ static void watch_give_up(A2aWatch *watch)
 {
   log_warn("reader is too slow", "task=%s", watch->task->id);
   A2aFault fault = {0};
-  a2a_fault(&fault, A2A_INTERNAL, "the stream is read too slowly; the task goes on: subscribe to it again");
+  a2a_fault(&fault, A2A_INTERNAL,
+            "the stream is read too slowly; the task goes on: subscribe to it again");
   g_autoptr(GString) last = g_string_new("data: ");
   a2a_write_error(last, watch->id, watch->version, &fault);
   a2a_fault_clear(&fault);
@@ -188,7 +191,8 @@ static bool watch_begin_stream(A2aWatch *watch)
 
 /* ---- what happens to a task ---- */
 
-/* Tells every stream of a piece of the answer; with @text NULL, of the state. A watch may end meanwhile, so this goes from the back. */
+/* Tells every stream of a piece of the answer; with @text NULL, of the state. A watch may end
+ * meanwhile, so this goes from the back. */
 static void task_tell(A2aTask *task, const char *text, size_t length, bool append, bool last)
 {
   for (guint i = task->watchers->len; i-- > 0;) {
@@ -209,7 +213,8 @@ static void task_tell(A2aTask *task, const char *text, size_t length, bool appen
 static void task_move(A2aTask *task, A2aState state)
 {
   const Agent *agent = task->owner;
-  log_debug("task", "task=%s %s -> %s", task->id, a2a_state_word(task->state, A2A_0_3), a2a_state_word(state, A2A_0_3));
+  log_debug("task", "task=%s %s -> %s", task->id, a2a_state_word(task->state, A2A_0_3),
+            a2a_state_word(state, A2A_0_3));
   a2a_tasks_move(tasks_of(agent), task, state, clock_boot_ms(), clock_wall_ms());
   task_tell(task, NULL, 0, false, false);
 }
@@ -225,7 +230,8 @@ static void task_end(A2aTask *task, A2aState state)
       watch_end(watch);
       continue;
     }
-    A2aCall call = {.version = watch->version, .method = A2A_SEND, .id = watch->id, .history = watch->history};
+    A2aCall call = {
+        .version = watch->version, .method = A2A_SEND, .id = watch->id, .history = watch->history};
     http_request_on_gone(watch->request, NULL, NULL);
     a2a_reply_task(watch->request, task, &call);
     watch_free(watch);
@@ -282,8 +288,11 @@ static A2aTask *task_begin(Agent *agent, const A2aCall *call, int depth)
     return NULL;
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, call->text));
-  AskSpec spec = {
-      .door = "a2a", .messages = messages, .session_id = task->context_id, .depth = depth, .options = {.temperature = NAN, .top_p = NAN}};
+  AskSpec spec = {.door = "a2a",
+                  .messages = messages,
+                  .session_id = task->context_id,
+                  .depth = depth,
+                  .options = {.temperature = NAN, .top_p = NAN}};
   task->owner = agent;
   task->ask = ask_begin(agent, &spec, &task_listener, task);
   A2aTaken *taken = g_new(A2aTaken, 1);
@@ -312,12 +321,14 @@ static void fault_of_follow_up(Agent *agent, const A2aCall *call, A2aFault *faul
   if (call->context_id && !g_str_equal(call->context_id, task->context_id))
     a2a_fault(fault, A2A_INVALID_PARAMS, "'message.contextId' is not that of the task");
   else
-    a2a_fault(fault, A2A_UNSUPPORTED, "the task takes no further message (it is %s); send one with its contextId only",
+    a2a_fault(fault, A2A_UNSUPPORTED,
+              "the task takes no further message (it is %s); send one with its contextId only",
               a2a_state_word(task->state, call->version));
 }
 
 /* The task for a message: the one that it made before, or a new one. */
-static A2aTask *send_task(Agent *agent, const HttpRequest *request, const A2aCall *call, A2aFault *fault)
+static A2aTask *send_task(Agent *agent, const HttpRequest *request, const A2aCall *call,
+                          A2aFault *fault)
 {
   if (call->task_id) {
     fault_of_follow_up(agent, call, fault);
@@ -372,7 +383,8 @@ static void method_get(Agent *agent, HttpRequest *request, const A2aCall *call, 
 static void method_list(Agent *agent, HttpRequest *request, const A2aCall *call, A2aFault *fault)
 {
   if (call->page_token && !a2a_tasks_find(tasks_of(agent), call->page_token, clock_boot_ms())) {
-    a2a_fault(fault, A2A_INVALID_PARAMS, "'pageToken': there is no such page (any more); list again without it");
+    a2a_fault(fault, A2A_INVALID_PARAMS,
+              "'pageToken': there is no such page (any more); list again without it");
     return;
   }
   g_autoptr(GString) body = g_string_new(NULL);
@@ -388,7 +400,8 @@ static void method_cancel(Agent *agent, HttpRequest *request, const A2aCall *cal
   if (!task)
     return;
   if (a2a_state_ends(task->state)) {
-    a2a_fault(fault, A2A_NOT_CANCELABLE, "the task has ended: it is %s", a2a_state_word(task->state, call->version));
+    a2a_fault(fault, A2A_NOT_CANCELABLE, "the task has ended: it is %s",
+              a2a_state_word(task->state, call->version));
     return;
   }
   ask_cancel(task->ask);
@@ -397,13 +410,15 @@ static void method_cancel(Agent *agent, HttpRequest *request, const A2aCall *cal
   agent_settle(agent);
 }
 
-static void method_subscribe(Agent *agent, HttpRequest *request, const A2aCall *call, A2aFault *fault)
+static void method_subscribe(Agent *agent, HttpRequest *request, const A2aCall *call,
+                             A2aFault *fault)
 {
   A2aTask *task = call_task(agent, call, fault);
   if (!task)
     return;
   if (call->version == A2A_1_0 && a2a_state_ends(task->state))
-    a2a_fault(fault, A2A_UNSUPPORTED, "the task has ended: it is %s", a2a_state_word(task->state, call->version));
+    a2a_fault(fault, A2A_UNSUPPORTED, "the task has ended: it is %s",
+              a2a_state_word(task->state, call->version));
   else
     stream_task(task, request, call);
 }
@@ -434,6 +449,7 @@ static const DoorRow rows[] = {
     {"POST", "/a2a", a2a_open, a2a_refuse, false},
     {"POST", "/", a2a_open, a2a_refuse, false}, /* clients that know only the agent's base URL */
     {"GET", "/.well-known/agent-card.json", door_open_a2a_card, door_refuse_problem, true},
-    {"GET", "/.well-known/agent.json", door_open_a2a_card, door_refuse_problem, true}, /* where clients of 0.2 look */
+    /* where clients of 0.2 look */
+    {"GET", "/.well-known/agent.json", door_open_a2a_card, door_refuse_problem, true},
 };
 const DoorRows a2a_rows = {rows, G_N_ELEMENTS(rows)};

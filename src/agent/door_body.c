@@ -1,4 +1,5 @@
-/* Owns the reading of request bodies: strict by tables for the doors of our own, lenient for the messages of chats as others send them. */
+/* Owns the reading of request bodies: strict by tables for the doors of our own, lenient for the
+ * messages of chats as others send them. */
 #include "agent/door.h"
 
 #include "base/json.h"
@@ -51,18 +52,22 @@ static char *member_wanted(const json_t *value, const DoorMember *member)
   case DOOR_SESSION:
     if (json_is_string(value) && session_is_plain(json_string_value(value)))
       return NULL;
-    return g_strdup_printf("wanted a text of 1 to %d bytes without control characters", DOOR_SESSION_BYTES_MAX);
+    return g_strdup_printf("wanted a text of 1 to %d bytes without control characters",
+                           DOOR_SESSION_BYTES_MAX);
   case DOOR_FLAG:
     return json_is_boolean(value) ? NULL : g_strdup("wanted true or false");
   case DOOR_OBJECT:
     if (!json_is_object(value))
       return g_strdup("wanted an object");
-    return object_fits(value) ? NULL : g_strdup_printf("larger than %d bytes", DOOR_CONTEXT_BYTES_MAX);
+    return object_fits(value) ? NULL
+                              : g_strdup_printf("larger than %d bytes", DOOR_CONTEXT_BYTES_MAX);
   case DOOR_REAL:
   case DOOR_INT:
     if (number_fits(value, member))
       return NULL;
-    return g_strdup_printf("wanted %s from %g to %g", member->type == DOOR_INT ? "an integer" : "a number", member->least, member->most);
+    return g_strdup_printf("wanted %s from %g to %g",
+                           member->type == DOOR_INT ? "an integer" : "a number", member->least,
+                           member->most);
   }
   return NULL;
 }
@@ -131,7 +136,8 @@ bool door_options(AskOptions *options, const json_t *from, const char *max_token
 {
   double most = 0;
   options->temperature = options->top_p = (double)NAN;
-  if (!option_number(from, "temperature", &options->temperature, wrong) || !option_number(from, "top_p", &options->top_p, wrong) ||
+  if (!option_number(from, "temperature", &options->temperature, wrong) ||
+      !option_number(from, "top_p", &options->top_p, wrong) ||
       !option_number(from, max_tokens, &most, wrong))
     return false;
   options->max_tokens = most >= 1 ? (int)MIN(most, (double)G_MAXINT) : 0;
@@ -145,7 +151,8 @@ static void content_leave_out(GString *out, const char *type)
   g_string_append_printf(out, "[%s left out: this agent reads text only]", safe);
 }
 
-/* The text of @content into @out: a text, or a list of parts. False when something else is @wanted as text. */
+/* The text of @content into @out: a text, or a list of parts. False when something else is @wanted
+ * as text. */
 static bool content_text(const json_t *content, bool wanted, GString *out)
 {
   size_t i;
@@ -158,7 +165,8 @@ static bool content_text(const json_t *content, bool wanted, GString *out)
   }
   json_array_foreach((json_t *)content, i, part)
   {
-    const char *type = jget_str(part, "type", "text"), *text = jget_str(part, "text", jget_str(part, "refusal", NULL));
+    const char *type = jget_str(part, "type", "text"),
+               *text = jget_str(part, "text", jget_str(part, "refusal", NULL));
     if (text)
       g_string_append(out, text);
     else if (wanted || !json_is_object(part))
@@ -202,10 +210,12 @@ static void message_take_calls(Message *message, const json_t *calls)
 {
   size_t i;
   json_t *call;
-  json_array_foreach((json_t *)calls, i, call) message_take_call(message, jget_str(call, "id", ""), json_object_get(call, "function"));
+  json_array_foreach((json_t *)calls, i, call)
+      message_take_call(message, jget_str(call, "id", ""), json_object_get(call, "function"));
 }
 
-/* What an assistant's message has beside its text, as the client had it from whoever answered then. */
+/* What an assistant's message has beside its text, as the client had it from whoever answered then.
+ */
 static void message_take_answer(Message *message, const json_t *from)
 {
   static const char *const keys[] = {"reasoning_content", "reasoning", "thinking"};
@@ -224,7 +234,8 @@ static Message *chat_message(const json_t *from, size_t index, bool counts, char
   int role = chat_role(jget_str(from, "role", NULL));
   const json_t *images = json_object_get(from, "images");
   if (role < 0) {
-    *wrong = g_strdup_printf("messages[%zu].role: wanted 'system', 'user', 'assistant' or 'tool'", index);
+    *wrong = g_strdup_printf("messages[%zu].role: wanted 'system', 'user', 'assistant' or 'tool'",
+                             index);
     return NULL;
   }
   if (!content_text(json_object_get(from, "content"), counts, text)) {

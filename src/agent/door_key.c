@@ -1,5 +1,5 @@
-/* Owns the keys of the agent: one for people and programs, one that the agents of a deployment share. They are kept as digests, compared in
- * constant time, and never written anywhere. */
+/* Owns the keys of the agent: one for people and programs, one that the agents of a deployment
+ * share. They are kept as digests, compared in constant time, and never written anywhere. */
 #include "agent/brain_key.h"
 #include "agent/door.h"
 
@@ -50,15 +50,16 @@ static char *key_find(const AgentFile *file, GError **error)
   if (file->server_key_file)
     return key_file_read("server.api_key_file", file->server_key_file, error);
   if (!value && file->server_key_env)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "[server] api_key_env names '%s', which is not set", file->server_key_env);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "[server] api_key_env names '%s', which is not set", file->server_key_env);
   return g_strdup(value);
 }
 
 static bool key_is_asked(const AgentFile *file)
 {
   const char *asked = g_getenv("AGENT_AUTH_REQUIRED");
-  return (asked && (g_ascii_strcasecmp(asked, "true") == 0 || g_str_equal(asked, "1"))) || file->server_auth == AGENT_AUTH_KEY ||
-         file->server_key_env || file->server_key_file;
+  return (asked && (g_ascii_strcasecmp(asked, "true") == 0 || g_str_equal(asked, "1"))) ||
+         file->server_auth == AGENT_AUTH_KEY || file->server_key_env || file->server_key_file;
 }
 
 DoorKeys *door_keys_new(const AgentFile *file, bool beyond, GError **error)
@@ -66,16 +67,20 @@ DoorKeys *door_keys_new(const AgentFile *file, bool beyond, GError **error)
   g_autoptr(GError) problem = NULL;
   g_autofree char *key = key_find(file, &problem);
   const char *peer = g_getenv("AGENT_PEER_KEY");
-  bool asked = key_is_asked(file), open = file->server_auth == AGENT_AUTH_NONE && !asked, wanted = asked || (beyond && !open);
+  bool asked = key_is_asked(file), open = file->server_auth == AGENT_AUTH_NONE && !asked,
+       wanted = asked || (beyond && !open);
   bool fits = key && strlen(key) >= KEY_BYTES_MIN, has_peer = peer && peer[0];
   if (problem) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return NULL;
   }
   if (wanted && !fits && (key || !has_peer)) {
-    const char *why = asked ? "a key is required" : "the agent listens beyond loopback, where a key is required";
-    const char *else_open = asked ? "" : ", or write auth = \"none\" into [server] of the agent file";
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s and %s; set AGENT_API_KEY to one of at least %d characters%s", why,
+    const char *why =
+        asked ? "a key is required" : "the agent listens beyond loopback, where a key is required";
+    const char *else_open =
+        asked ? "" : ", or write auth = \"none\" into [server] of the agent file";
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "%s and %s; set AGENT_API_KEY to one of at least %d characters%s", why,
                 key ? "the given one is too short" : "none is given", KEY_BYTES_MIN, else_open);
     return NULL;
   }
@@ -104,7 +109,8 @@ bool door_keys_wanted(const DoorKeys *keys)
 /* What a proxy on this machine passes on came from anywhere. */
 static bool request_is_from_here(const HttpRequest *request)
 {
-  return address_is_loopback(http_request_peer_address(request)) && !http_request_header(request, "forwarded") &&
+  return address_is_loopback(http_request_peer_address(request)) &&
+         !http_request_header(request, "forwarded") &&
          !http_request_header(request, "x-forwarded-for");
 }
 
@@ -124,5 +130,7 @@ DoorKeyState door_keys_check(DoorKeys *keys, const HttpRequest *request)
   bool api = key_equal(&digest, &keys->api), peer = key_equal(&digest, &keys->peer);
   if (api || peer)
     return DOOR_KEY_GOOD;
-  return limiter_count(keys->limiter, http_request_peer_address(request), clock_boot_ms()) ? DOOR_KEY_WRONG : DOOR_KEY_LIMITED;
+  return limiter_count(keys->limiter, http_request_peer_address(request), clock_boot_ms())
+             ? DOOR_KEY_WRONG
+             : DOOR_KEY_LIMITED;
 }

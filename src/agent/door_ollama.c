@@ -1,4 +1,5 @@
-/* Owns the door of Ollama's clients: /api/generate and /api/chat (NDJSON unless "stream" is false), and what tells of models. */
+/* Owns the door of Ollama's clients: /api/generate and /api/chat (NDJSON unless "stream" is false),
+ * and what tells of models. */
 #include "agent/door.h"
 
 #include "base/clock.h"
@@ -9,7 +10,8 @@
 /* The version of Ollama whose protocol this door speaks: clients turn away from an older one. */
 #define OLLAMA_VERSION "0.12.0"
 
-enum { OLLAMA_CONTEXT = 32768 }; /* tokens that a client may count on; the model's own limit is not known here */
+/* tokens that a client may count on; the model's own limit is not known here */
+enum { OLLAMA_CONTEXT = 32768 };
 
 void ollama_refuse(HttpRequest *request, const AskResult *no)
 {
@@ -147,14 +149,17 @@ static const ReplyShape generate_shape = {
 static char *ollama_model(const json_t *body)
 {
   const char *name = jget_str(body, "model", NULL);
-  return name && g_str_has_suffix(name, ":latest") ? g_strndup(name, strlen(name) - strlen(":latest")) : g_strdup(name);
+  return name && g_str_has_suffix(name, ":latest")
+             ? g_strndup(name, strlen(name) - strlen(":latest"))
+             : g_strdup(name);
 }
 
 /* "format" as OpenAI says it. */
 static json_t *ollama_format_wanted(const json_t *format)
 {
   if (json_is_object(format))
-    return json_pack("{s:s,s:{s:s,s:O}}", "type", "json_schema", "json_schema", "name", "answer", "schema", format);
+    return json_pack("{s:s,s:{s:s,s:O}}", "type", "json_schema", "json_schema", "name", "answer",
+                     "schema", format);
   return json_pack("{s:s}", "type", "json_object");
 }
 
@@ -186,8 +191,10 @@ static json_t *ollama_more(const json_t *body)
 /* What @body wants that no answer of an agent can have, or NULL. Caller frees. */
 static char *ollama_wrong(const json_t *body)
 {
-  static const char *const texts[] = {"suffix", "template"}, *const lists[] = {"images", "context"}, *const flags[] = {"raw", "logprobs"};
-  const json_t *format = json_object_get(body, "format"), *options = json_object_get(body, "options");
+  static const char *const texts[] = {"suffix", "template"}, *const lists[] = {"images", "context"},
+                           *const flags[] = {"raw", "logprobs"};
+  const json_t *format = json_object_get(body, "format"),
+               *options = json_object_get(body, "options");
   const char *word = json_string_value(format), *no = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS(texts) && !no; i++)
     if (jget_str(body, texts[i], "")[0])
@@ -200,14 +207,18 @@ static char *ollama_wrong(const json_t *body)
       no = flags[i];
   if (no)
     return g_strdup_printf("%s: an agent does not have it; it answers text with text", no);
-  if (format && !json_is_null(format) && !json_is_object(format) && !(word && (!word[0] || g_str_equal(word, "json"))))
+  if (format && !json_is_null(format) && !json_is_object(format) &&
+      !(word && (!word[0] || g_str_equal(word, "json"))))
     return g_strdup("format: wanted 'json' or a schema");
   if (!door_is_flag(body, "stream"))
     return g_strdup("stream: wanted true or false");
-  return options && !json_is_null(options) && !json_is_object(options) ? g_strdup("options: wanted an object") : NULL;
+  return options && !json_is_null(options) && !json_is_object(options)
+             ? g_strdup("options: wanted an object")
+             : NULL;
 }
 
-static void ollama_ask(Agent *agent, HttpRequest *request, const ReplyShape *shape, const json_t *body, GPtrArray *messages)
+static void ollama_ask(Agent *agent, HttpRequest *request, const ReplyShape *shape,
+                       const json_t *body, GPtrArray *messages)
 {
   g_autofree char *model = ollama_model(body), *wrong = NULL;
   AskSpec spec = {.door = "ollama", .messages = messages, .options = {.model = model}};
@@ -236,12 +247,14 @@ static json_t *ollama_body(Agent *agent, HttpRequest *request)
   return NULL;
 }
 
-/* A question without a word asks that the model be loaded or, to be kept for no time at all, unloaded. An agent is always there. */
+/* A question without a word asks that the model be loaded or, to be kept for no time at all,
+ * unloaded. An agent is always there. */
 static void ollama_loaded(Agent *agent, HttpRequest *request, const json_t *body, bool chat)
 {
   const json_t *keep = json_object_get(body, "keep_alive");
   const char *word = json_string_value(keep);
-  bool unload = json_is_number(keep) ? json_number_value(keep) == 0 : word && (g_str_equal(word, "0") || g_str_equal(word, "0s"));
+  bool unload = json_is_number(keep) ? json_number_value(keep) == 0
+                                     : word && (g_str_equal(word, "0") || g_str_equal(word, "0s"));
   g_autoptr(GString) out = g_string_new(NULL);
   jw_open(out, NULL, '{');
   jw_str(out, "model", jget_str(body, "model", agent->file->name));
@@ -391,10 +404,12 @@ static void ollama_open_show(Agent *agent, HttpRequest *request, const char *res
     model = g_strdup(jget_str(body, "name", "")); /* its older spelling */
   if (!body) {
     ollama_bad(agent, request, wrong);
-  } else if (g_str_equal(model, agent->file->name) || g_strcmp0(model, agent->file->llm_model) == 0) {
+  } else if (g_str_equal(model, agent->file->name) ||
+             g_strcmp0(model, agent->file->llm_model) == 0) {
     ollama_show(agent, request);
   } else {
-    g_autofree char *detail = g_strdup_printf("model '%s' not found; this agent is '%s'", model, agent->file->name);
+    g_autofree char *detail =
+        g_strdup_printf("model '%s' not found; this agent is '%s'", model, agent->file->name);
     door_refuse(ollama_refuse, request, 404, "not-found", "no such model", detail);
   }
   json_decref(body);

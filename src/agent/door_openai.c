@@ -1,4 +1,5 @@
-/* Owns the door of OpenAI's clients: /v1/chat/completions (server-sent chunks when "stream" is true) and /v1/models. */
+/* Owns the door of OpenAI's clients: /v1/chat/completions (server-sent chunks when "stream" is
+ * true) and /v1/models. */
 #include "agent/door.h"
 
 #include "base/clock.h"
@@ -8,7 +9,9 @@
 
 static const char *openai_type(int status)
 {
-  return status == 429 ? "rate_limit_error" : status >= 500 ? "server_error" : "invalid_request_error";
+  return status == 429   ? "rate_limit_error"
+         : status >= 500 ? "server_error"
+                         : "invalid_request_error";
 }
 
 /* The members of an error object. */
@@ -29,7 +32,8 @@ void openai_refuse(HttpRequest *request, const AskResult *no)
   openai_error(body, no);
   jw_close(body, '}');
   if (g_strcmp0(no->word, "brain-failed") == 0)
-    http_reply_header(request, "x-should-retry", "false"); /* OpenAI's clients heed it: the model server was asked again already */
+    /* OpenAI's clients heed it: the model server was asked again already */
+    http_reply_header(request, "x-should-retry", "false");
   door_reply(request, no->status, body->str, body->len);
 }
 
@@ -128,7 +132,8 @@ static void openai_whole(const Reply *reply, GString *out, const AskResult *resu
 {
   g_string_append_c(out, '{');
   openai_begin(reply, out, "chat.completion");
-  g_string_append(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+  g_string_append(out,
+                  ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
   jw_quote(out, result->text, result->length);
   g_string_append(out, ",\"refusal\":null},\"logprobs\":null");
   jw_str(out, "finish_reason", result->finish ? result->finish : "stop");
@@ -153,22 +158,27 @@ static void openai_bad(Agent *agent, HttpRequest *request, const char *wrong)
   door_refuse(openai_refuse, request, 400, "invalid_request", "invalid request body", wrong);
 }
 
-/* What this door acts on itself, and the tools of the client, which are not offered to the model. The rest is passed on to it. */
-static const char *const openai_own[] = {"model",       "messages",    "stream",     "stream_options",        "n",
-                                         "tools",       "tool_choice", "functions",  "function_call",         "parallel_tool_calls",
-                                         "temperature", "top_p",       "max_tokens", "max_completion_tokens", NULL};
+/* What this door acts on itself, and the tools of the client, which are not offered to the model.
+ * The rest is passed on to it. */
+static const char *const openai_own[] = {
+    "model",       "messages",    "stream",     "stream_options",        "n",
+    "tools",       "tool_choice", "functions",  "function_call",         "parallel_tool_calls",
+    "temperature", "top_p",       "max_tokens", "max_completion_tokens", NULL};
 
 static bool json_is_nothing(const json_t *value)
 {
-  return !value || json_is_null(value) || json_is_false(value) || (json_is_number(value) && json_number_value(value) == 0);
+  return !value || json_is_null(value) || json_is_false(value) ||
+         (json_is_number(value) && json_number_value(value) == 0);
 }
 
 static char *openai_wrong_choice(const char *name, const json_t *choice)
 {
   const char *word = json_string_value(choice);
-  if (!choice || json_is_null(choice) || (word && (g_str_equal(word, "auto") || g_str_equal(word, "none"))))
+  if (!choice || json_is_null(choice) ||
+      (word && (g_str_equal(word, "auto") || g_str_equal(word, "none"))))
     return NULL;
-  return g_strdup_printf("%s: the agent calls its own tools and none of the client's; wanted 'auto' or 'none'", name);
+  return g_strdup_printf(
+      "%s: the agent calls its own tools and none of the client's; wanted 'auto' or 'none'", name);
 }
 
 static bool openai_format_is_right(const json_t *wanted)
@@ -182,7 +192,8 @@ static bool openai_format_is_right(const json_t *wanted)
 /* What @body wants that no answer of an agent can have, or NULL. Caller frees. */
 static char *openai_wrong(const json_t *body)
 {
-  const json_t *modality = json_object_get(body, "modalities"), *wanted = json_object_get(body, "response_format");
+  const json_t *modality = json_object_get(body, "modalities"),
+               *wanted = json_object_get(body, "response_format");
   char *choice = openai_wrong_choice("tool_choice", json_object_get(body, "tool_choice"));
   if (!choice)
     choice = openai_wrong_choice("function_call", json_object_get(body, "function_call"));
@@ -192,12 +203,14 @@ static char *openai_wrong(const json_t *body)
     return g_strdup("stream: wanted true or false");
   if (jget_real(body, "n", 1) != 1)
     return g_strdup("n: this agent gives one answer");
-  if (!json_is_nothing(json_object_get(body, "logprobs")) || !json_is_nothing(json_object_get(body, "top_logprobs")))
+  if (!json_is_nothing(json_object_get(body, "logprobs")) ||
+      !json_is_nothing(json_object_get(body, "top_logprobs")))
     return g_strdup("logprobs: this agent does not tell them");
   if (json_is_object(json_object_get(body, "audio")) || json_array_size(modality) > 1)
     return g_strdup("modalities: this agent answers in text only");
   if (wanted && !json_is_null(wanted) && !openai_format_is_right(wanted))
-    return g_strdup("response_format: wanted a 'type' of 'text', 'json_object', or 'json_schema' with 'json_schema.schema'");
+    return g_strdup(
+        "response_format: wanted a 'type' of 'text', 'json_object', or 'json_schema' with 'json_schema.schema'");
   return NULL;
 }
 
@@ -217,7 +230,9 @@ static void openai_ask(Agent *agent, HttpRequest *request, const json_t *body, G
 {
   bool longer = json_is_number(json_object_get(body, "max_completion_tokens"));
   g_autofree char *wrong = NULL;
-  AskSpec spec = {.door = "openai", .messages = messages, .options = {.model = jget_str(body, "model", NULL), .completion_tokens = longer}};
+  AskSpec spec = {.door = "openai",
+                  .messages = messages,
+                  .options = {.model = jget_str(body, "model", NULL), .completion_tokens = longer}};
   if (!door_options(&spec.options, body, longer ? "max_completion_tokens" : "max_tokens", &wrong)) {
     openai_bad(agent, request, wrong);
     return;
@@ -237,7 +252,8 @@ static void openai_open_chat(Agent *agent, HttpRequest *request, const char *res
   json_t *body = door_body(request, &wrong);
   if (body)
     wrong = openai_wrong(body);
-  g_autoptr(GPtrArray) messages = body && !wrong ? door_messages(json_object_get(body, "messages"), &wrong) : NULL;
+  g_autoptr(GPtrArray) messages =
+      body && !wrong ? door_messages(json_object_get(body, "messages"), &wrong) : NULL;
   if (!messages)
     openai_bad(agent, request, wrong);
   else
@@ -269,7 +285,8 @@ static void openai_open_models(Agent *agent, HttpRequest *request, const char *r
 static void openai_open_model(Agent *agent, HttpRequest *request, const char *rest)
 {
   if (!g_str_equal(rest, agent->file->name)) {
-    g_autofree char *detail = g_strdup_printf("the model '%s' does not exist; this agent is '%s'", rest, agent->file->name);
+    g_autofree char *detail = g_strdup_printf("the model '%s' does not exist; this agent is '%s'",
+                                              rest, agent->file->name);
     door_refuse(openai_refuse, request, 404, "model_not_found", "no such model", detail);
     return;
   }

@@ -75,16 +75,20 @@ static const ReplyShape prompt_shape = {
     .refuse = door_refuse_problem,
 };
 
-#define PROMPT_MEMBERS                                                                                                                     \
-  {"session_id", DOOR_SESSION, false, 0, 0}, {"stream", DOOR_FLAG, false, 0, 0}, {"model", DOOR_TEXT, false, 0, 0},                        \
-      {"temperature", DOOR_REAL, false, 0, 2}, {"top_p", DOOR_REAL, false, 0, 1},                                                          \
-  {                                                                                                                                        \
-    "max_tokens", DOOR_INT, false, 1, 10000000                                                                                             \
+#define PROMPT_MEMBERS                                                            \
+  {"session_id", DOOR_SESSION, false, 0, 0}, {"stream", DOOR_FLAG, false, 0, 0},  \
+      {"model", DOOR_TEXT, false, 0, 0}, {"temperature", DOOR_REAL, false, 0, 2}, \
+      {"top_p", DOOR_REAL, false, 0, 1},                                          \
+  {                                                                               \
+    "max_tokens", DOOR_INT, false, 1, 10000000                                    \
   }
 
-static const DoorMember prompt_table[] = {{"prompt", DOOR_TEXT, true, 0, 0}, PROMPT_MEMBERS, {.name = NULL}};
-static const DoorMember query_table[] = {
-    {"query", DOOR_TEXT, true, 0, 0}, {"context", DOOR_OBJECT, false, 0, 0}, PROMPT_MEMBERS, {.name = NULL}};
+static const DoorMember prompt_table[] = {
+    {"prompt", DOOR_TEXT, true, 0, 0}, PROMPT_MEMBERS, {.name = NULL}};
+static const DoorMember query_table[] = {{"query", DOOR_TEXT, true, 0, 0},
+                                         {"context", DOOR_OBJECT, false, 0, 0},
+                                         PROMPT_MEMBERS,
+                                         {.name = NULL}};
 
 static bool wants_events(const HttpRequest *request)
 {
@@ -99,7 +103,10 @@ static void prompt_ask(Reply *reply, const json_t *body, const char *key)
   char *context_text = json_is_object(context) ? json_dumps(context, JSON_COMPACT) : NULL;
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, jget_str(body, key, "")));
-  AskSpec spec = {.door = "prompt", .messages = messages, .session_id = reply->session_id, .context = context_text};
+  AskSpec spec = {.door = "prompt",
+                  .messages = messages,
+                  .session_id = reply->session_id,
+                  .context = context_text};
   spec.options.model = jget_str(body, "model", NULL);
   g_autofree char *wrong = NULL;
   door_options(&spec.options, body, "max_tokens", &wrong); /* the table has seen to it */
@@ -108,7 +115,8 @@ static void prompt_ask(Reply *reply, const json_t *body, const char *key)
   free(context_text);
 }
 
-static void prompt_open(Agent *agent, HttpRequest *request, const DoorMember *table, bool new_session)
+static void prompt_open(Agent *agent, HttpRequest *request, const DoorMember *table,
+                        bool new_session)
 {
   g_autofree char *wrong = NULL;
   json_t *body = door_body(request, &wrong);

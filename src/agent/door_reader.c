@@ -1,5 +1,6 @@
-/* Owns the pace of one stream: a reader that does not keep up is told of once, and again when it has caught up; one that takes nothing at
- * all is given up. The kernel's buffers are full before ours is, so a brain that waits until ours is empty keeps nobody waiting. */
+/* Owns the pace of one stream: a reader that does not keep up is told of once, and again when it
+ * has caught up; one that takes nothing at all is given up. The kernel's buffers are full before
+ * ours is, so a brain that waits until ours is empty keeps nobody waiting. */
 #include "agent/door.h"
 
 #include "base/clock.h"
@@ -24,10 +25,14 @@ static void reader_on_drained(void *data)
   reader->fn(DOOR_PACE_GOOD, reader->data);
 }
 
-void door_reader_init(DoorReader *reader, const Agent *agent, HttpRequest *request, DoorPaceFn fn, void *data)
+void door_reader_init(DoorReader *reader, const Agent *agent, HttpRequest *request, DoorPaceFn fn,
+                      void *data)
 {
   int64_t idle_ms = agent->file->idle_timeout_ms;
-  *reader = (DoorReader){.request = request, .fn = fn, .data = data, .stall_ms = idle_ms ? MIN(idle_ms, DOOR_STALL_MS) : DOOR_STALL_MS};
+  *reader = (DoorReader){.request = request,
+                         .fn = fn,
+                         .data = data,
+                         .stall_ms = idle_ms ? MIN(idle_ms, DOOR_STALL_MS) : DOOR_STALL_MS};
   reader->timer = loop_timer_new(agent->loop, reader_on_timer, reader);
 }
 

@@ -1,6 +1,7 @@
-/* Owns a question while its HTTP request waits for the answer: whole or in pieces, whatever the protocol. A stream begins with the first
- * piece, so that a failure before it still has a status of its own; but what stands between the client and us hears of it within seconds,
- * and again while the brain thinks or its tools run. */
+/* Owns a question while its HTTP request waits for the answer: whole or in pieces, whatever the
+ * protocol. A stream begins with the first piece, so that a failure before it still has a status of
+ * its own; but what stands between the client and us hears of it within seconds, and again while
+ * the brain thinks or its tools run. */
 #include "agent/door.h"
 
 #include "base/clock.h"
@@ -57,7 +58,8 @@ void sse_end(GString *out)
 static void reply_send(Reply *reply)
 {
   if (!reply->begun) {
-    http_reply_header(reply->request, "X-Accel-Buffering", "no"); /* nginx gives pieces on as they come */
+    /* nginx gives pieces on as they come */
+    http_reply_header(reply->request, "X-Accel-Buffering", "no");
     http_stream_start(reply->request, 200, reply->shape->stream_type);
   }
   reply->begun = true;
@@ -82,7 +84,8 @@ static void reply_on_alive(void *data)
   bool silent = reply->quiet;
   reply->quiet = true;
   loop_timer_set(reply->alive, clock_boot_ms() + DOOR_ALIVE_MS);
-  if (!silent || reply->out->len || (reply->begun && (!reply->shape->alive || http_stream_backlog(reply->request))))
+  if (!silent || reply->out->len ||
+      (reply->begun && (!reply->shape->alive || http_stream_backlog(reply->request))))
     return;
   g_string_append(reply->out, reply->shape->alive ? reply->shape->alive : "");
   reply_send(reply);
@@ -99,10 +102,13 @@ static void reply_watch_silence(Reply *reply)
 /* A reader that takes nothing is told so, should it ever read on, and its question ends. */
 static void reply_give_up(Reply *reply)
 {
-  AskResult no = {
-      .status = 503, .word = "slow-reader", .title = "the stream is read too slowly", .detail = "the reader took nothing for too long"};
+  AskResult no = {.status = 503,
+                  .word = "slow-reader",
+                  .title = "the stream is read too slowly",
+                  .detail = "the reader took nothing for too long"};
   Agent *agent = reply->agent;
-  log_warn("reader is too slow", "agent=%s request=%s backlog=%zu", agent->file->name, reply->id, http_stream_backlog(reply->request));
+  log_warn("reader is too slow", "agent=%s request=%s backlog=%zu", agent->file->name, reply->id,
+           http_stream_backlog(reply->request));
   ask_cancel(reply->ask);
   reply->shape->broken(reply, reply->out, &no);
   reply_end_stream(reply);
@@ -130,8 +136,9 @@ static void reply_on_flush(evutil_socket_t fd, short what, void *data)
   door_reader_sent(&reply->reader);
 }
 
-/* A brain that is fast gives many pieces at once; they leave as one chunk. The first piece of all waits for nothing. What is made active is
- * run in this turn of the loop still, without a call of the kernel. */
+/* A brain that is fast gives many pieces at once; they leave as one chunk. The first piece of all
+ * waits for nothing. What is made active is run in this turn of the loop still, without a call of
+ * the kernel. */
 static void reply_flush_soon(Reply *reply)
 {
   if (!reply->flush)
@@ -171,7 +178,8 @@ static void reply_finish_stream(Reply *reply, const AskResult *result)
     reply->shape->broken(reply, reply->out, result);
   } else {
     if (!reply->said && result->length)
-      reply->shape->delta(reply, reply->out, result->text, result->length); /* a brain that does not stream */
+      /* a brain that does not stream */
+      reply->shape->delta(reply, reply->out, result->text, result->length);
     reply->shape->close(reply, reply->out, result);
   }
   reply_end_stream(reply);
@@ -204,7 +212,8 @@ static void reply_on_gone(void *data)
   agent_settle(agent);
 }
 
-static const AskListener reply_listener = {.delta = reply_on_delta, .tool = reply_on_tool, .done = reply_on_done};
+static const AskListener reply_listener = {
+    .delta = reply_on_delta, .tool = reply_on_tool, .done = reply_on_done};
 
 void reply_ask(Reply *reply, const AskSpec *spec)
 {

@@ -1,4 +1,5 @@
-/* Owns the table of all doors, who may open one, and the small doors that are no protocol: health, status, metrics, sessions, shutdown. */
+/* Owns the table of all doors, who may open one, and the small doors that are no protocol: health,
+ * status, metrics, sessions, shutdown. */
 #include "agent/door.h"
 
 #include "agent/a2a.h"
@@ -36,7 +37,9 @@ int door_depth(const HttpRequest *request)
 {
   const char *text = http_request_header(request, "x-reeve-depth");
   gint64 depth = 0;
-  return text && g_ascii_string_to_signed(text, 10, 0, PEER_DEPTH_MAX, &depth, NULL) ? (int)depth : text ? PEER_DEPTH_MAX : 0;
+  return text && g_ascii_string_to_signed(text, 10, 0, PEER_DEPTH_MAX, &depth, NULL) ? (int)depth
+         : text ? PEER_DEPTH_MAX
+                : 0;
 }
 
 void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult *no)
@@ -48,7 +51,8 @@ void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult
   refuse(request, no);
 }
 
-void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char *word, const char *title, const char *detail)
+void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char *word,
+                 const char *title, const char *detail)
 {
   AskResult no = {.status = status, .word = word, .title = title, .detail = detail};
   refuse(request, &no);
@@ -142,7 +146,8 @@ static void open_session(Agent *agent, HttpRequest *request, const char *rest)
   if (sessions_remove(agent->sessions, rest))
     http_reply(request, 204, "application/json", "", 0);
   else
-    door_refuse(door_refuse_problem, request, 404, "not-found", "no such session", "there is no session of this name (any more)");
+    door_refuse(door_refuse_problem, request, 404, "not-found", "no such session",
+                "there is no session of this name (any more)");
 }
 
 static const DoorRow small[] = {
@@ -155,11 +160,13 @@ static const DoorRow small[] = {
     {"POST", "/shutdown", open_shutdown, door_refuse_problem, false},
 };
 static const DoorRows small_rows = {small, G_N_ELEMENTS(small)};
-static const DoorRows *const all_rows[] = {&small_rows, &prompt_rows, &ollama_rows, &openai_rows, &a2a_rows};
+static const DoorRows *const all_rows[] = {&small_rows, &prompt_rows, &ollama_rows, &openai_rows,
+                                           &a2a_rows};
 
 /* ---- the way in ---- */
 
-/* @path as doors are named: clients that join a base URL and a path carelessly send `//v1/models` and `/v1/models/`. Caller frees. */
+/* @path as doors are named: clients that join a base URL and a path carelessly send `//v1/models`
+ * and `/v1/models/`. Caller frees. */
 static char *path_plain(const char *path)
 {
   GString *plain = g_string_new(NULL);
@@ -182,10 +189,12 @@ static const char *row_rest(const DoorRow *row, const char *path)
 
 static bool row_has(const DoorRow *row, const char *method)
 {
-  return g_str_equal(row->method, method) || (g_str_equal(method, "HEAD") && g_str_equal(row->method, "GET"));
+  return g_str_equal(row->method, method) ||
+         (g_str_equal(method, "HEAD") && g_str_equal(row->method, "GET"));
 }
 
-/* The row for @path and, if there is one, @method; @rest is what came after its path. NULL when the path is none of ours. */
+/* The row for @path and, if there is one, @method; @rest is what came after its path. NULL when the
+ * path is none of ours. */
 static const DoorRow *door_find(const char *method, const char *path, const char **rest)
 {
   const DoorRow *found = NULL;
@@ -229,54 +238,64 @@ static bool door_knows(Agent *agent, HttpRequest *request, DoorRefuse refuse)
   if (state == DOOR_KEY_WRONG)
     log_warn("key refused", "peer=%s", http_request_peer_address(request));
   http_reply_header(request, "WWW-Authenticate",
-                    state == DOOR_KEY_WRONG ? "Bearer realm=\"agent\", error=\"invalid_token\"" : "Bearer realm=\"agent\"");
+                    state == DOOR_KEY_WRONG ? "Bearer realm=\"agent\", error=\"invalid_token\""
+                                            : "Bearer realm=\"agent\"");
   door_refuse(refuse, request, 401, "unauthorized", "a key is required",
               "send the key of this agent as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'");
   return false;
 }
 
-/* A page in somebody's browser may send requests to loopback under a name of its own: only names that are ours are answered there. */
+/* A page in somebody's browser may send requests to loopback under a name of its own: only names
+ * that are ours are answered there. */
 static bool door_is_ours(const Agent *agent, const HttpRequest *request)
 {
   const char *host = http_request_header(request, "host");
-  return agent->beyond || !host ||
-         browser_host_is(host, (const char *const *)agent->hosts, 0); /* HTTP/1.0 sends none, a browser always does */
+  /* HTTP/1.0 sends none, a browser always does */
+  return agent->beyond || !host || browser_host_is(host, (const char *const *)agent->hosts, 0);
 }
 
 /* Where everybody needs a key, a name that somebody bound to our address does no harm. */
 static BrowserRules door_rules(const Agent *agent)
 {
   bool any = agent->beyond && door_keys_wanted(agent->doors->keys);
-  return (BrowserRules){.origins = (const char *const *)agent->origins, .hosts = any ? NULL : (const char *const *)agent->hosts};
+  return (BrowserRules){.origins = (const char *const *)agent->origins,
+                        .hosts = any ? NULL : (const char *const *)agent->hosts};
 }
 
-/* False after an answer: a request for another host, a preflight, or one that a page may not send. */
+/* False after an answer: a request for another host, a preflight, or one that a page may not send.
+ */
 static bool door_admits(const Agent *agent, HttpRequest *request, DoorRefuse refuse)
 {
   BrowserRules rules = door_rules(agent);
   const char *why = NULL;
   if (!door_is_ours(agent, request)) {
-    door_refuse(refuse, request, 403, "denied", "the request is for another host", "the Host of the request is none of this agent's names");
+    door_refuse(refuse, request, 403, "denied", "the request is for another host",
+                "the Host of the request is none of this agent's names");
     return false;
   }
   if (browser_preflight(request, &rules))
     return false;
   int status = browser_refuse(request, &rules, &why);
   if (status)
-    door_refuse(refuse, request, status, status == 415 ? "media-type" : "denied", "a web page may not send this", why);
+    door_refuse(refuse, request, status, status == 415 ? "media-type" : "denied",
+                "a web page may not send this", why);
   return status == 0;
 }
 
 /* While the agent drains, what others began may still be looked at and ended. */
 static bool row_takes_new(const DoorRow *row)
 {
-  return g_str_equal(row->method, "POST") && !g_str_equal(row->path, "/a2a") && !g_str_equal(row->path, "/shutdown");
+  return g_str_equal(row->method, "POST") && !g_str_equal(row->path, "/a2a") &&
+         !g_str_equal(row->path, "/shutdown");
 }
 
-/* How a path says no where there is no door: clients of a protocol show nothing of an answer in another shape. */
+/* How a path says no where there is no door: clients of a protocol show nothing of an answer in
+ * another shape. */
 static DoorRefuse path_refuse(const char *path)
 {
-  return g_str_has_prefix(path, "/v1/") ? openai_refuse : g_str_has_prefix(path, "/api/") ? ollama_refuse : door_refuse_problem;
+  return g_str_has_prefix(path, "/v1/")    ? openai_refuse
+         : g_str_has_prefix(path, "/api/") ? ollama_refuse
+                                           : door_refuse_problem;
 }
 
 static bool is_compressed(const HttpRequest *request)
@@ -297,15 +316,18 @@ static void door_open(Agent *agent, HttpRequest *request)
   if (!door_admits(agent, request, refuse))
     return;
   if (!row)
-    door_refuse(refuse, request, 404, "not-found", "no such path", "this agent has no such path; see docs/agent.md");
+    door_refuse(refuse, request, 404, "not-found", "no such path",
+                "this agent has no such path; see docs/agent.md");
   else if (!row->is_public && !door_knows(agent, request, refuse))
     return;
   else if (!row_has(row, method))
     refuse_method(row, request);
   else if (is_compressed(request))
-    door_refuse(refuse, request, 415, "usage", "the body is compressed", "send the body as it is, without Content-Encoding");
+    door_refuse(refuse, request, 415, "usage", "the body is compressed",
+                "send the body as it is, without Content-Encoding");
   else if (agent->draining && row_takes_new(row))
-    door_refuse(refuse, request, 503, "unavailable", "the agent is stopping", "the agent is stopping and takes nothing new");
+    door_refuse(refuse, request, 503, "unavailable", "the agent is stopping",
+                "the agent is stopping and takes nothing new");
   else
     row->open(agent, request, rest);
 }
@@ -317,7 +339,8 @@ void doors_handle(HttpRequest *request, void *data)
   agent_settle(agent);
 }
 
-void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data)
+void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail,
+                  void *data)
 {
   Agent *agent = data;
   const char *rest;
@@ -325,7 +348,8 @@ void doors_refuse(HttpRequest *request, int status, const char *word, const char
   const DoorRow *row = door_find(http_request_method(request), path, &rest);
   BrowserRules rules = door_rules(agent);
   browser_share(request, &rules);
-  door_refuse(row ? row->refuse : path_refuse(path), request, status, word, "the request is not as it should be", detail);
+  door_refuse(row ? row->refuse : path_refuse(path), request, status, word,
+              "the request is not as it should be", detail);
   agent_settle(agent);
 }
 

@@ -21,7 +21,8 @@ static void ollama_take(ModelStream *stream, const json_t *said)
 {
   const json_t *message = json_object_get(said, "message"), *call;
   size_t i;
-  json_array_foreach(json_object_get(message, "tool_calls"), i, call) ollama_tool_call(stream, call);
+  json_array_foreach(json_object_get(message, "tool_calls"), i, call)
+      ollama_tool_call(stream, call);
   if (jget_flag(said, "done", false)) {
     stream->prompt_tokens = jget_int(said, "prompt_eval_count", -1);
     stream->completion_tokens = jget_int(said, "eval_count", -1);
@@ -33,9 +34,14 @@ static void ollama_take(ModelStream *stream, const json_t *said)
   model_stream_text(stream, json_string_value(content), json_string_length(content));
 }
 
-static const QuickKey ollama_quick_message[] = {
-    {"content", QUICK_TEXT, NULL}, {"tool_calls", QUICK_NULL, NULL}, {"thinking", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
-static const QuickKey ollama_quick[] = {
-    {"message", QUICK_OBJECT, ollama_quick_message}, {"done", QUICK_FALSE, NULL}, {"error", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+static const QuickKey ollama_quick_message[] = {{"content", QUICK_TEXT, NULL},
+                                                {"tool_calls", QUICK_NULL, NULL},
+                                                {"thinking", QUICK_NULL, NULL},
+                                                {NULL, QUICK_NULL, NULL}};
+static const QuickKey ollama_quick[] = {{"message", QUICK_OBJECT, ollama_quick_message},
+                                        {"done", QUICK_FALSE, NULL},
+                                        {"error", QUICK_NULL, NULL},
+                                        {NULL, QUICK_NULL, NULL}};
 
-const ModelFormat ollama_format = {.framing = FRAMING_LINES, .quick = ollama_quick, .take = ollama_take};
+const ModelFormat ollama_format = {
+    .framing = FRAMING_LINES, .quick = ollama_quick, .take = ollama_take};

@@ -38,7 +38,8 @@ static bool piece_begins_anew(const ToolCall *call, const CallPiece *piece)
   return whole;
 }
 
-/* Does @piece belong to another call than @call, whose number it has? Servers number all their calls 0, or give no numbers. */
+/* Does @piece belong to another call than @call, whose number it has? Servers number all their
+ * calls 0, or give no numbers. */
 static bool piece_is_another(const ToolCall *call, const CallPiece *piece)
 {
   bool other_id = piece->id[0] && call->id[0] && !g_str_equal(piece->id, call->id);
@@ -50,14 +51,17 @@ static ToolCall *piece_find_call(const ModelStream *stream, const CallPiece *pie
 {
   for (guint i = stream->tool_calls->len; i > 0; i--) {
     ToolCall *call = g_ptr_array_index(stream->tool_calls, i - 1);
-    if (piece->index >= 0 ? stream->call_index[i - 1] == piece->index : g_str_equal(call->id, piece->id))
+    if (piece->index >= 0 ? stream->call_index[i - 1] == piece->index
+                          : g_str_equal(call->id, piece->id))
       return call;
   }
   return NULL;
 }
 
-/* The call that a piece without number and id goes on with: the one at its position when several come together, else the last. */
-static ToolCall *piece_guess_call(const ModelStream *stream, const CallPiece *piece, size_t position, size_t n)
+/* The call that a piece without number and id goes on with: the one at its position when several
+ * come together, else the last. */
+static ToolCall *piece_guess_call(const ModelStream *stream, const CallPiece *piece,
+                                  size_t position, size_t n)
 {
   const GPtrArray *calls = stream->tool_calls;
   if (!calls->len || (n > 1 && (piece->name[0] || position >= calls->len)))
@@ -66,7 +70,8 @@ static ToolCall *piece_guess_call(const ModelStream *stream, const CallPiece *pi
   return piece->name[0] && !g_str_equal(piece->name, call->name) ? NULL : call;
 }
 
-/* A call comes in pieces: first its name, then its arguments bit by bit; or whole. @n pieces came together. */
+/* A call comes in pieces: first its name, then its arguments bit by bit; or whole. @n pieces came
+ * together. */
 static void openai_tool_call(ModelStream *stream, const json_t *said, size_t position, size_t n)
 {
   const json_t *function = json_object_get(said, "function");
@@ -75,9 +80,11 @@ static void openai_tool_call(ModelStream *stream, const json_t *said, size_t pos
                      .name = jget_str(function, "name", ""),
                      .arguments = json_object_get(function, "arguments")};
   bool told = piece.index >= 0 || piece.id[0];
-  ToolCall *call = told ? piece_find_call(stream, &piece) : piece_guess_call(stream, &piece, position, n);
+  ToolCall *call =
+      told ? piece_find_call(stream, &piece) : piece_guess_call(stream, &piece, position, n);
   if (!call && told && piece.index < 0 && !piece.name[0] && stream->tool_calls->len)
-    call = g_ptr_array_index(stream->tool_calls, stream->tool_calls->len - 1); /* its id is new in each piece */
+    /* its id is new in each piece */
+    call = g_ptr_array_index(stream->tool_calls, stream->tool_calls->len - 1);
   if (!call || piece_is_another(call, &piece))
     call = model_stream_new_call(stream, piece.index);
   if (!call)
@@ -143,9 +150,14 @@ static const QuickKey openai_delta[] = {{"content", QUICK_TEXT, NULL},
                                         {"reasoning", QUICK_NULL, NULL},
                                         {"refusal", QUICK_NULL, NULL},
                                         {NULL, QUICK_NULL, NULL}};
-static const QuickKey openai_quick_choice[] = {
-    {"delta", QUICK_OBJECT, openai_delta}, {"finish_reason", QUICK_NULL, NULL}, {"message", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
-static const QuickKey openai_quick[] = {
-    {"choices", QUICK_ONE, openai_quick_choice}, {"usage", QUICK_NULL, NULL}, {"error", QUICK_NULL, NULL}, {NULL, QUICK_NULL, NULL}};
+static const QuickKey openai_quick_choice[] = {{"delta", QUICK_OBJECT, openai_delta},
+                                               {"finish_reason", QUICK_NULL, NULL},
+                                               {"message", QUICK_NULL, NULL},
+                                               {NULL, QUICK_NULL, NULL}};
+static const QuickKey openai_quick[] = {{"choices", QUICK_ONE, openai_quick_choice},
+                                        {"usage", QUICK_NULL, NULL},
+                                        {"error", QUICK_NULL, NULL},
+                                        {NULL, QUICK_NULL, NULL}};
 
-const ModelFormat openai_format = {.framing = FRAMING_EVENTS, .quick = openai_quick, .take = openai_take};
+const ModelFormat openai_format = {
+    .framing = FRAMING_EVENTS, .quick = openai_quick, .take = openai_take};

@@ -21,31 +21,34 @@ struct Agent {
   Tools *tools;
   Sessions *sessions;
   AgentStats stats;
-  char *url;          /* "http://localhost:PORT" */
-  char **hosts;       /* names that mean us; on loopback a request may use no other */
-  char **origins;     /* pages of other origins that may call; NULL-terminated */
-  bool beyond;        /* we listen on another address than loopback */
-  GQueue running;     /* of Ask*: a brain or its tools work on it */
-  GQueue waiting;     /* of Ask*: in the order of arrival */
-  GQueue ending;      /* of Ask*: over, its listener hears of it at the next turn */
-  int running_max;    /* asks that brains work on at once */
-  int held;           /* asks whose readers do not keep up */
-  int64_t timeout_ms; /* for one ask: waiting at most this, then working at most this, all rounds together */
+  char *url;       /* "http://localhost:PORT" */
+  char **hosts;    /* names that mean us; on loopback a request may use no other */
+  char **origins;  /* pages of other origins that may call; NULL-terminated */
+  bool beyond;     /* we listen on another address than loopback */
+  GQueue running;  /* of Ask*: a brain or its tools work on it */
+  GQueue waiting;  /* of Ask*: in the order of arrival */
+  GQueue ending;   /* of Ask*: over, its listener hears of it at the next turn */
+  int running_max; /* asks that brains work on at once */
+  int held;        /* asks whose readers do not keep up */
+  /* for one ask: waiting at most this, then working at most this, all rounds together */
+  int64_t timeout_ms;
   int64_t started_ms; /* boot clock */
   bool draining;
   int64_t leave_by_ms; /* while draining */
-  LoopTimer *leave;    /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
+  /* after the last answer, so that it reaches its reader; before it, the limit of the drain */
+  LoopTimer *leave;
 };
 
-/* doors.c: what the doors keep: keys and A2A tasks. @beyond: we listen on another address than loopback. NULL with @error when a key is
- * required and there is none. Free after the server. */
+/* doors.c: what the doors keep: keys and A2A tasks. @beyond: we listen on another address than
+ * loopback. NULL with @error when a key is required and there is none. Free after the server. */
 typedef struct Doors Doors;
 Doors *doors_new(const AgentFile *file, bool beyond, GError **error);
 void doors_free(Doors *doors);
 /* The handler of the HTTP server; @data is the Agent. */
 void doors_handle(HttpRequest *request, void *data);
 /* What the HTTP server refuses itself, in the shape of its path (HttpServerConfig.refuse). */
-void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data);
+void doors_refuse(HttpRequest *request, int status, const char *word, const char *detail,
+                  void *data);
 
 /* ask.c: ends every ask that is left with 503. Nothing is taken after it. */
 void asks_give_up(Agent *agent);
@@ -56,11 +59,13 @@ char *card_status_text(const Agent *agent);
 /* All that is counted, as Prometheus text. */
 void agent_metrics(const Agent *agent, GString *out);
 
-/* serve.c: an agent with a loop of its own that listens nowhere yet. @file and @api_key (of the brain's server, NULL = none) outlive it. */
+/* serve.c: an agent with a loop of its own that listens nowhere yet. @file and @api_key (of the
+ * brain's server, NULL = none) outlive it. */
 void agent_init(Agent *agent, const AgentFile *file, const char *api_key);
 /* Ends what is under way. */
 void agent_done(Agent *agent);
-/* No new connections; leaves when nothing is in flight, at the latest after 10 s. Again: leaves at once. */
+/* No new connections; leaves when nothing is in flight, at the latest after 10 s. Again: leaves at
+ * once. */
 void agent_drain(Agent *agent);
 /* To be called whenever a request was answered or its peer left. */
 void agent_settle(Agent *agent);

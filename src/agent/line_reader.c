@@ -35,7 +35,8 @@ static bool line_give(LineReader *reader, const char *line, size_t length, LineF
   return more;
 }
 
-LinesState line_reader_feed(LineReader *reader, const char *bytes, size_t length, LineFn fn, void *data)
+LinesState line_reader_feed(LineReader *reader, const char *bytes, size_t length, LineFn fn,
+                            void *data)
 {
   size_t at = 0;
   while (at < length) {

@@ -23,7 +23,9 @@ typedef bool (*LineFn)(const char *line, size_t length, void *data);
 
 void line_reader_init(LineReader *reader, size_t bytes_max, bool cr_ends);
 void line_reader_done(LineReader *reader);
-/* Calls @fn for each line that ends in @bytes. After another state than LINES_MORE nothing more may be fed. */
-LinesState line_reader_feed(LineReader *reader, const char *bytes, size_t length, LineFn fn, void *data);
+/* Calls @fn for each line that ends in @bytes. After another state than LINES_MORE nothing more may
+ * be fed. */
+LinesState line_reader_feed(LineReader *reader, const char *bytes, size_t length, LineFn fn,
+                            void *data);
 /* The end: a last line without line end is a line too, unless it is empty. */
 LinesState line_reader_end(LineReader *reader, LineFn fn, void *data);

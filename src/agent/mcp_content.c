@@ -17,7 +17,8 @@ char *mcp_cut(const char *text, size_t max)
 
 char *mcp_description(const json_t *entry)
 {
-  const char *title = jget_str(entry, "title", jget_str(json_object_get(entry, "annotations"), "title", ""));
+  const char *title =
+      jget_str(entry, "title", jget_str(json_object_get(entry, "annotations"), "title", ""));
   const char *text = jget_str(entry, "description", "");
   return mcp_cut(text[0] ? text : title, MCP_DESCRIPTION_MAX);
 }
@@ -45,7 +46,8 @@ static void content_of_text(GString *out, const json_t *block)
 static void content_of_bytes(GString *out, const json_t *block)
 {
   g_string_append_printf(out, "[%s, %s, about %zu bytes, not shown]", jget_str(block, "type", ""),
-                         jget_str(block, "mimeType", "unknown type"), base64_bytes(jget_str(block, "data", "")));
+                         jget_str(block, "mimeType", "unknown type"),
+                         base64_bytes(jget_str(block, "data", "")));
 }
 
 static void content_of_resource(GString *out, const json_t *block)
@@ -57,12 +59,14 @@ static void content_of_resource(GString *out, const json_t *block)
   if (text)
     g_string_append_printf(out, "]\n%s", text);
   else
-    g_string_append_printf(out, ", about %zu bytes, not shown]", base64_bytes(jget_str(resource, "blob", "")));
+    g_string_append_printf(out, ", about %zu bytes, not shown]",
+                           base64_bytes(jget_str(resource, "blob", "")));
 }
 
 static void content_of_link(GString *out, const json_t *block)
 {
-  g_string_append_printf(out, "[link to resource %s: %s]", jget_str(block, "uri", ""), jget_str(block, "name", ""));
+  g_string_append_printf(out, "[link to resource %s: %s]", jget_str(block, "uri", ""),
+                         jget_str(block, "name", ""));
 }
 
 static void content_block(GString *out, const json_t *block)
@@ -88,7 +92,8 @@ static void content_block(GString *out, const json_t *block)
 char *mcp_content_text(const json_t *result)
 {
   GString *out = g_string_new(NULL);
-  const json_t *content = json_object_get(result, "content"), *structured = json_object_get(result, "structuredContent");
+  const json_t *content = json_object_get(result, "content"),
+               *structured = json_object_get(result, "structuredContent");
   size_t i;
   json_t *block;
   json_array_foreach((json_t *)(uintptr_t)content, i, block)

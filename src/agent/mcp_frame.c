@@ -24,7 +24,8 @@ static void reader_keep(McpReader *reader, const char *bytes, size_t length)
   g_string_truncate(reader->text, 0);
 }
 
-/* The line has ended: gives it away and begins a new one. What is given is held here, so that the reader may be cleared by @take. */
+/* The line has ended: gives it away and begins a new one. What is given is held here, so that the
+ * reader may be cleared by @take. */
 static bool reader_end(McpReader *reader, McpTake take, void *data)
 {
   g_autoptr(GString) whole = reader->text;
@@ -67,7 +68,8 @@ static void message_free(void *data)
   g_free(message);
 }
 
-/* Ours are positive integers; some servers give them back as a text or as 1.0. -1 = none of ours. */
+/* Ours are positive integers; some servers give them back as a text or as 1.0. -1 = none of ours.
+ */
 static int64_t response_id(const json_t *id)
 {
   double real = json_real_value(id);
@@ -76,7 +78,8 @@ static int64_t response_id(const json_t *id)
   if (json_is_real(id) && real >= 0 && real < MCP_ID_MAX && real == floor(real))
     return (int64_t)real;
   guint64 number = 0;
-  if (json_is_string(id) && g_ascii_string_to_unsigned(json_string_value(id), 10, 0, MCP_ID_MAX, &number, NULL))
+  if (json_is_string(id) &&
+      g_ascii_string_to_unsigned(json_string_value(id), 10, 0, MCP_ID_MAX, &number, NULL))
     return (int64_t)number;
   return -1;
 }
@@ -86,9 +89,11 @@ static void message_read_response(McpMessage *message)
   const json_t *failure = json_object_get(message->root, "error");
   message->kind = MCP_RESPONSE;
   message->id = response_id(json_object_get(message->root, "id"));
-  message->result = failure && !json_is_null(failure) ? NULL : json_object_get(message->root, "result");
+  message->result =
+      failure && !json_is_null(failure) ? NULL : json_object_get(message->root, "result");
   message->code = jget_int(failure, "code", 0);
-  message->error = message->result ? NULL : jget_str(failure, "message", "an error without a message");
+  message->error =
+      message->result ? NULL : jget_str(failure, "message", "an error without a message");
 }
 
 /* What @root says, which it takes; NULL when it is no JSON-RPC message. */
@@ -129,7 +134,8 @@ GPtrArray *mcp_parse(const char *text, size_t length, GError **error)
   if (fine)
     return messages;
   g_ptr_array_unref(messages);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "not a JSON-RPC message, or more than %d of them", MCP_BATCH_MAX);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+              "not a JSON-RPC message, or more than %d of them", MCP_BATCH_MAX);
   return NULL;
 }
 
@@ -142,7 +148,8 @@ int64_t mcp_find_id(const char *text, size_t length)
     char c = text[i];
     if (quoted && c == '\\') {
       i++; /* what is escaped ends no text */
-    } else if (depth == 1 && !quoted && length - i > sizeof key && memcmp(text + i, key, sizeof key - 1) == 0) {
+    } else if (depth == 1 && !quoted && length - i > sizeof key &&
+               memcmp(text + i, key, sizeof key - 1) == 0) {
       size_t at = i + sizeof key - 1, digits = 0;
       int64_t id = 0;
       while (at < length && strchr(" \t:\"", text[at]))

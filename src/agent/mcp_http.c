@@ -1,5 +1,6 @@
-/* An MCP server behind a URL, by Streamable HTTP: every message is a POST of its own, whose answer is JSON or a stream of events; beside
- * them one GET stays open for what the server says unasked, where it offers that. */
+/* An MCP server behind a URL, by Streamable HTTP: every message is a POST of its own, whose answer
+ * is JSON or a stream of events; beside them one GET stays open for what the server says unasked,
+ * where it offers that. */
 #include "agent/mcp_link.h"
 #include "agent/sse.h"
 #include "base/clock.h"
@@ -14,15 +15,18 @@ enum {
   EVENT_ID_MAX = 1024,
   POSTS_MAX = 512,
   LISTEN_AGAIN_MS = 5000,
-  RESUME_MS = 1000,      /* from the end of a stream to the GET that goes on with it, unless the server says otherwise */
+  /* from the end of a stream to the GET that goes on with it, unless the server says otherwise */
+  RESUME_MS = 1000,
   RESUME_MAX_MS = 60000, /* what it may say */
   RESUMES_MAX = 20,      /* of one request in a row without a new event */
   GOODBYE_MS = 1000
 };
 
-/* One request to the server and what comes back; a stream that ends before the answer is gone on with by GET, as the server allows. */
+/* One request to the server and what comes back; a stream that ends before the answer is gone on
+ * with by GET, as the server allows. */
 typedef struct Post {
-  McpLink *link;    /* NULL = the link left while the post was in a callback; it only waits for its own end */
+  /* NULL = the link left while the post was in a callback; it only waits for its own end */
+  McpLink *link;
   HttpCall *call;   /* NULL while it waits to go on */
   int64_t id;       /* of the request in it, 0 = none */
   bool answered;    /* the request was */
@@ -85,12 +89,14 @@ static void link_take_session(McpLink *link, const HttpCall *call)
     link->session = g_strdup(given);
 }
 
-/* Does @text of a refusal say that the session is over? The protocol wants 404 for that; many servers answer 400, or an error with 200. */
+/* Does @text of a refusal say that the session is over? The protocol wants 404 for that; many
+ * servers answer 400, or an error with 200. */
 static bool says_session_is_over(const char *text)
 {
   g_autofree char *lower = g_ascii_strdown(text, -1);
-  static const char *const words[] = {"not found", "no valid",        "invalid",        "expired",   "unknown",
-                                      "missing",   "not initialized", "does not exist", "terminated"};
+  static const char *const words[] = {"not found",       "no valid",       "invalid",
+                                      "expired",         "unknown",        "missing",
+                                      "not initialized", "does not exist", "terminated"};
   for (size_t i = 0; strstr(lower, "session") && i < G_N_ELEMENTS(words); i++)
     if (strstr(lower, words[i]))
       return true;
@@ -103,11 +109,13 @@ static bool post_take(Post *post, const char *text, size_t length)
   g_autoptr(GError) error = NULL;
   g_autoptr(GPtrArray) messages = mcp_parse(text, length, &error);
   if (!messages)
-    log_warn("mcp server said what is no message", "mcp=%s why=\"%s\"", post->link->setup->name, error->message);
+    log_warn("mcp server said what is no message", "mcp=%s why=\"%s\"", post->link->setup->name,
+             error->message);
   for (guint i = 0; messages && i < messages->len && post->link; i++) {
     const McpMessage *message = messages->pdata[i];
     bool ours = message->kind == MCP_RESPONSE && message->id == post->id;
-    post->expired = ours && !message->result && post->link->session && post->link->version && says_session_is_over(message->error);
+    post->expired = ours && !message->result && post->link->session && post->link->version &&
+                    says_session_is_over(message->error);
     if (post->expired)
       break; /* told when the answer is over */
     post->answered = post->answered || ours;
@@ -123,8 +131,8 @@ static bool post_on_event(const char *event, const char *text, size_t length, vo
   post->resumes = 0;
   if (length > 0 && !post_take(post, text, length))
     return false;
-  return !(post->last_event &&
-           post->answered); /* events without data only keep the stream open; one that was gone on with has no more to say */
+  /* events without data only keep the stream open; one that was gone on with has no more to say */
+  return !(post->last_event && post->answered);
 }
 
 static bool post_on_data(const char *bytes, size_t length, void *data)
@@ -132,7 +140,8 @@ static bool post_on_data(const char *bytes, size_t length, void *data)
   Post *post = data;
   if (!post->begun) {
     const char *type = http_call_header(post->call, "Content-Type");
-    post->events = type && g_ascii_strncasecmp(type, "text/event-stream", strlen("text/event-stream")) == 0;
+    post->events =
+        type && g_ascii_strncasecmp(type, "text/event-stream", strlen("text/event-stream")) == 0;
     post->begun = true;
     link_take_session(post->link, post->call);
   }
@@ -163,29 +172,37 @@ static char *post_trouble(const Post *post, const HttpResult *result, int status
     return g_strdup("it has forgotten the session");
   if (status == 200 || status == 202)
     return g_strdup("its answer ended without a result");
-  bool redirect = status >= 300 && status < 400 && moved, no_door = !post->link->version && (status == 404 || status == 405);
+  bool redirect = status >= 300 && status < 400 && moved,
+       no_door = !post->link->version && (status == 404 || status == 405);
   g_autofree char *body = text_escape(redirect ? moved : post->body->str, 200);
   if (redirect)
-    return g_strdup_printf("HTTP status %d: it has moved to '%s'; redirects are not followed, so write that as its url", status, body);
-  return g_strdup_printf("HTTP status %d%s%s%s", status, body[0] ? ": " : "", body,
-                         no_door ? " (is its url that of a Streamable HTTP server? those often end in /mcp; HTTP+SSE of 2024 is not spoken)"
-                                 : "");
+    return g_strdup_printf(
+        "HTTP status %d: it has moved to '%s'; redirects are not followed, so write that as its url",
+        status, body);
+  return g_strdup_printf(
+      "HTTP status %d%s%s%s", status, body[0] ? ": " : "", body,
+      no_door
+          ? " (is its url that of a Streamable HTTP server? those often end in /mcp; HTTP+SSE of 2024 is not spoken)"
+          : "");
 }
 
 static void post_on_resume(void *data);
 
-/* A stream that ended, or broke off, before the answer: the server keeps the rest and says from where (SEP-1699). */
+/* A stream that ended, or broke off, before the answer: the server keeps the rest and says from
+ * where (SEP-1699). */
 static bool post_goes_on(Post *post, int status)
 {
   bool stream = post->events && (status == 200 || status == 0);
-  if (!stream || post->answered || post->failed || post->expired || post->listens || !post->id || !post->reader.id->len)
+  if (!stream || post->answered || post->failed || post->expired || post->listens || !post->id ||
+      !post->reader.id->len)
     return false;
   return post->reader.id->len <= EVENT_ID_MAX && post->resumes < RESUMES_MAX;
 }
 
 static void post_resume_later(Post *post)
 {
-  int64_t delay = post->reader.retry_ms >= 0 ? MIN(post->reader.retry_ms, RESUME_MAX_MS) : RESUME_MS;
+  int64_t delay =
+      post->reader.retry_ms >= 0 ? MIN(post->reader.retry_ms, RESUME_MAX_MS) : RESUME_MS;
   g_free(post->last_event);
   post->last_event = g_strdup(post->reader.id->str);
   post->resumes++;
@@ -194,13 +211,15 @@ static void post_resume_later(Post *post)
   loop_timer_set(post->resume, clock_boot_ms() + delay);
 }
 
-/* Has the server forgotten the session in which @post was sent? A refusal of the GET that listens means that there is no such thing. */
+/* Has the server forgotten the session in which @post was sent? A refusal of the GET that listens
+ * means that there is no such thing. */
 static bool post_found_no_session(const Post *post, int status)
 {
   const McpLink *link = post->link;
   if (!link->session || !link->version || post->listens)
     return false;
-  return status == 404 || post->expired || (status == 400 && (!post->body->len || says_session_is_over(post->body->str)));
+  return status == 404 || post->expired ||
+         (status == 400 && (!post->body->len || says_session_is_over(post->body->str)));
 }
 
 /* The answer to @post is over. What it means is told last, since the link may be gone after it. */
@@ -229,7 +248,9 @@ static void post_on_done(const HttpResult *result, void *data)
   bool silent = post->answered || (!post->id && status != 0 && !expired);
   g_autofree char *why = post_trouble(post, result, status, moved);
   int64_t id = post->id;
-  McpLoss loss = expired ? MCP_LOST_SESSION : status == 0 && !post->failed && !listens_on ? MCP_LOST_LINK : MCP_LOST_ANSWER;
+  McpLoss loss = expired                                       ? MCP_LOST_SESSION
+                 : status == 0 && !post->failed && !listens_on ? MCP_LOST_LINK
+                                                               : MCP_LOST_ANSWER;
   post_free(post);
   if (listens_on)
     loop_timer_set(link->timer, clock_boot_ms() + LISTEN_AGAIN_MS);
@@ -245,7 +266,8 @@ static char **post_headers(const McpLink *link, bool listens, const char *last_e
   g_autoptr(GPtrArray) headers = g_ptr_array_new();
   if (last_event)
     g_ptr_array_add(headers, g_strdup_printf("Last-Event-ID: %s", last_event));
-  g_ptr_array_add(headers, g_strdup(listens ? "Accept: text/event-stream" : "Accept: application/json, text/event-stream"));
+  g_ptr_array_add(headers, g_strdup(listens ? "Accept: text/event-stream"
+                                            : "Accept: application/json, text/event-stream"));
   if (link->session)
     g_ptr_array_add(headers, g_strdup_printf("Mcp-Session-Id: %s", link->session));
   if (link->version)
@@ -267,7 +289,8 @@ static void post_send(Post *post, const char *json, size_t length)
                        .body = json,
                        .body_length = length,
                        .headers = (const char *const *)headers,
-                       .timeout_ms = post->id || post->listens ? 0 : link->setup->timeout_ms, /* requests have limits of their own */
+                       /* requests have limits of their own */
+                       .timeout_ms = post->id || post->listens ? 0 : link->setup->timeout_ms,
                        .stream = true,
                        .guard = link->setup->guard,
                        .proxy = link->setup->proxy};
@@ -329,11 +352,17 @@ static void http_forget(McpLink *link, int64_t id)
 
 /* ---- beginning and end ---- */
 
-static McpLink *http_open(Loop *loop, HttpClient *client, const McpSetup *setup, const McpEvents *events, void *data, GError **error)
+static McpLink *http_open(Loop *loop, HttpClient *client, const McpSetup *setup,
+                          const McpEvents *events, void *data, GError **error)
 {
   (void)error;
   McpLink *link = g_new0(McpLink, 1);
-  *link = (McpLink){.loop = loop, .client = client, .setup = setup, .events = events, .data = data, .posts = g_ptr_array_new()};
+  *link = (McpLink){.loop = loop,
+                    .client = client,
+                    .setup = setup,
+                    .events = events,
+                    .data = data,
+                    .posts = g_ptr_array_new()};
   link->timer = loop_timer_new(loop, link_on_timer, link);
   return link;
 }

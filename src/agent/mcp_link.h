@@ -1,5 +1,6 @@
 #pragma once
-/* How messages reach an MCP server and come back: one const table a transport. mcp_server.c speaks the protocol over it. */
+/* How messages reach an MCP server and come back: one const table a transport. mcp_server.c speaks
+ * the protocol over it. */
 #include "agent/mcp_frame.h"
 #include "formats/agent_tools.h"
 #include "net/http_client.h"
@@ -16,7 +17,8 @@ typedef struct McpSetup {
   int64_t timeout_ms;
 } McpSetup;
 
-/* Makes the environment, reads the env file, checks that the URL is allowed. NULL with @error, without secrets in it. */
+/* Makes the environment, reads the env file, checks that the URL is allowed. NULL with @error,
+ * without secrets in it. */
 McpSetup *mcp_setup_new(const AgentMcpServer *server, GError **error);
 void mcp_setup_free(McpSetup *setup);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(McpSetup, mcp_setup_free)
@@ -39,9 +41,12 @@ typedef struct McpEvents {
 } McpEvents;
 
 typedef struct McpTransport {
-  /* Opens a link to what @setup says, which is borrowed as long as the link lives. NULL with @error. */
-  McpLink *(*open)(Loop *loop, HttpClient *client, const McpSetup *setup, const McpEvents *events, void *data, GError **error);
-  /* Sends @json, request @id (0 = none is answered). False when the server has not read what it was sent before. */
+  /* Opens a link to what @setup says, which is borrowed as long as the link lives. NULL with
+   * @error. */
+  McpLink *(*open)(Loop *loop, HttpClient *client, const McpSetup *setup, const McpEvents *events,
+                   void *data, GError **error);
+  /* Sends @json, request @id (0 = none is answered). False when the server has not read what it was
+   * sent before. */
   bool (*send)(McpLink *link, int64_t id, const char *json, size_t length);
   /* The handshake is done; both speak @version, a static text. */
   void (*settled)(McpLink *link, const char *version);
@@ -51,7 +56,8 @@ typedef struct McpTransport {
   bool (*stop)(McpLink *link);
   /* Begins to end it without the loop, since the process ends; only free may follow. */
   void (*quit)(McpLink *link);
-  /* Frees @link; when it has not ended yet waits for it, not beyond @until_ms (boot clock), then ends it by force. */
+  /* Frees @link; when it has not ended yet waits for it, not beyond @until_ms (boot clock), then
+   * ends it by force. */
   void (*free)(McpLink *link, int64_t until_ms);
 } McpTransport;
 

@@ -24,7 +24,8 @@ char *mcp_say_initialize(int64_t id)
 {
   return message_text(
       id, "initialize",
-      "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"reeve\",\"version\":\"" REEVE_VERSION "\"}}");
+      "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"reeve\",\"version\":\"" REEVE_VERSION
+      "\"}}");
 }
 
 char *mcp_say_initialized(void)
@@ -54,8 +55,9 @@ char *mcp_say_call(int64_t id, const char *tool, const char *arguments)
 
 char *mcp_say_cancelled(int64_t id, bool timed_out)
 {
-  g_autofree char *params = g_strdup_printf("{\"requestId\":%" G_GINT64_FORMAT ",\"reason\":\"%s\"}", id,
-                                            timed_out ? "it took too long" : "nobody waits for the answer any more");
+  g_autofree char *params =
+      g_strdup_printf("{\"requestId\":%" G_GINT64_FORMAT ",\"reason\":\"%s\"}", id,
+                      timed_out ? "it took too long" : "nobody waits for the answer any more");
   return message_text(0, "notifications/cancelled", params);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/* What a client says to an MCP server: JSON-RPC messages as text. Pure. Callers free what is returned. */
+/* What a client says to an MCP server: JSON-RPC messages as text. Pure. Callers free what is
+ * returned. */
 #include "agent/mcp_frame.h"
 
 /* The greeting, request @id. */

@@ -4,7 +4,8 @@
  *      ^                |                      |                   |
  *      '---- gone ---- ENDING <- no answer, wrong answer, silence -'
  *
- * What a server sends in READY beyond answers: ping, and that its tools have changed; then they are listed again beside the calls. */
+ * What a server sends in READY beyond answers: ping, and that its tools have changed; then they are
+ * listed again beside the calls. */
 #include "agent/mcp_server.h"
 
 #include "agent/mcp_content.h"
@@ -119,7 +120,8 @@ static void calls_send(McpServer *server)
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     McpCall *call = value;
     if (call->unsent)
-      call->unsent = !server->transport->send(server->link, call->id, call->json, strlen(call->json));
+      call->unsent =
+          !server->transport->send(server->link, call->id, call->json, strlen(call->json));
   }
 }
 
@@ -136,7 +138,8 @@ static void server_wait(McpServer *server, const char *why)
   server->ready_ms = 0;
   server->next_start_ms = now + delay;
   server_set_error(server, why);
-  log_warn("mcp server is away", "mcp=%s why=\"%s\" again_in_ms=%" G_GINT64_FORMAT, server->config->name, server->error, delay);
+  log_warn("mcp server is away", "mcp=%s why=\"%s\" again_in_ms=%" G_GINT64_FORMAT,
+           server->config->name, server->error, delay);
   loop_timer_set(server->timer, server->next_start_ms);
   calls_fail(server, true, server->error);
   server->changed(server->data);
@@ -235,11 +238,13 @@ static const char *version_known(const char *version)
 
 static void server_on_initialized(McpServer *server, const McpMessage *message)
 {
-  const char *said = jget_str(message->result, "protocolVersion", NULL), *version = version_known(said);
+  const char *said = jget_str(message->result, "protocolVersion", NULL),
+             *version = version_known(said);
   if (!version) {
     g_autofree char *shown = text_escape(said, 40);
-    g_autofree char *why =
-        g_strdup_printf("it speaks protocol version '%s'; known are 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05", shown);
+    g_autofree char *why = g_strdup_printf(
+        "it speaks protocol version '%s'; known are 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05",
+        shown);
     server_end(server, why);
     return;
   }
@@ -293,7 +298,8 @@ static void server_ready(McpServer *server)
   loop_timer_set(server->timer, INT64_MAX);
   log_info("mcp server is ready", "mcp=%s tools=%u", server->config->name, server->tools->len);
   if (server->cut)
-    log_warn("mcp server offers more tools than are used", "mcp=%s limit=%d", server->config->name, MCP_TOOLS_MAX);
+    log_warn("mcp server offers more tools than are used", "mcp=%s limit=%d", server->config->name,
+             MCP_TOOLS_MAX);
   if (server->list_again)
     server_list_begin(server);
   calls_send(server);
@@ -309,7 +315,8 @@ static void server_on_page(McpServer *server, const McpMessage *message)
   json_array_foreach((json_t *)(uintptr_t)tools, i, entry) listing_add(server, entry);
   if (!json_is_array(tools))
     server_end(server, "its answer to 'tools/list' has no list of tools");
-  else if (cursor && g_hash_table_size(server->cursors) < MCP_PAGES_MAX && g_hash_table_add(server->cursors, g_strdup(cursor)))
+  else if (cursor && g_hash_table_size(server->cursors) < MCP_PAGES_MAX &&
+           g_hash_table_add(server->cursors, g_strdup(cursor)))
     server_list(server, cursor);
   else /* also when a cursor leads back to where we were */
     server_ready(server);
@@ -322,7 +329,8 @@ static void server_on_control(McpServer *server, const McpMessage *message)
   server->control_id = 0;
   if (!message->result) {
     g_autofree char *shown = text_escape(message->error, ERROR_TEXT_MAX);
-    g_autofree char *why = g_strdup_printf("it refused '%s': %s", control == CONTROL_LIST ? "tools/list" : "initialize", shown);
+    g_autofree char *why = g_strdup_printf(
+        "it refused '%s': %s", control == CONTROL_LIST ? "tools/list" : "initialize", shown);
     server_end(server, why);
   } else if (control == CONTROL_INITIALIZE) {
     server_on_initialized(server, message);
@@ -338,9 +346,10 @@ static void server_on_answer(McpServer *server, const McpMessage *message)
     return; /* late: nobody waits for it any more */
   server->renewed = false;
   bool ok = message->result && !jget_flag(message->result, "isError", false);
-  g_autofree char *text = message->result
-                              ? mcp_content_text(message->result)
-                              : g_strdup_printf("the tool call was refused: %s (code %" G_GINT64_FORMAT ")", message->error, message->code);
+  g_autofree char *text =
+      message->result ? mcp_content_text(message->result)
+                      : g_strdup_printf("the tool call was refused: %s (code %" G_GINT64_FORMAT ")",
+                                        message->error, message->code);
   call_finish(call, ok, text);
 }
 
@@ -377,7 +386,8 @@ static void server_on_message(const McpMessage *message, void *data)
     server_on_answer(server, message);
 }
 
-/* The session is over but the server may be well: a new one, at once. Calls that it did not hear are said again, once. */
+/* The session is over but the server may be well: a new one, at once. Calls that it did not hear
+ * are said again, once. */
 static void server_renew(McpServer *server)
 {
   log_info("mcp session is over, a new one begins", "mcp=%s", server->config->name);
@@ -399,7 +409,8 @@ static void server_on_lost(int64_t id, const char *why, McpLoss loss, void *data
       call->unsent = true;
     calls_fail(server, false, why);
     server_renew(server);
-  } else if (loss == MCP_LOST_SESSION && call && server->state == MCP_READY) { /* the new session did not help: it is this call */
+  } else if (loss == MCP_LOST_SESSION && call &&
+             server->state == MCP_READY) { /* the new session did not help: it is this call */
     server->renewed = false;
     g_autofree char *text = g_strdup_printf("MCP server '%s': %s", server->config->name, why);
     call_finish(call, false, text);
@@ -423,7 +434,8 @@ static void server_on_gone(const char *why, void *data)
   server_wait(server, kept);
 }
 
-static const McpEvents server_events = {.message = server_on_message, .lost = server_on_lost, .gone = server_on_gone};
+static const McpEvents server_events = {
+    .message = server_on_message, .lost = server_on_lost, .gone = server_on_gone};
 
 /* ---- its beginning ---- */
 
@@ -433,7 +445,8 @@ static void server_start(McpServer *server)
   server->starts++;
   server->setup = mcp_setup_new(server->config, &error);
   if (server->setup)
-    server->link = server->transport->open(server->loop, server->client, server->setup, &server_events, server, &error);
+    server->link = server->transport->open(server->loop, server->client, server->setup,
+                                           &server_events, server, &error);
   if (!server->link) {
     server_drop_link(server);
     server_wait(server, error->message);
@@ -445,7 +458,8 @@ static void server_start(McpServer *server)
   server->changed(server->data);
 }
 
-McpServer *mcp_server_new(Loop *loop, HttpClient *client, const AgentMcpServer *config, void (*changed)(void *data), void *data)
+McpServer *mcp_server_new(Loop *loop, HttpClient *client, const AgentMcpServer *config,
+                          void (*changed)(void *data), void *data)
 {
   McpServer *server = g_new0(McpServer, 1);
   *server = (McpServer){.loop = loop,
@@ -504,8 +518,11 @@ McpState mcp_server_state(const McpServer *server)
 
 const char *mcp_server_state_word(const McpServer *server)
 {
-  static const char *const words[] = {
-      [MCP_WAITING] = "waiting", [MCP_GREETING] = "starting", [MCP_LISTING] = "starting", [MCP_READY] = "ready", [MCP_ENDING] = "stopping"};
+  static const char *const words[] = {[MCP_WAITING] = "waiting",
+                                      [MCP_GREETING] = "starting",
+                                      [MCP_LISTING] = "starting",
+                                      [MCP_READY] = "ready",
+                                      [MCP_ENDING] = "stopping"};
   return words[server->state];
 }
 
@@ -529,22 +546,26 @@ int64_t mcp_server_timeout_ms(const McpServer *server)
   return server->config->timeout_ms;
 }
 
-McpCall *mcp_call(McpServer *server, const char *tool, const char *arguments, McpDone done, void *data, GError **error)
+McpCall *mcp_call(McpServer *server, const char *tool, const char *arguments, McpDone done,
+                  void *data, GError **error)
 {
   if (server->state == MCP_WAITING || server->state == MCP_ENDING) {
     int64_t left = MAX(0, server->next_start_ms - clock_boot_ms());
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "MCP server '%s' is unavailable: %s; retrying in %" G_GINT64_FORMAT " s",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "MCP server '%s' is unavailable: %s; retrying in %" G_GINT64_FORMAT " s",
                 server->config->name, server->error, MAX((left + 999) / 1000, 1));
     return NULL;
   }
   McpCall *call = g_new0(McpCall, 1);
-  *call = (McpCall){.server = server, .id = ++server->next_id, .unsent = true, .done = done, .data = data};
+  *call = (McpCall){
+      .server = server, .id = ++server->next_id, .unsent = true, .done = done, .data = data};
   call->json = mcp_say_call(call->id, tool, arguments);
   if (server->state == MCP_READY)
     call->unsent = !server->transport->send(server->link, call->id, call->json, strlen(call->json));
-  if (g_hash_table_size(server->calls) >= MCP_CALLS_MAX || (server->state == MCP_READY && call->unsent)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "MCP server '%s' has too many calls that it did not answer",
-                server->config->name);
+  if (g_hash_table_size(server->calls) >= MCP_CALLS_MAX ||
+      (server->state == MCP_READY && call->unsent)) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "MCP server '%s' has too many calls that it did not answer", server->config->name);
     call_free(call);
     return NULL;
   }

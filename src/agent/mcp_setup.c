@@ -1,4 +1,5 @@
-/* From a section [mcp_servers.NAME] to what a transport needs: env file, environment, the check of the URL. */
+/* From a section [mcp_servers.NAME] to what a transport needs: env file, environment, the check of
+ * the URL. */
 #include "agent/allowed.h"
 #include "agent/mcp_link.h"
 #include "base/error.h"
@@ -34,7 +35,8 @@ static bool setup_env_file(McpSetup *setup, const char *path, GError **error)
   if (text)
     env_file_read(text, &(EnvFileReader){.wrong = env_file_wrong, .data = &wrong}, &pairs);
   for (guint i = 0; i < strmap_size(&pairs); i++)
-    setup->environment = g_environ_setenv(setup->environment, strmap_at(&pairs, i)->key, strmap_at(&pairs, i)->value, TRUE);
+    setup->environment = g_environ_setenv(setup->environment, strmap_at(&pairs, i)->key,
+                                          strmap_at(&pairs, i)->value, TRUE);
   strmap_done(&pairs);
   if (!wrong)
     return true;
@@ -42,12 +44,14 @@ static bool setup_env_file(McpSetup *setup, const char *path, GError **error)
   return false;
 }
 
-/* Our environment without the keys that open our doors and those of the job's agents, then the env file, then `env`. */
+/* Our environment without the keys that open our doors and those of the job's agents, then the env
+ * file, then `env`. */
 static bool setup_environment(McpSetup *setup, const AgentMcpServer *server, GError **error)
 {
   setup->environment = g_environ_unsetenv(g_strdupv(environ), "AGENT_PEER_KEY");
   setup->environment = g_environ_unsetenv(setup->environment, "AGENT_API_KEY");
-  setup->environment = g_environ_unsetenv(setup->environment, "AGENT_REGISTRY_URL"); /* its key speaks for the agent */
+  /* its key speaks for the agent */
+  setup->environment = g_environ_unsetenv(setup->environment, "AGENT_REGISTRY_URL");
   if (server->env_file && !setup_env_file(setup, server->env_file, error))
     return false;
   for (guint i = 0; i < server->env->len; i++)
@@ -68,7 +72,8 @@ static bool setup_url(McpSetup *setup, const AgentMcpServer *server, GError **er
   setup->url = g_strdup(server->url);
   setup->proxy = g_strdup(server->proxy);
   setup->headers = setup_texts(server->headers);
-  if (!allowed_url(setup->url, ALLOWED_SERVER, g_getenv("AGENT_ALLOWED_HOSTS"), &setup->guard, error)) {
+  if (!allowed_url(setup->url, ALLOWED_SERVER, g_getenv("AGENT_ALLOWED_HOSTS"), &setup->guard,
+                   error)) {
     g_prefix_error(error, "url: ");
     return false;
   }

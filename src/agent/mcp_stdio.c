@@ -1,5 +1,6 @@
-/* An MCP server that is a child process: messages are lines of its standard input and output, its standard error goes to our log. It has a
- * process group of its own, and nothing of the group outlives the link. */
+/* An MCP server that is a child process: messages are lines of its standard input and output, its
+ * standard error goes to our log. It has a process group of its own, and nothing of the group
+ * outlives the link. */
 #include "agent/child.h"
 #include "agent/mcp_link.h"
 #include "base/clock.h"
@@ -27,7 +28,8 @@ struct McpLink {
   bool errors_end; /* a line without an end: it is not read on */
 };
 
-/* Asks the process to end, in the way of the protocol and in that of Unix; by force after STOP_MS. */
+/* Asks the process to end, in the way of the protocol and in that of Unix; by force after STOP_MS.
+ */
 static void link_end(McpLink *link, const char *why)
 {
   if (link->stop_why)
@@ -66,15 +68,16 @@ static bool stdio_send(McpLink *link, int64_t id, const char *json, size_t lengt
 
 /* ---- its standard output ---- */
 
-/* A line that is no message: most often a banner, and shown. What begins as an object may be an answer, whose content is nobody's business;
- * the request that it names is told at once. */
+/* A line that is no message: most often a banner, and shown. What begins as an object may be an
+ * answer, whose content is nobody's business; the request that it names is told at once. */
 static void link_garbage(McpLink *link, const char *text, size_t length, const char *why)
 {
   bool object = text[strspn(text, " \t")] == '{';
   int64_t id = object ? mcp_find_id(text, length) : -1;
   g_autofree char *shown = text_escape(object ? "{..." : text, 120);
   if (link->garbage++ < GARBAGE_LINES)
-    log_warn("mcp server said what is no message", "mcp=%s why=\"%s\" text=\"%s\"", link->setup->name, why, shown);
+    log_warn("mcp server said what is no message", "mcp=%s why=\"%s\" text=\"%s\"",
+             link->setup->name, why, shown);
   g_autofree char *told = g_strdup_printf("its answer is not a valid message: %s", why);
   if (id > 0)
     link->events->lost(id, told, MCP_LOST_ANSWER, link->data);
@@ -88,7 +91,8 @@ static bool link_take_output(McpPiece piece, const char *text, size_t length, vo
     return false;
   }
   if (piece == MCP_PIECE_TOO_LONG) {
-    link->events->lost(0, "the MCP server wrote a line of more than 1 MiB", MCP_LOST_ANSWER, link->data);
+    link->events->lost(0, "the MCP server wrote a line of more than 1 MiB", MCP_LOST_ANSWER,
+                       link->data);
     return child_gives_output(link->child);
   }
   g_autoptr(GError) error = NULL;
@@ -132,7 +136,8 @@ static bool link_take_errors(McpPiece piece, const char *text, size_t length, vo
 static void link_on_errors(const char *bytes, size_t length, void *data)
 {
   McpLink *link = data;
-  link->errors_end = link->errors_end || !mcp_read_lines(&link->err, bytes, length, link_take_errors, link);
+  link->errors_end =
+      link->errors_end || !mcp_read_lines(&link->err, bytes, length, link_take_errors, link);
 }
 
 /* ---- its end ---- */
@@ -140,10 +145,12 @@ static void link_on_errors(const char *bytes, size_t length, void *data)
 static void link_on_ended(const siginfo_t *info, void *data)
 {
   McpLink *link = data;
-  g_autofree char *why = link->stop_why                ? g_strdup(link->stop_why)
-                         : info->si_code == CLD_EXITED ? g_strdup_printf("it ended with code %d", info->si_status)
-                                                       : g_strdup_printf("it was killed by signal %d", info->si_status);
-  g_autofree char *full = link->last_said ? g_strdup_printf("%s: %s", why, link->last_said) : g_steal_pointer(&why);
+  g_autofree char *why = link->stop_why ? g_strdup(link->stop_why)
+                         : info->si_code == CLD_EXITED
+                             ? g_strdup_printf("it ended with code %d", info->si_status)
+                             : g_strdup_printf("it was killed by signal %d", info->si_status);
+  g_autofree char *full =
+      link->last_said ? g_strdup_printf("%s: %s", why, link->last_said) : g_steal_pointer(&why);
   link->events->gone(full, link->data);
 }
 
@@ -179,10 +186,12 @@ static const ChildEvents link_child_events = {.output = link_on_output,
                                               .input_refused = link_on_refused,
                                               .ended = link_on_ended};
 
-static McpLink *stdio_open(Loop *loop, HttpClient *client, const McpSetup *setup, const McpEvents *events, void *data, GError **error)
+static McpLink *stdio_open(Loop *loop, HttpClient *client, const McpSetup *setup,
+                           const McpEvents *events, void *data, GError **error)
 {
   (void)client;
-  ChildSpec spec = {.what = "", .argv = setup->argv, .environment = setup->environment, .cwd = setup->cwd};
+  ChildSpec spec = {
+      .what = "", .argv = setup->argv, .environment = setup->environment, .cwd = setup->cwd};
   McpLink *link = g_new0(McpLink, 1);
   *link = (McpLink){.setup = setup, .events = events, .data = data};
   link->child = child_start(loop, &spec, &link_child_events, link, error);

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
-static const char *const role_words[] = {
-    [ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_ASSISTANT] = "assistant", [ROLE_TOOL] = "tool"};
+static const char *const role_words[] = {[ROLE_SYSTEM] = "system",
+                                         [ROLE_USER] = "user",
+                                         [ROLE_ASSISTANT] = "assistant",
+                                         [ROLE_TOOL] = "tool"};
 
 static void tool_call_drop(void *call)
 {

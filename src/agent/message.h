@@ -1,5 +1,6 @@
 #pragma once
-/* What is said in a conversation, in the shape that every brain and every door shares. Plain structs; text is UTF-8 without NUL. */
+/* What is said in a conversation, in the shape that every brain and every door shares. Plain
+ * structs; text is UTF-8 without NUL. */
 #include <glib.h>
 
 typedef enum MessageRole { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL } MessageRole;
@@ -13,11 +14,12 @@ typedef struct ToolCall {
 
 typedef struct Message {
   MessageRole role;
-  char *text;                /* never NULL */
-  GPtrArray *tool_calls;     /* of ToolCall*, of an assistant's message; NULL = none */
-  char *tool_call_id;        /* of a tool's message, else NULL */
-  char *tool_name;           /* of a tool's message, else NULL */
-  char *reasoning;           /* what an assistant thought, which some models want back with its tool calls; NULL = nothing */
+  char *text;            /* never NULL */
+  GPtrArray *tool_calls; /* of ToolCall*, of an assistant's message; NULL = none */
+  char *tool_call_id;    /* of a tool's message, else NULL */
+  char *tool_name;       /* of a tool's message, else NULL */
+  /* what an assistant thought, which some models want back with its tool calls; NULL = nothing */
+  char *reasoning;
   const char *reasoning_key; /* the member that it came in; static */
 } Message;
 

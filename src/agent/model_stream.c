@@ -9,10 +9,16 @@
 
 enum { ERROR_TEXT_MAX = 300 };
 
-ModelStream *model_stream_new(const ModelFormat *format, ModelFraming framing, ModelDelta delta, void *data)
+ModelStream *model_stream_new(const ModelFormat *format, ModelFraming framing, ModelDelta delta,
+                              void *data)
 {
   ModelStream *stream = g_new0(ModelStream, 1);
-  *stream = (ModelStream){.format = format, .framing = framing, .delta = delta, .data = data, .prompt_tokens = -1, .completion_tokens = -1};
+  *stream = (ModelStream){.format = format,
+                          .framing = framing,
+                          .delta = delta,
+                          .data = data,
+                          .prompt_tokens = -1,
+                          .completion_tokens = -1};
   stream->tool_calls = tool_calls_new();
   if (framing == FRAMING_LINES)
     line_reader_init(&stream->lines, MODEL_LINE_MAX, false);
@@ -69,7 +75,8 @@ void model_stream_text(ModelStream *stream, const char *text, size_t length)
 void model_stream_reasoning(ModelStream *stream, const char *key, const json_t *text)
 {
   size_t length = json_string_length(text);
-  if (!model_stream_room(stream, length) || (stream->reasoning_key && !g_str_equal(stream->reasoning_key, key)))
+  if (!model_stream_room(stream, length) ||
+      (stream->reasoning_key && !g_str_equal(stream->reasoning_key, key)))
     return; /* some say the same under two names */
   if (!stream->reasoning)
     stream->reasoning = g_string_new(NULL);
@@ -101,11 +108,14 @@ ToolCall *model_stream_new_call(ModelStream *stream, int64_t index)
 
 void model_stream_arguments(ModelStream *stream, ToolCall *call, const json_t *arguments)
 {
-  char *dump = json_is_object(arguments) || json_is_array(arguments) ? json_dumps(arguments, JSON_COMPACT) : NULL;
+  char *dump = json_is_object(arguments) || json_is_array(arguments)
+                   ? json_dumps(arguments, JSON_COMPACT)
+                   : NULL;
   const char *text = dump ? dump : json_string_value(arguments);
   size_t had = strlen(call->arguments), length = text ? strlen(text) : 0;
   if (had + length > MODEL_ARGUMENTS_MAX) {
-    model_stream_fail(stream, "the arguments of a tool call are longer than %d bytes", MODEL_ARGUMENTS_MAX);
+    model_stream_fail(stream, "the arguments of a tool call are longer than %d bytes",
+                      MODEL_ARGUMENTS_MAX);
   } else if (length) {
     call->arguments = g_realloc(call->arguments, had + length + 1);
     memcpy(call->arguments + had, text, length + 1);
@@ -116,7 +126,8 @@ void model_stream_arguments(ModelStream *stream, ToolCall *call, const json_t *a
 const char *model_error_text(const json_t *said)
 {
   const json_t *error = json_object_get(said, "error");
-  return json_is_object(error) ? jget_str(error, "message", "error without a message") : json_string_value(error);
+  return json_is_object(error) ? jget_str(error, "message", "error without a message")
+                               : json_string_value(error);
 }
 
 /* ---- framing ---- */
@@ -128,7 +139,8 @@ static void model_parse(ModelStream *stream, const char *text, size_t length)
   json_t *said = json_parse_foreign(text, length, &error);
   const char *wrong = model_error_text(said);
   if (!said || !json_is_object(said)) {
-    g_autofree char *start = g_strndup(text, MIN(length, (size_t)ERROR_TEXT_MAX)), *shown = text_escape(start, 60);
+    g_autofree char *start = g_strndup(text, MIN(length, (size_t)ERROR_TEXT_MAX)),
+                    *shown = text_escape(start, 60);
     model_stream_fail(stream, "the model server sent invalid JSON: %s", shown);
   } else if (wrong) {
     g_autofree char *shown = text_escape(wrong, ERROR_TEXT_MAX);
@@ -179,7 +191,8 @@ static void model_skip_blanks(const char **text, size_t *length)
 }
 
 /* Adds to the document that is not over yet; @limit says what has at most @most bytes. */
-static bool model_keep(ModelStream *stream, const char *text, size_t length, size_t most, const char *limit)
+static bool model_keep(ModelStream *stream, const char *text, size_t length, size_t most,
+                       const char *limit)
 {
   if (!stream->whole)
     stream->whole = g_string_new(NULL);
@@ -203,7 +216,8 @@ static bool model_on_line(const char *line, size_t length, void *data)
   if (fresh)
     stream->walk = (JsonWalk){0};
   json_walk(&stream->walk, line, length);
-  bool open = stream->walk.depth > 0 && !stream->walk.quoted; /* no text goes over the end of a line */
+  /* no text goes over the end of a line */
+  bool open = stream->walk.depth > 0 && !stream->walk.quoted;
   if (fresh && !open) {
     model_parse(stream, line, length);
     return model_goes_on(stream);
@@ -233,8 +247,8 @@ static bool model_go_on(ModelStream *stream, LinesState state)
   return state == LINES_MORE;
 }
 
-/* No event begins with a brace: what does is a server that does not stream, whatever it calls its answer. A byte order mark is no byte of
- * it. */
+/* No event begins with a brace: what does is a server that does not stream, whatever it calls its
+ * answer. A byte order mark is no byte of it. */
 static void model_choose_framing(ModelStream *stream, const char *bytes, size_t length)
 {
   while (length && (g_ascii_isspace(bytes[0]) || strchr("\xEF\xBB\xBF", bytes[0])) && bytes[0]) {
@@ -253,9 +267,11 @@ bool model_stream_feed(ModelStream *stream, const char *bytes, size_t length)
   if (!stream->began)
     model_choose_framing(stream, bytes, length);
   if (stream->framing == FRAMING_LINES)
-    return model_go_on(stream, line_reader_feed(&stream->lines, bytes, length, model_on_line, stream));
+    return model_go_on(stream,
+                       line_reader_feed(&stream->lines, bytes, length, model_on_line, stream));
   if (stream->framing == FRAMING_EVENTS)
-    return model_go_on(stream, sse_reader_feed(&stream->events, bytes, length, model_on_event, stream));
+    return model_go_on(stream,
+                       sse_reader_feed(&stream->events, bytes, length, model_on_event, stream));
   return model_keep(stream, bytes, length, MODEL_ANSWER_MAX, "its answer is longer than");
 }
 

@@ -72,8 +72,10 @@ static void peer_free(void *data)
 static Peer *peer_new(const char *name, const char *role)
 {
   Peer *peer = g_new0(Peer, 1);
-  *peer =
-      (Peer){.name = g_strdup(name), .role = g_strdup(role), .description = g_strdup(""), .urls = g_ptr_array_new_with_free_func(g_free)};
+  *peer = (Peer){.name = g_strdup(name),
+                 .role = g_strdup(role),
+                 .description = g_strdup(""),
+                 .urls = g_ptr_array_new_with_free_func(g_free)};
   return peer;
 }
 
@@ -84,11 +86,13 @@ static void peer_set_error(Peer *peer, const char *why)
   peer->error = g_strdup(why);
 }
 
-/* "Bearer ..." for calls to a peer: its token, or the secret that the agents of a job share. Caller frees; NULL = none. */
+/* "Bearer ..." for calls to a peer: its token, or the secret that the agents of a job share. Caller
+ * frees; NULL = none. */
 static char *peer_authorization(const Peer *peer)
 {
   const char *key = peer->of_job ? g_getenv("AGENT_PEER_KEY") : peer->token;
-  return key && key[0] && !strpbrk(key, "\r\n") ? g_strdup_printf("Authorization: Bearer %s", key) : NULL;
+  return key && key[0] && !strpbrk(key, "\r\n") ? g_strdup_printf("Authorization: Bearer %s", key)
+                                                : NULL;
 }
 
 /* @path below @url, with one slash between. Caller frees. */
@@ -137,7 +141,8 @@ static void look_on_done(const HttpResult *result, void *data)
   bool away = !peer->of_job && (result->status == 0 || result->status >= 500);
   look->call = NULL;
   if (away != peer->away)
-    log_info(away ? "sub-agent is away" : "sub-agent is back", "agent=%s status=%d", peer->name, result->status);
+    log_info(away ? "sub-agent is away" : "sub-agent is back", "agent=%s status=%d", peer->name,
+             result->status);
   peer->away = away;
   if (result->status == 200)
     look_take_card(peer, result);
@@ -151,11 +156,14 @@ static void look_on_timer(void *data)
   Peer *peer = look->peer;
   HttpGuard guard = HTTP_GUARD_LOCAL;
   g_autoptr(GError) error = NULL;
-  if (!peer->urls->len || !allowed_url(peer->urls->pdata[0], peer->of_job ? ALLOWED_PEER : ALLOWED_AGENT, NULL, &guard, &error)) {
+  if (!peer->urls->len ||
+      !allowed_url(peer->urls->pdata[0], peer->of_job ? ALLOWED_PEER : ALLOWED_AGENT, NULL, &guard,
+                   &error)) {
     peer_set_error(peer, error ? error->message : "it has no URL");
     return;
   }
-  g_autofree char *url = peer_url(peer->urls->pdata[0], "/.well-known/agent-configuration"), *authorization = peer_authorization(peer);
+  g_autofree char *url = peer_url(peer->urls->pdata[0], "/.well-known/agent-configuration"),
+                  *authorization = peer_authorization(peer);
   const char *headers[] = {authorization, NULL};
   HttpCallSpec spec = {.url = url, .headers = headers, .timeout_ms = LOOK_MS, .guard = guard};
   look->looks++;
@@ -210,7 +218,8 @@ static void peers_take_urls(Peers *peers, const char *connected)
     const char *url = g_strstrip(urls[i]), *place = strstr(url, "://");
     if (!place)
       continue;
-    g_autofree char *name = g_strcanon(g_strdup(place + 3), G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-", '_');
+    g_autofree char *name =
+        g_strcanon(g_strdup(place + 3), G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-", '_');
     Peer *peer = peer_new(name, "");
     g_ptr_array_add(peer->urls, g_strdup(url));
     peers_add(peers, peer);
@@ -256,7 +265,8 @@ void peers_refresh(Peers *peers)
   const char *path = g_getenv("AGENT_PEERS_FILE");
   struct stat info = {0};
   bool there = path && stat(path, &info) == 0;
-  bool same = peers->read && (!there || (info.st_ino == peers->read_inode && info.st_mtim.tv_sec == peers->read_time.tv_sec &&
+  bool same = peers->read && (!there || (info.st_ino == peers->read_inode &&
+                                         info.st_mtim.tv_sec == peers->read_time.tv_sec &&
                                          info.st_mtim.tv_nsec == peers->read_time.tv_nsec));
   if (same)
     return;
@@ -288,7 +298,8 @@ static void peers_add_sub(Peers *peers, const AgentSub *sub)
     peers_look_at(peers, peer);
 }
 
-Peers *peers_new(Loop *loop, HttpClient *client, const AgentTools *tools, void (*changed)(void *data), void *data)
+Peers *peers_new(Loop *loop, HttpClient *client, const AgentTools *tools,
+                 void (*changed)(void *data), void *data)
 {
   Peers *peers = g_new0(Peers, 1);
   *peers = (Peers){.loop = loop,
@@ -341,14 +352,17 @@ static void call_end(PeerCall *call, bool ok, const char *text)
 static void call_take(PeerCall *call, const HttpResult *result)
 {
   json_t *body = json_parse_foreign(result->body, result->length, NULL);
-  const char *response = jget_str(body, "response", NULL), *detail = jget_str(body, "detail", jget_str(body, "title", ""));
+  const char *response = jget_str(body, "response", NULL),
+             *detail = jget_str(body, "detail", jget_str(body, "title", ""));
   if (result->status == 200 && response) {
     call_end(call, true, response);
   } else {
-    g_autofree char *what =
-        result->status ? g_strdup_printf("HTTP status %d%s%s", result->status, detail[0] ? ": " : "", detail) : g_strdup(result->error);
+    g_autofree char *what = result->status ? g_strdup_printf("HTTP status %d%s%s", result->status,
+                                                             detail[0] ? ": " : "", detail)
+                                           : g_strdup(result->error);
     g_autofree char *text =
-        g_strdup_printf("agent '%s' gave no answer: %s", call->name, result->status == 200 ? "its reply has no 'response'" : what);
+        g_strdup_printf("agent '%s' gave no answer: %s", call->name,
+                        result->status == 200 ? "its reply has no 'response'" : what);
     call_end(call, false, text);
   }
   json_decref(body);
@@ -374,7 +388,8 @@ static void call_on_done(const HttpResult *result, void *data)
 static void call_refuse(void *data)
 {
   PeerCall *call = data;
-  g_autofree char *text = g_strdup_printf("agent '%s' cannot be asked: %s", call->name, call->error);
+  g_autofree char *text =
+      g_strdup_printf("agent '%s' cannot be asked: %s", call->name, call->error);
   call_end(call, false, text);
 }
 
@@ -413,7 +428,8 @@ static void call_send(PeerCall *call)
   call->http = http_client_call(call->peers->client, &spec, NULL, call_on_done, call);
 }
 
-PeerCall *peer_call(Peers *peers, Peer *peer, const char *text, int depth, int64_t timeout_ms, PeerDone done, void *data)
+PeerCall *peer_call(Peers *peers, Peer *peer, const char *text, int depth, int64_t timeout_ms,
+                    PeerDone done, void *data)
 {
   PeerCall *call = g_new0(PeerCall, 1);
   *call = (PeerCall){.peers = peers,
@@ -430,7 +446,8 @@ PeerCall *peer_call(Peers *peers, Peer *peer, const char *text, int depth, int64
   for (guint i = 0; i < peer->urls->len; i++)
     call->urls[i] = g_strdup(peer->urls->pdata[i]);
   if (depth >= PEER_DEPTH_MAX)
-    call_refuse_soon(call, "the question has passed through too many agents; answer it without asking further");
+    call_refuse_soon(
+        call, "the question has passed through too many agents; answer it without asking further");
   else if (peer->error || !peer->urls->len)
     call_refuse_soon(call, peer->error ? peer->error : "it has no URL");
   else

@@ -1,6 +1,6 @@
 #pragma once
-/* The agents that this one may ask: those of its job (AGENT_PEERS_FILE, kept current by Reeve, or CONNECTED_AGENTS) and [sub_agents] of its
- * file. */
+/* The agents that this one may ask: those of its job (AGENT_PEERS_FILE, kept current by Reeve, or
+ * CONNECTED_AGENTS) and [sub_agents] of its file. */
 #include "formats/agent_tools.h"
 #include "net/http_client.h"
 
@@ -15,18 +15,21 @@ typedef struct Peers Peers;
 typedef struct PeerCall PeerCall;
 
 typedef struct Peer {
-  char *name, *role, *description; /* never NULL; description as its card has it, "" = not known yet */
-  GPtrArray *urls;                 /* of char*, its replicas */
-  guint next;                      /* the replica that is asked next */
-  char *token;                     /* of a sub-agent, or NULL */
+  /* never NULL; description as its card has it, "" = not known yet */
+  char *name, *role, *description;
+  GPtrArray *urls; /* of char*, its replicas */
+  guint next;      /* the replica that is asked next */
+  char *token;     /* of a sub-agent, or NULL */
   bool of_job;
   bool away;           /* a sub-agent that did not answer when its health was looked at */
   char *error;         /* why it cannot be asked at all, or NULL */
   int64_t interval_ms; /* between two looks, 0 = none */
 } Peer;
 
-/* @changed is called when something about a peer may have changed. @tools, @loop, @client outlive it. */
-Peers *peers_new(Loop *loop, HttpClient *client, const AgentTools *tools, void (*changed)(void *data), void *data);
+/* @changed is called when something about a peer may have changed. @tools, @loop, @client outlive
+ * it. */
+Peers *peers_new(Loop *loop, HttpClient *client, const AgentTools *tools,
+                 void (*changed)(void *data), void *data);
 void peers_free(Peers *peers); /* open calls must have ended */
 /* Looks whether AGENT_PEERS_FILE was replaced and reads it again then. */
 void peers_refresh(Peers *peers);
@@ -35,7 +38,9 @@ const GPtrArray *peers_list(const Peers *peers);
 
 /* On the loop, exactly once unless cancelled, never from within peer_call. @text is borrowed. */
 typedef void (*PeerDone)(bool ok, const char *text, size_t length, void *data);
-/* Asks @peer, which is not touched after the call began: POST /query, else /prompt; the next replica when one cannot be reached. @depth:
- * how many agents the question has passed through before us, 0..PEER_DEPTH_MAX-1. */
-PeerCall *peer_call(Peers *peers, Peer *peer, const char *text, int depth, int64_t timeout_ms, PeerDone done, void *data);
+/* Asks @peer, which is not touched after the call began: POST /query, else /prompt; the next
+ * replica when one cannot be reached. @depth: how many agents the question has passed through
+ * before us, 0..PEER_DEPTH_MAX-1. */
+PeerCall *peer_call(Peers *peers, Peer *peer, const char *text, int depth, int64_t timeout_ms,
+                    PeerDone done, void *data);
 void peer_call_cancel(PeerCall *call);

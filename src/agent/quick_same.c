@@ -1,4 +1,5 @@
-/* Owns the shortest way to a token: a comparison. It finds what quick_text would find, or nothing. */
+/* Owns the shortest way to a token: a comparison. It finds what quick_text would find, or nothing.
+ */
 #include "agent/quick_same.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@ void quick_same_clear(QuickSame *same)
   *same = (QuickSame){0};
 }
 
-void quick_same_learn(QuickSame *same, const char *json, size_t json_length, const char *text, size_t length)
+void quick_same_learn(QuickSame *same, const char *json, size_t json_length, const char *text,
+                      size_t length)
 {
   size_t before = (size_t)(text - json);
   quick_same_clear(same);
@@ -48,14 +50,15 @@ static bool needs_no_escape(const char *text, size_t n)
   return high < 0x80 || g_utf8_validate_len(text, n, NULL);
 }
 
-bool quick_same_text(const QuickSame *same, const char *json, size_t json_length, const char **text, size_t *length)
+bool quick_same_text(const QuickSame *same, const char *json, size_t json_length, const char **text,
+                     size_t *length)
 {
   if (!same->before || json_length < same->before->len + same->after->len)
     return false;
   size_t n = json_length - same->before->len - same->after->len;
   const char *at = json + same->before->len;
-  if (!same_but_digits(same->before->str, json, same->before->len) || !same_but_digits(same->after->str, at + n, same->after->len) ||
-      !needs_no_escape(at, n))
+  if (!same_but_digits(same->before->str, json, same->before->len) ||
+      !same_but_digits(same->after->str, at + n, same->after->len) || !needs_no_escape(at, n))
     return false;
   *text = at;
   *length = n;

@@ -1,6 +1,6 @@
 #pragma once
-/* The documents of a stream are each the one before with another text in it. What quick_text found in one is remembered here, and the next
- * is only compared with it. */
+/* The documents of a stream are each the one before with another text in it. What quick_text found
+ * in one is remembered here, and the next is only compared with it. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,9 @@ typedef struct QuickSame {
 
 void quick_same_clear(QuickSame *same);
 /* Remembers @json, in which quick_text found @text with its @length. */
-void quick_same_learn(QuickSame *same, const char *json, size_t json_length, const char *text, size_t length);
-/* When @json differs from what is remembered in its text only, and in digits of numbers and times: true, and where the text is, as
- * quick_text would have found it. */
-bool quick_same_text(const QuickSame *same, const char *json, size_t json_length, const char **text, size_t *length);
+void quick_same_learn(QuickSame *same, const char *json, size_t json_length, const char *text,
+                      size_t length);
+/* When @json differs from what is remembered in its text only, and in digits of numbers and times:
+ * true, and where the text is, as quick_text would have found it. */
+bool quick_same_text(const QuickSame *same, const char *json, size_t json_length, const char **text,
+                     size_t *length);

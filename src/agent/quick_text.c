@@ -16,7 +16,8 @@ static bool quick_value(Quick *quick, const QuickKey *key, int depth);
 
 static char quick_peek(Quick *quick)
 {
-  while (quick->p < quick->end && (*quick->p == ' ' || *quick->p == '\n' || *quick->p == '\r' || *quick->p == '\t'))
+  while (quick->p < quick->end &&
+         (*quick->p == ' ' || *quick->p == '\n' || *quick->p == '\r' || *quick->p == '\t'))
     quick->p++;
   return quick->p < quick->end ? *quick->p : '\0';
 }
@@ -31,7 +32,8 @@ static bool quick_take(Quick *quick, char wanted)
 static bool quick_word(Quick *quick, const char *word)
 {
   size_t n = strlen(word);
-  bool is_it = quick_peek(quick) && (size_t)(quick->end - quick->p) >= n && memcmp(quick->p, word, n) == 0;
+  bool is_it =
+      quick_peek(quick) && (size_t)(quick->end - quick->p) >= n && memcmp(quick->p, word, n) == 0;
   quick->p += is_it ? n : 0;
   return is_it;
 }
@@ -82,7 +84,8 @@ static bool quick_object(Quick *quick, const QuickKey *keys, int depth)
   if (quick_take(quick, '}'))
     return true;
   do {
-    if (!quick_string(quick, &name, &length) || !quick_take(quick, ':') || !quick_value(quick, quick_find(keys, name, length), depth + 1))
+    if (!quick_string(quick, &name, &length) || !quick_take(quick, ':') ||
+        !quick_value(quick, quick_find(keys, name, length), depth + 1))
       return false;
   } while (quick_take(quick, ','));
   return quick_take(quick, '}');
@@ -135,7 +138,8 @@ static bool quick_value(Quick *quick, const QuickKey *key, int depth)
   case QUICK_OBJECT:
     return quick_object(quick, key->inside, depth);
   case QUICK_ONE:
-    return quick_take(quick, '[') && quick_object(quick, key->inside, depth) && quick_take(quick, ']');
+    return quick_take(quick, '[') && quick_object(quick, key->inside, depth) &&
+           quick_take(quick, ']');
   case QUICK_NULL:
     return quick_word(quick, "null");
   case QUICK_FALSE:
@@ -144,7 +148,8 @@ static bool quick_value(Quick *quick, const QuickKey *key, int depth)
   return false;
 }
 
-bool quick_text(const QuickKey *keys, const char *json, size_t json_length, const char **text, size_t *length)
+bool quick_text(const QuickKey *keys, const char *json, size_t json_length, const char **text,
+                size_t *length)
 {
   Quick quick = {.p = json, .end = json + json_length};
   if (!quick_object(&quick, keys, 0) || quick_peek(&quick) || quick.p != quick.end || !quick.text)

@@ -22,8 +22,9 @@ enum {
   LAST_WORDS_MS = 500, /* for the refusals of those that were not answered in time */
   LINGER_MS = 20,      /* between two looks whether all that was said has been taken */
   REPLY_SLACK_MS = 5000,
-  CONNECTIONS_OTHER = 928, /* beside those of questions; 1,000 in all unless the file allows more questions at once */
-  CONNECTIONS_SPARE = 16   /* outgoing ones to one host beside those of brains */
+  /* beside those of questions; 1,000 in all unless the file allows more questions at once */
+  CONNECTIONS_OTHER = 928,
+  CONNECTIONS_SPARE = 16 /* outgoing ones to one host beside those of brains */
 };
 
 /* The URL that others use for what listens on @host. */
@@ -34,7 +35,8 @@ static char *agent_url(const char *host, int port)
   return g_strdup_printf(strchr(name, ':') ? "http://[%s]:%d" : "http://%s:%d", name, port);
 }
 
-/* The names that mean us: those of this machine's loopback, the one we listen on, and what the operator says. */
+/* The names that mean us: those of this machine's loopback, the one we listen on, and what the
+ * operator says. */
 static char **agent_hosts(const AgentFile *file, const char *host)
 {
   g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -46,7 +48,8 @@ static char **agent_hosts(const AgentFile *file, const char *host)
       g_ptr_array_add(names, g_strdup(parts[i]));
   for (guint i = 0; i < file->server_names->len; i++)
     g_ptr_array_add(names, g_strdup(file->server_names->pdata[i]));
-  g_autofree char *authority = url ? g_strndup(strstr(url, "//") + 2, strcspn(strstr(url, "//") + 2, "/")) : NULL;
+  g_autofree char *authority =
+      url ? g_strndup(strstr(url, "//") + 2, strcspn(strstr(url, "//") + 2, "/")) : NULL;
   char *name = authority ? address_host(authority) : NULL;
   if (name)
     g_ptr_array_add(names, name);
@@ -85,8 +88,9 @@ static AgentFile *agent_read(const char *path, int *code)
   if (file)
     agent_file_set_default(file, g_getenv("REEVE_MODEL"), g_getenv("REEVE_MODEL_URL"), problems);
   if (file && !brain_find(file->llm_provider))
-    problems_add(problems, PROBLEM_ERROR, (SourcePos){path, 0, 0}, "llm.provider '%s': this version has no such brain; known: %s",
-                 file->llm_provider, brain_providers());
+    problems_add(problems, PROBLEM_ERROR, (SourcePos){path, 0, 0},
+                 "llm.provider '%s': this version has no such brain; known: %s", file->llm_provider,
+                 brain_providers());
   g_autofree char *said = problems_text(problems);
   fputs(said, stderr);
   if (file && !problems->errors)
@@ -101,7 +105,8 @@ static bool agent_is_busy(const Agent *agent)
   return agent->running.length || agent->waiting.length || agent->ending.length;
 }
 
-/* Answers that the kernel has are as good as read; a slow reader gets the time of the drain for the others. */
+/* Answers that the kernel has are as good as read; a slow reader gets the time of the drain for the
+ * others. */
 static bool agent_is_heard(const Agent *agent)
 {
   return !http_server_open(agent->http) && !http_server_backlog(agent->http);
@@ -115,7 +120,8 @@ static void agent_on_leave(void *data)
     return;
   }
   if (agent_is_busy(agent)) {
-    log_warn("drain is over its time", "in_flight=%u queued=%u", agent->running.length, agent->waiting.length);
+    log_warn("drain is over its time", "in_flight=%u queued=%u", agent->running.length,
+             agent->waiting.length);
     asks_give_up(agent);
     agent->leave_by_ms = clock_boot_ms() + LAST_WORDS_MS;
     loop_timer_set(agent->leave, clock_boot_ms() + LINGER_MS);
@@ -134,7 +140,8 @@ void agent_drain(Agent *agent)
 {
   bool again = agent->draining;
   agent->draining = true;
-  log_info("draining", "agent=%s in_flight=%u queued=%u", agent->file->name, agent->running.length, agent->waiting.length);
+  log_info("draining", "agent=%s in_flight=%u queued=%u", agent->file->name, agent->running.length,
+           agent->waiting.length);
   http_server_close_listeners(agent->http);
   agent->leave_by_ms = clock_boot_ms() + (again ? 0 : DRAIN_MS);
   loop_timer_set(agent->leave, agent->leave_by_ms);
@@ -147,7 +154,8 @@ static void agent_on_signal(void *data)
   agent_drain(data);
 }
 
-/* How many questions brains have at once: no more than the agent may have, no more than its brain takes. */
+/* How many questions brains have at once: no more than the agent may have, no more than its brain
+ * takes. */
 static int agent_running_max(const AgentFile *file)
 {
   int requests = file->max_concurrent_requests, brain = file->concurrency;
@@ -164,18 +172,25 @@ void agent_init(Agent *agent, const AgentFile *file, const char *api_key)
                    .timeout_ms = timeout_ms ? timeout_ms : ASK_TIMEOUT_DEFAULT_MS,
                    .started_ms = clock_boot_ms(),
                    .loop = loop_new()};
-  /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own limit pass. */
+  /* An ask waits and then works, each at most its time; only a defect of ours lets the server's own
+   * limit pass. */
   HttpServerConfig config = {.handler = doors_handle,
                              .refuse = doors_refuse,
                              .data = agent,
                              .body_bytes_max = DOOR_BODY_MAX,
                              .reply_ms_max = 2 * agent->timeout_ms + REPLY_SLACK_MS,
                              .eof_is_gone = true,
-                             .connections_max = agent->running_max + ASKS_WAITING_MAX + CONNECTIONS_OTHER};
-  system_raise_files(2 * (guint64)config.connections_max); /* every question has a connection on both sides */
+                             .connections_max =
+                                 agent->running_max + ASKS_WAITING_MAX + CONNECTIONS_OTHER};
+  /* every question has a connection on both sides */
+  system_raise_files(2 * (guint64)config.connections_max);
   agent->http = http_server_new(agent->loop, &config);
   agent->client = http_client_new(agent->loop);
-  agent->world = (BrainWorld){.loop = agent->loop, .client = agent->client, .file = file, .api_key = api_key, .manners = &agent->manners};
+  agent->world = (BrainWorld){.loop = agent->loop,
+                              .client = agent->client,
+                              .file = file,
+                              .api_key = api_key,
+                              .manners = &agent->manners};
   http_client_set_connections(agent->client, agent->running_max + CONNECTIONS_SPARE);
   agent->tools = tools_new(agent->loop, agent->client, file);
   agent->sessions = sessions_new();
@@ -223,17 +238,18 @@ static int agent_run(Agent *agent, const AgentServeOptions *options)
   agent->origins = agent_origins(agent->file);
   LoopWatch *term = loop_signal_new(agent->loop, SIGTERM, agent_on_signal, agent);
   LoopWatch *interrupt = loop_signal_new(agent->loop, SIGINT, agent_on_signal, agent);
-  log_info("agent serves", "agent=%s url=%s brain=%s timeout_ms=%" G_GINT64_FORMAT, agent->file->name, agent->url, agent->brain->provider,
-           agent->timeout_ms);
+  log_info("agent serves", "agent=%s url=%s brain=%s timeout_ms=%" G_GINT64_FORMAT,
+           agent->file->name, agent->url, agent->brain->provider, agent->timeout_ms);
   loop_run(agent->loop);
-  log_info("agent stopped", "agent=%s requests=%" G_GINT64_FORMAT " errors=%" G_GINT64_FORMAT, agent->file->name, agent->stats.requests,
-           agent->stats.errors);
+  log_info("agent stopped", "agent=%s requests=%" G_GINT64_FORMAT " errors=%" G_GINT64_FORMAT,
+           agent->file->name, agent->stats.requests, agent->stats.errors);
   loop_watch_free(term);
   loop_watch_free(interrupt);
   return 0;
 }
 
-/* Limits of a process are set by who starts it, and who starts it again: without a job nobody does. Tools are for models. */
+/* Limits of a process are set by who starts it, and who starts it again: without a job nobody does.
+ * Tools are for models. */
 static void agent_say_not_honoured(const AgentFile *file, const char *path)
 {
   bool deployed = g_getenv("AGENT_ID") != NULL;
@@ -241,14 +257,18 @@ static void agent_say_not_honoured(const AgentFile *file, const char *path)
   const struct {
     bool asked;
     const char *key, *why;
-  } rows[] = {{!deployed && file->memory_bytes > 0, "resources.memory_limit", "needs-a-job"},
-              {!deployed && file->cpu_limit > 0, "resources.cpu_limit", "needs-a-job"},
-              {!deployed && file->health_interval_ms > 0, "resources.health_check_interval", "needs-a-job"},
-              {!deployed && file->auto_restart == 1, "deployment.auto_restart", "needs-a-job"},
-              {no_tools && file->tools->mcp_servers->len > 0, "mcp_servers", "a-command-is-offered-no-tools"},
-              {no_tools && file->tools->sub_agents->len > 0, "sub_agents", "a-command-is-offered-no-tools"}};
+  } rows[] = {
+      {!deployed && file->memory_bytes > 0, "resources.memory_limit", "needs-a-job"},
+      {!deployed && file->cpu_limit > 0, "resources.cpu_limit", "needs-a-job"},
+      {!deployed && file->health_interval_ms > 0, "resources.health_check_interval", "needs-a-job"},
+      {!deployed && file->auto_restart == 1, "deployment.auto_restart", "needs-a-job"},
+      {no_tools && file->tools->mcp_servers->len > 0, "mcp_servers",
+       "a-command-is-offered-no-tools"},
+      {no_tools && file->tools->sub_agents->len > 0, "sub_agents",
+       "a-command-is-offered-no-tools"}};
   for (guint i = 0; i < file->not_honoured->len; i++)
-    log_warn("not honoured", "file=%s key=%s", path, (const char *)g_ptr_array_index(file->not_honoured, i));
+    log_warn("not honoured", "file=%s key=%s", path,
+             (const char *)g_ptr_array_index(file->not_honoured, i));
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     if (rows[i].asked)
       log_warn("not honoured", "file=%s key=%s why=%s", path, rows[i].key, rows[i].why);

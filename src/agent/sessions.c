@@ -47,7 +47,8 @@ static void session_drop(Sessions *sessions, Session *session)
 static void sessions_expire(Sessions *sessions, int64_t now_ms)
 {
   Session *oldest;
-  while ((oldest = g_queue_peek_head(&sessions->by_use)) && oldest->used_at_ms + SESSION_TTL_MS <= now_ms)
+  while ((oldest = g_queue_peek_head(&sessions->by_use)) &&
+         oldest->used_at_ms + SESSION_TTL_MS <= now_ms)
     session_drop(sessions, oldest);
 }
 
@@ -86,7 +87,8 @@ static void session_trim(Session *session)
 {
   while (session->messages->len) {
     const Message *first = g_ptr_array_index(session->messages, 0);
-    bool fits = session->messages->len <= SESSION_MESSAGES_MAX && session->bytes <= SESSION_BYTES_MAX;
+    bool fits =
+        session->messages->len <= SESSION_MESSAGES_MAX && session->bytes <= SESSION_BYTES_MAX;
     if (fits && first->role == ROLE_USER)
       return;
     session->bytes -= message_bytes(first);

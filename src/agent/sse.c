@@ -11,8 +11,11 @@ typedef struct SseFeed {
 
 void sse_reader_init(SseReader *reader, size_t bytes_max)
 {
-  *reader = (SseReader){
-      .event = g_string_new(NULL), .data = g_string_new(NULL), .id = g_string_new(NULL), .retry_ms = -1, .bytes_max = bytes_max};
+  *reader = (SseReader){.event = g_string_new(NULL),
+                        .data = g_string_new(NULL),
+                        .id = g_string_new(NULL),
+                        .retry_ms = -1,
+                        .bytes_max = bytes_max};
   line_reader_init(&reader->lines, bytes_max, true);
 }
 
@@ -33,7 +36,8 @@ static bool sse_dispatch(SseFeed *feed)
   SseReader *reader = feed->reader;
   bool more = true;
   if (reader->has_data)
-    more = feed->fn(reader->event->len ? reader->event->str : "message", reader->data->str, reader->data->len, feed->user);
+    more = feed->fn(reader->event->len ? reader->event->str : "message", reader->data->str,
+                    reader->data->len, feed->user);
   g_string_truncate(reader->event, 0);
   g_string_truncate(reader->data, 0);
   reader->has_data = false;
@@ -80,7 +84,8 @@ static bool sse_on_line(const char *line, size_t length, void *data)
   if (name == 4 && memcmp(line, "data", 4) == 0)
     return sse_add_data(reader, line + value, length - value);
   if (name == 5 && memcmp(line, "event", 5) == 0)
-    g_string_append_len(g_string_truncate(reader->event, 0), line + value, (gssize)(length - value));
+    g_string_append_len(g_string_truncate(reader->event, 0), line + value,
+                        (gssize)(length - value));
   if (name == 2 && memcmp(line, "id", 2) == 0 && !memchr(line + value, 0, length - value))
     g_string_append_len(g_string_truncate(reader->id, 0), line + value, (gssize)(length - value));
   if (name == 5 && memcmp(line, "retry", 5) == 0)
@@ -93,7 +98,8 @@ static LinesState sse_state(const SseReader *reader, LinesState state)
   return state == LINES_STOPPED && reader->too_long ? LINES_TOO_LONG : state;
 }
 
-LinesState sse_reader_feed(SseReader *reader, const char *bytes, size_t length, SseFn fn, void *user)
+LinesState sse_reader_feed(SseReader *reader, const char *bytes, size_t length, SseFn fn,
+                           void *user)
 {
   SseFeed feed = {reader, fn, user};
   return sse_state(reader, line_reader_feed(&reader->lines, bytes, length, sse_on_line, &feed));

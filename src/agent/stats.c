@@ -7,7 +7,8 @@
 
 enum { STATUS_GONE = 499, SMOOTH = 8 };
 
-static const int64_t bucket_ms[STATS_BUCKETS] = {5, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 120000};
+static const int64_t bucket_ms[STATS_BUCKETS] = {5,    10,   50,   100,   250,   500,
+                                                 1000, 2500, 5000, 10000, 30000, 120000};
 
 void agent_stats_init(AgentStats *stats)
 {
@@ -39,7 +40,8 @@ static void stats_add_work(AgentStats *stats, const AskResult *result)
     bucket++;
   stats->buckets[bucket]++;
   stats->duration_sum_ms += result->duration_ms;
-  stats->answer_ms += stats->answer_ms ? (result->duration_ms - stats->answer_ms) / SMOOTH : result->duration_ms;
+  stats->answer_ms +=
+      stats->answer_ms ? (result->duration_ms - stats->answer_ms) / SMOOTH : result->duration_ms;
   stats->prompt_tokens += MAX(result->usage.prompt_tokens, 0);
   stats->completion_tokens += MAX(result->usage.completion_tokens, 0);
   stats->rounds += result->usage.rounds;
@@ -91,32 +93,42 @@ static void stats_requests(const AgentStats *stats, GString *out)
 {
   GHashTableIter iter;
   gpointer key, count;
-  stats_head(out, "reeve_agent_requests_total", "counter", "Questions by door and status; 499 = the caller left.");
+  stats_head(out, "reeve_agent_requests_total", "counter",
+             "Questions by door and status; 499 = the caller left.");
   g_hash_table_iter_init(&iter, stats->by_door);
   while (g_hash_table_iter_next(&iter, &key, &count)) {
     const char *status = strchr(key, ' ');
-    g_string_append_printf(out, "reeve_agent_requests_total{door=\"%.*s\",status=\"%s\"} %" G_GINT64_FORMAT "\n",
-                           (int)(status - (char *)key), (char *)key, status + 1, *(int64_t *)count);
+    g_string_append_printf(
+        out, "reeve_agent_requests_total{door=\"%.*s\",status=\"%s\"} %" G_GINT64_FORMAT "\n",
+        (int)(status - (char *)key), (char *)key, status + 1, *(int64_t *)count);
   }
 }
 
 static void stats_durations(const AgentStats *stats, GString *out)
 {
   int64_t total = 0;
-  stats_head(out, "reeve_agent_request_duration_seconds", "histogram", "From arrival to end, of questions that were taken.");
+  stats_head(out, "reeve_agent_request_duration_seconds", "histogram",
+             "From arrival to end, of questions that were taken.");
   for (int i = 0; i < STATS_BUCKETS; i++) {
     total += stats->buckets[i];
-    g_string_append_printf(out, "reeve_agent_request_duration_seconds_bucket{le=\"%g\"} %" G_GINT64_FORMAT "\n",
-                           (double)bucket_ms[i] / 1000, total);
+    g_string_append_printf(
+        out, "reeve_agent_request_duration_seconds_bucket{le=\"%g\"} %" G_GINT64_FORMAT "\n",
+        (double)bucket_ms[i] / 1000, total);
   }
   total += stats->buckets[STATS_BUCKETS];
-  g_string_append_printf(out,
-                         "reeve_agent_request_duration_seconds_bucket{le=\"+Inf\"} %" G_GINT64_FORMAT "\n"
-                         "reeve_agent_request_duration_seconds_sum %.3f\nreeve_agent_request_duration_seconds_count %" G_GINT64_FORMAT "\n",
-                         total, (double)stats->duration_sum_ms / 1000, total);
-  stats_head(out, "reeve_agent_first_token_seconds", "summary", "From the start at the brain to its first word.");
-  g_string_append_printf(out, "reeve_agent_first_token_seconds_sum %.3f\nreeve_agent_first_token_seconds_count %" G_GINT64_FORMAT "\n",
-                         (double)stats->first_token_sum_ms / 1000, stats->first_tokens);
+  g_string_append_printf(
+      out,
+      "reeve_agent_request_duration_seconds_bucket{le=\"+Inf\"} %" G_GINT64_FORMAT "\n"
+      "reeve_agent_request_duration_seconds_sum %.3f\nreeve_agent_request_duration_seconds_count %" G_GINT64_FORMAT
+      "\n",
+      total, (double)stats->duration_sum_ms / 1000, total);
+  stats_head(out, "reeve_agent_first_token_seconds", "summary",
+             "From the start at the brain to its first word.");
+  g_string_append_printf(
+      out,
+      "reeve_agent_first_token_seconds_sum %.3f\nreeve_agent_first_token_seconds_count %" G_GINT64_FORMAT
+      "\n",
+      (double)stats->first_token_sum_ms / 1000, stats->first_tokens);
 }
 
 void agent_stats_metrics(const AgentStats *stats, GString *out)
@@ -124,12 +136,15 @@ void agent_stats_metrics(const AgentStats *stats, GString *out)
   const struct {
     const char *labels;
     int64_t value;
-  } tokens[] = {{"direction=\"in\"", stats->prompt_tokens}, {"direction=\"out\"", stats->completion_tokens}};
+  } tokens[] = {{"direction=\"in\"", stats->prompt_tokens},
+                {"direction=\"out\"", stats->completion_tokens}};
   stats_requests(stats, out);
   stats_durations(stats, out);
   stats_head(out, "reeve_agent_tokens_total", "counter", "Tokens as the brain tells them.");
   for (size_t i = 0; i < G_N_ELEMENTS(tokens); i++)
-    g_string_append_printf(out, "reeve_agent_tokens_total{%s} %" G_GINT64_FORMAT "\n", tokens[i].labels, tokens[i].value);
-  stats_head(out, "reeve_agent_rounds_total", "counter", "Turns of the brain, more than one per question when it wants tools called.");
+    g_string_append_printf(out, "reeve_agent_tokens_total{%s} %" G_GINT64_FORMAT "\n",
+                           tokens[i].labels, tokens[i].value);
+  stats_head(out, "reeve_agent_rounds_total", "counter",
+             "Turns of the brain, more than one per question when it wants tools called.");
   g_string_append_printf(out, "reeve_agent_rounds_total %" G_GINT64_FORMAT "\n", stats->rounds);
 }

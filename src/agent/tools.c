@@ -1,5 +1,5 @@
-/* The catalogue of tools that the model sees, and their calls; see tools.h. Where a tool comes from is a kind: a tool of an MCP server
- * (mcp_server.c) or an agent that is asked (peers.c). */
+/* The catalogue of tools that the model sees, and their calls; see tools.h. Where a tool comes from
+ * is a kind: a tool of an MCP server (mcp_server.c) or an agent that is asked (peers.c). */
 #include "agent/tools.h"
 
 #include "agent/mcp_content.h"
@@ -22,7 +22,13 @@ typedef struct Offer {
   Peer *peer;
 } Offer;
 
-typedef enum Outcome { OUTCOME_OK, OUTCOME_FAILED, OUTCOME_TIMEOUT, OUTCOME_CANCELLED, OUTCOME_N } Outcome;
+typedef enum Outcome {
+  OUTCOME_OK,
+  OUTCOME_FAILED,
+  OUTCOME_TIMEOUT,
+  OUTCOME_CANCELLED,
+  OUTCOME_N
+} Outcome;
 static const char *const outcome_words[OUTCOME_N] = {"ok", "failed", "timeout", "cancelled"};
 
 struct Tools {
@@ -59,13 +65,15 @@ static void offer_free(void *data)
   g_free(offer);
 }
 
-/* A name of the shape that every model takes: others characters become '_'; a longer one is cut and ends in a hash of the whole. */
+/* A name of the shape that every model takes: others characters become '_'; a longer one is cut and
+ * ends in a hash of the whole. */
 static char *name_fit(const char *prefix, const char *name)
 {
   g_autofree char *whole = g_strconcat(prefix, "_", name, NULL);
   char *fit = g_strcanon(g_strdup(whole), G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-", '_');
   if (strlen(fit) > NAME_MAX_BYTES)
-    g_snprintf(fit + NAME_MAX_BYTES - NAME_HASH_BYTES, NAME_HASH_BYTES + 1, "_%08x", g_str_hash(whole));
+    g_snprintf(fit + NAME_MAX_BYTES - NAME_HASH_BYTES, NAME_HASH_BYTES + 1, "_%08x",
+               g_str_hash(whole));
   return fit;
 }
 
@@ -101,7 +109,8 @@ static void tools_collect(Tools *tools)
     const GPtrArray *list = mcp_server_tools(server);
     for (guint k = 0; k < list->len; k++) {
       const McpTool *tool = list->pdata[k];
-      tools_offer(tools, name_fit(mcp_server_name(server), tool->name), (Offer){.server = server, .tool = tool});
+      tools_offer(tools, name_fit(mcp_server_name(server), tool->name),
+                  (Offer){.server = server, .tool = tool});
     }
   }
   const GPtrArray *peers = peers_list(tools->peers);
@@ -114,7 +123,8 @@ static void tools_collect(Tools *tools)
 /* Can it be called now? */
 static bool offer_is_there(const Offer *offer)
 {
-  return offer->server ? mcp_server_state(offer->server) == MCP_READY : !offer->peer->away && !offer->peer->error && offer->peer->urls->len;
+  return offer->server ? mcp_server_state(offer->server) == MCP_READY
+                       : !offer->peer->away && !offer->peer->error && offer->peer->urls->len;
 }
 
 static char *offer_description(const Offer *offer)
@@ -122,14 +132,15 @@ static char *offer_description(const Offer *offer)
   if (offer->server)
     return g_strdup(offer->tool->description);
   const Peer *peer = offer->peer;
-  return g_strdup_printf("Asks the agent '%s'%s%s and gives its answer. %s", peer->name, peer->role[0] ? ", " : "", peer->role,
-                         peer->description);
+  return g_strdup_printf("Asks the agent '%s'%s%s and gives its answer. %s", peer->name,
+                         peer->role[0] ? ", " : "", peer->role, peer->description);
 }
 
 static void offer_write(GString *out, const Offer *offer)
 {
-  static const char ask_schema[] = "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\",\"description\":\"what to ask\"}},"
-                                   "\"required\":[\"text\"]}";
+  static const char ask_schema[] =
+      "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\",\"description\":\"what to ask\"}},"
+      "\"required\":[\"text\"]}";
   g_autofree char *description = offer_description(offer);
   jw_open(out, NULL, '{');
   jw_str(out, "type", "function");
@@ -185,7 +196,8 @@ Tools *tools_new(Loop *loop, HttpClient *client, const AgentFile *file)
   tools->counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   g_queue_init(&tools->runs);
   for (guint i = 0; i < file->tools->mcp_servers->len; i++)
-    g_ptr_array_add(tools->servers, mcp_server_new(loop, client, file->tools->mcp_servers->pdata[i], tools_on_change, tools));
+    g_ptr_array_add(tools->servers, mcp_server_new(loop, client, file->tools->mcp_servers->pdata[i],
+                                                   tools_on_change, tools));
   tools->peers = peers_new(loop, client, file->tools, tools_on_change, tools);
   return tools;
 }
@@ -194,7 +206,10 @@ Tools *tools_new(Loop *loop, HttpClient *client, const AgentFile *file)
 
 static void tools_count(Tools *tools, const char *name, Outcome outcome)
 {
-  const char *key = g_hash_table_contains(tools->by_name, name) && g_hash_table_size(tools->counts) < COUNTED_MAX ? name : "unknown";
+  const char *key =
+      g_hash_table_contains(tools->by_name, name) && g_hash_table_size(tools->counts) < COUNTED_MAX
+          ? name
+          : "unknown";
   int64_t *counts = g_hash_table_lookup(tools->counts, key);
   if (!counts) {
     counts = g_new0(int64_t, OUTCOME_N);
@@ -218,7 +233,8 @@ static int64_t run_note(ToolRun *run, Outcome outcome, size_t bytes)
   int64_t duration_ms = clock_boot_ms() - run->began_ms;
   g_autofree char *name = text_escape(run->name, NAME_MAX_BYTES);
   tools_count(run->tools, run->name, outcome);
-  log_info("tool call", "tool=%s outcome=%s duration_ms=%" G_GINT64_FORMAT " bytes=%zu", name, outcome_words[outcome], duration_ms, bytes);
+  log_info("tool call", "tool=%s outcome=%s duration_ms=%" G_GINT64_FORMAT " bytes=%zu", name,
+           outcome_words[outcome], duration_ms, bytes);
   return duration_ms;
 }
 
@@ -228,9 +244,11 @@ static void run_finish(ToolRun *run, Outcome outcome, const char *text, size_t l
   g_autofree char *cut = NULL;
   if (length > TOOL_OUTPUT_MAX) {
     g_autofree char *head = mcp_cut(text, TOOL_OUTPUT_MAX - NOTE_BYTES);
-    cut = g_strdup_printf("%s\n[cut: the output has %zu bytes, this is its beginning]", head, length);
+    cut =
+        g_strdup_printf("%s\n[cut: the output has %zu bytes, this is its beginning]", head, length);
   }
-  ToolResult result = {.ok = outcome == OUTCOME_OK, .text = cut ? cut : text, .length = cut ? strlen(cut) : length};
+  ToolResult result = {
+      .ok = outcome == OUTCOME_OK, .text = cut ? cut : text, .length = cut ? strlen(cut) : length};
   result.duration_ms = run_note(run, outcome, length);
   ToolDone done = run->done;
   void *data = run->data;
@@ -258,7 +276,8 @@ static void run_end_call(ToolRun *run, bool timed_out)
 static void run_on_timer(void *data)
 {
   ToolRun *run = data;
-  g_autofree char *late = g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms", run->timeout_ms);
+  g_autofree char *late =
+      g_strdup_printf("no answer within %" G_GINT64_FORMAT " ms", run->timeout_ms);
   if (run->refusal) {
     run_finish(run, OUTCOME_FAILED, run->refusal, strlen(run->refusal));
     return;
@@ -305,16 +324,22 @@ static json_t *arguments_read(const char *text, char **wrong)
   json_t *value = length ? json_parse_foreign(text, length, &error) : json_object();
   if (json_is_object(value))
     return value;
-  *wrong = error ? g_strdup_printf("the arguments are no JSON object: %s", error->message) : g_strdup("the arguments are no JSON object");
+  *wrong = error ? g_strdup_printf("the arguments are no JSON object: %s", error->message)
+                 : g_strdup("the arguments are no JSON object");
   json_decref(value);
   return NULL;
 }
 
-ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms, int depth, ToolDone done, void *data)
+ToolRun *tools_call(Tools *tools, const char *name, const char *arguments, int64_t timeout_ms,
+                    int depth, ToolDone done, void *data)
 {
   ToolRun *run = g_new0(ToolRun, 1);
-  *run = (ToolRun){
-      .tools = tools, .name = g_strdup(name), .began_ms = clock_boot_ms(), .timeout_ms = MAX(1, timeout_ms), .done = done, .data = data};
+  *run = (ToolRun){.tools = tools,
+                   .name = g_strdup(name),
+                   .began_ms = clock_boot_ms(),
+                   .timeout_ms = MAX(1, timeout_ms),
+                   .done = done,
+                   .data = data};
   run->link.data = run;
   run->timer = loop_timer_new(tools->loop, run_on_timer, run);
   g_queue_push_tail_link(&tools->runs, &run->link);
@@ -371,7 +396,8 @@ void tools_free(Tools *tools)
 
 void tools_status(const Tools *tools, GString *out)
 {
-  Tools *fresh = (Tools *)(uintptr_t)tools; /* what is shown is made anew first; nothing else of it changes */
+  /* what is shown is made anew first; nothing else of it changes */
+  Tools *fresh = (Tools *)(uintptr_t)tools;
   tools_update(fresh);
   jw_open(out, "tools", '[');
   for (guint i = 0; i < tools->offers->len; i++) {
@@ -398,15 +424,17 @@ void tools_metrics(const Tools *tools, GString *out)
 {
   GHashTableIter iter;
   void *name, *value;
-  g_string_append(out,
-                  "# HELP reeve_agent_tool_calls_total Calls of tools by how they ended.\n# TYPE reeve_agent_tool_calls_total counter\n");
+  g_string_append(
+      out,
+      "# HELP reeve_agent_tool_calls_total Calls of tools by how they ended.\n# TYPE reeve_agent_tool_calls_total counter\n");
   g_hash_table_iter_init(&iter, tools->counts);
   while (g_hash_table_iter_next(&iter, &name, &value)) {
     const int64_t *counts = value;
     for (int i = 0; i < OUTCOME_N; i++) {
       if (counts[i])
-        g_string_append_printf(out, "reeve_agent_tool_calls_total{tool=\"%s\",outcome=\"%s\"} %" G_GINT64_FORMAT "\n", (const char *)name,
-                               outcome_words[i], counts[i]);
+        g_string_append_printf(
+            out, "reeve_agent_tool_calls_total{tool=\"%s\",outcome=\"%s\"} %" G_GINT64_FORMAT "\n",
+            (const char *)name, outcome_words[i], counts[i]);
     }
   }
 }

@@ -13,7 +13,8 @@ static size_t whole_text_take(GString *out, const char *bytes, size_t length)
     size_t good = (size_t)(end - (bytes + at));
     g_string_append_len(out, bytes + at, (gssize)good);
     at += good;
-    if (at == length || (bytes[at] && g_utf8_get_char_validated(bytes + at, (gssize)(length - at)) == (gunichar)-2))
+    if (at == length ||
+        (bytes[at] && g_utf8_get_char_validated(bytes + at, (gssize)(length - at)) == (gunichar)-2))
       break;
     g_string_append(out, replacement);
     at++;

@@ -17,7 +17,9 @@
 void fs_set_error(GError **error, const char *verb, const char *path)
 {
   int e = errno;
-  int code = e == ENOENT ? REEVE_ERROR_NOT_FOUND : e == ENOSPC || e == EDQUOT ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_INTERNAL;
+  int code = e == ENOENT                  ? REEVE_ERROR_NOT_FOUND
+             : e == ENOSPC || e == EDQUOT ? REEVE_ERROR_STORE_FULL
+                                          : REEVE_ERROR_INTERNAL;
   if (code == REEVE_ERROR_INTERNAL && system_may_pass(e))
     code = REEVE_ERROR_UNAVAILABLE;
   if (e == EACCES || e == EPERM)
@@ -43,7 +45,8 @@ static bool fs_read_fd(int fd, const char *path, size_t max, GString *out, GErro
     if (n == 0)
       return true;
     if (out->len + (size_t)n > max) {
-      g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path, max);
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path,
+                  max);
       return false;
     }
     g_string_append_len(out, buffer, n);
@@ -83,12 +86,14 @@ bool fs_require_private(const struct stat *status, const char *path, GError **er
   }
   if (!(status->st_mode & 077))
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "'%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
+              "'%s': others may read it (mode %04o); run: chmod 600 '%s'", path,
               (unsigned)status->st_mode & 07777, path);
   return false;
 }
 
-/* Reads the value of the open file into @text, which has room for @max + 2 bytes of zero. One read: no copy is left in another buffer. */
+/* Reads the value of the open file into @text, which has room for @max + 2 bytes of zero. One read:
+ * no copy is left in another buffer. */
 static bool fs_read_value_fd(int fd, const char *path, size_t max, char *text, GError **error)
 {
   ssize_t n = read(fd, text, max + 1);
@@ -96,7 +101,8 @@ static bool fs_read_value_fd(int fd, const char *path, size_t max, char *text, G
     return fs_fail(error, "read", path);
   bool fits = (size_t)n <= max, whole = strlen(text) == (size_t)n;
   if (!fits)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path, max);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path,
+                max);
   else if (!whole)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read '%s': there is a NUL in it", path);
   else
@@ -146,7 +152,8 @@ bool fs_sync_directory(const char *path, GError **error)
   return ok;
 }
 
-bool fs_write(const char *path, const char *data, size_t length, mode_t mode, bool sync, GError **error)
+bool fs_write(const char *path, const char *data, size_t length, mode_t mode, bool sync,
+              GError **error)
 {
   g_autofree char *temporary = g_strdup_printf("%s.new", path);
   fs_crash_point("file write");
@@ -187,10 +194,11 @@ bool fs_close_to_others(const char *path, GError **error)
   bool ok = true;
   for (struct dirent *entry = readdir(dir); entry && ok; entry = readdir(dir)) {
     struct stat st;
-    if (entry->d_name[0] == '.' || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISLNK(st.st_mode))
+    if (entry->d_name[0] == '.' ||
+        fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISLNK(st.st_mode))
       continue;
-    ok = !(st.st_mode & 077) || fchmodat(dirfd(dir), entry->d_name, st.st_mode & 07700, 0) == 0 || errno == ENOENT ||
-         fs_fail(error, "close to others", entry->d_name);
+    ok = !(st.st_mode & 077) || fchmodat(dirfd(dir), entry->d_name, st.st_mode & 07700, 0) == 0 ||
+         errno == ENOENT || fs_fail(error, "close to others", entry->d_name);
   }
   closedir(dir);
   return ok;

@@ -30,12 +30,14 @@ bool json_is_bounded(const char *text, size_t length, int depth_max, GError **er
 {
   JsonWalk walk = {0};
   if (length > JSON_BYTES_MAX) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document of %zu bytes; allowed: %d", length, JSON_BYTES_MAX);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document of %zu bytes; allowed: %d",
+                length, JSON_BYTES_MAX);
     return false;
   }
   json_walk(&walk, text, length);
   if (walk.deepest > depth_max) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "JSON document is nested deeper than %d levels", depth_max);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT,
+                "JSON document is nested deeper than %d levels", depth_max);
     return false;
   }
   return true;
@@ -48,7 +50,8 @@ json_t *json_parse(const char *text, size_t length, GError **error)
     return NULL;
   json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
   if (!value)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "JSON line %d column %d: %s", e.line, e.column, e.text);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "JSON line %d column %d: %s", e.line,
+                e.column, e.text);
   return value;
 }
 
@@ -131,7 +134,8 @@ void jw_quote(GString *out, const char *text, size_t length)
   size_t i = 0;
   while (i < length) {
     size_t run = i;
-    while (run < length && (unsigned char)text[run] >= 0x20 && (unsigned char)text[run] < 0x7f && text[run] != '"' && text[run] != '\\')
+    while (run < length && (unsigned char)text[run] >= 0x20 && (unsigned char)text[run] < 0x7f &&
+           text[run] != '"' && text[run] != '\\')
       run++;
     g_string_append_len(out, text + i, (gssize)(run - i));
     i = run;

@@ -1,5 +1,6 @@
-/* Owns the lenient reading of JSON that others wrote. What jansson takes is taken as it is; what it refuses and other parsers read is
- * rewritten into what it takes, and read again. Only then a copy is made. */
+/* Owns the lenient reading of JSON that others wrote. What jansson takes is taken as it is; what it
+ * refuses and other parsers read is rewritten into what it takes, and read again. Only then a copy
+ * is made. */
 #include "base/json.h"
 
 #include "base/error.h"
@@ -28,7 +29,8 @@ static int foreign_unit(const char *p, const char *end)
   return unit;
 }
 
-/* Appends the escape at @p, which is a backslash; returns how many bytes of it were taken. NUL and half of a pair become U+FFFD. */
+/* Appends the escape at @p, which is a backslash; returns how many bytes of it were taken. NUL and
+ * half of a pair become U+FFFD. */
 static size_t foreign_escape(GString *out, const char *p, const char *end)
 {
   int unit = foreign_unit(p, end);
@@ -61,10 +63,12 @@ static size_t foreign_string(GString *out, const char *p, const char *end)
       at += foreign_escape(out, at, end);
       continue;
     }
-    gunichar character = (unsigned char)*at < 0x80 ? (gunichar)*at : g_utf8_get_char_validated(at, end - at);
+    gunichar character =
+        (unsigned char)*at < 0x80 ? (gunichar)*at : g_utf8_get_char_validated(at, end - at);
     bool good = character != (gunichar)-1 && character != (gunichar)-2;
     size_t n = good ? (size_t)(g_utf8_next_char(at) - at) : 1;
-    g_string_append_len(out, good ? at : REPLACEMENT, good ? (gssize)n : (gssize)strlen(REPLACEMENT));
+    g_string_append_len(out, good ? at : REPLACEMENT,
+                        good ? (gssize)n : (gssize)strlen(REPLACEMENT));
     at += n;
   }
   if (at < end) {
@@ -74,8 +78,9 @@ static size_t foreign_string(GString *out, const char *p, const char *end)
   return (size_t)(at - p);
 }
 
-/* Appends the number that begins at @p; returns how many bytes it took. An integer beyond 64 bits becomes a real, a real beyond what one
- * holds the largest. What is no number is left for the parser to refuse. */
+/* Appends the number that begins at @p; returns how many bytes it took. An integer beyond 64 bits
+ * becomes a real, a real beyond what one holds the largest. What is no number is left for the
+ * parser to refuse. */
 static size_t foreign_number(GString *out, const char *p, const char *end)
 {
   size_t n = 0, digits = 0;
@@ -88,11 +93,13 @@ static size_t foreign_number(GString *out, const char *p, const char *end)
   char *rest = NULL;
   double value = g_ascii_strtod(text, &rest);
   size_t sign = text[0] == '-';
-  bool strange = *rest || (text[sign] == '0' && g_ascii_isdigit(text[sign + 1])) || !g_ascii_isdigit(text[sign]);
+  bool strange = *rest || (text[sign] == '0' && g_ascii_isdigit(text[sign + 1])) ||
+                 !g_ascii_isdigit(text[sign]);
   if (!strange && isinf(value))
     g_string_append_printf(out, "%s" LARGEST, sign ? "-" : "");
   else
-    g_string_append_printf(out, "%s%s", text, !strange && !real && digits > INT64_DIGITS_SURE ? ".0" : "");
+    g_string_append_printf(out, "%s%s", text,
+                           !strange && !real && digits > INT64_DIGITS_SURE ? ".0" : "");
   return n;
 }
 
@@ -128,6 +135,7 @@ json_t *json_parse_foreign(const char *text, size_t length, GError **error)
     value = json_loadb(rewritten->str, rewritten->len, JSON_DECODE_ANY, &e);
   }
   if (!value)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "JSON line %d column %d: %s", e.line, e.column, e.text);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "JSON line %d column %d: %s", e.line,
+                e.column, e.text);
   return value;
 }

@@ -10,10 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOG_FIELDS_MAX = 3800 }; /* a line fits into PIPE_BUF, so that a pipe with room takes it whole */
+/* a line fits into PIPE_BUF, so that a pipe with room takes it whole */
+enum { LOG_FIELDS_MAX = 3800 };
 
 static LogLevel log_level = LOG_LEVEL_INFO; /* set once by main */
-static guint log_lost;                      /* lines since the last one that was written; by any thread */
+static guint log_lost; /* lines since the last one that was written; by any thread */
 static const char *const log_words[] = {"error", "warn", "info", "debug"};
 
 void log_set_level(LogLevel level)
@@ -21,7 +22,8 @@ void log_set_level(LogLevel level)
   log_level = level;
 }
 
-/* Appends @value so that nobody takes a part of it for a field: in quotes when it holds what separates fields, with quotes inside escaped.
+/* Appends @value so that nobody takes a part of it for a field: in quotes when it holds what
+ * separates fields, with quotes inside escaped.
  * @quoted: the format has quotes around it already. */
 static void log_value(GString *out, const char *value, bool quoted)
 {
@@ -47,7 +49,11 @@ static void log_number(GString *out, const char *spec, va_list *args)
   else if (n > 2 && spec[n - 2] == 'z')
     g_string_append_printf(out, "%zu", va_arg(*args, size_t));
   else
-    g_string_append_printf(out, spec[n - 1] == 'o' ? "%o" : strchr("di", spec[n - 1]) ? "%d" : "%u", va_arg(*args, int));
+    g_string_append_printf(out,
+                           spec[n - 1] == 'o'          ? "%o"
+                           : strchr("di", spec[n - 1]) ? "%d"
+                                                       : "%u",
+                           va_arg(*args, int));
 }
 
 char *log_fields(const char *format, va_list *args)
@@ -63,7 +69,8 @@ char *log_fields(const char *format, va_list *args)
     else if (strcmp(spec, "%%") == 0)
       g_string_append_c(out, '%');
     else {
-      g_assert(strchr("diuo", spec[n - 1])); /* fields are texts and whole numbers; tools/check_shape.py looks */
+      /* fields are texts and whole numbers; tools/check_shape.py looks */
+      g_assert(strchr("diuo", spec[n - 1]));
       log_number(out, spec, args);
     }
     p += n;
@@ -71,7 +78,8 @@ char *log_fields(const char *format, va_list *args)
   return g_string_free(out, FALSE);
 }
 
-/* Room for a line without waiting: a pipe or terminal that nobody reads must not hold up the loop. */
+/* Room for a line without waiting: a pipe or terminal that nobody reads must not hold up the loop.
+ */
 static bool log_has_room(void)
 {
   return system_poll_now(STDERR_FILENO, POLLOUT) & POLLOUT;
@@ -81,7 +89,8 @@ static void log_put(LogLevel level, const char *phrase, const char *fields)
 {
   char when[ISO_TIME_BYTES];
   time_iso(clock_wall_ms(), when);
-  g_autofree char *line = g_strdup_printf("%s %-5s %s%s%s\n", when, log_words[level], phrase, fields[0] ? " " : "", fields);
+  g_autofree char *line = g_strdup_printf("%s %-5s %s%s%s\n", when, log_words[level], phrase,
+                                          fields[0] ? " " : "", fields);
   ssize_t n = write(STDERR_FILENO, line, strlen(line));
   (void)n; /* nothing is left to tell it to */
 }

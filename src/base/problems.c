@@ -29,7 +29,8 @@ void problems_free(Problems *problems)
   g_free(problems);
 }
 
-void problems_add(Problems *problems, ProblemSeverity severity, SourcePos pos, const char *format, ...)
+void problems_add(Problems *problems, ProblemSeverity severity, SourcePos pos, const char *format,
+                  ...)
 {
   if (severity == PROBLEM_ERROR)
     problems->errors++;
@@ -47,7 +48,8 @@ void problems_add(Problems *problems, ProblemSeverity severity, SourcePos pos, c
   problem->line = pos.line;
   problem->column = pos.column;
   problem->message = text_escape(raw, 1000);
-  g_strdelimit(problem->message, "\n", ' '); /* one problem, one line: foreign text cannot pretend to be another */
+  /* one problem, one line: foreign text cannot pretend to be another */
+  g_strdelimit(problem->message, "\n", ' ');
   g_ptr_array_add(problems->items, problem);
 }
 
@@ -87,7 +89,8 @@ char *problems_text(const Problems *problems)
   }
   int total = problems->errors + problems->warnings, shown = (int)problems->items->len;
   if (total > shown)
-    g_string_append_printf(out, "... and %d more problem%s\n", total - shown, text_plural(total - shown));
+    g_string_append_printf(out, "... and %d more problem%s\n", total - shown,
+                           text_plural(total - shown));
   return g_string_free(out, FALSE);
 }
 

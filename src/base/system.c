@@ -39,7 +39,8 @@ short system_poll_now(int fd, short events)
 
 bool system_may_pass(int error_number)
 {
-  static const int passing[] = {EAGAIN, EINTR, ENOMEM, EMFILE, ENFILE, ENOBUFS, ENOSPC, EDQUOT, ETXTBSY, EBUSY, EIO, ESTALE, ETIMEDOUT};
+  static const int passing[] = {EAGAIN, EINTR,   ENOMEM, EMFILE, ENFILE, ENOBUFS,  ENOSPC,
+                                EDQUOT, ETXTBSY, EBUSY,  EIO,    ESTALE, ETIMEDOUT};
   for (size_t i = 0; i < G_N_ELEMENTS(passing); i++)
     if (passing[i] == error_number)
       return true;
@@ -116,7 +117,8 @@ void system_prepare_files(void)
   system_raise_files(FILES_WANTED);
   struct rlimit limit = {0};
   getrlimit(RLIMIT_NOFILE, &limit);
-  int any = eventfd(0, EFD_CLOEXEC), last = fcntl(any, F_DUPFD_CLOEXEC, (int)MIN(FILES_ROOM, limit.rlim_cur) - 1);
+  int any = eventfd(0, EFD_CLOEXEC),
+      last = fcntl(any, F_DUPFD_CLOEXEC, (int)MIN(FILES_ROOM, limit.rlim_cur) - 1);
   if (last >= 0)
     close(last);
   if (any >= 0)

@@ -3,15 +3,18 @@
 
 #include <string.h>
 
-/* Marks that change the direction in which what follows is shown: text that holds them reads as something else than it is. */
+/* Marks that change the direction in which what follows is shown: text that holds them reads as
+ * something else than it is. */
 static bool text_is_bidi(gunichar c)
 {
-  return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+         (c >= 0x2066 && c <= 0x2069);
 }
 
 bool text_is_shown(gunichar c)
 {
-  return c != (gunichar)-1 && c != (gunichar)-2 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) && !text_is_bidi(c);
+  return c != (gunichar)-1 && c != (gunichar)-2 && c >= 0x20 && c != 0x7f &&
+         !(c >= 0x80 && c < 0xa0) && !text_is_bidi(c);
 }
 
 bool text_is_printable(const char *text)

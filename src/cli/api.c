@@ -13,25 +13,33 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { API_TOKEN_BYTES_MAX = 4096, API_CLOCKS_MS = 50 /* so much earlier than by our clock libcurl may find that the time is up */ };
+enum {
+  API_TOKEN_BYTES_MAX = 4096,
+  API_CLOCKS_MS = 50 /* so much earlier than by our clock libcurl may find that the time is up */
+};
 
 const char *api_remote(const Cli *cli)
 {
-  const char *url = cli->options.text[OPT_SERVER] ? cli->options.text[OPT_SERVER] : g_getenv("REEVE_SERVER");
+  const char *url =
+      cli->options.text[OPT_SERVER] ? cli->options.text[OPT_SERVER] : g_getenv("REEVE_SERVER");
   return url && *url ? url : NULL;
 }
 
 static void api_unavailable(const Cli *cli, const char *reason, GError **error)
 {
   if (api_remote(cli))
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "no server answers on '%s': %s", api_remote(cli), reason);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "no server answers on '%s': %s",
+                api_remote(cli), reason);
   else if (access(cli->paths.socket, W_OK) != 0 && errno == EACCES)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
-                "you may not use the socket '%s': it is its owner's alone; be that user, or use --server URL with a token",
-                cli->paths.socket);
+    g_set_error(
+        error, REEVE_ERROR, REEVE_ERROR_DENIED,
+        "you may not use the socket '%s': it is its owner's alone; be that user, or use --server URL with a token",
+        cli->paths.socket);
   else
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
-                "no server answers on '%s': %s; start one with 'reeve server start' or 'reeve up FILE'", cli->paths.socket, reason);
+    g_set_error(
+        error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+        "no server answers on '%s': %s; start one with 'reeve server start' or 'reeve up FILE'",
+        cli->paths.socket, reason);
 }
 
 /* The token in the file @path, which nobody but its owner may read. */
@@ -58,7 +66,8 @@ static char *api_token(GError **error)
 static bool api_call_remote(ApiCall *call, const char *base, const char *path, GError **error)
 {
   if (!g_str_has_prefix(base, "http://") && !g_str_has_prefix(base, "https://")) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "server '%s': wanted http://HOST:PORT or https://HOST:PORT", base);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "server '%s': wanted http://HOST:PORT or https://HOST:PORT", base);
     return false;
   }
   GError *failed = NULL;
@@ -82,7 +91,8 @@ static bool api_call_remote(ApiCall *call, const char *base, const char *path, G
 void api_warn_in_clear(const Cli *cli)
 {
   const char *base = api_remote(cli);
-  g_autofree char *host = base && g_ascii_strncasecmp(base, "http://", 7) == 0 ? address_of_url(base) : NULL;
+  g_autofree char *host =
+      base && g_ascii_strncasecmp(base, "http://", 7) == 0 ? address_of_url(base) : NULL;
   g_autofree char *token = host && !address_is_loopback(host) ? api_token(NULL) : NULL;
   if (token)
     cli_note(
@@ -98,13 +108,18 @@ bool api_call_init(ApiCall *call, const Cli *cli, const char *path, GError **err
   if (base && !api_call_remote(call, base, path, error))
     return false;
   if (!base) {
-    const char *token = g_getenv("REEVE_TOKEN"); /* of an agent, which the socket gives no role; nobody else's counts there */
-    call->header = token && *token && !strpbrk(token, "\r\n") ? g_strconcat("Authorization: Bearer ", token, NULL) : NULL;
+    /* of an agent, which the socket gives no role; nobody else's counts there */
+    const char *token = g_getenv("REEVE_TOKEN");
+    call->header = token && *token && !strpbrk(token, "\r\n")
+                       ? g_strconcat("Authorization: Bearer ", token, NULL)
+                       : NULL;
     call->headers[0] = call->header;
     call->url = g_strconcat("http://reeve", path, NULL);
     call->socket = paths_short_socket(cli->paths.socket);
   }
-  call->spec = (HttpCallSpec){.url = call->url, .unix_socket = call->socket, .headers = call->header ? call->headers : NULL};
+  call->spec = (HttpCallSpec){.url = call->url,
+                              .unix_socket = call->socket,
+                              .headers = call->header ? call->headers : NULL};
   return true;
 }
 
@@ -123,23 +138,26 @@ static void api_append_problem(GString *text, const json_t *problem)
   }
   g_string_append(text, "\n  ");
   if (jget_str(problem, "file", NULL))
-    g_string_append_printf(text, "%s:%d:%d: ", jget_str(problem, "file", ""), (int)jget_int(problem, "line", 0),
-                           (int)jget_int(problem, "column", 0));
-  g_string_append_printf(text, "%s: %s", jget_str(problem, "severity", "error"), jget_str(problem, "message", ""));
+    g_string_append_printf(text, "%s:%d:%d: ", jget_str(problem, "file", ""),
+                           (int)jget_int(problem, "line", 0), (int)jget_int(problem, "column", 0));
+  g_string_append_printf(text, "%s: %s", jget_str(problem, "severity", "error"),
+                         jget_str(problem, "message", ""));
 }
 
 void api_problem(const char *body, size_t length, int status, GError **error)
 {
   json_t *problem = json_parse(body, length, NULL);
   if (!json_is_object(problem)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "the server answered %d without saying why", status);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL,
+                "the server answered %d without saying why", status);
     json_decref(problem);
     return;
   }
   const char *type = jget_str(problem, "type", "internal");
   const char *slash = strrchr(type, '/'), *colon = strrchr(type, ':');
   const char *word = slash ? slash + 1 : colon ? colon + 1 : type;
-  g_autoptr(GString) text = g_string_new(jget_str(problem, "detail", jget_str(problem, "title", "refused")));
+  g_autoptr(GString) text =
+      g_string_new(jget_str(problem, "detail", jget_str(problem, "title", "refused")));
   size_t i;
   const json_t *item;
   json_array_foreach(json_object_get(problem, "problems"), i, item) api_append_problem(text, item);
@@ -149,7 +167,8 @@ void api_problem(const char *body, size_t length, int status, GError **error)
   json_decref(problem);
 }
 
-json_t *api_call(const Cli *cli, const char *method, const char *path, const char *body, int *status, GError **error)
+json_t *api_call(const Cli *cli, const char *method, const char *path, const char *body,
+                 int *status, GError **error)
 {
   g_auto(ApiCall) call = {0};
   g_autoptr(GString) reply = g_string_new(NULL);
@@ -193,7 +212,8 @@ bool api_delete(const Cli *cli, const char *collection, const char *name, GError
 char *api_actor(const Cli *cli, const char *actor)
 {
   guint64 uid;
-  bool user = actor && g_str_has_prefix(actor, "uid:") && g_ascii_string_to_unsigned(actor + 4, 10, 0, G_MAXUINT32 - 1, &uid, NULL);
+  bool user = actor && g_str_has_prefix(actor, "uid:") &&
+              g_ascii_string_to_unsigned(actor + 4, 10, 0, G_MAXUINT32 - 1, &uid, NULL);
   const struct passwd *entry = user && !api_remote(cli) ? getpwuid((uid_t)uid) : NULL;
   return g_strdup(entry ? entry->pw_name : actor);
 }
@@ -238,7 +258,8 @@ bool api_alive(const Cli *cli)
 
 void api_events_init(ApiEvents *events, ApiEventFn event, void *user)
 {
-  *events = (ApiEvents){.line = g_string_new(NULL), .data = g_string_new(NULL), .event = event, .user = user};
+  *events = (ApiEvents){
+      .line = g_string_new(NULL), .data = g_string_new(NULL), .event = event, .user = user};
 }
 
 void api_events_done(ApiEvents *events)
@@ -284,7 +305,8 @@ static bool api_events_line(ApiEvents *events)
     g_free(events->type);
     events->type = g_strdup(g_strstrip(line + 6));
   } else if (g_str_has_prefix(line, "data:")) {
-    g_string_append_printf(events->data, "%s%s", events->data->len ? "\n" : "", line + (line[5] == ' ' ? 6 : 5));
+    g_string_append_printf(events->data, "%s%s", events->data->len ? "\n" : "",
+                           line + (line[5] == ' ' ? 6 : 5));
   }
   return true;
 }
@@ -318,7 +340,8 @@ char *api_events_path(const char *name)
 /* The error that a bare status stands for. */
 static ReeveError api_status_code(int status)
 {
-  static const ReeveError codes[] = {REEVE_ERROR_NOT_FOUND, REEVE_ERROR_UNAUTHENTICATED, REEVE_ERROR_DENIED, REEVE_ERROR_RATE_LIMITED};
+  static const ReeveError codes[] = {REEVE_ERROR_NOT_FOUND, REEVE_ERROR_UNAUTHENTICATED,
+                                     REEVE_ERROR_DENIED, REEVE_ERROR_RATE_LIMITED};
   for (guint i = 0; i < G_N_ELEMENTS(codes); i++)
     if (reeve_error_http((int)codes[i]) == status)
       return codes[i];
@@ -326,7 +349,8 @@ static ReeveError api_status_code(int status)
 }
 
 /* @read: the stream is for who reads our output, and ends when nobody does. */
-static bool api_get_stream(const Cli *cli, const char *path, int64_t timeout_ms, bool read, HttpData data, void *user, GError **error)
+static bool api_get_stream(const Cli *cli, const char *path, int64_t timeout_ms, bool read,
+                           HttpData data, void *user, GError **error)
 {
   g_auto(ApiCall) call = {0};
   g_autoptr(GError) failed = NULL;
@@ -340,7 +364,8 @@ static bool api_get_stream(const Cli *cli, const char *path, int64_t timeout_ms,
   if (status >= 400)
     g_set_error(error, REEVE_ERROR, (int)api_status_code(status), "the server answered %d", status);
   else if (status == 0 && timeout_ms && clock_boot_ms() - start_ms >= timeout_ms - API_CLOCKS_MS)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "not reached within %.1f s", (double)timeout_ms / 1000);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "not reached within %.1f s",
+                (double)timeout_ms / 1000);
   else if (status == 0 && (failed || !read))
     api_unavailable(cli, failed ? failed->message : "no answer", error);
   return status > 0 && status < 400;
@@ -351,7 +376,8 @@ bool api_stream(const Cli *cli, const char *path, HttpData data, void *user, GEr
   return api_get_stream(cli, path, 0, true, data, user, error);
 }
 
-int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user, GError **error)
+int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user,
+                    GError **error)
 {
   g_auto(ApiCall) call = {0};
   g_autoptr(GError) failed = NULL;
@@ -371,18 +397,22 @@ int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData
 static bool api_follow_data(const char *bytes, size_t length, void *user)
 {
   ApiEvents *events = user;
-  bool more = api_events_feed(events, bytes, length) && !cli_is_left(); /* the stream says something at least every 15 s */
+  /* the stream says something at least every 15 s */
+  bool more = api_events_feed(events, bytes, length) && !cli_is_left();
   events->enough |= !more;
   return more;
 }
 
-bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user, GError **error)
+bool api_follow(const Cli *cli, const char *name, int64_t timeout_ms, ApiEventFn event, void *user,
+                GError **error)
 {
   ApiEvents events;
   api_events_init(&events, event, user);
   g_autofree char *path = api_events_path(name);
   bool ok = true;
-  for (int streams = 0; ok && !events.enough && streams < API_STREAMS_MAX && (streams == 0 || api_alive(cli)); streams++) {
+  for (int streams = 0;
+       ok && !events.enough && streams < API_STREAMS_MAX && (streams == 0 || api_alive(cli));
+       streams++) {
     api_events_again(&events);
     ok = api_get_stream(cli, path, timeout_ms, false, api_follow_data, &events, error);
   }
@@ -404,7 +434,8 @@ static bool api_wait_event(const char *type, const json_t *data, void *user)
   return !progress->outcome;
 }
 
-int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms, GError **error)
+int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms,
+                     GError **error)
 {
   Progress progress;
   progress_init(&progress, cli, name, rollout);
@@ -414,9 +445,11 @@ int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int6
   if (progress.outcome)
     progress_end(&progress);
   else if (ok)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server ended before the rollout did; it goes on with the next start");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "the server ended before the rollout did; it goes on with the next start");
   else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "%s: the rollout goes on after %.4g s; see: reeve wait %s", name,
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT,
+                "%s: the rollout goes on after %.4g s; see: reeve wait %s", name,
                 (double)timeout_ms / 1000, name);
   else
     g_propagate_error(error, g_steal_pointer(&failed));

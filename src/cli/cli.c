@@ -39,7 +39,8 @@ bool cli_is_data(const Cli *cli)
 /* Length of a colour at @text as we write it ourselves, 0 = it is none. */
 static size_t cli_own_color(const char *text)
 {
-  static const char *const ours[] = {"\033[0m", "\033[1m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
+  static const char *const ours[] = {"\033[0m",  "\033[1m",  "\033[31m",
+                                     "\033[32m", "\033[33m", "\033[36m"};
   for (guint i = 0; i < G_N_ELEMENTS(ours); i++)
     if (g_str_has_prefix(text, ours[i]))
       return strlen(ours[i]);
@@ -53,7 +54,8 @@ char *cli_harmless(const char *text, bool colors)
     size_t own = colors ? cli_own_color(text) : 0;
     g_string_append_len(out, text, (gssize)own);
     text += own;
-    size_t n = !own && *text ? 1 + strcspn(text + 1, "\033") : strcspn(text, "\033"); /* up to what may be the next colour */
+    /* up to what may be the next colour */
+    size_t n = !own && *text ? 1 + strcspn(text + 1, "\033") : strcspn(text, "\033");
     g_autofree char *foreign = g_strndup(text, n), *safe = text_escape(foreign, G_MAXSIZE);
     g_string_append(out, safe);
     text += n;
@@ -69,7 +71,8 @@ void cli_put_error(const char *text)
 
 void cli_report(const char *verb, const char *message)
 {
-  g_autofree char *line = g_strdup_printf("reeve%s%s: %s\n", verb ? " " : "", verb ? verb : "", message);
+  g_autofree char *line =
+      g_strdup_printf("reeve%s%s: %s\n", verb ? " " : "", verb ? verb : "", message);
   cli_put_error(line);
 }
 
@@ -80,7 +83,8 @@ char *cli_harmless_json(const char *text)
     gunichar c = g_utf8_get_char_validated(p, -1);
     bool valid = c != (gunichar)-1 && c != (gunichar)-2;
     const char *next = valid ? g_utf8_next_char(p) : p + 1;
-    if (!valid || text_is_shown(c) || c < 0x20) /* controls below a blank stand between values only */
+    /* controls below a blank stand between values only */
+    if (!valid || text_is_shown(c) || c < 0x20)
       g_string_append_len(out, p, next - p);
     else
       g_string_append_printf(out, "\\u%04x", c);
@@ -123,7 +127,8 @@ void cli_print_json_text(const Cli *cli, const char *text)
 void cli_print_table(const Cli *cli, const Table *table)
 {
   struct winsize window = {0};
-  bool fit = cli->output != OUTPUT_WIDE && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0;
+  bool fit = cli->output != OUTPUT_WIDE && isatty(STDOUT_FILENO) &&
+             ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0;
   g_autofree char *text = table_text(table, cli->color_out, fit ? window.ws_col : 0);
   fputs(text, stdout);
   fflush(stdout);
@@ -200,11 +205,13 @@ const char *cli_state_color(const char *state)
 {
   static const struct {
     const char *word, *sgr;
-  } colors[] = {{"running", "32"},  {"healthy", "32"},   {"succeeded", "32"},   {"completed", "32"}, {"online", "32"},
-                {"ok", "32"},       {"deploying", "36"}, {"starting", "36"},    {"waiting", "36"},   {"pending", "36"},
-                {"stopping", "36"}, {"backoff", "33"},   {"degraded", "33"},    {"warning", "33"},   {"silent", "33"},
-                {"failed", "31"},   {"unhealthy", "31"}, {"unreachable", "31"}, {"lost", "31"},      {"problem", "31"},
-                {"full", "31"}};
+  } colors[] = {{"running", "32"},   {"healthy", "32"},   {"succeeded", "32"},
+                {"completed", "32"}, {"online", "32"},    {"ok", "32"},
+                {"deploying", "36"}, {"starting", "36"},  {"waiting", "36"},
+                {"pending", "36"},   {"stopping", "36"},  {"backoff", "33"},
+                {"degraded", "33"},  {"warning", "33"},   {"silent", "33"},
+                {"failed", "31"},    {"unhealthy", "31"}, {"unreachable", "31"},
+                {"lost", "31"},      {"problem", "31"},   {"full", "31"}};
   for (guint i = 0; state && i < G_N_ELEMENTS(colors); i++)
     if (g_str_equal(colors[i].word, state))
       return colors[i].sgr;
@@ -219,10 +226,12 @@ int cli_dispatch(Cli *cli, const SubVerb *rows, guint n, GError **error)
       continue;
     if (rows[i].named == (name != NULL))
       return rows[i].run(cli, name, error);
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "usage: reeve %s %s%s", cli->verb->name, word, rows[i].named ? " NAME" : "");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "usage: reeve %s %s%s", cli->verb->name,
+                word, rows[i].named ? " NAME" : "");
     return 1;
   }
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve %s %s", word, cli->verb->name, cli->verb->words);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown word '%s'; usage: reeve %s %s", word,
+              cli->verb->name, cli->verb->words);
   return 1;
 }
 

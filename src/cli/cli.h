@@ -1,12 +1,19 @@
 #pragma once
-/* What every verb is given, and how verbs speak: results on stdout, progress and hints on stderr. */
+/* What every verb is given, and how verbs speak: results on stdout, progress and hints on stderr.
+ */
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/table.h"
 
 #include <jansson.h>
 
-typedef enum OutputFormat { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML, OUTPUT_DOT } OutputFormat;
+typedef enum OutputFormat {
+  OUTPUT_TABLE,
+  OUTPUT_WIDE,
+  OUTPUT_JSON,
+  OUTPUT_YAML,
+  OUTPUT_DOT
+} OutputFormat;
 
 typedef struct Verb Verb;
 typedef struct Cli {
@@ -19,7 +26,14 @@ typedef struct Cli {
 } Cli;
 
 /* A verb: its row is the source of `reeve help`, --help, completion and the man page. */
-typedef enum WordKind { WORDS_NONE, WORDS_FILE, WORDS_DEPLOYMENT, WORDS_AGENT, WORDS_VERB, WORDS_CHOICE } WordKind;
+typedef enum WordKind {
+  WORDS_NONE,
+  WORDS_FILE,
+  WORDS_DEPLOYMENT,
+  WORDS_AGENT,
+  WORDS_VERB,
+  WORDS_CHOICE
+} WordKind;
 struct Verb {
   const char *name;
   const char *words;        /* of the synopsis: "NAME [AGENT]"; "" = none */
@@ -32,8 +46,10 @@ struct Verb {
   WordKind word_kind;       /* what completion offers */
   const char *choices;      /* WORDS_CHOICE: "start|stop" */
   bool destructive;         /* a name that does not exist is not answered with another one */
-  const char *instead;      /* verbs of a whole deployment: what to do about an agent; TARGET is what was given, NAME its deployment */
-  bool hidden;              /* for programs: in no list and no completion */
+  /* verbs of a whole deployment: what to do about an agent; TARGET is what was given, NAME its
+   * deployment */
+  const char *instead;
+  bool hidden; /* for programs: in no list and no completion */
   /* Returns the exit code; with @error set, main reports it and takes the code from it. */
   int (*run)(Cli *cli, GError **error);
 };
@@ -42,7 +58,8 @@ struct Verb {
 extern const Verb verbs[];
 extern const guint verbs_n;
 const Verb *verb_find(const char *name); /* or NULL */
-/* What one verb does, as text; the whole program's page; the man page of a verb (NULL: of the program). Callers free. */
+/* What one verb does, as text; the whole program's page; the man page of a verb (NULL: of the
+ * program). Callers free. */
 char *help_verb(const Verb *verb, bool colors);
 char *help_all(bool colors);
 char *help_man(const Verb *verb);
@@ -64,12 +81,15 @@ void cli_print_json_text(const Cli *cli, const char *text);
 void cli_print_table(const Cli *cli, const Table *table);
 /* True when nobody reads our output any more (`| head`). */
 bool cli_is_left(void);
-/* A copy of @text without anything that steers a terminal or turns the direction of writing: that becomes \xHH and \uHHHH. Line ends and
- * tabs stay, and with @colors the few colours that we write ourselves. Caller frees. */
+/* A copy of @text without anything that steers a terminal or turns the direction of writing: that
+ * becomes \xHH and \uHHHH. Line ends and tabs stay, and with @colors the few colours that we write
+ * ourselves. Caller frees. */
 char *cli_harmless(const char *text, bool colors);
-/* To stdout, so cleaned; colours only on a terminal. What agents and servers say may be in it. Not for JSON. */
+/* To stdout, so cleaned; colours only on a terminal. What agents and servers say may be in it. Not
+ * for JSON. */
 void cli_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
-/* JSON @text with what a terminal would take as a command written as \uHHHH: the value stays what it is. Caller frees. */
+/* JSON @text with what a terminal would take as a command written as \uHHHH: the value stays what
+ * it is. Caller frees. */
 char *cli_harmless_json(const char *text);
 /* The same to stdout. */
 void cli_put_json(const char *text);
@@ -80,7 +100,8 @@ void cli_report(const char *verb, const char *message);
 /* One line on stderr, cleaned; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* What became of @name: {"name", "outcome"} as data, and the note on stderr. */
-void cli_done(const Cli *cli, const char *name, const char *outcome, const char *format, ...) G_GNUC_PRINTF(4, 5);
+void cli_done(const Cli *cli, const char *name, const char *outcome, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 /* "2m 5s" since @iso, or "-". Caller frees. */
 char *cli_since(const char *iso);
 /* The same for a length of time. Caller frees. */
@@ -94,10 +115,12 @@ typedef struct SubVerb {
   bool named; /* wants a NAME, else takes none */
   int (*run)(Cli *cli, const char *name, GError **error);
 } SubVerb;
-/* Runs the row of @rows (@n of them) that the first word names. REEVE_ERROR_USAGE for an unknown one, or for a NAME too few or too many. */
+/* Runs the row of @rows (@n of them) that the first word names. REEVE_ERROR_USAGE for an unknown
+ * one, or for a NAME too few or too many. */
 int cli_dispatch(Cli *cli, const SubVerb *rows, guint n, GError **error);
 
-/* Prints @answer (the caller's reference is taken; NULL = there is an error, and 1 is returned) as data, else by @show. */
+/* Prints @answer (the caller's reference is taken; NULL = there is an error, and 1 is returned) as
+ * data, else by @show. */
 int cli_show(const Cli *cli, json_t *answer, void (*show)(const Cli *cli, const json_t *answer));
 /* A row of the texts that @object has under @keys, NULL-terminated. */
 void cli_text_cells(Table *table, const json_t *object, const char *const *keys);

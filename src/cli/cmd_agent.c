@@ -10,14 +10,17 @@ static int agent_serve(Cli *cli, const char *name, GError **error)
   (void)name;
   double port = cli->options.number[OPT_PORT];
   if (!cli_flag(cli, OPT_PORT) || !cli_flag(cli, OPT_AGENT)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--port' and '--agent' are needed; see reeve agent --help");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "options '--port' and '--agent' are needed; see reeve agent --help");
     return 1;
   }
   if (port > 65535) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--port': '%s' is above 65535", cli->options.text[OPT_PORT]);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "option '--port': '%s' is above 65535",
+                cli->options.text[OPT_PORT]);
     return 1;
   }
-  AgentServeOptions options = {.host = cli_flag(cli, OPT_HOST) ? cli->options.text[OPT_HOST] : "127.0.0.1",
+  AgentServeOptions options = {.host = cli_flag(cli, OPT_HOST) ? cli->options.text[OPT_HOST]
+                                                               : "127.0.0.1",
                                .port = (int)port,
                                .agent_file = cli->options.text[OPT_AGENT]};
   return agent_serve_main(&options);

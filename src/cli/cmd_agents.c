@@ -1,4 +1,5 @@
-/* reeve agents: the table of the agents directory, and what `reeve status` says of one that is not deployed. */
+/* reeve agents: the table of the agents directory, and what `reeve status` says of one that is not
+ * deployed. */
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -9,7 +10,8 @@
 
 enum { AGENTS_LINE_MAX = 2000 };
 
-/* What a person is told of the health of @agent: nothing while nobody asks how it is. Borrowed from it; NULL = nothing. */
+/* What a person is told of the health of @agent: nothing while nobody asks how it is. Borrowed from
+ * it; NULL = nothing. */
 static const char *agents_health(const json_t *agent)
 {
   bool asked = json_is_integer(json_object_get(agent, "pid"));
@@ -33,7 +35,8 @@ static void agents_row(Table *table, const json_t *agent)
   table_color(table, cli_state_color(health));
   table_cell_format(table, "%d", (int)jget_int(agent, "restart_count", 0));
   const char *error = jget_str(agent, "error_message", NULL);
-  g_auto(GStrv) lines = g_strsplit(error ? error : "", "\n", 2); /* the others stand below the table */
+  /* the others stand below the table */
+  g_auto(GStrv) lines = g_strsplit(error ? error : "", "\n", 2);
   table_cell(table, lines[0]);
 }
 
@@ -44,12 +47,14 @@ static json_t *agents_fetch(const Cli *cli, GError **error)
   if (!answer || jget_str(answer, "directory", NULL))
     return answer;
   json_decref(answer);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
-              "the server watches no agents directory; start it with 'reeve server --agents-dir DIR'");
+  g_set_error(
+      error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+      "the server watches no agents directory; start it with 'reeve server --agents-dir DIR'");
   return NULL;
 }
 
-/* What does not fit into the table of an agent that has more than one thing wrong: each on a line. */
+/* What does not fit into the table of an agent that has more than one thing wrong: each on a line.
+ */
 static void agents_errors(const json_t *agent)
 {
   const char *error = jget_str(agent, "error_message", NULL);
@@ -65,7 +70,8 @@ static void agents_errors(const json_t *agent)
 
 static void agents_table(const Cli *cli, const json_t *answer)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">PORT", ">PID", "HEALTH", ">RESTARTS", "ERROR", NULL});
+  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">PORT", ">PID",
+                                                           "HEALTH", ">RESTARTS", "ERROR", NULL});
   size_t i;
   const json_t *agent;
   json_array_foreach(json_object_get(answer, "agents"), i, agent) agents_row(table, agent);
@@ -98,7 +104,8 @@ static void agents_line(const char *label, const json_t *agent, const char *key)
   if (json_is_integer(value))
     cli_print("%s%d\n", label, (int)json_integer_value(value));
   else
-    cli_print("%s%s\n", label, json_is_string(value) && *json_string_value(value) ? json_string_value(value) : "-");
+    cli_print("%s%s\n", label,
+              json_is_string(value) && *json_string_value(value) ? json_string_value(value) : "-");
 }
 
 void agents_show(const Cli *cli, const json_t *agent)

@@ -21,7 +21,8 @@ static void audit_row(const Cli *cli, Table *table, const json_t *entry)
 
 static void audit_table(const Cli *cli, const json_t *answer)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){"TIME", "WHO", "DID", "TO", "DETAIL", NULL});
+  g_autoptr(Table) table =
+      table_new((const char *const[]){"TIME", "WHO", "DID", "TO", "DETAIL", NULL});
   const json_t *entries = json_object_get(answer, "entries");
   for (size_t i = json_array_size(entries); i > 0; i--)
     audit_row(cli, table, json_array_get(entries, i - 1));

@@ -1,4 +1,5 @@
-/* reeve chat: questions line by line in one session, so that the agent knows what was said before. */
+/* reeve chat: questions line by line in one session, so that the agent knows what was said before.
+ */
 #include "base/error.h"
 #include "base/system.h"
 #include "cli/talk.h"
@@ -17,7 +18,8 @@ static char *chat_session(void)
   return g_strconcat("chat-", random, NULL);
 }
 
-/* The next line that says something, without line end; NULL at the end of the input or at "/quit". Borrowed until the next call. */
+/* The next line that says something, without line end; NULL at the end of the input or at "/quit".
+ * Borrowed until the next call. */
 static const char *chat_line(char **buffer, size_t *size, bool terminal)
 {
   for (;;) {
@@ -50,7 +52,8 @@ int cmd_chat(Cli *cli, GError **error)
   size_t size = 0;
   int code = 0;
   if (terminal)
-    cli_note(cli, "session %s with %s; /quit or Ctrl-D ends it, Ctrl-C stops an answer", session, url);
+    cli_note(cli, "session %s with %s; /quit or Ctrl-D ends it, Ctrl-C stops an answer", session,
+             url);
   for (const char *line; (line = chat_line(&buffer, &size, terminal));) {
     TalkQuestion question = {.url = url, .text = line, .session_id = session, .stoppable = true};
     g_autoptr(GError) failed = NULL;

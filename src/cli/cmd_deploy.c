@@ -11,10 +11,13 @@ int agents_change(Cli *cli, const char *name, const char *verb, bool *changed, G
   json_t *answer = api_call(cli, "POST", path, "{}", &status, error);
   if (!answer)
     return 1;
-  g_autofree char *rollout = g_strdup(jget_str(answer, "rollout", NULL)), *declared = g_strdup(jget_str(answer, "name", name));
+  g_autofree char *rollout = g_strdup(jget_str(answer, "rollout", NULL)),
+                  *declared = g_strdup(jget_str(answer, "name", name));
   json_decref(answer);
   *changed = status == 202;
-  return *changed && rollout ? api_wait_rollout(cli, declared, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error) : 0;
+  return *changed && rollout
+             ? api_wait_rollout(cli, declared, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error)
+             : 0;
 }
 
 int cmd_deploy(Cli *cli, GError **error)
@@ -51,7 +54,8 @@ int cmd_undeploy(Cli *cli, GError **error)
     return code;
   json_t *agent = agents_look(cli, name, cli_is_data(cli) ? error : NULL);
   if (!cli_is_data(cli))
-    cli_print(changed ? "Agent %s stopped\n" : "Agent %s is not deployed\n", jget_str(agent, "name", name));
+    cli_print(changed ? "Agent %s stopped\n" : "Agent %s is not deployed\n",
+              jget_str(agent, "name", name));
   else if (agent)
     cli_print_data(cli, agent);
   json_decref(agent);

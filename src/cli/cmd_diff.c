@@ -38,7 +38,8 @@ static int diff_revisions(Cli *cli, const char *name, GError **error)
   if (cli_flag(cli, OPT_FROM))
     g_string_append_printf(rest, "?from=%d", (int)cli->options.number[OPT_FROM]);
   if (cli_flag(cli, OPT_TO))
-    g_string_append_printf(rest, "%cto=%d", rest->len > 5 ? '&' : '?', (int)cli->options.number[OPT_TO]);
+    g_string_append_printf(rest, "%cto=%d", rest->len > 5 ? '&' : '?',
+                           (int)cli->options.number[OPT_TO]);
   g_autofree char *path = api_path(name, rest->str);
   return cli_show(cli, api_get(cli, path, error), diff_print);
 }
@@ -50,12 +51,13 @@ int cmd_diff(Cli *cli, GError **error)
   if (!revisions && g_file_test(word, G_FILE_TEST_IS_REGULAR))
     return diff_file(cli, word, error);
   if (strchr(word, '/')) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "there is no file '%s'; of a deployment diff takes the NAME, all its agents",
-                word);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+                "there is no file '%s'; of a deployment diff takes the NAME, all its agents", word);
     return 1;
   }
   int code = diff_revisions(cli, word, error);
-  if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions && strstr((*error)->message, "no such deployment"))
+  if (*error && (*error)->code == REEVE_ERROR_NOT_FOUND && !revisions &&
+      strstr((*error)->message, "no such deployment"))
     g_prefix_error(error, "there is no file '%s': ", word);
   return code;
 }

@@ -25,7 +25,9 @@ static Finding doctor_finding(const char *word, char *text)
 static Finding doctor_server(const Cli *cli)
 {
   if (!api_alive(cli))
-    return doctor_finding("warning", g_strdup_printf("no server answers on %s; 'reeve up' starts one", cli->paths.socket));
+    return doctor_finding(
+        "warning",
+        g_strdup_printf("no server answers on %s; 'reeve up' starts one", cli->paths.socket));
   return doctor_finding("ok", g_strdup_printf("answers on %s", cli->paths.socket));
 }
 
@@ -36,23 +38,31 @@ static Finding doctor_store(const Cli *cli)
   json_decref(health);
   if (!store)
     return access(cli->paths.data_dir, F_OK) == 0 && access(cli->paths.data_dir, W_OK) != 0
-               ? doctor_finding("problem", g_strdup_printf("%s is not writable by you", cli->paths.data_dir))
-               : doctor_finding("ok", g_strdup_printf("%s (no server to ask)", cli->paths.data_dir));
+               ? doctor_finding("problem",
+                                g_strdup_printf("%s is not writable by you", cli->paths.data_dir))
+               : doctor_finding("ok",
+                                g_strdup_printf("%s (no server to ask)", cli->paths.data_dir));
   if (g_str_equal(store, "ok"))
     return doctor_finding("ok", g_strdup_printf("%s is written", cli->paths.data_dir));
-  return doctor_finding("problem", g_strdup_printf("store is %s: changes are refused until it can be written", store));
+  return doctor_finding(
+      "problem",
+      g_strdup_printf("store is %s: changes are refused until it can be written", store));
 }
 
 static Finding doctor_limits(const char *where, const char *unenforced)
 {
   if (!unenforced[0])
-    return doctor_finding("ok", g_strdup_printf("%s: limits of memory, cpu and pids are enforced", where));
+    return doctor_finding(
+        "ok", g_strdup_printf("%s: limits of memory, cpu and pids are enforced", where));
   g_auto(GStrv) words = g_strsplit(unenforced, " ", -1);
   g_autofree char *list = g_strjoinv(", ", words);
-  const char *help = geteuid() == 0 ? "usual in a container; elsewhere" : "run the server as root, or";
-  return doctor_finding("warning", g_strdup_printf("%s: limits of %s are not enforced; %s in a unit with Delegate=yes and "
-                                                   "DelegateSubgroup=reeve.self",
-                                                   where, list, help));
+  const char *help =
+      geteuid() == 0 ? "usual in a container; elsewhere" : "run the server as root, or";
+  return doctor_finding(
+      "warning",
+      g_strdup_printf("%s: limits of %s are not enforced; %s in a unit with Delegate=yes and "
+                      "DelegateSubgroup=reeve.self",
+                      where, list, help));
 }
 
 /* What the nodes say of themselves; without a server, what this process would be able to do. */
@@ -66,13 +76,16 @@ static Finding doctor_cgroups(const Cli *cli)
   {
     if (!jget_str(node, "cgroups", NULL))
       continue; /* of an older release, or never seen */
-    g_string_append_printf(where, "%snode '%s' has %s", where->len ? "; " : "", jget_str(node, "id", "?"), jget_str(node, "cgroups", ""));
-    json_array_foreach(json_object_get(node, "unenforced"), k, word) if (!strstr(missing->str, json_string_value(word)))
+    g_string_append_printf(where, "%snode '%s' has %s", where->len ? "; " : "",
+                           jget_str(node, "id", "?"), jget_str(node, "cgroups", ""));
+    json_array_foreach(json_object_get(node, "unenforced"), k,
+                       word) if (!strstr(missing->str, json_string_value(word)))
         g_string_append_printf(missing, "%s%s", missing->len ? " " : "", json_string_value(word));
   }
   json_decref(answer);
   g_autoptr(Cgroups) own = where->len ? NULL : cgroups_new(NULL, NULL);
-  return own ? doctor_limits(cgroups_describe(own), cgroups_unenforced(own)) : doctor_limits(where->str, missing->str);
+  return own ? doctor_limits(cgroups_describe(own), cgroups_unenforced(own))
+             : doctor_limits(where->str, missing->str);
 }
 
 /* Nodes that this server cannot use. */
@@ -87,22 +100,28 @@ static Finding doctor_nodes(const Cli *cli)
     const char *problem = jget_str(node, "problem", NULL);
     int64_t unknown = jget_int(node, "unknown_instances", 0);
     if (problem)
-      g_string_append_printf(wrong, "%snode '%s': %s", wrong->len ? "; " : "", jget_str(node, "id", "?"), problem);
+      g_string_append_printf(wrong, "%snode '%s': %s", wrong->len ? "; " : "",
+                             jget_str(node, "id", "?"), problem);
     if (unknown)
-      g_string_append_printf(wrong, "%snode '%s' holds %d instance%s that no record explains", wrong->len ? "; " : "",
-                             jget_str(node, "id", "?"), (int)unknown, text_plural(unknown));
+      g_string_append_printf(wrong, "%snode '%s' holds %d instance%s that no record explains",
+                             wrong->len ? "; " : "", jget_str(node, "id", "?"), (int)unknown,
+                             text_plural(unknown));
   }
   g_autofree char *fine =
-      answer ? g_strdup_printf("%zu known", json_array_size(json_object_get(answer, "nodes"))) : g_strdup("no server to ask");
+      answer ? g_strdup_printf("%zu known", json_array_size(json_object_get(answer, "nodes")))
+             : g_strdup("no server to ask");
   json_decref(answer);
-  return wrong->len ? doctor_finding("problem", g_strdup(wrong->str)) : doctor_finding("ok", g_steal_pointer(&fine));
+  return wrong->len ? doctor_finding("problem", g_strdup(wrong->str))
+                    : doctor_finding("ok", g_steal_pointer(&fine));
 }
 
 static Finding doctor_python(const Cli *cli)
 {
   g_autofree char *path = g_find_program_in_path("python3");
   return path ? doctor_finding("ok", g_steal_pointer(&path))
-              : doctor_finding("warning", g_strdup("python3 is not in PATH: agents given as a module cannot start"));
+              : doctor_finding(
+                    "warning",
+                    g_strdup("python3 is not in PATH: agents given as a module cannot start"));
 }
 
 static Finding doctor_room(const Cli *cli)
@@ -117,33 +136,41 @@ static Finding doctor_room(const Cli *cli)
   guint64 mib = (guint64)fs.f_bavail * fs.f_frsize >> 20, files = fs.f_favail;
   bool counted = fs.f_files > 0; /* some file systems make inodes as they need them */
   if (counted && files < DOCTOR_INODES_MIN)
-    return doctor_finding("problem", g_strdup_printf("%" G_GUINT64_FORMAT " MiB, but only %" G_GUINT64_FORMAT
-                                                     " inodes free at %s: few more files can be made there",
-                                                     mib, files, path));
-  return doctor_finding(mib >= DOCTOR_ROOM_MIN_MIB ? "ok" : "problem", g_strdup_printf("%" G_GUINT64_FORMAT " MiB free at %s", mib, path));
+    return doctor_finding("problem",
+                          g_strdup_printf("%" G_GUINT64_FORMAT " MiB, but only %" G_GUINT64_FORMAT
+                                          " inodes free at %s: few more files can be made there",
+                                          mib, files, path));
+  return doctor_finding(mib >= DOCTOR_ROOM_MIN_MIB ? "ok" : "problem",
+                        g_strdup_printf("%" G_GUINT64_FORMAT " MiB free at %s", mib, path));
 }
 
 static Finding doctor_files(const Cli *cli)
 {
   struct rlimit limit = {0};
   getrlimit(RLIMIT_NOFILE, &limit);
-  return doctor_finding(
-      limit.rlim_max >= DOCTOR_FILES_MIN ? "ok" : "warning",
-      g_strdup_printf("%llu open files, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max));
+  return doctor_finding(limit.rlim_max >= DOCTOR_FILES_MIN ? "ok" : "warning",
+                        g_strdup_printf("%llu open files, at most %llu",
+                                        (unsigned long long)limit.rlim_cur,
+                                        (unsigned long long)limit.rlim_max));
 }
 
 /* What has the usual port when the server has not: tokens sent there reach somebody else. */
 static Finding doctor_api(const Cli *cli)
 {
   json_t *server = api_get(cli, "/api/server", NULL);
-  g_autofree char *listen = g_strdup(jget_str(server, "listen", NULL)), *note = g_strdup(jget_str(server, "listen_note", NULL));
+  g_autofree char *listen = g_strdup(jget_str(server, "listen", NULL)),
+                  *note = g_strdup(jget_str(server, "listen_note", NULL));
   bool known = server != NULL;
   json_decref(server);
   if (note)
-    return doctor_finding("warning",
-                          g_strdup_printf("not served over TCP: %s; what answers there is another program: send it no token", note));
-  return doctor_finding("ok", listen ? g_strdup_printf("served on %s", listen)
-                                     : g_strdup(known ? "served on the control socket only" : "no server to ask"));
+    return doctor_finding(
+        "warning",
+        g_strdup_printf(
+            "not served over TCP: %s; what answers there is another program: send it no token",
+            note));
+  return doctor_finding(
+      "ok", listen ? g_strdup_printf("served on %s", listen)
+                   : g_strdup(known ? "served on the control socket only" : "no server to ask"));
 }
 
 /* Do agents run as a user of their own? Only root can give them one. */
@@ -154,27 +181,39 @@ static Finding doctor_agents(const Cli *cli)
   bool known = server != NULL;
   json_decref(server);
   if (user)
-    return doctor_finding("ok", g_strdup_printf("run as '%s', who cannot read the server's files", user));
+    return doctor_finding("ok",
+                          g_strdup_printf("run as '%s', who cannot read the server's files", user));
   if (known && geteuid() != 0)
-    return doctor_finding("ok", g_strdup("run as the server's user and can read its files, its secrets too; a server of root can give them "
-                                         "another: --agents-user NAME"));
+    return doctor_finding(
+        "ok",
+        g_strdup(
+            "run as the server's user and can read its files, its secrets too; a server of root can give them "
+            "another: --agents-user NAME"));
   if (geteuid() != 0)
     return doctor_finding("ok", g_strdup("would run as you (no server to ask)"));
-  return doctor_finding("warning",
-                        g_strdup("run as root unless their job names a 'user'; reeve server --agents-user NAME gives them another"));
+  return doctor_finding(
+      "warning",
+      g_strdup(
+          "run as root unless their job names a 'user'; reeve server --agents-user NAME gives them another"));
 }
 
 /* Where agents of dynamic jobs find each other. */
 static Finding doctor_registry(const Cli *cli)
 {
   json_t *server = api_get(cli, "/api/server", NULL);
-  const char *address = jget_str(server, "registry", NULL), *problem = jget_str(server, "registry_problem", NULL);
-  Finding found = problem
-                      ? doctor_finding("problem", g_strdup_printf("agents of dynamic jobs cannot find each other: %s; free that port, or "
-                                                                  "stop these jobs and bring them up again, which takes another one",
-                                                                  problem))
-                  : address ? doctor_finding("ok", g_strdup_printf("agents of dynamic jobs find each other at %s", address))
-                            : doctor_finding("ok", g_strdup(server ? "no agent has needed it" : "no server to ask"));
+  const char *address = jget_str(server, "registry", NULL),
+             *problem = jget_str(server, "registry_problem", NULL);
+  Finding found =
+      problem ? doctor_finding(
+                    "problem",
+                    g_strdup_printf(
+                        "agents of dynamic jobs cannot find each other: %s; free that port, or "
+                        "stop these jobs and bring them up again, which takes another one",
+                        problem))
+      : address
+          ? doctor_finding("ok",
+                           g_strdup_printf("agents of dynamic jobs find each other at %s", address))
+          : doctor_finding("ok", g_strdup(server ? "no agent has needed it" : "no server to ask"));
   json_decref(server);
   return found;
 }
@@ -182,15 +221,19 @@ static Finding doctor_registry(const Cli *cli)
 static Finding doctor_shim(const Cli *cli)
 {
   char *path = paths_shim();
-  return path ? doctor_finding("ok", path) : doctor_finding("problem", g_strdup("reeve-shim is not beside reeve: no agent can start"));
+  return path ? doctor_finding("ok", path)
+              : doctor_finding("problem",
+                               g_strdup("reeve-shim is not beside reeve: no agent can start"));
 }
 
 static const struct {
   const char *name;
   Finding (*check)(const Cli *cli);
-} doctor_checks[] = {{"server", doctor_server},  {"store", doctor_store},     {"API", doctor_api},           {"shim", doctor_shim},
-                     {"nodes", doctor_nodes},    {"agents", doctor_agents},   {"registry", doctor_registry}, {"cgroups", doctor_cgroups},
-                     {"python3", doctor_python}, {"disk space", doctor_room}, {"open files", doctor_files}};
+} doctor_checks[] = {
+    {"server", doctor_server},     {"store", doctor_store},     {"API", doctor_api},
+    {"shim", doctor_shim},         {"nodes", doctor_nodes},     {"agents", doctor_agents},
+    {"registry", doctor_registry}, {"cgroups", doctor_cgroups}, {"python3", doctor_python},
+    {"disk space", doctor_room},   {"open files", doctor_files}};
 
 int cmd_doctor(Cli *cli, GError **error)
 {
@@ -203,7 +246,8 @@ int cmd_doctor(Cli *cli, GError **error)
     table_cell(table, found.word);
     table_color(table, cli_state_color(found.word));
     table_cell(table, found.text);
-    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "check", doctor_checks[i].name, "result", found.word, "found", found.text));
+    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "check", doctor_checks[i].name, "result",
+                                          found.word, "found", found.text));
     well = well && !g_str_equal(found.word, "problem");
     g_free(found.text);
   }

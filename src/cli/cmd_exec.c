@@ -65,9 +65,11 @@ static bool exec_data(const char *bytes, size_t length, void *user)
 static int exec_code(const Exec *exec, const char *command, GError **error)
 {
   const char *why = jget_str(exec->end, "error", NULL);
-  int code = (int)jget_int(exec->end, "exit_code", 0), signal = (int)jget_int(exec->end, "exit_signal", 0);
+  int code = (int)jget_int(exec->end, "exit_code", 0),
+      signal = (int)jget_int(exec->end, "exit_signal", 0);
   if (jget_flag(exec->end, "timed_out", false)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "run '%s': %s", command, why ? why : "timed out");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "run '%s': %s", command,
+                why ? why : "timed out");
     return 1;
   }
   if (why && code == 0) {
@@ -111,7 +113,8 @@ int cmd_exec(Cli *cli, GError **error)
   else if (status && exec.end)
     code = exec_code(&exec, cli_word(cli, 1), error);
   else if (status && !cli_is_left())
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "run '%s': the server went away before the command ended", cli_word(cli, 1));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "run '%s': the server went away before the command ended", cli_word(cli, 1));
   json_decref(exec.end);
   g_string_free(exec.line, TRUE);
   return code;

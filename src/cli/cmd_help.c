@@ -10,7 +10,9 @@ int cmd_help(Cli *cli, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown verb '%s'; see reeve help", name);
     return 1;
   }
-  g_autofree char *text = cli_flag(cli, OPT_MAN) ? help_man(verb) : verb ? help_verb(verb, cli->color_out) : help_all(cli->color_out);
+  g_autofree char *text = cli_flag(cli, OPT_MAN) ? help_man(verb)
+                          : verb                 ? help_verb(verb, cli->color_out)
+                                                 : help_all(cli->color_out);
   cli_print("%s", text);
   return 0;
 }
@@ -19,7 +21,8 @@ int cmd_completion(Cli *cli, GError **error)
 {
   g_autofree char *script = completion_script(cli_word(cli, 0));
   if (!script) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown shell '%s'; allowed: bash, zsh, fish", cli_word(cli, 0));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "unknown shell '%s'; allowed: bash, zsh, fish", cli_word(cli, 0));
     return 1;
   }
   cli_print("%s", script);

@@ -13,7 +13,8 @@ static void history_by(const Cli *cli, Table *table, const json_t *object)
 
 static void history_rollouts(const Cli *cli, const json_t *answer)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){"ROLLOUT", "KIND", ">FROM", ">TO", "OUTCOME", "STARTED", "BY", "CAUSE", NULL});
+  g_autoptr(Table) table = table_new((const char *const[]){
+      "ROLLOUT", "KIND", ">FROM", ">TO", "OUTCOME", "STARTED", "BY", "CAUSE", NULL});
   size_t i;
   const json_t *rollout;
   json_array_foreach(json_object_get(answer, "rollouts"), i, rollout)
@@ -23,7 +24,8 @@ static void history_rollouts(const Cli *cli, const json_t *answer)
     table_cell_format(table, "%d", (int)jget_int(rollout, "to", 0));
     table_cell(table, jget_str(rollout, "outcome", NULL));
     table_color(table, cli_state_color(jget_str(rollout, "outcome", NULL)));
-    table_cell_format(table, "%.19sZ", jget_str(rollout, "started_at", "")); /* milliseconds are in -o json */
+    /* milliseconds are in -o json */
+    table_cell_format(table, "%.19sZ", jget_str(rollout, "started_at", ""));
     history_by(cli, table, rollout);
   }
   cli_print_table(cli, table);
@@ -31,7 +33,8 @@ static void history_rollouts(const Cli *cli, const json_t *answer)
 
 static void history_table(const Cli *cli, const json_t *answer)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){">REVISION", "CREATED", "BY", "CAUSE", NULL});
+  g_autoptr(Table) table =
+      table_new((const char *const[]){">REVISION", "CREATED", "BY", "CAUSE", NULL});
   size_t i;
   const json_t *revision;
   json_array_foreach(json_object_get(answer, "revisions"), i, revision)
@@ -45,10 +48,12 @@ static void history_table(const Cli *cli, const json_t *answer)
   history_rollouts(cli, answer);
 }
 
-/* Did revision @number of @target's deployment change its agent? Also true when the server cannot say it any more. */
+/* Did revision @number of @target's deployment change its agent? Also true when the server cannot
+ * say it any more. */
 static bool history_touches(const Cli *cli, const Target *target, int number, int before)
 {
-  g_autofree char *rest = g_strdup_printf("/diff?from=%d&to=%d", before, number), *path = api_path(target->deployment, rest);
+  g_autofree char *rest = g_strdup_printf("/diff?from=%d&to=%d", before, number),
+                  *path = api_path(target->deployment, rest);
   json_t *answer = before ? api_get(cli, path, NULL) : NULL;
   const json_t *diff = json_object_get(answer, "diff"), *agent;
   bool touches = !answer || json_array_size(json_object_get(diff, "job")) > 0;
@@ -76,7 +81,8 @@ static void history_filter(const Cli *cli, const Target *target, json_t *answer)
   {
     int number = (int)jget_int(one, "number", 0), before = 0;
     for (guint k = 0; k < numbers->len; k++)
-      before = g_array_index(numbers, int, k) < number ? MAX(before, g_array_index(numbers, int, k)) : before;
+      before = g_array_index(numbers, int, k) < number ? MAX(before, g_array_index(numbers, int, k))
+                                                       : before;
     if (!history_touches(cli, target, number, before))
       continue;
     json_array_append(revisions, one);

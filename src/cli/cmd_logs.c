@@ -11,7 +11,8 @@ static bool logs_data(const char *bytes, size_t length, void *user)
   return log_lines_feed(user, bytes, length);
 }
 
-/* The stream cannot say why it was refused: who is asked for must be there. Tells @lines how wide the names are. */
+/* The stream cannot say why it was refused: who is asked for must be there. Tells @lines how wide
+ * the names are. */
 static bool logs_look(const Cli *cli, const Target *target, LogLines *lines, GError **error)
 {
   json_t *deployment = show_fetch_one(cli, target, error);
@@ -43,7 +44,8 @@ int cmd_logs(Cli *cli, GError **error)
   }
   LogLines lines;
   log_lines_init(&lines, cli);
-  bool ok = logs_look(cli, &target, &lines, error) && api_stream(cli, query->str, logs_data, &lines, error);
+  bool ok = logs_look(cli, &target, &lines, error) &&
+            api_stream(cli, query->str, logs_data, &lines, error);
   log_lines_done(&lines);
   return ok && !cli_is_left() ? 0 : 1;
 }

@@ -22,19 +22,23 @@ void monitor_done(Monitor *monitor)
   g_clear_pointer(&monitor->told, g_hash_table_unref);
 }
 
-static void monitor_line(const Monitor *monitor, const char *object, const char *word, const char *reason)
+static void monitor_line(const Monitor *monitor, const char *object, const char *word,
+                         const char *reason)
 {
   char when[ISO_TIME_BYTES];
   time_iso(clock_wall_ms(), when);
   const char *sgr = monitor->cli->color_out ? cli_state_color(word) : NULL;
-  g_autofree char *text = reason ? text_escape(reason, REASON_SHOWN_MAX) : g_strdup(""); /* an agent's words may be in it */
-  g_strdelimit(text, "\n\r\t", ' ');                                                     /* one event, one line */
-  cli_print("%.19sZ  %s  %s%s%s%s%s%s%s\n", when, object, sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", word, sgr ? "\033[0m" : "",
-            *text ? ": " : "", text);
+  /* an agent's words may be in it */
+  g_autofree char *text = reason ? text_escape(reason, REASON_SHOWN_MAX) : g_strdup("");
+  g_strdelimit(text, "\n\r\t", ' '); /* one event, one line */
+  cli_print("%.19sZ  %s  %s%s%s%s%s%s%s\n", when, object, sgr ? "\033[" : "", sgr ? sgr : "",
+            sgr ? "m" : "", word, sgr ? "\033[0m" : "", *text ? ": " : "", text);
 }
 
-/* An event tells that something about @object has changed; what people are told may be the same as before. */
-static void monitor_state(Monitor *monitor, const char *object, const char *word, const char *reason)
+/* An event tells that something about @object has changed; what people are told may be the same as
+ * before. */
+static void monitor_state(Monitor *monitor, const char *object, const char *word,
+                          const char *reason)
 {
   g_autofree char *now = g_strdup_printf("%s: %s", word, reason ? reason : "");
   if (g_strcmp0(g_hash_table_lookup(monitor->told, object), now) == 0)
@@ -55,13 +59,20 @@ static void monitor_instance(Monitor *monitor, const char *deployment, const jso
 /* Its begin and its end; the phases on the way are ours. */
 static void monitor_rollout(Monitor *monitor, const json_t *rollout)
 {
-  const char *outcome = jget_str(rollout, "outcome", "?"), *kind = jget_str(rollout, "kind", "?"), *said = jget_str(rollout, "cause", NULL);
+  const char *outcome = jget_str(rollout, "outcome", "?"), *kind = jget_str(rollout, "kind", "?"),
+             *said = jget_str(rollout, "cause", NULL);
   g_autofree char *cause = api_named(monitor->cli, said);
-  bool open = g_str_equal(outcome, "open"),
-       forward = g_str_equal(kind, "deploy") || g_str_equal(kind, "update") || g_str_equal(kind, "rollback");
-  g_autofree char *what = forward ? g_strdup_printf("%s to revision %d", kind, (int)jget_int(rollout, "to", 0)) : g_strdup(kind);
-  g_autofree char *reason = open || !*cause || g_str_equal(outcome, "succeeded") ? g_strdup(what) : g_strdup_printf("%s: %s", what, cause);
-  g_autofree char *word = g_strdup_printf("rollout %s", open ? "begins" : outcome), *id = g_strdup(jget_str(rollout, "id", "?"));
+  bool open = g_str_equal(outcome, "open"), forward = g_str_equal(kind, "deploy") ||
+                                                      g_str_equal(kind, "update") ||
+                                                      g_str_equal(kind, "rollback");
+  g_autofree char *what =
+      forward ? g_strdup_printf("%s to revision %d", kind, (int)jget_int(rollout, "to", 0))
+              : g_strdup(kind);
+  g_autofree char *reason = open || !*cause || g_str_equal(outcome, "succeeded")
+                                ? g_strdup(what)
+                                : g_strdup_printf("%s: %s", what, cause);
+  g_autofree char *word = g_strdup_printf("rollout %s", open ? "begins" : outcome),
+                  *id = g_strdup(jget_str(rollout, "id", "?"));
   if (g_strcmp0(g_hash_table_lookup(monitor->told, id), word) == 0)
     return;
   monitor_line(monitor, jget_str(rollout, "deployment", "?"), word, reason);
@@ -113,7 +124,8 @@ static void events_print(const Monitor *monitor, const char *type, const json_t 
     return;
   json_t *shown = json_deep_copy(data), *deployment;
   size_t i;
-  json_array_foreach(all ? NULL : json_object_get(shown, "deployments"), i, deployment) target_filter(&monitor->target, deployment, NULL);
+  json_array_foreach(all ? NULL : json_object_get(shown, "deployments"), i, deployment)
+      target_filter(&monitor->target, deployment, NULL);
   json_t *line = json_pack("{s:s,s:o}", "event", type, "data", shown);
   char *text = json_dumps(line, JSON_COMPACT);
   cli_put_json(text);
@@ -138,7 +150,8 @@ static int monitor_run(Cli *cli, GError **error)
   json_t *deployment = NULL;
   if (!target_of(cli, &target, error))
     return 1;
-  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error))) /* an unknown name is an error, not a silent stream */
+  /* an unknown name is an error, not a silent stream */
+  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error)))
     return 1;
   json_decref(deployment);
   Monitor monitor;

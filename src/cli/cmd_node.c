@@ -7,11 +7,13 @@ int cmd_node(Cli *cli, GError **error)
 {
   g_autofree char *shim = paths_shim(), *self = paths_self();
   if (!cli_flag(cli, OPT_SERVER) || !cli_flag(cli, OPT_DATA_DIR)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--server' and '--data-dir' are needed; see reeve node --help");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "options '--server' and '--data-dir' are needed; see reeve node --help");
     return 1;
   }
   if (!shim) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "find 'reeve-shim' beside '%s': no such program", self);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL,
+                "find 'reeve-shim' beside '%s': no such program", self);
     return 1;
   }
   g_autofree char *server = g_canonicalize_filename(cli->options.text[OPT_SERVER], NULL);

@@ -18,7 +18,8 @@ static void ps_table(const Cli *cli, const json_t *answer)
   }
   cli_print_table(cli, table);
   if (hidden)
-    cli_note(cli, "%d stopped deployment%s not shown; see: reeve ps -a", hidden, hidden == 1 ? " is" : "s are");
+    cli_note(cli, "%d stopped deployment%s not shown; see: reeve ps -a", hidden,
+             hidden == 1 ? " is" : "s are");
   else if (!table_rows(table))
     cli_note(cli, "nothing is deployed; try: reeve up FILE");
 }
@@ -26,5 +27,6 @@ static void ps_table(const Cli *cli, const json_t *answer)
 int cmd_ps(Cli *cli, GError **error)
 {
   g_auto(Target) target = {0};
-  return target_of(cli, &target, error) ? cli_show(cli, show_fetch(cli, &target, error), ps_table) : 1;
+  return target_of(cli, &target, error) ? cli_show(cli, show_fetch(cli, &target, error), ps_table)
+                                        : 1;
 }

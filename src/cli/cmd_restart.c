@@ -5,14 +5,17 @@
 #include "cli/api.h"
 #include "cli/target.h"
 
-/* An agent of the agents directory that is not deployed is started; one that was called by its directory has a deployment of another name.
+/* An agent of the agents directory that is not deployed is started; one that was called by its
+ * directory has a deployment of another name.
  */
 static bool restart_is_agent(const Cli *cli, const char *name, const GError *error)
 {
   bool unknown = error->code == REEVE_ERROR_NOT_FOUND;
-  json_t *agent = unknown || error->code == REEVE_ERROR_CONFLICT ? agents_look(cli, name, NULL) : NULL;
+  json_t *agent =
+      unknown || error->code == REEVE_ERROR_CONFLICT ? agents_look(cli, name, NULL) : NULL;
   const char *status = jget_str(agent, "status", "");
-  bool is_agent = g_str_equal(status, "discovered") || g_str_equal(status, "stopped") || (agent && unknown);
+  bool is_agent =
+      g_str_equal(status, "discovered") || g_str_equal(status, "stopped") || (agent && unknown);
   json_decref(agent);
   return is_agent;
 }

@@ -2,14 +2,18 @@
 #include "base/json.h"
 #include "cli/api.h"
 
-/* Where it goes is said before anything happens, and just that is asked for. 0 = the server knows of nothing, and says so. */
+/* Where it goes is said before anything happens, and just that is asked for. 0 = the server knows
+ * of nothing, and says so. */
 static int rollback_target(const Cli *cli, const char *name, GError **error)
 {
   json_t *deployment = api_deployment(cli, name, error);
-  int target = cli_flag(cli, OPT_TO) ? (int)cli->options.number[OPT_TO] : (int)jget_int(deployment, "previous", 0);
+  int target = cli_flag(cli, OPT_TO) ? (int)cli->options.number[OPT_TO]
+                                     : (int)jget_int(deployment, "previous", 0);
   if (deployment && target)
-    cli_note(cli, "%s goes from revision %d to revision %d; code in working directories is not part of a revision: it stays as it is", name,
-             (int)jget_int(deployment, "revision", 0), target);
+    cli_note(
+        cli,
+        "%s goes from revision %d to revision %d; code in working directories is not part of a revision: it stays as it is",
+        name, (int)jget_int(deployment, "revision", 0), target);
   json_decref(deployment);
   return target;
 }

@@ -7,8 +7,10 @@
 
 #include <string.h>
 
-/* "web=3" of deployment @name, or "desk/web=3" with @name NULL, into @target and a number; false with @error. */
-static bool scale_parse(const char *name, const char *word, Target *target, int64_t *replicas, GError **error)
+/* "web=3" of deployment @name, or "desk/web=3" with @name NULL, into @target and a number; false
+ * with @error. */
+static bool scale_parse(const char *name, const char *word, Target *target, int64_t *replicas,
+                        GError **error)
 {
   const char *sign = strchr(word, '=');
   g_autofree char *left = g_strndup(word, sign ? (gsize)(sign - word) : strlen(word));
@@ -17,7 +19,8 @@ static bool scale_parse(const char *name, const char *word, Target *target, int6
   bool one = target->agent && target->replica < 0;
   if (one && sign && g_ascii_string_to_signed(sign + 1, 10, 1, 1000, replicas, NULL))
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "say how many: reeve scale %s %s=3 (1 to 1000)", target->deployment,
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+              "say how many: reeve scale %s %s=3 (1 to 1000)", target->deployment,
               one ? target->agent : "AGENT");
   return false;
 }
@@ -31,8 +34,8 @@ static int scale_one(Cli *cli, const Target *target, int64_t replicas, GError **
   jw_close(body, '}');
   int code = api_change(cli, target->deployment, "/scale", body->str, error);
   if (code == 0 && !*error)
-    cli_note(cli, "%s/%s has %d replica%s; the next `reeve up` takes the number of its file again", target->deployment, target->agent,
-             (int)replicas, text_plural(replicas));
+    cli_note(cli, "%s/%s has %d replica%s; the next `reeve up` takes the number of its file again",
+             target->deployment, target->agent, (int)replicas, text_plural(replicas));
   return code;
 }
 
@@ -42,7 +45,8 @@ int cmd_scale(Cli *cli, GError **error)
   const char *name = apart ? cli_word(cli, 0) : NULL;
   guint first = apart ? 1 : 0;
   if (!cli_word(cli, first)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "say how many: reeve scale %s AGENT=3 (1 to 1000)", name);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "say how many: reeve scale %s AGENT=3 (1 to 1000)", name);
     return 1;
   }
   for (int round = 0; round < 2; round++) /* all are checked before the first is done */

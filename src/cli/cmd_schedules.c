@@ -9,13 +9,15 @@
 
 static char *schedule_words(const json_t *schedule)
 {
-  const char *cron = jget_str(schedule, "cron", NULL), *zone = jget_str(schedule, "timezone", "UTC");
+  const char *cron = jget_str(schedule, "cron", NULL),
+             *zone = jget_str(schedule, "timezone", "UTC");
   if (cron)
     return g_strdup_printf("%s %s", cron, zone);
   return g_strdup_printf("every %g s", (double)jget_int(schedule, "every_ms", 0) / 1000);
 }
 
-/* How far @iso is from now, "in 1h 10m" or "2m 5s ago"; with -o wide the point in time itself. NULL for none. Caller frees. */
+/* How far @iso is from now, "in 1h 10m" or "2m 5s ago"; with -o wide the point in time itself. NULL
+ * for none. Caller frees. */
 static char *schedule_time(const Cli *cli, const char *iso)
 {
   int64_t at_ms = iso ? time_parse_iso(iso) : -1, now_ms = clock_wall_ms();
@@ -25,11 +27,13 @@ static char *schedule_time(const Cli *cli, const char *iso)
   return at_ms > now_ms ? g_strdup_printf("in %s", far) : g_strdup_printf("%s ago", far);
 }
 
-/* When the next run comes: one that waits for the end of the present run is the next, and was due before. Caller frees. */
+/* When the next run comes: one that waits for the end of the present run is the next, and was due
+ * before. Caller frees. */
 static char *schedule_next(const Cli *cli, const json_t *schedule)
 {
   g_autofree char *due = schedule_time(cli, jget_str(schedule, "queued_due_at", NULL));
-  return due ? g_strdup_printf("waits, due %s", due) : schedule_time(cli, jget_str(schedule, "next_at", NULL));
+  return due ? g_strdup_printf("waits, due %s", due)
+             : schedule_time(cli, jget_str(schedule, "next_at", NULL));
 }
 
 static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
@@ -51,8 +55,8 @@ static void schedule_row(const Cli *cli, Table *table, const json_t *schedule)
 
 static void schedule_runs(const Cli *cli, const json_t *schedules)
 {
-  g_autoptr(Table) table =
-      table_new((const char *const[]){"RUN", "DEPLOYMENT", "AGENT", "DUE", "STARTED", "ENDED", "OUTCOME", "BY", "REASON", NULL});
+  g_autoptr(Table) table = table_new((const char *const[]){
+      "RUN", "DEPLOYMENT", "AGENT", "DUE", "STARTED", "ENDED", "OUTCOME", "BY", "REASON", NULL});
   size_t i, k;
   const json_t *schedule, *run;
   json_array_foreach(schedules, i, schedule)
@@ -60,7 +64,9 @@ static void schedule_runs(const Cli *cli, const json_t *schedules)
     json_array_foreach(json_object_get(schedule, "runs"), k, run)
     {
       g_autofree char *actor = api_actor(cli, jget_str(run, "actor", NULL));
-      cli_text_cells(table, run, (const char *const[]){"id", "deployment", "agent", "due_at", "started_at", "ended_at", "outcome", NULL});
+      cli_text_cells(table, run,
+                     (const char *const[]){"id", "deployment", "agent", "due_at", "started_at",
+                                           "ended_at", "outcome", NULL});
       table_cell(table, actor);
       table_cell(table, jget_str(run, "reason", NULL));
     }
@@ -72,14 +78,18 @@ static void schedules_tables(const Cli *cli, const json_t *answer)
 {
   const char *name = cli_word(cli, 0);
   const json_t *schedules = json_object_get(answer, "schedules"), *schedule;
-  static const char *const columns[] = {"DEPLOYMENT", "AGENT", "SCHEDULE", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL};
-  static const char *const wide[] = {"DEPLOYMENT", "AGENT", "SCHEDULE", "OVERLAP", "NEXT", "LAST RUN", "OUTCOME", "REASON", NULL};
+  static const char *const columns[] = {"DEPLOYMENT", "AGENT",   "SCHEDULE", "NEXT",
+                                        "LAST RUN",   "OUTCOME", "REASON",   NULL};
+  static const char *const wide[] = {"DEPLOYMENT", "AGENT",   "SCHEDULE", "OVERLAP", "NEXT",
+                                     "LAST RUN",   "OUTCOME", "REASON",   NULL};
   g_autoptr(Table) table = table_new(cli->output == OUTPUT_WIDE ? wide : columns);
   size_t i;
   json_array_foreach(schedules, i, schedule) schedule_row(cli, table, schedule);
   cli_print_table(cli, table);
   if (!table_rows(table))
-    cli_note(cli, "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");
+    cli_note(
+        cli,
+        "no agent runs by the clock; a batch agent does that has a schedule, as {cron: \"30 6 * * *\"} or {every: 3600}");
   if (!table_rows(table) || (cli->output != OUTPUT_WIDE && !name))
     return;
   cli_print("\n");
@@ -92,7 +102,8 @@ static void schedules_filter(const Target *target, json_t *answer)
   size_t i;
   json_array_foreach(json_object_get(answer, "schedules"), i, schedule)
   {
-    bool here = !target->deployment || g_strcmp0(target->deployment, jget_str(schedule, "deployment", NULL)) == 0;
+    bool here = !target->deployment ||
+                g_strcmp0(target->deployment, jget_str(schedule, "deployment", NULL)) == 0;
     if (here && target_has(target, schedule))
       json_array_append(kept, schedule);
   }
@@ -105,7 +116,8 @@ int cmd_schedules(Cli *cli, GError **error)
   json_t *deployment = NULL;
   if (!target_of(cli, &target, error))
     return 1;
-  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error))) /* an unknown name is no empty list */
+  /* an unknown name is no empty list */
+  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error)))
     return 1;
   json_decref(deployment);
   json_t *answer = api_get(cli, "/api/schedules", error);
@@ -125,7 +137,8 @@ typedef struct RunWait {
 static void run_seen(RunWait *wait, const json_t *run)
 {
   const char *outcome = jget_str(run, "outcome", "");
-  if (g_strcmp0(jget_str(run, "id", NULL), wait->run) != 0 || g_str_equal(outcome, "running") || wait->outcome)
+  if (g_strcmp0(jget_str(run, "id", NULL), wait->run) != 0 || g_str_equal(outcome, "running") ||
+      wait->outcome)
     return;
   wait->outcome = g_strdup(outcome);
   wait->reason = g_strdup(jget_str(run, "reason", NULL));
@@ -142,8 +155,8 @@ static bool run_event(const char *type, const json_t *data, void *user)
   if (!g_str_equal(type, "reset"))
     return !wait->outcome;
   json_t *answer = api_get(wait->cli, "/api/schedules", NULL);
-  json_array_foreach(json_object_get(answer, "schedules"), i, schedule) json_array_foreach(json_object_get(schedule, "runs"), k, run)
-      run_seen(wait, run);
+  json_array_foreach(json_object_get(answer, "schedules"), i, schedule)
+      json_array_foreach(json_object_get(schedule, "runs"), k, run) run_seen(wait, run);
   json_decref(answer);
   return !wait->outcome;
 }
@@ -156,10 +169,11 @@ static int run_wait(Cli *cli, const char *name, const char *agent, const char *r
   bool ok = api_follow(cli, name, timeout_ms, run_event, &wait, &failed);
   int code = wait.outcome && g_str_equal(wait.outcome, "completed") ? 0 : 6;
   if (wait.outcome)
-    cli_note(cli, "run %s %s%s%s; see: reeve logs %s/%s", run, wait.outcome, wait.reason ? ": " : "", wait.reason ? wait.reason : "", name,
-             agent);
+    cli_note(cli, "run %s %s%s%s; see: reeve logs %s/%s", run, wait.outcome,
+             wait.reason ? ": " : "", wait.reason ? wait.reason : "", name, agent);
   else if (g_error_matches(failed, REEVE_ERROR, REEVE_ERROR_TIMEOUT))
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "run %s still goes after %.4g s; see: reeve schedules %s, reeve logs %s/%s", run,
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT,
+                "run %s still goes after %.4g s; see: reeve schedules %s, reeve logs %s/%s", run,
                 (double)timeout_ms / 1000, name, name, agent);
   else if (failed)
     g_propagate_error(error, g_steal_pointer(&failed));
@@ -174,7 +188,8 @@ int cmd_run(Cli *cli, GError **error)
   if (!target_of(cli, &target, error))
     return 1;
   if (!target.agent || target.replica > 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "which agent? usage: reeve run NAME/AGENT; see: reeve schedules %s",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "which agent? usage: reeve run NAME/AGENT; see: reeve schedules %s",
                 target.deployment);
     return 1;
   }

@@ -1,5 +1,5 @@
-/* reeve secret: set, list and remove secrets. A value comes from stdin or a file, never from the command line, where everybody could read
- * it. */
+/* reeve secret: set, list and remove secrets. A value comes from stdin or a file, never from the
+ * command line, where everybody could read it. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -11,7 +11,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* SECRET_AROUND: what may stand around a value, a byte order mark and CRLF, and one byte more to see too much. */
+/* SECRET_AROUND: what may stand around a value, a byte order mark and CRLF, and one byte more to
+ * see too much. */
 enum { SECRET_BYTES_MAX = 64 * 1024, SECRET_AROUND = 3 + 2 + 1 };
 
 /* Reads stdin to its end; on a terminal without echo, to the end of the line. */
@@ -31,13 +32,16 @@ static char *secret_from_stdin(const Cli *cli, size_t *length, GError **error)
   do {
     got = read(STDIN_FILENO, text + n, SECRET_BYTES_MAX + SECRET_AROUND - n);
     n += got > 0 ? (size_t)got : 0;
-  } while ((got > 0 && n < SECRET_BYTES_MAX + SECRET_AROUND && !(terminal && n && text[n - 1] == '\n')) || (got < 0 && errno == EINTR));
+  } while ((got > 0 && n < SECRET_BYTES_MAX + SECRET_AROUND &&
+            !(terminal && n && text[n - 1] == '\n')) ||
+           (got < 0 && errno == EINTR));
   if (terminal)
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
   *length = n;
   if (got >= 0)
     return text;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "read the value from stdin: %s", g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "read the value from stdin: %s",
+              g_strerror(errno));
   g_free(text);
   return NULL;
 }
@@ -47,11 +51,14 @@ static bool secret_check(const char *name, char *value, size_t length, GError **
 {
   length = text_take_value(value, length);
   if (length > SECRET_BYTES_MAX)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "set secret '%s': the value has more than %d bytes", name, SECRET_BYTES_MAX);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT,
+                "set secret '%s': the value has more than %d bytes", name, SECRET_BYTES_MAX);
   else if (!length)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "set secret '%s': the value is empty; give it on stdin or with --from-file", name);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "set secret '%s': the value is empty; give it on stdin or with --from-file", name);
   else if (strlen(value) != length || !g_utf8_validate(value, (gssize)length, NULL))
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "set secret '%s': the value is no text (UTF-8 without NUL); encode it, as base64",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "set secret '%s': the value is no text (UTF-8 without NUL); encode it, as base64",
                 name);
   else
     return true;
@@ -74,7 +81,10 @@ static int secret_send(const Cli *cli, const char *name, const char *value, GErr
   if (status == 201)
     cli_done(cli, name, "set", "secret '%s' is set", name);
   else
-    cli_done(cli, name, "changed", "secret '%s' is changed; agents that run with it keep the old value until they restart", name);
+    cli_done(
+        cli, name, "changed",
+        "secret '%s' is changed; agents that run with it keep the old value until they restart",
+        name);
   return 0;
 }
 
@@ -82,7 +92,8 @@ static int secret_set(Cli *cli, const char *name, GError **error)
 {
   size_t length = 0;
   const char *file = cli->options.text[OPT_FROM_FILE];
-  char *value = file ? fs_read(file, SECRET_BYTES_MAX + SECRET_AROUND, &length, error) : secret_from_stdin(cli, &length, error);
+  char *value = file ? fs_read(file, SECRET_BYTES_MAX + SECRET_AROUND, &length, error)
+                     : secret_from_stdin(cli, &length, error);
   if (!value)
     return 1;
   int code = secret_check(name, value, length, error) ? secret_send(cli, name, value, error) : 1;
@@ -94,10 +105,12 @@ static int secret_set(Cli *cli, const char *name, GError **error)
 static void secret_table(const Cli *cli, const json_t *answer)
 {
   static const char *const keys[] = {"name", "created_at", "updated_at", "actor", NULL};
-  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "CREATED", "CHANGED", "BY", NULL});
+  g_autoptr(Table) table =
+      table_new((const char *const[]){"NAME", "CREATED", "CHANGED", "BY", NULL});
   size_t i;
   const json_t *secret;
-  json_array_foreach(json_object_get(answer, "secrets"), i, secret) cli_text_cells(table, secret, keys);
+  json_array_foreach(json_object_get(answer, "secrets"), i, secret)
+      cli_text_cells(table, secret, keys);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "no secret is kept; set one with: reeve secret set NAME < FILE");
@@ -119,6 +132,7 @@ static int secret_remove(Cli *cli, const char *name, GError **error)
 
 int cmd_secret(Cli *cli, GError **error)
 {
-  static const SubVerb rows[] = {{"set", true, secret_set}, {"list", false, secret_list}, {"rm", true, secret_remove}};
+  static const SubVerb rows[] = {
+      {"set", true, secret_set}, {"list", false, secret_list}, {"rm", true, secret_remove}};
   return cli_dispatch(cli, rows, G_N_ELEMENTS(rows), error);
 }

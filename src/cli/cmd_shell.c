@@ -1,5 +1,5 @@
-/* reeve shell: the verbs interactively, or line by line from a pipe. Each command is a process of its own, so that Ctrl-C ends the command
- * and not the shell. */
+/* reeve shell: the verbs interactively, or line by line from a pipe. Each command is a process of
+ * its own, so that Ctrl-C ends the command and not the shell. */
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/agents.h"
@@ -73,7 +73,8 @@ static int shell_spawn(const Shell *shell, char *const *argv, GError **error)
   posix_spawnattr_destroy(&attributes);
   if (!failed)
     return shell_wait(pid);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", argv[0], g_strerror(failed));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", argv[0],
+              g_strerror(failed));
   return reeve_error_exit(REEVE_ERROR_INTERNAL);
 }
 
@@ -122,7 +123,8 @@ static char *shell_short(const char *path)
 {
   const char *home = g_get_home_dir();
   size_t n = strlen(home);
-  return n > 1 && strncmp(path, home, n) == 0 && path[n] == '/' ? g_strconcat("~", path + n, NULL) : g_strdup(path);
+  return n > 1 && strncmp(path, home, n) == 0 && path[n] == '/' ? g_strconcat("~", path + n, NULL)
+                                                                : g_strdup(path);
 }
 
 static char *shell_prompt(const Shell *shell)
@@ -147,11 +149,13 @@ static void shell_begin(Shell *shell)
     shell->input = stdin;
     return;
   }
-  g_autofree char *history = g_build_filename(g_get_user_state_dir(), "reeve", "shell_history", NULL);
+  g_autofree char *history =
+      g_build_filename(g_get_user_state_dir(), "reeve", "shell_history", NULL);
   shell->edit = shell_edit_new(history, cli_names, (void *)(uintptr_t)shell->cli);
   signal(SIGINT, SIG_IGN); /* while a command runs it is the command's */
   signal(SIGQUIT, SIG_IGN);
-  cli_note(shell->cli, "Reeve %s. help lists the verbs, Tab completes, Ctrl-D leaves.", REEVE_VERSION);
+  cli_note(shell->cli, "Reeve %s. help lists the verbs, Tab completes, Ctrl-D leaves.",
+           REEVE_VERSION);
 }
 
 int cmd_shell(Cli *cli, GError **error)

@@ -19,7 +19,8 @@ static int status_agent(Cli *cli, const char *name, GError **error)
 static void status_file(Cli *cli, const char *name)
 {
   json_t *agent = agents_look(cli, name, NULL);
-  const char *path = jget_str(agent, "config_path", NULL), *error = jget_str(agent, "error_message", NULL);
+  const char *path = jget_str(agent, "config_path", NULL),
+             *error = jget_str(agent, "error_message", NULL);
   if (path && !g_str_equal(jget_str(agent, "status", ""), "discovered"))
     cli_print("\nagent file: %s\n", path);
   if (path && error)
@@ -41,7 +42,8 @@ static int status_one(Cli *cli, const Target *target, GError **error)
   return code;
 }
 
-/* Why a degraded deployment is so, when the server gives no reason: the first instance that is not well. Caller frees; NULL = unknown. */
+/* Why a degraded deployment is so, when the server gives no reason: the first instance that is not
+ * well. Caller frees; NULL = unknown. */
 static char *status_reason(const Cli *cli, const json_t *summary)
 {
   bool degraded = g_strcmp0(jget_str(summary, "status", NULL), "degraded") == 0;
@@ -53,13 +55,16 @@ static char *status_reason(const Cli *cli, const json_t *summary)
   size_t i;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    const char *state = jget_str(instance, "state", "?"), *health = jget_str(instance, "health", "?"),
+    const char *state = jget_str(instance, "state", "?"),
+               *health = jget_str(instance, "health", "?"),
                *said = jget_str(instance, "reason", NULL);
     bool running = g_str_equal(state, "running");
     g_autofree char *name = target_name(instance);
-    if (reason || (running && g_str_equal(health, "healthy")) || g_str_equal(state, "completed") || g_str_equal(state, "stopped"))
+    if (reason || (running && g_str_equal(health, "healthy")) || g_str_equal(state, "completed") ||
+        g_str_equal(state, "stopped"))
       continue;
-    reason = g_strdup_printf("%s %s%s%s", name, running ? health : state, said ? ": " : "", said ? said : "");
+    reason = g_strdup_printf("%s %s%s%s", name, running ? health : state, said ? ": " : "",
+                             said ? said : "");
   }
   json_decref(deployment);
   return reason;
@@ -74,7 +79,8 @@ static void status_row(const Cli *cli, Table *table, const json_t *deployment)
   table_cell(table, status);
   table_color(table, cli_state_color(status));
   table_cell_format(table, "%d", (int)jget_int(deployment, "revision", 0));
-  table_cell_format(table, "%d/%d", (int)jget_int(deployment, "healthy", 0), (int)jget_int(deployment, "agents", 0));
+  table_cell_format(table, "%d/%d", (int)jget_int(deployment, "healthy", 0),
+                    (int)jget_int(deployment, "agents", 0));
   table_cell(table, since);
   table_cell(table, reason);
 }
@@ -85,16 +91,21 @@ static void status_store(const Cli *cli)
   json_t *health = api_get(cli, "/healthz", NULL);
   const char *store = jget_str(health, "store", "ok");
   if (!g_str_equal(store, "ok"))
-    cli_note(cli, "warning: the store is %s; changes are refused until it can be written again, agents keep running", store);
+    cli_note(
+        cli,
+        "warning: the store is %s; changes are refused until it can be written again, agents keep running",
+        store);
   json_decref(health);
 }
 
 static void status_table(const Cli *cli, const json_t *answer)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){"NAME", "STATUS", ">REV", ">HEALTHY", "CHANGED", "REASON", NULL});
+  g_autoptr(Table) table = table_new(
+      (const char *const[]){"NAME", "STATUS", ">REV", ">HEALTHY", "CHANGED", "REASON", NULL});
   size_t i;
   const json_t *deployment;
-  json_array_foreach(json_object_get(answer, "deployments"), i, deployment) status_row(cli, table, deployment);
+  json_array_foreach(json_object_get(answer, "deployments"), i, deployment)
+      status_row(cli, table, deployment);
   cli_print_table(cli, table);
   if (!table_rows(table))
     cli_note(cli, "nothing is deployed; try: reeve up FILE");

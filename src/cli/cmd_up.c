@@ -1,4 +1,5 @@
-/* reeve up: sends a job, shows its rollout, then stays with its logs. One loop: the event stream, the log stream and signals. */
+/* reeve up: sends a job, shows its rollout, then stays with its logs. One loop: the event stream,
+ * the log stream and signals. */
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/api.h"
@@ -17,7 +18,14 @@
 enum { LAST_LINES_MAX = 1000 };
 
 /* What a foreground `up` is doing. */
-typedef enum UpPhase { UP_ROLLOUT, UP_STAY, UP_STOPPING, UP_LAST_WORDS, UP_DETACHED, UP_ENDED } UpPhase;
+typedef enum UpPhase {
+  UP_ROLLOUT,
+  UP_STAY,
+  UP_STOPPING,
+  UP_LAST_WORDS,
+  UP_DETACHED,
+  UP_ENDED
+} UpPhase;
 
 typedef struct Up {
   Cli *cli;
@@ -52,7 +60,8 @@ static void up_end(Up *up, UpPhase phase)
   loop_stop(up->loop);
 }
 
-/* Logs end with the server or the deployment; the event stream is what decides, except at the end. */
+/* Logs end with the server or the deployment; the event stream is what decides, except at the end.
+ */
 static void up_logs_end(const HttpResult *result, void *data)
 {
   Up *up = data;
@@ -77,9 +86,11 @@ static HttpCall *up_call(Up *up, const char *path, HttpData data, HttpDone done)
 static void up_logs_begin(Up *up, const json_t *deployment)
 {
   const json_t *rollout = json_object_get(deployment, "rollout");
-  bool ours = up->progress.rollout && g_strcmp0(jget_str(rollout, "id", NULL), up->progress.rollout) == 0;
+  bool ours =
+      up->progress.rollout && g_strcmp0(jget_str(rollout, "id", NULL), up->progress.rollout) == 0;
   const char *since = ours ? jget_str(rollout, "started_at", NULL) : NULL;
-  g_autofree char *rest = since ? g_strdup_printf("/logs?follow=1&since=%s", since) : g_strdup("/logs?follow=1&tail=0");
+  g_autofree char *rest =
+      since ? g_strdup_printf("/logs?follow=1&since=%s", since) : g_strdup("/logs?follow=1&tail=0");
   g_autofree char *path = api_path(up->name, rest);
   up->since = g_strdup(since);
   log_lines_expect(&up->logs, deployment);
@@ -87,8 +98,8 @@ static void up_logs_begin(Up *up, const json_t *deployment)
   up->logs_call = up_call(up, path, up_log_data, up_logs_end);
 }
 
-/* Everything is stopped. What was written to the end, or before the stream of logs had begun, is read once more; a job whose agents are
- * done at once would say nothing else. */
+/* Everything is stopped. What was written to the end, or before the stream of logs had begun, is
+ * read once more; a job whose agents are done at once would say nothing else. */
 static void up_stopped(Up *up, const char *reason)
 {
   cli_note(up->cli, "%s is stopped%s%s", up->name, reason ? ": " : "", reason ? reason : "");
@@ -111,7 +122,8 @@ static void up_stay(Up *up)
   if (!cli_flag(up->cli, OPT_MONITOR) && !up->logs_call)
     up_logs_begin(up, deployment);
   if (g_strcmp0(jget_str(deployment, "status", NULL), "stopped") == 0)
-    up_stopped(up, jget_str(deployment, "reason", NULL)); /* its agents were done before we looked: no event tells that any more */
+    /* its agents were done before we looked: no event tells that any more */
+    up_stopped(up, jget_str(deployment, "reason", NULL));
   json_decref(deployment);
 }
 
@@ -142,7 +154,8 @@ static void up_settled_watching(Up *up)
   if (up->stale)
     file_watch_touch(up->files);
   else
-    cli_note(up->cli, "waiting for changes of '%s' and the files that it names; Ctrl-C stops %s", up->path, up->name);
+    cli_note(up->cli, "waiting for changes of '%s' and the files that it names; Ctrl-C stops %s",
+             up->path, up->name);
   up->stale = false;
 }
 
@@ -167,7 +180,8 @@ static void up_settled(Up *up)
 /* Somebody, here or elsewhere, brought the deployment down. */
 static bool up_is_stopped(const Up *up, const char *type, const json_t *data)
 {
-  return g_str_equal(type, "deployment") && g_strcmp0(jget_str(data, "name", NULL), up->name) == 0 &&
+  return g_str_equal(type, "deployment") &&
+         g_strcmp0(jget_str(data, "name", NULL), up->name) == 0 &&
          g_strcmp0(jget_str(data, "status", NULL), "stopped") == 0;
 }
 
@@ -176,7 +190,8 @@ static bool up_is_stopped_since(const Up *up, const char *type, const json_t *da
 {
   size_t i;
   const json_t *deployment;
-  json_array_foreach(g_str_equal(type, "reset") ? json_object_get(data, "deployments") : NULL, i, deployment)
+  json_array_foreach(g_str_equal(type, "reset") ? json_object_get(data, "deployments") : NULL, i,
+                     deployment)
   {
     if (up_is_stopped(up, "deployment", deployment))
       return true;
@@ -213,11 +228,13 @@ static void up_events_end(const HttpResult *result, void *data)
   Up *up = data;
   if (up->phase == UP_ENDED || up->phase == UP_LAST_WORDS)
     return;
-  if (!result->error && ++up->streams < API_STREAMS_MAX && api_alive(up->cli)) { /* we read too slowly: from a snapshot on */
+  /* we read too slowly: from a snapshot on */
+  if (!result->error && ++up->streams < API_STREAMS_MAX && api_alive(up->cli)) {
     up_events_begin(up);
     return;
   }
-  g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server went away (%s); agents keep running",
+  g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+              "the server went away (%s); agents keep running",
               result->error ? result->error : "end of stream");
   up_end(up, UP_ENDED);
 }
@@ -257,7 +274,8 @@ static void up_timeout(void *data)
   Up *up = data;
   if (up->phase != UP_ROLLOUT || up->again)
     return;
-  g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "'%s' is not up yet; the rollout goes on: reeve wait %s", up->name, up->name);
+  g_set_error(&up->error, REEVE_ERROR, REEVE_ERROR_TIMEOUT,
+              "'%s' is not up yet; the rollout goes on: reeve wait %s", up->name, up->name);
   up_end(up, UP_ENDED);
 }
 
@@ -300,13 +318,16 @@ static char *up_body(const Cli *cli, const char *path, const JobFile *file)
 static bool up_send_again(Up *up, const JobFile *file, GError **error)
 {
   if (g_strcmp0(file->job->name, up->name) != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "the job is called '%s' now; nothing was changed: stop this and bring that one up",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "the job is called '%s' now; nothing was changed: stop this and bring that one up",
                 file->job->name);
     return false;
   }
   g_autofree char *body = up_body(up->cli, up->path, file);
   json_t *answer = api_call(up->cli, "POST", "/api/deployments", body, NULL, error);
-  g_autofree char *rollout = answer && jget_flag(answer, "changed", true) ? g_strdup(jget_str(answer, "rollout", NULL)) : NULL;
+  g_autofree char *rollout = answer && jget_flag(answer, "changed", true)
+                                 ? g_strdup(jget_str(answer, "rollout", NULL))
+                                 : NULL;
   json_decref(answer);
   if (!rollout)
     return false;
@@ -317,7 +338,8 @@ static bool up_send_again(Up *up, const JobFile *file, GError **error)
   return true;
 }
 
-/* The files have changed and been left alone. One that is broken is told, and everything stays as it is. */
+/* The files have changed and been left alone. One that is broken is told, and everything stays as
+ * it is. */
 static void up_files_changed(void *data)
 {
   Up *up = data;
@@ -329,7 +351,8 @@ static void up_files_changed(void *data)
   }
   if (job_file_read(up->cli, up->path, true, &file, &error)) {
     file_watch_add(up->files, file.files);
-    if (job_file_accept(up->cli, up->path, &file, &error) && !up_send_again(up, &file, &error) && !error)
+    if (job_file_accept(up->cli, up->path, &file, &error) && !up_send_again(up, &file, &error) &&
+        !error)
       cli_note(up->cli, "%s is up to date; nothing to change", up->name);
     job_file_done(&file);
   }
@@ -394,7 +417,9 @@ static int up_show_plan(Cli *cli, json_t *preview)
   json_array_foreach(json_object_get(preview, "actions"), i, action)
   {
     table_cell(table, jget_str(action, "agent", NULL));
-    table_cell(table, g_str_equal(jget_str(action, "action", ""), "run-again") ? "run again" : jget_str(action, "action", NULL));
+    table_cell(table, g_str_equal(jget_str(action, "action", ""), "run-again")
+                          ? "run again"
+                          : jget_str(action, "action", NULL));
     int from = (int)jget_int(action, "from", 0), to = (int)jget_int(action, "to", 0);
     table_cell_format(table, from == to ? "%d" : "%d -> %d", from, to);
   }
@@ -402,9 +427,12 @@ static int up_show_plan(Cli *cli, json_t *preview)
   cli_print("%s\n", jget_str(preview, "plan", ""));
   json_t *server = api_get(cli, "/api/server", NULL);
   if (server && !jget_str(server, "agents_user", NULL))
-    cli_note(cli, "agents that name no 'user' run as the user of the server and can read its files, its secrets too; see: reeve doctor");
+    cli_note(
+        cli,
+        "agents that name no 'user' run as the user of the server and can read its files, its secrets too; see: reeve doctor");
   json_decref(server);
-  cli_note(cli, "nothing was changed; reeve up --plan %s %s does exactly this", jget_str(preview, "plan", ""), cli_word(cli, 0));
+  cli_note(cli, "nothing was changed; reeve up --plan %s %s does exactly this",
+           jget_str(preview, "plan", ""), cli_word(cli, 0));
   return 0;
 }
 
@@ -412,13 +440,15 @@ static int up_show_plan(Cli *cli, json_t *preview)
 static void up_announce(Cli *cli, const JobFile *file)
 {
   g_autofree char *path = api_path(file->job->name, "/history");
-  json_t *before = api_get(cli, path, NULL); /* what is new has no difference: the job need not go to the server twice */
+  /* what is new has no difference: the job need not go to the server twice */
+  json_t *before = api_get(cli, path, NULL);
   json_t *preview = before ? job_file_preview(cli, file, NULL) : NULL;
   json_decref(before);
   if (jget_int(preview, "from", 0) > 0) {
     g_autofree char *text = show_diff_text(preview, cli->color_err);
     if (text[0])
-      cli_note(cli, "%s: from revision %d:\n%s", file->job->name, (int)jget_int(preview, "from", 0), g_strchomp(text));
+      cli_note(cli, "%s: from revision %d:\n%s", file->job->name, (int)jget_int(preview, "from", 0),
+               g_strchomp(text));
   }
   json_decref(preview);
 }
@@ -458,7 +488,8 @@ static bool up_watch_allowed(const Cli *cli, GError **error)
   static const OptionId others[] = {OPT_DETACH, OPT_DRY_RUN, OPT_PLAN};
   for (guint i = 0; cli_flag(cli, OPT_WATCH) && i < G_N_ELEMENTS(others); i++)
     if (cli_flag(cli, others[i])) {
-      g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "options '--watch' and '--%s' exclude each other", option_specs[others[i]].name);
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                  "options '--watch' and '--%s' exclude each other", option_specs[others[i]].name);
       return false;
     }
   return true;
@@ -474,7 +505,8 @@ int cmd_up(Cli *cli, GError **error)
     return 1;
   int code = 1;
   if (job_file_accept(cli, path, &file, error))
-    code = cli_flag(cli, OPT_DRY_RUN) ? up_dry_run(cli, &file, error) : up_deploy(cli, path, &file, error);
+    code = cli_flag(cli, OPT_DRY_RUN) ? up_dry_run(cli, &file, error)
+                                      : up_deploy(cli, path, &file, error);
   job_file_done(&file);
   return code;
 }

@@ -12,11 +12,14 @@ static void validate_data(const Cli *cli, const JobFile *file)
   json_t *list = json_array();
   for (guint i = 0; i < file->problems->items->len; i++) {
     const Problem *p = g_ptr_array_index(file->problems->items, i);
-    json_array_append_new(list, json_pack("{s:s?,s:i,s:i,s:s,s:s}", "file", p->file, "line", p->line, "column", p->column, "severity",
-                                          p->severity == PROBLEM_ERROR ? "error" : "warning", "message", p->message));
+    json_array_append_new(list, json_pack("{s:s?,s:i,s:i,s:s,s:s}", "file", p->file, "line",
+                                          p->line, "column", p->column, "severity",
+                                          p->severity == PROBLEM_ERROR ? "error" : "warning",
+                                          "message", p->message));
   }
-  json_t *value = json_pack("{s:b,s:i,s:i,s:o}", "valid", file->problems->errors == 0, "errors", file->problems->errors, "warnings",
-                            file->problems->warnings, "problems", list);
+  json_t *value =
+      json_pack("{s:b,s:i,s:i,s:o}", "valid", file->problems->errors == 0, "errors",
+                file->problems->errors, "warnings", file->problems->warnings, "problems", list);
   cli_print_data(cli, value);
   json_decref(value);
 }
@@ -31,13 +34,14 @@ int cmd_validate(Cli *cli, GError **error)
   if (cli_is_data(cli))
     validate_data(cli, &file);
   else if (ok)
-    cli_print("%s: valid: job '%s', %u agent%s, %s\n", path, file.job->name, file.job->agents->len, text_plural(file.job->agents->len),
-              topology_type_word(file.job->topology.type));
+    cli_print("%s: valid: job '%s', %u agent%s, %s\n", path, file.job->name, file.job->agents->len,
+              text_plural(file.job->agents->len), topology_type_word(file.job->topology.type));
   job_file_done(&file);
   return ok ? 0 : 1;
 }
 
-/* "service", "service x3", "batch", "batch at 0 3 * * * Europe/Berlin", "batch every 60 s". Caller frees. */
+/* "service", "service x3", "batch", "batch at 0 3 * * * Europe/Berlin", "batch every 60 s". Caller
+ * frees. */
 static char *plan_kind(const AgentSpec *agent)
 {
   const ScheduleSpec *schedule = &agent->schedule;
@@ -64,7 +68,8 @@ static char *plan_callees(const Plan *plan, guint agent)
   const GArray *callees = g_ptr_array_index(plan->connections, agent);
   GString *names = g_string_new(NULL);
   for (guint i = 0; callees && i < callees->len; i++)
-    g_string_append_printf(names, "%s%s", i ? ", " : "", job_agent(plan->job, g_array_index(callees, guint, i))->id);
+    g_string_append_printf(names, "%s%s", i ? ", " : "",
+                           job_agent(plan->job, g_array_index(callees, guint, i))->id);
   return g_string_free(names, FALSE);
 }
 
@@ -76,17 +81,17 @@ static const char *plan_directory(const Plan *plan, guint agent)
 
 static void plan_tables(const Cli *cli, const Plan *plan)
 {
-  static const char *const columns[] = {">STAGE", "AGENT", "KIND", "URL", "CONNECTED TO", NULL}, *const wide[] = {
-                                                                                                     ">STAGE", "AGENT",        "KIND",
-                                                                                                     "URL",    "CONNECTED TO", "DIRECTORY",
-                                                                                                     NULL};
+  static const char *const columns[] = {">STAGE", "AGENT", "KIND", "URL", "CONNECTED TO", NULL},
+                           *const wide[] = {">STAGE",       "AGENT",     "KIND", "URL",
+                                            "CONNECTED TO", "DIRECTORY", NULL};
   bool is_wide = cli->output == OUTPUT_WIDE;
   g_autoptr(Table) table = table_new(is_wide ? wide : columns);
   for (guint s = 0; s < plan->stages->len; s++) {
     const GArray *stage = g_ptr_array_index(plan->stages, s);
     for (guint k = 0; k < stage->len; k++) {
       guint agent = g_array_index(stage, guint, k);
-      g_autofree char *kind = plan_kind(job_agent(plan->job, agent)), *url = plan_url_text(plan, agent), *names = plan_callees(plan, agent);
+      g_autofree char *kind = plan_kind(job_agent(plan->job, agent)),
+                      *url = plan_url_text(plan, agent), *names = plan_callees(plan, agent);
       table_cell_format(table, "%u", s + 1);
       table_cell(table, job_agent(plan->job, agent)->id);
       table_cell(table, kind);
@@ -96,8 +101,8 @@ static void plan_tables(const Cli *cli, const Plan *plan)
         table_cell(table, plan_directory(plan, agent));
     }
   }
-  cli_note(cli, "%s: %u agent%s in %u stage%s", plan->job->name, plan->job->agents->len, text_plural(plan->job->agents->len),
-           plan->stages->len, text_plural(plan->stages->len));
+  cli_note(cli, "%s: %u agent%s in %u stage%s", plan->job->name, plan->job->agents->len,
+           text_plural(plan->job->agents->len), plan->stages->len, text_plural(plan->stages->len));
   cli_print_table(cli, table);
   for (guint i = 0; i < plan->job->agents->len && !is_wide; i++) {
     const AgentSpec *agent = job_agent(plan->job, i);
@@ -112,7 +117,8 @@ int cmd_plan(Cli *cli, GError **error)
   JobFile file;
   if (!job_file_read(cli, path, false, &file, error))
     return 1;
-  g_autoptr(Plan) plan = job_file_accept(cli, path, &file, error) ? plan_new(file.job, error) : NULL;
+  g_autoptr(Plan) plan =
+      job_file_accept(cli, path, &file, error) ? plan_new(file.job, error) : NULL;
   if (plan && (cli_is_data(cli) || cli->output == OUTPUT_DOT)) {
     g_autofree char *text = cli->output == OUTPUT_DOT ? plan_to_dot(plan) : plan_to_json(plan);
     if (cli->output == OUTPUT_DOT)

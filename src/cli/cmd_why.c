@@ -30,9 +30,11 @@ static void why_agent(const Cli *cli, const json_t *deployment)
     const char *state = show_state(instance), *reason = jget_str(instance, "reason", NULL);
     const char *output = jget_str(instance, "output", NULL);
     bool running = g_str_equal(state, "running"), ended = !running && output && *output;
-    g_autofree char *name = target_name(instance), *since = cli_since(jget_str(instance, "since", NULL));
-    cli_print("%s/%s is %s%s%s for %s%s%s\n", jget_str(deployment, "name", "?"), name, state, running ? ", " : "",
-              running ? jget_str(instance, "health", "unknown") : "", since, reason ? ": " : "", reason ? reason : "");
+    g_autofree char *name = target_name(instance),
+                    *since = cli_since(jget_str(instance, "since", NULL));
+    cli_print("%s/%s is %s%s%s for %s%s%s\n", jget_str(deployment, "name", "?"), name, state,
+              running ? ", " : "", running ? jget_str(instance, "health", "unknown") : "", since,
+              reason ? ": " : "", reason ? reason : "");
     g_auto(GStrv) lines = g_strsplit(ended ? output : "", "\n", -1);
     for (guint k = 0; lines[k]; k++) {
       g_autofree char *line = text_escape(lines[k], WHY_LINE_MAX);
@@ -40,10 +42,12 @@ static void why_agent(const Cli *cli, const json_t *deployment)
         cli_print("    | %s\n", line);
     }
     if (jget_flag(instance, "stale_environment", false))
-      cli_print("    a secret of its environment has changed since it was started: reeve restart %s/%s\n",
-                jget_str(deployment, "name", "?"), name);
+      cli_print(
+          "    a secret of its environment has changed since it was started: reeve restart %s/%s\n",
+          jget_str(deployment, "name", "?"), name);
   }
-  cli_note(cli, "see: reeve logs %s, reeve why %s", cli_word(cli, 0), jget_str(deployment, "name", "?"));
+  cli_note(cli, "see: reeve logs %s, reeve why %s", cli_word(cli, 0),
+           jget_str(deployment, "name", "?"));
 }
 
 int cmd_why(Cli *cli, GError **error)

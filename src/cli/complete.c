@@ -1,5 +1,6 @@
-/* Owns how a line can go on: what may stand in place of its last word. Verbs, options and choices come from the rows; names are asked of a
- * server, which is not trusted: a name that is no plain one could do harm in a terminal, or in a shell that takes it into its line. */
+/* Owns how a line can go on: what may stand in place of its last word. Verbs, options and choices
+ * come from the rows; names are asked of a server, which is not trusted: a name that is no plain
+ * one could do harm in a terminal, or in a shell that takes it into its line. */
 #include "base/text.h"
 #include "cli/shell.h"
 
@@ -14,15 +15,18 @@ typedef struct Completer {
   void *data;
 } Completer;
 
-/* Words behind the first one that are names. @at: their place among the words, options not counted; -1 = all behind the first. */
+/* Words behind the first one that are names. @at: their place among the words, options not counted;
+ * -1 = all behind the first. */
 static const struct {
-  const char *verb, *first; /* @first: what the first word must be; NULL = it is the name of a deployment */
+  /* @first: what the first word must be; NULL = it is the name of a deployment */
+  const char *verb, *first;
   int at;
   NameKind kind;
   const char *end;
 } complete_later[] = {
-    {"logs", NULL, 1, NAMES_AGENTS, ""},    {"restart", NULL, 1, NAMES_AGENTS, ""},  {"scale", NULL, -1, NAMES_AGENTS, "="},
-    {"secret", "rm", 1, NAMES_SECRETS, ""}, {"secret", "set", 1, NAMES_SECRETS, ""}, {"token", "revoke", 1, NAMES_TOKENS, ""},
+    {"logs", NULL, 1, NAMES_AGENTS, ""},     {"restart", NULL, 1, NAMES_AGENTS, ""},
+    {"scale", NULL, -1, NAMES_AGENTS, "="},  {"secret", "rm", 1, NAMES_SECRETS, ""},
+    {"secret", "set", 1, NAMES_SECRETS, ""}, {"token", "revoke", 1, NAMES_TOKENS, ""},
 };
 
 static void candidate_clear(gpointer candidate)
@@ -56,7 +60,8 @@ static void complete_choices(Completer *completer, const char *choices)
 }
 
 /* Names of @kind, each between @front and @end. */
-static void complete_names(Completer *completer, NameKind kind, const char *of, const char *front, const char *end)
+static void complete_names(Completer *completer, NameKind kind, const char *of, const char *front,
+                           const char *end)
 {
   g_auto(GStrv) names = completer->names(kind, of, completer->data);
   for (guint i = 0; names && names[i]; i++) {
@@ -90,7 +95,8 @@ static const OptionSpec *complete_option(const char *word)
 {
   for (guint id = 0; id < OPT_N; id++) {
     const OptionSpec *spec = &option_specs[id];
-    bool is = word[0] == '-' && (strcmp(word + 1, spec->name) == 0 || (word[1] == '-' && strcmp(word + 2, spec->name) == 0) ||
+    bool is = word[0] == '-' && (strcmp(word + 1, spec->name) == 0 ||
+                                 (word[1] == '-' && strcmp(word + 2, spec->name) == 0) ||
                                  (spec->letter && word[1] == spec->letter && !word[2]));
     if (is && spec->kind != OPTION_FLAG)
       return spec;
@@ -114,7 +120,8 @@ static void complete_target(Completer *completer, const Verb *verb)
   const char *slash = strchr(completer->out->word, '/');
   bool agents = strstr(verb->words, "/AGENT") || strstr(verb->words, "[AGENT]");
   if (!slash) {
-    complete_names(completer, NAMES_DEPLOYMENTS, NULL, "", g_str_equal(verb->words, "NAME/AGENT") ? "/" : "");
+    complete_names(completer, NAMES_DEPLOYMENTS, NULL, "",
+                   g_str_equal(verb->words, "NAME/AGENT") ? "/" : "");
     return;
   }
   g_autofree char *name = g_strndup(completer->out->word, (gsize)(slash - completer->out->word));
@@ -152,8 +159,10 @@ static void complete_next(Completer *completer, const Verb *verb, const GPtrArra
   for (guint i = 0; i < G_N_ELEMENTS(complete_later); i++) {
     bool here = complete_later[i].at < 0 || complete_later[i].at == (int)words->len;
     const char *wanted = complete_later[i].first;
-    if (here && g_str_equal(verb->name, complete_later[i].verb) && (!wanted || g_str_equal(first, wanted)))
-      complete_names(completer, complete_later[i].kind, wanted ? NULL : first, "", complete_later[i].end);
+    if (here && g_str_equal(verb->name, complete_later[i].verb) &&
+        (!wanted || g_str_equal(first, wanted)))
+      complete_names(completer, complete_later[i].kind, wanted ? NULL : first, "",
+                     complete_later[i].end);
   }
 }
 
@@ -165,7 +174,8 @@ static void complete_list(Completer *completer)
       complete_offer(completer, shell_alias(i) + strlen("list "), NULL);
 }
 
-/* The words among @before that are neither options nor their values; its first is the verb, if there is one yet. Borrowed. */
+/* The words among @before that are neither options nor their values; its first is the verb, if
+ * there is one yet. Borrowed. */
 static GPtrArray *complete_plain(char *const *before, bool *ended)
 {
   GPtrArray *words = g_ptr_array_new();
@@ -279,7 +289,8 @@ static void typed_files(GPtrArray *out, const Completion *completion)
   for (struct dirent *item; directory && (item = readdir(directory));) {
     if (item->d_name[0] == '.' && !(slash ? slash[1] == '.' : word[0] == '.'))
       continue;
-    if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0 || !text_is_printable(item->d_name))
+    if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0 ||
+        !text_is_printable(item->d_name))
       continue;
     g_autofree char *path = g_strconcat(prefix, item->d_name, NULL);
     bool is_directory = g_file_test(path, G_FILE_TEST_IS_DIR);

@@ -1,4 +1,5 @@
-/* Owns the watching of single files: their directories are watched, since editors write a new file and rename it. */
+/* Owns the watching of single files: their directories are watched, since editors write a new file
+ * and rename it. */
 #include "cli/file_watch.h"
 
 #include "base/clock.h"
@@ -41,7 +42,8 @@ static void file_watch_one(FileWatch *files, const char *path)
     g_hash_table_add(files->names, g_strdup_printf("%d/%s", id, name));
 }
 
-/* Watches every link on the way to @path, and on the way to where those point: `current -> release-7` is turned, the file is not touched.
+/* Watches every link on the way to @path, and on the way to where those point: `current ->
+ * release-7` is turned, the file is not touched.
  * @links bounds how many are followed. */
 static void file_watch_links(FileWatch *files, const char *path, int links)
 {
@@ -50,7 +52,8 @@ static void file_watch_links(FileWatch *files, const char *path, int links)
     g_autofree char *part = end ? g_strndup(whole, (gsize)(end - whole)) : g_strdup(whole);
     g_autofree char *target = g_file_read_link(part, NULL);
     if (target) {
-      g_autofree char *directory = g_path_get_dirname(part), *rest = g_canonicalize_filename(target, directory);
+      g_autofree char *directory = g_path_get_dirname(part),
+                      *rest = g_canonicalize_filename(target, directory);
       g_autofree char *onward = g_strconcat(rest, end, NULL);
       file_watch_one(files, part);
       file_watch_links(files, onward, links - 1);

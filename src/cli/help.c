@@ -5,7 +5,8 @@
 
 enum { HELP_COLUMNS = 78, HELP_OPTION_COLUMNS = 29 };
 
-/* Appends @text wrapped at HELP_COLUMNS, each line behind @indent blanks; of the first, @column stand there already. */
+/* Appends @text wrapped at HELP_COLUMNS, each line behind @indent blanks; of the first, @column
+ * stand there already. */
 static void help_wrap(GString *out, const char *text, int indent, int column)
 {
   g_auto(GStrv) words = g_strsplit(text, " ", -1);
@@ -29,8 +30,10 @@ static void help_heading(GString *out, const char *text, bool colors)
 /* "-o, --output FORMAT" */
 static char *help_option_words(const OptionSpec *spec)
 {
-  g_autofree char *letter = spec->letter ? g_strdup_printf("-%c, ", spec->letter) : g_strdup("    ");
-  return g_strdup_printf("%s--%s%s%s", letter, spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
+  g_autofree char *letter =
+      spec->letter ? g_strdup_printf("-%c, ", spec->letter) : g_strdup("    ");
+  return g_strdup_printf("%s--%s%s%s", letter, spec->name, spec->value ? " " : "",
+                         spec->value ? spec->value : "");
 }
 
 /* What option @id does in @verb (NULL = in every one). Caller frees. */
@@ -53,14 +56,16 @@ static void help_options(GString *out, const Verb *verb, const OptionId *ids)
   }
 }
 
-static const OptionId help_global[] = {OPT_OUTPUT, OPT_DATA_DIR, OPT_SOCKET, OPT_SERVER, OPT_NO_COLOR, OPT_QUIET, OPT_HELP, OPT_N};
+static const OptionId help_global[] = {OPT_OUTPUT,   OPT_DATA_DIR, OPT_SOCKET, OPT_SERVER,
+                                       OPT_NO_COLOR, OPT_QUIET,    OPT_HELP,   OPT_N};
 
 char *help_verb(const Verb *verb, bool colors)
 {
   GString *out = g_string_new(NULL);
   g_string_append_printf(out, "reeve %s - %s\n", verb->name, verb->summary);
   help_heading(out, "Usage", colors);
-  g_string_append_printf(out, "  reeve %s%s%s%s\n", verb->name, verb->options ? " [OPTIONS]" : "", *verb->words ? " " : "", verb->words);
+  g_string_append_printf(out, "  reeve %s%s%s%s\n", verb->name, verb->options ? " [OPTIONS]" : "",
+                         *verb->words ? " " : "", verb->words);
   g_string_append_c(out, '\n');
   help_wrap(out, verb->details, 0, 0);
   help_heading(out, "Examples", colors);
@@ -94,7 +99,9 @@ char *help_all(bool colors)
       g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
   help_heading(out, "Options of every verb", colors);
   help_options(out, NULL, help_global);
-  g_string_append(out, "\nA verb explains itself: reeve VERB --help.\nFirst steps: reeve up examples/desk/job.yaml\n");
+  g_string_append(
+      out,
+      "\nA verb explains itself: reeve VERB --help.\nFirst steps: reeve up examples/desk/job.yaml\n");
   return g_string_free(out, FALSE);
 }
 
@@ -135,8 +142,9 @@ static void man_options(GString *out, const Verb *verb)
 static void man_verb(GString *out, const Verb *verb)
 {
   g_autofree char *upper = g_ascii_strup(verb->name, -1);
-  g_string_append_printf(out, ".TH REEVE\\-%s 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve\\-%s \\- ", upper, REEVE_VERSION,
-                         verb->name);
+  g_string_append_printf(
+      out, ".TH REEVE\\-%s 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve\\-%s \\- ", upper,
+      REEVE_VERSION, verb->name);
   man_escape(out, verb->summary);
   g_string_append_printf(out, ".SH SYNOPSIS\n.B reeve %s\n", verb->name);
   if (verb->options)
@@ -153,8 +161,11 @@ static void man_verb(GString *out, const Verb *verb)
 
 static void man_program(GString *out)
 {
-  g_string_append_printf(out, ".TH REEVE 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve \\- ", REEVE_VERSION);
-  g_string_append(out, "deploys and supervises agents from one job file\n.SH SYNOPSIS\n.B reeve\nVERB [OPTIONS] [WORDS]\n.SH VERBS\n");
+  g_string_append_printf(
+      out, ".TH REEVE 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve \\- ", REEVE_VERSION);
+  g_string_append(
+      out,
+      "deploys and supervises agents from one job file\n.SH SYNOPSIS\n.B reeve\nVERB [OPTIONS] [WORDS]\n.SH VERBS\n");
   for (guint i = 0; i < verbs_n; i++) {
     if (verbs[i].hidden)
       continue;

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a server takes where a job is sent (ROUTE_BODY_LARGE of server/routes.h), and room for the names of its members. */
+/* What a server takes where a job is sent (ROUTE_BODY_LARGE of server/routes.h), and room for the
+ * names of its members. */
 enum { JOB_SEND_BYTES_MAX = JSON_BYTES_MAX, JOB_SEND_BYTES_REST = 512 };
 
-static char *job_file_contents(const char *path, size_t max, size_t *length, void *data, GError **error)
+static char *job_file_contents(const char *path, size_t max, size_t *length, void *data,
+                               GError **error)
 {
   JobFile *file = data;
   g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
@@ -27,7 +29,8 @@ static const char *job_file_variable(const char *name, void *data)
   return g_getenv(name);
 }
 
-/* The file and the resolved job travel to the server in one request. Measured as `up` writes it, give or take its few other members. */
+/* The file and the resolved job travel to the server in one request. Measured as `up` writes it,
+ * give or take its few other members. */
 static void job_file_check_size(const JobFile *file, const char *path)
 {
   g_autoptr(GString) body = g_string_new(NULL);
@@ -45,13 +48,15 @@ static void job_file_check_size(const JobFile *file, const char *path)
 bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error)
 {
   size_t length = 0;
-  *file = (JobFile){.text = fs_read(path, JOB_FILE_BYTES_MAX, &length, error), .files = g_ptr_array_new_with_free_func(g_free)};
+  *file = (JobFile){.text = fs_read(path, JOB_FILE_BYTES_MAX, &length, error),
+                    .files = g_ptr_array_new_with_free_func(g_free)};
   g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
   if (!file->text) {
     job_file_done(file);
     return false;
   }
-  g_autofree char *absolute = g_canonicalize_filename(path, NULL), *directory = g_path_get_dirname(absolute);
+  g_autofree char *absolute = g_canonicalize_filename(path, NULL),
+                  *directory = g_path_get_dirname(absolute);
   JobReadOptions options = {.file_name = g_intern_string(path),
                             .directory = directory,
                             .read_file = job_file_contents,
@@ -89,8 +94,10 @@ bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **e
   if (file->job && !file->problems->errors)
     return true;
   int n = file->problems->errors;
-  const char *kept = cli->verb->run == cmd_up ? "; nothing was changed" : ""; /* the others change nothing anyway */
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s: %d error%s%s", path, n, text_plural(n), kept);
+  /* the others change nothing anyway */
+  const char *kept = cli->verb->run == cmd_up ? "; nothing was changed" : "";
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s: %d error%s%s", path, n, text_plural(n),
+              kept);
   return false;
 }
 

@@ -1,4 +1,5 @@
-/* Owns the start of a background server: one lock, one child in a session of its own, one pipe that says when it serves. */
+/* Owns the start of a background server: one lock, one child in a session of its own, one pipe that
+ * says when it serves. */
 #include "cli/launch.h"
 
 #include "base/clock.h"
@@ -17,13 +18,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LAUNCH_DEADLINE_MS = 30000, LAUNCH_READY_FD = 3, LAUNCH_LOG_SHOWN = 2000, LAUNCH_KEPT_MAX = 64 * 1024 };
+enum {
+  LAUNCH_DEADLINE_MS = 30000,
+  LAUNCH_READY_FD = 3,
+  LAUNCH_LOG_SHOWN = 2000,
+  LAUNCH_KEPT_MAX = 64 * 1024
+};
 
 extern char **environ;
 
 static bool launch_errno(const char *what, const char *path, GError **error)
 {
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "%s '%s': %s", what, path, g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "%s '%s': %s", what, path,
+              g_strerror(errno));
   return false;
 }
 
@@ -86,12 +93,16 @@ static void launch_argv_kept(const Cli *cli, GPtrArray *argv)
   for (guint i = from; i < argv->len; i++)
     g_string_append_printf(said, " %s", (const char *)argv->pdata[i]);
   if (said->len)
-    cli_note(cli, "the server starts with the options of the one before:%s ('reeve server stop' forgets them)", said->str);
+    cli_note(
+        cli,
+        "the server starts with the options of the one before:%s ('reeve server stop' forgets them)",
+        said->str);
 }
 
 static GPtrArray *launch_argv(const Cli *cli, const char *self)
 {
-  const char *const head[] = {self, "server", "--data-dir", cli->paths.data_dir, "--socket", cli->paths.socket};
+  const char *const head[] = {self,       "server",         "--data-dir", cli->paths.data_dir,
+                              "--socket", cli->paths.socket};
   GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; i < G_N_ELEMENTS(head); i++)
     g_ptr_array_add(argv, g_strdup(head[i]));
@@ -110,7 +121,8 @@ static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **err
 {
   g_autofree char *self = paths_self();
   g_autoptr(GPtrArray) argv = launch_argv(cli, self);
-  g_auto(GStrv) child_env = g_environ_setenv(g_strdupv(environ), "REEVE_READY_FD", G_STRINGIFY(3), TRUE);
+  g_auto(GStrv) child_env =
+      g_environ_setenv(g_strdupv(environ), "REEVE_READY_FD", G_STRINGIFY(3), TRUE);
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -118,23 +130,26 @@ static pid_t launch_spawn(const Cli *cli, int ready_fd, int log_fd, GError **err
   posix_spawn_file_actions_adddup2(&actions, log_fd, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, log_fd, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, ready_fd, LAUNCH_READY_FD);
-  posix_spawn_file_actions_addclosefrom_np(&actions,
-                                           LAUNCH_READY_FD + 1); /* locks and pipes of our caller must not live on in the server */
+  /* locks and pipes of our caller must not live on in the server */
+  posix_spawn_file_actions_addclosefrom_np(&actions, LAUNCH_READY_FD + 1);
   posix_spawn_file_actions_addchdir_np(&actions, "/");
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid = -1;
-  int failed = posix_spawn(&pid, self, &actions, &attributes, (char *const *)argv->pdata, child_env);
+  int failed =
+      posix_spawn(&pid, self, &actions, &attributes, (char *const *)argv->pdata, child_env);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failed) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", self, g_strerror(failed));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "start '%s': %s", self,
+                g_strerror(failed));
     return -1;
   }
   return pid;
 }
 
-/* The server writes one byte when it serves; when it dies first, the pipe ends and its last words are in the log. */
+/* The server writes one byte when it serves; when it dies first, the pipe ends and its last words
+ * are in the log. */
 static bool launch_wait(const Cli *cli, int fd, pid_t pid, const char *log_path, GError **error)
 {
   int64_t deadline_ms = clock_boot_ms() + LAUNCH_DEADLINE_MS;
@@ -147,7 +162,8 @@ static bool launch_wait(const Cli *cli, int fd, pid_t pid, const char *log_path,
   if (ready > 0 && read(fd, &byte, 1) == 1)
     return true;
   if (ready == 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT, "the server does not serve after %d s; see '%s'", LAUNCH_DEADLINE_MS / 1000,
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_TIMEOUT,
+                "the server does not serve after %d s; see '%s'", LAUNCH_DEADLINE_MS / 1000,
                 log_path);
     return false;
   }
@@ -160,7 +176,8 @@ static bool launch_wait(const Cli *cli, int fd, pid_t pid, const char *log_path,
   int reeve_code = 0;
   while (reeve_code < REEVE_ERROR_N - 1 && reeve_error_exit(reeve_code) != code)
     reeve_code++;
-  g_set_error(error, REEVE_ERROR, reeve_code, "the server ended with code %d; '%s' ends with:\n%s", code, log_path, tail);
+  g_set_error(error, REEVE_ERROR, reeve_code, "the server ended with code %d; '%s' ends with:\n%s",
+              code, log_path, tail);
   return false;
 }
 
@@ -175,7 +192,8 @@ static bool launch_start(const Cli *cli, GError **error)
     close(log_fd);
     return launch_errno("open a pipe beside", log_path, error);
   }
-  /* dup2 onto itself would keep CLOEXEC: move the write end away from the number that the child expects */
+  /* dup2 onto itself would keep CLOEXEC: move the write end away from the number that the child
+   * expects */
   int ready_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
   close(ends[1]);
   pid_t pid = launch_spawn(cli, ready_fd, log_fd, error);
@@ -193,7 +211,8 @@ bool launch_server(const Cli *cli, bool *started, GError **error)
   if (api_alive(cli))
     return true;
   if (api_remote(cli)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "no server answers on '%s'; it is started where it runs", api_remote(cli));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "no server answers on '%s'; it is started where it runs", api_remote(cli));
     return false;
   }
   if (!fs_mkdirs(cli->paths.data_dir, 0700, error))

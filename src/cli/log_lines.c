@@ -14,7 +14,10 @@ enum { LOG_RECORD_MAX = 1024 * 1024, LOG_NAME_MAX = 200 };
 
 void log_lines_init(LogLines *lines, const Cli *cli)
 {
-  *lines = (LogLines){.cli = cli, .terminal = isatty(STDOUT_FILENO), .line = g_string_new(NULL), .out = g_string_new(NULL)};
+  *lines = (LogLines){.cli = cli,
+                      .terminal = isatty(STDOUT_FILENO),
+                      .line = g_string_new(NULL),
+                      .out = g_string_new(NULL)};
   lines->colors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   lines->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
@@ -116,7 +119,8 @@ static const char *log_lines_color(LogLines *lines, const char *prefix)
   return colors[(index - 1) % G_N_ELEMENTS(colors)];
 }
 
-/* Length of a sequence at @text that only sets colours: ESC [ digits ; : m. 0 = it is something else. */
+/* Length of a sequence at @text that only sets colours: ESC [ digits ; : m. 0 = it is something
+ * else. */
 static size_t log_lines_sgr(const char *text)
 {
   if (text[0] != '\033' || text[1] != '[')
@@ -143,7 +147,8 @@ char *log_lines_harmless(const char *text, size_t length)
   return g_string_free(out, FALSE);
 }
 
-/* Begins the line of a record, unless it goes on with the one that is open. @key: whose line it is. */
+/* Begins the line of a record, unless it goes on with the one that is open. @key: whose line it is.
+ */
 static void log_lines_begin(LogLines *lines, const char *prefix, const char *key)
 {
   if (lines->open && g_str_equal(lines->open, key))
@@ -154,14 +159,16 @@ static void log_lines_begin(LogLines *lines, const char *prefix, const char *key
   lines->width = MAX(lines->width, table_width(prefix));
   int pad = lines->width - table_width(prefix);
   const char *sgr = lines->cli->color_out ? log_lines_color(lines, prefix) : NULL;
-  g_string_append_printf(lines->out, "%s%s%s%s%*s |%s ", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", prefix, pad, "",
-                         sgr ? "\033[0m" : "");
+  g_string_append_printf(lines->out, "%s%s%s%s%*s |%s ", sgr ? "\033[" : "", sgr ? sgr : "",
+                         sgr ? "m" : "", prefix, pad, "", sgr ? "\033[0m" : "");
   lines->open = g_strdup(key);
 }
 
-/* Adds @text, @length bytes of a record as they came, to the open line of a terminal. A carriage return goes back to its begin: of a bar
- * that was drawn over and over the last state is shown, in the place of the one before; at the end of a line it says nothing. */
-static void log_lines_draw(LogLines *lines, const char *prefix, const char *key, const char *text, size_t length)
+/* Adds @text, @length bytes of a record as they came, to the open line of a terminal. A carriage
+ * return goes back to its begin: of a bar that was drawn over and over the last state is shown, in
+ * the place of the one before; at the end of a line it says nothing. */
+static void log_lines_draw(LogLines *lines, const char *prefix, const char *key, const char *text,
+                           size_t length)
 {
   size_t n = length;
   while (n && text[n - 1] == '\r')
@@ -184,7 +191,8 @@ static void log_lines_text(LogLines *lines, const json_t *record)
 {
   const json_t *value = json_object_get(record, "text");
   g_autofree char *prefix = log_lines_prefix(lines, record);
-  g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix), jget_str(record, "stream", ""));
+  g_autofree char *key = g_strdup_printf("%s %s", jget_str(record, "instance", prefix),
+                                         jget_str(record, "stream", ""));
   if (!json_is_string(value))
     return;
   if (lines->terminal) {
@@ -201,7 +209,8 @@ static void log_lines_record(LogLines *lines)
 {
   bool raw = lines->cli->output == OUTPUT_JSON;
   g_autofree char *harmless = raw ? cli_harmless_json(lines->line->str) : NULL;
-  json_t *record = raw && !lines->seen ? NULL : json_parse(lines->line->str, lines->line->len, NULL);
+  json_t *record =
+      raw && !lines->seen ? NULL : json_parse(lines->line->str, lines->line->len, NULL);
   if (lines->seen && record && log_lines_was_seen(lines, record))
     ; /* not twice */
   else if (raw)

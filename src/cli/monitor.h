@@ -11,5 +11,6 @@ typedef struct Monitor {
 /* @target may be NULL: everything; its strings must outlive @monitor. */
 void monitor_init(Monitor *monitor, const Cli *cli, const Target *target);
 void monitor_done(Monitor *monitor);
-/* Prints event @type with @data on stdout, coloured on a terminal; nothing when it says what was said before. */
+/* Prints event @type with @data on stdout, coloured on a terminal; nothing when it says what was
+ * said before. */
 void monitor_event(Monitor *monitor, const char *type, const json_t *data);

@@ -1,5 +1,6 @@
 #pragma once
-/* Options of the command line: one row each, shared by the verbs that have them. Parser, help, completion and man pages read the rows. */
+/* Options of the command line: one row each, shared by the verbs that have them. Parser, help,
+ * completion and man pages read the rows. */
 #include <glib.h>
 #include <stdbool.h>
 
@@ -75,7 +76,8 @@ typedef struct OptionSpec {
 
 extern const OptionSpec option_specs[OPT_N];
 
-/* What an option means to one verb, where that is not what its row says; a list of these ends with OPT_N. */
+/* What an option means to one verb, where that is not what its row says; a list of these ends with
+ * OPT_N. */
 typedef struct OptionText {
   OptionId id;
   const char *help;
@@ -83,16 +85,19 @@ typedef struct OptionText {
 
 typedef struct Options {
   const char *text[OPT_N]; /* borrowed from argv; "" for a flag that is set, NULL when absent */
-  double number[OPT_N];    /* OPTION_COUNT, OPTION_SECONDS; OPTION_SINCE: milliseconds of Unix time */
-  GPtrArray *words;        /* of const char*, borrowed: what is no option, in order */
+  double number[OPT_N]; /* OPTION_COUNT, OPTION_SECONDS; OPTION_SINCE: milliseconds of Unix time */
+  GPtrArray *words;     /* of const char*, borrowed: what is no option, in order */
 } Options;
 
 void options_init(Options *options);
 void options_done(Options *options);
-/* Reads @argv[0..@argc) into @options: --name value, --name=value, -l value, -lvalue, -abc; "--" ends options. Global options and those in
- * @allowed (ends with OPT_N; NULL = none) are known. False with REEVE_ERROR_USAGE, which names the option and the nearest known one. With
- * @until_word parsing stops at the first word, and *@used tells how many arguments were read; it may be NULL. */
-bool options_parse(Options *options, int argc, const char *const *argv, const OptionId *allowed, bool until_word, int *used,
-                   GError **error);
+/* Reads @argv[0..@argc) into @options: --name value, --name=value, -l value, -lvalue, -abc; "--"
+ * ends options. Global options and those in
+ * @allowed (ends with OPT_N; NULL = none) are known. False with REEVE_ERROR_USAGE, which names the
+ * option and the nearest known one. With
+ * @until_word parsing stops at the first word, and *@used tells how many arguments were read; it
+ * may be NULL. */
+bool options_parse(Options *options, int argc, const char *const *argv, const OptionId *allowed,
+                   bool until_word, int *used, GError **error);
 /* True when @id is global or in @allowed. */
 bool options_knows(const OptionId *allowed, OptionId id);

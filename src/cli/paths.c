@@ -8,7 +8,8 @@
 
 static char *paths_default_data(void)
 {
-  return geteuid() == 0 ? g_strdup("/var/lib/reeve") : g_build_filename(g_get_user_state_dir(), "reeve", NULL);
+  return geteuid() == 0 ? g_strdup("/var/lib/reeve")
+                        : g_build_filename(g_get_user_state_dir(), "reeve", NULL);
 }
 
 static char *paths_default_socket(const char *data_dir)
@@ -28,7 +29,8 @@ void paths_init(Paths *paths, const char *data_dir, const char *socket)
   const char *explicit_dir = data_dir ? data_dir : g_getenv("REEVE_DATA_DIR");
   if (explicit_dir && !*explicit_dir)
     explicit_dir = NULL;
-  paths->data_dir = explicit_dir ? g_canonicalize_filename(explicit_dir, NULL) : paths_default_data();
+  paths->data_dir =
+      explicit_dir ? g_canonicalize_filename(explicit_dir, NULL) : paths_default_data();
   if (socket)
     paths->socket = g_canonicalize_filename(socket, NULL);
   else if (explicit_dir)
@@ -63,7 +65,8 @@ char *paths_self(void)
 
 char *paths_shim(void)
 {
-  static const char *const places[] = {"reeve-shim", "../libexec/reeve/reeve-shim", "../lib/reeve/reeve-shim", "../../shim/reeve-shim"};
+  static const char *const places[] = {"reeve-shim", "../libexec/reeve/reeve-shim",
+                                       "../lib/reeve/reeve-shim", "../../shim/reeve-shim"};
   g_autofree char *self = paths_self();
   g_autofree char *directory = g_path_get_dirname(self);
   for (guint i = 0; i < G_N_ELEMENTS(places); i++) {

@@ -1,5 +1,6 @@
-/* Owns what can be known about a job on the caller's side before anything starts: commands, directories, users, key files, and whether
- * modules can be imported - asked of one python3 for all of them, which imports nothing itself. */
+/* Owns what can be known about a job on the caller's side before anything starts: commands,
+ * directories, users, key files, and whether modules can be imported - asked of one python3 for all
+ * of them, which imports nothing itself. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "cli/job_file.h"
@@ -18,8 +19,9 @@
 
 enum { PREFLIGHT_PYTHON_MS = 20000, PREFLIGHT_ANSWER_MAX = 4 * 1024 * 1024 };
 
-/* argv: quadruples of import roots (joined by ':'), where that is (for people), module, class ("" = none). One line each: "ok", or "error
- * TEXT", or "warning TEXT". Packages on the way are found by their path and never executed, as find_spec would do. */
+/* argv: quadruples of import roots (joined by ':'), where that is (for people), module, class ("" =
+ * none). One line each: "ok", or "error TEXT", or "warning TEXT". Packages on the way are found by
+ * their path and never executed, as find_spec would do. */
 static const char preflight_program[] =
     "import ast, importlib.machinery as m, sys\n"
     "def look(roots, places, module, cls):\n"
@@ -98,31 +100,38 @@ static void preflight_script(const AgentSpec *agent, const char *file, Problems 
   *strchr(line, '\n') = '\0';
   char *name = line + 2 + strspn(line + 2, " \t");
   if (g_str_has_suffix(name, "\r")) {
-    problems_add(problems, PROBLEM_ERROR, agent->pos,
-                 "agent '%s': script '%s' has Windows line ends (CRLF), which its interpreter does not understand; write it with LF",
-                 agent->id, file);
+    problems_add(
+        problems, PROBLEM_ERROR, agent->pos,
+        "agent '%s': script '%s' has Windows line ends (CRLF), which its interpreter does not understand; write it with LF",
+        agent->id, file);
     return;
   }
   name[strcspn(name, " \t")] = '\0';
   if (name[0] == '/' && !preflight_is_program(name))
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': script '%s': its interpreter '%s' %s", agent->id, file, name,
+    problems_add(problems, PROBLEM_ERROR, agent->pos,
+                 "agent '%s': script '%s': its interpreter '%s' %s", agent->id, file, name,
                  access(name, F_OK) == 0 ? "is not executable" : "does not exist");
 }
 
-static void preflight_program_of(const Job *job, const AgentSpec *agent, const char *what, const char *program, Problems *problems)
+static void preflight_program_of(const Job *job, const AgentSpec *agent, const char *what,
+                                 const char *program, Problems *problems)
 {
   g_autofree char *file = preflight_find(job, agent, program);
   if (!file)
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': %s '%s' is not in PATH", agent->id, what, program);
+    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': %s '%s' is not in PATH",
+                 agent->id, what, program);
   else if (access(file, F_OK) != 0)
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': %s '%s': no such file", agent->id, what, file);
+    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': %s '%s': no such file",
+                 agent->id, what, file);
   else if (!preflight_is_program(file))
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': %s '%s' is not executable", agent->id, what, file);
+    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': %s '%s' is not executable",
+                 agent->id, what, file);
   else
     preflight_script(agent, file, problems);
 }
 
-/* The server may run in another group than we do: hence a warning, and what it says itself counts more. */
+/* The server may run in another group than we do: hence a warning, and what it says itself counts
+ * more. */
 void preflight_limits(const Job *job, Problems *problems)
 {
   g_autoptr(Cgroups) cgroups = cgroups_new(NULL, NULL);
@@ -135,7 +144,8 @@ void preflight_limits(const Job *job, Problems *problems)
                     : g_str_equal(missing[k], "cpu")  ? asked->cpu > 0
                                                       : asked->pids > 0;
       if (wanted && agent->target == TARGET_LOCALHOST)
-        problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': its %s limit will not be enforced here (%s; see: reeve doctor)",
+        problems_add(problems, PROBLEM_WARNING, agent->pos,
+                     "agent '%s': its %s limit will not be enforced here (%s; see: reeve doctor)",
                      agent->id, missing[k], cgroups_describe(cgroups));
     }
   }
@@ -151,10 +161,11 @@ static void preflight_files(const AgentSpec *agent, const StrMap *environment, P
     if (pair->from != VALUE_FILE)
       continue;
     if (stat(pair->value, &st) != 0)
-      problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': file '%s': %s", agent->id, pair->key, pair->value,
-                   g_strerror(errno));
+      problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': file '%s': %s",
+                   agent->id, pair->key, pair->value, g_strerror(errno));
     else if (!fs_require_private(&st, pair->value, &error))
-      problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': %s", agent->id, pair->key, error->message);
+      problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': variable '%s': %s", agent->id,
+                   pair->key, error->message);
   }
 }
 
@@ -163,13 +174,16 @@ static void preflight_agent(const Job *job, const AgentSpec *agent, Problems *pr
   const char *directory = preflight_dir(job, agent);
   struct stat st;
   if (agent->target == TARGET_LOCALHOST && (stat(directory, &st) != 0 || !S_ISDIR(st.st_mode)))
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': working_dir '%s': no such directory", agent->id, directory);
+    problems_add(problems, PROBLEM_ERROR, agent->pos,
+                 "agent '%s': working_dir '%s': no such directory", agent->id, directory);
   else if (agent->target == TARGET_LOCALHOST && agent->command && agent->command[0])
     preflight_program_of(job, agent, "command", agent->command[0], problems);
   if (agent->ssh_key && access(agent->ssh_key, R_OK) != 0)
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': ssh_key '%s': %s", agent->id, agent->ssh_key, g_strerror(errno));
+    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': ssh_key '%s': %s", agent->id,
+                 agent->ssh_key, g_strerror(errno));
   if (agent->user && !getpwnam(agent->user))
-    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': no user '%s' on this machine", agent->id, agent->user);
+    problems_add(problems, PROBLEM_ERROR, agent->pos, "agent '%s': no user '%s' on this machine",
+                 agent->id, agent->user);
   if (agent->target == TARGET_LOCALHOST) {
     preflight_files(agent, &job->environment, problems);
     preflight_files(agent, &agent->environment, problems);
@@ -221,7 +235,8 @@ static char *preflight_python(char *const *argv)
 /* Where imports of @agent begin: its directory, then its PYTHONPATH; joined by ':'. */
 static char *preflight_roots(const Job *job, const AgentSpec *agent)
 {
-  const char *directory = preflight_dir(job, agent), *more = preflight_variable(job, agent, "PYTHONPATH");
+  const char *directory = preflight_dir(job, agent),
+             *more = preflight_variable(job, agent, "PYTHONPATH");
   GString *roots = g_string_new(directory);
   g_auto(GStrv) parts = g_strsplit(more ? more : "", ":", -1);
   for (guint i = 0; parts[i]; i++) {
@@ -236,15 +251,18 @@ static void preflight_module_said(const AgentSpec *agent, const char *line, Prob
 {
   const char *text = strchr(line, ' ') ? strchr(line, ' ') + 1 : "";
   if (!*line)
-    problems_add(problems, PROBLEM_WARNING, agent->pos, "agent '%s': %s could not look for module '%s'", agent->id,
+    problems_add(problems, PROBLEM_WARNING, agent->pos,
+                 "agent '%s': %s could not look for module '%s'", agent->id,
                  agent->python ? agent->python : "python3", agent->module);
   else if (!g_str_has_prefix(line, "ok"))
-    problems_add(problems, g_str_has_prefix(line, "error") ? PROBLEM_ERROR : PROBLEM_WARNING, agent->pos, "agent '%s': %s", agent->id,
-                 text);
+    problems_add(problems, g_str_has_prefix(line, "error") ? PROBLEM_ERROR : PROBLEM_WARNING,
+                 agent->pos, "agent '%s': %s", agent->id, text);
 }
 
-/* Modules of the agents that name the same interpreter as agent @first, which is the file @program; from that agent on. */
-static void preflight_modules_of(const Job *job, const char *program, guint first, Problems *problems)
+/* Modules of the agents that name the same interpreter as agent @first, which is the file @program;
+ * from that agent on. */
+static void preflight_modules_of(const Job *job, const char *program, guint first,
+                                 Problems *problems)
 {
   g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free), agents = g_ptr_array_new();
   const char *const head[] = {program, "-I", "-c", preflight_program};
@@ -252,7 +270,8 @@ static void preflight_modules_of(const Job *job, const char *program, guint firs
     g_ptr_array_add(argv, g_strdup(head[i]));
   for (guint i = first; i < job->agents->len; i++) {
     const AgentSpec *agent = job_agent(job, i);
-    if (!agent->module || agent->target != TARGET_LOCALHOST || g_strcmp0(agent->python, job_agent(job, first)->python) != 0)
+    if (!agent->module || agent->target != TARGET_LOCALHOST ||
+        g_strcmp0(agent->python, job_agent(job, first)->python) != 0)
       continue;
     g_ptr_array_add(agents, (char *)agent);
     g_ptr_array_add(argv, preflight_roots(job, agent));
@@ -273,7 +292,8 @@ static void preflight_modules(const Job *job, Problems *problems)
   g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < job->agents->len; i++) {
     const AgentSpec *agent = job_agent(job, i);
-    if (!agent->module || agent->target != TARGET_LOCALHOST || !g_hash_table_add(asked, agent->python ? agent->python : (char *)""))
+    if (!agent->module || agent->target != TARGET_LOCALHOST ||
+        !g_hash_table_add(asked, agent->python ? agent->python : (char *)""))
       continue;
     g_autofree char *python = agent->python ? preflight_find(job, agent, agent->python) : NULL;
     if (agent->python && (!python || !preflight_is_program(python)))
@@ -296,12 +316,15 @@ static void preflight_root(const Job *job, Problems *problems)
     n++;
   }
   if (n == 1)
-    problems_add(problems, PROBLEM_WARNING, first->pos,
-                 "agent '%s' will run as root, unless the server has --agents-user; name another with 'user'", first->id);
+    problems_add(
+        problems, PROBLEM_WARNING, first->pos,
+        "agent '%s' will run as root, unless the server has --agents-user; name another with 'user'",
+        first->id);
   else if (n)
-    problems_add(problems, PROBLEM_WARNING, first->pos,
-                 "agent '%s' and %u more will run as root, unless the server has --agents-user; name another with 'user'", first->id,
-                 n - 1);
+    problems_add(
+        problems, PROBLEM_WARNING, first->pos,
+        "agent '%s' and %u more will run as root, unless the server has --agents-user; name another with 'user'",
+        first->id, n - 1);
 }
 
 void preflight_check(const Job *job, Problems *problems)

@@ -27,8 +27,11 @@ static void seen_free(gpointer data)
 
 void progress_init(Progress *progress, const Cli *cli, const char *deployment, const char *rollout)
 {
-  *progress =
-      (Progress){.cli = cli, .deployment = g_strdup(deployment), .rollout = g_strdup(rollout), .stage = -1, .start_ms = clock_boot_ms()};
+  *progress = (Progress){.cli = cli,
+                         .deployment = g_strdup(deployment),
+                         .rollout = g_strdup(rollout),
+                         .stage = -1,
+                         .start_ms = clock_boot_ms()};
   progress->shown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, seen_free);
 }
 
@@ -46,15 +49,18 @@ void progress_done(Progress *progress)
 static bool progress_is_change(const Progress *progress)
 {
   return progress->from > 0 && progress->to > 0 && progress->kind &&
-         (g_str_equal(progress->kind, "update") || g_str_equal(progress->kind, "rollback") || g_str_equal(progress->kind, "deploy"));
+         (g_str_equal(progress->kind, "update") || g_str_equal(progress->kind, "rollback") ||
+          g_str_equal(progress->kind, "deploy"));
 }
 
-/* Once: what failed, and what is done about it. Only what the last lines do not say better: the output follows at the end. */
+/* Once: what failed, and what is done about it. Only what the last lines do not say better: the
+ * output follows at the end. */
 static void progress_back(Progress *progress, const json_t *rollout)
 {
   const char *verdict = jget_str(rollout, "verdict", "succeeded");
-  bool turns = !g_str_equal(verdict, "succeeded") && progress->kind && !g_str_equal(progress->kind, "restart") &&
-               !g_str_equal(progress->kind, "recover") && !g_str_equal(progress->kind, "down");
+  bool turns = !g_str_equal(verdict, "succeeded") && progress->kind &&
+               !g_str_equal(progress->kind, "restart") && !g_str_equal(progress->kind, "recover") &&
+               !g_str_equal(progress->kind, "down");
   if (progress->back || !turns)
     return;
   progress->back = true;
@@ -70,7 +76,8 @@ static void progress_back(Progress *progress, const json_t *rollout)
   if (g_str_equal(verdict, "cancelled"))
     cli_note(progress->cli, "%s: %s; %s", progress->deployment, said, next);
   else if (progress_is_change(progress))
-    cli_note(progress->cli, "%s: the %s to revision %d failed: %s; %s", progress->deployment, progress->kind, progress->to, said, next);
+    cli_note(progress->cli, "%s: the %s to revision %d failed: %s; %s", progress->deployment,
+             progress->kind, progress->to, said, next);
   else
     cli_note(progress->cli, "%s failed: %s; %s", progress->deployment, said, next);
 }
@@ -100,7 +107,8 @@ static void progress_rollout(Progress *progress, const json_t *rollout)
   progress->cause = api_named(progress->cli, jget_str(rollout, "cause", NULL));
 }
 
-/* Prints @lead and the lines of @text, an agent's words among them: the first behind @lead, the others marked. */
+/* Prints @lead and the lines of @text, an agent's words among them: the first behind @lead, the
+ * others marked. */
 static void progress_text(const Cli *cli, const char *lead, const char *text)
 {
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -114,7 +122,8 @@ static void progress_text(const Cli *cli, const char *lead, const char *text)
   g_string_free(out, TRUE);
 }
 
-/* Waiting is what starting agents do: neither the steps on the way nor a port that does not answer yet are news. */
+/* Waiting is what starting agents do: neither the steps on the way nor a port that does not answer
+ * yet are news. */
 static const char *progress_word(const Seen *seen, const char *state, const char *health)
 {
   if (!g_str_equal(state, "running"))
@@ -125,7 +134,8 @@ static const char *progress_word(const Seen *seen, const char *state, const char
 }
 
 /* Remembers how @instance is now. True when that is worth a line. */
-static bool progress_is_news(Progress *progress, const json_t *instance, bool fresh, const char **word, int64_t *began_ms)
+static bool progress_is_news(Progress *progress, const json_t *instance, bool fresh,
+                             const char **word, int64_t *began_ms)
 {
   const char *id = jget_str(instance, "id", "");
   int pid = (int)jget_int(instance, "pid", 0);
@@ -141,11 +151,15 @@ static bool progress_is_news(Progress *progress, const json_t *instance, bool fr
     seen->began_ms = clock_boot_ms();
   seen->ready = seen->ready && !other;
   seen->pid = pid;
-  *word = progress_word(seen, jget_str(instance, "state", "?"), jget_str(instance, "health", "unknown"));
+  *word = progress_word(seen, jget_str(instance, "state", "?"),
+                        jget_str(instance, "health", "unknown"));
   bool same = g_strcmp0(seen->word, *word) == 0 && !(other && g_str_equal(*word, "healthy"));
-  bool ending = g_str_equal(*word, "started") && seen->ready; /* it is not asked any more, because it is about to be replaced */
-  bool quiet = g_str_equal(*word, "starting") || (g_str_equal(*word, "pending") && !jget_str(instance, "reason", NULL)) ||
-               (g_str_equal(*word, "started") && jget_str(instance, "url", NULL)); /* what its port answers comes next */
+  /* it is not asked any more, because it is about to be replaced */
+  bool ending = g_str_equal(*word, "started") && seen->ready;
+  /* what its port answers comes next */
+  bool quiet = g_str_equal(*word, "starting") ||
+               (g_str_equal(*word, "pending") && !jget_str(instance, "reason", NULL)) ||
+               (g_str_equal(*word, "started") && jget_str(instance, "url", NULL));
   seen->ready = seen->ready || g_str_equal(*word, "healthy");
   g_free(seen->word);
   seen->word = g_strdup(*word);
@@ -159,7 +173,8 @@ static void progress_instance(Progress *progress, const json_t *instance, bool f
 {
   const char *word;
   int64_t began_ms = 0;
-  if (!jget_str(instance, "id", NULL) || !progress_is_news(progress, instance, fresh, &word, &began_ms))
+  if (!jget_str(instance, "id", NULL) ||
+      !progress_is_news(progress, instance, fresh, &word, &began_ms))
     return;
   const char *url = jget_str(instance, "url", NULL), *reason = jget_str(instance, "reason", NULL);
   bool running = g_strcmp0(jget_str(instance, "state", NULL), "running") == 0;
@@ -190,15 +205,17 @@ static void progress_deployment(Progress *progress, const json_t *deployment)
   if (json_is_object(rollout))
     progress_rollout(progress, rollout);
   const char *outcome = jget_str(deployment, "outcome", NULL);
-  bool ours = json_is_object(rollout) && g_strcmp0(jget_str(rollout, "id", NULL), progress->rollout) == 0;
-  if (!progress->outcome && !ours && progress->rollout && outcome && *outcome && !g_str_equal(outcome, "open")) {
+  bool ours =
+      json_is_object(rollout) && g_strcmp0(jget_str(rollout, "id", NULL), progress->rollout) == 0;
+  if (!progress->outcome && !ours && progress->rollout && outcome && *outcome &&
+      !g_str_equal(outcome, "open")) {
     progress->outcome = g_strdup(outcome); /* it ended before we looked */
     progress->cause = api_named(progress->cli, jget_str(deployment, "reason", NULL));
   }
   size_t i;
   const char *began = ours || !progress->rollout ? jget_str(rollout, "started_at", "") : NULL;
-  json_array_foreach(json_object_get(deployment, "instances"), i, instance)
-      progress_instance(progress, instance, began && strcmp(jget_str(instance, "since", ""), began) >= 0);
+  json_array_foreach(json_object_get(deployment, "instances"), i, instance) progress_instance(
+      progress, instance, began && strcmp(jget_str(instance, "since", ""), began) >= 0);
 }
 
 void progress_event(Progress *progress, const char *type, const json_t *data)
@@ -206,7 +223,8 @@ void progress_event(Progress *progress, const char *type, const json_t *data)
   if (g_str_equal(type, "reset")) {
     size_t i;
     const json_t *deployment;
-    json_array_foreach(json_object_get(data, "deployments"), i, deployment) progress_deployment(progress, deployment);
+    json_array_foreach(json_object_get(data, "deployments"), i, deployment)
+        progress_deployment(progress, deployment);
     return;
   }
   const char *owner = jget_str(data, "deployment", jget_str(data, "name", NULL));
@@ -226,10 +244,12 @@ static char *progress_verdict(const Progress *progress)
   const char *name = progress->deployment, *outcome = progress->outcome;
   bool change = progress_is_change(progress);
   if (change && g_str_equal(outcome, "rolled-back"))
-    return g_strdup_printf("%s: the %s to revision %d failed, revision %d runs again", name, progress->kind, progress->to, progress->from);
+    return g_strdup_printf("%s: the %s to revision %d failed, revision %d runs again", name,
+                           progress->kind, progress->to, progress->from);
   if (change && g_str_equal(outcome, "failed"))
     return g_strdup_printf("%s: the %s to revision %d failed", name, progress->kind, progress->to);
-  if (g_str_equal(outcome, "cancelled") && progress->cause && g_str_has_prefix(progress->cause, "cancelled"))
+  if (g_str_equal(outcome, "cancelled") && progress->cause &&
+      g_str_has_prefix(progress->cause, "cancelled"))
     return g_strdup(name); /* the cause says it */
   return g_strdup_printf("%s: %s", name, outcome);
 }
@@ -241,7 +261,8 @@ void progress_end(const Progress *progress)
   const Cli *cli = progress->cli;
   bool told = progress->cause && *progress->cause;
   g_autofree char *verdict = progress_verdict(progress);
-  g_autofree char *lead = g_strdup_printf(cli->color_err ? "\033[31m%s\033[0m%s" : "%s%s", verdict, told ? ": " : "");
+  g_autofree char *lead =
+      g_strdup_printf(cli->color_err ? "\033[31m%s\033[0m%s" : "%s%s", verdict, told ? ": " : "");
   Cli loud = *cli;
   loud.quiet = false; /* how it ended is no hint */
   progress_text(&loud, lead, told ? progress->cause : "");

@@ -1,5 +1,6 @@
 #pragma once
-/* What a rollout does, as lines on stderr: stages, instances with pid, URL and time, the reason when it fails. */
+/* What a rollout does, as lines on stderr: stages, instances with pid, URL and time, the reason
+ * when it fails. */
 #include "cli/cli.h"
 
 typedef struct Progress {
@@ -18,7 +19,8 @@ typedef struct Progress {
 /* @rollout NULL: any rollout of @deployment. */
 void progress_init(Progress *progress, const Cli *cli, const char *deployment, const char *rollout);
 void progress_done(Progress *progress);
-/* Prints what @type and @data (an event, or the reset with its snapshot) change; sets outcome when the rollout has ended. */
+/* Prints what @type and @data (an event, or the reset with its snapshot) change; sets outcome when
+ * the rollout has ended. */
 void progress_event(Progress *progress, const char *type, const json_t *data);
 /* The last line: how it ended, and why. */
 void progress_end(const Progress *progress);

@@ -40,7 +40,8 @@ static const struct {
     {"inspect", "to look at a deployment: reeve status -o json NAME"},
     {"log", "to read what agents wrote: reeve logs NAME"},
     {"tail", "to read what agents wrote: reeve logs -f NAME"},
-    {"watch", "to follow changes: reeve monitor NAME; to deploy when a file changes: reeve up --watch FILE"},
+    {"watch",
+     "to follow changes: reeve monitor NAME; to deploy when a file changes: reeve up --watch FILE"},
     {"check", "to check a job file: reeve validate FILE"},
     {"lint", "to check a job file: reeve validate FILE"},
     {"config", "to check a job file: reeve validate FILE"},
@@ -78,7 +79,8 @@ static const Verb *run_find_verb(const char *name, GError **error)
     if (!verbs[i].hidden)
       names[n++] = verbs[i].name;
   const char *nearest = problems_nearest(name, names);
-  g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; see reeve help");
+  g_autofree char *hint =
+      nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; see reeve help");
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown verb '%s'%s", name, hint);
   return NULL;
 }
@@ -86,8 +88,9 @@ static const Verb *run_find_verb(const char *name, GError **error)
 /* What the first word that is not there should be. */
 static const char *run_missing(const Cli *cli)
 {
-  static const char *const first[] = {
-      [WORDS_FILE] = "which file?", [WORDS_DEPLOYMENT] = "which deployment?", [WORDS_AGENT] = "which agent?"};
+  static const char *const first[] = {[WORDS_FILE] = "which file?",
+                                      [WORDS_DEPLOYMENT] = "which deployment?",
+                                      [WORDS_AGENT] = "which agent?"};
   WordKind kind = cli->verb->word_kind;
   bool known = !cli_word(cli, 0) && kind < G_N_ELEMENTS(first) && first[kind];
   return known ? first[kind] : "something is missing;";
@@ -98,12 +101,13 @@ static bool run_check_words(const Cli *cli, GError **error)
   const Verb *verb = cli->verb;
   int n = (int)cli->options.words->len;
   if (n < verb->words_min) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "%s usage: reeve %s %s", run_missing(cli), verb->name, verb->words);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "%s usage: reeve %s %s", run_missing(cli),
+                verb->name, verb->words);
     return false;
   }
   if (verb->words_max >= 0 && n > verb->words_max) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unexpected '%s'; usage: reeve %s %s", cli_word(cli, (guint)verb->words_max),
-                verb->name, verb->words);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unexpected '%s'; usage: reeve %s %s",
+                cli_word(cli, (guint)verb->words_max), verb->name, verb->words);
     return false;
   }
   return true;
@@ -112,12 +116,14 @@ static bool run_check_words(const Cli *cli, GError **error)
 static void run_take_options(Cli *cli)
 {
   static const char *const formats[] = {"table", "wide", "json", "yaml", "dot"};
-  const char *output = cli->options.text[OPT_FORMAT] ? cli->options.text[OPT_FORMAT] : cli->options.text[OPT_OUTPUT];
+  const char *output =
+      cli->options.text[OPT_FORMAT] ? cli->options.text[OPT_FORMAT] : cli->options.text[OPT_OUTPUT];
   for (guint i = 0; output && i < G_N_ELEMENTS(formats); i++)
     if (g_str_equal(output, formats[i]))
       cli->output = (OutputFormat)i;
   const char *no_color = g_getenv("NO_COLOR"), *term = g_getenv("TERM");
-  bool colors = !cli_flag(cli, OPT_NO_COLOR) && !(no_color && *no_color) && g_strcmp0(term, "dumb") != 0;
+  bool colors =
+      !cli_flag(cli, OPT_NO_COLOR) && !(no_color && *no_color) && g_strcmp0(term, "dumb") != 0;
   cli->color_out = colors && isatty(STDOUT_FILENO);
   cli->color_err = colors && isatty(STDERR_FILENO);
   cli->quiet = cli_flag(cli, OPT_QUIET);
@@ -127,7 +133,8 @@ static void run_take_options(Cli *cli)
 static int run_verb(Cli *cli, GError **error)
 {
   if (cli_flag(cli, OPT_HELP)) {
-    g_autofree char *text = cli->verb ? help_verb(cli->verb, cli->color_out) : help_all(cli->color_out);
+    g_autofree char *text =
+        cli->verb ? help_verb(cli->verb, cli->color_out) : help_all(cli->color_out);
     cli_print("%s", text);
     return 0;
   }
@@ -154,14 +161,15 @@ static bool run_parse(Cli *cli, int argc, const char *const *argv, GError **erro
   if (used == argc)
     return true;
   cli->verb = run_find_verb(argv[used], error);
-  return cli->verb && options_parse(&cli->options, argc - used - 1, argv + used + 1, cli->verb->options, false, NULL, error);
+  return cli->verb && options_parse(&cli->options, argc - used - 1, argv + used + 1,
+                                    cli->verb->options, false, NULL, error);
 }
 
 /* A name that does not exist: the nearest that does, or where they are listed. */
 static void run_hint_name(const Cli *cli, GError **error)
 {
-  if ((cli->verb->word_kind != WORDS_DEPLOYMENT && cli->verb->run != cmd_diff) || (*error)->code != REEVE_ERROR_NOT_FOUND ||
-      strstr((*error)->message, "reeve "))
+  if ((cli->verb->word_kind != WORDS_DEPLOYMENT && cli->verb->run != cmd_diff) ||
+      (*error)->code != REEVE_ERROR_NOT_FOUND || strstr((*error)->message, "reeve "))
     return;
   g_auto(GStrv) parts = g_strsplit(cli_word(cli, 0) ? cli_word(cli, 0) : "", "/", 2);
   if (!parts[0])
@@ -178,24 +186,31 @@ static void run_hint_name(const Cli *cli, GError **error)
     g_ptr_array_add(names, name);
   }
   g_ptr_array_add(names, NULL);
-  const char *nearest = there || cli->verb->destructive ? NULL : problems_nearest(parts[0], (const char *const *)names->pdata);
+  const char *nearest = there || cli->verb->destructive
+                            ? NULL
+                            : problems_nearest(parts[0], (const char *const *)names->pdata);
   if (there && answer) { /* the name is right: something else of it is missing */
     json_decref(answer);
     return;
   }
-  GError *better = nearest ? g_error_new(REEVE_ERROR, (*error)->code, "%s; did you mean '%s'?", (*error)->message, nearest)
-                           : g_error_new(REEVE_ERROR, (*error)->code, "%s; see: reeve ps", (*error)->message);
+  GError *better =
+      nearest ? g_error_new(REEVE_ERROR, (*error)->code, "%s; did you mean '%s'?",
+                            (*error)->message, nearest)
+              : g_error_new(REEVE_ERROR, (*error)->code, "%s; see: reeve ps", (*error)->message);
   g_error_free(*error);
   *error = better;
   json_decref(answer);
 }
 
-/* What can be done about the open rollout of the deployment that @message names first. Caller frees. */
+/* What can be done about the open rollout of the deployment that @message names first. Caller
+ * frees. */
 static char *run_way_past_rollout(const Cli *cli, const char *message)
 {
   g_auto(GStrv) parts = g_strsplit(message, "'", 3);
   const char *name = parts[0] && parts[1] ? parts[1] : "NAME";
-  g_autofree char *replace = cli->verb->run == cmd_up ? g_strdup_printf(", reeve up --replace %s", cli_word(cli, 0)) : g_strdup("");
+  g_autofree char *replace = cli->verb->run == cmd_up
+                                 ? g_strdup_printf(", reeve up --replace %s", cli_word(cli, 0))
+                                 : g_strdup("");
   return g_strdup_printf("see: reeve wait %s, reeve cancel %s%s", name, name, replace);
 }
 
@@ -206,7 +221,8 @@ static void run_hint_way(const Cli *cli, GError **error)
   g_autofree char *way = NULL;
   if ((*error)->code == REEVE_ERROR_UNAUTHENTICATED)
     way = g_strdup("put it into REEVE_TOKEN, or into ~/.config/reeve/token (mode 0600)");
-  else if ((*error)->code == REEVE_ERROR_NOT_FOUND && cli->verb->word_kind == WORDS_AGENT && !strstr(message, "--agents-dir"))
+  else if ((*error)->code == REEVE_ERROR_NOT_FOUND && cli->verb->word_kind == WORDS_AGENT &&
+           !strstr(message, "--agents-dir"))
     way = g_strdup("see: reeve agents");
   else if ((*error)->code == REEVE_ERROR_CONFLICT && strstr(message, "wait for it, cancel it"))
     way = run_way_past_rollout(cli, message);
@@ -225,13 +241,15 @@ static void run_hints(const Cli *cli, GError **error)
   run_hint_way(cli, error);
 }
 
-/* What was printed must have arrived. A reader that has seen enough (`| head`) needs no explanation. */
+/* What was printed must have arrived. A reader that has seen enough (`| head`) needs no
+ * explanation. */
 static int run_flush(int code)
 {
   errno = 0;
   if (fflush(stdout) == 0 && !ferror(stdout))
     return code;
-  const char *why = errno ? g_strerror(errno) : "a part of the output is lost"; /* the errno of an earlier try is gone */
+  /* the errno of an earlier try is gone */
+  const char *why = errno ? g_strerror(errno) : "a part of the output is lost";
   if (!cli_is_left())
     fprintf(stderr, "reeve: cannot write to standard output: %s\n", why);
   return code ? code : reeve_error_exit(REEVE_ERROR_INTERNAL);

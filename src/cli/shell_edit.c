@@ -87,7 +87,8 @@ static unsigned char edit_complete(EditLine *el, int key)
     edit_show(words);
     return CC_REDISPLAY;
   }
-  el_deletestr(el, (int)g_utf8_strlen(line + start, -1)); /* it may have been typed with other quotes */
+  /* it may have been typed with other quotes */
+  el_deletestr(el, (int)g_utf8_strlen(line + start, -1));
   el_insertstr(el, whole);
   return CC_REFRESH;
 }
@@ -95,7 +96,8 @@ static unsigned char edit_complete(EditLine *el, int key)
 static void edit_bind(EditLine *el)
 {
   /* the wide call keeps our literals; the narrow one would leak copies of them */
-  el_wset(el, EL_ADDFN, L"reeve-complete", L"complete verbs, options, names and files", edit_complete);
+  el_wset(el, EL_ADDFN, L"reeve-complete", L"complete verbs, options, names and files",
+          edit_complete);
   el_wset(el, EL_ADDFN, L"reeve-interrupt", L"drop the line", edit_interrupt);
   el_set(el, EL_BIND, "^I", "reeve-complete", NULL);
   el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL);

@@ -1,4 +1,5 @@
-/* Owns what a line of the shell means: words and aliases. Needs no terminal and no server. How it can go on is in complete.c. */
+/* Owns what a line of the shell means: words and aliases. Needs no terminal and no server. How it
+ * can go on is in complete.c. */
 #include "cli/shell.h"
 
 #include "base/error.h"
@@ -50,7 +51,8 @@ char **shell_words(const char *line, GError **error)
 {
   g_auto(GStrv) words = NULL;
   g_autoptr(GError) wrong = NULL;
-  if (!g_shell_parse_argv(line, NULL, &words, &wrong) && !g_error_matches(wrong, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING)) {
+  if (!g_shell_parse_argv(line, NULL, &words, &wrong) &&
+      !g_error_matches(wrong, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "read '%s': a quote is not closed", line);
     return NULL;
   }

@@ -12,9 +12,11 @@ enum { SHOW_TEXT_MAX = 16000 }; /* of one line of an agent's or a server's words
 
 Table *show_instances_table(const Cli *cli, bool named)
 {
-  static const char *const columns[] = {"DEPLOYMENT", "AGENT", "STATE", "HEALTH", ">PID", "URL", "SINCE", "REASON", NULL};
-  static const char *const wide[] = {"DEPLOYMENT", "AGENT", "STATE", "HEALTH",    ">PID",      "URL",    "SINCE",
-                                     "NODE",       "ID",    ">REV",  ">RESTARTS", "LAST EXIT", "REASON", NULL};
+  static const char *const columns[] = {"DEPLOYMENT", "AGENT", "STATE",  "HEALTH", ">PID",
+                                        "URL",        "SINCE", "REASON", NULL};
+  static const char *const wide[] = {"DEPLOYMENT", "AGENT",     "STATE",  "HEALTH", ">PID",
+                                     "URL",        "SINCE",     "NODE",   "ID",     ">REV",
+                                     ">RESTARTS",  "LAST EXIT", "REASON", NULL};
   return table_new((cli->output == OUTPUT_WIDE ? wide : columns) + (named ? 0 : 1));
 }
 
@@ -84,7 +86,8 @@ static gint show_order(gconstpointer a, gconstpointer b, gpointer data)
   const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
   gint first = GPOINTER_TO_INT(g_hash_table_lookup(data, jget_str(one, "agent", "")));
   gint second = GPOINTER_TO_INT(g_hash_table_lookup(data, jget_str(other, "agent", "")));
-  return first != second ? first - second : (gint)(jget_int(one, "replica", 0) - jget_int(other, "replica", 0));
+  return first != second ? first - second
+                         : (gint)(jget_int(one, "replica", 0) - jget_int(other, "replica", 0));
 }
 
 void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool named)
@@ -161,13 +164,15 @@ static void show_rollout(const Cli *cli, const json_t *deployment)
     return;
   const char *failed = jget_str(rollout, "failed", NULL);
   g_autofree char *agent = failed && *failed ? show_agent_of(deployment, failed) : NULL;
-  g_autofree char *first = agent ? g_steal_pointer(&agent) : api_named(cli, jget_str(rollout, "cause", NULL));
+  g_autofree char *first =
+      agent ? g_steal_pointer(&agent) : api_named(cli, jget_str(rollout, "cause", NULL));
   first[strcspn(first, "\n")] = '\0';
   g_autofree char *cause = text_escape(first, SHOW_TEXT_MAX);
-  cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"), jget_str(rollout, "outcome", "?"));
+  cli_print("rollout:   %s %s, %s", jget_str(rollout, "id", "?"), jget_str(rollout, "kind", "?"),
+            jget_str(rollout, "outcome", "?"));
   if (g_strcmp0(jget_str(rollout, "outcome", NULL), "open") == 0)
-    cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"), (int)jget_int(rollout, "stage", 0) + 1,
-              (int)jget_int(rollout, "stages", 0));
+    cli_print(" (%s, stage %d of %d)", jget_str(rollout, "phase", "?"),
+              (int)jget_int(rollout, "stage", 0) + 1, (int)jget_int(rollout, "stages", 0));
   cli_print("%s%s\n", *cause ? ": " : "", cause);
 }
 
@@ -183,8 +188,9 @@ static void show_unenforced(const json_t *deployment)
     json_array_foreach(json_object_get(instance, "unenforced"), k, word)
         g_string_append_printf(words, "%s%s", k ? ", " : "", json_string_value(word));
     if (words->len)
-      cli_print("warning:   %s runs without its limit of %s: node '%s' cannot enforce it; see reeve doctor\n", name, words->str,
-                jget_str(instance, "node", "?"));
+      cli_print(
+          "warning:   %s runs without its limit of %s: node '%s' cannot enforce it; see reeve doctor\n",
+          name, words->str, jget_str(instance, "node", "?"));
   }
 }
 
@@ -205,22 +211,27 @@ static void show_last_change(const json_t *deployment, const char *reason)
 {
   const json_t *rollout = json_object_get(deployment, "rollout");
   if (*reason)
-    cli_print("last:      the %s to revision %d failed: %s\n", jget_str(rollout, "kind", "change"), (int)jget_int(rollout, "to", 0),
-              reason);
+    cli_print("last:      the %s to revision %d failed: %s\n", jget_str(rollout, "kind", "change"),
+              (int)jget_int(rollout, "to", 0), reason);
 }
 
 void show_status(const Cli *cli, const json_t *deployment)
 {
-  const char *status = jget_str(deployment, "status", "?"), *sgr = cli->color_out ? cli_state_color(status) : NULL;
-  bool back = g_str_equal(status, "running") && g_strcmp0(jget_str(deployment, "outcome", NULL), "rolled-back") == 0;
-  g_autofree char *named = api_named(cli, jget_str(deployment, "reason", NULL)), *said = show_escaped(named);
+  const char *status = jget_str(deployment, "status", "?"),
+             *sgr = cli->color_out ? cli_state_color(status) : NULL;
+  bool back = g_str_equal(status, "running") &&
+              g_strcmp0(jget_str(deployment, "outcome", NULL), "rolled-back") == 0;
+  g_autofree char *named = api_named(cli, jget_str(deployment, "reason", NULL)),
+                  *said = show_escaped(named);
   g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
   g_autofree char *reason = g_strjoinv("\n           ", lines);
   g_autofree char *since = cli_since(jget_str(deployment, "created_at", NULL));
-  cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"), jget_str(deployment, "id", "?"));
-  cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "", status, sgr ? "\033[0m" : "",
-            *reason && !back ? ": " : "", back ? "" : reason);
-  cli_print("revision:  %d; the deployment was made %s ago\n", (int)jget_int(deployment, "revision", 0), since);
+  cli_print("name:      %s (%s)\n", jget_str(deployment, "name", "?"),
+            jget_str(deployment, "id", "?"));
+  cli_print("status:    %s%s%s%s%s%s%s\n", sgr ? "\033[" : "", sgr ? sgr : "", sgr ? "m" : "",
+            status, sgr ? "\033[0m" : "", *reason && !back ? ": " : "", back ? "" : reason);
+  cli_print("revision:  %d; the deployment was made %s ago\n",
+            (int)jget_int(deployment, "revision", 0), since);
   show_rollout(cli, deployment);
   if (back)
     show_last_change(deployment, reason);
@@ -236,7 +247,8 @@ void show_status(const Cli *cli, const json_t *deployment)
 bool show_is_well(const json_t *deployment)
 {
   const char *status = jget_str(deployment, "status", "");
-  return !g_str_equal(status, "failed") && !g_str_equal(status, "degraded") && show_instances_well(deployment);
+  return !g_str_equal(status, "failed") && !g_str_equal(status, "degraded") &&
+         show_instances_well(deployment);
 }
 
 bool show_instances_well(const json_t *deployment)
@@ -248,7 +260,8 @@ bool show_instances_well(const json_t *deployment)
     const char *state = jget_str(instance, "state", ""), *health = jget_str(instance, "health", "");
     if (show_is_left_over(instance) || jget_flag(instance, "scheduled", false))
       continue;
-    bool sick = g_str_equal(state, "running") && (g_str_equal(health, "unhealthy") || g_str_equal(health, "unreachable"));
+    bool sick = g_str_equal(state, "running") &&
+                (g_str_equal(health, "unhealthy") || g_str_equal(health, "unreachable"));
     if (sick || g_str_equal(state, "failed") || g_str_equal(state, "lost"))
       return false;
   }

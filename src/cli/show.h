@@ -2,10 +2,12 @@
 /* Deployments and instances as tables. */
 #include "cli/target.h"
 
-/* Rows for the instances of @deployment (the JSON of GET /api/deployments/NAME); @named puts the deployment's name first. */
+/* Rows for the instances of @deployment (the JSON of GET /api/deployments/NAME); @named puts the
+ * deployment's name first. */
 Table *show_instances_table(const Cli *cli, bool named);
 void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool named);
-/* How @instance is, for people: a scheduled agent that rests is "scheduled", neither pending nor done for good. Borrowed from it. */
+/* How @instance is, for people: a scheduled agent that rests is "scheduled", neither pending nor
+ * done for good. Borrowed from it. */
 const char *show_state(const json_t *instance);
 /* GETs the deployment of @target with the instances that it names; caller's reference. */
 json_t *show_fetch_one(const Cli *cli, const Target *target, GError **error);

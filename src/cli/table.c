@@ -6,7 +6,13 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { CELL_BYTES_MAX = 4096, COLUMN_GAP = 2, CUT_COLUMNS_MIN = 8, LAST_COLUMNS_MIN = 20, BELOW_INDENT = 4 };
+enum {
+  CELL_BYTES_MAX = 4096,
+  COLUMN_GAP = 2,
+  CUT_COLUMNS_MIN = 8,
+  LAST_COLUMNS_MIN = 20,
+  BELOW_INDENT = 4
+};
 
 typedef struct Cell {
   char *text;
@@ -46,7 +52,9 @@ void table_free(Table *table)
 /* A row is one line, whatever an agent's output says. */
 void table_cell(Table *table, const char *text)
 {
-  Cell cell = {.text = text && *text ? g_strdelimit(text_escape(text, CELL_BYTES_MAX), "\n\r\t", ' ') : g_strdup("-")};
+  Cell cell = {.text = text && *text
+                           ? g_strdelimit(text_escape(text, CELL_BYTES_MAX), "\n\r\t", ' ')
+                           : g_strdup("-")};
   g_array_append_val(table->cells, cell);
 }
 
@@ -94,7 +102,8 @@ static bool table_right(const Table *table, guint column)
   return ((const char *)g_ptr_array_index(table->headings, column))[0] == '>';
 }
 
-static void table_write_cell(GString *out, const char *text, const char *sgr, int width, bool right, bool last)
+static void table_write_cell(GString *out, const char *text, const char *sgr, int width, bool right,
+                             bool last)
 {
   int pad = MAX(width - table_width(text), 0);
   if (right)
@@ -113,10 +122,12 @@ static void table_write_cell(GString *out, const char *text, const char *sgr, in
 typedef struct TableFit {
   int *widths; /* of each column */
   int columns; /* of the terminal; 0 = nothing is cut */
-  bool below;  /* the last column has no room beside the others: its texts stand on lines of their own */
+  /* the last column has no room beside the others: its texts stand on lines of their own */
+  bool below;
 } TableFit;
 
-/* The widest texts give way first, never below their heading; numbers stay whole, half a number is another one. */
+/* The widest texts give way first, never below their heading; numbers stay whole, half a number is
+ * another one. */
 static void table_shrink(const Table *table, TableFit *fit, guint n, int over)
 {
   while (over > 0) {
@@ -143,7 +154,8 @@ static void table_fit(const Table *table, TableFit *fit)
   if (!fit->columns || all <= fit->columns)
     return;
   int others = all - fit->widths[n - 1] - COLUMN_GAP, room = fit->columns - others - COLUMN_GAP;
-  fit->below = n > 1 && !table_right(table, n - 1) && room < MIN(LAST_COLUMNS_MIN, fit->widths[n - 1]);
+  fit->below =
+      n > 1 && !table_right(table, n - 1) && room < MIN(LAST_COLUMNS_MIN, fit->widths[n - 1]);
   if (fit->below)
     table_shrink(table, fit, n - 1, others - fit->columns);
   else
@@ -177,8 +189,8 @@ static void table_write_below(GString *out, const char *text, const char *sgr, i
       width += table_width_of(g_utf8_get_char(end));
     }
     end = *end && blank && blank > rest ? blank : end;
-    g_string_append_printf(out, sgr ? "%*s\033[%sm%.*s\033[0m\n" : "%*s%s%.*s\n", BELOW_INDENT, "", sgr ? sgr : "", (int)(end - rest),
-                           rest);
+    g_string_append_printf(out, sgr ? "%*s\033[%sm%.*s\033[0m\n" : "%*s%s%.*s\n", BELOW_INDENT, "",
+                           sgr ? sgr : "", (int)(end - rest), rest);
     rest = end + strspn(end, " ");
   }
 }
@@ -196,12 +208,14 @@ char *table_text(const Table *table, bool colors, int columns)
   guint shown = fit.below ? n - 1 : n;
   GString *out = g_string_new(NULL);
   for (guint i = 0; i < shown; i++)
-    table_write_cell(out, table_heading(table, i), colors ? "1" : NULL, widths[i], table_right(table, i), i + 1 == shown);
+    table_write_cell(out, table_heading(table, i), colors ? "1" : NULL, widths[i],
+                     table_right(table, i), i + 1 == shown);
   for (guint i = 0; i < table->cells->len; i++) {
     const Cell *cell = &g_array_index(table->cells, Cell, i);
     const char *sgr = colors ? cell->sgr : NULL;
     bool last = i % n + 1 == shown || i + 1 == table->cells->len;
-    g_autofree char *text = table_cut(cell->text, fit.columns && !table_right(table, i % n) ? widths[i % n] : 0);
+    g_autofree char *text =
+        table_cut(cell->text, fit.columns && !table_right(table, i % n) ? widths[i % n] : 0);
     if (i % n < shown)
       table_write_cell(out, text, sgr, widths[i % n], table_right(table, i % n), last);
     else if (strcmp(cell->text, "-") != 0)

@@ -24,7 +24,8 @@ static const json_t *talk_instance(const json_t *deployment, const Target *targe
   const json_t *instance;
   json_array_foreach(json_object_get(deployment, "instances"), i, instance)
   {
-    if (target_has(target, instance) && jget_str(instance, "url", NULL) && g_strcmp0(jget_str(instance, "state", NULL), "running") == 0)
+    if (target_has(target, instance) && jget_str(instance, "url", NULL) &&
+        g_strcmp0(jget_str(instance, "state", NULL), "running") == 0)
       return instance;
   }
   return NULL;
@@ -39,14 +40,16 @@ static bool talk_is_here(const char *url)
   struct in6_addr address6;
   if (!host || g_ascii_strcasecmp(host, "localhost") == 0)
     return host != NULL;
-  return (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET) ||
+  return (inet_pton(AF_INET, host, &address) == 1 &&
+          ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET) ||
          (inet_pton(AF_INET6, host, &address6) == 1 && IN6_IS_ADDR_LOOPBACK(&address6));
 }
 
 char *talk_find(Cli *cli, const char *target, GError **error)
 {
   g_auto(Target) whom = {0};
-  json_t *deployment = target_parse(&whom, target, NULL, error) ? show_fetch_one(cli, &whom, error) : NULL;
+  json_t *deployment =
+      target_parse(&whom, target, NULL, error) ? show_fetch_one(cli, &whom, error) : NULL;
   if (!deployment)
     return NULL;
   if (!whom.agent)
@@ -57,14 +60,17 @@ char *talk_find(Cli *cli, const char *target, GError **error)
   g_autofree char *name = target_text(&whom);
   if (url && api_remote(cli) && talk_is_here(url) &&
       !talk_is_here(api_remote(cli))) { /* here is somebody else, who would be given our key */
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
-                "%s listens at '%s' on the machine of the server '%s', which is not this one; ask it from there: reeve prompt %s", name,
-                url, api_remote(cli), name);
+    g_set_error(
+        error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+        "%s listens at '%s' on the machine of the server '%s', which is not this one; ask it from there: reeve prompt %s",
+        name, url, api_remote(cli), name);
     g_clear_pointer(&url, g_free);
   } else if (!url && whom.agent)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "%s has no URL, or does not run; see: reeve ps %s", name, whom.deployment);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+                "%s has no URL, or does not run; see: reeve ps %s", name, whom.deployment);
   else if (!url)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "%s has no agent with a port to ask; see: reeve ps %s", name, whom.deployment);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+                "%s has no agent with a port to ask; see: reeve ps %s", name, whom.deployment);
   return url;
 }
 
@@ -106,12 +112,17 @@ static void talk_fail(Talk *talk, int status, const json_t *problem, const char 
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     code = rows[i].status == status ? rows[i].code : code;
   const char *title = jget_str(problem, "title", NULL), *detail = jget_str(problem, "detail", NULL);
-  const char *advice = status == 401 ? "; set AGENT_API_KEY to the key of the agent, as 'reeve agent key NAME' prints it" : "";
+  const char *advice =
+      status == 401
+          ? "; set AGENT_API_KEY to the key of the agent, as 'reeve agent key NAME' prints it"
+          : "";
   g_clear_error(&talk->error);
   if (title)
-    g_set_error(&talk->error, REEVE_ERROR, code, "ask '%s': %s%s%s%s", talk->url, title, detail ? ": " : "", detail ? detail : "", advice);
+    g_set_error(&talk->error, REEVE_ERROR, code, "ask '%s': %s%s%s%s", talk->url, title,
+                detail ? ": " : "", detail ? detail : "", advice);
   else
-    g_set_error(&talk->error, REEVE_ERROR, code, "ask '%s': status %d: %.300s%s", talk->url, status, text, advice);
+    g_set_error(&talk->error, REEVE_ERROR, code, "ask '%s': status %d: %.300s%s", talk->url, status,
+                text, advice);
 }
 
 static bool talk_on_event(const char *type, const json_t *data, void *user)
@@ -135,7 +146,8 @@ static bool talk_on_data(const char *bytes, size_t length, void *user)
 {
   Talk *talk = user;
   const char *type = http_call_header(talk->call, "Content-Type");
-  talk->is_stream = http_call_status(talk->call) == 200 && type && g_str_has_prefix(type, "text/event-stream");
+  talk->is_stream =
+      http_call_status(talk->call) == 200 && type && g_str_has_prefix(type, "text/event-stream");
   if (talk->is_stream)
     return api_events_feed(&talk->events, bytes, length);
   g_string_append_len(talk->body, bytes, (gssize)length);
@@ -148,7 +160,8 @@ static void talk_take_whole(Talk *talk)
   if (talk->status >= 400)
     talk_fail(talk, talk->status, talk->done, talk->body->str);
   else if (!cli_is_data(talk->cli))
-    talk_print(talk, jget_str(talk->done, "response", jget_str(talk->done, "answer", talk->body->str)));
+    talk_print(talk,
+               jget_str(talk->done, "response", jget_str(talk->done, "answer", talk->body->str)));
 }
 
 static void talk_on_done(const HttpResult *result, void *user)
@@ -156,7 +169,8 @@ static void talk_on_done(const HttpResult *result, void *user)
   Talk *talk = user;
   talk->call = NULL;
   talk->status = result->status;
-  int code = result->error && strstr(result->error, "timed out") ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE;
+  int code = result->error && strstr(result->error, "timed out") ? REEVE_ERROR_TIMEOUT
+                                                                 : REEVE_ERROR_UNAVAILABLE;
   if (result->error && !talk->done && !talk->error)
     g_set_error(&talk->error, REEVE_ERROR, code, "ask '%s': %s", talk->url, result->error);
   else if (!talk->is_stream && !talk->error)
@@ -178,8 +192,10 @@ static void talk_on_interrupt(void *data)
   loop_stop(talk->loop);
 }
 
-/* Sends the question to @door, where its text has the name @key, and waits for the end of the answer. */
-static void talk_send(Talk *talk, HttpClient *client, const TalkQuestion *question, const char *door, const char *key)
+/* Sends the question to @door, where its text has the name @key, and waits for the end of the
+ * answer. */
+static void talk_send(Talk *talk, HttpClient *client, const TalkQuestion *question,
+                      const char *door, const char *key)
 {
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
@@ -189,7 +205,8 @@ static void talk_send(Talk *talk, HttpClient *client, const TalkQuestion *questi
   jw_bool(body, "stream", true);
   jw_close(body, '}');
   const char *agent_key = g_getenv("AGENT_API_KEY");
-  g_autofree char *header = agent_key && agent_key[0] ? g_strconcat("X-API-Key: ", agent_key, NULL) : NULL;
+  g_autofree char *header =
+      agent_key && agent_key[0] ? g_strconcat("X-API-Key: ", agent_key, NULL) : NULL;
   const char *headers[] = {"Accept: text/event-stream, application/json", header, NULL};
   g_free(talk->url);
   talk->url = g_strconcat(question->url, door, NULL);
@@ -225,7 +242,8 @@ bool talk_ask(Cli *cli, const TalkQuestion *question, GError **error)
 {
   Talk talk = {.cli = cli, .loop = loop_new(), .body = g_string_new(NULL), .at_line_start = true};
   HttpClient *client = http_client_new(talk.loop);
-  LoopWatch *interrupt = question->stoppable ? loop_signal_new(talk.loop, SIGINT, talk_on_interrupt, &talk) : NULL;
+  LoopWatch *interrupt =
+      question->stoppable ? loop_signal_new(talk.loop, SIGINT, talk_on_interrupt, &talk) : NULL;
   api_events_init(&talk.events, talk_on_event, &talk);
   talk_send(&talk, client, question, "/prompt", "prompt");
   if (talk.error && (talk.status == 404 || talk.status == 405)) {

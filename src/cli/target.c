@@ -11,7 +11,8 @@ static bool target_replica(Target *target, const char *text, GError **error)
 {
   gint64 replica = 0;
   if (!g_ascii_string_to_signed(text, 10, 0, INT32_MAX, &replica, NULL)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "invalid replica number '%s'; wanted: NAME/AGENT/REPLICA, as in desk/web/1", text);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "invalid replica number '%s'; wanted: NAME/AGENT/REPLICA, as in desk/web/1", text);
     return false;
   }
   target->replica = (int)replica;
@@ -23,13 +24,15 @@ bool target_parse(Target *target, const char *word, const char *agent, GError **
   g_auto(GStrv) parts = g_strsplit(word, "/", 2);
   *target = (Target){.replica = -1};
   if (parts[0] && parts[1] && agent) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "two agents, '%s' and '%s'; wanted NAME AGENT or NAME/AGENT", parts[1], agent);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "two agents, '%s' and '%s'; wanted NAME AGENT or NAME/AGENT", parts[1], agent);
     return false;
   }
   const char *rest = agent ? agent : parts[0] ? parts[1] : NULL;
   g_auto(GStrv) more = rest ? g_strsplit(rest, "/", 2) : NULL;
   if (!parts[0] || !*parts[0] || (rest && (!more[0] || !*more[0]))) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "'%s' names nothing; wanted: NAME, NAME/AGENT or NAME/AGENT/REPLICA", word);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "'%s' names nothing; wanted: NAME, NAME/AGENT or NAME/AGENT/REPLICA", word);
     return false;
   }
   target->deployment = g_strdup(parts[0]);
@@ -86,8 +89,8 @@ bool target_filter(const Target *target, json_t *deployment, GError **error)
   bool found = json_array_size(kept) > 0 || !target->agent;
   g_autofree char *name = target_agent(target);
   if (!found)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "%s has no agent '%s'; it has: %s", target->deployment, name,
-                known->len ? known->str : "none");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "%s has no agent '%s'; it has: %s",
+                target->deployment, name, known->len ? known->str : "none");
   json_object_set_new(deployment, "instances", kept);
   return found;
 }
@@ -107,8 +110,10 @@ bool target_allowed(const Cli *cli, GError **error)
   g_auto(Target) target = {0};
   if (!target_parse(&target, word, NULL, error))
     return false;
-  g_autofree char *half = target_fill(cli->verb->instead, "TARGET", word), *way = target_fill(half, "NAME", target.deployment);
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "%s takes a deployment; '%s' names an agent. %s", cli->verb->name, word, way);
+  g_autofree char *half = target_fill(cli->verb->instead, "TARGET", word),
+                  *way = target_fill(half, "NAME", target.deployment);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+              "%s takes a deployment; '%s' names an agent. %s", cli->verb->name, word, way);
   return false;
 }
 
@@ -118,5 +123,6 @@ char *target_name(const json_t *instance)
   int replica = (int)jget_int(instance, "replica", 0);
   if (name)
     return g_strdup(name);
-  return replica ? slot_key(agent, replica) : g_strdup(agent); /* a server of before, or a record of a log */
+  /* a server of before, or a record of a log */
+  return replica ? slot_key(agent, replica) : g_strdup(agent);
 }

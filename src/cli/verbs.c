@@ -1,4 +1,5 @@
-/* Owns the table of verbs. Help, completion and man pages are written from these rows and from nothing else. */
+/* Owns the table of verbs. Help, completion and man pages are written from these rows and from
+ * nothing else. */
 #include "cli/cli.h"
 
 #define OPTIONS(...) ((const OptionId[]){__VA_ARGS__, OPT_N})
@@ -12,7 +13,8 @@ const Verb verbs[] = {
          "Reads FILE, checks its syntax, its names and references, cycles and ports, and what it needs of this machine: commands, modules, "
          "directories, users, key files. Every problem is printed as file:line:column with what is allowed. Needs no server and starts "
          "nothing. Exit code 3 means that there are errors.",
-     .examples = "reeve validate examples/desk/job.yaml\nreeve validate --strict job.yaml   # warnings are errors",
+     .examples =
+         "reeve validate examples/desk/job.yaml\nreeve validate --strict job.yaml   # warnings are errors",
      .options = OPTIONS(OPT_STRICT),
      .words_min = 1,
      .words_max = 1,
@@ -21,8 +23,10 @@ const Verb verbs[] = {
     {.name = "plan",
      .words = "FILE",
      .summary = "show stages, URLs and connections of a job without starting it",
-     .details = "Prints in which order the agents of FILE would start, where each listens, and whose URL each is given. Needs no server.",
-     .examples = "reeve plan job.yaml\nreeve plan -o json job.yaml\nreeve plan -o dot job.yaml | dot -Tsvg > plan.svg",
+     .details =
+         "Prints in which order the agents of FILE would start, where each listens, and whose URL each is given. Needs no server.",
+     .examples =
+         "reeve plan job.yaml\nreeve plan -o json job.yaml\nreeve plan -o dot job.yaml | dot -Tsvg > plan.svg",
      .options = OPTIONS(OPT_FORMAT, OPT_STRICT),
      .words_min = 1,
      .words_max = 1,
@@ -42,7 +46,8 @@ const Verb verbs[] = {
      .examples =
          "reeve up job.yaml\nreeve up -d job.yaml          # return when everything runs\nreeve up --dry-run job.yaml   # what would change\nreeve up --monitor job.yaml   # health "
          "instead of logs",
-     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_WATCH, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE, OPT_STRICT, OPT_TIMEOUT),
+     .options = OPTIONS(OPT_DETACH, OPT_MONITOR, OPT_WATCH, OPT_DRY_RUN, OPT_PLAN, OPT_REPLACE,
+                        OPT_STRICT, OPT_TIMEOUT),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_FILE,
@@ -146,7 +151,8 @@ const Verb verbs[] = {
     {.name = "run",
      .words = "NAME/AGENT",
      .summary = "run a scheduled agent now",
-     .details = "Starts it at once and waits for its end: exit code 0 when it completed, 6 when it failed. With -d it does not wait.",
+     .details =
+         "Starts it at once and waits for its end: exit code 0 when it completed, 6 when it failed. With -d it does not wait.",
      .examples = "reeve run nightly/report\nreeve run -d nightly/report",
      .options = OPTIONS(OPT_DETACH, OPT_TIMEOUT),
      .texts = TEXTS({OPT_DETACH, "return when the run has begun"}),
@@ -157,7 +163,8 @@ const Verb verbs[] = {
     {.name = "monitor",
      .words = "[NAME[/AGENT]]",
      .summary = "print every change of state and health as it happens",
-     .details = "Follows the events of NAME, or of everything, until Ctrl-C. With -o json every event is one JSON object.",
+     .details =
+         "Follows the events of NAME, or of everything, until Ctrl-C. With -o json every event is one JSON object.",
      .examples = "reeve monitor desk",
      .words_min = 0,
      .words_max = 1,
@@ -166,8 +173,9 @@ const Verb verbs[] = {
     {.name = "wait",
      .words = "NAME",
      .summary = "wait until a deployment runs, has stopped or has completed",
-     .details = "Returns 0 as soon as the state is reached, 6 when it does not come by itself any more (the deployment failed, was "
-                "stopped, or an agent is not started again), 9 when the time is over.",
+     .details =
+         "Returns 0 as soon as the state is reached, 6 when it does not come by itself any more (the deployment failed, was "
+         "stopped, or an agent is not started again), 9 when the time is over.",
      .examples = "reeve wait desk\nreeve wait --for stopped --timeout 30s desk",
      .options = OPTIONS(OPT_FOR, OPT_TIMEOUT),
      .words_min = 1,
@@ -183,7 +191,8 @@ const Verb verbs[] = {
          "as it comes. Text that begins with a dash stands behind --. An agent that wants a key is given that of AGENT_API_KEY.",
      .examples = "reeve prompt desk What happened today?\nreeve prompt desk/news 'any rain?'",
      .options = OPTIONS(OPT_TIMEOUT),
-     .texts = TEXTS({OPT_TIMEOUT, "give up the answer after TIME (default 10m): seconds, or 30s, 5m, 2h"}),
+     .texts = TEXTS(
+         {OPT_TIMEOUT, "give up the answer after TIME (default 10m): seconds, or 30s, 5m, 2h"}),
      .words_min = 2,
      .words_max = -1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -196,7 +205,8 @@ const Verb verbs[] = {
          "input the talk. The exit code is that of the last question.",
      .examples = "reeve chat desk\nreeve chat desk/news < questions.txt",
      .options = OPTIONS(OPT_TIMEOUT),
-     .texts = TEXTS({OPT_TIMEOUT, "give up an answer after TIME (default 10m): seconds, or 30s, 5m, 2h"}),
+     .texts = TEXTS(
+         {OPT_TIMEOUT, "give up an answer after TIME (default 10m): seconds, or 30s, 5m, 2h"}),
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_DEPLOYMENT,
@@ -204,11 +214,13 @@ const Verb verbs[] = {
     {.name = "exec",
      .words = "NAME[/AGENT[/REPLICA]] -- COMMAND...",
      .summary = "run a command beside an agent",
-     .details = "Runs COMMAND on the agent's node, in its directory, with its variables, as its user and within its limits; its input is "
-                "closed. What it prints is printed, and its exit code is returned: 128 and the number for a signal, 127 when it cannot be "
-                "run. Ctrl-C ends it, and so does --timeout (exit code 9). The audit trail keeps who ran which program, not its "
-                "arguments.",
-     .examples = "reeve exec desk/boss -- env\nreeve exec --timeout 10s desk/boss -- sh -c 'cat *.log'",
+     .details =
+         "Runs COMMAND on the agent's node, in its directory, with its variables, as its user and within its limits; its input is "
+         "closed. What it prints is printed, and its exit code is returned: 128 and the number for a signal, 127 when it cannot be "
+         "run. Ctrl-C ends it, and so does --timeout (exit code 9). The audit trail keeps who ran which program, not its "
+         "arguments.",
+     .examples =
+         "reeve exec desk/boss -- env\nreeve exec --timeout 10s desk/boss -- sh -c 'cat *.log'",
      .options = OPTIONS(OPT_TIMEOUT),
      .texts = TEXTS({OPT_TIMEOUT, "end the command after TIME: seconds, or 500ms, 30s, 5m, 2h"}),
      .words_min = 2,
@@ -265,8 +277,9 @@ const Verb verbs[] = {
     {.name = "events",
      .words = "[NAME[/AGENT]]",
      .summary = "print the event stream as it comes",
-     .details = "Each event is one line: its type and its data as JSON. The stream begins with reset and a snapshot, and goes on until "
-                "Ctrl-C, with -f or without.",
+     .details =
+         "Each event is one line: its type and its data as JSON. The stream begins with reset and a snapshot, and goes on until "
+         "Ctrl-C, with -f or without.",
      .examples = "reeve events\nreeve events -f desk",
      .options = OPTIONS(OPT_FOLLOW),
      .texts = TEXTS({OPT_FOLLOW, "as without: the stream goes on until Ctrl-C"}),
@@ -287,8 +300,8 @@ const Verb verbs[] = {
      .examples =
          "reeve server start\nreeve server --agents-dir agents   # with an agents directory\nreeve server status\nreeve server stop --keep   # agents go on\nreeve server stop --down   # agents "
          "stop first",
-     .options = OPTIONS(OPT_AGENTS_DIR, OPT_AGENTS_USER, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN, OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET,
-                        OPT_VERBOSE, OPT_TIMEOUT),
+     .options = OPTIONS(OPT_AGENTS_DIR, OPT_AGENTS_USER, OPT_CONFIG, OPT_KEEP, OPT_DOWN, OPT_LISTEN,
+                        OPT_ALLOW_ORIGIN, OPT_NODE_SOCKET, OPT_VERBOSE, OPT_TIMEOUT),
      .words_min = 0,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,
@@ -297,8 +310,9 @@ const Verb verbs[] = {
     {.name = "agents",
      .words = "",
      .summary = "list the agents of the server's agents directory",
-     .details = "What the server found in the directory that it was started with (--agents-dir): discovered, running, failed, stopped, or "
-                "invalid with what is wrong with the file and where.",
+     .details =
+         "What the server found in the directory that it was started with (--agents-dir): discovered, running, failed, stopped, or "
+         "invalid with what is wrong with the file and where.",
      .examples = "reeve agents\nreeve agents -o json",
      .words_min = 0,
      .words_max = 0,
@@ -318,8 +332,9 @@ const Verb verbs[] = {
     {.name = "undeploy",
      .words = "AGENT",
      .summary = "stop an agent of the agents directory",
-     .details = "The stop signal, then after the grace period the end of the whole process tree. Its port is free for others until it is "
-                "deployed again.",
+     .details =
+         "The stop signal, then after the grace period the end of the whole process tree. Its port is free for others until it is "
+         "deployed again.",
      .examples = "reeve undeploy LogReader",
      .options = OPTIONS(OPT_TIMEOUT),
      .words_min = 1,
@@ -335,8 +350,9 @@ const Verb verbs[] = {
          "admin also manages tokens, secrets and the server. With --server URL, or REEVE_SERVER, any verb talks to a server over TCP; its "
          "token is taken from REEVE_TOKEN, else from the file that REEVE_TOKEN_FILE names, else from ~/.config/reeve/token. The file must "
          "be yours alone (mode 0600).",
-     .examples = "reeve token create ci --role operator --expires 30d\nreeve token list\nreeve token revoke ci\n"
-                 "REEVE_TOKEN=... reeve --server http://127.0.0.1:7373 ps",
+     .examples =
+         "reeve token create ci --role operator --expires 30d\nreeve token list\nreeve token revoke ci\n"
+         "REEVE_TOKEN=... reeve --server http://127.0.0.1:7373 ps",
      .options = OPTIONS(OPT_ROLE, OPT_EXPIRES),
      .words_min = 1,
      .words_max = 2,
@@ -350,7 +366,8 @@ const Verb verbs[] = {
          "A job names a secret in an environment: KEY: {secret: NAME}. Its value comes from stdin or --from-file, is kept encrypted, and is given "
          "to the agent when it starts; it stands in no file, log, listing or argument. One line end at its end is left out. Agents that run keep "
          "the old value of a changed secret until they restart; status says which. A secret that running agents use is not removed.",
-     .examples = "reeve secret set openai-key < key.txt\nreeve secret set db --from-file password\nreeve secret list\nreeve secret rm db",
+     .examples =
+         "reeve secret set openai-key < key.txt\nreeve secret set db --from-file password\nreeve secret list\nreeve secret rm db",
      .options = OPTIONS(OPT_FROM_FILE),
      .words_min = 1,
      .words_max = 2,
@@ -377,7 +394,8 @@ const Verb verbs[] = {
          "Writes a unit for this program and its state directory and starts it: of the system as root, of the user else (then 'loginctl enable-linger' "
          "starts it at boot). A stop or restart of the unit leaves the agents running; the next start adopts them. After a reboot everything that "
          "was meant to run comes up again in stage order.",
-     .examples = "reeve service install\nreeve service install --print   # only show the unit\nreeve service status",
+     .examples =
+         "reeve service install\nreeve service install --print   # only show the unit\nreeve service status",
      .options = OPTIONS(OPT_AGENTS_USER, OPT_PRINT, OPT_LISTEN),
      .texts = TEXTS({OPT_LISTEN, "the HOST:PORT that the unit gives the server"}),
      .words_min = 1,
@@ -392,7 +410,8 @@ const Verb verbs[] = {
          "A whole and consistent copy of the store, with a manifest and checksums, while the server runs or not; nothing waits for it. FILE must not "
          "exist; it is yours alone (mode 0600). Secrets are in it encrypted; the key that opens them is not, unless --with-key. What agents wrote "
          "(logs) is not in it. The checksum of the database is printed.",
-     .examples = "reeve backup /backup/reeve.backup\nreeve backup --with-key reeve.backup   # opens the secrets: guard it",
+     .examples =
+         "reeve backup /backup/reeve.backup\nreeve backup --with-key reeve.backup   # opens the secrets: guard it",
      .options = OPTIONS(OPT_WITH_KEY),
      .words_min = 1,
      .words_max = 1,
@@ -428,7 +447,8 @@ const Verb verbs[] = {
          "serve answers prompts with the brain that FILE names. It stops in order on SIGTERM: requests in flight are answered first. "
          "key prints the key that opens the agents which Reeve serves in deployment NAME, wherever a key is asked for; programs send it "
          "as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
-     .examples = "reeve agent serve --port 8100 --agent agent.toml\nAGENT_API_KEY=$(reeve agent key desk) reeve prompt desk hello",
+     .examples =
+         "reeve agent serve --port 8100 --agent agent.toml\nAGENT_API_KEY=$(reeve agent key desk) reeve prompt desk hello",
      .options = OPTIONS(OPT_PORT, OPT_HOST, OPT_AGENT),
      .words_min = 1,
      .words_max = 2,
@@ -451,7 +471,8 @@ const Verb verbs[] = {
     {.name = "doctor",
      .words = "",
      .summary = "check this machine and the server",
-     .details = "Store, control socket, cgroups, python3, disk space, limits. Exit code 1 when something is a problem.",
+     .details =
+         "Store, control socket, cgroups, python3, disk space, limits. Exit code 1 when something is a problem.",
      .examples = "reeve doctor",
      .words_min = 0,
      .words_max = 0,
@@ -468,7 +489,8 @@ const Verb verbs[] = {
      .words = "bash|zsh|fish",
      .summary = "write a completion script for a shell",
      .details = "Load it in your shell's start file.",
-     .examples = "source <(reeve completion bash)\nreeve completion fish > ~/.config/fish/completions/reeve.fish",
+     .examples =
+         "source <(reeve completion bash)\nreeve completion fish > ~/.config/fish/completions/reeve.fish",
      .words_min = 1,
      .words_max = 1,
      .word_kind = WORDS_CHOICE,

@@ -1,18 +1,22 @@
-/* Owns the writing of YAML: what a JSON value needs and no more. Depth is bounded by the JSON reader. */
+/* Owns the writing of YAML: what a JSON value needs and no more. Depth is bounded by the JSON
+ * reader. */
 #include "cli/yaml.h"
 
 #include "base/json.h"
 
 #include <string.h>
 
-/* Plain only what no reader takes for anything but a string; everything else is quoted as in JSON, which YAML 1.2 contains. */
+/* Plain only what no reader takes for anything but a string; everything else is quoted as in JSON,
+ * which YAML 1.2 contains. */
 static bool yaml_plain(const char *text)
 {
-  static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", NULL};
+  static const char *const words[] = {"true", "false", "null", "yes", "no",
+                                      "on",   "off",   "y",    "n",   NULL};
   if (!g_ascii_isalpha(text[0]) && text[0] != '/')
     return false;
   for (const char *p = text; *p; p++)
-    if (!g_ascii_isalnum(*p) && !strchr("_-./", *p) && !(*p == ' ' && p[1] && p[1] != ' ') && !(*p == ':' && p[1] && p[1] != ' '))
+    if (!g_ascii_isalnum(*p) && !strchr("_-./", *p) && !(*p == ' ' && p[1] && p[1] != ' ') &&
+        !(*p == ':' && p[1] && p[1] != ' '))
       return false;
   for (guint i = 0; words[i]; i++)
     if (g_ascii_strcasecmp(text, words[i]) == 0)
@@ -35,7 +39,8 @@ static void yaml_scalar(GString *out, const json_t *value)
 
 static bool yaml_is_block(const json_t *value)
 {
-  return (json_is_object(value) && json_object_size(value)) || (json_is_array(value) && json_array_size(value));
+  return (json_is_object(value) && json_object_size(value)) ||
+         (json_is_array(value) && json_array_size(value));
 }
 
 static void yaml_indent(GString *out, int depth)

@@ -1,4 +1,5 @@
-/* What people ask of a deployment: deploy, down, restart, cancel, rollback, forget. Refusals change nothing. */
+/* What people ask of a deployment: deploy, down, restart, cancel, rollback, forget. Refusals change
+ * nothing. */
 #include "core/internal.h"
 
 #include "base/error.h"
@@ -8,7 +9,8 @@
 #include <string.h>
 
 /* Answers 202 with the rollout that now carries the request out. */
-static void command_accept_rollout(Core *core, const Command *command, const Rollout *rollout, bool changed)
+static void command_accept_rollout(Core *core, const Command *command, const Rollout *rollout,
+                                   bool changed)
 {
   GString *body = g_string_new(NULL);
   jw_open(body, NULL, '{');
@@ -44,7 +46,8 @@ static bool command_refuse_open(Core *core, const Command *command, const Deploy
     return false;
   if (command_refuse_unreadable(core, command, deployment))
     return true;
-  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': its %s is under way; wait for it, cancel it, or replace it",
+  core_refuse(core, command, REEVE_ERROR_CONFLICT,
+              "deployment '%s': its %s is under way; wait for it, cancel it, or replace it",
               deployment->name, rollout_kind_word(deployment->rollout->kind));
   return true;
 }
@@ -53,11 +56,12 @@ static bool command_refuse_open(Core *core, const Command *command, const Deploy
 static void command_refuse_down(Core *core, const Command *command, const Deployment *deployment)
 {
   g_autofree char *way = deployment_way_up(deployment);
-  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; start it: %s", deployment->name,
-              deployment_status_word(deployment->status), way);
+  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; start it: %s",
+              deployment->name, deployment_status_word(deployment->status), way);
 }
 
-static Revision *command_add_revision(Core *core, Deployment *deployment, const Command *command, const char *cause)
+static Revision *command_add_revision(Core *core, Deployment *deployment, const Command *command,
+                                      const char *cause)
 {
   const Revision *last = deployment_last_revision(deployment);
   Revision *revision = g_new0(Revision, 1);
@@ -86,9 +90,11 @@ static Revision *command_same_revision(const Deployment *deployment, const Job *
   return strcmp(before, after) == 0 ? revision : NULL;
 }
 
-/* What is started from now on finds the environment of who asked last: PATH, a virtual environment, a time zone. It is no part of what
- * makes a revision the same, so it has a place in the present one, and what runs goes on as it is. */
-static void command_take_caller(Core *core, const Deployment *deployment, Revision *revision, const Command *command)
+/* What is started from now on finds the environment of who asked last: PATH, a virtual environment,
+ * a time zone. It is no part of what makes a revision the same, so it has a place in the present
+ * one, and what runs goes on as it is. */
+static void command_take_caller(Core *core, const Deployment *deployment, Revision *revision,
+                                const Command *command)
 {
   g_autofree char *before = job_to_json(revision_job(revision)), *after = job_to_json(command->job);
   if (strcmp(before, after) == 0)
@@ -110,7 +116,8 @@ static bool command_check_job(Core *core, const Command *command)
   }
   if (plan)
     return true;
-  core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name, error->message);
+  core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name,
+              error->message);
   return false;
 }
 
@@ -122,16 +129,18 @@ static bool command_plan_is_stale(Core *core, const Command *command)
   core_plan_id(core, command->job, present);
   if (strcmp(present, command->plan) == 0)
     return false;
-  core_refuse(core, command, REEVE_ERROR_CONFLICT,
-              "plan '%s' of '%s' is not what would happen now: the file, or what runs, has changed since; look at a new one with --dry-run",
-              command->plan, command->job->name);
+  core_refuse(
+      core, command, REEVE_ERROR_CONFLICT,
+      "plan '%s' of '%s' is not what would happen now: the file, or what runs, has changed since; look at a new one with --dry-run",
+      command->plan, command->job->name);
   return true;
 }
 
 void command_deploy(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->job->name);
-  bool stuck = deployment && deployment->unreadable; /* its rollout does not go on by itself: nobody has to wait for it */
+  /* its rollout does not go on by itself: nobody has to wait for it */
+  bool stuck = deployment && deployment->unreadable;
   if (deployment && !command->replace && !stuck && command_refuse_open(core, command, deployment))
     return;
   if (!command_check_job(core, command) || command_plan_is_stale(core, command))
@@ -140,8 +149,8 @@ void command_deploy(Core *core, const Command *command)
   bool open = deployment && deployment->rollout && rollout_is_open(deployment->rollout);
   if (revision)
     command_take_caller(core, deployment, revision, command);
-  if (revision && !open && deployment->rollout && deployment->settled == DEPLOYMENT_RUNNING && deployment->revision == revision->number &&
-      deployment->bad == 0) {
+  if (revision && !open && deployment->rollout && deployment->settled == DEPLOYMENT_RUNNING &&
+      deployment->revision == revision->number && deployment->bad == 0) {
     command_accept_rollout(core, command, deployment->rollout, false);
     return;
   }
@@ -155,7 +164,9 @@ void command_deploy(Core *core, const Command *command)
   if (!revision)
     revision = command_add_revision(core, deployment, command, "deploy");
   bool update = deployment_base(deployment) > 0;
-  Rollout *rollout = rollout_begin(core, deployment, update ? ROLLOUT_KIND_UPDATE : ROLLOUT_KIND_DEPLOY, revision->number, command);
+  Rollout *rollout =
+      rollout_begin(core, deployment, update ? ROLLOUT_KIND_UPDATE : ROLLOUT_KIND_DEPLOY,
+                    revision->number, command);
   core_audit(core, command, "deploy", deployment->name, rollout->id);
   command_accept_rollout(core, command, rollout, true);
 }
@@ -165,7 +176,8 @@ void command_down(Core *core, const Command *command)
   Deployment *deployment = command_deployment(core, command);
   if (!deployment)
     return;
-  const Rollout *open = deployment->rollout && rollout_is_open(deployment->rollout) ? deployment->rollout : NULL;
+  const Rollout *open =
+      deployment->rollout && rollout_is_open(deployment->rollout) ? deployment->rollout : NULL;
   if (open && open->kind == ROLLOUT_KIND_DOWN) {
     command_accept_rollout(core, command, open, true);
     return;
@@ -176,7 +188,8 @@ void command_down(Core *core, const Command *command)
 }
 
 /* @agent: AGENT, or AGENT/REPLICA. */
-static bool command_agent_is_there(const Deployment *deployment, const Revision *revision, const char *agent)
+static bool command_agent_is_there(const Deployment *deployment, const Revision *revision,
+                                   const char *agent)
 {
   const char *slash = strchr(agent, '/');
   g_autofree char *id = slash ? g_strndup(agent, (gsize)(slash - agent)) : g_strdup(agent);
@@ -198,10 +211,12 @@ void command_restart(Core *core, const Command *command)
     return;
   }
   if (command->agent && !command_agent_is_there(deployment, revision, command->agent)) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'", deployment->name, command->agent);
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'",
+                deployment->name, command->agent);
     return;
   }
-  Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_RESTART, revision->number, command);
+  Rollout *rollout =
+      rollout_begin(core, deployment, ROLLOUT_KIND_RESTART, revision->number, command);
   core_audit(core, command, "restart", deployment->name, command->agent);
   command_accept_rollout(core, command, rollout, true);
 }
@@ -220,7 +235,8 @@ void command_cancel(Core *core, const Command *command)
                 open ? "the running rollout is already on its way back" : "no rollout is running");
     return;
   }
-  g_autofree char *cause = g_strdup_printf("cancelled by %s", command->actor ? command->actor : "somebody");
+  g_autofree char *cause =
+      g_strdup_printf("cancelled by %s", command->actor ? command->actor : "somebody");
   core_audit(core, command, "cancel", deployment->name, rollout->id);
   if (rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER) {
     text_set(&rollout->cause, cause);
@@ -240,14 +256,17 @@ void command_rollback(Core *core, const Command *command)
   const Revision *revision = revision_find(deployment, number);
   g_autofree char *problem = revision ? revision_unreadable(deployment, revision) : NULL;
   if (problem) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s; 'reeve history %s' names the others", problem, deployment->name);
+    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s; 'reeve history %s' names the others",
+                problem, deployment->name);
     return;
   }
   if (!revision) {
     if (command->number)
-      core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d", deployment->name, number);
+      core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d",
+                  deployment->name, number);
     else
-      core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' has no earlier good revision", deployment->name);
+      core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                  "deployment '%s' has no earlier good revision", deployment->name);
     return;
   }
   Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_ROLLBACK, number, command);
@@ -256,13 +275,15 @@ void command_rollback(Core *core, const Command *command)
   command_accept_rollout(core, command, rollout, true);
 }
 
-/* Nothing of the core changes: whoever looks later sees who ran what. Arguments may hold secrets and are not kept. */
+/* Nothing of the core changes: whoever looks later sees who ran what. Arguments may hold secrets
+ * and are not kept. */
 void command_exec(Core *core, const Command *command)
 {
   const Deployment *deployment = command_deployment(core, command);
   if (!deployment)
     return;
-  g_autofree char *key = slot_key(command->agent, command->number), *detail = g_strdup_printf("%s: %s", key, command->source_name);
+  g_autofree char *key = slot_key(command->agent, command->number),
+                  *detail = g_strdup_printf("%s: %s", key, command->source_name);
   core_audit(core, command, "exec", deployment->name, detail);
   core_accept(core, command, 200, "{}");
 }
@@ -275,32 +296,39 @@ static bool command_ports_clash(Core *core, const Command *command, const Job *j
     PortClash clash;
     if (job_take_ports(job, i, taken, &clash))
       continue;
-    core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s': replica %d would have port %d, %s%s%s", job_agent(job, i)->id,
-                clash.replica, clash.port, clash.other ? "which is the port of agent '" : "which does not exist",
+    core_refuse(core, command, REEVE_ERROR_INVALID,
+                "agent '%s': replica %d would have port %d, %s%s%s", job_agent(job, i)->id,
+                clash.replica, clash.port,
+                clash.other ? "which is the port of agent '" : "which does not exist",
                 clash.other ? clash.other : "", clash.other ? "'" : "");
     return true;
   }
   return false;
 }
 
-/* The job of @revision with another number of replicas, as JSON; NULL after a refusal. Caller frees. */
+/* The job of @revision with another number of replicas, as JSON; NULL after a refusal. Caller
+ * frees. */
 static char *command_scaled_job(Core *core, const Command *command, const Revision *revision)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(Job) job = job_from_json(revision->job_json, g_ref_string_length(revision->job_json), &error);
+  g_autoptr(Job) job =
+      job_from_json(revision->job_json, g_ref_string_length(revision->job_json), &error);
   int index = job ? job_find_agent(job, command->agent) : -1;
   if (index < 0) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'", command->deployment, command->agent);
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'",
+                command->deployment, command->agent);
     return NULL;
   }
   AgentSpec *agent = job->agents->pdata[index];
   if (command->number < 1 || command->number > JOB_REPLICAS_MAX) {
-    core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s': %d replicas; allowed: 1 to %d; to stop it, take it out of the job",
+    core_refuse(core, command, REEVE_ERROR_INVALID,
+                "agent '%s': %d replicas; allowed: 1 to %d; to stop it, take it out of the job",
                 command->agent, command->number, JOB_REPLICAS_MAX);
     return NULL;
   }
   if (agent->schedule.set && command->number != 1) {
-    core_refuse(core, command, REEVE_ERROR_INVALID, "agent '%s' runs by a schedule: it has one replica", command->agent);
+    core_refuse(core, command, REEVE_ERROR_INVALID,
+                "agent '%s' runs by a schedule: it has one replica", command->agent);
     return NULL;
   }
   agent->replicas = command->number;
@@ -310,7 +338,8 @@ static char *command_scaled_job(Core *core, const Command *command, const Revisi
 void command_scale(Core *core, const Command *command)
 {
   Deployment *deployment = command_deployment(core, command);
-  if (!deployment || command_refuse_open(core, command, deployment) || command_refuse_unreadable(core, command, deployment))
+  if (!deployment || command_refuse_open(core, command, deployment) ||
+      command_refuse_unreadable(core, command, deployment))
     return;
   const Revision *revision = revision_find(deployment, deployment->revision);
   if (!revision || deployment->settled != DEPLOYMENT_RUNNING) {
@@ -352,7 +381,8 @@ void command_forget(Core *core, const Command *command)
     const Instance *instance = deployment->instances->pdata[i];
     if (!instance->desired_running || instance->outcome) /* completed and failed ones do not run */
       continue;
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; stop it with down first", deployment->name,
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "deployment '%s' is %s; stop it with down first", deployment->name,
                 deployment_status_word(deployment->status));
     return;
   }
@@ -361,7 +391,8 @@ void command_forget(Core *core, const Command *command)
     Instance *instance = deployment->instances->pdata[i];
     const NodeObject *node = core_node(core, instance->node);
     if (node && node->linked)
-      turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
+      turn_send(core, node->id, FRAME_FORGET,
+                instruction_new(instance->id, instance->epoch, instance->generation));
     registration_drop(core, instance);
     turn_remove(core, TABLE_INSTANCES, instance->id);
   }
@@ -378,7 +409,8 @@ void command_forget(Core *core, const Command *command)
   jw_str(data, "name", deployment->name);
   jw_close(data, '}');
   turn_event(core, "forgotten", deployment->name, deployment->id, data);
-  g_autofree char *body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
+  g_autofree char *body =
+      g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
   core_accept(core, command, 202, body);
   core_remove_deployment(core, deployment);
 }

@@ -132,7 +132,8 @@ void core_accept(Core *core, const Command *command, int status, const char *bod
   core_reply(core, command, -1, status, g_strdup(body));
 }
 
-void core_audit(Core *core, const Command *command, const char *action, const char *object, const char *detail)
+void core_audit(Core *core, const Command *command, const char *action, const char *object,
+                const char *detail)
 {
   char id[ID_BYTES];
   core_new_id(core, id, "aud");
@@ -146,7 +147,8 @@ void core_audit(Core *core, const Command *command, const char *action, const ch
   g_ptr_array_add(core->effects->records, record);
 }
 
-/* A rollout whose node is merely silent has not failed: it goes on or is judged when the node is back or lost. */
+/* A rollout whose node is merely silent has not failed: it goes on or is judged when the node is
+ * back or lost. */
 static bool core_deadline_counts(const Core *core, const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
@@ -165,7 +167,8 @@ static char *core_late_cause(const Core *core, const Rollout *rollout)
 {
   GString *cause = g_string_new(NULL);
   if (rollout->phase == ROLLOUT_PHASE_RESERVE) {
-    g_string_printf(cause, "no node was ready within %" G_GINT64_FORMAT " s", rollout->duration_ms / 1000);
+    g_string_printf(cause, "no node was ready within %" G_GINT64_FORMAT " s",
+                    rollout->duration_ms / 1000);
     for (guint i = 0; i < core->nodes->len; i++) {
       const NodeObject *node = core->nodes->pdata[i];
       if (node->problem)
@@ -174,16 +177,19 @@ static char *core_late_cause(const Core *core, const Rollout *rollout)
     return g_string_free(cause, FALSE);
   }
   const char *verb = rollout->phase == ROLLOUT_PHASE_PRUNE ? "gone" : "healthy";
-  g_string_printf(cause, "not %s within %" G_GINT64_FORMAT " s:", verb, rollout->duration_ms / 1000);
+  g_string_printf(cause, "not %s within %" G_GINT64_FORMAT " s:", verb,
+                  rollout->duration_ms / 1000);
   int named = 0;
   for (guint i = 0; i < rollout->deployment->instances->len; i++) {
     const Instance *instance = rollout->deployment->instances->pdata[i];
-    bool late = rollout->phase == ROLLOUT_PHASE_PRUNE ? instance->step == STEP_STOPPING
-                                                      : instance->step == STEP_STARTING || instance->step == STEP_WAITING;
+    bool late = rollout->phase == ROLLOUT_PHASE_PRUNE
+                    ? instance->step == STEP_STOPPING
+                    : instance->step == STEP_STARTING || instance->step == STEP_WAITING;
     if (!late || instance->stage != rollout->stage || ++named > 5)
       continue;
     g_string_append_printf(cause, "%s agent '%s' (%s)", named > 1 ? "," : "", instance->agent,
-                           instance->observed_reason ? instance->observed_reason : instance_state_word(instance->state));
+                           instance->observed_reason ? instance->observed_reason
+                                                     : instance_state_word(instance->state));
   }
   if (named > 5)
     g_string_append_printf(cause, " and %d more", named - 5);
@@ -197,18 +203,20 @@ static void core_rollouts_tick(Core *core)
     Rollout *rollout = open->pdata[i];
     if (rollout->settle_boot_ms <= core->now.boot_ms)
       rollout_settle(core, rollout);
-    if (!rollout_is_open(rollout) || rollout->deadline_boot_ms > core->now.boot_ms || !core_deadline_counts(core, rollout))
+    if (!rollout_is_open(rollout) || rollout->deadline_boot_ms > core->now.boot_ms ||
+        !core_deadline_counts(core, rollout))
       continue;
     if (rollout_only_settles(rollout)) {
-      rollout->deadline_boot_ms = rollout->settle_boot_ms; /* it was healthy in time; that it stays so may take longer */
+      /* it was healthy in time; that it stays so may take longer */
+      rollout->deadline_boot_ms = rollout->settle_boot_ms;
       continue;
     }
     g_autofree char *cause = core_late_cause(core, rollout);
     const Instance *failed = NULL;
     for (guint k = 0; k < rollout->deployment->instances->len && !failed; k++) {
       const Instance *instance = rollout->deployment->instances->pdata[k];
-      if (instance->step == STEP_STARTING && instance->stage == rollout->stage && rollout->kind != ROLLOUT_KIND_RECOVER &&
-          rollout->kind != ROLLOUT_KIND_RESTART)
+      if (instance->step == STEP_STARTING && instance->stage == rollout->stage &&
+          rollout->kind != ROLLOUT_KIND_RECOVER && rollout->kind != ROLLOUT_KIND_RESTART)
         failed = instance;
     }
     rollout_fail(core, rollout, OUTCOME_FAILED, failed, cause);

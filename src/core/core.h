@@ -1,7 +1,8 @@
 #pragma once
-/* The control core: a state machine. core_apply is the only way its state changes; it reads no clock, draws no randomness, does no I/O. The
- * real server and the simulator drive the same code. What it wants done comes back as Effects, which leave only through the release queue
- * (release.h). */
+/* The control core: a state machine. core_apply is the only way its state changes; it reads no
+ * clock, draws no randomness, does no I/O. The real server and the simulator drive the same code.
+ * What it wants done comes back as Effects, which leave only through the release queue (release.h).
+ */
 #include "base/time.h"
 #include "model/frame.h"
 #include "model/job.h"
@@ -13,33 +14,37 @@ typedef struct CoreConfig {
   int64_t lease_ms;     /* a node not heard of so long is silent; default 35,000 */
   int64_t lost_ms;      /* ... and after this lost; default 60,000 */
   int64_t heartbeat_ms; /* default 10,000 */
-  int64_t unknown_ms;   /* an instance that no record explains is ended after this; default 60,000 */
-  int port_base;        /* first automatic port; default 8100 */
-  bool ports_fixed;     /* an automatic port that something else holds fails the rollout, instead of the next one being taken */
-  const char *version;  /* for welcome frames */
+  int64_t unknown_ms; /* an instance that no record explains is ended after this; default 60,000 */
+  int port_base;      /* first automatic port; default 8100 */
+  /* an automatic port that something else holds fails the rollout, instead of the next one being
+   * taken */
+  bool ports_fixed;
+  const char *version; /* for welcome frames */
 } CoreConfig;
 
 typedef enum CommandType {
-  COMMAND_DEPLOY,        /* a new revision; a new deployment when the name is new */
-  COMMAND_DOWN,          /* stop everything of a deployment in reverse stage order */
-  COMMAND_RESTART,       /* all agents or one, in stage order */
-  COMMAND_CANCEL,        /* the open rollout of a deployment */
-  COMMAND_ROLLBACK,      /* to revision @number */
-  COMMAND_SCALE,         /* @agent of a deployment to @number replicas: a new revision */
-  COMMAND_RUN,           /* a scheduled @agent of a deployment, now */
-  COMMAND_EXEC,          /* @source_name, a program, is about to run beside a replica: only noted in the audit trail */
+  COMMAND_DEPLOY,   /* a new revision; a new deployment when the name is new */
+  COMMAND_DOWN,     /* stop everything of a deployment in reverse stage order */
+  COMMAND_RESTART,  /* all agents or one, in stage order */
+  COMMAND_CANCEL,   /* the open rollout of a deployment */
+  COMMAND_ROLLBACK, /* to revision @number */
+  COMMAND_SCALE,    /* @agent of a deployment to @number replicas: a new revision */
+  COMMAND_RUN,      /* a scheduled @agent of a deployment, now */
+  /* @source_name, a program, is about to run beside a replica: only noted in the audit trail */
+  COMMAND_EXEC,
   COMMAND_FORGET,        /* a stopped deployment and its logs go */
   COMMAND_TOKEN_CREATE,  /* @token */
   COMMAND_TOKEN_REVOKE,  /* @token->name */
   COMMAND_SECRET_SET,    /* @secret */
   COMMAND_SECRET_REMOVE, /* @secret->name */
-  COMMAND_SECRETS_GIVEN, /* the node of @instance was given its secrets, the newest of them of @version */
-  COMMAND_REGISTER,      /* an agent of @deployment tells the registry of itself: @registration */
-  COMMAND_DEREGISTER,    /* it takes itself out: @registration->id */
-  COMMAND_NOTICE_TRIED,  /* webhook @notice was posted: @delivered or not */
-  COMMAND_NODE_FRAME,    /* hello, heartbeat, report, reserved */
-  COMMAND_NODE_GONE,     /* its link broke */
-  COMMAND_TICK,          /* the wake-up that the core asked for, or any time */
+  /* the node of @instance was given its secrets, the newest of them of @version */
+  COMMAND_SECRETS_GIVEN,
+  COMMAND_REGISTER,     /* an agent of @deployment tells the registry of itself: @registration */
+  COMMAND_DEREGISTER,   /* it takes itself out: @registration->id */
+  COMMAND_NOTICE_TRIED, /* webhook @notice was posted: @delivered or not */
+  COMMAND_NODE_FRAME,   /* hello, heartbeat, report, reserved */
+  COMMAND_NODE_GONE,    /* its link broke */
+  COMMAND_TICK,         /* the wake-up that the core asked for, or any time */
   COMMAND_N
 } CommandType;
 
@@ -69,18 +74,20 @@ typedef struct RegistrationAsk {
 /* All pointers are borrowed for the duration of core_apply. */
 typedef struct Command {
   CommandType type;
-  uint64_t reply_to;                /* token of the waiting request, 0 = nobody waits */
-  const char *actor;                /* "uid:1000", "node:local": who, for the audit trail */
-  const char *deployment;           /* name or id: all but deploy and node commands */
-  const char *agent;                /* restart: NULL = all; exec */
-  int number;                       /* rollback: revision, 0 = the one before; scale: replicas; exec: replica */
-  const Job *job;                   /* deploy: resolved */
-  const char *source_name, *source; /* deploy: file name and text as the user wrote it; job_json its resolved form */
+  uint64_t reply_to;      /* token of the waiting request, 0 = nobody waits */
+  const char *actor;      /* "uid:1000", "node:local": who, for the audit trail */
+  const char *deployment; /* name or id: all but deploy and node commands */
+  const char *agent;      /* restart: NULL = all; exec */
+  int number;     /* rollback: revision, 0 = the one before; scale: replicas; exec: replica */
+  const Job *job; /* deploy: resolved */
+  /* deploy: file name and text as the user wrote it; job_json its resolved form */
+  const char *source_name, *source;
   const char *job_json;
   const char *plan; /* deploy: refused unless core_plan_id still says so; NULL = do not ask */
   bool replace;     /* deploy: cancel the open rollout first */
   bool rolling;     /* restart: as gently as an update */
-  const char *node; /* node commands: node id (authenticated by the link, not read from the frame) */
+  /* node commands: node id (authenticated by the link, not read from the frame) */
+  const char *node;
   const Frame *frame;
   const TokenAsk *token;
   const SecretAsk *secret;
@@ -94,12 +101,14 @@ typedef struct Command {
 /* One line to one node. */
 typedef struct Message {
   char *node;
-  char *frame;  /* JSON text */
-  bool of_link; /* an instruction: it means nothing over a later link, whose hello makes the core say anew what holds */
+  char *frame; /* JSON text */
+  /* an instruction: it means nothing over a later link, whose hello makes the core say anew what
+   * holds */
+  bool of_link;
 } Message;
 
-/* Something that watchers may want to know. @data: a JSON object. Types: deployment, rollout, instance, node,
- * webhook. */
+/* Something that watchers may want to know. @data: a JSON object. Types: deployment, rollout,
+ * instance, node, webhook. */
 typedef struct Event {
   char *type;
   char *deployment; /* name, NULL for node events */
@@ -114,7 +123,8 @@ typedef struct Reply {
   char *body; /* success: JSON object; else the detail of the problem document */
 } Reply;
 
-/* Everything one turn wants. Freed by effects_clear / effects_free; release.h takes ownership of the contents. */
+/* Everything one turn wants. Freed by effects_clear / effects_free; release.h takes ownership of
+ * the contents. */
 typedef struct Effects {
   GPtrArray *records;  /* of Record* */
   GPtrArray *messages; /* of Message* */
@@ -133,8 +143,8 @@ Core *core_new(const CoreConfig *config);
 void core_free(Core *core);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_free)
 
-/* Applies @command at @now and appends what follows to @effects (wake_at_ms is overwritten). Refusals are replies, not errors: the state is
- * then unchanged. */
+/* Applies @command at @now and appends what follows to @effects (wake_at_ms is overwritten).
+ * Refusals are replies, not errors: the state is then unchanged. */
 void core_apply(Core *core, const Command *command, Now now, Effects *effects);
 
 /* The term of this server: every frame to a node carries it, and a node refuses a lower one. */
@@ -142,8 +152,10 @@ int64_t core_term(const Core *core);
 
 /* Feeds one stored row during load. @values as in the table; borrowed. Rows come in table order. */
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error);
-/* After the last row: links objects, clamps stored deadlines to what is left (started_at, duration), starts every liveness deadline anew.
- * Effects may hold events and the wake-up, never records. */
+/* After the last row: links objects, clamps stored deadlines to what is left (started_at,
+ * duration), starts every liveness deadline anew. Effects may hold events and the wake-up, never
+ * records. */
 void core_load_done(Core *core, Now now, Effects *effects);
-/* Text of everything stored, sorted by id: equal for a core and for the fold of its records. Caller frees. */
+/* Text of everything stored, sorted by id: equal for a core and for the fold of its records. Caller
+ * frees. */
 char *core_dump(const Core *core);

@@ -1,4 +1,5 @@
-/* One slot: what is wanted in it, what the node reports of it, and the instruction that follows from the difference. */
+/* One slot: what is wanted in it, what the node reports of it, and the instruction that follows
+ * from the difference. */
 #include "core/internal.h"
 
 #include <string.h>
@@ -7,7 +8,8 @@ enum { INSTANCE_REASON_MAX = 2048 };
 
 bool instance_is_batch(const Instance *instance)
 {
-  const AgentSpec *agent = revision_agent(instance->deployment, instance->revision, instance->agent);
+  const AgentSpec *agent =
+      revision_agent(instance->deployment, instance->revision, instance->agent);
   return agent && agent->kind == AGENT_BATCH;
 }
 
@@ -18,15 +20,17 @@ bool instance_can_start(const Instance *instance)
 
 bool instance_live(const Instance *instance)
 {
-  static const bool live[INSTANCE_N] = {[INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
-                                        [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
+  static const bool live[INSTANCE_N] = {
+      [INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
+      [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
   InstanceState state = instance->state == INSTANCE_LOST ? instance->told_state : instance->state;
   return instance->seen_generation > 0 && live[state];
 }
 
 bool instance_on_its_way(const Instance *instance)
 {
-  return instance->sent_generation == instance->generation && instance->seen_generation < instance->generation;
+  return instance->sent_generation == instance->generation &&
+         instance->seen_generation < instance->generation;
 }
 
 bool instance_ended(const Instance *instance)
@@ -34,18 +38,21 @@ bool instance_ended(const Instance *instance)
   return instance->present && !instance_live(instance) && !instance_on_its_way(instance);
 }
 
-/* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop and that no rollout will start. */
+/* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop
+ * and that no rollout will start. */
 bool instance_stopped_unasked(const Instance *instance)
 {
-  return instance->desired_running && instance->present && !instance->outcome && instance->state == INSTANCE_STOPPED &&
-         instance->seen_generation == instance->generation && instance->step != STEP_WAITING;
+  return instance->desired_running && instance->present && !instance->outcome &&
+         instance->state == INSTANCE_STOPPED && instance->seen_generation == instance->generation &&
+         instance->step != STEP_WAITING;
 }
 
 bool instance_start_unasked(Core *core, Instance *instance)
 {
   if (!instance_stopped_unasked(instance) || !instance_can_start(instance))
     return false;
-  instance_is_scheduled(instance) ? schedule_interrupted(core, instance) : instance_start(core, instance, instance->revision);
+  instance_is_scheduled(instance) ? schedule_interrupted(core, instance)
+                                  : instance_start(core, instance, instance->revision);
   return true;
 }
 
@@ -59,17 +66,21 @@ bool instance_ready(const Instance *instance)
 #endif
   if (instance->state == INSTANCE_COMPLETED)
     return instance_is_batch(instance);
-  return instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY && !instance_is_batch(instance);
+  return instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY &&
+         !instance_is_batch(instance);
 }
 
 void instance_recount(Instance *instance)
 {
   Deployment *deployment = instance->deployment;
   bool completed = g_strcmp0(instance->outcome, "completed") == 0;
-  bool fine = instance->scheduled || (instance->desired_running && (instance_ready(instance) || completed));
+  bool fine =
+      instance->scheduled || (instance->desired_running && (instance_ready(instance) || completed));
   bool coming = instance->health == HEALTH_UNKNOWN &&
-                (instance->state == INSTANCE_PENDING || instance->state == INSTANCE_STARTING || instance->state == INSTANCE_RUNNING);
-  bool bad = instance->desired_running && !fine && !(coming && !instance->outcome); /* not yet probed is not yet bad */
+                (instance->state == INSTANCE_PENDING || instance->state == INSTANCE_STARTING ||
+                 instance->state == INSTANCE_RUNNING);
+  /* not yet probed is not yet bad */
+  bool bad = instance->desired_running && !fine && !(coming && !instance->outcome);
   deployment->bad += (guint)bad - (guint)instance->bad;
   deployment->healthy += (guint)fine - (guint)instance->fine;
   bool unknown = instance->desired_running && !fine && !bad;
@@ -111,7 +122,8 @@ int64_t instance_new_epoch(const Core *core, int64_t present)
 
 void instance_start(Core *core, Instance *instance, int revision)
 {
-  /* Records from a restored backup may be behind what the node holds. Before it has told, its generations are anybody's guess. */
+  /* Records from a restored backup may be behind what the node holds. Before it has told, its
+   * generations are anybody's guess. */
   if (instance->generation > 0 && !instance->present)
     instance->epoch = instance_new_epoch(core, instance->epoch);
   instance->generation++;
@@ -154,17 +166,21 @@ void instance_reconcile(Core *core, Instance *instance)
   if (!node || !node->linked)
     return;
   if (!instance->desired_running) {
-    /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is answered by "stopped". */
+    /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is
+     * answered by "stopped". */
     turn_unsend_start(core, instance->node, instance->id);
-    if (!instance_ended(instance) && !instance->sent_stop && instance->epoch > 0 && instance->generation > 0) {
+    if (!instance_ended(instance) && !instance->sent_stop && instance->epoch > 0 &&
+        instance->generation > 0) {
       instance_send(core, instance, FRAME_STOP, instance->epoch);
       instance->sent_stop = true;
     }
     return;
   }
   bool known = instance->present && instance->seen_generation >= instance->generation;
-  bool finished = instance->outcome && !instance->present; /* completed or failed before the node forgot: not again */
-  if (known || finished || instance->step == STEP_WAITING || instance->sent_generation == instance->generation)
+  /* completed or failed before the node forgot: not again */
+  bool finished = instance->outcome && !instance->present;
+  if (known || finished || instance->step == STEP_WAITING ||
+      instance->sent_generation == instance->generation)
     return;
   if (!instance_can_start(instance))
     return;
@@ -197,9 +213,10 @@ static void instance_keep_outcome(Core *core, Instance *instance, const Instance
 
 void instance_keep_port(Core *core, Instance *instance)
 {
-  bool told =
-      instance->present && instance_live(instance) && instance->desired_running && instance->seen_generation == instance->generation;
-  bool leaves = instance->state == INSTANCE_STOPPING; /* it may be of a former life, which another port was given to */
+  bool told = instance->present && instance_live(instance) && instance->desired_running &&
+              instance->seen_generation == instance->generation;
+  /* it may be of a former life, which another port was given to */
+  bool leaves = instance->state == INSTANCE_STOPPING;
   if (!told || leaves || instance->step == STEP_WAITING || instance->port == instance->seen_port)
     return;
   instance->port = instance->seen_port;
@@ -209,8 +226,9 @@ void instance_keep_port(Core *core, Instance *instance)
 
 static bool instance_same(const Instance *instance, const InstanceReport *report)
 {
-  return instance->present && instance->state == report->state && instance->health == report->health &&
-         instance->seen_generation == report->generation && instance->attempt == report->attempt && instance->pid == report->pid &&
+  return instance->present && instance->state == report->state &&
+         instance->health == report->health && instance->seen_generation == report->generation &&
+         instance->attempt == report->attempt && instance->pid == report->pid &&
          g_strcmp0(instance->observed_reason, report->reason) == 0;
 }
 
@@ -218,8 +236,8 @@ static bool instance_same(const Instance *instance, const InstanceReport *report
 static InstanceReport instance_hear(const Instance *instance, const InstanceReport *report)
 {
   InstanceReport heard = *report;
-  bool lost =
-      report->state == INSTANCE_FAILED && report->generation <= instance->generation && g_strcmp0(instance->outcome, "completed") == 0;
+  bool lost = report->state == INSTANCE_FAILED && report->generation <= instance->generation &&
+              g_strcmp0(instance->outcome, "completed") == 0;
   if (lost) {
     heard.state = INSTANCE_COMPLETED;
     heard.reason = instance->reason;
@@ -235,7 +253,8 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *told
     return;
 #endif
   if (report->generation < instance->generation && instance->desired_running) {
-    instance->present = true; /* the old life of the slot is still ending; until then nobody may think that nothing runs */
+    /* the old life of the slot is still ending; until then nobody may think that nothing runs */
+    instance->present = true;
     if (report->generation < instance->seen_generation)
       return;
     instance->state = report->state;
@@ -247,7 +266,8 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *told
   instance->present = true;
   instance->state = report->state;
   instance->health = report->health;
-  if (instance->attempt > 0 && instance->seen_generation == report->generation && report->attempt > instance->attempt)
+  if (instance->attempt > 0 && instance->seen_generation == report->generation &&
+      report->attempt > instance->attempt)
     core->restarts += (uint64_t)(report->attempt - instance->attempt);
   instance->seen_generation = report->generation;
   instance->attempt = report->attempt;

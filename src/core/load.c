@@ -8,8 +8,8 @@
 
 static bool load_bad(GError **error, TableId table, const Value *values, const char *what)
 {
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "stored row '%s' of '%s': %s", values[0].text ? values[0].text : "?",
-              table_specs[table].name, what);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "stored row '%s' of '%s': %s",
+              values[0].text ? values[0].text : "?", table_specs[table].name, what);
   return false;
 }
 
@@ -27,7 +27,8 @@ static bool load_meta(Core *core, const Value *values, GError **error)
 
 static bool load_deployment(Core *core, const Value *values, GError **error)
 {
-  int status = deployment_status_parse(values[DEP_STATUS].text), outcome = rollout_outcome_parse(values[DEP_OUTCOME].text);
+  int status = deployment_status_parse(values[DEP_STATUS].text),
+      outcome = rollout_outcome_parse(values[DEP_OUTCOME].text);
   if (!values[DEP_NAME].text || status < 0 || outcome < 0)
     return load_bad(error, TABLE_DEPLOYMENTS, values, "no name, or an unknown status or outcome");
   Deployment *deployment = deployment_new(values[DEP_ID].text, values[DEP_NAME].text);
@@ -54,7 +55,8 @@ static bool load_revision(Core *core, const Value *values, GError **error)
   revision->number = (int)values[REV_NUMBER].number;
   revision->source_name = g_strdup(values[REV_SOURCE_NAME].text);
   revision->source = g_ref_string_new(values[REV_SOURCE].text ? values[REV_SOURCE].text : "");
-  revision->job_json = g_ref_string_new(values[REV_JOB].text ? values[REV_JOB].text : ""); /* read when it is needed */
+  /* read when it is needed */
+  revision->job_json = g_ref_string_new(values[REV_JOB].text ? values[REV_JOB].text : "");
   revision->created_at_ms = values[REV_CREATED_AT].number;
   revision->actor = g_strdup(values[REV_ACTOR].text);
   revision->cause = g_strdup(values[REV_CAUSE].text);
@@ -86,8 +88,10 @@ static bool load_instance(Core *core, const Value *values, GError **error)
   Deployment *deployment = core_find(core, values[INS_DEPLOYMENT].text);
   int step = load_step(values[INS_STEP].text);
   if (!deployment || !values[INS_AGENT].text || step < 0)
-    return load_bad(error, TABLE_INSTANCES, values, "no such deployment, no agent, or an unknown step");
-  Instance *instance = instance_new(deployment, values[INS_ID].text, values[INS_AGENT].text, (int)values[INS_REPLICA].number);
+    return load_bad(error, TABLE_INSTANCES, values,
+                    "no such deployment, no agent, or an unknown step");
+  Instance *instance = instance_new(deployment, values[INS_ID].text, values[INS_AGENT].text,
+                                    (int)values[INS_REPLICA].number);
   instance->node = g_strdup(values[INS_NODE].text);
   instance->epoch = values[INS_EPOCH].number;
   instance->generation = values[INS_GENERATION].number;
@@ -110,8 +114,10 @@ static bool load_instance(Core *core, const Value *values, GError **error)
 static bool load_rollout(Core *core, const Value *values, GError **error)
 {
   Deployment *deployment = core_find(core, values[ROL_DEPLOYMENT].text);
-  int kind = rollout_kind_parse(values[ROL_KIND].text), phase = rollout_phase_parse(values[ROL_PHASE].text);
-  int outcome = rollout_outcome_parse(values[ROL_OUTCOME].text), verdict = rollout_outcome_parse(values[ROL_VERDICT].text);
+  int kind = rollout_kind_parse(values[ROL_KIND].text),
+      phase = rollout_phase_parse(values[ROL_PHASE].text);
+  int outcome = rollout_outcome_parse(values[ROL_OUTCOME].text),
+      verdict = rollout_outcome_parse(values[ROL_VERDICT].text);
   if (!deployment || kind < 0 || phase < 0 || outcome < 0 || verdict < 0)
     return load_bad(error, TABLE_ROLLOUTS, values, "no such deployment, or an unknown word");
   Rollout *rollout = rollout_new(deployment, values[ROL_ID].text, (RolloutKind)kind);
@@ -140,7 +146,8 @@ static bool load_schedule(Core *core, const Value *values, GError **error)
     return load_bad(error, TABLE_SCHEDULES, values, "no such deployment, or no agent");
   Schedule *schedule = schedule_new(deployment, values[SCH_ID].text, values[SCH_AGENT].text);
   schedule->handled_at_ms = values[SCH_HANDLED_AT].number;
-  int64_t queued = values[SCH_QUEUED].number; /* 1: an earlier release wrote that a run waits, and not since when */
+  /* 1: an earlier release wrote that a run waits, and not since when */
+  int64_t queued = values[SCH_QUEUED].number;
   schedule->queued_due_ms = queued == 1 ? schedule->handled_at_ms : queued;
   schedule->spec = g_strdup(values[SCH_SPEC].text);
   g_hash_table_insert(core->loading, schedule->id, schedule);
@@ -149,7 +156,9 @@ static bool load_schedule(Core *core, const Value *values, GError **error)
 
 static bool load_schedule_run(Core *core, const Value *values, GError **error)
 {
-  Schedule *schedule = values[RUN_SCHEDULE].text ? g_hash_table_lookup(core->loading, values[RUN_SCHEDULE].text) : NULL;
+  Schedule *schedule = values[RUN_SCHEDULE].text
+                           ? g_hash_table_lookup(core->loading, values[RUN_SCHEDULE].text)
+                           : NULL;
   if (!schedule || !values[RUN_OUTCOME].text)
     return load_bad(error, TABLE_SCHEDULE_RUNS, values, "no such schedule, or no outcome");
   ScheduleRun *run = schedule_add_run(schedule, values[RUN_ID].text);
@@ -177,7 +186,8 @@ static bool load_node(Core *core, const Value *values, GError **error)
 
 static bool load_token_row(Core *core, const Value *values, GError **error)
 {
-  return load_token(core, values) || load_bad(error, TABLE_TOKENS, values, "no name, no hash, or an unknown role");
+  return load_token(core, values) ||
+         load_bad(error, TABLE_TOKENS, values, "no name, no hash, or an unknown role");
 }
 
 static bool load_secret_row(Core *core, const Value *values, GError **error)
@@ -187,12 +197,14 @@ static bool load_secret_row(Core *core, const Value *values, GError **error)
 
 static bool load_notice_row(Core *core, const Value *values, GError **error)
 {
-  return load_notice(core, values) || load_bad(error, TABLE_NOTICES, values, "no deployment, URL, event or body");
+  return load_notice(core, values) ||
+         load_bad(error, TABLE_NOTICES, values, "no deployment, URL, event or body");
 }
 
 static bool load_registration_row(Core *core, const Value *values, GError **error)
 {
-  return load_registration(core, values) || load_bad(error, TABLE_REGISTRATIONS, values, "no such instance");
+  return load_registration(core, values) ||
+         load_bad(error, TABLE_REGISTRATIONS, values, "no such instance");
 }
 
 bool core_load_row(Core *core, TableId table, const Value *values, GError **error)
@@ -280,7 +292,8 @@ void core_load_done(Core *core, Now now, Effects *effects)
   g_ptr_array_sort(core->deployments, load_compare_deployment);
   g_ptr_array_sort(core->notices, load_compare_notice);
   for (guint i = 0; i < core->nodes->len; i++)
-    ((NodeObject *)core->nodes->pdata[i])->heard_boot_ms = now.boot_ms; /* our absence is nobody's fault */
+    /* our absence is nobody's fault */
+    ((NodeObject *)core->nodes->pdata[i])->heard_boot_ms = now.boot_ms;
   for (guint i = 0; i < core->deployments->len; i++) {
     Deployment *deployment = core->deployments->pdata[i];
     deployment_sort(deployment);

@@ -1,4 +1,5 @@
-/* Nodes: hello, heartbeat, reports, silence. A node's list in its hello is compared with what should be, and the difference is sent. */
+/* Nodes: hello, heartbeat, reports, silence. A node's list in its hello is compared with what
+ * should be, and the difference is sent. */
 #include "core/internal.h"
 
 #include "base/error.h"
@@ -47,15 +48,18 @@ static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, boo
   return node;
 }
 
-/* Something runs there that no instance here stands for. What this store gave out and has no record of any more was removed: the node ends
- * it and its files go (a stop would be answered, and the answer refused again, for ever). What it never gave out is somebody's work that we
- * cannot explain, such as after an older database file was put back: it is shown, and ended when nobody has mended that for a while. A node
- * that does not know yet whose agents it holds keeps all of it. */
+/* Something runs there that no instance here stands for. What this store gave out and has no record
+ * of any more was removed: the node ends it and its files go (a stop would be answered, and the
+ * answer refused again, for ever). What it never gave out is somebody's work that we cannot
+ * explain, such as after an older database file was put back: it is shown, and ended when nobody
+ * has mended that for a while. A node that does not know yet whose agents it holds keeps all of it.
+ */
 static void node_refuse_instance(Core *core, NodeObject *node, const InstanceReport *report)
 {
   UnknownInstance *unknown = g_hash_table_lookup(node->unknown, report->id);
   if (!unknown && node->confirmed && id_number(report->id) < core->next_id) {
-    turn_send(core, node->id, FRAME_FORGET, instruction_new(report->id, report->epoch, report->generation));
+    turn_send(core, node->id, FRAME_FORGET,
+              instruction_new(report->id, report->epoch, report->generation));
     return;
   }
   if (!unknown) {
@@ -79,7 +83,8 @@ static void node_end_unknown(Core *core, NodeObject *node)
     const UnknownInstance *unknown = value;
     if (core->now.boot_ms - unknown->since_boot_ms < core->config.unknown_ms)
       continue;
-    turn_send(core, node->id, FRAME_FORGET, instruction_new(id, unknown->epoch, unknown->generation));
+    turn_send(core, node->id, FRAME_FORGET,
+              instruction_new(id, unknown->epoch, unknown->generation));
     g_hash_table_iter_remove(&iter);
     touch_node(core, node, TOUCH_SEEN);
   }
@@ -92,22 +97,28 @@ static gboolean node_is_unlisted(gpointer id, gpointer unknown, gpointer data)
   return !((const UnknownInstance *)unknown)->listed;
 }
 
-/* What we know to have ended lives there in a life that we do not know: it is not wanted, and no start will replace it. */
-static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *instance, const InstanceReport *report)
+/* What we know to have ended lives there in a life that we do not know: it is not wanted, and no
+ * start will replace it. */
+static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *instance,
+                                  const InstanceReport *report)
 {
-  bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED || report->state == INSTANCE_FAILED;
+  bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED ||
+               report->state == INSTANCE_FAILED;
   bool other = report->epoch != instance->epoch || report->generation != instance->generation;
   if (ended || !other || !instance->desired_running || !instance->outcome || instance->sent_stop)
     return;
-  turn_send(core, node->id, FRAME_STOP, instruction_new(instance->id, instance->epoch, instance->generation));
+  turn_send(core, node->id, FRAME_STOP,
+            instruction_new(instance->id, instance->epoch, instance->generation));
   instance->sent_stop = true;
 }
 
 #ifndef REEVE_BUG_NO_EPOCH_CHECK
-/* What a former epoch did says nothing of the present one. But shims know generations only, so none of it may come again. */
+/* What a former epoch did says nothing of the present one. But shims know generations only, so none
+ * of it may come again. */
 static void node_former_life(Core *core, Instance *instance, const InstanceReport *report)
 {
-  if (report->generation < instance->generation || instance->sent_generation == instance->generation)
+  if (report->generation < instance->generation ||
+      instance->sent_generation == instance->generation)
     return;
   instance->generation = report->generation + 1;
   touch_instance(core, instance, TOUCH_STORED);
@@ -126,17 +137,20 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     node->epoch_seen = report->epoch;
     touch_node(core, node, TOUCH_STORED);
   }
-  if (report->epoch > instance->epoch || (report->epoch == instance->epoch && report->generation > instance->generation)) {
+  if (report->epoch > instance->epoch ||
+      (report->epoch == instance->epoch && report->generation > instance->generation)) {
     /* The node knows a later life than we do: our records were restored from an older copy. */
     instance->epoch = instance_new_epoch(core, report->epoch);
     instance->generation = MAX(instance->generation, report->generation) + 1;
     instance->sent_generation = 0;
     instance->sent_stop = false;
     touch_instance(core, instance, TOUCH_STORED);
-    if (core->greeting) /* only when its list is heard to the end are the ports known that a start may have */
+    /* only when its list is heard to the end are the ports known that a start may have */
+    if (core->greeting)
       reserve_doubt(instance, report->port);
     else
-      instance_reconcile(core, instance); /* what was on its way is older than what the node has: it will not be taken */
+      /* what was on its way is older than what the node has: it will not be taken */
+      instance_reconcile(core, instance);
     node_end_unknown_life(core, node, instance, report);
     return;
   }
@@ -151,7 +165,8 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     g_strlcpy(instance->peers_known, report->peers, sizeof instance->peers_known);
   instance_observe(core, instance, report);
   const Rollout *rollout = instance->deployment->rollout;
-  if (!core->greeting && (!rollout || rollout->phase == ROLLOUT_PHASE_DONE)) /* it was still stopping when the list was told */
+  /* it was still stopping when the list was told */
+  if (!core->greeting && (!rollout || rollout->phase == ROLLOUT_PHASE_DONE))
     instance_start_unasked(core, instance);
 }
 
@@ -161,13 +176,14 @@ static void node_reports(Core *core, NodeObject *node, const Frame *frame)
     node_report(core, node, frame->reports->pdata[i]);
 }
 
-/* What @node holds belongs to another store: its server has been mistaken for ours, or ours has lost its database. Nothing of it is
- * touched. */
+/* What @node holds belongs to another store: its server has been mistaken for ours, or ours has
+ * lost its database. Nothing of it is touched. */
 static void node_refuse(Core *core, NodeObject *node, const char *store)
 {
   g_free(node->problem);
-  node->problem =
-      g_strdup_printf("what it holds belongs to another store (%.8s, this one is %.8s); it is left alone", store, core->store_id);
+  node->problem = g_strdup_printf(
+      "what it holds belongs to another store (%.8s, this one is %.8s); it is left alone", store,
+      core->store_id);
   node->linked = node->confirmed = false;
   if (node->status == NODE_ONLINE)
     node_set_status(core, node, NODE_SILENT);
@@ -223,8 +239,8 @@ static void node_settle_instance(Core *core, Instance *instance)
   instance_start_unasked(core, instance);
 }
 
-/* The list is whole: what ended before this core was loaded and is not in it is not there. A stop would be answered by just that, and with
- * years of stopped slots those are most of them. */
+/* The list is whole: what ended before this core was loaded and is not in it is not there. A stop
+ * would be answered by just that, and with years of stopped slots those are most of them. */
 static void node_note_absent(Instance *instance)
 {
   if (instance->listed || instance->desired_running || !instance->outcome || instance->sent_start)
@@ -261,8 +277,8 @@ static void node_list(Core *core, NodeObject *node, const Frame *hello)
   g_hash_table_foreach_remove(node->unknown, node_is_unlisted, NULL);
 }
 
-/* Peers that changed while the node was away, or of which it was told by a link or a server that broke. Those that a rollout is about to
- * change are sent at its end. */
+/* Peers that changed while the node was away, or of which it was told by a link or a server that
+ * broke. Those that a rollout is about to change are sent at its end. */
 static void node_send_peers(Core *core, const GPtrArray *instances)
 {
   for (guint i = 0; i < instances->len; i++) {
@@ -314,7 +330,8 @@ static void node_hello(Core *core, const Command *command)
     deployment_settle(core, core->deployments->pdata[i]);
 }
 
-/* It is heard of again over a link that never broke (the machine was suspended): it will not repeat what it told before. */
+/* It is heard of again over a link that never broke (the machine was suspended): it will not repeat
+ * what it told before. */
 static void node_found(Core *core, NodeObject *node)
 {
   bool lost = node->status == NODE_LOST;
@@ -425,12 +442,15 @@ int64_t nodes_next_deadline(const Core *core)
   for (guint i = 0; i < core->nodes->len; i++) {
     const NodeObject *node = core->nodes->pdata[i];
     if (node->status != NODE_LOST)
-      first = MIN(first, node->heard_boot_ms + (node->status == NODE_ONLINE ? core->config.lease_ms : core->config.lost_ms));
+      first =
+          MIN(first, node->heard_boot_ms + (node->status == NODE_ONLINE ? core->config.lease_ms
+                                                                        : core->config.lost_ms));
     GHashTableIter iter;
     gpointer unknown;
     g_hash_table_iter_init(&iter, node->unknown);
     while (node->linked && node->confirmed && g_hash_table_iter_next(&iter, NULL, &unknown))
-      first = MIN(first, ((const UnknownInstance *)unknown)->since_boot_ms + core->config.unknown_ms);
+      first =
+          MIN(first, ((const UnknownInstance *)unknown)->since_boot_ms + core->config.unknown_ms);
   }
   return first;
 }

@@ -1,5 +1,6 @@
-/* Messages for webhooks: made in the same commit as the news that they tell, kept until they were delivered or given up. The server posts
- * them and tells what came of it; here is decided what happens then. */
+/* Messages for webhooks: made in the same commit as the news that they tell, kept until they were
+ * delivered or given up. The server posts them and tells what came of it; here is decided what
+ * happens then. */
 #include "core/internal.h"
 
 #include "base/json.h"
@@ -10,7 +11,9 @@ static const char told_failed[] = "failed", told_degraded[] = "degraded";
 
 const char *notice_told(const char *word)
 {
-  return g_strcmp0(word, told_failed) == 0 ? told_failed : g_strcmp0(word, told_degraded) == 0 ? told_degraded : NULL;
+  return g_strcmp0(word, told_failed) == 0     ? told_failed
+         : g_strcmp0(word, told_degraded) == 0 ? told_degraded
+                                               : NULL;
 }
 
 void notice_free(Notice *notice)
@@ -89,7 +92,8 @@ void command_notice_tried(Core *core, const Command *command)
 
 bool load_notice(Core *core, const Value *values)
 {
-  if (!values[NTC_DEPLOYMENT].text || !values[NTC_URL].text || !values[NTC_EVENT].text || !values[NTC_BODY].text)
+  if (!values[NTC_DEPLOYMENT].text || !values[NTC_URL].text || !values[NTC_EVENT].text ||
+      !values[NTC_BODY].text)
     return false;
   Notice *notice = g_new0(Notice, 1);
   g_strlcpy(notice->id, values[NTC_ID].text, sizeof notice->id);
@@ -113,7 +117,8 @@ static void notice_write_agents(GString *out, const Deployment *deployment)
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
     bool culprit = deployment->rollout && g_strcmp0(deployment->rollout->failed, instance->id) == 0;
-    bool failed = g_strcmp0(instance->outcome, "failed") == 0 && (culprit || !instance_is_left_over(instance));
+    bool failed = g_strcmp0(instance->outcome, "failed") == 0 &&
+                  (culprit || !instance_is_left_over(instance));
     if ((!instance->bad && !failed) || ++bad > NOTICE_AGENTS_MAX)
       continue;
     jw_open(out, NULL, '{');
@@ -128,7 +133,8 @@ static void notice_write_agents(GString *out, const Deployment *deployment)
   jw_int(out, "more_agents", MAX(bad - NOTICE_AGENTS_MAX, 0));
 }
 
-/* The id is unique also among servers, as good as: what two of them count alike they do not begin in the same millisecond. */
+/* The id is unique also among servers, as good as: what two of them count alike they do not begin
+ * in the same millisecond. */
 static char *notice_body(const Core *core, const Notice *notice, const Deployment *deployment)
 {
   GString *out = g_string_new(NULL);
@@ -182,7 +188,9 @@ static void notice_add(Core *core, const Deployment *deployment, const char *url
 /* The job whose webhooks are told; NULL when it names none. Such a job is not parsed for it. */
 static const Job *notices_job(const Deployment *deployment)
 {
-  int number = deployment->revision ? deployment->revision : deployment->rollout ? deployment->rollout->to : 0;
+  int number = deployment->revision  ? deployment->revision
+               : deployment->rollout ? deployment->rollout->to
+                                     : 0;
   const Revision *revision = revision_find(deployment, number);
   return revision && strstr(revision->job_json, "\"notify\":[{") ? revision_job(revision) : NULL;
 }

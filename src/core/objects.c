@@ -41,8 +41,9 @@ static void revision_free(gpointer data)
 static void instance_free(gpointer data)
 {
   Instance *instance = data;
-  char *texts[] = {instance->agent,           instance->node,   instance->outcome,   instance->reason,
-                   instance->observed_reason, instance->output, instance->unenforced};
+  char *texts[] = {
+      instance->agent,           instance->node,   instance->outcome,   instance->reason,
+      instance->observed_reason, instance->output, instance->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   registration_free(instance->registration);
@@ -235,15 +236,16 @@ const Plan *revision_plan(const Revision *revision)
 
 Revision *deployment_last_revision(const Deployment *deployment)
 {
-  return deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1] : NULL;
+  return deployment->revisions->len ? deployment->revisions->pdata[deployment->revisions->len - 1]
+                                    : NULL;
 }
 
 char *revision_unreadable(const Deployment *deployment, const Revision *revision)
 {
   if (revision_plan(revision))
     return NULL;
-  return g_strdup_printf("the stored job of revision %d of deployment '%s' cannot be read: %s", revision->number, deployment->name,
-                         revision->problem);
+  return g_strdup_printf("the stored job of revision %d of deployment '%s' cannot be read: %s",
+                         revision->number, deployment->name, revision->problem);
 }
 
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica)
@@ -274,7 +276,8 @@ char *instance_name(const Instance *instance)
 
 char *instance_short_name(const Instance *instance)
 {
-  return instance->replica > 0 ? slot_key(instance->agent, instance->replica) : g_strdup(instance->agent);
+  return instance->replica > 0 ? slot_key(instance->agent, instance->replica)
+                               : g_strdup(instance->agent);
 }
 
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)

@@ -1,6 +1,7 @@
 #pragma once
-/* The core's objects, for reading: server/ renders them, tests look at them. Only core/ writes them. Fields marked (volatile) are not
- * stored and differ after a reload: they are listed once in core_dump's exclusions (core/dump.c). */
+/* The core's objects, for reading: server/ renders them, tests look at them. Only core/ writes
+ * them. Fields marked (volatile) are not stored and differ after a reload: they are listed once in
+ * core_dump's exclusions (core/dump.c). */
 #include "core/core.h"
 
 typedef struct Revision {
@@ -14,12 +15,14 @@ typedef struct Revision {
   char *cause;       /* "deploy", "rollback to 3" */
   Job *job;          /* (volatile) cache */
   struct Plan *plan; /* (volatile) cache */
-  char *problem;     /* (volatile) why @job_json cannot be read; NULL = it can, or nobody has tried */
+  char *problem; /* (volatile) why @job_json cannot be read; NULL = it can, or nobody has tried */
 } Revision;
 
 /* Where an instance stands in the open rollout. */
-#define INSTANCE_STEPS(X)                                                                                                                  \
-  X(IDLE, "idle") X(WAITING, "waiting") X(STARTING, "starting") X(READY, "ready") X(STOPPING, "stopping") X(GONE, "gone")
+#define INSTANCE_STEPS(X) \
+  X(IDLE, "idle")         \
+  X(WAITING, "waiting")   \
+  X(STARTING, "starting") X(READY, "ready") X(STOPPING, "stopping") X(GONE, "gone")
 typedef enum InstanceStep {
 #define X(id, word) STEP_##id,
   INSTANCE_STEPS(X)
@@ -30,13 +33,15 @@ typedef enum InstanceStep {
 /* What an agent told the registry of its deployment of itself: core/registry.c. */
 typedef struct Registration {
   int64_t generation; /* of the instance that told it: the next one has told nothing yet */
-  char *said;         /* JSON object of id, name, description, skills, tags, metadata; NULL = it only took itself out */
+  /* JSON object of id, name, description, skills, tags, metadata; NULL = it only took itself out */
+  char *said;
   int64_t said_at_ms; /* the first time */
-  bool hidden;        /* taken out of the registry, up to and with attempt @attempt of that generation */
+  bool hidden; /* taken out of the registry, up to and with attempt @attempt of that generation */
   int attempt;
 } Registration;
 
-/* A slot (agent, replica) of a deployment and what runs in it. The id stays over revisions and restarts. */
+/* A slot (agent, replica) of a deployment and what runs in it. The id stays over revisions and
+ * restarts. */
 typedef struct Instance {
   char id[20];
   struct Deployment *deployment;
@@ -54,7 +59,8 @@ typedef struct Instance {
   char *outcome; /* last final state word ("failed", "completed", "stopped"), NULL */
   char *reason;  /* of the outcome, at most 2 KiB */
   ExitStatus last_exit;
-  int64_t secrets_version;    /* newest version among the secrets that its node was last given for it; 0 = none */
+  /* newest version among the secrets that its node was last given for it; 0 = none */
+  int64_t secrets_version;
   Registration *registration; /* NULL = nothing */
   int64_t created_at_ms, ended_at_ms;
   /* (volatile) as last reported by the node */
@@ -74,16 +80,18 @@ typedef struct Instance {
   bool listed;             /* its node's last hello named it, in whatever life */
   int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
   bool sent_stop;
-  bool sent_start;                      /* a start left, or may leave, since this core was loaded */
-  char peers_known[PEERS_DIGEST_BYTES]; /* instance_peers_digest of the peers that its node was sent or told of; "" = not known */
-  bool stale;                           /* a secret of its environment has changed or gone since it was given */
-  bool bad;                             /* counted in Deployment.bad */
-  bool fine;                            /* counted in Deployment.healthy */
-  bool coming;                          /* counted in Deployment.coming */
-  bool scheduled;                       /* runs by the clock: fine whether it runs or not */
-  int64_t healthy_boot_ms;              /* since when this core has seen the present process ready without a break; 0 = it is not */
-  bool doomed;                          /* in Core.doomed: see instance_doom */
-  bool dirty, touched;                  /* to be stored, to be announced at the end of the turn */
+  bool sent_start; /* a start left, or may leave, since this core was loaded */
+  /* instance_peers_digest of the peers that its node was sent or told of; "" = not known */
+  char peers_known[PEERS_DIGEST_BYTES];
+  bool stale;     /* a secret of its environment has changed or gone since it was given */
+  bool bad;       /* counted in Deployment.bad */
+  bool fine;      /* counted in Deployment.healthy */
+  bool coming;    /* counted in Deployment.coming */
+  bool scheduled; /* runs by the clock: fine whether it runs or not */
+  /* since when this core has seen the present process ready without a break; 0 = it is not */
+  int64_t healthy_boot_ms;
+  bool doomed;         /* in Core.doomed: see instance_doom */
+  bool dirty, touched; /* to be stored, to be announced at the end of the turn */
 } Instance;
 
 typedef struct Rollout {
@@ -100,15 +108,17 @@ typedef struct Rollout {
   int64_t started_at_ms, stage_at_ms, ended_at_ms; /* wall */
   int64_t duration_ms;                             /* of a stage */
   int64_t deadline_boot_ms;                        /* (volatile) derived */
-  RolloutOutcome verdict;                          /* what the outcome will be once its work is done */
-  char *agent;                                     /* restart: only this agent; NULL = all */
-  bool rolling;                                    /* restart: as gently as an update, see rolling.c */
-  int64_t request;                                 /* (volatile) of the reserve in flight */
-  guint waiting;                                   /* (volatile) instances that the present stage still waits for */
-  guint queued;                                    /* (volatile) those of them whose turn has not come: rolling.c */
-  bool blocked;                                    /* (volatile) some of the queued wait for a port of another slot */
-  int64_t settle_boot_ms; /* (volatile) when the first of those that are healthy has been so for long enough; INT64_MAX = none is */
-  bool dirty, touched;    /* (volatile) */
+  RolloutOutcome verdict; /* what the outcome will be once its work is done */
+  char *agent;            /* restart: only this agent; NULL = all */
+  bool rolling;           /* restart: as gently as an update, see rolling.c */
+  int64_t request;        /* (volatile) of the reserve in flight */
+  guint waiting;          /* (volatile) instances that the present stage still waits for */
+  guint queued;           /* (volatile) those of them whose turn has not come: rolling.c */
+  bool blocked;           /* (volatile) some of the queued wait for a port of another slot */
+  /* (volatile) when the first of those that are healthy has been so for long enough; INT64_MAX =
+   * none is */
+  int64_t settle_boot_ms;
+  bool dirty, touched; /* (volatile) */
 } Rollout;
 
 /* One time that a scheduled agent ran, or should have. */
@@ -116,10 +126,10 @@ typedef struct ScheduleRun {
   char id[20];
   struct Schedule *schedule;
   int64_t due_at_ms, started_at_ms, ended_at_ms; /* wall; ended 0 = not yet */
-  char *outcome;                                 /* running, completed, failed, stopped, skipped, missed, replaced */
-  char *reason;                                  /* of the outcome, or NULL */
-  int64_t generation;                            /* of the instance that carries it; 0 = none */
-  char *actor;                                   /* "schedule", or who asked for it */
+  char *outcome;      /* running, completed, failed, stopped, skipped, missed, replaced */
+  char *reason;       /* of the outcome, or NULL */
+  int64_t generation; /* of the instance that carries it; 0 = none */
+  char *actor;        /* "schedule", or who asked for it */
 } ScheduleRun;
 
 /* A batch agent that runs by the clock. */
@@ -128,11 +138,14 @@ typedef struct Schedule {
   struct Deployment *deployment;
   char *agent;
   int64_t handled_at_ms; /* wall: every time until then was fired or told */
-  int64_t queued_due_ms; /* wall: when the run was due that waits for the end of the present one; 0 = none waits */
-  char *spec;            /* the text of what is in force, NULL = not in force */
-  GPtrArray *runs;       /* of ScheduleRun*, ascending; the last 20 */
-  int64_t next_at_ms;    /* (volatile) derived; INT64_MAX = never */
-  int64_t every_boot_ms; /* (volatile) of `every`: when the next time is by a clock that nobody sets; INT64_MAX = of cron */
+  /* wall: when the run was due that waits for the end of the present one; 0 = none waits */
+  int64_t queued_due_ms;
+  char *spec;         /* the text of what is in force, NULL = not in force */
+  GPtrArray *runs;    /* of ScheduleRun*, ascending; the last 20 */
+  int64_t next_at_ms; /* (volatile) derived; INT64_MAX = never */
+  /* (volatile) of `every`: when the next time is by a clock that nobody sets; INT64_MAX = of cron
+   */
+  int64_t every_boot_ms;
 } Schedule;
 
 typedef struct Deployment {
@@ -147,15 +160,20 @@ typedef struct Deployment {
   GPtrArray *instances;     /* of Instance*, stage order then declaration order then replica */
   GPtrArray *schedules;     /* of Schedule* */
   char *reason;             /* why degraded or failed */
-  char *unreadable;         /* (volatile) a stored job that it needs cannot be read: nothing is started or stopped for it; why and what to
-                               do; NULL = all can. Set by deployment_look_at_jobs */
-  RolloutOutcome outcome;   /* of the last rollout */
+  /* (volatile) a stored job that it needs cannot be read: nothing is started or stopped for it; why
+   * and what to do; NULL = all can. Set by deployment_look_at_jobs */
+  char *unreadable;
+  RolloutOutcome outcome; /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
-  GHashTable *slots;   /* (volatile) "agent/replica" -> Instance* */
-  const char *told;    /* the bad news that webhooks were told last, "failed" or "degraded" (static); NULL = none since it was well */
-  guint bad, healthy;  /* (volatile) instances that are not as they should be; that are healthy or completed */
-  guint coming;        /* (volatile) instances of which nobody knows yet */
-  bool peers_moved;    /* (volatile) agents may know other peers than they have: they are told when no rollout is open */
+  GHashTable *slots; /* (volatile) "agent/replica" -> Instance* */
+  /* the bad news that webhooks were told last, "failed" or "degraded" (static); NULL = none since
+   * it was well */
+  const char *told;
+  /* (volatile) instances that are not as they should be; that are healthy or completed */
+  guint bad, healthy;
+  guint coming; /* (volatile) instances of which nobody knows yet */
+  /* (volatile) agents may know other peers than they have: they are told when no rollout is open */
+  bool peers_moved;
   bool dirty, touched; /* (volatile) */
 } Deployment;
 
@@ -177,8 +195,8 @@ typedef struct NodeObject {
   GHashTable *instances; /* (volatile) placed here: Instance* set */
   bool confirmed;        /* (volatile) it knows that what it holds belongs to our store */
   char *problem;         /* (volatile) why nothing can be done with it; NULL = nothing is wrong */
-  GHashTable *unknown;   /* (volatile) id -> UnknownInstance*: what it holds and no record explains */
-  bool dirty, touched;   /* (volatile) */
+  GHashTable *unknown; /* (volatile) id -> UnknownInstance*: what it holds and no record explains */
+  bool dirty, touched; /* (volatile) */
 } NodeObject;
 
 /* A bearer token: what is stored of it. */
@@ -196,7 +214,8 @@ typedef struct Token {
 typedef struct Secret {
   char *name; /* unique */
   char *sealed;
-  int64_t version; /* 1, 2, ...: grows with each set, also after a removal (it comes from the counter of ids) */
+  /* 1, 2, ...: grows with each set, also after a removal (it comes from the counter of ids) */
+  int64_t version;
   int64_t created_at_ms, updated_at_ms;
   char *actor;
 } Secret;
@@ -212,37 +231,55 @@ typedef struct Notice {
   int tries;          /* that failed */
   int64_t next_at_ms; /* wall: no try before */
 } Notice;
-/* Messages wait in a lane for each deployment and URL, and go in order. A lane holds so many; when one more comes, the oldest is given up.
- * A message is tried so often, over about an hour. */
-enum { NOTICE_LANE_MAX = 20, NOTICE_TRIES = 16, NOTICE_FIRST_MS = 2000, NOTICE_LONGEST_MS = 300000, NOTICE_AGENTS_MAX = 50 };
+/* Messages wait in a lane for each deployment and URL, and go in order. A lane holds so many; when
+ * one more comes, the oldest is given up. A message is tried so often, over about an hour. */
+enum {
+  NOTICE_LANE_MAX = 20,
+  NOTICE_TRIES = 16,
+  NOTICE_FIRST_MS = 2000,
+  NOTICE_LONGEST_MS = 300000,
+  NOTICE_AGENTS_MAX = 50
+};
 
 /* All that wait (of Notice*), the oldest first; borrowed until the next core_apply. */
 const GPtrArray *core_notices(const Core *core);
 const Notice *core_notice(const Core *core, const char *id);
-/* The secret that messages to the URL of @notice are signed with, as the last revision of its deployment says that names the URL; NULL =
- * none, or the deployment is forgotten. */
+/* The secret that messages to the URL of @notice are signed with, as the last revision of its
+ * deployment says that names the URL; NULL = none, or the deployment is forgotten. */
 const char *core_notice_secret(const Core *core, const Notice *notice);
 
-/* The token with @hash (64 hex digits) that is valid at @wall_ms, or NULL. Takes the same time wherever the texts differ. */
+/* The token with @hash (64 hex digits) that is valid at @wall_ms, or NULL. Takes the same time
+ * wherever the texts differ. */
 const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall_ms);
-/* All tokens (of Token*), all secrets (of Secret*), sorted by name; borrowed until the next core_apply. */
+/* All tokens (of Token*), all secrets (of Secret*), sorted by name; borrowed until the next
+ * core_apply. */
 const GPtrArray *core_tokens(const Core *core);
 const GPtrArray *core_secrets(const Core *core);
 const Secret *core_secret(const Core *core, const char *name);
-/* What the node fetches to start @instance as it is desired: "KEY=secret:NAME", "KEY=file:PATH". Caller frees (g_strfreev). NULL with
- * REEVE_ERROR_CONFLICT when the job of its revision cannot be read, or it was never started. */
+/* What the node fetches to start @instance as it is desired: "KEY=secret:NAME", "KEY=file:PATH".
+ * Caller frees (g_strfreev). NULL with REEVE_ERROR_CONFLICT when the job of its revision cannot be
+ * read, or it was never started. */
 char **core_instance_references(const Instance *instance, GError **error);
-/* What is looked for in the registry of a deployment. Texts are parts of what must contain them, in whatever case; NULL = not asked. */
+/* What is looked for in the registry of a deployment. Texts are parts of what must contain them, in
+ * whatever case; NULL = not asked. */
 typedef struct RegistryQuery {
   const char *skill; /* in id, name or description of one skill */
   const char *tag, *name;
   bool healthy_only;
 } RegistryQuery;
-/* Lists name at most so many agents; what all agents of one deployment told is no larger than the second, what one told than the third. */
-enum { REGISTRY_LIST_MAX = 1000, REGISTRY_TOLD_MAX = 4 * 1024 * 1024, REGISTRY_SAID_MAX = 64 * 1024 };
-/* Appends, as JSON: a list of the agents that fit @query; the one with @id (false: there is none, and nothing is appended); counts. */
-void registry_list(GString *out, const Core *core, const Deployment *deployment, const RegistryQuery *query, Now now);
-bool registry_entry(GString *out, const Core *core, const Deployment *deployment, const char *id, Now now);
+/* Lists name at most so many agents; what all agents of one deployment told is no larger than the
+ * second, what one told than the third. */
+enum {
+  REGISTRY_LIST_MAX = 1000,
+  REGISTRY_TOLD_MAX = 4 * 1024 * 1024,
+  REGISTRY_SAID_MAX = 64 * 1024
+};
+/* Appends, as JSON: a list of the agents that fit @query; the one with @id (false: there is none,
+ * and nothing is appended); counts. */
+void registry_list(GString *out, const Core *core, const Deployment *deployment,
+                   const RegistryQuery *query, Now now);
+bool registry_entry(GString *out, const Core *core, const Deployment *deployment, const char *id,
+                    Now now);
 void registry_health(GString *out, const Deployment *deployment);
 /* Deployment by name or id, NULL = none. */
 const Deployment *core_deployment(const Core *core, const char *name);
@@ -256,10 +293,11 @@ const GPtrArray *core_nodes(const Core *core);
 const Revision *deployment_revision(const Deployment *deployment, int number);
 /* The newest; NULL when there is none. */
 Revision *deployment_last_revision(const Deployment *deployment);
-/* The parsed job of a revision (cached inside); NULL when what is stored cannot be read, and of NULL. That is no empty job: nothing is
- * known of what it wanted. */
+/* The parsed job of a revision (cached inside); NULL when what is stored cannot be read, and of
+ * NULL. That is no empty job: nothing is known of what it wanted. */
 const Job *revision_job(const Revision *revision);
-/* Why @revision of @deployment cannot be used, in words that name both; NULL = it can. Caller frees. */
+/* Why @revision of @deployment cannot be used, in words that name both; NULL = it can. Caller
+ * frees. */
 char *revision_unreadable(const Deployment *deployment, const Revision *revision);
 /* Why @deployment is as it is, for people; NULL = there is nothing to say. Borrowed. */
 const char *deployment_reason(const Deployment *deployment);

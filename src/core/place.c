@@ -1,4 +1,5 @@
-/* Which node an instance goes to. One function, so that pools and constraints find their place here. */
+/* Which node an instance goes to. One function, so that pools and constraints find their place
+ * here. */
 #include "core/internal.h"
 
 NodeObject *place_choose(const Core *core, const Instance *instance)

@@ -19,15 +19,19 @@ static void preview_feed(GChecksum *sum, const char *text)
 static void preview_feed_deployment(GChecksum *sum, const Deployment *deployment)
 {
   g_autofree char *state =
-      g_strdup_printf("%d %s %d", deployment->revision, deployment_status_word(deployment->settled), deployment->outcome);
+      g_strdup_printf("%d %s %d", deployment->revision, deployment_status_word(deployment->settled),
+                      deployment->outcome);
   preview_feed(sum, deployment->id);
   preview_feed(sum, state);
   preview_feed(sum, deployment->rollout ? deployment->rollout->id : NULL);
-  preview_feed(sum, deployment->rollout ? rollout_outcome_word(deployment->rollout->outcome) : NULL);
+  preview_feed(sum,
+               deployment->rollout ? rollout_outcome_word(deployment->rollout->outcome) : NULL);
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    g_autofree char *slot = g_strdup_printf("%s %" G_GINT64_FORMAT " %d", instance->id, instance->generation, instance->desired_running);
-    preview_feed(sum, instance->scheduled ? instance->id : slot); /* a run of a schedule changes nothing of a plan */
+    g_autofree char *slot = g_strdup_printf("%s %" G_GINT64_FORMAT " %d", instance->id,
+                                            instance->generation, instance->desired_running);
+    /* a run of a schedule changes nothing of a plan */
+    preview_feed(sum, instance->scheduled ? instance->id : slot);
   }
 }
 
@@ -57,7 +61,8 @@ static bool preview_is_down(const Deployment *deployment, const AgentSpec *agent
 {
   for (int replica = 0; replica < agent->replicas && !agent->schedule.set; replica++) {
     const Instance *instance = deployment_slot(deployment, agent->id, replica);
-    bool completed = instance && agent->kind == AGENT_BATCH && g_strcmp0(instance->outcome, "completed") == 0;
+    bool completed =
+        instance && agent->kind == AGENT_BATCH && g_strcmp0(instance->outcome, "completed") == 0;
     if (!instance || !instance->desired_running || (instance->outcome && !completed))
       return true;
   }
@@ -75,7 +80,8 @@ static int preview_running(const Deployment *deployment, const char *agent)
   return n;
 }
 
-/* What runs is there, and the job that says how cannot be read: all of it is replaced, or stopped. */
+/* What runs is there, and the job that says how cannot be read: all of it is replaced, or stopped.
+ */
 static bool preview_unknown_actions(GString *out, const Deployment *deployment, const Job *after)
 {
   for (guint i = 0; i < after->agents->len; i++) {
@@ -86,7 +92,8 @@ static bool preview_unknown_actions(GString *out, const Deployment *deployment, 
   g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    bool stops = instance->desired_running && !job_agent_named(after, instance->agent) && g_hash_table_add(named, instance->agent);
+    bool stops = instance->desired_running && !job_agent_named(after, instance->agent) &&
+                 g_hash_table_add(named, instance->agent);
     if (stops)
       preview_action(out, instance->agent, "stop", preview_running(deployment, instance->agent), 0);
   }
@@ -94,11 +101,13 @@ static bool preview_unknown_actions(GString *out, const Deployment *deployment, 
 }
 
 /* True when something happens. */
-static bool preview_actions(GString *out, const Deployment *deployment, const Job *before, const Job *after)
+static bool preview_actions(GString *out, const Deployment *deployment, const Job *before,
+                            const Job *after)
 {
   bool any = false;
   for (guint i = 0; i < after->agents->len; i++) {
-    const AgentSpec *is = job_agent(after, i), *was = before ? job_agent_named(before, is->id) : NULL;
+    const AgentSpec *is = job_agent(after, i),
+                    *was = before ? job_agent_named(before, is->id) : NULL;
     const char *other = is->kind == AGENT_BATCH && !is->schedule.set ? "run-again" : "replace";
     const char *action = !was                                       ? "start"
                          : !agent_spec_same(before, was, after, is) ? other
@@ -121,7 +130,8 @@ static bool preview_actions(GString *out, const Deployment *deployment, const Jo
 char *core_preview(const Core *core, const Job *job, GError **error)
 {
   const Deployment *deployment = core_find(core, job->name);
-  const Revision *revision = deployment ? revision_find(deployment, deployment_base(deployment)) : NULL;
+  const Revision *revision =
+      deployment ? revision_find(deployment, deployment_base(deployment)) : NULL;
   const Job *before = revision_job(revision);
   g_autofree char *diff = plan_diff_json(before, job, DIFF_SHOWN_VALUES, error);
   if (!diff)
@@ -135,7 +145,8 @@ char *core_preview(const Core *core, const Job *job, GError **error)
   jw_bool(out, "exists", deployment != NULL);
   jw_int(out, "from", revision ? revision->number : 0);
   jw_open(out, "actions", '[');
-  bool acts = revision && !before ? preview_unknown_actions(out, deployment, job) : preview_actions(out, deployment, before, job);
+  bool acts = revision && !before ? preview_unknown_actions(out, deployment, job)
+                                  : preview_actions(out, deployment, before, job);
   jw_close(out, ']');
   g_autofree char *was = before ? job_digest_text(before) : NULL, *is = job_digest_text(job);
   jw_bool(out, "changed", acts || g_strcmp0(was, is) != 0);

@@ -1,4 +1,5 @@
-/* Every stored object as its row: the one place that says what is stored of it. core_dump prints the same rows. */
+/* Every stored object as its row: the one place that says what is stored of it. core_dump prints
+ * the same rows. */
 #include "core/internal.h"
 
 #include "base/json.h"
@@ -7,7 +8,9 @@
 
 static char *record_exit_text(ExitStatus status)
 {
-  return status.code < 0 && status.signal == 0 ? NULL : g_strdup_printf("%d/%d", status.code, status.signal);
+  return status.code < 0 && status.signal == 0
+             ? NULL
+             : g_strdup_printf("%d/%d", status.code, status.signal);
 }
 
 Record *record_of_meta(const char *key, const char *value)

@@ -1,5 +1,6 @@
-/* The registry of a deployment, where its agents find each other: who is in it, what each told of itself, what is found. An agent is in it
- * by itself while it runs; its URL and health are what we know, never what it says. */
+/* The registry of a deployment, where its agents find each other: who is in it, what each told of
+ * itself, what is found. An agent is in it by itself while it runs; its URL and health are what we
+ * know, never what it says. */
 #include "core/internal.h"
 
 #include "base/error.h"
@@ -40,13 +41,16 @@ static const Registration *registration_of(const Instance *instance)
 static bool registry_hides(const Instance *instance)
 {
   const Registration *registration = registration_of(instance);
-  return registration && registration->hidden && (!registry_told(instance) || instance->attempt <= registration->attempt);
+  return registration && registration->hidden &&
+         (!registry_told(instance) || instance->attempt <= registration->attempt);
 }
 
-/* Is @instance in the registry? An agent may speak before its node has told that it runs, but not after it has told that it does not. */
+/* Is @instance in the registry? An agent may speak before its node has told that it runs, but not
+ * after it has told that it does not. */
 static bool registry_has(const Instance *instance)
 {
-  if (!instance->desired_running || instance->outcome || instance->port <= 0 || registry_hides(instance))
+  if (!instance->desired_running || instance->outcome || instance->port <= 0 ||
+      registry_hides(instance))
     return false;
   const Registration *registration = registration_of(instance);
   bool spoke = registration && registration->said;
@@ -58,14 +62,16 @@ static bool registry_has(const Instance *instance)
 
 static bool registry_is_healthy(const Instance *instance)
 {
-  return registry_told(instance) && instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY;
+  return registry_told(instance) && instance->state == INSTANCE_RUNNING &&
+         instance->health == HEALTH_HEALTHY;
 }
 
 static const char *registry_health_word(const Instance *instance)
 {
   if (registry_is_healthy(instance))
     return "healthy";
-  bool known = registry_told(instance) && instance->state != INSTANCE_LOST && instance->health != HEALTH_UNKNOWN;
+  bool known = registry_told(instance) && instance->state != INSTANCE_LOST &&
+               instance->health != HEALTH_UNKNOWN;
   return known ? "unhealthy" : "unknown";
 }
 
@@ -98,7 +104,8 @@ static int64_t entry_since_ms(const Entry *entry)
 /* When its node was last heard of, which would have told that it ended. */
 static int64_t entry_seen_ms(const Entry *entry, const Core *core, Now now)
 {
-  const NodeObject *node = registry_told(entry->instance) ? core_node(core, entry->instance->node) : NULL;
+  const NodeObject *node =
+      registry_told(entry->instance) ? core_node(core, entry->instance->node) : NULL;
   int64_t heard_ms = node ? now.wall_ms - (now.boot_ms - node->heard_boot_ms) : 0;
   return MAX(heard_ms, entry_since_ms(entry));
 }
@@ -170,7 +177,8 @@ static bool entry_fits(const Entry *entry, const RegistryQuery *query)
          (!query->skill || skills_contain(json_object_get(entry->said, "skills"), query->skill));
 }
 
-void registry_list(GString *out, const Core *core, const Deployment *deployment, const RegistryQuery *query, Now now)
+void registry_list(GString *out, const Core *core, const Deployment *deployment,
+                   const RegistryQuery *query, Now now)
 {
   int left = REGISTRY_LIST_MAX;
   jw_open(out, NULL, '[');
@@ -188,7 +196,8 @@ void registry_list(GString *out, const Core *core, const Deployment *deployment,
   jw_close(out, ']');
 }
 
-/* The agent of the registry with our @id, else the first that names itself so; NULL = there is none. */
+/* The agent of the registry with our @id, else the first that names itself so; NULL = there is
+ * none. */
 static Instance *registry_find(const Deployment *deployment, const char *id)
 {
   Instance *named = NULL;
@@ -207,7 +216,8 @@ static Instance *registry_find(const Deployment *deployment, const char *id)
   return named;
 }
 
-bool registry_entry(GString *out, const Core *core, const Deployment *deployment, const char *id, Now now)
+bool registry_entry(GString *out, const Core *core, const Deployment *deployment, const char *id,
+                    Now now)
 {
   const Instance *instance = registry_find(deployment, id);
   if (!instance)
@@ -253,7 +263,8 @@ static Instance *registry_match(Core *core, const Command *command, const Deploy
       named = instance;
   }
   if (named)
-    core_refuse(core, command, REEVE_ERROR_INVALID, "register agent '%s': it has port %d (AGENT_PORT), its URL names port %d", ask->id,
+    core_refuse(core, command, REEVE_ERROR_INVALID,
+                "register agent '%s': it has port %d (AGENT_PORT), its URL names port %d", ask->id,
                 named->port, ask->port);
   else if (ask->port)
     core_refuse(
@@ -262,9 +273,10 @@ static Instance *registry_match(Core *core, const Command *command, const Deploy
         "and here are agents of this deployment only",
         ask->id, deployment->name, ask->port);
   else
-    core_refuse(core, command, REEVE_ERROR_INVALID,
-                "register agent '%s': deployment '%s' runs no agent of that id with a port, and its URL names no port", ask->id,
-                deployment->name);
+    core_refuse(
+        core, command, REEVE_ERROR_INVALID,
+        "register agent '%s': deployment '%s' runs no agent of that id with a port, and its URL names no port",
+        ask->id, deployment->name);
   return NULL;
 }
 
@@ -307,16 +319,21 @@ void command_register(Core *core, const Command *command)
   if (!instance)
     return;
   size_t bytes = strlen(ask->said);
-  if (bytes > REGISTRY_SAID_MAX || bytes + registry_bytes(deployment, instance) > REGISTRY_TOLD_MAX) {
-    core_refuse(core, command, REEVE_ERROR_LIMIT, "register agent '%s': more than %d bytes, or with what the others of '%s' told than %d",
-                ask->id, REGISTRY_SAID_MAX, deployment->name, REGISTRY_TOLD_MAX);
+  if (bytes > REGISTRY_SAID_MAX ||
+      bytes + registry_bytes(deployment, instance) > REGISTRY_TOLD_MAX) {
+    core_refuse(
+        core, command, REEVE_ERROR_LIMIT,
+        "register agent '%s': more than %d bytes, or with what the others of '%s' told than %d",
+        ask->id, REGISTRY_SAID_MAX, deployment->name, REGISTRY_TOLD_MAX);
     return;
   }
   const Registration *before = registration_of(instance);
-  if (!before || before->hidden || g_strcmp0(before->said, ask->said) != 0) { /* many say the same every few seconds */
+  /* many say the same every few seconds */
+  if (!before || before->hidden || g_strcmp0(before->said, ask->said) != 0) {
     Registration *registration = registration_ensure(instance);
     text_set(&registration->said, ask->said);
-    registration->said_at_ms = registration->said_at_ms ? registration->said_at_ms : core->now.wall_ms;
+    registration->said_at_ms =
+        registration->said_at_ms ? registration->said_at_ms : core->now.wall_ms;
     registration->hidden = false;
     g_ptr_array_add(core->effects->records, record_of_registration(instance));
   }
@@ -334,7 +351,8 @@ void command_deregister(Core *core, const Command *command)
   Instance *instance = deployment ? registry_find(deployment, id) : NULL;
   if (!instance) {
     if (deployment)
-      core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "no agent '%s' in the registry of deployment '%s'", id, deployment->name);
+      core_refuse(core, command, REEVE_ERROR_NOT_FOUND,
+                  "no agent '%s' in the registry of deployment '%s'", id, deployment->name);
     return;
   }
   Registration *registration = registration_ensure(instance);

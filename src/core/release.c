@@ -1,4 +1,5 @@
-/* The release queue: what a turn wants leaves only after everything that it could have seen is durable; see release.h. */
+/* The release queue: what a turn wants leaves only after everything that it could have seen is
+ * durable; see release.h. */
 #include "core/release.h"
 
 #include "base/error.h"
@@ -127,7 +128,8 @@ bool release_ready(const ReleaseQueue *queue)
 
 bool release_full(const ReleaseQueue *queue)
 {
-  return queue->open->bytes >= RELEASE_BYTES_MAX || queue->open->records->len >= RELEASE_RECORDS_MAX;
+  return queue->open->bytes >= RELEASE_BYTES_MAX ||
+         queue->open->records->len >= RELEASE_RECORDS_MAX;
 }
 
 const GPtrArray *release_take(ReleaseQueue *queue)
@@ -167,7 +169,10 @@ static void release_refuse(ReleaseQueue *queue, Batch *batch, int code, const ch
     for (guint k = 0; k < turn->replies->len; k++) {
       const Reply *waiting = turn->replies->pdata[k];
       Reply *reply = g_new0(Reply, 1);
-      *reply = (Reply){.to = waiting->to, .code = code, .status = reeve_error_http(code), .body = g_strdup(detail)};
+      *reply = (Reply){.to = waiting->to,
+                       .code = code,
+                       .status = reeve_error_http(code),
+                       .body = g_strdup(detail)};
       g_ptr_array_add(refusal->replies, reply);
     }
     queue->leave(refusal, queue->data);

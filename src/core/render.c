@@ -53,7 +53,8 @@ static void render_words(GString *out, const char *key, const char *text)
   jw_close(out, ']');
 }
 
-/* Since when it is in that state: the end of what ended is stored, the rest is what its node told. */
+/* Since when it is in that state: the end of what ended is stored, the rest is what its node told.
+ */
 static int64_t render_since(const Instance *instance)
 {
   bool ended = instance->outcome && instance->ended_at_ms && !instance_live(instance);
@@ -65,7 +66,8 @@ static int64_t render_since(const Instance *instance)
 void render_instance(GString *out, const Instance *instance)
 {
   g_autofree char *url = instance_url(instance), *name = instance_name(instance);
-  const char *reason = instance->observed_reason && !instance->reason ? instance->observed_reason : instance->reason;
+  const char *reason =
+      instance->observed_reason && !instance->reason ? instance->observed_reason : instance->reason;
   jw_open(out, NULL, '{');
   jw_str(out, "id", instance->id);
   jw_str(out, "deployment", instance->deployment->name);
@@ -103,22 +105,26 @@ void render_instance(GString *out, const Instance *instance)
   jw_close(out, '}');
 }
 
-/* Whom a prompt for the deployment goes to, by the revision that is there, or that comes when there is none yet. */
+/* Whom a prompt for the deployment goes to, by the revision that is there, or that comes when there
+ * is none yet. */
 static const char *render_entry_point(const Deployment *deployment)
 {
-  int number = deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
+  int number =
+      deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
   const Revision *revision = deployment_revision(deployment, number);
   const Job *job = revision_job(revision);
   return job ? job_entry_agent(job) : NULL;
 }
 
-/* How many slots the revision has that there is, or that an open rollout leads to, and how many of just those are well. When it cannot be
- * read, those that are to run. */
+/* How many slots the revision has that there is, or that an open rollout leads to, and how many of
+ * just those are well. When it cannot be read, those that are to run. */
 static void render_counts(const Deployment *deployment, guint *agents, guint *healthy)
 {
   const Rollout *rollout = deployment->rollout;
-  bool forward = rollout && rollout_is_open(rollout) && rollout->to > 0 && rollout->verdict == OUTCOME_SUCCEEDED;
-  int number = rollout && (forward || deployment->revision == 0) ? rollout->to : deployment->revision;
+  bool forward = rollout && rollout_is_open(rollout) && rollout->to > 0 &&
+                 rollout->verdict == OUTCOME_SUCCEEDED;
+  int number =
+      rollout && (forward || deployment->revision == 0) ? rollout->to : deployment->revision;
   const Revision *revision = revision_find(deployment, number);
   const Job *job = revision_job(revision);
   *agents = *healthy = 0;

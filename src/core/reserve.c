@@ -1,5 +1,5 @@
-/* Before the first stage: every node binds the ports of the revision and checks its commands; an automatic port may be replaced, a fixed
- * one not. */
+/* Before the first stage: every node binds the ports of the revision and checks its commands; an
+ * automatic port may be replaced, a fixed one not. */
 #include "core/internal.h"
 
 #include <string.h>
@@ -24,11 +24,13 @@ static int reserve_declared(const Instance *instance)
   return reserve_declared_by(instance, instance->target);
 }
 
-/* The fixed port that the open rollout of its deployment would give back to the slot, should it fail. */
+/* The fixed port that the open rollout of its deployment would give back to the slot, should it
+ * fail. */
 static int reserve_way_back(const Instance *instance)
 {
   const Rollout *rollout = instance->deployment->rollout;
-  bool may = rollout && rollout_is_open(rollout) && rollout->verdict == OUTCOME_SUCCEEDED && rollout->from > 0;
+  bool may = rollout && rollout_is_open(rollout) && rollout->verdict == OUTCOME_SUCCEEDED &&
+             rollout->from > 0;
   return may ? reserve_declared_by(instance, rollout->from) : PORT_NONE;
 }
 
@@ -44,10 +46,12 @@ static void reserve_claim_live(GHashTable *used, const Deployment *deployment)
 {
   for (guint i = 0; i < deployment->instances->len; i++)
     if (instance_live(deployment->instances->pdata[i]))
-      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->seen_port, deployment->instances->pdata[i]);
+      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->seen_port,
+                    deployment->instances->pdata[i]);
 }
 
-/* What slots are to have. @asks: it is for this deployment, whose waiting slots may still get another. */
+/* What slots are to have. @asks: it is for this deployment, whose waiting slots may still get
+ * another. */
 static void reserve_claim_wanted(GHashTable *used, const Deployment *deployment, bool asks)
 {
   for (guint i = 0; i < deployment->instances->len; i++) {
@@ -60,9 +64,10 @@ static void reserve_claim_wanted(GHashTable *used, const Deployment *deployment,
   }
 }
 
-/* Ports that are not free for a proposal, each with its slot: what processes have anywhere, what other deployments are to have, then what
- * @deployment does, declares, and what its agents had before - so that neither a running nor a declared port is proposed to another, and an
- * agent keeps its port over a stop. */
+/* Ports that are not free for a proposal, each with its slot: what processes have anywhere, what
+ * other deployments are to have, then what
+ * @deployment does, declares, and what its agents had before - so that neither a running nor a
+ * declared port is proposed to another, and an agent keeps its port over a stop. */
 static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
@@ -74,14 +79,17 @@ static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
   reserve_claim_wanted(used, deployment, true);
   for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_wanted(deployment->instances->pdata[i]))
-      reserve_claim(used, reserve_declared(deployment->instances->pdata[i]), deployment->instances->pdata[i]);
+      reserve_claim(used, reserve_declared(deployment->instances->pdata[i]),
+                    deployment->instances->pdata[i]);
   for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_wanted(deployment->instances->pdata[i]))
-      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->port, deployment->instances->pdata[i]);
+      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->port,
+                    deployment->instances->pdata[i]);
   return used;
 }
 
-/* 0 while nobody knows which ports the processes of its node have - reserve_missing follows with the node's list - and when none is left.
+/* 0 while nobody knows which ports the processes of its node have - reserve_missing follows with
+ * the node's list - and when none is left.
  */
 static int reserve_next_port(const Core *core, GHashTable *used, Instance *instance)
 {
@@ -132,26 +140,33 @@ Instance *reserve_giver(GHashTable *held, const Instance *instance, int port)
   Instance *holder = port > 0 ? g_hash_table_lookup(held, GINT_TO_POINTER(port)) : NULL;
   if (!holder || holder == instance)
     return NULL;
-  bool leaves = holder->target == 0 || (holder->step == STEP_WAITING && reserve_declared(holder) != PORT_AUTO);
-  bool left = holder->step == STEP_STARTING && holder->port != port; /* its successor is asked for, its process still there */
+  bool leaves = holder->target == 0 ||
+                (holder->step == STEP_WAITING && reserve_declared(holder) != PORT_AUTO);
+  /* its successor is asked for, its process still there */
+  bool left = holder->step == STEP_STARTING && holder->port != port;
   return leaves || left ? holder : NULL;
 }
 
-/* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port itself. False when no port is left. */
-static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashTable *held, Frame *frame)
+/* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port
+ * itself. False when no port is left. */
+static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashTable *held,
+                        Frame *frame)
 {
   int declared = reserve_declared(instance), port = declared;
   if (declared == PORT_AUTO) {
-    bool keeps = instance->port > 0 && g_hash_table_lookup(used, GINT_TO_POINTER(instance->port)) == instance;
+    bool keeps = instance->port > 0 &&
+                 g_hash_table_lookup(used, GINT_TO_POINTER(instance->port)) == instance;
     port = keeps ? instance->port : reserve_next_port(core, used, instance);
     if (port == 0)
       return false;
   }
   bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
-  bool given = declared != PORT_AUTO && reserve_giver(held, instance, port); /* it is free when its turn comes: rollout_clear_port */
+  /* it is free when its turn comes: rollout_clear_port */
+  bool given = declared != PORT_AUTO && reserve_giver(held, instance, port);
   int revision = instance->revision;
   instance->revision = instance->target; /* the spec of what shall run */
-  Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation + 1);
+  Instruction *instruction =
+      instruction_new(instance->id, instance->epoch, instance->generation + 1);
   instruction->spec = instance_make_outline(instance);
   instance->revision = revision;
   instruction->spec->port = holds || given ? 0 : port;
@@ -160,12 +175,13 @@ static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashT
   return true;
 }
 
-/* No automatic port is left. What the node was to be asked already is taken back: the answer to nothing is let go like any of a rollout
- * that is gone. */
+/* No automatic port is left. What the node was to be asked already is taken back: the answer to
+ * nothing is let go like any of a rollout that is gone. */
 static void reserve_exhausted(Core *core, Rollout *rollout, const Instance *instance, Frame *frame)
 {
   g_autofree char *cause =
-      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below", instance->agent, core->config.port_base);
+      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below",
+                      instance->agent, core->config.port_base);
   g_ptr_array_set_size(frame->instructions, 0);
   rollout->request = 0;
   rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
@@ -198,8 +214,8 @@ char *reserve_taken(const Core *core, const Deployment *deployment, const Instan
     if (!owner)
       continue;
     *who = instance;
-    return g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'", instance->agent, port, owner->agent,
-                           owner->deployment->name);
+    return g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'",
+                           instance->agent, port, owner->agent, owner->deployment->name);
   }
   return NULL;
 }
@@ -281,10 +297,12 @@ void reserve_keep(Core *core, Instance *instance, GHashTable **used)
     reserve_give(core, instance, MAX(declared, 0));
 }
 
-/* The revision whose port the slot is to have: of the start that it waits for, or of what it runs. */
+/* The revision whose port the slot is to have: of the start that it waits for, or of what it runs.
+ */
 static int reserve_revision(const Instance *instance)
 {
-  return instance->step == STEP_WAITING && instance->target > 0 ? instance->target : instance->revision;
+  return instance->step == STEP_WAITING && instance->target > 0 ? instance->target
+                                                                : instance->revision;
 }
 
 void reserve_doubt(Instance *instance, int port)
@@ -297,7 +315,8 @@ void reserve_doubt(Instance *instance, int port)
 static bool reserve_misses(const Instance *instance)
 {
   const Rollout *rollout = instance->deployment->rollout;
-  bool asks = rollout && rollout->phase == ROLLOUT_PHASE_RESERVE && reserve_wanted(instance); /* the node is about to be asked */
+  /* the node is about to be asked */
+  bool asks = rollout && rollout->phase == ROLLOUT_PHASE_RESERVE && reserve_wanted(instance);
   bool idle = instance->step != STEP_WAITING && (!instance->desired_running || instance->outcome);
   if (instance->port > 0 || asks || idle || instance_is_scheduled(instance))
     return false;
@@ -328,7 +347,8 @@ static Rollout *reserve_find(const Core *core, int64_t request)
   return NULL;
 }
 
-static Instance *reserve_instance(const Core *core, const Rollout *rollout, const Reservation *reservation)
+static Instance *reserve_instance(const Core *core, const Rollout *rollout,
+                                  const Reservation *reservation)
 {
   Instance *instance = g_hash_table_lookup(core->instances, reservation->id);
   return instance && instance->deployment == rollout->deployment ? instance : NULL;
@@ -339,7 +359,8 @@ static bool reserve_refused(Core *core, Rollout *rollout, const char *node, cons
 {
   for (guint i = 0; i < frame->reservations->len; i++) {
     const Reservation *reservation = frame->reservations->pdata[i];
-    const Instance *instance = reservation->error ? reserve_instance(core, rollout, reservation) : NULL;
+    const Instance *instance =
+        reservation->error ? reserve_instance(core, rollout, reservation) : NULL;
     if (!instance)
       continue;
     g_autofree char *cause = g_strdup_printf("agent '%s': %s", instance->agent, reservation->error);
@@ -369,15 +390,17 @@ static GHashTable *reserve_apply(Core *core, const Rollout *rollout, const Frame
   return asked;
 }
 
-/* The node put an automatic port in the place of one that was taken. It sees what is bound, not what we gave to a slot whose process is
- * not there at the moment: such a slot is given the next port above, and the node is asked again. */
+/* The node put an automatic port in the place of one that was taken. It sees what is bound, not
+ * what we gave to a slot whose process is not there at the moment: such a slot is given the next
+ * port above, and the node is asked again. */
 static bool reserve_clash(Core *core, const Rollout *rollout, GHashTable *used, GHashTable *asked)
 {
   bool clash = false;
   for (guint i = 0; i < rollout->deployment->instances->len; i++) {
     Instance *instance = rollout->deployment->instances->pdata[i];
     const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
-    bool moves = owner && g_hash_table_contains(asked, owner) && owner->port != instance->port && !instance_on_its_way(owner);
+    bool moves = owner && g_hash_table_contains(asked, owner) && owner->port != instance->port &&
+                 !instance_on_its_way(owner);
     bool ours = !owner || owner == instance || moves;
     if (!g_hash_table_contains(asked, instance) || ours || reserve_declared(instance) != PORT_AUTO)
       continue;
@@ -398,9 +421,11 @@ void reserve_answer(Core *core, const char *node, const Frame *frame)
     turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
     return;
   }
-  if (reserve_refused(core, rollout, node, frame) || reserve_owned(core, rollout)) /* also since it was asked */
+  /* also since it was asked */
+  if (reserve_refused(core, rollout, node, frame) || reserve_owned(core, rollout))
     return;
-  g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment); /* before the answer is applied */
+  /* before the answer is applied */
+  g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment);
   g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);
   if (reserve_clash(core, rollout, used, asked)) {
     turn_frame(core, node, FRAME_RELEASE, frame->request);

@@ -1,4 +1,5 @@
-/* What is kept of a deployment's past: 20 revisions, 100 rollouts, 10 dead slots of an agent; what is in use stays in any case. */
+/* What is kept of a deployment's past: 20 revisions, 100 rollouts, 10 dead slots of an agent; what
+ * is in use stays in any case. */
 #include "core/internal.h"
 
 enum { REVISIONS_KEPT = 20, ROLLOUTS_KEPT = 100, DEAD_SLOTS_KEPT = 10 };
@@ -38,7 +39,8 @@ static void retain_revisions(Core *core, Deployment *deployment)
 
 static void retain_rollouts(Core *core, Deployment *deployment)
 {
-  while (deployment->rollouts->len > ROLLOUTS_KEPT && deployment->rollouts->pdata[0] != deployment->rollout) {
+  while (deployment->rollouts->len > ROLLOUTS_KEPT &&
+         deployment->rollouts->pdata[0] != deployment->rollout) {
     Rollout *rollout = deployment->rollouts->pdata[0];
     if (rollout->touched || rollout->dirty)
       return; /* replaced in this turn; it goes with the next */
@@ -54,7 +56,8 @@ static void retain_slots(Core *core, Deployment *deployment)
   for (guint i = deployment->instances->len; i > 0; i--) {
     Instance *instance = deployment->instances->pdata[i - 1];
     bool gone = instance->step == STEP_GONE && !instance->desired_running && instance->target == 0;
-    if (!gone || (instance->generation > 0 && !instance_ended(instance)) || deployment->settled != DEPLOYMENT_RUNNING)
+    if (!gone || (instance->generation > 0 && !instance_ended(instance)) ||
+        deployment->settled != DEPLOYMENT_RUNNING)
       continue;
     int n = GPOINTER_TO_INT(g_hash_table_lookup(dead, instance->agent)) + 1;
     g_hash_table_insert(dead, instance->agent, GINT_TO_POINTER(n));

@@ -1,5 +1,6 @@
-/* How gently a running deployment is changed: how many slots of a stage may be out at once, and which extra slots an agent without port
- * gets so that none of it is missing meanwhile. A slot that is not ready now is never held back: nothing is lost by starting it. */
+/* How gently a running deployment is changed: how many slots of a stage may be out at once, and
+ * which extra slots an agent without port gets so that none of it is missing meanwhile. A slot that
+ * is not ready now is never held back: nothing is lost by starting it. */
 #include "core/internal.h"
 
 #include <string.h>
@@ -26,18 +27,21 @@ static int rolling_replicas(const Instance *instance, int revision)
 
 bool rolling_is_extra(const Rollout *rollout, const Instance *instance)
 {
-  return instance->replica >= MAX(rolling_replicas(instance, rollout->from), rolling_replicas(instance, rollout->to));
+  return instance->replica >=
+         MAX(rolling_replicas(instance, rollout->from), rolling_replicas(instance, rollout->to));
 }
 
 /* Recoveries, and restarts that nobody asked to be gentle, have no limit. */
 static bool rolling_is_free(const Rollout *rollout)
 {
-  return rollout->kind == ROLLOUT_KIND_RECOVER || (rollout->kind == ROLLOUT_KIND_RESTART && !rollout->rolling);
+  return rollout->kind == ROLLOUT_KIND_RECOVER ||
+         (rollout->kind == ROLLOUT_KIND_RESTART && !rollout->rolling);
 }
 
 static const Job *rolling_job(const Rollout *rollout)
 {
-  const Revision *revision = revision_find(rollout->deployment, rollout->to ? rollout->to : rollout->from);
+  const Revision *revision =
+      revision_find(rollout->deployment, rollout->to ? rollout->to : rollout->from);
   return revision_job(revision);
 }
 
@@ -95,14 +99,15 @@ void rolling_free(Rolling *rolling)
   g_free(rolling);
 }
 
-/* Does it serve, as far as anybody knows? After a restart of its node an agent is unknown until its next probe, and one whose node is
- * silent may well go on. */
+/* Does it serve, as far as anybody knows? After a restart of its node an agent is unknown until its
+ * next probe, and one whose node is silent may well go on. */
 static bool rolling_serves(const Instance *instance)
 {
   bool unknown = instance->state == INSTANCE_RUNNING && instance->health == HEALTH_UNKNOWN;
   bool lost = instance->state == INSTANCE_LOST && instance->told_state == INSTANCE_RUNNING;
   bool may = (unknown || lost) && instance->seen_generation == instance->generation;
-  return instance->desired_running && instance->present && (may || instance_ready(instance)) && !instance_is_batch(instance);
+  return instance->desired_running && instance->present && (may || instance_ready(instance)) &&
+         !instance_is_batch(instance);
 }
 
 bool rolling_take(Rolling *rolling, const Instance *instance)
@@ -123,7 +128,8 @@ static int rolling_ready_slots(const Deployment *deployment, const AgentSpec *ag
   int n = 0;
   for (int replica = 0; replica < agent->replicas; replica++) {
     const Instance *instance = deployment_slot(deployment, agent->id, replica);
-    n += instance && instance->step == STEP_WAITING && instance->desired_running && instance->present && instance_ready(instance);
+    n += instance && instance->step == STEP_WAITING && instance->desired_running &&
+         instance->present && instance_ready(instance);
   }
   return n;
 }
@@ -131,7 +137,8 @@ static int rolling_ready_slots(const Deployment *deployment, const AgentSpec *ag
 int rolling_extra_slots(const Rollout *rollout, const Job *job, const AgentSpec *agent)
 {
   bool fits = agent->port == PORT_NONE && agent->kind == AGENT_SERVICE && !agent->schedule.set;
-  if (!fits || rolling_is_free(rollout) || rollout->verdict != OUTCOME_SUCCEEDED || !rolling_knows_former(rollout))
+  if (!fits || rolling_is_free(rollout) || rollout->verdict != OUTCOME_SUCCEEDED ||
+      !rolling_knows_former(rollout))
     return 0;
   return MIN(job->update.max_surge, rolling_ready_slots(rollout->deployment, agent));
 }

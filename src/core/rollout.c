@@ -1,9 +1,10 @@
-/* The one loop that changes what runs. A rollout gives every slot a target revision, or none; everything else - down, update, rollback,
- * restart, recovery after a reboot - differs only in the targets.
+/* The one loop that changes what runs. A rollout gives every slot a target revision, or none;
+ * everything else - down, update, rollback, restart, recovery after a reboot - differs only in the
+ * targets.
  *
- *   RESERVE --reserved--> APPLY stage 0, 1, ... --all ready--> PRUNE last stage ... 0 --all gone--> DONE
- *      |                     |                                    |
- *      +---- refused         +---- an agent died, time is up      +---- time is up
+ *   RESERVE --reserved-> APPLY stage 0, 1, ... --all ready-> PRUNE last stage ... 0 --gone-> DONE
+ *      |                   |                                   |
+ *      +---- refused       +---- an agent died, time is up     +---- time is up
  *                   \-> targets turn back (on_failure) and the loop goes on, or DONE
  */
 #include "core/internal.h"
@@ -51,7 +52,8 @@ void rollout_recount(Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
   rollout->waiting = rollout->queued = 0;
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+  for (guint i = rollout_first(deployment, rollout->stage);
+       i < rollout_first(deployment, rollout->stage + 1); i++) {
     const Instance *instance = deployment->instances->pdata[i];
     rollout->waiting += rollout_waits_for(rollout, instance);
     rollout->queued += rollout->phase == ROLLOUT_PHASE_APPLY && instance->step == STEP_WAITING;
@@ -59,11 +61,13 @@ void rollout_recount(Rollout *rollout)
   rollout->blocked = rollout->queued > 0; /* until somebody looked */
 }
 
-/* The job whose times hold for @rollout; NULL when none of those that come into question can be read. */
+/* The job whose times hold for @rollout; NULL when none of those that come into question can be
+ * read. */
 static const Job *rollout_job(const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
-  const Revision *candidates[] = {revision_find(deployment, rollout->to), revision_find(deployment, rollout->from),
+  const Revision *candidates[] = {revision_find(deployment, rollout->to),
+                                  revision_find(deployment, rollout->from),
                                   deployment_last_revision(deployment)};
   const Job *job = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS(candidates) && !job; i++)
@@ -76,7 +80,8 @@ static int64_t rollout_duration(const Rollout *rollout)
 {
   const Job *job = rollout_job(rollout);
   if (!job)
-    return rollout->deployment->revisions->len ? ROLLOUT_UNKNOWN_GRACE_MS + ROLLOUT_STOP_SLACK_MS : ROLLOUT_STOP_SLACK_MS;
+    return rollout->deployment->revisions->len ? ROLLOUT_UNKNOWN_GRACE_MS + ROLLOUT_STOP_SLACK_MS
+                                               : ROLLOUT_STOP_SLACK_MS;
   if (rollout->phase != ROLLOUT_PHASE_PRUNE)
     return job->timeout_ms;
   int64_t grace = 0;
@@ -85,14 +90,17 @@ static int64_t rollout_duration(const Rollout *rollout)
   return grace + ROLLOUT_STOP_SLACK_MS;
 }
 
-/* Slots of the stage whose port another one has: that one goes before its turn - at once if its turn is in another stage, else when nothing
- * of this stage moves by itself (@moves), as when two swap their ports. */
+/* Slots of the stage whose port another one has: that one goes before its turn - at once if its
+ * turn is in another stage, else when nothing of this stage moves by itself (@moves), as when two
+ * swap their ports. */
 static void rollout_clear_ports(Core *core, const Rollout *rollout, GHashTable *held, bool moves)
 {
   const Deployment *deployment = rollout->deployment;
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+  for (guint i = rollout_first(deployment, rollout->stage);
+       i < rollout_first(deployment, rollout->stage + 1); i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    Instance *holder = instance->step == STEP_WAITING ? reserve_giver(held, instance, instance->port) : NULL;
+    Instance *holder =
+        instance->step == STEP_WAITING ? reserve_giver(held, instance, instance->port) : NULL;
     if (!holder || holder->step == STEP_STARTING)
       continue;
     bool here = holder->step == STEP_WAITING && holder->stage == rollout->stage;
@@ -103,7 +111,8 @@ static void rollout_clear_ports(Core *core, const Rollout *rollout, GHashTable *
   }
 }
 
-/* Has the present generation ended before it was ready? A recovery leaves restarts to the node and gives up only with it. */
+/* Has the present generation ended before it was ready? A recovery leaves restarts to the node and
+ * gives up only with it. */
 static bool rollout_start_failed(const Rollout *rollout, const Instance *instance)
 {
   if (instance->seen_generation != instance->generation)
@@ -112,11 +121,12 @@ static bool rollout_start_failed(const Rollout *rollout, const Instance *instanc
     return true;
   if (instance->state == INSTANCE_COMPLETED)
     return !instance_is_batch(instance);
-  return rollout->kind != ROLLOUT_KIND_RECOVER && (instance->state == INSTANCE_BACKOFF || instance->attempt > 1);
+  return rollout->kind != ROLLOUT_KIND_RECOVER &&
+         (instance->state == INSTANCE_BACKOFF || instance->attempt > 1);
 }
 
-/* So many milliseconds a slot must stay healthy before @rollout takes it for ready. A recovery leaves restarts to the node and does not
- * wait. */
+/* So many milliseconds a slot must stay healthy before @rollout takes it for ready. A recovery
+ * leaves restarts to the node and does not wait. */
 static int64_t rollout_min_healthy(const Rollout *rollout, const Instance *instance)
 {
   const Deployment *deployment = instance->deployment;
@@ -125,11 +135,13 @@ static int64_t rollout_min_healthy(const Rollout *rollout, const Instance *insta
   if (!agent || rollout->kind == ROLLOUT_KIND_RECOVER)
     return 0;
   bool forward = rollout->verdict == OUTCOME_SUCCEEDED;
-  bool replaces = forward && former && (instance->replica < former->replicas || rolling_is_extra(rollout, instance));
+  bool replaces = forward && former &&
+                  (instance->replica < former->replicas || rolling_is_extra(rollout, instance));
   return agent_min_healthy_ms(agent, replaces);
 }
 
-/* Is the slot ready, and has it been so for long enough? When only the time is missing, the rollout wakes for it. */
+/* Is the slot ready, and has it been so for long enough? When only the time is missing, the rollout
+ * wakes for it. */
 static bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance *instance)
 {
   if (!instance_ready(instance))
@@ -141,12 +153,13 @@ static bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance 
   return false;
 }
 
-/* Slots of the stage that were begun by the rollout in whose place this one came: what is ready by now is not waited for, and what has
- * ended is started again. */
+/* Slots of the stage that were begun by the rollout in whose place this one came: what is ready by
+ * now is not waited for, and what has ended is started again. */
 static void rollout_take_over(Core *core, Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+  for (guint i = rollout_first(deployment, rollout->stage);
+       i < rollout_first(deployment, rollout->stage + 1); i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance->step != STEP_STARTING)
       continue;
@@ -157,8 +170,8 @@ static void rollout_take_over(Core *core, Rollout *rollout)
   }
 }
 
-/* The way back to a revision of which only a part ever ran: no reserve has given the other slots a node. They go where one is, and start
- * when it is there. */
+/* The way back to a revision of which only a part ever ran: no reserve has given the other slots a
+ * node. They go where one is, and start when it is there. */
 static void rollout_place(Core *core, Instance *instance)
 {
   if (instance->node)
@@ -172,7 +185,8 @@ static void rollout_place(Core *core, Instance *instance)
 static void rollout_begin_apply(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
-  guint first = rollout_first(deployment, rollout->stage), end = rollout_first(deployment, rollout->stage + 1);
+  guint first = rollout_first(deployment, rollout->stage),
+        end = rollout_first(deployment, rollout->stage + 1);
   g_autoptr(Rolling) rolling = rolling_new(rollout, first, end);
   g_autoptr(GHashTable) held = reserve_held(deployment);
   bool moves = false;
@@ -234,7 +248,8 @@ static void rollout_drop_extra(Core *core, Rollout *rollout)
 static void rollout_begin_prune(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+  for (guint i = rollout_first(deployment, rollout->stage);
+       i < rollout_first(deployment, rollout->stage + 1); i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance->target != 0 || instance->step == STEP_GONE)
       continue;
@@ -302,7 +317,8 @@ static char *rollout_start_cause(const Instance *instance, const char *when)
   g_string_append_printf(cause, "agent '%s'", instance->agent);
   if (instance->replica > 0)
     g_string_append_printf(cause, " replica %d", instance->replica);
-  g_string_append_printf(cause, " %s: %s", when, reason ? reason : instance_state_word(instance->state));
+  g_string_append_printf(cause, " %s: %s", when,
+                         reason ? reason : instance_state_word(instance->state));
   if (output && output[0])
     g_string_append_printf(cause, "; last output: %s", output);
   if (cause->len > ROLLOUT_CAUSE_MAX)
@@ -334,31 +350,41 @@ void rollout_instance_changed(Core *core, Instance *instance)
   }
   bool waits = instance->step == STEP_WAITING && instance->stage == rollout->stage;
   if (rollout->blocked || waits)
-    rollout_next_slots(core, rollout); /* it may have given up its port; and one that does not serve is not held back */
-  if (rollout->phase != ROLLOUT_PHASE_APPLY || (instance->step != STEP_STARTING && instance->step != STEP_READY))
+    /* it may have given up its port; and one that does not serve is not held back */
+    rollout_next_slots(core, rollout);
+  if (rollout->phase != ROLLOUT_PHASE_APPLY ||
+      (instance->step != STEP_STARTING && instance->step != STEP_READY))
     return;
   bool starting = instance->step == STEP_STARTING;
   bool failed = starting ? rollout_start_failed(rollout, instance)
-                         : instance->state == INSTANCE_FAILED && instance->seen_generation == instance->generation;
+                         : instance->state == INSTANCE_FAILED &&
+                               instance->seen_generation == instance->generation;
   if (failed) {
     int64_t least_ms = starting ? rollout_min_healthy(rollout, instance) : 0;
-    g_autofree char *early = g_strdup_printf("ended before it was healthy for %.4g s", (double)least_ms / 1000);
-    g_autofree char *cause = rollout_start_cause(instance, !starting ? "failed" : least_ms ? early : "ended before it was healthy");
+    g_autofree char *early =
+        g_strdup_printf("ended before it was healthy for %.4g s", (double)least_ms / 1000);
+    g_autofree char *cause =
+        rollout_start_cause(instance, !starting  ? "failed"
+                                      : least_ms ? early
+                                                 : "ended before it was healthy");
     rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
   } else if (starting && rollout_is_ready(core, rollout, instance)) {
     rollout_settled_one(core, rollout, instance, STEP_READY);
   } else if (!starting && instance_ready(instance)) {
-    rollout_next_slots(core, rollout); /* an extra slot that fell and came back covers for others again */
+    /* an extra slot that fell and came back covers for others again */
+    rollout_next_slots(core, rollout);
   }
 }
 
 void rollout_settle(Core *core, Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
-  g_autoptr(GPtrArray) starting = g_ptr_array_new(); /* what follows may give the slots another order */
+  /* what follows may give the slots another order */
+  g_autoptr(GPtrArray) starting = g_ptr_array_new();
   rollout->settle_boot_ms = INT64_MAX;
   for (guint i = 0; i < deployment->instances->len; i++)
-    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING && instance_ready(deployment->instances->pdata[i]))
+    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING &&
+        instance_ready(deployment->instances->pdata[i]))
       g_ptr_array_add(starting, deployment->instances->pdata[i]);
   for (guint i = 0; i < starting->len; i++)
     rollout_instance_changed(core, starting->pdata[i]);
@@ -393,7 +419,8 @@ static void rollout_release(Core *core, Rollout *rollout)
   rollout->request = 0;
 }
 
-/* Restarts and recoveries have no former state to go back to: note the failure and go on with the others. */
+/* Restarts and recoveries have no former state to go back to: note the failure and go on with the
+ * others. */
 static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *failed)
 {
   rollout->verdict = OUTCOME_FAILED;
@@ -403,8 +430,10 @@ static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *f
     rollout_close(core, rollout, OUTCOME_FAILED);
     return;
   }
-  bool none = !failed && rollout->waiting == rollout->queued; /* time is up, and nobody could be taken */
-  for (guint i = rollout_first(deployment, rollout->stage); i < rollout_first(deployment, rollout->stage + 1); i++) {
+  /* time is up, and nobody could be taken */
+  bool none = !failed && rollout->waiting == rollout->queued;
+  for (guint i = rollout_first(deployment, rollout->stage);
+       i < rollout_first(deployment, rollout->stage + 1); i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (instance == failed || (!failed && instance->step == STEP_STARTING))
       instance_set_step(core, instance, STEP_READY);
@@ -427,14 +456,17 @@ static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdi
   const Job *job = revision_job(revision);
   FailurePolicy policy = job ? job->on_failure : ON_FAILURE_KEEP;
   bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->from > 0;
-  return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy; /* to keep what runs is to stay with the former revision */
+  /* to keep what runs is to stay with the former revision */
+  return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy;
 }
 
 /* The one that failed is shown as failed, with its reason, also after everything was stopped. */
-static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Instance *failed, const char *cause)
+static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Instance *failed,
+                                 const char *cause)
 {
   Instance *instance = deployment_slot(rollout->deployment, failed->agent, failed->replica);
-  bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE; /* it was not even started, and its former process may still run */
+  /* it was not even started, and its former process may still run */
+  bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE;
   if (refused ? instance->desired_running : instance->outcome != NULL)
     return;
   g_autofree char *named = g_strdup_printf("agent '%s': ", instance->agent);
@@ -452,12 +484,14 @@ static char *rollout_both_causes(const Rollout *rollout, const char *cause)
 {
   if (rollout->phase == ROLLOUT_PHASE_PRUNE || rollout->from == 0)
     return g_strdup_printf("%s; stopping what is not wanted failed too: %s", rollout->cause, cause);
-  return g_strdup_printf("%s; going back to revision %d failed too (code in working directories is not part of a revision): %s",
-                         rollout->cause, rollout->from, cause);
+  return g_strdup_printf(
+      "%s; going back to revision %d failed too (code in working directories is not part of a revision): %s",
+      rollout->cause, rollout->from, cause);
 }
 
-/* Agents may have been down before, since their deployment had failed or only others were restarted, and their fixed ports be somebody
- * else's since. Then there is no way back, and the rollout is closed: what runs stays. */
+/* Agents may have been down before, since their deployment had failed or only others were
+ * restarted, and their fixed ports be somebody else's since. Then there is no way back, and the
+ * rollout is closed: what runs stays. */
 static bool rollout_is_barred(Core *core, Rollout *rollout)
 {
   const Instance *who;
@@ -483,7 +517,8 @@ static bool rollout_former_is_unreadable(Core *core, Rollout *rollout)
   return true;
 }
 
-void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed, const char *cause)
+void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed,
+                  const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
   core_cover(core, "failure", (int)rollout->phase, (int)rollout->kind);
@@ -496,7 +531,8 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
     rollout_note_failure(core, rollout, failed);
     return;
   }
-  if (again || rollout->kind == ROLLOUT_KIND_DOWN) { /* also the way back fails: leave what is and say so */
+  /* also the way back fails: leave what is and say so */
+  if (again || rollout->kind == ROLLOUT_KIND_DOWN) {
     g_autofree char *both = again ? rollout_both_causes(rollout, cause) : g_strdup(cause);
     text_set(&rollout->cause, both);
     rollout_close(core, rollout, OUTCOME_FAILED);
@@ -511,26 +547,31 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
   case ON_FAILURE_STOP:
     rollout->verdict = OUTCOME_FAILED;
     rollout_targets(core, rollout, 0, false);
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(rollout->deployment) - 1, 0));
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE,
+                  MAX(rollout_stages(rollout->deployment) - 1, 0));
     return;
   case ON_FAILURE_ROLLBACK:
     break;
   }
   if (rollout_former_is_unreadable(core, rollout))
     return;
-  rollout->verdict = verdict == OUTCOME_CANCELLED ? OUTCOME_CANCELLED : rollout->from > 0 ? OUTCOME_ROLLED_BACK : OUTCOME_FAILED;
+  rollout->verdict = verdict == OUTCOME_CANCELLED ? OUTCOME_CANCELLED
+                     : rollout->from > 0          ? OUTCOME_ROLLED_BACK
+                                                  : OUTCOME_FAILED;
   rollout_targets(core, rollout, rollout->from, true);
   if (rollout_is_barred(core, rollout))
     return;
   if (rollout->from > 0)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
   else
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(rollout->deployment) - 1, 0));
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE,
+                  MAX(rollout_stages(rollout->deployment) - 1, 0));
 }
 
 /* ---- begin and end ---- */
 
-Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to, const Command *command)
+Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to,
+                       const Command *command)
 {
   bool replaces = deployment->rollout && rollout_is_open(deployment->rollout);
   if (replaces) {
@@ -580,12 +621,16 @@ static DeploymentStatus rollout_settled_status(const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
   bool goes_on = rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER;
-  bool all = rollout->kind == ROLLOUT_KIND_RESTART && !rollout->agent && rollout->outcome == OUTCOME_SUCCEEDED;
+  bool all = rollout->kind == ROLLOUT_KIND_RESTART && !rollout->agent &&
+             rollout->outcome == OUTCOME_SUCCEEDED;
   if (goes_on && deployment->settled != DEPLOYMENT_RUNNING && !all)
-    return DEPLOYMENT_FAILED; /* what was left of it was started again; the rest is as missing as before */
+    /* what was left of it was started again; the rest is as missing as before */
+    return DEPLOYMENT_FAILED;
   switch (rollout->outcome) {
   case OUTCOME_SUCCEEDED:
-    return rollout->kind == ROLLOUT_KIND_DOWN || rollout_all_completed(deployment) ? DEPLOYMENT_STOPPED : DEPLOYMENT_RUNNING;
+    return rollout->kind == ROLLOUT_KIND_DOWN || rollout_all_completed(deployment)
+               ? DEPLOYMENT_STOPPED
+               : DEPLOYMENT_RUNNING;
   case OUTCOME_ROLLED_BACK:
     return DEPLOYMENT_RUNNING;
   case OUTCOME_CANCELLED:
@@ -595,8 +640,8 @@ static DeploymentStatus rollout_settled_status(const Rollout *rollout)
   }
 }
 
-/* Extra slots have no part in what comes after the rollout. Like any slot that is not wanted any more they are kept for a while (retain.c):
- * what they said may be all that explains a failure. */
+/* Extra slots have no part in what comes after the rollout. Like any slot that is not wanted any
+ * more they are kept for a while (retain.c): what they said may be all that explains a failure. */
 static void rollout_end_extra(Core *core, Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
@@ -615,7 +660,8 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
   }
 }
 
-/* Slots whose turn has not come stay what they are; one that was to go, and that a reboot ended, has gone. */
+/* Slots whose turn has not come stay what they are; one that was to go, and that a reboot ended,
+ * has gone. */
 static void rollout_give_up_waiting(Core *core, Deployment *deployment)
 {
   g_autoptr(GHashTable) used = NULL;
@@ -629,7 +675,8 @@ static void rollout_give_up_waiting(Core *core, Deployment *deployment)
       reserve_keep(core, instance, &used);
     }
     if (!instance_start_unasked(core, instance) && waited)
-      instance_reconcile(core, instance); /* a start of an earlier generation may have been lost while this one waited */
+      /* a start of an earlier generation may have been lost while this one waited */
+      instance_reconcile(core, instance);
   }
 }
 
@@ -646,7 +693,8 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   rollout->waiting = 0;
   g_ptr_array_remove(core->open, rollout);
   touch_rollout(core, rollout, TOUCH_STORED);
-  deployment->peers_moved = rollout->to > 0; /* what kept running learns of it by file, never by a restart */
+  /* what kept running learns of it by file, never by a restart */
+  deployment->peers_moved = rollout->to > 0;
   rollout_give_up_waiting(core, deployment);
   rollout_end_extra(core, rollout);
   bool kept = outcome == OUTCOME_FAILED && rollout_policy(rollout, outcome) == ON_FAILURE_KEEP;
@@ -656,7 +704,8 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   deployment->settled = rollout_settled_status(rollout);
   deployment_look_at_jobs(deployment);
   text_set(&deployment->reason, rollout->cause);
-  if (outcome == OUTCOME_SUCCEEDED && deployment->settled == DEPLOYMENT_STOPPED && rollout->kind != ROLLOUT_KIND_DOWN)
+  if (outcome == OUTCOME_SUCCEEDED && deployment->settled == DEPLOYMENT_STOPPED &&
+      rollout->kind != ROLLOUT_KIND_DOWN)
     text_set(&deployment->reason, "every agent completed");
   touch_deployment(core, deployment, TOUCH_STORED);
   schedules_settle(core, deployment);
@@ -668,7 +717,8 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 /* Was @instance meant to be alive on @node? */
 static bool rollout_ran(const Instance *instance, const char *node)
 {
-  return instance->desired_running && !instance->outcome && !instance_is_scheduled(instance) && g_strcmp0(instance->node, node) == 0;
+  return instance->desired_running && !instance->outcome && !instance_is_scheduled(instance) &&
+         g_strcmp0(instance->node, node) == 0;
 }
 
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)

@@ -1,5 +1,6 @@
-/* Batch agents that run by the clock: when the next run is due, what happens when the former one still goes, and how each ended. A
- * schedule is in force while its deployment is settled as running; times that pass while no server looks are told, not made up for. */
+/* Batch agents that run by the clock: when the next run is due, what happens when the former one
+ * still goes, and how each ended. A schedule is in force while its deployment is settled as
+ * running; times that pass while no server looks are told, not made up for. */
 #include "core/internal.h"
 
 #include "base/error.h"
@@ -63,13 +64,15 @@ static Schedule *schedule_find(const Deployment *deployment, const char *agent)
 
 const ScheduleSpec *schedule_spec(const Schedule *schedule)
 {
-  const AgentSpec *agent = revision_agent(schedule->deployment, schedule->deployment->revision, schedule->agent);
+  const AgentSpec *agent =
+      revision_agent(schedule->deployment, schedule->deployment->revision, schedule->agent);
   return agent && agent->schedule.set ? &agent->schedule : NULL;
 }
 
 bool instance_is_scheduled(const Instance *instance)
 {
-  const AgentSpec *agent = revision_agent(instance->deployment, instance->revision, instance->agent);
+  const AgentSpec *agent =
+      revision_agent(instance->deployment, instance->revision, instance->agent);
   return agent && agent->schedule.set;
 }
 
@@ -94,7 +97,8 @@ static void schedule_store_run(Core *core, const ScheduleRun *run)
 }
 
 /* Notes a run that @outcome is the word for; the oldest goes when there are enough. */
-static ScheduleRun *schedule_note(Core *core, Schedule *schedule, int64_t due_at_ms, const char *outcome, char *reason)
+static ScheduleRun *schedule_note(Core *core, Schedule *schedule, int64_t due_at_ms,
+                                  const char *outcome, char *reason)
 {
   char id[ID_BYTES];
   core_new_id(core, id, "srn");
@@ -120,8 +124,10 @@ static void schedule_arm(const Core *core, Schedule *schedule, const ScheduleSpe
   schedule->every_boot_ms = INT64_MAX;
   if (!spec->cron) {
     schedule->next_at_ms = schedule->handled_at_ms + spec->every_ms;
-    schedule->every_boot_ms = core->now.boot_ms + CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, spec->every_ms);
-  } else if (cron_parse(spec->cron, &cron, NULL) && (!spec->tz_rule || zone_parse(spec->tz_rule, &zone, NULL))) {
+    schedule->every_boot_ms =
+        core->now.boot_ms + CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, spec->every_ms);
+  } else if (cron_parse(spec->cron, &cron, NULL) &&
+             (!spec->tz_rule || zone_parse(spec->tz_rule, &zone, NULL))) {
     schedule->next_at_ms = cron_next(&cron, &zone, schedule->handled_at_ms);
   } else {
     schedule->next_at_ms = INT64_MAX; /* refused when it was read */
@@ -131,7 +137,8 @@ static void schedule_arm(const Core *core, Schedule *schedule, const ScheduleSpe
 /* What makes two schedules the same. Caller frees. */
 static char *schedule_text(const ScheduleSpec *spec)
 {
-  return g_strdup_printf("%s/%" G_GINT64_FORMAT "/%s", spec->cron ? spec->cron : "", spec->every_ms, spec->tz_rule ? spec->tz_rule : "");
+  return g_strdup_printf("%s/%" G_GINT64_FORMAT "/%s", spec->cron ? spec->cron : "", spec->every_ms,
+                         spec->tz_rule ? spec->tz_rule : "");
 }
 
 static void schedule_disarm(Core *core, Schedule *schedule)
@@ -200,9 +207,11 @@ static void schedule_end_orphan(Core *core, Schedule *schedule)
 {
   const Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
   ScheduleRun *run = schedule_present_run(schedule);
-  if (!run || (instance && instance->desired_running && !instance->outcome && instance_is_scheduled(instance)))
+  if (!run || (instance && instance->desired_running && !instance->outcome &&
+               instance_is_scheduled(instance)))
     return;
-  schedule_end_run(core, run, instance && instance->outcome ? instance->outcome : "replaced", "the deployment was changed");
+  schedule_end_run(core, run, instance && instance->outcome ? instance->outcome : "replaced",
+                   "the deployment was changed");
 }
 
 void schedules_settle(Core *core, Deployment *deployment)
@@ -239,12 +248,14 @@ static bool schedule_waits(const Schedule *schedule)
 }
 
 /* Starts the agent. */
-static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_at_ms, const char *actor)
+static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_at_ms,
+                                   const char *actor)
 {
   Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
   NodeObject *node = instance ? place_choose(core, instance) : NULL;
   if (!node) {
-    ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "failed", g_strdup("no node is there to run it"));
+    ScheduleRun *run =
+        schedule_note(core, schedule, due_at_ms, "failed", g_strdup("no node is there to run it"));
     schedule_store_run(core, run);
     return run;
   }
@@ -261,7 +272,8 @@ static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_a
 }
 
 /* One time that is due now. */
-static ScheduleRun *schedule_fire(Core *core, Schedule *schedule, int64_t due_at_ms, const char *actor)
+static ScheduleRun *schedule_fire(Core *core, Schedule *schedule, int64_t due_at_ms,
+                                  const char *actor)
 {
   const ScheduleSpec *spec = schedule_spec(schedule);
   const ScheduleRun *present = schedule_present_run(schedule);
@@ -274,13 +286,16 @@ static ScheduleRun *schedule_fire(Core *core, Schedule *schedule, int64_t due_at
     schedule_store(core, schedule);
     return NULL;
   }
-  ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "skipped",
-                                   g_strdup_printf("the run of %s still goes%s", since, schedule->queued_due_ms ? " and one waits" : ""));
+  ScheduleRun *run =
+      schedule_note(core, schedule, due_at_ms, "skipped",
+                    g_strdup_printf("the run of %s still goes%s", since,
+                                    schedule->queued_due_ms ? " and one waits" : ""));
   schedule_store_run(core, run);
   return run;
 }
 
-/* Everything that was due until now: the last is fired unless it is too late for it, the others are told as missed. */
+/* Everything that was due until now: the last is fired unless it is too late for it, the others are
+ * told as missed. */
 static void schedule_due(Core *core, Schedule *schedule)
 {
   const ScheduleSpec *spec = schedule_spec(schedule);
@@ -304,7 +319,8 @@ static void schedule_due(Core *core, Schedule *schedule)
     ScheduleRun *run =
         schedule_note(core, schedule, first, "missed",
                       g_strdup_printf("%s%d time%s from %s to %s passed while no server looked",
-                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed, text_plural(missed), from, to));
+                                      passed < SCHEDULE_MISSED_MAX ? "" : "more than ", missed,
+                                      text_plural(missed), from, to));
     schedule_store_run(core, run);
   }
   schedule_store(core, schedule);
@@ -312,7 +328,8 @@ static void schedule_due(Core *core, Schedule *schedule)
     schedule_fire(core, schedule, last, "schedule");
 }
 
-/* `every` is so long after the former time, also when the wall clock was set back since: the time is now, whatever it is called. */
+/* `every` is so long after the former time, also when the wall clock was set back since: the time
+ * is now, whatever it is called. */
 static void schedule_follow_clock(const Core *core, Schedule *schedule)
 {
   if (schedule->every_boot_ms > core->now.boot_ms || schedule->next_at_ms <= core->now.wall_ms)
@@ -324,7 +341,8 @@ static void schedule_follow_clock(const Core *core, Schedule *schedule)
 /* A run waits, and what it waited for is over. */
 static bool schedule_owes_a_run(const Schedule *schedule)
 {
-  return schedule->queued_due_ms > 0 && schedule_spec(schedule) && !schedule_waits(schedule) && !schedule_present_run(schedule);
+  return schedule->queued_due_ms > 0 && schedule_spec(schedule) && !schedule_waits(schedule) &&
+         !schedule_present_run(schedule);
 }
 
 static void schedule_start_queued(Core *core, Schedule *schedule)
@@ -359,7 +377,9 @@ int64_t schedules_next_deadline(const Core *core)
     if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule))
       continue;
     int64_t wall_ms = CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, SCHEDULE_LOOK_MS);
-    int64_t every_ms = schedule->every_boot_ms == INT64_MAX ? wall_ms : MAX(schedule->every_boot_ms - core->now.boot_ms, 0);
+    int64_t every_ms = schedule->every_boot_ms == INT64_MAX
+                           ? wall_ms
+                           : MAX(schedule->every_boot_ms - core->now.boot_ms, 0);
     first = MIN(first, MIN(wall_ms, every_ms));
   }
   return first == INT64_MAX ? first : core->now.boot_ms + first;
@@ -391,23 +411,28 @@ void schedule_interrupted(Core *core, Instance *instance)
 void command_run(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->deployment);
-  Schedule *schedule = deployment && command->agent ? schedule_find(deployment, command->agent) : NULL;
+  Schedule *schedule =
+      deployment && command->agent ? schedule_find(deployment, command->agent) : NULL;
   if (deployment && command_refuse_unreadable(core, command, deployment))
     return;
   if (!schedule || !schedule_spec(schedule)) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, deployment ? "deployment '%s' has no scheduled agent '%s'" : "no deployment '%s'",
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND,
+                deployment ? "deployment '%s' has no scheduled agent '%s'" : "no deployment '%s'",
                 command->deployment, command->agent);
     return;
   }
   if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule)) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; its schedules are not in force", deployment->name,
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "deployment '%s' is %s; its schedules are not in force", deployment->name,
                 deployment_status_word(deployment->status));
     return;
   }
   const ScheduleRun *present = schedule_present_run(schedule);
   if (present && schedule_spec(schedule)->overlap == OVERLAP_SKIP) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
-                "agent '%s': its run '%s' still goes; wait for it, or give it overlap: queue or replace", schedule->agent, present->id);
+    core_refuse(
+        core, command, REEVE_ERROR_CONFLICT,
+        "agent '%s': its run '%s' still goes; wait for it, or give it overlap: queue or replace",
+        schedule->agent, present->id);
     return;
   }
   const ScheduleRun *run = schedule_fire(core, schedule, core->now.wall_ms, command->actor);

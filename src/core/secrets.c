@@ -1,4 +1,5 @@
-/* Secrets as the core knows them: a name, a sealed text that only the server can open, and a version that grows. */
+/* Secrets as the core knows them: a name, a sealed text that only the server can open, and a
+ * version that grows. */
 #include "core/internal.h"
 
 #include "base/error.h"
@@ -54,11 +55,14 @@ static bool secret_refused(Core *core, const Command *command, const Secret *kno
 {
   const SecretAsk *ask = command->secret;
   if (!text_is_name(ask->name))
-    core_refuse(core, command, REEVE_ERROR_INVALID, "set secret '%s': a name is 1 to 64 letters, digits, '.', '_' or '-'", ask->name);
+    core_refuse(core, command, REEVE_ERROR_INVALID,
+                "set secret '%s': a name is 1 to 64 letters, digits, '.', '_' or '-'", ask->name);
   else if (strlen(ask->sealed) > SECRET_SEALED_MAX)
-    core_refuse(core, command, REEVE_ERROR_LIMIT, "set secret '%s': larger than allowed", ask->name);
+    core_refuse(core, command, REEVE_ERROR_LIMIT, "set secret '%s': larger than allowed",
+                ask->name);
   else if (!known && core->secrets->len >= SECRETS_MAX)
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "set secret '%s': there are %d already; remove one first", ask->name, SECRETS_MAX);
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "set secret '%s': there are %d already; remove one first", ask->name, SECRETS_MAX);
   else
     return false;
   return true;
@@ -68,7 +72,8 @@ static bool secret_refused(Core *core, const Command *command, const Secret *kno
 
 typedef bool (*SecretUseFn)(const char *secret, const char *key, void *data); /* false = enough */
 
-/* Calls @fn for each secret in the environment of @agent; what stands in the job's environment counts unless the agent overrides it. */
+/* Calls @fn for each secret in the environment of @agent; what stands in the job's environment
+ * counts unless the agent overrides it. */
 static void secrets_of_agent(const Job *job, const AgentSpec *agent, SecretUseFn fn, void *data)
 {
   const StrMap *maps[] = {&job->environment, &agent->environment};
@@ -92,8 +97,10 @@ static bool secret_note_missing(const char *secret, const char *key, void *data)
   SecretMissing *missing = data;
   if (secret_find(missing->core, secret))
     return true;
-  g_string_append_printf(missing->text, "%sagent '%s', variable '%s': no secret '%s'; set it with 'reeve secret set %s'",
-                         missing->text->len ? "; " : "", missing->agent->id, key, secret, secret);
+  g_string_append_printf(
+      missing->text,
+      "%sagent '%s', variable '%s': no secret '%s'; set it with 'reeve secret set %s'",
+      missing->text->len ? "; " : "", missing->agent->id, key, secret, secret);
   return missing->text->len < SECRETS_MISSING_TEXT_MAX;
 }
 
@@ -107,8 +114,9 @@ char *secrets_missing(const Core *core, const Job *job)
   for (guint i = 0; i < job->notify->len && missing.text->len < SECRETS_MISSING_TEXT_MAX; i++) {
     const char *secret = ((const NotifySpec *)job->notify->pdata[i])->secret;
     if (secret && !secret_find(core, secret))
-      g_string_append_printf(missing.text, "%swebhook %u: no secret '%s'; set it with 'reeve secret set %s'", missing.text->len ? "; " : "",
-                             i + 1, secret, secret);
+      g_string_append_printf(missing.text,
+                             "%swebhook %u: no secret '%s'; set it with 'reeve secret set %s'",
+                             missing.text->len ? "; " : "", i + 1, secret, secret);
   }
   return g_string_free(missing.text, missing.text->len == 0);
 }
@@ -130,12 +138,15 @@ static bool secret_look(const char *name, const char *key, void *data)
   return true;
 }
 
-/* What @instance, if it is to run, has to do with secrets. A job that names none is not parsed for it. */
+/* What @instance, if it is to run, has to do with secrets. A job that names none is not parsed for
+ * it. */
 static SecretUse secret_use(const Core *core, const Instance *instance, const char *name)
 {
   SecretUse use = {.core = core, .instance = instance, .name = name};
-  const Revision *revision = instance->desired_running ? revision_find(instance->deployment, instance->revision) : NULL;
-  const Job *job = revision && strstr(revision->job_json, "{\"secret\":") ? revision_job(revision) : NULL;
+  const Revision *revision =
+      instance->desired_running ? revision_find(instance->deployment, instance->revision) : NULL;
+  const Job *job =
+      revision && strstr(revision->job_json, "{\"secret\":") ? revision_job(revision) : NULL;
   const AgentSpec *agent = job ? job_agent_named(job, instance->agent) : NULL;
   if (agent)
     secrets_of_agent(job, agent, secret_look, &use);
@@ -190,7 +201,8 @@ char **core_instance_references(const Instance *instance, GError **error)
 {
   if (!instance_can_start(instance)) {
     const Revision *revision = revision_find(instance->deployment, instance->revision);
-    g_autofree char *problem = revision ? revision_unreadable(instance->deployment, revision) : g_strdup("it was never started");
+    g_autofree char *problem = revision ? revision_unreadable(instance->deployment, revision)
+                                        : g_strdup("it was never started");
     g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, problem);
     return NULL;
   }
@@ -202,14 +214,16 @@ char **core_instance_references(const Instance *instance, GError **error)
 static bool secret_signs(const Deployment *deployment, const char *name)
 {
   const Revision *revision = revision_find(deployment, deployment->revision);
-  const Job *job = revision && strstr(revision->job_json, "\"notify\":[{") ? revision_job(revision) : NULL;
+  const Job *job =
+      revision && strstr(revision->job_json, "\"notify\":[{") ? revision_job(revision) : NULL;
   for (guint i = 0; job && i < job->notify->len; i++)
     if (g_strcmp0(((const NotifySpec *)job->notify->pdata[i])->secret, name) == 0)
       return true;
   return false;
 }
 
-/* May a job of @deployment that cannot be read name @name? Its text is searched: to keep a secret for too long harms nobody. */
+/* May a job of @deployment that cannot be read name @name? Its text is searched: to keep a secret
+ * for too long harms nobody. */
 static bool secret_may_be_named(const Deployment *deployment, const char *name)
 {
   g_autofree char *quoted = g_strdup_printf("\"%s\"", name);
@@ -271,7 +285,8 @@ void command_secret_remove(Core *core, const Command *command)
   }
   g_autofree char *users = secret_users(core, name);
   if (users) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "remove secret '%s': %s runs with it; stop it, or deploy it without, first", name,
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "remove secret '%s': %s runs with it; stop it, or deploy it without, first", name,
                 users);
     return;
   }

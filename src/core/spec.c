@@ -1,4 +1,5 @@
-/* What a node is told to run: an instance's spec from its revision's job, the plan and the ports of its peers. */
+/* What a node is told to run: an instance's spec from its revision's job, the plan and the ports of
+ * its peers. */
 #include "core/internal.h"
 
 #include <string.h>
@@ -9,7 +10,8 @@ static int spec_port(guint agent, int replica, void *data)
   const Revision *revision = revision_find(instance->deployment, instance->revision);
   const AgentSpec *spec = job_agent(revision_job(revision), agent);
   const Instance *peer = deployment_slot(instance->deployment, spec->id, replica);
-  int port = peer && peer->port ? peer->port : plan_declared_port(revision_job(revision), agent, replica);
+  int port =
+      peer && peer->port ? peer->port : plan_declared_port(revision_job(revision), agent, replica);
   return port == PORT_AUTO ? PORT_NONE : port; /* nobody has it yet */
 }
 
@@ -37,7 +39,8 @@ static char *spec_allowed_hosts(const Job *job, const StrMap *environment)
   return g_string_free(hosts, FALSE);
 }
 
-/* What stands in the environment as it is goes to @environment, what the node fetches to @references. */
+/* What stands in the environment as it is goes to @environment, what the node fetches to
+ * @references. */
 static void spec_take_map(InstanceSpec *spec, const StrMap *map)
 {
   guint n = strmap_size(map), texts = 0, references = 0;
@@ -48,11 +51,13 @@ static void spec_take_map(InstanceSpec *spec, const StrMap *map)
     if (pair->from == VALUE_TEXT)
       spec->environment[texts++] = g_strdup_printf("%s=%s", pair->key, pair->value);
     else
-      spec->references[references++] = g_strdup_printf("%s=%s:%s", pair->key, pair->from == VALUE_SECRET ? "secret" : "file", pair->value);
+      spec->references[references++] = g_strdup_printf(
+          "%s=%s:%s", pair->key, pair->from == VALUE_SECRET ? "secret" : "file", pair->value);
   }
 }
 
-/* What belongs to a user: an agent of another one is given that user's, which its node knows, and not the caller's. */
+/* What belongs to a user: an agent of another one is given that user's, which its node knows, and
+ * not the caller's. */
 static const char *const spec_of_user[] = {"HOME", "USER", "LOGNAME", "SHELL", NULL};
 
 static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agent)
@@ -64,28 +69,34 @@ static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agen
   }
 }
 
-/* Without a user in the job it is the node that knows whether the agent runs as another one: it is told what to replace then. */
+/* Without a user in the job it is the node that knows whether the agent runs as another one: it is
+ * told what to replace then. */
 static char **spec_of_caller(const Job *job, const AgentSpec *agent)
 {
   GPtrArray *names = g_ptr_array_new();
   for (size_t i = 0; spec_of_user[i] && !agent->user; i++) {
     const char *name = spec_of_user[i];
-    if (strmap_has(&job->caller, name) && !strmap_has(&job->environment, name) && !strmap_has(&agent->environment, name))
+    if (strmap_has(&job->caller, name) && !strmap_has(&job->environment, name) &&
+        !strmap_has(&agent->environment, name))
       g_ptr_array_add(names, g_strdup(name));
   }
   g_ptr_array_add(names, NULL);
   return (char **)g_ptr_array_free(names, FALSE);
 }
 
-/* What the server derives for @deployment when the agent starts goes to the references, unless the job sets @key itself. @kind begins with
- * "peer": nodes of earlier builds know no other word for it. */
-static void spec_derive(InstanceSpec *spec, const StrMap *map, const char *key, const char *kind, const Deployment *deployment)
+/* What the server derives for @deployment when the agent starts goes to the references, unless the
+ * job sets @key itself. @kind begins with "peer": nodes of earlier builds know no other word for
+ * it. */
+static void spec_derive(InstanceSpec *spec, const StrMap *map, const char *key, const char *kind,
+                        const Deployment *deployment)
 {
   if (!strmap_has(map, key))
-    spec->references[g_strv_length(spec->references)] = g_strdup_printf("%s=%s:%s", key, kind, deployment->id);
+    spec->references[g_strv_length(spec->references)] =
+        g_strdup_printf("%s=%s:%s", key, kind, deployment->id);
 }
 
-static void spec_environment(InstanceSpec *spec, const Instance *instance, const Plan *plan, guint index)
+static void spec_environment(InstanceSpec *spec, const Instance *instance, const Plan *plan,
+                             guint index)
 {
   const Job *job = plan->job;
   const AgentSpec *agent = job_agent(job, index);
@@ -95,7 +106,8 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
   strmap_merge(&map, &job->environment);
   g_autofree char *hosts = spec_allowed_hosts(job, &map);
   g_autofree char *replica = g_strdup_printf("%d", instance->replica);
-  g_autofree char *connected = plan_connected_agents(plan, index, spec_port, (void *)(uintptr_t)instance);
+  g_autofree char *connected =
+      plan_connected_agents(plan, index, spec_port, (void *)(uintptr_t)instance);
   strmap_set(&map, "AGENT_ID", agent->id);
   strmap_set(&map, "JOB_ID", instance->deployment->name);
   strmap_set(&map, "REEVE_REPLICA", replica);
@@ -124,13 +136,15 @@ static char **spec_argv(const Instance *instance, const Job *job, const AgentSpe
     return g_strdupv(agent->command);
   if (agent->module) {
     const char *venv = strmap_get(&job->caller, "VIRTUAL_ENV");
-    g_autofree char *python = venv && venv[0] ? g_strconcat(venv, "/bin/python3", NULL) : g_strdup("python3");
+    g_autofree char *python =
+        venv && venv[0] ? g_strconcat(venv, "/bin/python3", NULL) : g_strdup("python3");
     const char *argv[] = {agent->python ? agent->python : python, "-m", agent->module, NULL};
     return g_strdupv((char **)(uintptr_t)argv);
   }
   g_autofree char *port = g_strdup_printf("%d", instance->port);
-  const char *file = agent->agent_file && g_str_has_suffix(agent->agent_file, ".json") ? "@REEVE_INSTANCE_DIR@/agent.json"
-                                                                                       : "@REEVE_INSTANCE_DIR@/agent.toml";
+  const char *file = agent->agent_file && g_str_has_suffix(agent->agent_file, ".json")
+                         ? "@REEVE_INSTANCE_DIR@/agent.json"
+                         : "@REEVE_INSTANCE_DIR@/agent.toml";
   const char *argv[] = {"@REEVE_BIN@", "agent", "serve", "--port", port, "--agent", file, NULL};
   return g_strdupv((char **)(uintptr_t)argv);
 }

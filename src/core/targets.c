@@ -1,10 +1,11 @@
-/* What a rollout wants of every slot: a revision, or none; which of them have to be started for it, and with which port. */
+/* What a rollout wants of every slot: a revision, or none; which of them have to be started for it,
+ * and with which port. */
 #include "core/internal.h"
 
 #include <string.h>
 
-/* One agent of the plan whose slots are gone through. Comparing two revisions of it costs two texts: replicas, which mostly run the same
- * revision, share the answer. */
+/* One agent of the plan whose slots are gone through. Comparing two revisions of it costs two
+ * texts: replicas, which mostly run the same revision, share the answer. */
 typedef struct Wanted {
   const Plan *plan;
   guint index;
@@ -43,32 +44,37 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, Want
     return rollout->agent ? rollout_names(rollout, instance) : !completed;
   if (rollout->kind == ROLLOUT_KIND_RECOVER)
     return instance->desired_running && !instance->outcome;
-  if (!instance->desired_running || instance->generation == 0 || g_strcmp0(instance->outcome, "failed") == 0)
+  if (!instance->desired_running || instance->generation == 0 ||
+      g_strcmp0(instance->outcome, "failed") == 0)
     return true;
   if (instance->present && !instance_live(instance) && !completed)
     return true; /* a reboot ended it */
-  if (instance->deployment->settled != DEPLOYMENT_RUNNING && !undoing && instance->present && agent->kind == AGENT_SERVICE &&
-      !instance_ready(instance))
+  if (instance->deployment->settled != DEPLOYMENT_RUNNING && !undoing && instance->present &&
+      agent->kind == AGENT_SERVICE && !instance_ready(instance))
     return true; /* left over from what failed before: to pass it by would call that a success */
   return !rollout_same_agent(instance, wanted);
 }
 
-/* The way back asks nobody: the port that the slot had before. @declared: in the former revision. 0 = none, or an automatic one is to be
- * found. */
+/* The way back asks nobody: the port that the slot had before. @declared: in the former revision. 0
+ * = none, or an automatic one is to be found. */
 static int rollout_port_back(const Rollout *rollout, const Instance *instance, int declared)
 {
   if (declared != PORT_AUTO)
     return MAX(declared, 0);
   bool has = revision_agent(instance->deployment, rollout->to, instance->agent);
   int given = has ? reserve_declared_by(instance, rollout->to) : PORT_AUTO;
-  if (rollout->phase == ROLLOUT_PHASE_RESERVE || given == PORT_AUTO || instance->port != MAX(given, 0))
-    return instance->port;                                               /* no port of the abandoned revision was given to it */
-  bool former = instance_live(instance) && instance->seen_port != given; /* its process is not replaced yet */
+  if (rollout->phase == ROLLOUT_PHASE_RESERVE || given == PORT_AUTO ||
+      instance->port != MAX(given, 0))
+    return instance->port; /* no port of the abandoned revision was given to it */
+  /* its process is not replaced yet */
+  bool former = instance_live(instance) && instance->seen_port != given;
   return former ? instance->seen_port : 0;
 }
 
-/* A restart of other agents leaves this one as it is, and brings it back so after a reboot, also when it was kept at a former revision. */
-static bool rollout_stays(const Rollout *rollout, const Instance *instance, Wanted *wanted, bool needs)
+/* A restart of other agents leaves this one as it is, and brings it back so after a reboot, also
+ * when it was kept at a former revision. */
+static bool rollout_stays(const Rollout *rollout, const Instance *instance, Wanted *wanted,
+                          bool needs)
 {
   bool restart = rollout->kind == ROLLOUT_KIND_RESTART && !wanted->agent->schedule.set;
   return restart && !needs && instance->revision > 0 && !rollout_same_agent(instance, wanted);
@@ -98,7 +104,8 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
     instance_stop(core, instance); /* it was a service, or ran once */
   if (agent->schedule.set)
     instance->port = MAX(declared, 0); /* its runs come without a reserve */
-  instance->target = rollout_stays(rollout, instance, wanted, needs) ? instance->revision : revision;
+  instance->target =
+      rollout_stays(rollout, instance, wanted, needs) ? instance->revision : revision;
   instance->stage = g_array_index(wanted->plan->stage_of, int, wanted->index);
   if (needs || instance->step != STEP_STARTING)
     instance->step = needs ? STEP_WAITING : STEP_IDLE;
@@ -106,7 +113,8 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
     instance->revision = revision;
   if (!needs && !agent->schedule.set) {
     if (instance_live(instance) && instance->seen_generation == instance->generation)
-      instance->port = instance->seen_port; /* a port that was meant for a start which now does not happen is void */
+      /* a port that was meant for a start which now does not happen is void */
+      instance->port = instance->seen_port;
   }
   touch_instance(core, instance, TOUCH_STORED);
 }
@@ -120,13 +128,16 @@ static void rollout_forget_ports(Core *core, const Deployment *deployment)
       reserve_keep(core, deployment->instances->pdata[i], &used);
 }
 
-/* The step of a slot before anything is wanted of it. One that was begun (@goes_on) and has not been ready yet stays begun. */
+/* The step of a slot before anything is wanted of it. One that was begun (@goes_on) and has not
+ * been ready yet stays begun. */
 static InstanceStep rollout_first_step(const Instance *instance, bool goes_on)
 {
   bool fell = instance->outcome || instance->attempt > 1 || instance->state == INSTANCE_BACKOFF;
-  if (goes_on && instance->desired_running && instance->step == STEP_STARTING && !instance_ready(instance) && !fell)
+  if (goes_on && instance->desired_running && instance->step == STEP_STARTING &&
+      !instance_ready(instance) && !fell)
     return STEP_STARTING;
-  return instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE : STEP_GONE;
+  return instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE
+                                                                                     : STEP_GONE;
 }
 
 void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
@@ -148,7 +159,8 @@ void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
       Wanted wanted = {.plan = plan, .index = i, .agent = agent};
       for (int replica = 0; replica < agent->replicas; replica++)
         rollout_target_slot(core, rollout, &wanted, replica);
-      int first = rolling_first_extra(rollout, agent), extra = rolling_extra_slots(rollout, plan->job, agent);
+      int first = rolling_first_extra(rollout, agent),
+          extra = rolling_extra_slots(rollout, plan->job, agent);
       for (int replica = first; replica < first + extra; replica++)
         rollout_target_slot(core, rollout, &wanted, replica);
     }
@@ -160,7 +172,8 @@ void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
     if (instance->target == 0 && instance->step == STEP_STARTING)
       instance->step = STEP_IDLE;
     if (instance->target > 0 && instance->step == STEP_IDLE && instance->desired_running)
-      instance_reconcile(core, instance); /* while it waited for a rollout that is given up, its own start may have been lost */
+      /* while it waited for a rollout that is given up, its own start may have been lost */
+      instance_reconcile(core, instance);
   }
   deployment_sort(deployment);
   deployment_look_at_jobs(deployment);

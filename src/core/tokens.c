@@ -1,4 +1,5 @@
-/* Bearer tokens: made, revoked, found. Only the hash of a token is held here or stored; its text passes through once, in the reply. */
+/* Bearer tokens: made, revoked, found. Only the hash of a token is held here or stored; its text
+ * passes through once, in the reply. */
 #include "core/internal.h"
 
 #include "base/error.h"
@@ -72,16 +73,20 @@ static void token_accept(Core *core, const Command *command, const Token *token)
 void command_token_create(Core *core, const Command *command)
 {
   const TokenAsk *ask = command->token;
-  if (!text_is_name(ask->name) || ask->role <= ROLE_PUBLIC || strlen(ask->hash) != TOKEN_HASH_LENGTH) {
-    core_refuse(core, command, REEVE_ERROR_INVALID, "create token '%s': a name is 1 to 64 letters, digits, '.', '_' or '-'", ask->name);
+  if (!text_is_name(ask->name) || ask->role <= ROLE_PUBLIC ||
+      strlen(ask->hash) != TOKEN_HASH_LENGTH) {
+    core_refuse(core, command, REEVE_ERROR_INVALID,
+                "create token '%s': a name is 1 to 64 letters, digits, '.', '_' or '-'", ask->name);
     return;
   }
   if (token_find(core, ask->name)) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "create token '%s': there is one of that name; revoke it first", ask->name);
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "create token '%s': there is one of that name; revoke it first", ask->name);
     return;
   }
   if (core->tokens->len >= TOKENS_MAX) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "create token '%s': there are %d already; revoke one first", ask->name, TOKENS_MAX);
+    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+                "create token '%s': there are %d already; revoke one first", ask->name, TOKENS_MAX);
     return;
   }
   Token *token = g_new0(Token, 1);
@@ -103,7 +108,8 @@ void command_token_revoke(Core *core, const Command *command)
 {
   Token *token = token_find(core, command->token->name);
   if (!token) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "revoke token '%s': no such token", command->token->name);
+    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "revoke token '%s': no such token",
+                command->token->name);
     return;
   }
   turn_remove(core, TABLE_TOKENS, token->id);
@@ -115,7 +121,8 @@ void command_token_revoke(Core *core, const Command *command)
 bool load_token(Core *core, const Value *values)
 {
   int role = role_parse(values[TOK_ROLE].text);
-  if (!values[TOK_NAME].text || !values[TOK_HASH].text || strlen(values[TOK_HASH].text) != TOKEN_HASH_LENGTH || role <= ROLE_PUBLIC)
+  if (!values[TOK_NAME].text || !values[TOK_HASH].text ||
+      strlen(values[TOK_HASH].text) != TOKEN_HASH_LENGTH || role <= ROLE_PUBLIC)
     return false;
   Token *token = g_new0(Token, 1);
   g_strlcpy(token->id, values[TOK_ID].text, sizeof token->id);

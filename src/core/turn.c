@@ -1,4 +1,5 @@
-/* The end of a turn: every changed object becomes one record and one event, every instruction joins one frame per node and type. */
+/* The end of a turn: every changed object becomes one record and one event, every instruction joins
+ * one frame per node and type. */
 #include "core/internal.h"
 
 #include "core/render.h"
@@ -10,13 +11,13 @@ typedef struct Outgoing {
   Frame *frame;
 } Outgoing;
 
-#define TOUCH(core, list, object, touch)                                                                                                   \
-  do {                                                                                                                                     \
-    if (!(object)->touched && !(object)->dirty)                                                                                            \
-      g_ptr_array_add((core)->list, object);                                                                                               \
-    (object)->touched = true;                                                                                                              \
-    if ((touch) == TOUCH_STORED)                                                                                                           \
-      (object)->dirty = true;                                                                                                              \
+#define TOUCH(core, list, object, touch)        \
+  do {                                          \
+    if (!(object)->touched && !(object)->dirty) \
+      g_ptr_array_add((core)->list, object);    \
+    (object)->touched = true;                   \
+    if ((touch) == TOUCH_STORED)                \
+      (object)->dirty = true;                   \
   } while (0)
 
 void touch_deployment(Core *core, Deployment *deployment, Touch touch)
@@ -45,7 +46,8 @@ Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request)
 {
   for (guint i = 0; i < core->outbox->len; i++) {
     Outgoing *outgoing = core->outbox->pdata[i];
-    if (outgoing->frame->type == type && outgoing->frame->request == request && strcmp(outgoing->node, node) == 0)
+    if (outgoing->frame->type == type && outgoing->frame->request == request &&
+        strcmp(outgoing->node, node) == 0)
       return outgoing->frame;
   }
   Outgoing *outgoing = g_new0(Outgoing, 1);
@@ -69,7 +71,8 @@ void turn_unsend_start(Core *core, const char *node, const char *instance)
     if (outgoing->frame->type != FRAME_START || strcmp(outgoing->node, node) != 0)
       continue;
     for (guint k = outgoing->frame->instructions->len; k > 0; k--)
-      if (strcmp(((const Instruction *)outgoing->frame->instructions->pdata[k - 1])->id, instance) == 0)
+      if (strcmp(((const Instruction *)outgoing->frame->instructions->pdata[k - 1])->id,
+                 instance) == 0)
         g_ptr_array_remove_index(outgoing->frame->instructions, k - 1);
   }
 }
@@ -108,7 +111,8 @@ static void turn_flush_outbox(Core *core)
   g_ptr_array_set_size(core->outbox, 0);
 }
 
-void turn_event(Core *core, const char *type, const char *deployment, const char *object, GString *data)
+void turn_event(Core *core, const char *type, const char *deployment, const char *object,
+                GString *data)
 {
   Event *event = g_new0(Event, 1);
   event->type = g_strdup(type);
@@ -180,7 +184,8 @@ static void turn_flush_doomed(Core *core)
     Instance *instance = core->doomed->pdata[i];
     const NodeObject *node = core_node(core, instance->node);
     if (node && node->linked)
-      turn_send(core, node->id, FRAME_FORGET, instruction_new(instance->id, instance->epoch, instance->generation));
+      turn_send(core, node->id, FRAME_FORGET,
+                instruction_new(instance->id, instance->epoch, instance->generation));
     registration_drop(core, instance);
     turn_remove(core, TABLE_INSTANCES, instance->id);
     core_remove_instance(core, instance);
@@ -221,7 +226,8 @@ void turn_flush(Core *core)
   turn_flush_nodes(core);
   turn_flush_instances(core);
   turn_flush_doomed(core);
-  turn_flush_rollouts(core); /* before deployments: watchers learn the outcome with its cause first */
+  /* before deployments: watchers learn the outcome with its cause first */
+  turn_flush_rollouts(core);
   turn_flush_deployments(core);
   turn_flush_outbox(core);
   for (guint i = 0; i < core->removed->len; i++)

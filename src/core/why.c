@@ -28,7 +28,8 @@ static void why_add(const Why *why, char *reason)
 /* A command that may help; each is named once. */
 static void why_next(const Why *why, char *command)
 {
-  if (why->next->len < WHY_REASONS_MAX && !g_ptr_array_find_with_equal_func(why->next, command, g_str_equal, NULL))
+  if (why->next->len < WHY_REASONS_MAX &&
+      !g_ptr_array_find_with_equal_func(why->next, command, g_str_equal, NULL))
     g_ptr_array_add(why->next, command);
   else
     g_free(command);
@@ -40,8 +41,10 @@ static void why_next(const Why *why, char *command)
 static char *why_change(const Rollout *rollout)
 {
   const char *kind = rollout_kind_word(rollout->kind);
-  bool leads = rollout->kind == ROLLOUT_KIND_DEPLOY || rollout->kind == ROLLOUT_KIND_UPDATE || rollout->kind == ROLLOUT_KIND_ROLLBACK;
-  return leads ? g_strdup_printf("the %s %s revision %d", kind, rollout->kind == ROLLOUT_KIND_DEPLOY ? "of" : "to", rollout->to)
+  bool leads = rollout->kind == ROLLOUT_KIND_DEPLOY || rollout->kind == ROLLOUT_KIND_UPDATE ||
+               rollout->kind == ROLLOUT_KIND_ROLLBACK;
+  return leads ? g_strdup_printf("the %s %s revision %d", kind,
+                                 rollout->kind == ROLLOUT_KIND_DEPLOY ? "of" : "to", rollout->to)
                : g_strdup_printf("the %s", kind);
 }
 
@@ -54,8 +57,9 @@ static void why_open(const Why *why, const Rollout *rollout, const char *change)
     why_add(why, g_strdup_printf("%s waits since %s for %s to reserve ports", change, since,
                                  why->core->nodes->len ? "the node" : "a node to join"));
   else
-    why_add(why, g_strdup_printf("%s is in stage %d of phase %s since %s and waits for %u agent%s", change, rollout->stage + 1,
-                                 rollout_phase_word(rollout->phase), since, rollout->waiting, text_plural(rollout->waiting)));
+    why_add(why, g_strdup_printf("%s is in stage %d of phase %s since %s and waits for %u agent%s",
+                                 change, rollout->stage + 1, rollout_phase_word(rollout->phase),
+                                 since, rollout->waiting, text_plural(rollout->waiting)));
   if (rollout->cause)
     why_add(why, g_strdup_printf("%s failed and is on its way back: %s", change, rollout->cause));
   why_next(why, g_strdup_printf("reeve wait %s", name));
@@ -66,7 +70,8 @@ static void why_open(const Why *why, const Rollout *rollout, const char *change)
 /* Caller frees. */
 static char *why_cause(const Rollout *rollout)
 {
-  g_auto(GStrv) lines = g_strsplit(rollout->cause ? rollout->cause : "nothing is known of why", "\n", -1);
+  g_auto(GStrv) lines =
+      g_strsplit(rollout->cause ? rollout->cause : "nothing is known of why", "\n", -1);
   return g_strjoinv("\n    | ", lines);
 }
 
@@ -78,7 +83,8 @@ static void why_rollout(const Why *why, const Rollout *rollout)
   if (rollout_is_open(rollout))
     why_open(why, rollout, change);
   else if (rollout->outcome == OUTCOME_ROLLED_BACK)
-    why_add(why, g_strdup_printf("%s failed, revision %d runs again: %s", change, rollout->from, cause));
+    why_add(why,
+            g_strdup_printf("%s failed, revision %d runs again: %s", change, rollout->from, cause));
   else if (rollout->outcome == OUTCOME_FAILED)
     why_add(why, g_strdup_printf("%s failed: %s", change, cause));
   else if (rollout->cause)
@@ -107,15 +113,19 @@ static const AgentSpec *why_agent(const Instance *instance)
   return revision_agent(instance->deployment, instance->revision, instance->agent);
 }
 
-static void why_backoff(const Why *why, const Instance *instance, GString *reason, const char *cause)
+static void why_backoff(const Why *why, const Instance *instance, GString *reason,
+                        const char *cause)
 {
   const AgentSpec *agent = why_agent(instance);
-  g_string_append_printf(reason, "keeps ending: %s (%d restart%s in a row)", cause, instance->restarts, text_plural(instance->restarts));
+  g_string_append_printf(reason, "keeps ending: %s (%d restart%s in a row)", cause,
+                         instance->restarts, text_plural(instance->restarts));
   if (!agent || !instance->since_ms)
     return;
-  int64_t left_ms = instance->since_ms + restart_delay_ms(&agent->restart, instance->restarts) - why->wall_ms;
+  int64_t left_ms =
+      instance->since_ms + restart_delay_ms(&agent->restart, instance->restarts) - why->wall_ms;
   if (left_ms >= 1000)
-    g_string_append_printf(reason, "; next start in %" G_GINT64_FORMAT " s", (left_ms + 999) / 1000);
+    g_string_append_printf(reason, "; next start in %" G_GINT64_FORMAT " s",
+                           (left_ms + 999) / 1000);
   else
     g_string_append(reason, "; next start at once");
   if (agent->restart.max >= 0)
@@ -142,9 +152,11 @@ static void why_state(const Why *why, const Instance *instance, GString *reason)
   else if (instance->state == INSTANCE_RUNNING && sick)
     g_string_append_printf(reason, "runs and is %s: %s", health_word(instance->health), cause);
   else if (instance->state == INSTANCE_RUNNING && instance->restarts > 0)
-    g_string_append_printf(reason, "runs, after %d restart%s in a row", instance->restarts, text_plural(instance->restarts));
+    g_string_append_printf(reason, "runs, after %d restart%s in a row", instance->restarts,
+                           text_plural(instance->restarts));
   else
-    g_string_append_printf(reason, "is %s%s%s", instance_state_word(instance->state), seen && *seen ? ": " : "", seen ? seen : "");
+    g_string_append_printf(reason, "is %s%s%s", instance_state_word(instance->state),
+                           seen && *seen ? ": " : "", seen ? seen : "");
   why_output(reason, instance);
 }
 
@@ -162,7 +174,8 @@ static void why_scheduled(const Why *why, const Instance *instance)
   if (g_strcmp0(instance->outcome, "failed") != 0)
     return;
   GString *reason = g_string_new(NULL);
-  g_string_printf(reason, "%s: its last run failed: %s", instance->agent, instance->reason ? instance->reason : "nothing is known of why");
+  g_string_printf(reason, "%s: its last run failed: %s", instance->agent,
+                  instance->reason ? instance->reason : "nothing is known of why");
   why_output(reason, instance);
   why_add(why, g_string_free(reason, FALSE));
   why_next(why, g_strdup_printf("reeve logs %s/%s", why->deployment->name, instance->agent));
@@ -171,7 +184,8 @@ static void why_scheduled(const Why *why, const Instance *instance)
 /* It counts as well, and its node has something to say of it: a shim that does not answer. */
 static void why_well(const Why *why, const Instance *instance, const char *name)
 {
-  if (instance->state != INSTANCE_RUNNING || !instance->observed_reason || !*instance->observed_reason)
+  if (instance->state != INSTANCE_RUNNING || !instance->observed_reason ||
+      !*instance->observed_reason)
     return;
   why_add(why, g_strdup_printf("%s runs: %s", name, instance->observed_reason));
   why_next(why, g_strdup_printf("reeve restart %s/%s", why->deployment->name, instance->agent));
@@ -181,7 +195,9 @@ static void why_instance(const Why *why, const Instance *instance)
 {
   g_autofree char *name = instance_short_name(instance);
   if (instance->desired_running && instance->stale) {
-    why_add(why, g_strdup_printf("%s runs with an old environment: a secret has changed since; restart it", name));
+    why_add(why,
+            g_strdup_printf(
+                "%s runs with an old environment: a secret has changed since; restart it", name));
     why_next(why, g_strdup_printf("reeve restart %s/%s", why->deployment->name, instance->agent));
   }
   if (instance->scheduled) {
@@ -195,7 +211,8 @@ static void why_instance(const Why *why, const Instance *instance)
     return;
   const NodeObject *node = core_node(why->core, instance->node);
   if (node && node->status != NODE_ONLINE) {
-    why_add(why, g_strdup_printf("%s: node '%s' is %s", name, node->id, node_status_word(node->status)));
+    why_add(why,
+            g_strdup_printf("%s: node '%s' is %s", name, node->id, node_status_word(node->status)));
     return;
   }
   GString *reason = g_string_new(NULL);
@@ -226,7 +243,8 @@ static void why_deployment(const Why *why)
     why_next(why, deployment_way_up(deployment));
   int previous = deployment_previous(deployment);
   const Revision *former = revision_find(deployment, previous);
-  if (!open && former && revision_job(former) && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED))
+  if (!open && former && revision_job(former) &&
+      (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED))
     why_next(why, g_strdup_printf("reeve rollback %s --to %d", deployment->name, previous));
 }
 
@@ -241,7 +259,8 @@ static void why_write_list(GString *out, const char *key, const GPtrArray *texts
 static char *why_text(const Why *why)
 {
   DeploymentStatus status = why->deployment->status;
-  const char *and = why->reasons->len == 0         ? (status == DEPLOYMENT_RUNNING ? "; nothing is wrong" : "")
+  const char *and = why->reasons->len == 0
+                        ? (status == DEPLOYMENT_RUNNING ? "; nothing is wrong" : "")
                     : status == DEPLOYMENT_RUNNING ? ", but:"
                                                    : ":";
   GString *text = g_string_new(NULL);
@@ -249,14 +268,17 @@ static char *why_text(const Why *why)
   for (guint i = 0; i < why->reasons->len; i++)
     g_string_append_printf(text, "\n  %s", (const char *)why->reasons->pdata[i]);
   for (guint i = 0; i < why->next->len; i++)
-    g_string_append_printf(text, "%s%s", i ? "\n      " : "\nsee: ", (const char *)why->next->pdata[i]);
+    g_string_append_printf(text, "%s%s",
+                           i ? "\n      " : "\nsee: ", (const char *)why->next->pdata[i]);
   return g_string_free(text, FALSE);
 }
 
 char *core_why(const Core *core, const Deployment *deployment, int64_t wall_ms)
 {
-  g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free), next = g_ptr_array_new_with_free_func(g_free);
-  Why why = {.core = core, .deployment = deployment, .wall_ms = wall_ms, .reasons = reasons, .next = next};
+  g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free),
+                       next = g_ptr_array_new_with_free_func(g_free);
+  Why why = {
+      .core = core, .deployment = deployment, .wall_ms = wall_ms, .reasons = reasons, .next = next};
   why_unreadable(&why);
   if (deployment->rollout)
     why_rollout(&why, deployment->rollout);

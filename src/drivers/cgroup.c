@@ -1,4 +1,5 @@
-/* Control groups, v2 and v1; see cgroup.h. Each limit is a row: which file of which controller takes it, in which form. */
+/* Control groups, v2 and v1; see cgroup.h. Each limit is a row: which file of which controller
+ * takes it, in which form. */
 #include "drivers/cgroup.h"
 
 #include "base/fs.h"
@@ -16,7 +17,9 @@ typedef enum CgroupKind { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } CgroupKind;
 struct Cgroups {
   CgroupKind kind;
   char *root, *base; /* v2: @base is the group that is ours to divide */
-  char *prefix;      /* of the names of our groups: other nodes of this machine have theirs beside them, with the same ids */
+  /* of the names of our groups: other nodes of this machine have theirs beside them, with the same
+   * ids */
+  char *prefix;
   bool enforced[LIMITS];
   char *unenforced, *description;
 };
@@ -43,10 +46,12 @@ static void limit_pids(const ResourceSpec *resources, bool v2, char *text, size_
 
 static const struct {
   const char *controller, *file_v1, *file_v2;
-  void (*text)(const ResourceSpec *resources, bool v2, char *text, size_t size); /* leaves @text alone: no such limit is asked for */
-} limits[LIMITS] = {[LIMIT_MEMORY] = {"memory", "memory.limit_in_bytes", "memory.max", limit_memory},
-                    [LIMIT_CPU] = {"cpu", "cpu.cfs_quota_us", "cpu.max", limit_cpu},
-                    [LIMIT_PIDS] = {"pids", "pids.max", "pids.max", limit_pids}};
+  /* leaves @text alone: no such limit is asked for */
+  void (*text)(const ResourceSpec *resources, bool v2, char *text, size_t size);
+} limits[LIMITS] = {
+    [LIMIT_MEMORY] = {"memory", "memory.limit_in_bytes", "memory.max", limit_memory},
+    [LIMIT_CPU] = {"cpu", "cpu.cfs_quota_us", "cpu.max", limit_cpu},
+    [LIMIT_PIDS] = {"pids", "pids.max", "pids.max", limit_pids}};
 
 /* ---- what is there ---- */
 
@@ -64,9 +69,10 @@ static bool cgroup_writable(const char *directory, const char *file)
   return access(path, W_OK) == 0;
 }
 
-/* The group below which ours are made: the one around us when we were put into a leaf of it for that (DelegateSubgroup=reeve.self of a
- * unit), else the root, which is root's. Never the group that we are in ourselves: once it hands controllers on, nothing can be started in
- * it any more, and a service manager could not start us again beside the agents that stayed. */
+/* The group below which ours are made: the one around us when we were put into a leaf of it for
+ * that (DelegateSubgroup=reeve.self of a unit), else the root, which is root's. Never the group
+ * that we are in ourselves: once it hands controllers on, nothing can be started in it any more,
+ * and a service manager could not start us again beside the agents that stayed. */
 static char *cgroup_base(const char *root, const char *own)
 {
   g_auto(GStrv) lines = g_strsplit(own, "\n", -1);
@@ -81,7 +87,8 @@ static char *cgroup_base(const char *root, const char *own)
 
 static void cgroups_conclude(Cgroups *cgroups)
 {
-  static const char *const where[] = {[CGROUP_NONE] = "no writable cgroup", [CGROUP_V1] = "cgroup v1", [CGROUP_V2] = "cgroup v2"};
+  static const char *const where[] = {
+      [CGROUP_NONE] = "no writable cgroup", [CGROUP_V1] = "cgroup v1", [CGROUP_V2] = "cgroup v2"};
   GString *missing = g_string_new(NULL);
   for (int i = 0; i < LIMITS; i++)
     if (!cgroups->enforced[i])
@@ -89,7 +96,9 @@ static void cgroups_conclude(Cgroups *cgroups)
   g_free(cgroups->unenforced);
   cgroups->unenforced = g_string_free(missing, FALSE);
   g_free(cgroups->description);
-  cgroups->description = cgroups->base ? g_strdup_printf("%s at %s", where[cgroups->kind], cgroups->base) : g_strdup(where[cgroups->kind]);
+  cgroups->description = cgroups->base
+                             ? g_strdup_printf("%s at %s", where[cgroups->kind], cgroups->base)
+                             : g_strdup(where[cgroups->kind]);
 }
 
 Cgroups *cgroups_new(const char *root, const char *own)
@@ -101,10 +110,12 @@ Cgroups *cgroups_new(const char *root, const char *own)
   g_autofree char *unified = g_build_filename(cgroups->root, "cgroup.controllers", NULL);
   if (access(unified, F_OK) == 0) {
     cgroups->base = cgroup_base(cgroups->root, own ? own : read ? read : "");
-    bool ours = cgroup_writable(cgroups->base, "cgroup.subtree_control") && cgroup_writable(cgroups->base, "cgroup.procs");
+    bool ours = cgroup_writable(cgroups->base, "cgroup.subtree_control") &&
+                cgroup_writable(cgroups->base, "cgroup.procs");
     cgroups->kind = ours ? CGROUP_V2 : CGROUP_NONE;
     for (int i = 0; i < LIMITS; i++)
-      cgroups->enforced[i] = ours && cgroup_has_word(cgroups->base, "cgroup.controllers", limits[i].controller);
+      cgroups->enforced[i] =
+          ours && cgroup_has_word(cgroups->base, "cgroup.controllers", limits[i].controller);
   } else {
     for (int i = 0; i < LIMITS; i++) {
       cgroups->enforced[i] = cgroup_writable(cgroups->root, limits[i].controller);
@@ -154,7 +165,8 @@ static bool cgroup_write(const char *directory, const char *file, const char *te
 static bool cgroup_hand_on(const char *directory, const char *controller)
 {
   g_autofree char *text = g_strconcat("+", controller, NULL);
-  return cgroup_has_word(directory, "cgroup.subtree_control", controller) || cgroup_write(directory, "cgroup.subtree_control", text);
+  return cgroup_has_word(directory, "cgroup.subtree_control", controller) ||
+         cgroup_write(directory, "cgroup.subtree_control", text);
 }
 
 /* How many places our groups are in: one with v2, one for each controller with v1. */
@@ -167,8 +179,9 @@ static int cgroup_places(const Cgroups *cgroups)
 /* The group around those of all instances. */
 static char *cgroup_around(const Cgroups *cgroups, int limit)
 {
-  return cgroups->kind == CGROUP_V2 ? g_build_filename(cgroups->base, "reeve", NULL)
-                                    : g_build_filename(cgroups->root, limits[limit].controller, "reeve", NULL);
+  return cgroups->kind == CGROUP_V2
+             ? g_build_filename(cgroups->base, "reeve", NULL)
+             : g_build_filename(cgroups->root, limits[limit].controller, "reeve", NULL);
 }
 
 void cgroups_prepare(Cgroups *cgroups, const char *owner)
@@ -182,8 +195,9 @@ void cgroups_prepare(Cgroups *cgroups, const char *owner)
   g_autofree char *ours = cgroup_around(cgroups, 0);
   fs_mkdirs(ours, 0755, NULL);
   for (int i = 0; i < LIMITS; i++)
-    cgroups->enforced[i] =
-        cgroups->enforced[i] && cgroup_hand_on(cgroups->base, limits[i].controller) && cgroup_hand_on(ours, limits[i].controller);
+    cgroups->enforced[i] = cgroups->enforced[i] &&
+                           cgroup_hand_on(cgroups->base, limits[i].controller) &&
+                           cgroup_hand_on(ours, limits[i].controller);
   cgroups_conclude(cgroups);
 }
 
@@ -191,28 +205,34 @@ void cgroups_prepare(Cgroups *cgroups, const char *owner)
 
 static char *cgroup_directory(const Cgroups *cgroups, int limit, const char *id)
 {
-  g_autofree char *around = cgroup_around(cgroups, limit), *name = g_strconcat(cgroups->prefix, id, NULL);
+  g_autofree char *around = cgroup_around(cgroups, limit),
+                  *name = g_strconcat(cgroups->prefix, id, NULL);
   return g_build_filename(around, name, NULL);
 }
 
-/* Another node that leaves takes the group around ours with it when it finds it empty: it is made again. */
+/* Another node that leaves takes the group around ours with it when it finds it empty: it is made
+ * again. */
 static bool cgroup_make(const Cgroups *cgroups, int limit, const char *directory)
 {
   g_autofree char *around = cgroup_around(cgroups, limit);
   bool there = access(around, F_OK) == 0;
-  bool made = fs_mkdirs(directory, 0755, NULL) || fs_mkdirs(directory, 0755, NULL); /* it may go in between once, not twice */
+  /* it may go in between once, not twice */
+  bool made = fs_mkdirs(directory, 0755, NULL) || fs_mkdirs(directory, 0755, NULL);
   for (int i = 0; i < LIMITS && !there && cgroups->kind == CGROUP_V2; i++)
     if (cgroups->enforced[i])
       cgroup_hand_on(around, limits[i].controller);
   return made;
 }
 
-/* Sets one limit in the group of @id, and adds the group's procs file to @procs if it is not there. */
-static bool cgroup_limit(const Cgroups *cgroups, int limit, const char *id, const char *text, GPtrArray *procs)
+/* Sets one limit in the group of @id, and adds the group's procs file to @procs if it is not there.
+ */
+static bool cgroup_limit(const Cgroups *cgroups, int limit, const char *id, const char *text,
+                         GPtrArray *procs)
 {
   g_autofree char *directory = cgroup_directory(cgroups, limit, id);
   const char *file = cgroups->kind == CGROUP_V2 ? limits[limit].file_v2 : limits[limit].file_v1;
-  if (!cgroups->enforced[limit] || !cgroup_make(cgroups, limit, directory) || !cgroup_write(directory, file, text))
+  if (!cgroups->enforced[limit] || !cgroup_make(cgroups, limit, directory) ||
+      !cgroup_write(directory, file, text))
     return false;
   g_autofree char *path = g_build_filename(directory, "cgroup.procs", NULL);
   for (guint i = 0; i < procs->len; i++)
@@ -227,7 +247,8 @@ bool cgroups_wanted(const ResourceSpec *resources)
   return resources->cpu > 0 || resources->memory_bytes > 0 || resources->pids > 0;
 }
 
-char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources, char **missing)
+char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources,
+                    char **missing)
 {
   *missing = NULL;
   if (!cgroups_wanted(resources))
@@ -251,7 +272,8 @@ int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id)
   if (cgroups->kind == CGROUP_NONE)
     return 0;
   g_autofree char *directory = cgroup_directory(cgroups, LIMIT_MEMORY, id);
-  g_autofree char *path = g_build_filename(directory, cgroups->kind == CGROUP_V2 ? "memory.events" : "memory.oom_control", NULL);
+  g_autofree char *path = g_build_filename(
+      directory, cgroups->kind == CGROUP_V2 ? "memory.events" : "memory.oom_control", NULL);
   g_autofree char *text = fs_read(path, CGROUP_EVENTS_MAX, NULL, NULL);
   const char *line = text ? strstr(text, "oom_kill ") : NULL;
   return line ? g_ascii_strtoll(line + strlen("oom_kill "), NULL, 10) : 0;

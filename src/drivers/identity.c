@@ -29,7 +29,8 @@ bool proc_stat(pid_t pid, ProcStat *out)
   if (g_strv_length(fields) < 20)
     return false;
   const char *name = strchr(text, '(');
-  g_snprintf(out->name, sizeof out->name, "%.*s", name && name < p ? (int)(p - name - 1) : 0, name ? name + 1 : "");
+  g_snprintf(out->name, sizeof out->name, "%.*s", name && name < p ? (int)(p - name - 1) : 0,
+             name ? name + 1 : "");
   out->state = fields[0][0];
   out->parent = (pid_t)strtol(fields[1], NULL, 10);
   out->session = (pid_t)strtol(fields[3], NULL, 10);
@@ -45,13 +46,15 @@ bool identity_read(const char *directory, ProcessIdentity *identity)
   int pid;
   unsigned long long start;
   *identity = (ProcessIdentity){0};
-  if (!text || sscanf(text, "attempt=%d pid=%d start=%llu boot=%63s", &identity->attempt, &pid, &start, boot) != 4)
+  if (!text || sscanf(text, "attempt=%d pid=%d start=%llu boot=%63s", &identity->attempt, &pid,
+                      &start, boot) != 4)
     return false;
   identity->pid = pid;
   identity->start_time = start;
   const char *generation = strstr(text, " generation=");
   identity->generation = generation ? strtoll(generation + strlen(" generation="), NULL, 10) : 0;
-  const char *ours = g_getenv("REEVE_BOOT_ID") ? NULL : clock_boot_id(); /* a test that plays a reboot changes ours, not the shim's */
+  /* a test that plays a reboot changes ours, not the shim's */
+  const char *ours = g_getenv("REEVE_BOOT_ID") ? NULL : clock_boot_id();
   return !ours || strcmp(boot, ours) == 0;
 }
 
@@ -68,7 +71,8 @@ bool proc_dead(const ProcStat *stat)
 bool identity_alive(const ProcessIdentity *identity)
 {
   ProcStat stat;
-  return identity->pid > 0 && proc_stat(identity->pid, &stat) && stat.start_time == identity->start_time && !proc_dead(&stat);
+  return identity->pid > 0 && proc_stat(identity->pid, &stat) &&
+         stat.start_time == identity->start_time && !proc_dead(&stat);
 }
 
 bool identity_kill(const ProcessIdentity *identity)
@@ -76,7 +80,8 @@ bool identity_kill(const ProcessIdentity *identity)
   int fd = identity->pid > 0 ? pidfd_open(identity->pid, 0) : -1;
   if (fd < 0)
     return false;
-  bool ours = identity_alive(identity); /* looked at while @fd keeps the number from being given anew */
+  /* looked at while @fd keeps the number from being given anew */
+  bool ours = identity_alive(identity);
   bool sent = ours && pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0;
   close(fd);
   return sent;

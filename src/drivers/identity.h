@@ -11,7 +11,8 @@ typedef struct ProcessIdentity {
   int64_t generation; /* of the instance; 0 = a shim of an older release did not say */
 } ProcessIdentity;
 
-/* Reads the `state` file that a shim left in @directory; false when there is none, or when it is of another boot. */
+/* Reads the `state` file that a shim left in @directory; false when there is none, or when it is of
+ * another boot. */
 bool identity_read(const char *directory, ProcessIdentity *identity);
 
 /* When it was started, on the boot clock. */

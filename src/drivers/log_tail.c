@@ -7,7 +7,8 @@
 
 enum { TAIL_READ = 16384, TAIL_LINES = 20 };
 
-/* Puts up to @wanted bytes from the end of the log file @name in front of @text. Returns how many. */
+/* Puts up to @wanted bytes from the end of the log file @name in front of @text. Returns how many.
+ */
 static int64_t tail_read(const char *directory, const char *name, int64_t wanted, GString *text)
 {
   g_autofree char *path = g_build_filename(directory, name, NULL);
@@ -26,7 +27,8 @@ static int64_t tail_read(const char *directory, const char *name, int64_t wanted
   return MAX(n, 0);
 }
 
-/* The text of a record "TIME STREAM FLAG TEXT"; @head becomes what stands before it, "STREAM FLAG". */
+/* The text of a record "TIME STREAM FLAG TEXT"; @head becomes what stands before it, "STREAM FLAG".
+ */
 static const char *tail_text(const char *line, const char **head)
 {
   const char *at = strchr(line, ' ');

@@ -21,7 +21,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SHIM_FIRST_FD = 10, SHIM_TEXT = 512, SHIM_LOG_BYTES = 10 * 1024 * 1024, SHIM_LOG_FILES = 5, SHIM_FDS = 5 };
+enum {
+  SHIM_FIRST_FD = 10,
+  SHIM_TEXT = 512,
+  SHIM_LOG_BYTES = 10 * 1024 * 1024,
+  SHIM_LOG_FILES = 5,
+  SHIM_FDS = 5
+};
 
 struct Shim {
   int fd;
@@ -45,7 +51,8 @@ static void shim_dispatch(const Shim *shim, const char *text)
     listeners[message.news](shim->data, &message);
 }
 
-/* One datagram a wake-up: the callbacks may free the shim, so nothing of it is touched after them. */
+/* One datagram a wake-up: the callbacks may free the shim, so nothing of it is touched after them.
+ */
 static void shim_on_readable(void *data)
 {
   Shim *shim = data;
@@ -81,8 +88,8 @@ ProcessIdentity shim_identity(const Shim *shim)
 bool shim_sleeps(const Shim *shim)
 {
   ProcStat stat;
-  return shim->identity.pid > 0 && proc_stat(shim->identity.pid, &stat) && stat.start_time == shim->identity.start_time &&
-         stat.state == 'S';
+  return shim->identity.pid > 0 && proc_stat(shim->identity.pid, &stat) &&
+         stat.start_time == shim->identity.start_time && stat.state == 'S';
 }
 
 void shim_free(Shim *shim)
@@ -103,7 +110,8 @@ G_GNUC_PRINTF(2, 3) static void shim_say(Shim *shim, const char *format, ...)
   va_end(args);
   fs_crash_point("message to shim");
   if (send(shim->fd, text, (size_t)n, MSG_NOSIGNAL) < 0)
-    log_debug("shim not reached", "message=\"%s\" error=\"%s\"", text, g_strerror(errno)); /* its end is read next */
+    /* its end is read next */
+    log_debug("shim not reached", "message=\"%s\" error=\"%s\"", text, g_strerror(errno));
 }
 
 void shim_start(Shim *shim, int attempt)
@@ -172,7 +180,8 @@ static bool launch_is_callers(const ShimLaunch *launch, const char *pair)
 }
 
 /* One variable of the user's entry, unless the job sets it. */
-static void spec_put_default(GString *out, const ShimLaunch *launch, const char *key, const char *value)
+static void spec_put_default(GString *out, const ShimLaunch *launch, const char *key,
+                             const char *value)
 {
   g_autofree char *start = g_strconcat(key, "=", NULL);
   bool set = g_environ_getenv(launch->spec->environment, key) && !launch_is_callers(launch, start);
@@ -183,7 +192,8 @@ static void spec_put_default(GString *out, const ShimLaunch *launch, const char 
     spec_put(out, "env", pair);
 }
 
-/* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs to a user's environment. */
+/* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs
+ * to a user's environment. */
 static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error)
 {
   const User *user = launch->user;
@@ -196,7 +206,8 @@ static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error
   if (user->uid == geteuid())
     return true;
   if (geteuid() != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "run as '%s': only root may run agents as another user", user->name);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
+                "run as '%s': only root may run agents as another user", user->name);
     return false;
   }
   spec_put_number(out, "uid", user->uid);
@@ -209,7 +220,8 @@ static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error
 static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
 {
   g_autofree char *missing = NULL;
-  g_auto(GStrv) procs = cgroups_make(launch->cgroups, launch->id, &launch->spec->resources, &missing);
+  g_auto(GStrv) procs =
+      cgroups_make(launch->cgroups, launch->id, &launch->spec->resources, &missing);
   for (size_t i = 0; procs && procs[i]; i++)
     spec_put(out, "cgroup", procs[i]);
   if (missing)
@@ -222,7 +234,8 @@ static void spec_put_word(GString *out, const char *key, const char *text, const
   spec_put(out, key, word);
 }
 
-/* The first variable of the environment, so that it is found again also when a program writes over the later ones. */
+/* The first variable of the environment, so that it is found again also when a program writes over
+ * the later ones. */
 static void spec_put_mark(GString *out, const char *directory)
 {
   char mark[TREE_MARK_BYTES];
@@ -270,7 +283,8 @@ static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
 
 /* ---- spawning ---- */
 
-/* A copy of @fd high enough that putting things at 3, 4, 5 in the child cannot hit it. Closes @fd. */
+/* A copy of @fd high enough that putting things at 3, 4, 5 in the child cannot hit it. Closes @fd.
+ */
 static int shim_high(int fd)
 {
   int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SHIM_FIRST_FD);
@@ -299,8 +313,9 @@ static char **shim_environment(void)
   return environment ? environment : g_new0(char *, 1);
 }
 
-/* @fds go to 3, 4, ...; -1 ends them. All others are closed before the exec, not by it: Linux lets the parent go on before an exec closes
- * them, and a reserved port that is held a moment longer is in the way of its agent. */
+/* @fds go to 3, 4, ...; -1 ends them. All others are closed before the exec, not by it: Linux lets
+ * the parent go on before an exec closes them, and a reserved port that is held a moment longer is
+ * in the way of its agent. */
 static int shim_posix_spawn(const ShimLaunch *launch, const int fds[SHIM_FDS], pid_t *pid)
 {
   g_autofree char *name = g_strdup_printf("%s/%s", launch->spec->deployment, launch->spec->agent);
@@ -319,7 +334,8 @@ static int shim_posix_spawn(const ShimLaunch *launch, const int fds[SHIM_FDS], p
   return code;
 }
 
-Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events, void *data, GError **error)
+Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events,
+                 void *data, GError **error)
 {
   size_t length;
   g_autofree char *text = spec_text(launch, &length, error);
@@ -329,7 +345,9 @@ Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const Shi
   int made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
   int memory = shim_memfd(text, length);
   explicit_bzero(text, length); /* there may be secrets in it */
-  int fds[SHIM_FDS] = {memory, shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), shim_high(pair[1]), -1, -1};
+  int fds[SHIM_FDS] = {memory,
+                       shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+                       shim_high(pair[1]), -1, -1};
   bool ready = made == 0 && fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0;
   for (int i = 0; i < 2 && launch->attached; i++) {
     fds[3 + i] = fcntl(launch->attached[i], F_DUPFD_CLOEXEC, SHIM_FIRST_FD);
@@ -344,8 +362,9 @@ Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const Shi
   if (code) {
     if (pair[0] >= 0)
       close(pair[0]);
-    g_set_error(error, REEVE_ERROR, system_may_pass(code) ? REEVE_ERROR_UNAVAILABLE : REEVE_ERROR_INTERNAL, "start '%s': %s",
-                launch->shim_path, g_strerror(code));
+    g_set_error(error, REEVE_ERROR,
+                system_may_pass(code) ? REEVE_ERROR_UNAVAILABLE : REEVE_ERROR_INTERNAL,
+                "start '%s': %s", launch->shim_path, g_strerror(code));
     return NULL;
   }
   reaper_watch(reaper, pid, NULL, NULL);
@@ -366,9 +385,11 @@ static bool shim_holds(int dir)
   return held;
 }
 
-Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data, bool *held)
+Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data,
+                   bool *held)
 {
-  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+      fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", dir);
   bool up = dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;

@@ -1,5 +1,6 @@
 #pragma once
-/* The process driver: an instance is a process held by a shim, which this file starts, finds again and talks to (docs/protocol.md "Shim").
+/* The process driver: an instance is a process held by a shim, which this file starts, finds again
+ * and talks to (docs/protocol.md "Shim").
  */
 #include "drivers/cgroup.h"
 #include "drivers/identity.h"
@@ -9,8 +10,8 @@
 
 typedef struct Shim Shim;
 
-/* What a shim tells, by message; NULL = not listened to. All on the loop; never from inside a call into this file. The Shim may be freed in
- * any of them. */
+/* What a shim tells, by message; NULL = not listened to. All on the loop; never from inside a call
+ * into this file. The Shim may be freed in any of them. */
 typedef void (*ShimNewsFn)(void *data, const ShimMessage *message);
 typedef struct ShimEvents {
   ShimNewsFn hello; /* first message of a connection, and the answer to shim_query */
@@ -33,15 +34,20 @@ typedef struct ShimLaunch {
   char *const *argv;    /* runs this instead of @spec->argv; NULL = that */
   char *const *secrets; /* more of the environment, "K=V", as it is; NULL = none */
   int64_t generation;
-  const int *attached; /* two descriptors that take stdout and stderr, borrowed; the tree ends with our connection. NULL = a log */
+  /* two descriptors that take stdout and stderr, borrowed; the tree ends with our connection. NULL
+   * = a log */
+  const int *attached;
 } ShimLaunch;
 
-/* Starts a shim for @launch. Returns NULL with @error: shim missing, another user without being root, descriptors spent
- * (REEVE_ERROR_UNAVAILABLE when that may pass). hello follows. */
-Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events, void *data, GError **error);
-/* Connects to the shim that holds @directory, without waiting. NULL when nobody listens, or a frozen shim has too many callers waiting;
+/* Starts a shim for @launch. Returns NULL with @error: shim missing, another user without being
+ * root, descriptors spent (REEVE_ERROR_UNAVAILABLE when that may pass). hello follows. */
+Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events,
+                 void *data, GError **error);
+/* Connects to the shim that holds @directory, without waiting. NULL when nobody listens, or a
+ * frozen shim has too many callers waiting;
  * @held then says whether its lock is held all the same. */
-Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data, bool *held);
+Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data,
+                   bool *held);
 /* The process; pid 0 = not known. */
 ProcessIdentity shim_identity(const Shim *shim);
 /* Closes the connection; the shim stays. */
@@ -49,12 +55,13 @@ void shim_free(Shim *shim);
 void shim_start(Shim *shim, int attempt);
 void shim_signal(Shim *shim, int signal);
 void shim_kill(Shim *shim);
-/* Does its process wait for something to do? False also when that is not known. One look into /proc. */
+/* Does its process wait for something to do? False also when that is not known. One look into
+ * /proc. */
 bool shim_sleeps(const Shim *shim);
 /* hello follows, unless the shim is frozen. */
 void shim_query(Shim *shim);
 /* The shim may leave; the connection's end is then no news. */
 void shim_end(Shim *shim);
-/* Last lines of the log in @directory, texts only, at most @bytes of them, from no more than the last @written bytes of records (-1 = no
- * limit). Caller frees; NULL when there are none. */
+/* Last lines of the log in @directory, texts only, at most @bytes of them, from no more than the
+ * last @written bytes of records (-1 = no limit). Caller frees; NULL when there are none. */
 char *shim_log_tail(const char *directory, size_t bytes, int64_t written);

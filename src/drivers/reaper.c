@@ -30,7 +30,8 @@ static void reaper_on_child(void *data)
     ReaperRow copy = row ? *row : (ReaperRow){0};
     g_hash_table_remove(reaper->rows, GINT_TO_POINTER(pid));
     if (copy.fn)
-      copy.fn(pid, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, copy.data);
+      copy.fn(pid, WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+              WIFSIGNALED(status) ? WTERMSIG(status) : 0, copy.data);
   }
 }
 

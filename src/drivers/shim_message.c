@@ -66,7 +66,8 @@ ShimMessage shim_message_parse(const char *text)
     if (strncmp(field, "state=ended", 11) == 0 && (!field[11] || field[11] == ' '))
       message.ended = true;
     else if (strncmp(field, "step=", 5) == 0)
-      g_snprintf(message.step, sizeof message.step, "%.*s", (int)strcspn(field + 5, " "), field + 5);
+      g_snprintf(message.step, sizeof message.step, "%.*s", (int)strcspn(field + 5, " "),
+                 field + 5);
     else
       message_member(&message, field);
   }

@@ -2,7 +2,15 @@
 /* What a shim says (docs/protocol.md "Shim"), read from one datagram. */
 #include "model/frame.h"
 
-typedef enum ShimNews { SHIM_NEWS_UNKNOWN, SHIM_HELLO, SHIM_STARTED, SHIM_START_FAILED, SHIM_EXITED, SHIM_ROTATED, SHIM_NEWS_N } ShimNews;
+typedef enum ShimNews {
+  SHIM_NEWS_UNKNOWN,
+  SHIM_HELLO,
+  SHIM_STARTED,
+  SHIM_START_FAILED,
+  SHIM_EXITED,
+  SHIM_ROTATED,
+  SHIM_NEWS_N
+} ShimNews;
 
 typedef struct ShimMessage {
   ShimNews news;
@@ -12,9 +20,12 @@ typedef struct ShimMessage {
   bool ended;  /* hello: an attempt ran and is over */
   ExitStatus exit;
   int error_number; /* start-failed */
-  char step[16];    /* start-failed: at what, a word of the protocol; "" = an older shim does not say */
-  int64_t output;   /* hello, exited: bytes of log records since the attempt began; -1 = an older shim does not say */
+  /* start-failed: at what, a word of the protocol; "" = an older shim does not say */
+  char step[16];
+  /* hello, exited: bytes of log records since the attempt began; -1 = an older shim does not say */
+  int64_t output;
 } ShimMessage;
 
-/* Reads @text, NUL-terminated. Members that are absent or not numbers in their range keep their default; unknown ones are ignored. */
+/* Reads @text, NUL-terminated. Members that are absent or not numbers in their range keep their
+ * default; unknown ones are ignored. */
 ShimMessage shim_message_parse(const char *text);

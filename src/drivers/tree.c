@@ -12,14 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TREE_DEPTH = 64, TREE_ENVIRON_MAX = 1024 * 1024, TREE_LOCKS_MAX = 8 * 1024 * 1024, TREE_SHIM_DIR_FD = 4 };
+enum {
+  TREE_DEPTH = 64,
+  TREE_ENVIRON_MAX = 1024 * 1024,
+  TREE_LOCKS_MAX = 8 * 1024 * 1024,
+  TREE_SHIM_DIR_FD = 4
+};
 
 void tree_mark(const char *directory, char mark[TREE_MARK_BYTES])
 {
   struct stat st;
   mark[0] = '\0';
   if (stat(directory, &st) == 0)
-    g_snprintf(mark, TREE_MARK_BYTES, "%" G_GINT64_MODIFIER "x-%" G_GUINT64_FORMAT, (guint64)st.st_dev, (guint64)st.st_ino);
+    g_snprintf(mark, TREE_MARK_BYTES, "%" G_GINT64_MODIFIER "x-%" G_GUINT64_FORMAT,
+               (guint64)st.st_dev, (guint64)st.st_ino);
 }
 
 /* ---- a shim by its lock ---- */
@@ -30,7 +36,8 @@ static bool tree_same_file(const char *path, const struct stat *wanted)
   return stat(path, &st) == 0 && st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
 }
 
-/* The process that a line of /proc/locks names, if it holds a file of that inode with flock; else 0. */
+/* The process that a line of /proc/locks names, if it holds a file of that inode with flock; else
+ * 0. */
 static pid_t tree_lock_holder(const char *line, ino_t inode)
 {
   int pid;
@@ -43,7 +50,8 @@ static pid_t tree_lock_holder(const char *line, ino_t inode)
 
 bool tree_find_shim(const char *directory, ProcessIdentity *shim)
 {
-  static const char *const locked[] = {"state", "lock"}; /* earlier builds locked a file of its own */
+  /* earlier builds locked a file of its own */
+  static const char *const locked[] = {"state", "lock"};
   struct stat dir;
   g_autofree char *text = fs_read("/proc/locks", TREE_LOCKS_MAX, NULL, NULL);
   if (!text || stat(directory, &dir) != 0)
@@ -56,7 +64,8 @@ bool tree_find_shim(const char *directory, ProcessIdentity *shim)
       pid_t pid = tree_lock_holder(lines[k], st.st_ino);
       g_autofree char *open_dir = g_strdup_printf("/proc/%d/fd/%d", (int)pid, TREE_SHIM_DIR_FD);
       ProcStat stat;
-      if (pid <= 0 || !tree_same_file(open_dir, &dir) || !proc_stat(pid, &stat)) /* inodes are told without a usable device */
+      /* inodes are told without a usable device */
+      if (pid <= 0 || !tree_same_file(open_dir, &dir) || !proc_stat(pid, &stat))
         continue;
       *shim = (ProcessIdentity){.pid = pid, .start_time = stat.start_time};
       return true;
@@ -88,24 +97,29 @@ static char *tree_mark_of(pid_t pid)
 
 static bool tree_is(const ProcessIdentity *identity, const TreeProc *proc)
 {
-  return identity->pid > 0 && identity->pid == proc->pid && identity->start_time == proc->stat.start_time;
+  return identity->pid > 0 && identity->pid == proc->pid &&
+         identity->start_time == proc->stat.start_time;
 }
 
-/* A session outlives its leader, and keeps its number from being given anew: unless that was given to another process, it is ours. */
+/* A session outlives its leader, and keeps its number from being given anew: unless that was given
+ * to another process, it is ours. */
 static bool tree_is_session(const ProcessIdentity *leader, const TreeProc *proc, GHashTable *by_pid)
 {
-  const TreeProc *now = leader->pid > 0 ? g_hash_table_lookup(by_pid, GINT_TO_POINTER(leader->pid)) : NULL;
-  return leader->pid > 0 && proc->stat.session == leader->pid && proc->stat.start_time >= leader->start_time &&
-         (!now || tree_is(leader, now));
+  const TreeProc *now =
+      leader->pid > 0 ? g_hash_table_lookup(by_pid, GINT_TO_POINTER(leader->pid)) : NULL;
+  return leader->pid > 0 && proc->stat.session == leader->pid &&
+         proc->stat.start_time >= leader->start_time && (!now || tree_is(leader, now));
 }
 
-static ProcessTree *tree_owner(const TreeProc *proc, ProcessTree *const *trees, size_t n, GHashTable *by_pid)
+static ProcessTree *tree_owner(const TreeProc *proc, ProcessTree *const *trees, size_t n,
+                               GHashTable *by_pid)
 {
   g_autofree char *mark = tree_mark_of(proc->pid);
   for (size_t i = 0; i < n; i++) {
     const ProcessTree *tree = trees[i];
     bool marked = mark && tree->mark[0] && strcmp(mark, tree->mark) == 0;
-    if (marked || tree_is(&tree->main, proc) || tree_is(&tree->shim, proc) || tree_is_session(&tree->main, proc, by_pid))
+    if (marked || tree_is(&tree->main, proc) || tree_is(&tree->shim, proc) ||
+        tree_is_session(&tree->main, proc, by_pid))
       return trees[i];
   }
   return NULL;
@@ -154,11 +168,13 @@ void trees_kill(ProcessTree *const *trees, size_t n)
   }
   for (guint i = 0; i < all->len; i++) {
     TreeProc *proc = all->pdata[i];
-    proc->owner = proc_dead(&proc->stat) || proc->pid == getpid() ? NULL : tree_owner(proc, trees, n, by_pid);
+    proc->owner =
+        proc_dead(&proc->stat) || proc->pid == getpid() ? NULL : tree_owner(proc, trees, n, by_pid);
   }
   for (guint i = 0; i < all->len; i++) {
     const TreeProc *proc = all->pdata[i];
-    ProcessTree *owner = proc_dead(&proc->stat) || proc->pid == getpid() ? NULL : tree_inherited(proc, by_pid);
+    ProcessTree *owner =
+        proc_dead(&proc->stat) || proc->pid == getpid() ? NULL : tree_inherited(proc, by_pid);
     if (!owner)
       continue;
     identity_kill(&(ProcessIdentity){.pid = proc->pid, .start_time = proc->stat.start_time});

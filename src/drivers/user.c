@@ -48,6 +48,7 @@ User *user_look_up(const char *name, GError **error)
   if (code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no such user");
   else
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the user database cannot be asked: %s", g_strerror(code));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "the user database cannot be asked: %s", g_strerror(code));
   return NULL;
 }

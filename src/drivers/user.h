@@ -13,8 +13,9 @@ typedef struct User {
   int n_groups; /* 0 when there are more than a shim takes */
 } User;
 
-/* Looks @name up. Blocks for as long as the database takes, which may be a directory service: not for the loop, and from any thread. Caller
- * frees; NULL with REEVE_ERROR_NOT_FOUND "no such user", or REEVE_ERROR_UNAVAILABLE when it cannot be asked. */
+/* Looks @name up. Blocks for as long as the database takes, which may be a directory service: not
+ * for the loop, and from any thread. Caller frees; NULL with REEVE_ERROR_NOT_FOUND "no such user",
+ * or REEVE_ERROR_UNAVAILABLE when it cannot be asked. */
 User *user_look_up(const char *name, GError **error);
 void user_free(User *user);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(User, user_free)

@@ -17,8 +17,9 @@ void agent_file_free(AgentFile *file)
 {
   if (!file)
     return;
-  char *texts[] = {file->name,           file->version,         file->description,      file->author,
-                   file->server_key_env, file->server_key_file, file->server_public_url};
+  char *texts[] = {
+      file->name,           file->version,         file->description,      file->author,
+      file->server_key_env, file->server_key_file, file->server_public_url};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   agent_llm_clear(file);
@@ -32,7 +33,8 @@ void agent_file_free(AgentFile *file)
 
 static void agent_bad(AgentReader *reader, int line, int column, const char *what)
 {
-  problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, line, column}, "%s", what);
+  problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, line, column}, "%s",
+               what);
 }
 
 void agent_wanted(AgentReader *reader, const char *key, const char *wanted)
@@ -67,7 +69,8 @@ void agent_texts(AgentReader *reader, const json_t *section, const char *key, GP
   }
 }
 
-double agent_number(AgentReader *reader, const json_t *section, const char *key, double low, double high)
+double agent_number(AgentReader *reader, const json_t *section, const char *key, double low,
+                    double high)
 {
   const json_t *value = json_object_get(section, key);
   if (!value)
@@ -79,20 +82,25 @@ double agent_number(AgentReader *reader, const json_t *section, const char *key,
   return 0;
 }
 
-int64_t agent_ms(AgentReader *reader, const json_t *section, const char *key, double low, double high)
+int64_t agent_ms(AgentReader *reader, const json_t *section, const char *key, double low,
+                 double high)
 {
   const json_t *value = json_object_get(section, key);
-  double seconds = json_is_string(value) ? text_seconds(json_string_value(value)) : json_is_number(value) ? json_number_value(value) : -1;
+  double seconds = json_is_string(value)   ? text_seconds(json_string_value(value))
+                   : json_is_number(value) ? json_number_value(value)
+                                           : -1;
   if (!value)
     return 0;
   if (seconds >= low && seconds <= high)
     return (int64_t)(seconds * 1000);
-  g_autofree char *wanted = g_strdup_printf("seconds from %.10g to %.10g, as 5 or \"2m\"", low, high);
+  g_autofree char *wanted =
+      g_strdup_printf("seconds from %.10g to %.10g, as 5 or \"2m\"", low, high);
   agent_wanted(reader, key, wanted);
   return 0;
 }
 
-void agent_ignored(AgentReader *reader, const json_t *section, const char *name, const char *const *known)
+void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
+                   const char *const *known)
 {
   const char *key;
   json_t *value;
@@ -104,17 +112,23 @@ void agent_ignored(AgentReader *reader, const json_t *section, const char *name,
     SourcePos pos = expand_locate(reader->text, reader->file, name, key);
     g_ptr_array_add(reader->out->not_honoured, g_strdup_printf("%s.%s", name, key));
     if (nearest)
-      problems_add(reader->problems, PROBLEM_WARNING, pos, "unknown key '%s' in '%s'; did you mean '%s'?", key, name, nearest);
+      problems_add(reader->problems, PROBLEM_WARNING, pos,
+                   "unknown key '%s' in '%s'; did you mean '%s'?", key, name, nearest);
     else
-      problems_add(reader->problems, PROBLEM_WARNING, pos, "unknown key '%s' in '%s'; it is not honoured", key, name);
+      problems_add(reader->problems, PROBLEM_WARNING, pos,
+                   "unknown key '%s' in '%s'; it is not honoured", key, name);
   }
 }
 
-/* http(s)://AUTHORITY with letters, digits and what stands in names, addresses and ports; @path: one may follow. */
+/* http(s)://AUTHORITY with letters, digits and what stands in names, addresses and ports; @path:
+ * one may follow. */
 static bool url_is_plain(const char *text, bool path)
 {
-  static const char authority[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:[]";
-  const char *rest = g_str_has_prefix(text, "http://") ? text + 7 : g_str_has_prefix(text, "https://") ? text + 8 : "";
+  static const char authority[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:[]";
+  const char *rest = g_str_has_prefix(text, "http://")    ? text + 7
+                     : g_str_has_prefix(text, "https://") ? text + 8
+                                                          : "";
   size_t n = strspn(rest, authority);
   return n > 0 && (rest[n] == '\0' || (path && rest[n] == '/' && !strpbrk(rest + n, "?# \"\\")));
 }
@@ -127,7 +141,8 @@ static bool text_is_host(const char *text)
 /* [server]: who may come in, and under which name. */
 static void agent_server_access(AgentReader *reader, const json_t *server)
 {
-  static const char *const words[] = {[AGENT_AUTH_DEFAULT] = "loopback", [AGENT_AUTH_KEY] = "key", [AGENT_AUTH_NONE] = "none"};
+  static const char *const words[] = {
+      [AGENT_AUTH_DEFAULT] = "loopback", [AGENT_AUTH_KEY] = "key", [AGENT_AUTH_NONE] = "none"};
   AgentFile *out = reader->out;
   g_autofree char *auth = NULL;
   agent_text(reader, server, "auth", &auth);
@@ -148,36 +163,43 @@ static void agent_server_access(AgentReader *reader, const json_t *server)
   agent_texts(reader, server, "host_names", out->server_names);
   for (guint i = 0; i < out->server_names->len; i++)
     if (!text_is_host(out->server_names->pdata[i]))
-      agent_wanted(reader, "server.host_names", "a list of names of hosts, without scheme and port");
+      agent_wanted(reader, "server.host_names",
+                   "a list of names of hosts, without scheme and port");
   agent_texts(reader, server, "allowed_origins", out->server_origins);
   for (guint i = 0; i < out->server_origins->len; i++) {
     g_autofree char *lower = g_ascii_strdown(out->server_origins->pdata[i], -1);
-    if (!url_is_plain(out->server_origins->pdata[i], false) || !g_str_equal(lower, out->server_origins->pdata[i]))
-      agent_wanted(reader, "server.allowed_origins", "a list of http(s)://HOST[:PORT], each without a path and in small letters");
+    if (!url_is_plain(out->server_origins->pdata[i], false) ||
+        !g_str_equal(lower, out->server_origins->pdata[i]))
+      agent_wanted(reader, "server.allowed_origins",
+                   "a list of http(s)://HOST[:PORT], each without a path and in small letters");
   }
 }
 
 /* [server]: where the key of the doors is; never the key itself. */
 static void agent_server(AgentReader *reader, const json_t *server)
 {
-  static const char *const known[] = {"api_key_env", "api_key_file", "auth", "public_url", "host_names", "allowed_origins", NULL};
+  static const char *const known[] = {"api_key_env", "api_key_file",    "auth", "public_url",
+                                      "host_names",  "allowed_origins", NULL};
   AgentFile *out = reader->out;
   agent_text(reader, server, "api_key_env", &out->server_key_env);
   agent_text(reader, server, "api_key_file", &out->server_key_file);
   if (out->server_key_env && out->server_key_file)
     agent_wanted(reader, "server", "api_key_env or api_key_file, not both");
   if (json_object_get(server, "api_key"))
-    agent_wanted(reader, "server.api_key",
-                 "no key in the file itself: name an environment variable with api_key_env or a file with api_key_file");
+    agent_wanted(
+        reader, "server.api_key",
+        "no key in the file itself: name an environment variable with api_key_env or a file with api_key_file");
   agent_server_access(reader, server);
   agent_ignored(reader, server, "server", known);
 }
 
 static void agent_sections(AgentReader *reader, const json_t *root)
 {
-  static const char *const agent_known[] = {"name", "version", "description", "author", "license", "capabilities", NULL};
-  static const char *const sections[] = {"agent", "llm",     "resources",   "deployment", "server",       "mcp_servers", "sub_agents",
-                                         "name",  "version", "description", "author",     "capabilities", "license",     NULL};
+  static const char *const agent_known[] = {"name",    "version",      "description", "author",
+                                            "license", "capabilities", NULL};
+  static const char *const sections[] = {
+      "agent", "llm",     "resources",   "deployment", "server",       "mcp_servers", "sub_agents",
+      "name",  "version", "description", "author",     "capabilities", "license",     NULL};
   AgentFile *out = reader->out;
   const json_t *nested = json_object_get(root, "agent"), *llm = json_object_get(root, "llm");
   const json_t *agent = json_is_object(nested) ? nested : root;
@@ -201,9 +223,11 @@ static void agent_sections(AgentReader *reader, const json_t *root)
       continue;
     const char *nearest = problems_nearest(key, sections);
     g_ptr_array_add(out->not_honoured, g_strdup(key));
-    problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, json_is_object(value) ? key : NULL, key),
-                 "not honoured: '%s' (the agent server does not act on this part of the agent file)%s%s%s", key,
-                 nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    problems_add(
+        reader->problems, PROBLEM_WARNING,
+        expand_locate(reader->text, reader->file, json_is_object(value) ? key : NULL, key),
+        "not honoured: '%s' (the agent server does not act on this part of the agent file)%s%s%s",
+        key, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
   }
 }
 
@@ -232,9 +256,11 @@ static json_t *agent_parse(AgentReader *reader, const char *text, size_t length)
   return root;
 }
 
-AgentFile *agent_file_read(const char *text, size_t length, const char *file_name, Problems *problems)
+AgentFile *agent_file_read(const char *text, size_t length, const char *file_name,
+                           Problems *problems)
 {
-  AgentReader reader = {.out = g_new0(AgentFile, 1), .file = file_name, .problems = problems, .text = text};
+  AgentReader reader = {
+      .out = g_new0(AgentFile, 1), .file = file_name, .problems = problems, .text = text};
   reader.out->temperature = reader.out->top_p = (double)NAN;
   reader.out->capabilities = g_ptr_array_new_with_free_func(g_free);
   reader.out->not_honoured = g_ptr_array_new_with_free_func(g_free);
@@ -242,8 +268,11 @@ AgentFile *agent_file_read(const char *text, size_t length, const char *file_nam
   reader.out->server_origins = g_ptr_array_new_with_free_func(g_free);
   int before = problems->errors;
   json_t *root = NULL;
-  if (length > AGENT_FILE_BYTES_MAX || memchr(text, '\0', length) || !g_utf8_validate(text, (gssize)length, NULL))
-    agent_bad(&reader, 0, 0, length > AGENT_FILE_BYTES_MAX ? "file is larger than 1 MiB" : "not a UTF-8 text file");
+  if (length > AGENT_FILE_BYTES_MAX || memchr(text, '\0', length) ||
+      !g_utf8_validate(text, (gssize)length, NULL))
+    agent_bad(&reader, 0, 0,
+              length > AGENT_FILE_BYTES_MAX ? "file is larger than 1 MiB"
+                                            : "not a UTF-8 text file");
   else
     root = agent_parse(&reader, text, length);
   if (root)

@@ -1,4 +1,5 @@
-/* Reads [resources] and [deployment]: what an agent may use, and how it wants to be kept alive; and folds it into a job's agent. */
+/* Reads [resources] and [deployment]: what an agent may use, and how it wants to be kept alive; and
+ * folds it into a job's agent. */
 #include "formats/agent_reader.h"
 #include "formats/size.h"
 
@@ -19,16 +20,19 @@ static void limits_memory(AgentReader *reader, const json_t *resources)
   AgentFile *out = reader->out;
   if (json_is_integer(value) && json_integer_value(value) > 0)
     out->memory_bytes = json_integer_value(value);
-  else if (value && !(json_is_string(value) && size_parse(json_string_value(value), &out->memory_bytes)))
+  else if (value &&
+           !(json_is_string(value) && size_parse(json_string_value(value), &out->memory_bytes)))
     agent_wanted(reader, "resources.memory_limit", "a size such as 512MB or 2GB");
 }
 
 static void limits_resources(AgentReader *reader, const json_t *resources)
 {
-  static const char *const known[] = {"timeout", "max_concurrent_requests", "cpu_limit", "memory_limit", "health_check_interval", NULL};
+  static const char *const known[] = {"timeout",      "max_concurrent_requests", "cpu_limit",
+                                      "memory_limit", "health_check_interval",   NULL};
   AgentFile *out = reader->out;
   out->timeout_ms = agent_ms(reader, resources, "timeout", 0.001, SECONDS_MAX);
-  out->max_concurrent_requests = (int)agent_number(reader, resources, "max_concurrent_requests", 1, 10000);
+  out->max_concurrent_requests =
+      (int)agent_number(reader, resources, "max_concurrent_requests", 1, 10000);
   out->cpu_limit = agent_number(reader, resources, "cpu_limit", 0.01, 100000);
   out->health_interval_ms = agent_ms(reader, resources, "health_check_interval", 0.1, SECONDS_MAX);
   limits_memory(reader, resources);
@@ -38,7 +42,8 @@ static void limits_resources(AgentReader *reader, const json_t *resources)
 static void limits_deployment(AgentReader *reader, const json_t *deployment)
 {
   /* auto_start is for the agents directory, which reads it itself */
-  static const char *const known[] = {"port", "auto_start", "auto_restart", "max_restarts", "restart_delay", NULL};
+  static const char *const known[] = {"port",         "auto_start",    "auto_restart",
+                                      "max_restarts", "restart_delay", NULL};
   AgentFile *out = reader->out;
   out->port = (int)agent_number(reader, deployment, "port", 0, 65535);
   limits_flag(reader, deployment, "auto_restart", &out->auto_restart);
@@ -72,7 +77,8 @@ static void fold_restart(const AgentFile *file, RestartSpec *restart)
 
 void agent_file_fold(const AgentFile *file, bool has_restart, bool has_health, AgentSpec *agent)
 {
-  if (file->api_key_secret && !strmap_has(&agent->environment, file->api_key_secret)) /* as the agents directory does */
+  /* as the agents directory does */
+  if (file->api_key_secret && !strmap_has(&agent->environment, file->api_key_secret))
     strmap_set_from(&agent->environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
   if (agent->port == PORT_NONE)
     agent->port = file->port > 0 ? file->port : PORT_AUTO;

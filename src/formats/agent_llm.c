@@ -27,7 +27,8 @@ static const LlmRow llm_rows[] = {
     {"max_tokens", LLM_COUNT, FIELD(max_tokens), 1, 10000000},
     {"max_completion_tokens", LLM_COUNT, FIELD(max_completion_tokens), 1, 10000000},
     {"timeout", LLM_SECONDS, FIELD(request_timeout_ms), 0.001, 86400},
-    {"request_timeout", LLM_SECONDS, FIELD(request_timeout_ms), 0.001, 86400}, /* the one that counts when both are there */
+    /* the one that counts when both are there */
+    {"request_timeout", LLM_SECONDS, FIELD(request_timeout_ms), 0.001, 86400},
     {"idle_timeout", LLM_SECONDS, FIELD(idle_timeout_ms), 0.001, 86400},
     {"concurrency", LLM_COUNT, FIELD(concurrency), 1, 10000},
     {"api_key_env", LLM_TEXT, FIELD(api_key_env), 0, 0},
@@ -46,9 +47,11 @@ void agent_llm_clear(AgentFile *file)
 /* A value that is $NAME and nothing else was meant as ${NAME}. */
 static void llm_bare_variable(AgentReader *reader, const char *key, const char *text)
 {
-  if (!text || text[0] != '$' || !text[1] || strspn(text + 1, G_CSET_A_2_Z G_CSET_DIGITS "_") != strlen(text + 1))
+  if (!text || text[0] != '$' || !text[1] ||
+      strspn(text + 1, G_CSET_A_2_Z G_CSET_DIGITS "_") != strlen(text + 1))
     return;
-  problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, "llm", key),
+  problems_add(reader->problems, PROBLEM_WARNING,
+               expand_locate(reader->text, reader->file, "llm", key),
                "'llm.%s': '%s' stays as it is written; a variable is ${%s}", key, text, text + 1);
 }
 
@@ -61,7 +64,8 @@ static void llm_row(AgentReader *reader, const LlmRow *row, const json_t *llm)
     return;
   }
   if (row->kind == LLM_SECONDS) {
-    G_STRUCT_MEMBER(int64_t, out, row->offset) = agent_ms(reader, llm, row->key, row->low, row->high);
+    G_STRUCT_MEMBER(int64_t, out, row->offset) =
+        agent_ms(reader, llm, row->key, row->low, row->high);
     return;
   }
   double number = agent_number(reader, llm, row->key, row->low, row->high);
@@ -87,7 +91,9 @@ static void llm_command(AgentReader *reader, const json_t *llm)
 /* A key in the URL would be in every log that names it. */
 static const char *llm_url_problem(const char *url)
 {
-  const char *host = g_str_has_prefix(url, "http://") ? url + 7 : g_str_has_prefix(url, "https://") ? url + 8 : NULL;
+  const char *host = g_str_has_prefix(url, "http://")    ? url + 7
+                     : g_str_has_prefix(url, "https://") ? url + 8
+                                                         : NULL;
   if (!host || !host[0] || host[0] == '/')
     return "a URL that begins with http:// or https:// and names a host";
   for (const char *p = url; *p; p++)
@@ -116,7 +122,8 @@ static void llm_base_url(AgentReader *reader, const json_t *llm)
     out->base_url = g_strdup(AGENT_DEFAULT_URL);
   if (!out->base_url) {
     if (g_strcmp0(out->llm_provider, "openai") == 0)
-      agent_wanted(reader, "llm.base_url", "the URL of the model server, since provider is \"openai\"");
+      agent_wanted(reader, "llm.base_url",
+                   "the URL of the model server, since provider is \"openai\"");
     return;
   }
   bool is_variable = g_str_has_prefix(out->base_url, "${"); /* known when the agent starts */
@@ -136,9 +143,10 @@ static void llm_key(AgentReader *reader, const json_t *llm)
 {
   const AgentFile *out = reader->out;
   if (json_object_get(llm, "api_key"))
-    agent_wanted(reader, "llm.api_key",
-                 "no key in this file, where others see it; name a variable with api_key_env, a file of mode 0600 with api_key_file, or a"
-                 " secret of the job with api_key_secret");
+    agent_wanted(
+        reader, "llm.api_key",
+        "no key in this file, where others see it; name a variable with api_key_env, a file of mode 0600 with api_key_file, or a"
+        " secret of the job with api_key_secret");
   if (!!out->api_key_env + !!out->api_key_file + !!out->api_key_secret > 1)
     agent_wanted(reader, "llm", "only one of api_key_env, api_key_file and api_key_secret");
 }
@@ -148,16 +156,19 @@ const char *const agent_llm_providers[] = {"command", "ollama", "openai", NULL};
 static void llm_check_provider(AgentReader *reader)
 {
   const char *provider = reader->out->llm_provider;
-  if (!provider || g_str_has_prefix(provider, "${") || g_strv_contains(agent_llm_providers, provider))
+  if (!provider || g_str_has_prefix(provider, "${") ||
+      g_strv_contains(agent_llm_providers, provider))
     return;
   const char *nearest = problems_nearest(provider, agent_llm_providers);
   g_autofree char *all = g_strjoinv(", ", (char **)(uintptr_t)agent_llm_providers);
-  problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, "llm", "provider"),
-               "'llm.provider': unknown value '%s'; allowed: %s%s%s%s", provider, all, nearest ? "; did you mean '" : "",
-               nearest ? nearest : "", nearest ? "'?" : "");
+  problems_add(reader->problems, PROBLEM_ERROR,
+               expand_locate(reader->text, reader->file, "llm", "provider"),
+               "'llm.provider': unknown value '%s'; allowed: %s%s%s%s", provider, all,
+               nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-/* Which brain, when the file does not say: the command that it names, else a model at Ollama, the one that it names or the default. */
+/* Which brain, when the file does not say: the command that it names, else a model at Ollama, the
+ * one that it names or the default. */
 static void llm_provider(AgentReader *reader)
 {
   AgentFile *out = reader->out;
@@ -206,7 +217,8 @@ void agent_file_set_default(AgentFile *file, const char *model, const char *url,
     return;
   const char *wrong = llm_url_problem(url);
   if (wrong)
-    problems_add(problems, PROBLEM_ERROR, (SourcePos){"environment", 0, 0}, "'REEVE_MODEL_URL': wanted %s", wrong);
+    problems_add(problems, PROBLEM_ERROR, (SourcePos){"environment", 0, 0},
+                 "'REEVE_MODEL_URL': wanted %s", wrong);
   g_free(file->base_url);
   file->base_url = g_strdup(url);
   llm_trim_url(file->base_url);

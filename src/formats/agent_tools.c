@@ -1,4 +1,5 @@
-/* Reads [mcp_servers.NAME] and [sub_agents.NAME]: the keys are rows, their places come from the TOML reader when something is wrong. */
+/* Reads [mcp_servers.NAME] and [sub_agents.NAME]: the keys are rows, their places come from the
+ * TOML reader when something is wrong. */
 #include "formats/agent_tools.h"
 
 #include "base/text.h"
@@ -18,21 +19,25 @@ typedef struct ToolsReader {
 
 typedef struct ToolsRow ToolsRow;
 /* Reads @value into the field at @field; says what is wrong with it. */
-typedef void (*ToolsReadFn)(ToolsReader *reader, const ToolsRow *row, const json_t *value, void *field);
+typedef void (*ToolsReadFn)(ToolsReader *reader, const ToolsRow *row, const json_t *value,
+                            void *field);
 struct ToolsRow {
   const char *key;
   ToolsReadFn read;
   size_t offset;
 };
 
-G_GNUC_PRINTF(3, 0) static void tools_say(ToolsReader *reader, ProblemSeverity severity, const char *format, va_list args)
+G_GNUC_PRINTF(3, 0)
+static void tools_say(ToolsReader *reader, ProblemSeverity severity, const char *format,
+                      va_list args)
 {
   g_autofree char *what = g_strdup_vprintf(format, args);
   g_autofree char *path = g_strjoinv(".", (char **)(uintptr_t)reader->path);
   SourcePos pos = {.file = reader->source->file};
   toml_where(reader->source->text, reader->source->length, reader->path, &pos.line, &pos.column);
   if (!pos.line) /* JSON */
-    pos = expand_locate(reader->source->text, reader->source->file, reader->path[1] ? reader->path[1] : reader->path[0], reader->path[2]);
+    pos = expand_locate(reader->source->text, reader->source->file,
+                        reader->path[1] ? reader->path[1] : reader->path[0], reader->path[2]);
   problems_add(reader->problems, severity, pos, "'%s': %s", path, what);
 }
 
@@ -53,7 +58,8 @@ G_GNUC_PRINTF(2, 3) static void tools_warn(ToolsReader *reader, const char *form
   va_end(args);
 }
 
-/* Where no shell is involved, $NAME was meant as ${NAME}: a token that is sent as the letters of its name is hard to find. */
+/* Where no shell is involved, $NAME was meant as ${NAME}: a token that is sent as the letters of
+ * its name is hard to find. */
 static void tools_bare_variable(ToolsReader *reader, const char *text)
 {
   for (const char *p = strchr(text, '$'); p; p = strchr(p + 1, '$')) {
@@ -93,7 +99,8 @@ static void read_text(ToolsReader *reader, const ToolsRow *row, const json_t *va
 static void read_command(ToolsReader *reader, const ToolsRow *row, const json_t *value, void *field)
 {
   (void)row;
-  const char *text = tools_plain(reader, value, "the name or path of a program; its arguments go into 'args'");
+  const char *text =
+      tools_plain(reader, value, "the name or path of a program; its arguments go into 'args'");
   if (text && !text[0])
     tools_bad(reader, "wanted the name or path of a program");
   else if (text)
@@ -155,7 +162,9 @@ static void read_headers(ToolsReader *reader, const ToolsRow *row, const json_t 
 static void read_seconds(ToolsReader *reader, const ToolsRow *row, const json_t *value, void *field)
 {
   (void)row;
-  double seconds = json_is_string(value) ? text_seconds(json_string_value(value)) : json_is_number(value) ? json_number_value(value) : -1;
+  double seconds = json_is_string(value)   ? text_seconds(json_string_value(value))
+                   : json_is_number(value) ? json_number_value(value)
+                                           : -1;
   if (seconds >= 0.001 && seconds <= SECONDS_MAX)
     *(int64_t *)field = (int64_t)(seconds * 1000);
   else
@@ -163,7 +172,8 @@ static void read_seconds(ToolsReader *reader, const ToolsRow *row, const json_t 
 }
 
 /* As read_seconds; 0 is allowed and means never. */
-static void read_interval(ToolsReader *reader, const ToolsRow *row, const json_t *value, void *field)
+static void read_interval(ToolsReader *reader, const ToolsRow *row, const json_t *value,
+                          void *field)
 {
   if (json_is_number(value) && json_number_value(value) == 0)
     *(int64_t *)field = 0;
@@ -178,7 +188,10 @@ static void read_type(ToolsReader *reader, const ToolsRow *row, const json_t *va
   static const struct {
     const char *word;
     AgentMcpType type;
-  } types[] = {{"stdio", AGENT_MCP_STDIO}, {"http", AGENT_MCP_HTTP}, {"sse", AGENT_MCP_HTTP}, {"streamable-http", AGENT_MCP_HTTP}};
+  } types[] = {{"stdio", AGENT_MCP_STDIO},
+               {"http", AGENT_MCP_HTTP},
+               {"sse", AGENT_MCP_HTTP},
+               {"streamable-http", AGENT_MCP_HTTP}};
   const char *word = json_string_value(value);
   for (size_t i = 0; word && i < G_N_ELEMENTS(types); i++) {
     if (strcmp(word, types[i].word) == 0) {
@@ -236,8 +249,10 @@ static void tools_unknown(ToolsReader *reader, const ToolsRow *rows, const char 
     tools_bad(reader, "unknown key; allowed: %s", all);
 }
 
-/* Reads the members of @section, which reader->path leads to, into @out by @rows, in the order of the rows. */
-static void tools_members(ToolsReader *reader, const json_t *section, const ToolsRow *rows, void *out)
+/* Reads the members of @section, which reader->path leads to, into @out by @rows, in the order of
+ * the rows. */
+static void tools_members(ToolsReader *reader, const json_t *section, const ToolsRow *rows,
+                          void *out)
 {
   const char *key;
   json_t *value;
@@ -285,17 +300,20 @@ static void sub_free(void *data)
 /* What the keys of a server must be together. */
 static void server_check(ToolsReader *reader, const AgentMcpServer *server, const json_t *section)
 {
-  bool command = json_object_get(section, "command") != NULL, url = json_object_get(section, "url") != NULL;
+  bool command = json_object_get(section, "command") != NULL,
+       url = json_object_get(section, "url") != NULL;
   if (command && url)
     tools_bad(reader, "has both 'command' and 'url'; a server is started or reached, not both");
   else if (server->type == AGENT_MCP_STDIO && !command)
     tools_bad(reader,
-              url ? "type \"stdio\" wants 'command', not 'url'" : "wanted 'command' (a program that is started) or 'url' (one that runs)");
+              url ? "type \"stdio\" wants 'command', not 'url'"
+                  : "wanted 'command' (a program that is started) or 'url' (one that runs)");
   else if (server->type == AGENT_MCP_HTTP && !url)
     tools_bad(reader, "type \"http\" wants 'url'");
 }
 
-static void read_server(ToolsReader *reader, const char *name, const json_t *section, GPtrArray *out)
+static void read_server(ToolsReader *reader, const char *name, const json_t *section,
+                        GPtrArray *out)
 {
   AgentMcpServer *server = g_new0(AgentMcpServer, 1);
   *server = (AgentMcpServer){.name = g_strdup(name),
@@ -323,9 +341,11 @@ static void read_sub(ToolsReader *reader, const char *name, const json_t *sectio
     tools_bad(reader, "wanted 'url'");
 }
 
-typedef void (*ReadOneFn)(ToolsReader *reader, const char *name, const json_t *section, GPtrArray *out);
+typedef void (*ReadOneFn)(ToolsReader *reader, const char *name, const json_t *section,
+                          GPtrArray *out);
 
-static void read_section(ToolsReader *reader, const json_t *root, const char *section, size_t max, ReadOneFn read_one, GPtrArray *out)
+static void read_section(ToolsReader *reader, const json_t *root, const char *section, size_t max,
+                         ReadOneFn read_one, GPtrArray *out)
 {
   const json_t *all = json_object_get(root, section);
   const char *name;
@@ -339,7 +359,9 @@ static void read_section(ToolsReader *reader, const json_t *root, const char *se
     {
       reader->path[1] = name;
       if (!text_is_name(name))
-        tools_bad(reader, "wanted a name of 1 to 64 letters, digits, '.', '_', '-' that begins with a letter or digit");
+        tools_bad(
+            reader,
+            "wanted a name of 1 to 64 letters, digits, '.', '_', '-' that begins with a letter or digit");
       else if (!json_is_object(one))
         tools_bad(reader, "wanted a section [%s.%s]", section, name);
       else
@@ -353,7 +375,8 @@ AgentTools *agent_tools_read(const json_t *root, const AgentSource *source, Prob
   ToolsReader reader = {.source = source, .problems = problems};
   tools->mcp_servers = g_ptr_array_new_with_free_func(server_free);
   tools->sub_agents = g_ptr_array_new_with_free_func(sub_free);
-  read_section(&reader, root, "mcp_servers", AGENT_MCP_SERVERS_MAX, read_server, tools->mcp_servers);
+  read_section(&reader, root, "mcp_servers", AGENT_MCP_SERVERS_MAX, read_server,
+               tools->mcp_servers);
   read_section(&reader, root, "sub_agents", AGENT_SUB_AGENTS_MAX, read_sub, tools->sub_agents);
   return tools;
 }

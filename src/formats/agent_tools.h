@@ -1,6 +1,6 @@
 #pragma once
-/* The sections [mcp_servers.NAME] and [sub_agents.NAME] of an agent file: where its tools come from. Variables in texts were resolved
- * before (expand.h), so texts may hold secrets. */
+/* The sections [mcp_servers.NAME] and [sub_agents.NAME] of an agent file: where its tools come
+ * from. Variables in texts were resolved before (expand.h), so texts may hold secrets. */
 #include "base/problems.h"
 
 #include <jansson.h>
@@ -46,7 +46,7 @@ typedef struct AgentSource {
   size_t length;
 } AgentSource;
 
-/* Reads both sections of @root, the whole agent file as JSON, and appends every problem with its place in @source. Never NULL; what had a
- * problem may be missing in it. */
+/* Reads both sections of @root, the whole agent file as JSON, and appends every problem with its
+ * place in @source. Never NULL; what had a problem may be missing in it. */
 AgentTools *agent_tools_read(const json_t *root, const AgentSource *source, Problems *problems);
 void agent_tools_free(AgentTools *tools);

@@ -1,4 +1,5 @@
-/* Owns the reading of env files; see env_file.h. Line ends become LF first, so that one kind is left. */
+/* Owns the reading of env files; see env_file.h. Line ends become LF first, so that one kind is
+ * left. */
 #include "formats/env_file.h"
 
 #include "base/text.h"
@@ -65,7 +66,8 @@ static char *env_expand(EnvFile *file, int line, char *text)
   return expanded;
 }
 
-/* What follows a backslash in "...": stays as it is when it is none of the few that mean something. */
+/* What follows a backslash in "...": stays as it is when it is none of the few that mean something.
+ */
 static void env_escape(EnvFile *file, GString *out)
 {
   static const char letters[] = "nrt\"\\", meant[] = "\n\r\t\"\\";
@@ -81,7 +83,8 @@ static void env_escape(EnvFile *file, GString *out)
   }
 }
 
-/* The value in quotes at file->p, to behind the closing one; NULL after a problem, at the end of the line. */
+/* The value in quotes at file->p, to behind the closing one; NULL after a problem, at the end of
+ * the line. */
 static char *env_quoted(EnvFile *file)
 {
   char quote = *file->p++;
@@ -140,8 +143,10 @@ static char *env_name(EnvFile *file)
     return g_steal_pointer(&name);
   }
   if (is_name)
-    env_wrong(file, file->line, "wanted NAME=value; write %s= for an empty value, or %s=${%s} for the one that is set here", name, name,
-              name);
+    env_wrong(
+        file, file->line,
+        "wanted NAME=value; write %s= for an empty value, or %s=${%s} for the one that is set here",
+        name, name, name);
   else
     env_wrong(file, file->line, "wanted NAME=value");
   env_skip_line(file);

@@ -1,5 +1,5 @@
-/* Owns the reading of ${NAME} in agent files; see expand.h. It knows just enough of TOML and JSON to tell strings from the rest:
- * comments, and the four kinds of quotes. */
+/* Owns the reading of ${NAME} in agent files; see expand.h. It knows just enough of TOML and JSON
+ * to tell strings from the rest: comments, and the four kinds of quotes. */
 #include "formats/expand.h"
 
 #include "base/text.h"
@@ -57,7 +57,8 @@ static void expand_value(GString *out, const char *value)
   }
 }
 
-/* At "$NAME" in a section of tools, as files for other programs have it: a name that is known is replaced, any other stays. */
+/* At "$NAME" in a section of tools, as files for other programs have it: a name that is known is
+ * replaced, any other stays. */
 static void expand_bare(Expander *expander)
 {
   size_t left = (size_t)(expander->end - expander->p), n = 1;
@@ -74,7 +75,8 @@ static void expand_bare(Expander *expander)
   expand_copy(expander, n > 1 ? n : left > 1 && expander->p[1] == '$' ? 2 : 1);
 }
 
-/* At a dollar sign within a string. What stands in braces ends within its line and before any quote. */
+/* At a dollar sign within a string. What stands in braces ends within its line and before any
+ * quote. */
 static void expand_dollar(Expander *expander)
 {
   if (expand_at(expander, "$${")) {
@@ -93,14 +95,16 @@ static void expand_dollar(Expander *expander)
   if (variable.wrong)
     problems_add(expander->problems, PROBLEM_ERROR, expand_pos(expander), "%s", variable.wrong);
   if (variable.is_text)
-    g_string_append(expander->out, variable.value); /* written here, so with the escapes that it needs */
+    /* written here, so with the escapes that it needs */
+    g_string_append(expander->out, variable.value);
   else if (variable.value)
     expand_value(expander->out, variable.value);
   expander->p += variable.length;
   variable_clear(&variable);
 }
 
-/* A string in @quote, from its first quote to behind its last. An unclosed one ends with the text: the parser says it better. */
+/* A string in @quote, from its first quote to behind its last. An unclosed one ends with the text:
+ * the parser says it better. */
 static void expand_string(Expander *expander, const char *quote, bool basic)
 {
   expand_copy(expander, strlen(quote));
@@ -123,29 +127,34 @@ static void expand_comment(Expander *expander)
   expand_copy(expander, (size_t)((newline ? newline : expander->end) - expander->p));
 }
 
-/* At the '[' that begins a line of TOML: a heading, or the rest of a list, which begins with neither of these words. */
+/* At the '[' that begins a line of TOML: a heading, or the rest of a list, which begins with
+ * neither of these words. */
 static void expand_heading(Expander *expander)
 {
   const char *p = expander->p + 1 + strspn(expander->p + 1, "[ \t");
   size_t left = (size_t)(expander->end - p);
   bool named = g_ascii_isalpha(*p);
-  expander->tools =
-      (left > 11 && strncmp(p, "mcp_servers", 11) == 0) || (left > 10 && strncmp(p, "sub_agents", 10) == 0) || (expander->tools && !named);
+  expander->tools = (left > 11 && strncmp(p, "mcp_servers", 11) == 0) ||
+                    (left > 10 && strncmp(p, "sub_agents", 10) == 0) || (expander->tools && !named);
   expand_copy(expander, 1);
 }
 
-/* JSON: a string right in the outermost object is the name of a section, or a value that no section is in. */
+/* JSON: a string right in the outermost object is the name of a section, or a value that no section
+ * is in. */
 static void expand_member(Expander *expander)
 {
   if (expander->depth == 1)
-    expander->tools = expand_at(expander, "\"mcp_servers\"") || expand_at(expander, "\"sub_agents\"");
+    expander->tools =
+        expand_at(expander, "\"mcp_servers\"") || expand_at(expander, "\"sub_agents\"");
   expand_string(expander, "\"", true);
 }
 
 /* JSON: between strings. */
 static void expand_between(Expander *expander)
 {
-  expander->depth += *expander->p == '{' || *expander->p == '[' ? 1 : *expander->p == '}' || *expander->p == ']' ? -1 : 0;
+  expander->depth += *expander->p == '{' || *expander->p == '['   ? 1
+                     : *expander->p == '}' || *expander->p == ']' ? -1
+                                                                  : 0;
   expand_copy(expander, 1);
 }
 
@@ -179,7 +188,8 @@ static bool expand_is_json(const char *text, const char *end)
   return text < end && *text == '{';
 }
 
-char *expand_text(const char *text, size_t length, const char *file_name, FormatVarFn variable, void *data, Problems *problems)
+char *expand_text(const char *text, size_t length, const char *file_name, FormatVarFn variable,
+                  void *data, Problems *problems)
 {
   Expander expander = {.text = text,
                        .end = text + length,
@@ -196,7 +206,8 @@ char *expand_text(const char *text, size_t length, const char *file_name, Format
   while (expander.p < expander.end && expander.out->len <= EXPAND_BYTES_MAX)
     expand_next(&expander);
   if (expander.out->len > EXPAND_BYTES_MAX)
-    problems_add(problems, PROBLEM_ERROR, expand_pos(&expander), "the file with its variables is larger than 4 MiB");
+    problems_add(problems, PROBLEM_ERROR, expand_pos(&expander),
+                 "the file with its variables is larger than 4 MiB");
   return g_string_free(expander.out, problems->errors != before);
 }
 
@@ -216,7 +227,8 @@ static bool locate_is_key(const char *p, size_t left, const char *key, char quot
   return left > n && memcmp(p, key, n) == 0 && strchr(" \t=.", p[n]) != NULL;
 }
 
-/* The first line of @text at or behind @from whose first word is @key (TOML), or the first "key" (JSON). */
+/* The first line of @text at or behind @from whose first word is @key (TOML), or the first "key"
+ * (JSON). */
 static const char *locate_key(const char *text, const char *from, const char *key, bool json)
 {
   const char *end = text + strlen(text);
@@ -224,7 +236,8 @@ static const char *locate_key(const char *text, const char *from, const char *ke
     bool start = json || p == text || p[-1] == '\n';
     while (!json && start && p < end && (*p == ' ' || *p == '\t'))
       p++;
-    if (start && (locate_is_key(p, (size_t)(end - p), key, json ? '"' : 0) || (!json && locate_is_key(p, (size_t)(end - p), key, '"'))))
+    if (start && (locate_is_key(p, (size_t)(end - p), key, json ? '"' : 0) ||
+                  (!json && locate_is_key(p, (size_t)(end - p), key, '"'))))
       return p;
   }
   return NULL;
@@ -241,7 +254,8 @@ static const char *locate_section(const char *text, const char *section, bool js
   return p;
 }
 
-SourcePos expand_locate(const char *text, const char *file_name, const char *section, const char *key)
+SourcePos expand_locate(const char *text, const char *file_name, const char *section,
+                        const char *key)
 {
   bool json = expand_is_json(text, text + strlen(text));
   const char *from = section ? locate_section(text, section, json) : text;

@@ -1,5 +1,5 @@
-/* The row `reeve: {agent: FILE}`: the file is read as the agent will read it, with the environment that it will have, so that what is wrong
- * with it is said before anything starts. */
+/* The row `reeve: {agent: FILE}`: the file is read as the agent will read it, with the environment
+ * that it will have, so that what is wrong with it is said before anything starts. */
 #include "formats/agent_file.h"
 #include "formats/expand.h"
 #include "formats/reader.h"
@@ -15,8 +15,8 @@ typedef struct FileOf {
   char *unknown; /* the last name whose value comes later, as it is written */
 } FileOf;
 
-/* What an agent file asks for is what the agent will find in its environment; what is only the caller's goes there. A value that is known
- * when the agent starts stays as it is written. */
+/* What an agent file asks for is what the agent will find in its environment; what is only the
+ * caller's goes there. A value that is known when the agent starts stays as it is written. */
 static const char *file_variable(const char *name, void *data)
 {
   FileOf *of = data;
@@ -42,9 +42,10 @@ void reader_agent_file(Reader *reader, struct fy_node *node, AgentSpec *agent)
   if (!agent->agent_text)
     return;
   FileOf of = {reader, agent, NULL};
-  g_autofree char *expanded =
-      expand_text(agent->agent_text, strlen(agent->agent_text), agent->agent_file, file_variable, &of, reader->problems);
-  const char *text = expanded ? expanded : agent->agent_text; /* with an unknown name: the rest may have mistakes of its own */
+  g_autofree char *expanded = expand_text(agent->agent_text, strlen(agent->agent_text),
+                                          agent->agent_file, file_variable, &of, reader->problems);
+  /* with an unknown name: the rest may have mistakes of its own */
+  const char *text = expanded ? expanded : agent->agent_text;
   g_free(of.unknown);
   AgentFile *file = agent_file_read(text, strlen(text), agent->agent_file, reader->problems);
   if (!file)
@@ -53,13 +54,15 @@ void reader_agent_file(Reader *reader, struct fy_node *node, AgentSpec *agent)
   bool has_health = fy_node_by_path(node, "health", FY_NT, FYNWF_DONT_FOLLOW) != NULL;
   agent_file_fold(file, has_restart, has_health, agent);
   for (guint i = 0; i < file->not_honoured->len; i++) {
-    g_autofree char *name = g_strdup_printf("%s: %s", agent->id, (const char *)g_ptr_array_index(file->not_honoured, i));
+    g_autofree char *name = g_strdup_printf("%s: %s", agent->id,
+                                            (const char *)g_ptr_array_index(file->not_honoured, i));
     reader_note_ignored(reader, name);
   }
   agent_file_free(file);
 }
 
-static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                           const char *path)
 {
   AgentSpec *agent = base;
   g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
@@ -70,8 +73,11 @@ static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value
   agent->agent_text = reader_load(reader, value, "agent file", agent->agent_file, AGENT_FILE_MAX);
 }
 
-const Row reeve_rows[] = {
-    {.key = "agent", .read = row_agent_file, .type = "file", .help = "agent.toml or agent.json, served by `reeve agent serve`"}, ROWS_END};
+const Row reeve_rows[] = {{.key = "agent",
+                           .read = row_agent_file,
+                           .type = "file",
+                           .help = "agent.toml or agent.json, served by `reeve agent serve`"},
+                          ROWS_END};
 
 void row_reeve(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
 {

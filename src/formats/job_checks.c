@@ -9,8 +9,10 @@ static void checks_ports(Reader *reader)
   for (guint i = 0; i < reader->job->agents->len; i++) {
     const AgentSpec *agent = job_agent(reader->job, i);
     PortClash clash;
-    if (!job_take_ports(reader->job, i, taken, &clash) && clash.other) /* the reader of the agent knows which ports there are */
-      problems_add(reader->problems, PROBLEM_ERROR, agent->pos, "agent '%s': port %d is also the port of agent '%s'", agent->id, clash.port,
+    /* the reader of the agent knows which ports there are */
+    if (!job_take_ports(reader->job, i, taken, &clash) && clash.other)
+      problems_add(reader->problems, PROBLEM_ERROR, agent->pos,
+                   "agent '%s': port %d is also the port of agent '%s'", agent->id, clash.port,
                    clash.other);
   }
 }

@@ -5,16 +5,19 @@
 #include <stddef.h>
 #include <string.h>
 
-static void row_notify_url(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_notify_url(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                           const char *path)
 {
   NotifySpec *spec = base;
   g_free(spec->url);
   spec->url = reader_text(reader, value, path, row->key, "a URL");
-  if (spec->url && !g_str_has_prefix(spec->url, "http://") && !g_str_has_prefix(spec->url, "https://"))
+  if (spec->url && !g_str_has_prefix(spec->url, "http://") &&
+      !g_str_has_prefix(spec->url, "https://"))
     reader_error(reader, value, "'%s.%s': wanted a URL with http:// or https://", path, row->key);
 }
 
-static void row_notify_on(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_notify_on(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                          const char *path)
 {
   NotifySpec *spec = base;
   char **words = NULL;
@@ -27,14 +30,17 @@ static void row_notify_on(Reader *reader, const Row *row, struct fy_node *value,
     while (event < NOTIFY_EVENT_N && strcmp(words[i], notify_event_word((NotifyEvent)event)) != 0)
       event++;
     if (event == NOTIFY_EVENT_N)
-      reader_error(reader, value, "'%s.%s': unknown event '%s'; allowed: failed, degraded, recovered", path, row->key, words[i]);
+      reader_error(reader, value,
+                   "'%s.%s': unknown event '%s'; allowed: failed, degraded, recovered", path,
+                   row->key, words[i]);
     else
       spec->events |= 1u << event;
   }
   g_strfreev(words);
 }
 
-static void row_notify_secret(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_notify_secret(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                              const char *path)
 {
   NotifySpec *spec = base;
   g_free(spec->secret);
@@ -44,15 +50,23 @@ static void row_notify_secret(Reader *reader, const Row *row, struct fy_node *va
 }
 
 const Row notify_rows[] = {
-    {.key = "url", .read = row_notify_url, .type = "URL", .help = "required; POSTed to with a JSON object"},
-    {.key = "on", .read = row_notify_on, .type = "list of failed, degraded, recovered", .preset = "all", .help = "what it is told of"},
+    {.key = "url",
+     .read = row_notify_url,
+     .type = "URL",
+     .help = "required; POSTed to with a JSON object"},
+    {.key = "on",
+     .read = row_notify_on,
+     .type = "list of failed, degraded, recovered",
+     .preset = "all",
+     .help = "what it is told of"},
     {.key = "secret",
      .read = row_notify_secret,
      .type = "name of a secret",
      .help = "messages are signed with it (HMAC-SHA256), in the header Reeve-Webhook-Signature"},
     ROWS_END};
 
-static void notify_one(Reader *reader, const Row *row, struct fy_node *value, Job *job, const char *path)
+static void notify_one(Reader *reader, const Row *row, struct fy_node *value, Job *job,
+                       const char *path)
 {
   NotifySpec *spec = notify_spec_new(NULL);
   reader_mapping(reader, value, row->rows, spec, path);
@@ -72,7 +86,8 @@ void row_notify(Reader *reader, const Row *row, struct fy_node *value, void *bas
     notify_one(reader, row, value, base, name);
     return;
   }
-  for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item; item = fy_node_sequence_iterate(value, &iter), i++) {
+  for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item;
+       item = fy_node_sequence_iterate(value, &iter), i++) {
     g_autofree char *at = g_strdup_printf("%s[%d]", name, i);
     notify_one(reader, row, item, base, at);
   }

@@ -1,4 +1,5 @@
-/* The way from bytes to a Job: limits first, then the parser, then the rows, then what only the whole shows. */
+/* The way from bytes to a Job: limits first, then the parser, then the rows, then what only the
+ * whole shows. */
 #include "formats/job_reader.h"
 
 #include "formats/job_tree.h"
@@ -6,7 +7,8 @@
 
 static void reader_caller(Reader *reader)
 {
-  static const char *const names[] = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "PATH", "VIRTUAL_ENV"};
+  static const char *const names[] = {"HOME", "USER", "LOGNAME", "SHELL",
+                                      "LANG", "TZ",   "PATH",    "VIRTUAL_ENV"};
   for (size_t i = 0; reader->options->variable && i < G_N_ELEMENTS(names); i++) {
     const char *value = reader->options->variable(names[i], reader->options->data);
     if (value)
@@ -31,7 +33,8 @@ static void reader_read(Reader *reader, struct fy_node *root)
   reader_checks(reader);
 }
 
-Job *job_read_all(const char *text, size_t length, const JobReadOptions *options, Problems *problems)
+Job *job_read_all(const char *text, size_t length, const JobReadOptions *options,
+                  Problems *problems)
 {
   JobTree tree;
   if (!job_tree_open(&tree, text, length, options->file_name, problems))
@@ -40,7 +43,11 @@ Job *job_read_all(const char *text, size_t length, const JobReadOptions *options
   job->directory = g_strdup(options->directory);
   AgentSpec *preset = agent_spec_new("");
   g_autoptr(GHashTable) ignored = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  Reader reader = {.options = options, .problems = problems, .job = job, .ignored = ignored, .health_default = preset->health};
+  Reader reader = {.options = options,
+                   .problems = problems,
+                   .job = job,
+                   .ignored = ignored,
+                   .health_default = preset->health};
   agent_spec_free(preset);
   reader_caller(&reader);
   reader_read(&reader, fy_document_root(tree.document));

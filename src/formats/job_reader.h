@@ -1,11 +1,13 @@
 #pragma once
-/* Reads a job file (YAML 1.2, or the same as JSON) into a resolved Job and says everything that is wrong with it at once. Pure: contents of
- * other files and the caller's variables come through callbacks. The keys are rows of tables in job_schema.c: they make the reader, the
- * messages and docs/job-file.md. */
+/* Reads a job file (YAML 1.2, or the same as JSON) into a resolved Job and says everything that is
+ * wrong with it at once. Pure: contents of other files and the caller's variables come through
+ * callbacks. The keys are rows of tables in job_schema.c: they make the reader, the messages and
+ * docs/job-file.md. */
 #include "base/problems.h"
 #include "model/job.h"
 
-/* JOB_FILE_ALIAS_NODES_MAX: what all aliases together may stand for; JOB_FILE_MAP_MAX: keys of one environment or config. */
+/* JOB_FILE_ALIAS_NODES_MAX: what all aliases together may stand for; JOB_FILE_MAP_MAX: keys of one
+ * environment or config. */
 enum {
   JOB_FILE_BYTES_MAX = 8 * 1024 * 1024,
   JOB_FILE_DEPTH_MAX = 64,
@@ -16,7 +18,8 @@ enum {
 };
 
 /* Contents of @path, at most @max bytes, NUL-terminated; caller frees. NULL with @error. */
-typedef char *(*FormatFileFn)(const char *path, size_t max, size_t *length, void *data, GError **error);
+typedef char *(*FormatFileFn)(const char *path, size_t max, size_t *length, void *data,
+                              GError **error);
 /* Value of the caller's variable @name, or NULL. */
 typedef const char *(*FormatVarFn)(const char *name, void *data);
 
@@ -29,13 +32,16 @@ typedef struct JobReadOptions {
   bool strict; /* warnings are errors */
 } JobReadOptions;
 
-/* The job of @text (@length bytes), resolved: ${VAR}, env_file and agent files folded in, paths absolute. Appends every problem to
+/* The job of @text (@length bytes), resolved: ${VAR}, env_file and agent files folded in, paths
+ * absolute. Appends every problem to
  * @problems; NULL when there is an error among them. */
 Job *job_read(const char *text, size_t length, const JobReadOptions *options, Problems *problems);
 
-/* The same, but with errors it returns what could be read, for checks that say still more; NULL only when there is no document. Agents have
- * an id, but maybe no way to run; names that others refer to may be missing. */
-Job *job_read_all(const char *text, size_t length, const JobReadOptions *options, Problems *problems);
+/* The same, but with errors it returns what could be read, for checks that say still more; NULL
+ * only when there is no document. Agents have an id, but maybe no way to run; names that others
+ * refer to may be missing. */
+Job *job_read_all(const char *text, size_t length, const JobReadOptions *options,
+                  Problems *problems);
 
 /* The reference of the job file, made from the rows. Caller frees. */
 char *job_schema_markdown(void);

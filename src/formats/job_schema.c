@@ -12,15 +12,19 @@ static const char *const order_words[] = {"topology", "callees-first", NULL};
 
 /* ---- the job ---- */
 
-static void row_job_name(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_job_name(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                         const char *path)
 {
   Job *job = base;
   row_text(reader, row, value, base, path);
   if (job->name && !text_is_name(job->name))
-    reader_error(reader, value, "'job.name': '%s' is not a name; allowed: up to 64 letters, digits, '.', '_', '-'", job->name);
+    reader_error(reader, value,
+                 "'job.name': '%s' is not a name; allowed: up to 64 letters, digits, '.', '_', '-'",
+                 job->name);
 }
 
-static void row_tags(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_tags(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                     const char *path)
 {
   char **words = NULL;
   Row local = *row;
@@ -35,39 +39,55 @@ static void row_tags(Reader *reader, const Row *row, struct fy_node *value, void
 }
 
 static const Row job_head_rows[] = {
-    {.key = "name", .read = row_job_name, .offset = offsetof(Job, name), .type = "name", .help = "required; the deployment is called so"},
-    {.key = "version", .read = row_text, .offset = offsetof(Job, version), .type = "text", .help = "of the job, for people"},
-    {.key = "description", .read = row_text, .offset = offsetof(Job, description), .type = "text", .help = "for people"},
+    {.key = "name",
+     .read = row_job_name,
+     .offset = offsetof(Job, name),
+     .type = "name",
+     .help = "required; the deployment is called so"},
+    {.key = "version",
+     .read = row_text,
+     .offset = offsetof(Job, version),
+     .type = "text",
+     .help = "of the job, for people"},
+    {.key = "description",
+     .read = row_text,
+     .offset = offsetof(Job, description),
+     .type = "text",
+     .help = "for people"},
     {.key = "tags", .read = row_tags, .type = "list", .help = "for people"},
     ROWS_END};
 
-static void row_health_check(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_health_check(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                             const char *path)
 {
   (void)base;
   g_autofree char *name = reader_join(path, row->key);
   reader_mapping(reader, value, row->rows, &reader->health_default, name);
 }
 
-static const Row update_rows[] = {{.key = "max_unavailable",
-                                   .read = row_int,
-                                   .offset = offsetof(UpdateSpec, max_unavailable),
-                                   .low = 1,
-                                   .high = JOB_REPLICAS_MAX,
-                                   .type = "number",
-                                   .preset = "1",
-                                   .help = "so many running agents of a stage are replaced at once"},
-                                  {.key = "max_surge",
-                                   .read = row_int,
-                                   .offset = offsetof(UpdateSpec, max_surge),
-                                   .low = 0,
-                                   .high = JOB_REPLICAS_MAX,
-                                   .type = "number",
-                                   .preset = "1",
-                                   .help = "an agent without port is given so many extra instances of the new kind first, so that none is "
-                                           "missing; 0: it is replaced in place, as an agent with a port always is"},
-                                  ROWS_END};
+static const Row update_rows[] = {
+    {.key = "max_unavailable",
+     .read = row_int,
+     .offset = offsetof(UpdateSpec, max_unavailable),
+     .low = 1,
+     .high = JOB_REPLICAS_MAX,
+     .type = "number",
+     .preset = "1",
+     .help = "so many running agents of a stage are replaced at once"},
+    {.key = "max_surge",
+     .read = row_int,
+     .offset = offsetof(UpdateSpec, max_surge),
+     .low = 0,
+     .high = JOB_REPLICAS_MAX,
+     .type = "number",
+     .preset = "1",
+     .help =
+         "an agent without port is given so many extra instances of the new kind first, so that none is "
+         "missing; 0: it is replaced in place, as an agent with a port always is"},
+    ROWS_END};
 
-static void row_strategy(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_strategy(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                         const char *path)
 {
   static const char *const words[] = {"staged", "parallel", "sequential", "top-down", NULL};
   int strategy = 0;
@@ -77,7 +97,8 @@ static void row_strategy(Reader *reader, const Row *row, struct fy_node *value, 
   row_enum(reader, &local, value, &strategy, path);
   ((Job *)base)->parallel = strategy == 1;
   if (strategy == 2)
-    reader_ignore(reader, value, "deployment.strategy: sequential", "agents of a stage start in parallel");
+    reader_ignore(reader, value, "deployment.strategy: sequential",
+                  "agents of a stage start in parallel");
 }
 
 static const Row deployment_rows[] = {
@@ -105,7 +126,8 @@ static const Row deployment_rows[] = {
      .words = failure_words,
      .type = "rollback, stop, keep",
      .preset = "rollback",
-     .help = "what follows a failed stage: back to the former revision (a first deployment is stopped), stop everything, leave it"},
+     .help =
+         "what follows a failed stage: back to the former revision (a first deployment is stopped), stop everything, leave it"},
     {.key = "update",
      .read = row_rows,
      .rows = update_rows,
@@ -119,11 +141,15 @@ static const Row deployment_rows[] = {
      .type = "topology, callees-first",
      .preset = "topology",
      .help = "callees-first starts those who are called before those who call"},
-    {.key = "ssh", .read = row_ignored, .type = "mapping", .help = "ssh is not supported by this version"},
+    {.key = "ssh",
+     .read = row_ignored,
+     .type = "mapping",
+     .help = "ssh is not supported by this version"},
     {.key = "network", .read = row_ignored, .type = "mapping", .help = "firewalls are not touched"},
     ROWS_END};
 
-static void row_entry_point(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_entry_point(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                            const char *path)
 {
   row_text(reader, row, value, base, path);
   reader->entry_point_pos = reader_pos(reader, value);
@@ -141,11 +167,15 @@ static const Row execution_rows[] = {
      .type = "true, false",
      .preset = "false",
      .help = "kept for people; `up` starts everything"},
-    {.key = "routing", .read = row_ignored, .type = "mapping", .help = "Reeve does not route between agents"},
+    {.key = "routing",
+     .read = row_ignored,
+     .type = "mapping",
+     .help = "Reeve does not route between agents"},
     {.key = "collaboration", .read = row_ignored, .type = "mapping", .help = "Reeve does not vote"},
     ROWS_END};
 
-static void row_agents(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_agents(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                       const char *path)
 {
   (void)row;
   (void)base;
@@ -153,7 +183,8 @@ static void row_agents(Reader *reader, const Row *row, struct fy_node *value, vo
   reader->agents = value; /* read last: defaults may stand below them in the file */
 }
 
-static void row_topology(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_topology(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                         const char *path)
 {
   (void)row;
   (void)base;
@@ -161,52 +192,67 @@ static void row_topology(Reader *reader, const Row *row, struct fy_node *value, 
   reader->topology = value;
 }
 
-const Row job_rows[] = {{.key = "job", .read = row_rows, .rows = job_head_rows, .type = "mapping", .help = "what the job is called"},
-                        {.key = "agents", .read = row_agents, .rows = agent_rows, .type = "list", .help = "what runs"},
-                        {.key = "topology",
-                         .read = row_topology,
-                         .rows = topology_rows,
-                         .type = "mapping",
-                         .help = "who is given whose URL, and in which order they start"},
-                        {.key = "deployment", .read = row_rows, .rows = deployment_rows, .type = "mapping", .help = "how it is brought up"},
-                        {.key = "execution", .read = row_rows, .rows = execution_rows, .type = "mapping", .help = "how it is used"},
-                        {.key = "environment",
-                         .read = row_environment,
-                         .offset = offsetof(Job, environment),
-                         .type = "mapping",
-                         .help = "variables of every agent"},
-                        {.key = "notify",
-                         .read = row_notify,
-                         .rows = notify_rows,
-                         .type = "mapping, or a list of them",
-                         .help = "webhooks that are told when the deployment fails, is degraded, has recovered"},
-                        {.key = "on_failure",
-                         .read = row_enum,
-                         .offset = offsetof(Job, on_failure),
-                         .words = failure_words,
-                         .type = "rollback, stop, keep",
-                         .help = "as deployment.on_failure"},
-                        {.key = "start_order",
-                         .read = row_enum,
-                         .offset = offsetof(Job, start_order),
-                         .words = order_words,
-                         .type = "topology, callees-first",
-                         .help = "as deployment.start_order"},
-                        ROWS_END};
+const Row job_rows[] = {
+    {.key = "job",
+     .read = row_rows,
+     .rows = job_head_rows,
+     .type = "mapping",
+     .help = "what the job is called"},
+    {.key = "agents", .read = row_agents, .rows = agent_rows, .type = "list", .help = "what runs"},
+    {.key = "topology",
+     .read = row_topology,
+     .rows = topology_rows,
+     .type = "mapping",
+     .help = "who is given whose URL, and in which order they start"},
+    {.key = "deployment",
+     .read = row_rows,
+     .rows = deployment_rows,
+     .type = "mapping",
+     .help = "how it is brought up"},
+    {.key = "execution",
+     .read = row_rows,
+     .rows = execution_rows,
+     .type = "mapping",
+     .help = "how it is used"},
+    {.key = "environment",
+     .read = row_environment,
+     .offset = offsetof(Job, environment),
+     .type = "mapping",
+     .help = "variables of every agent"},
+    {.key = "notify",
+     .read = row_notify,
+     .rows = notify_rows,
+     .type = "mapping, or a list of them",
+     .help = "webhooks that are told when the deployment fails, is degraded, has recovered"},
+    {.key = "on_failure",
+     .read = row_enum,
+     .offset = offsetof(Job, on_failure),
+     .words = failure_words,
+     .type = "rollback, stop, keep",
+     .help = "as deployment.on_failure"},
+    {.key = "start_order",
+     .read = row_enum,
+     .offset = offsetof(Job, start_order),
+     .words = order_words,
+     .type = "topology, callees-first",
+     .help = "as deployment.start_order"},
+    ROWS_END};
 
 /* ---- reference ---- */
 
 static void schema_rows(GString *out, const Row *rows, const char *path)
 {
-  g_string_append_printf(out, "\n## %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", path[0] ? path : "The file");
+  g_string_append_printf(out, "\n## %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+                         path[0] ? path : "The file");
   for (const Row *row = rows; row->key; row++)
-    g_string_append_printf(out, "| `%s` | %s | %s | %s |\n", row->key, row->type ? row->type : "", row->preset ? row->preset : "",
-                           row->help);
+    g_string_append_printf(out, "| `%s` | %s | %s | %s |\n", row->key, row->type ? row->type : "",
+                           row->preset ? row->preset : "", row->help);
   for (const Row *row = rows; row->key; row++) {
     if (!row->rows)
       continue;
     g_autofree char *name = reader_join(path, row->key);
-    g_autofree char *shown = strcmp(row->key, "agents") == 0 ? g_strdup("agents[]") : g_strdup(name);
+    g_autofree char *shown =
+        strcmp(row->key, "agents") == 0 ? g_strdup("agents[]") : g_strdup(name);
     schema_rows(out, row->rows, shown);
   }
 }
@@ -242,14 +288,15 @@ char *job_schema_markdown(void)
       "- Signals have their default actions, and no descriptor but 0, 1 and 2 is open.\n");
   schema_rows(out, job_rows, "");
   g_string_append(
-      out, "\n## Stages and connections of each topology\n\n| type | stages | connections |\n|---|---|---|\n"
-           "| `hub-spoke` | spokes, then hub | the hub is given every spoke |\n"
-           "| `pipeline` | one after the other | each stage is given the next |\n"
-           "| `dag` | by depth | `from` is given `to` |\n"
-           "| `mesh` | one | each is given all others |\n"
-           "| `hierarchical` | root, then level by level | each level is given the next; in a tree a parent its children |\n"
-           "| `dynamic` | one | none: agents find each other in the registry (`AGENT_REGISTRY_URL`) |\n\n"
-           "To be given an agent means to have its URL in `CONNECTED_AGENTS`. Agents that the topology leaves out are started in the "
-           "last stage, under `dag` in the first, and are warned about.\n");
+      out,
+      "\n## Stages and connections of each topology\n\n| type | stages | connections |\n|---|---|---|\n"
+      "| `hub-spoke` | spokes, then hub | the hub is given every spoke |\n"
+      "| `pipeline` | one after the other | each stage is given the next |\n"
+      "| `dag` | by depth | `from` is given `to` |\n"
+      "| `mesh` | one | each is given all others |\n"
+      "| `hierarchical` | root, then level by level | each level is given the next; in a tree a parent its children |\n"
+      "| `dynamic` | one | none: agents find each other in the registry (`AGENT_REGISTRY_URL`) |\n\n"
+      "To be given an agent means to have its URL in `CONNECTED_AGENTS`. Agents that the topology leaves out are started in the "
+      "last stage, under `dag` in the first, and are warned about.\n");
   return g_string_free(out, FALSE);
 }

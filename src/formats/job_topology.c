@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const hub_types[] = {"hub-spoke", NULL}, *const pipeline_types[] = {"pipeline", NULL},
+static const char *const hub_types[] = {"hub-spoke", NULL},
+                         *const pipeline_types[] = {"pipeline", NULL},
                          *const dag_types[] = {"dag", NULL}, *const mesh_types[] = {"mesh", NULL},
                          *const tree_types[] = {"hierarchical", NULL};
-static const char *const type_words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic", NULL};
+static const char *const type_words[] = {"hub-spoke",    "pipeline", "dag", "mesh",
+                                         "hierarchical", "dynamic",  NULL};
 
 /* The values of the block, as found. */
 typedef struct TopologyBlock {
@@ -23,26 +25,32 @@ typedef struct TopologyReader {
   guint list;   /* number of the list being read, from 1 */
 } TopologyReader;
 
-static void row_node(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+static void row_node(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                     const char *path)
 {
   (void)reader;
   (void)path;
   *(struct fy_node **)(void *)((char *)base + row->offset) = value;
 }
 
-#define KEY(name, types, what, text)                                                                                                       \
-  {                                                                                                                                        \
-    .key = #name, .read = row_node, .offset = offsetof(TopologyBlock, name), .words = types, .type = what, .help = text                    \
+#define KEY(name, types, what, text)                                                         \
+  {                                                                                          \
+    .key = #name, .read = row_node, .offset = offsetof(TopologyBlock, name), .words = types, \
+    .type = what, .help = text                                                               \
   }
 
 /* words: the only types that have the key; NULL = all. */
 const Row topology_rows[] = {
-    KEY(type, NULL, "hub-spoke, pipeline, dag, mesh, hierarchical, dynamic", "required; without a topology block it is dynamic"),
+    KEY(type, NULL, "hub-spoke, pipeline, dag, mesh, hierarchical, dynamic",
+        "required; without a topology block it is dynamic"),
     KEY(hub, hub_types, "agent id", "hub-spoke: the agent that is given the URLs of all spokes"),
     KEY(spokes, hub_types, "list of ids", "hub-spoke: started before the hub"),
-    KEY(stages, pipeline_types, "list of ids or lists of ids", "pipeline: each stage is given the URLs of the next"),
-    KEY(connections, dag_types, "list of {from, to}", "dag: `from` is given the URL of `to`, an id or a list of ids"),
-    KEY(agents, mesh_types, "list of ids", "mesh: each is given the URLs of all others; at least two"),
+    KEY(stages, pipeline_types, "list of ids or lists of ids",
+        "pipeline: each stage is given the URLs of the next"),
+    KEY(connections, dag_types, "list of {from, to}",
+        "dag: `from` is given the URL of `to`, an id or a list of ids"),
+    KEY(agents, mesh_types, "list of ids",
+        "mesh: each is given the URLs of all others; at least two"),
     KEY(root, tree_types, "agent id", "hierarchical: the agent at the top"),
     KEY(levels, tree_types, "list of lists, or of {parent, children}",
         "hierarchical: each level is given the URLs of the next; with parent and children, a parent those of its children"),
@@ -53,15 +61,17 @@ typedef struct ConnectionBlock {
   struct fy_node *from, *to, *parent, *children;
 } ConnectionBlock;
 
-static const Row connection_rows[] = {{.key = "from", .read = row_node, .offset = offsetof(ConnectionBlock, from)},
-                                      {.key = "to", .read = row_node, .offset = offsetof(ConnectionBlock, to)},
-                                      {.key = "type", .read = row_ignored, .help = "agents talk as they like"},
-                                      {.key = "condition", .read = row_ignored, .help = "agents talk as they like"},
-                                      {.key = NULL}};
+static const Row connection_rows[] = {
+    {.key = "from", .read = row_node, .offset = offsetof(ConnectionBlock, from)},
+    {.key = "to", .read = row_node, .offset = offsetof(ConnectionBlock, to)},
+    {.key = "type", .read = row_ignored, .help = "agents talk as they like"},
+    {.key = "condition", .read = row_ignored, .help = "agents talk as they like"},
+    {.key = NULL}};
 
-static const Row level_rows[] = {{.key = "parent", .read = row_node, .offset = offsetof(ConnectionBlock, parent)},
-                                 {.key = "children", .read = row_node, .offset = offsetof(ConnectionBlock, children)},
-                                 {.key = NULL}};
+static const Row level_rows[] = {
+    {.key = "parent", .read = row_node, .offset = offsetof(ConnectionBlock, parent)},
+    {.key = "children", .read = row_node, .offset = offsetof(ConnectionBlock, children)},
+    {.key = NULL}};
 
 /* Index of the agent that @node names, or -1 after an error with the nearest id. */
 static int topology_agent(Reader *reader, struct fy_node *node, const char *path)
@@ -82,7 +92,8 @@ static void topology_member(TopologyReader *it, struct fy_node *node, const char
     return;
   guint member = (guint)index;
   if (it->marks[member] == it->list) {
-    reader_error(it->reader, node, "'%s': agent '%s' is named twice", path, job_agent(it->reader->job, member)->id);
+    reader_error(it->reader, node, "'%s': agent '%s' is named twice", path,
+                 job_agent(it->reader->job, member)->id);
     return;
   }
   it->marks[member] = it->list;
@@ -90,7 +101,8 @@ static void topology_member(TopologyReader *it, struct fy_node *node, const char
 }
 
 /* Agents of an id or a list of ids, appended to @out. */
-static void topology_members(TopologyReader *it, struct fy_node *node, const char *path, GArray *out)
+static void topology_members(TopologyReader *it, struct fy_node *node, const char *path,
+                             GArray *out)
 {
   if (!fy_node_is_sequence(node)) {
     topology_member(it, node, path, out);
@@ -112,7 +124,8 @@ static struct fy_node *topology_need(TopologyReader *it, struct fy_node *value, 
   return value;
 }
 
-static void topology_group_of(TopologyReader *it, struct fy_node *value, const char *key, guint least)
+static void topology_group_of(TopologyReader *it, struct fy_node *value, const char *key,
+                              guint least)
 {
   g_autofree char *path = reader_join("topology", key);
   g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
@@ -121,13 +134,15 @@ static void topology_group_of(TopologyReader *it, struct fy_node *value, const c
     topology_members(it, value, path, members);
   if (members->len < least && it->reader->problems->errors == before)
     reader_error(it->reader, value, "'%s': wanted at least %u agents", path, least);
-  topology_add_group(&it->reader->job->topology, (const guint *)(void *)members->data, members->len);
+  topology_add_group(&it->reader->job->topology, (const guint *)(void *)members->data,
+                     members->len);
 }
 
 static void topology_hub_of(TopologyReader *it, struct fy_node *value, const char *key)
 {
   g_autofree char *path = reader_join("topology", key);
-  it->reader->job->topology.hub = topology_need(it, value, key) ? topology_agent(it->reader, value, path) : -1;
+  it->reader->job->topology.hub =
+      topology_need(it, value, key) ? topology_agent(it->reader, value, path) : -1;
 }
 
 static void read_hub_spoke(TopologyReader *it)
@@ -138,12 +153,14 @@ static void read_hub_spoke(TopologyReader *it)
   const GArray *spokes = topology_group(topology, 0);
   for (guint i = 0; i < spokes->len; i++)
     if ((gint)g_array_index(spokes, guint, i) == topology->hub)
-      reader_error(it->reader, it->block.spokes, "'topology.spokes': the hub '%s' is among its spokes",
+      reader_error(it->reader, it->block.spokes,
+                   "'topology.spokes': the hub '%s' is among its spokes",
                    job_agent(it->reader->job, (guint)topology->hub)->id);
 }
 
 /* Edges from @source to each of @targets, an id or a list. */
-static void topology_connect(TopologyReader *it, int source, struct fy_node *targets, const char *path)
+static void topology_connect(TopologyReader *it, int source, struct fy_node *targets,
+                             const char *path)
 {
   g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
   topology_members(it, targets, path, members);
@@ -160,7 +177,8 @@ static void read_tree_level(TopologyReader *it, struct fy_node *level)
   it->reader->job->topology.is_tree = true;
   reader_mapping(it->reader, level, level_rows, &block, "topology.levels");
   if (block.parent && block.children)
-    topology_connect(it, topology_agent(it->reader, block.parent, "topology.levels.parent"), block.children, "topology.levels.children");
+    topology_connect(it, topology_agent(it->reader, block.parent, "topology.levels.parent"),
+                     block.children, "topology.levels.children");
   else
     reader_error(it->reader, level, "'topology.levels': wanted both parent and children");
 }
@@ -182,7 +200,8 @@ static void read_levels(TopologyReader *it, struct fy_node *list, const char *ke
     }
     g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint));
     topology_members(it, item, path, members);
-    topology_add_group(&it->reader->job->topology, (const guint *)(void *)members->data, members->len);
+    topology_add_group(&it->reader->job->topology, (const guint *)(void *)members->data,
+                       members->len);
   }
 }
 
@@ -191,7 +210,8 @@ static void read_pipeline(TopologyReader *it)
   read_levels(it, it->block.stages, "stages");
 }
 
-/* Every parent of a tree is the root or somebody's child; children were seen at most once, so the rest is a tree or a cycle. */
+/* Every parent of a tree is the root or somebody's child; children were seen at most once, so the
+ * rest is a tree or a cycle. */
 static void topology_check_tree(TopologyReader *it)
 {
   const Topology *topology = &it->reader->job->topology;
@@ -199,7 +219,8 @@ static void topology_check_tree(TopologyReader *it)
     guint parent = g_array_index(topology->connections, Connection, i).from;
     if ((gint)parent == topology->hub || it->marks[parent] == it->list)
       continue;
-    reader_error(it->reader, it->block.levels, "'topology.levels': parent '%s' is not below the root",
+    reader_error(it->reader, it->block.levels,
+                 "'topology.levels': parent '%s' is not below the root",
                  job_agent(it->reader->job, parent)->id);
     it->marks[parent] = it->list; /* said once */
   }
@@ -211,7 +232,8 @@ static void read_hierarchical(TopologyReader *it)
   topology_hub_of(it, it->block.root, "root");
   read_levels(it, it->block.levels, "levels");
   if (topology->is_tree && topology->groups->len)
-    reader_error(it->reader, it->block.levels, "'topology.levels': lists and {parent, children} cannot be mixed");
+    reader_error(it->reader, it->block.levels,
+                 "'topology.levels': lists and {parent, children} cannot be mixed");
   else if (topology->is_tree)
     topology_check_tree(it);
   if (topology->hub >= 0 && it->marks[topology->hub] == it->list)
@@ -230,7 +252,8 @@ static void read_connection(TopologyReader *it, struct fy_node *item)
   reader_mapping(it->reader, item, connection_rows, &block, "topology.connections");
   it->list++;
   if (block.from && block.to)
-    topology_connect(it, topology_agent(it->reader, block.from, "topology.connections.from"), block.to, "topology.connections.to");
+    topology_connect(it, topology_agent(it->reader, block.from, "topology.connections.from"),
+                     block.to, "topology.connections.to");
   else
     reader_error(it->reader, item, "'topology.connections': wanted both from and to");
 }
@@ -243,7 +266,8 @@ static void read_dag(TopologyReader *it)
     return;
   if (!fy_node_is_sequence(list))
     reader_error(it->reader, list, "'topology.connections': wanted a list of {from, to}");
-  for (struct fy_node *item = fy_node_sequence_iterate(list, &iter); item; item = fy_node_sequence_iterate(list, &iter)) {
+  for (struct fy_node *item = fy_node_sequence_iterate(list, &iter); item;
+       item = fy_node_sequence_iterate(list, &iter)) {
     if (fy_node_is_mapping(item))
       read_connection(it, item);
     else
@@ -301,8 +325,11 @@ static void topology_check_left_out(Reader *reader, struct fy_node *node)
     in[edge->from] = in[edge->to] = true;
   }
   for (guint i = 0; i < n; i++)
-    if (!in[i] && !job_agent(reader->job, i)->schedule.set) /* what runs at its times is nobody's neighbour */
-      reader_warn(reader, node, "agent '%s' is not in the topology; it is started without connections", job_agent(reader->job, i)->id);
+    /* what runs at its times is nobody's neighbour */
+    if (!in[i] && !job_agent(reader->job, i)->schedule.set)
+      reader_warn(reader, node,
+                  "agent '%s' is not in the topology; it is started without connections",
+                  job_agent(reader->job, i)->id);
 }
 
 /* Keys of other types have no meaning here; say so. */
@@ -311,15 +338,20 @@ static void topology_check_unused(TopologyReader *it, const char *type)
   for (const Row *row = topology_rows; row->key; row++) {
     struct fy_node *value = *(struct fy_node **)(void *)((char *)&it->block + row->offset);
     if (value && row->words && !g_strv_contains(row->words, type))
-      reader_warn(it->reader, value, "'topology.%s' has no meaning with type '%s'; it is not honoured", row->key, type);
+      reader_warn(it->reader, value,
+                  "'topology.%s' has no meaning with type '%s'; it is not honoured", row->key,
+                  type);
   }
 }
 
 static void topology_read(TopologyReader *it)
 {
-  static void (*const readers[])(TopologyReader *) = {
-      [TOPOLOGY_HUB_SPOKE] = read_hub_spoke, [TOPOLOGY_PIPELINE] = read_pipeline,         [TOPOLOGY_DAG] = read_dag,
-      [TOPOLOGY_MESH] = read_mesh,           [TOPOLOGY_HIERARCHICAL] = read_hierarchical, [TOPOLOGY_DYNAMIC] = read_dynamic};
+  static void (*const readers[])(TopologyReader *) = {[TOPOLOGY_HUB_SPOKE] = read_hub_spoke,
+                                                      [TOPOLOGY_PIPELINE] = read_pipeline,
+                                                      [TOPOLOGY_DAG] = read_dag,
+                                                      [TOPOLOGY_MESH] = read_mesh,
+                                                      [TOPOLOGY_HIERARCHICAL] = read_hierarchical,
+                                                      [TOPOLOGY_DYNAMIC] = read_dynamic};
   Reader *reader = it->reader;
   int type = TOPOLOGY_DYNAMIC, before = reader->problems->errors;
   const Row row = {.key = "type", .words = type_words};

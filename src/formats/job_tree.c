@@ -1,4 +1,5 @@
-/* From bytes to a parsed document: what a parser must never see is refused first; what it finds becomes problems. */
+/* From bytes to a parsed document: what a parser must never see is refused first; what it finds
+ * becomes problems. */
 #include "formats/job_tree.h"
 
 #include "formats/job_reader.h"
@@ -36,7 +37,8 @@ static struct fy_token *tree_token(struct fy_node *node)
 static struct fy_node *tree_key_of(struct fy_node *parent, const struct fy_node *node)
 {
   void *iter = NULL;
-  for (struct fy_node_pair *pair = fy_node_mapping_iterate(parent, &iter); pair; pair = fy_node_mapping_iterate(parent, &iter))
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(parent, &iter); pair;
+       pair = fy_node_mapping_iterate(parent, &iter))
     if (fy_node_pair_value(pair) == node)
       return fy_node_pair_key(pair);
   return NULL;
@@ -47,20 +49,24 @@ SourcePos job_tree_pos(const char *file, struct fy_node *node)
   struct fy_token *token = tree_token(node);
   for (int depth = 0; node && !token && depth < JOB_FILE_DEPTH_MAX; depth++) {
     struct fy_node *parent = fy_node_get_parent(node);
-    token = parent && fy_node_is_mapping(parent) ? tree_token(tree_key_of(parent, node)) : tree_token(parent);
+    token = parent && fy_node_is_mapping(parent) ? tree_token(tree_key_of(parent, node))
+                                                 : tree_token(parent);
     node = parent;
   }
   const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
-  return (SourcePos){.file = file, .line = mark ? mark->line + 1 : 1, .column = mark ? mark->column + 1 : 1};
+  return (SourcePos){
+      .file = file, .line = mark ? mark->line + 1 : 1, .column = mark ? mark->column + 1 : 1};
 }
 
-/* What could be an anchor: '&' where a value may begin. libfyaml keeps anchors in a list, so their number is bounded before it sees them.
+/* What could be an anchor: '&' where a value may begin. libfyaml keeps anchors in a list, so their
+ * number is bounded before it sees them.
  */
 static bool tree_many_anchors(const char *text, size_t length)
 {
   int n = 0;
   const char *end = text + length - 1;
-  for (const char *p = memchr(text, '&', length); p && p < end; p = memchr(p + 1, '&', (size_t)(end - p)))
+  for (const char *p = memchr(text, '&', length); p && p < end;
+       p = memchr(p + 1, '&', (size_t)(end - p)))
     n += (p == text || strchr(" \t\n[{,:", p[-1])) && !g_ascii_isspace(p[1]);
   return n > JOB_FILE_ANCHORS_MAX;
 }
@@ -73,9 +79,11 @@ static bool tree_check_bytes(const char *text, size_t length, const char *file, 
   if (length > JOB_FILE_BYTES_MAX)
     problems_add(problems, PROBLEM_ERROR, start, "file is larger than 8 MiB");
   else if ((bad = memchr(text, '\0', length)))
-    problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)), "NUL byte: this is not a text file");
+    problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)),
+                 "NUL byte: this is not a text file");
   else if (!g_utf8_validate(text, (gssize)length, &bad))
-    problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)), "not valid UTF-8");
+    problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)),
+                 "not valid UTF-8");
   else if (length && tree_many_anchors(text, length))
     problems_add(problems, PROBLEM_ERROR, start, "more than %d anchors", JOB_FILE_ANCHORS_MAX);
   else
@@ -106,14 +114,18 @@ static void tree_parser_errors(const JobTree *tree, const char *file, Problems *
 {
   void *iter = NULL;
   bool any = false;
-  for (struct fy_diag_error *e = fy_diag_errors_iterate(tree->diag, &iter); e; e = fy_diag_errors_iterate(tree->diag, &iter)) {
+  for (struct fy_diag_error *e = fy_diag_errors_iterate(tree->diag, &iter); e;
+       e = fy_diag_errors_iterate(tree->diag, &iter)) {
     SourcePos pos = {.file = file, .line = MAX(e->line, 1), .column = MAX(e->column, 1)};
     bool deep = g_str_has_prefix(e->msg, "Max depth") || strstr(e->msg, "depth limit");
     if (deep)
-      problems_add(problems, PROBLEM_ERROR, pos, "nested deeper than %d levels", JOB_FILE_DEPTH_MAX);
+      problems_add(problems, PROBLEM_ERROR, pos, "nested deeper than %d levels",
+                   JOB_FILE_DEPTH_MAX);
     else
       problems_add(problems, PROBLEM_ERROR, pos, "not YAML: %s%s", e->msg,
-                   tree_line_has_variable(tree, pos.line) ? "; a variable inside { } or [ ] needs quotes: \"${NAME}\"" : "");
+                   tree_line_has_variable(tree, pos.line)
+                       ? "; a variable inside { } or [ ] needs quotes: \"${NAME}\""
+                       : "");
     any = true;
   }
   if (!any)
@@ -128,7 +140,8 @@ static bool tree_empty(struct fy_document *document)
   return !root || (fy_node_is_scalar(root) && (!text || length == 0));
 }
 
-/* The one document of the text, with duplicate keys still in it: libfyaml looks for them in quadratic time, job_tree_check in linear. */
+/* The one document of the text, with duplicate keys still in it: libfyaml looks for them in
+ * quadratic time, job_tree_check in linear. */
 static bool tree_load(JobTree *tree, const char *file, Problems *problems)
 {
   tree->document = fy_parse_load_document(tree->parser);
@@ -137,9 +150,11 @@ static bool tree_load(JobTree *tree, const char *file, Problems *problems)
   if (broken)
     tree_parser_errors(tree, file, problems);
   else if (second)
-    problems_add(problems, PROBLEM_ERROR, job_tree_pos(file, fy_document_root(second)), "a second document begins here; wanted one");
+    problems_add(problems, PROBLEM_ERROR, job_tree_pos(file, fy_document_root(second)),
+                 "a second document begins here; wanted one");
   else if (tree_empty(tree->document))
-    problems_add(problems, PROBLEM_ERROR, (SourcePos){file, 1, 1}, "file is empty; wanted keys job and agents");
+    problems_add(problems, PROBLEM_ERROR, (SourcePos){file, 1, 1},
+                 "file is empty; wanted keys job and agents");
   if (second)
     fy_parse_document_destroy(tree->parser, second);
   return !broken && !second && !tree_empty(tree->document);
@@ -148,7 +163,8 @@ static bool tree_load(JobTree *tree, const char *file, Problems *problems)
 static bool tree_finish(JobTree *tree, const char *file, Problems *problems)
 {
   int aliases = 0;
-  if (!job_tree_check(tree->document, file, problems, &aliases) || !job_tree_merge(tree->document, file, problems))
+  if (!job_tree_check(tree->document, file, problems, &aliases) ||
+      !job_tree_merge(tree->document, file, problems))
     return false;
   if (aliases == 0 || fy_document_resolve(tree->document) == 0)
     return true;
@@ -156,7 +172,8 @@ static bool tree_finish(JobTree *tree, const char *file, Problems *problems)
   return false;
 }
 
-bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *file, Problems *problems)
+bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *file,
+                   Problems *problems)
 {
   if (!tree_check_bytes(text, length, file, problems))
     return false;
@@ -167,7 +184,9 @@ bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *f
   diag_config.colorize = false;
   tree->diag = fy_diag_create(&diag_config);
   fy_diag_set_collect_errors(tree->diag, true);
-  struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DISABLE_ACCELERATORS | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = tree->diag};
+  struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_DISABLE_ACCELERATORS |
+                                         FYPCF_ALLOW_DUPLICATE_KEYS,
+                                .diag = tree->diag};
   tree->parser = fy_parser_create(&config);
   tree->document = NULL;
   tree->text = text;

@@ -21,7 +21,9 @@ SourcePos reader_pos(const Reader *reader, struct fy_node *node)
   return job_tree_pos(reader->options->file_name, node);
 }
 
-G_GNUC_PRINTF(4, 0) static void reader_say(Reader *reader, ProblemSeverity severity, struct fy_node *at, const char *format, va_list args)
+G_GNUC_PRINTF(4, 0)
+static void reader_say(Reader *reader, ProblemSeverity severity, struct fy_node *at,
+                       const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf(format, args);
   problems_add(reader->problems, severity, reader_pos(reader, at), "%s", text);
@@ -47,14 +49,16 @@ void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const
 {
   guint n = reader->job->agents->len;
   const char *nearest = NULL;
-  if (reader->problems->items->len < PROBLEMS_MAX) { /* looking for the nearest of many, for a line that nobody sees, takes long */
+  /* looking for the nearest of many, for a line that nobody sees, takes long */
+  if (reader->problems->items->len < PROBLEMS_MAX) {
     g_autofree const char **ids = g_new0(const char *, n + 1);
     for (guint i = 0; i < n; i++)
       ids[i] = job_agent(reader->job, i)->id;
     nearest = problems_nearest(id, ids);
   }
   if (nearest)
-    problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': unknown agent '%s'; did you mean '%s'?", path, id, nearest);
+    problems_add(reader->problems, PROBLEM_ERROR, pos,
+                 "'%s': unknown agent '%s'; did you mean '%s'?", path, id, nearest);
   else
     problems_add(reader->problems, PROBLEM_ERROR, pos, "'%s': unknown agent '%s'", path, id);
 }
@@ -86,7 +90,8 @@ static const Row *rows_find(const Row *rows, const char *key)
   return NULL;
 }
 
-static void reader_unknown(Reader *reader, struct fy_node *at, const Row *rows, const char *key, const char *path)
+static void reader_unknown(Reader *reader, struct fy_node *at, const Row *rows, const char *key,
+                           const char *path)
 {
   const char *known[64];
   size_t n = 0;
@@ -99,20 +104,24 @@ static void reader_unknown(Reader *reader, struct fy_node *at, const Row *rows, 
   if (nearest)
     reader_warn(reader, at, "unknown key '%s'%s; did you mean '%s'?", key, where, nearest);
   else
-    reader_warn(reader, at, "unknown key '%s'%s; it is not honoured%s%s", key, where, list ? "; known: " : "", list ? list : "");
+    reader_warn(reader, at, "unknown key '%s'%s; it is not honoured%s%s", key, where,
+                list ? "; known: " : "", list ? list : "");
 }
 
-void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path)
+void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base,
+                    const char *path)
 {
   if (!fy_node_is_mapping(node)) {
     reader_error(reader, node, "'%s': wanted a mapping of keys", path[0] ? path : "the file");
     return;
   }
   void *iter = NULL;
-  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair; pair = fy_node_mapping_iterate(node, &iter)) {
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair;
+       pair = fy_node_mapping_iterate(node, &iter)) {
     struct fy_node *key_node = fy_node_pair_key(pair), *value = fy_node_pair_value(pair);
     size_t length;
-    const char *text = key_node && fy_node_is_scalar(key_node) ? fy_node_get_scalar(key_node, &length) : NULL;
+    const char *text =
+        key_node && fy_node_is_scalar(key_node) ? fy_node_get_scalar(key_node, &length) : NULL;
     if (!text || length > 200) {
       reader_error(reader, key_node, "'%s': keys are short texts", path);
       continue;
@@ -148,7 +157,8 @@ bool reader_is_null(struct fy_node *node)
   return false;
 }
 
-bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
+bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key,
+                   const char *wanted)
 {
   g_autofree char *name = NULL;
   if (fy_node_is_mapping(node) && fy_node_mapping_item_count(node) <= JOB_FILE_MAP_MAX)
@@ -168,13 +178,15 @@ static char *reader_expand(Reader *reader, struct fy_node *at, char *text)
     return text;
   g_autofree char *written = text;
   g_autoptr(GPtrArray) wrong = g_ptr_array_new_with_free_func(g_free);
-  char *expanded = variables_expand(written, reader->options->variable, reader->options->data, wrong);
+  char *expanded =
+      variables_expand(written, reader->options->variable, reader->options->data, wrong);
   for (guint i = 0; i < wrong->len; i++)
     reader_error(reader, at, "%s", (const char *)wrong->pdata[i]);
   return expanded;
 }
 
-char *reader_key(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
+char *reader_key(Reader *reader, struct fy_node *node, const char *path, const char *key,
+                 const char *wanted)
 {
   size_t length;
   const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
@@ -188,7 +200,8 @@ char *reader_key(Reader *reader, struct fy_node *node, const char *path, const c
   return NULL;
 }
 
-char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted)
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key,
+                  const char *wanted)
 {
   char *text = reader_key(reader, node, path, key, wanted);
   return text ? reader_expand(reader, node, text) : NULL;
@@ -213,7 +226,8 @@ static bool reader_is_json(struct fy_node *node, const char *text)
   if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
     return true;
   const char *digits = text[0] == '-' ? text + 1 : text;
-  bool one_spelling = g_ascii_isdigit(digits[0]) && !(digits[0] == '0' && g_ascii_isalnum(digits[1])) && !strpbrk(text, "xXpP") &&
+  bool one_spelling = g_ascii_isdigit(digits[0]) &&
+                      !(digits[0] == '0' && g_ascii_isalnum(digits[1])) && !strpbrk(text, "xXpP") &&
                       text[strlen(text) - 1] != '.';
   return one_spelling && reader_number(text, &number);
 }
@@ -225,9 +239,11 @@ static void reader_json_map(Reader *reader, struct fy_node *node, GString *out)
   void *iter = NULL;
   const char *before = "";
   g_string_append_c(out, '{');
-  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair; pair = fy_node_mapping_iterate(node, &iter)) {
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair;
+       pair = fy_node_mapping_iterate(node, &iter)) {
     size_t length = 0;
-    const char *key = fy_node_pair_key(pair) ? fy_node_get_scalar(fy_node_pair_key(pair), &length) : NULL;
+    const char *key =
+        fy_node_pair_key(pair) ? fy_node_get_scalar(fy_node_pair_key(pair), &length) : NULL;
     g_string_append(out, before);
     jw_quote(out, key ? key : "", key ? length : 0);
     g_string_append(out, ": ");
@@ -254,7 +270,8 @@ static void reader_json(Reader *reader, struct fy_node *node, GString *out)
       jw_quote(out, text, strlen(text));
   } else {
     g_string_append_c(out, '[');
-    for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item; item = fy_node_sequence_iterate(node, &iter)) {
+    for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item;
+         item = fy_node_sequence_iterate(node, &iter)) {
       g_string_append(out, before);
       reader_json(reader, item, out);
       before = ", ";
@@ -278,11 +295,13 @@ char *reader_any(Reader *reader, struct fy_node *node)
 char *reader_path(const Reader *reader, const char *text)
 {
   if (text[0] == '~' && (text[1] == '/' || !text[1])) {
-    const char *home = reader->options->variable ? reader->options->variable("HOME", reader->options->data) : NULL;
+    const char *home =
+        reader->options->variable ? reader->options->variable("HOME", reader->options->data) : NULL;
     if (home)
       return g_build_filename(home, text + 1, NULL);
   }
-  return g_canonicalize_filename(text, reader->options->directory ? reader->options->directory : "/");
+  return g_canonicalize_filename(text,
+                                 reader->options->directory ? reader->options->directory : "/");
 }
 
 #define AT(base, row, type) (*(type *)(void *)((char *)(base) + (row)->offset))
@@ -310,17 +329,20 @@ void row_bool(Reader *reader, const Row *row, struct fy_node *value, void *base,
 }
 
 /* A number within the row's range, or false after an error. */
-static bool row_take_number(Reader *reader, const Row *row, struct fy_node *value, const char *path, double *out)
+static bool row_take_number(Reader *reader, const Row *row, struct fy_node *value, const char *path,
+                            double *out)
 {
   g_autofree char *seen = reader_any(reader, value);
   if (reader_number(seen, out) && *out >= row->low && *out <= row->high)
     return true;
   g_autofree char *name = reader_join(path, row->key);
-  reader_error(reader, value, "'%s': wanted a number from %.10g to %.10g, not '%s'", name, row->low, row->high, seen);
+  reader_error(reader, value, "'%s': wanted a number from %.10g to %.10g, not '%s'", name, row->low,
+               row->high, seen);
   return false;
 }
 
-static bool row_take_whole(Reader *reader, const Row *row, struct fy_node *value, const char *path, double *out)
+static bool row_take_whole(Reader *reader, const Row *row, struct fy_node *value, const char *path,
+                           double *out)
 {
   if (!row_take_number(reader, row, value, path, out))
     return false;
@@ -352,7 +374,8 @@ void row_real(Reader *reader, const Row *row, struct fy_node *value, void *base,
     AT(base, row, double) = number;
 }
 
-void row_seconds(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+void row_seconds(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                 const char *path)
 {
   g_autofree char *seen = reader_any(reader, value);
   double number = text_seconds(seen);
@@ -361,8 +384,9 @@ void row_seconds(Reader *reader, const Row *row, struct fy_node *value, void *ba
     return;
   }
   g_autofree char *name = reader_join(path, row->key);
-  reader_error(reader, value, "'%s': wanted seconds from %.10g to %.10g, as 5, 1.5s, 500ms or 2m, not '%s'", name, row->low, row->high,
-               seen);
+  reader_error(reader, value,
+               "'%s': wanted seconds from %.10g to %.10g, as 5, 1.5s, 500ms or 2m, not '%s'", name,
+               row->low, row->high, seen);
 }
 
 void row_memory(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
@@ -380,12 +404,15 @@ void row_words(Reader *reader, const Row *row, struct fy_node *value, void *base
 {
   if (!fy_node_is_sequence(value)) {
     g_autofree char *name = reader_join(path, row->key);
-    reader_error(reader, value, "'%s': wanted a list of words, as in [python3, server.py]; there is no shell", name);
+    reader_error(reader, value,
+                 "'%s': wanted a list of words, as in [python3, server.py]; there is no shell",
+                 name);
     return;
   }
   GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
   void *iter = NULL;
-  for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item; item = fy_node_sequence_iterate(value, &iter)) {
+  for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item;
+       item = fy_node_sequence_iterate(value, &iter)) {
     char *text = reader_text(reader, item, path, row->key, "words");
     if (text)
       g_ptr_array_add(words, text);
@@ -405,22 +432,28 @@ static bool environment_is_name(const char *name)
 }
 
 /* {secret: NAME} or {file: PATH} in place of a text. */
-static void environment_reference(Reader *reader, struct fy_node *value, const char *key, StrMap *map, const char *name)
+static void environment_reference(Reader *reader, struct fy_node *value, const char *key,
+                                  StrMap *map, const char *name)
 {
   static const struct {
     const char *word;
     ValueFrom from;
   } kinds[] = {{"secret", VALUE_SECRET}, {"file", VALUE_FILE}};
-  struct fy_node_pair *pair = fy_node_mapping_item_count(value) == 1 ? fy_node_mapping_get_by_index(value, 0) : NULL;
-  g_autofree char *kind = pair ? reader_key(reader, fy_node_pair_key(pair), name, key, "secret or file") : NULL;
+  struct fy_node_pair *pair =
+      fy_node_mapping_item_count(value) == 1 ? fy_node_mapping_get_by_index(value, 0) : NULL;
+  g_autofree char *kind =
+      pair ? reader_key(reader, fy_node_pair_key(pair), name, key, "secret or file") : NULL;
   for (guint i = 0; kind && i < G_N_ELEMENTS(kinds); i++) {
     if (strcmp(kind, kinds[i].word) != 0)
       continue;
-    g_autofree char *text = reader_text(reader, fy_node_pair_value(pair), name, key, i ? "a path" : "the name of a secret");
+    g_autofree char *text = reader_text(reader, fy_node_pair_value(pair), name, key,
+                                        i ? "a path" : "the name of a secret");
     g_autofree char *path = text && i ? reader_path(reader, text) : NULL;
     if (text && !i && !text_is_name(text))
-      reader_error(reader, value, "'%s.%s': '%s' is not the name of a secret; allowed: up to 64 letters, digits, '.', '_', '-'", name, key,
-                   text);
+      reader_error(
+          reader, value,
+          "'%s.%s': '%s' is not the name of a secret; allowed: up to 64 letters, digits, '.', '_', '-'",
+          name, key, text);
     else if (text)
       strmap_set_from(map, key, kinds[i].from, path ? path : text);
     return;
@@ -428,13 +461,15 @@ static void environment_reference(Reader *reader, struct fy_node *value, const c
   reader_error(reader, value, "'%s.%s': wanted text, {secret: NAME} or {file: PATH}", name, key);
 }
 
-void row_environment(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+void row_environment(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                     const char *path)
 {
   StrMap *map = &AT(base, row, StrMap);
   if (!reader_is_map(reader, value, path, row->key, "a mapping of NAME: value"))
     return;
   void *iter = NULL;
-  for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair; pair = fy_node_mapping_iterate(value, &iter)) {
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(value, &iter); pair;
+       pair = fy_node_mapping_iterate(value, &iter)) {
     struct fy_node *key_node = fy_node_pair_key(pair), *item = fy_node_pair_value(pair);
     g_autofree char *key = reader_key(reader, key_node, path, row->key, "a name");
     if (key && environment_is_name(key) && fy_node_is_mapping(item)) {
@@ -442,13 +477,15 @@ void row_environment(Reader *reader, const Row *row, struct fy_node *value, void
       environment_reference(reader, item, key, map, name);
       continue;
     }
-    g_autofree char *text = reader_is_null(item) ? g_strdup("") : reader_text(reader, item, path, row->key, "text");
+    g_autofree char *text =
+        reader_is_null(item) ? g_strdup("") : reader_text(reader, item, path, row->key, "text");
     if (!key || !text)
       continue;
     if (environment_is_name(key))
       strmap_set(map, key, text);
     else
-      reader_error(reader, key_node, "'%s.%s': '%s' is not a name of a variable", path, row->key, key);
+      reader_error(reader, key_node, "'%s.%s': '%s' is not a name of a variable", path, row->key,
+                   key);
   }
 }
 
@@ -462,10 +499,11 @@ void row_enum(Reader *reader, const Row *row, struct fy_node *value, void *base,
       AT(base, row, int) = i;
       return;
     }
-  g_autofree char *name = reader_join(path, row->key), *allowed = g_strjoinv(", ", (char **)(uintptr_t)row->words);
+  g_autofree char *name = reader_join(path, row->key),
+                  *allowed = g_strjoinv(", ", (char **)(uintptr_t)row->words);
   const char *nearest = problems_nearest(text, row->words);
-  reader_error(reader, value, "'%s': unknown value '%s'; allowed: %s%s%s%s", name, text, allowed, nearest ? "; did you mean '" : "",
-               nearest ? nearest : "", nearest ? "'?" : "");
+  reader_error(reader, value, "'%s': unknown value '%s'; allowed: %s%s%s%s", name, text, allowed,
+               nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 void row_rows(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
@@ -474,7 +512,8 @@ void row_rows(Reader *reader, const Row *row, struct fy_node *value, void *base,
   reader_mapping(reader, value, row->rows, (char *)base + row->offset, name);
 }
 
-void row_ignored(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path)
+void row_ignored(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                 const char *path)
 {
   (void)base;
   g_autofree char *name = reader_join(path, row->key);

@@ -1,6 +1,6 @@
 #pragma once
-/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by its rows. Values reach the rows parsed
- * and checked by job_tree.h. */
+/* Shared by the files that read job files: positions, rows of keys, and the reader of a mapping by
+ * its rows. Values reach the rows parsed and checked by job_tree.h. */
 #include "formats/job_reader.h"
 
 #include <libfyaml.h>
@@ -16,7 +16,8 @@ typedef struct Reader {
 } Reader;
 
 typedef struct Row Row;
-typedef void (*RowFn)(Reader *reader, const Row *row, struct fy_node *value, void *base, const char *path);
+typedef void (*RowFn)(Reader *reader, const Row *row, struct fy_node *value, void *base,
+                      const char *path);
 
 /* One key: how it is read, where it goes, what people are told of it. */
 struct Row {
@@ -34,13 +35,19 @@ struct Row {
 SourcePos reader_pos(const Reader *reader, struct fy_node *node);
 void reader_error(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
-/* Reads every pair of @node by @rows into @base; unknown keys are named with the nearest known one. @path: "agents[2].health". */
-void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base, const char *path);
-/* Text of a scalar with its variables (caller frees), or NULL after an error that says what was wanted at @path.@key (@key may be NULL). */
-char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
+/* Reads every pair of @node by @rows into @base; unknown keys are named with the nearest known one.
+ * @path: "agents[2].health". */
+void reader_mapping(Reader *reader, struct fy_node *node, const Row *rows, void *base,
+                    const char *path);
+/* Text of a scalar with its variables (caller frees), or NULL after an error that says what was
+ * wanted at @path.@key (@key may be NULL). */
+char *reader_text(Reader *reader, struct fy_node *node, const char *path, const char *key,
+                  const char *wanted);
 /* The same as it is written: keys know no variables. */
-char *reader_key(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
-/* Any value as text, with its variables: scalars as they are, lists and maps as JSON. Caller frees. */
+char *reader_key(Reader *reader, struct fy_node *node, const char *path, const char *key,
+                 const char *wanted);
+/* Any value as text, with its variables: scalars as they are, lists and maps as JSON. Caller frees.
+ */
 char *reader_any(Reader *reader, struct fy_node *node);
 char *reader_path(const Reader *reader, const char *text);
 /* An agent that does not exist, with the nearest that does. */
@@ -49,32 +56,37 @@ void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const
 void reader_ignore(Reader *reader, struct fy_node *at, const char *name, const char *why);
 /* The same without a warning, for what was warned about elsewhere. */
 void reader_note_ignored(Reader *reader, const char *name);
-/* The text of @path, at most @max bytes of UTF-8, or NULL after an error at @at that begins with @what. Caller frees. */
-char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path, size_t max);
+/* The text of @path, at most @max bytes of UTF-8, or NULL after an error at @at that begins with
+ * @what. Caller frees. */
+char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path,
+                  size_t max);
 /* Nothing, null or ~. */
 bool reader_is_null(struct fy_node *node);
 /* True when @node is a mapping of at most JOB_FILE_MAP_MAX keys; else an error names @path.@key. */
-bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key, const char *wanted);
+bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key,
+                   const char *wanted);
 /* Is @text one finite number and nothing else? */
 bool reader_number(const char *text, double *out);
 char *reader_join(const char *path, const char *key);
 
 /* Kinds of values; offset leads to the type in the comment. */
-void row_text(Reader *, const Row *, struct fy_node *, void *, const char *);        /* char* */
-void row_bool(Reader *, const Row *, struct fy_node *, void *, const char *);        /* bool */
-void row_int(Reader *, const Row *, struct fy_node *, void *, const char *);         /* int */
-void row_count(Reader *, const Row *, struct fy_node *, void *, const char *);       /* int64_t */
-void row_real(Reader *, const Row *, struct fy_node *, void *, const char *);        /* double */
-void row_seconds(Reader *, const Row *, struct fy_node *, void *, const char *);     /* int64_t ms */
-void row_memory(Reader *, const Row *, struct fy_node *, void *, const char *);      /* int64_t bytes */
-void row_words(Reader *, const Row *, struct fy_node *, void *, const char *);       /* char** */
+void row_text(Reader *, const Row *, struct fy_node *, void *, const char *);    /* char* */
+void row_bool(Reader *, const Row *, struct fy_node *, void *, const char *);    /* bool */
+void row_int(Reader *, const Row *, struct fy_node *, void *, const char *);     /* int */
+void row_count(Reader *, const Row *, struct fy_node *, void *, const char *);   /* int64_t */
+void row_real(Reader *, const Row *, struct fy_node *, void *, const char *);    /* double */
+void row_seconds(Reader *, const Row *, struct fy_node *, void *, const char *); /* int64_t ms */
+void row_memory(Reader *, const Row *, struct fy_node *, void *, const char *);  /* int64_t bytes */
+void row_words(Reader *, const Row *, struct fy_node *, void *, const char *);   /* char** */
 void row_environment(Reader *, const Row *, struct fy_node *, void *, const char *); /* StrMap */
 void row_enum(Reader *, const Row *, struct fy_node *, void *, const char *);        /* int */
-void row_rows(Reader *, const Row *, struct fy_node *, void *, const char *);        /* the struct at offset */
-void row_schedule(Reader *, const Row *, struct fy_node *, void *, const char *);    /* ScheduleSpec */
-void row_reeve(Reader *, const Row *, struct fy_node *, void *, const char *);       /* AgentSpec */
-void row_notify(Reader *, const Row *, struct fy_node *, void *, const char *);      /* Job */
-void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);     /* named as not honoured */
+/* the struct at offset */
+void row_rows(Reader *, const Row *, struct fy_node *, void *, const char *);
+void row_schedule(Reader *, const Row *, struct fy_node *, void *, const char *); /* ScheduleSpec */
+void row_reeve(Reader *, const Row *, struct fy_node *, void *, const char *);    /* AgentSpec */
+void row_notify(Reader *, const Row *, struct fy_node *, void *, const char *);   /* Job */
+/* named as not honoured */
+void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);
 
 /* job_schema.c */
 extern const Row job_rows[];
@@ -85,15 +97,16 @@ extern const Row reeve_rows[];    /* job_agent_file.c */
 extern const Row health_rows[], health_check_rows[], restart_rows[], stop_rows[], resource_rows[];
 /* job_agents.c */
 extern const Row agent_rows[];
-#define ROWS_END                                                                                                                           \
-  {                                                                                                                                        \
-    .key = NULL                                                                                                                            \
+#define ROWS_END \
+  {              \
+    .key = NULL  \
   }
 /* job_topology.c */
 extern const Row topology_rows[];
 void reader_agents(Reader *reader, struct fy_node *node);
 
-/* job_agent_file.c: what the agent file of @agent says, after all of @node was read, for what the job says counts wherever it stands. */
+/* job_agent_file.c: what the agent file of @agent says, after all of @node was read, for what the
+ * job says counts wherever it stands. */
 void reader_agent_file(Reader *reader, struct fy_node *node, AgentSpec *agent);
 /* job_topology.c: fills job->topology once all agents are known, checks references and cycles. */
 void reader_topology(Reader *reader, struct fy_node *node);

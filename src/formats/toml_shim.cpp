@@ -1,7 +1,8 @@
 /* The only C++ here: toml++ behind one C function; exceptions off. */
 #define TOML_EXCEPTIONS  0
 #define TOML_HEADER_ONLY 1
-/* Its parser asserts what a file may well break ("[{": a header that begins with a brace), then looks for it and reports it all the same.
+/* Its parser asserts what a file may well break ("[{": a header that begins with a brace), then
+ * looks for it and reports it all the same.
  */
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #include "formats/toml_shim.h"
@@ -10,7 +11,8 @@
 #include <cstring>
 #include <sstream>
 #include <string>
-/* toml++ 3.3 takes letters between U+00A0 and U+0499 for what cannot happen when it looks for blanks, which is undefined; they are none. */
+/* toml++ 3.3 takes letters between U+00A0 and U+0499 for what cannot happen when it looks for
+ * blanks, which is undefined; they are none. */
 // clang-format off
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
@@ -28,7 +30,8 @@ static char *copy_text(const std::string &text)
   return copy;
 }
 
-extern "C" char *toml_to_json(const char *text, unsigned long length, int *line, int *column, char **message)
+extern "C" char *toml_to_json(const char *text, unsigned long length, int *line, int *column,
+                              char **message)
 {
   toml::parse_result result = toml::parse(std::string_view(text, length));
   if (!result) {
@@ -42,16 +45,19 @@ extern "C" char *toml_to_json(const char *text, unsigned long length, int *line,
   return copy_text(out.str());
 }
 
-/* The place of @name in @table: of the key, since that is what a reader looks for; of the table for a section. */
+/* The place of @name in @table: of the key, since that is what a reader looks for; of the table for
+ * a section. */
 static toml::source_position place_of(const toml::table &table, std::string_view name)
 {
   for (const auto &[key, value] : table)
     if (key.str() == name)
-      return value.is_table() && !value.as_table()->is_inline() ? value.source().begin : key.source().begin;
+      return value.is_table() && !value.as_table()->is_inline() ? value.source().begin
+                                                                : key.source().begin;
   return {};
 }
 
-extern "C" void toml_where(const char *text, unsigned long length, const char *const *path, int *line, int *column)
+extern "C" void toml_where(const char *text, unsigned long length, const char *const *path,
+                           int *line, int *column)
 {
   *line = *column = 0;
   toml::parse_result result = toml::parse(std::string_view(text, length));

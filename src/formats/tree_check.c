@@ -1,5 +1,6 @@
-/* One linear walk over a parsed document before anything reads it: duplicate keys, NUL characters, and how much its aliases would stand for
- * once expanded, so that a few bytes never become gigabytes. */
+/* One linear walk over a parsed document before anything reads it: duplicate keys, NUL characters,
+ * and how much its aliases would stand for once expanded, so that a few bytes never become
+ * gigabytes. */
 #include "formats/job_reader.h"
 #include "formats/job_tree.h"
 
@@ -28,7 +29,8 @@ typedef struct TreeKey {
   size_t length;
 } TreeKey;
 
-G_GNUC_PRINTF(3, 4) static void walk_error(TreeWalk *walk, struct fy_node *at, const char *format, ...)
+G_GNUC_PRINTF(3, 4)
+static void walk_error(TreeWalk *walk, struct fy_node *at, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
@@ -89,7 +91,8 @@ static void walk_keys(TreeWalk *walk, struct fy_node *mapping)
   g_autoptr(GHashTable) table = NULL;
   int n = 0;
   void *iter = NULL;
-  for (struct fy_node_pair *pair = fy_node_mapping_iterate(mapping, &iter); pair; pair = fy_node_mapping_iterate(mapping, &iter)) {
+  for (struct fy_node_pair *pair = fy_node_mapping_iterate(mapping, &iter); pair;
+       pair = fy_node_mapping_iterate(mapping, &iter)) {
     TreeKey key;
     if (!walk_key(walk, pair, &key))
       continue;
@@ -130,10 +133,12 @@ static Extent walk_children(TreeWalk *walk, struct fy_node *node, int depth)
   void *iter = NULL;
   if (fy_node_is_mapping(node)) {
     walk_keys(walk, node);
-    for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair; pair = fy_node_mapping_iterate(node, &iter))
+    for (struct fy_node_pair *pair = fy_node_mapping_iterate(node, &iter); pair;
+         pair = fy_node_mapping_iterate(node, &iter))
       walk_child(walk, fy_node_pair_value(pair), depth, &extent);
   } else {
-    for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item; item = fy_node_sequence_iterate(node, &iter))
+    for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item;
+         item = fy_node_sequence_iterate(node, &iter))
       walk_child(walk, item, depth, &extent);
   }
   return extent;
@@ -177,7 +182,8 @@ static void walk_anchors(TreeWalk *walk, struct fy_document *document)
   }
 }
 
-bool job_tree_check(struct fy_document *document, const char *file, Problems *problems, int *aliases)
+bool job_tree_check(struct fy_document *document, const char *file, Problems *problems,
+                    int *aliases)
 {
   TreeWalk walk = {.file = file, .problems = problems};
   int before = problems->errors;
@@ -186,7 +192,8 @@ bool job_tree_check(struct fy_document *document, const char *file, Problems *pr
   if (walk.aliases > JOB_FILE_ALIASES_MAX)
     walk_error(&walk, walk.first_alias, "more than %d aliases", JOB_FILE_ALIASES_MAX);
   else if (all.nodes > walk.visited && all.nodes - walk.visited > JOB_FILE_ALIAS_NODES_MAX)
-    walk_error(&walk, walk.first_alias, "aliases stand for more than %d values", JOB_FILE_ALIAS_NODES_MAX);
+    walk_error(&walk, walk.first_alias, "aliases stand for more than %d values",
+               JOB_FILE_ALIAS_NODES_MAX);
   g_clear_pointer(&walk.names, g_hash_table_unref);
   g_clear_pointer(&walk.extents, g_hash_table_unref);
   *aliases = walk.aliases;

@@ -9,9 +9,14 @@ enum { SHOWN_MAX = 80 };
 static const struct {
   const char *word;
   bool empty_too, is_error;
-} forms[] = {{":-", true, false}, {":?", true, true}, {"-", false, false}, {"?", false, true}, {"", false, true}};
+} forms[] = {{":-", true, false},
+             {":?", true, true},
+             {"-", false, false},
+             {"?", false, true},
+             {"", false, true}};
 
-/* The index in forms of what stands behind the name at @inner, which ends with the text, or -1; @length: of the name. */
+/* The index in forms of what stands behind the name at @inner, which ends with the text, or -1;
+ * @length: of the name. */
 static int variable_form(const char *inner, size_t *length)
 {
   *length = strspn(inner, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_");
@@ -23,12 +28,16 @@ static int variable_form(const char *inner, size_t *length)
   return -1;
 }
 
-/* What is wrong where a variable has to be set; @message: what the file says about it, "" = nothing. */
+/* What is wrong where a variable has to be set; @message: what the file says about it, "" =
+ * nothing. */
 static char *variable_missing(const char *name, const char *value, int form, const char *message)
 {
   if (!forms[form].word[0])
-    return g_strdup_printf("variable '%s' is not set; set it, or write ${%s:-default}, or $${%s} for the text itself", name, name, name);
-  return g_strdup_printf("variable '%s' is %s%s%s", name, value ? "empty" : "not set", message[0] ? ": " : "", message);
+    return g_strdup_printf(
+        "variable '%s' is not set; set it, or write ${%s:-default}, or $${%s} for the text itself",
+        name, name, name);
+  return g_strdup_printf("variable '%s' is %s%s%s", name, value ? "empty" : "not set",
+                         message[0] ? ": " : "", message);
 }
 
 Variable variable_read(const char *at, size_t left, FormatVarFn lookup, void *data)
@@ -36,18 +45,22 @@ Variable variable_read(const char *at, size_t left, FormatVarFn lookup, void *da
   const char *end = memchr(at, '}', left);
   if (!end)
     return (Variable){.length = MIN(left, 2),
-                      .wrong = g_strdup_printf("'${' without '}' in '%.*s'; write $${ for a literal ${", (int)MIN(left, SHOWN_MAX), at)};
+                      .wrong =
+                          g_strdup_printf("'${' without '}' in '%.*s'; write $${ for a literal ${",
+                                          (int)MIN(left, SHOWN_MAX), at)};
   Variable out = {.length = (size_t)(end - at) + 1};
   g_autofree char *inner = g_strndup(at + 2, out.length - 3);
   size_t n;
   int form = variable_form(inner, &n);
   if (form < 0) {
-    out.wrong = g_strdup_printf("'%.*s': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${",
-                                (int)MIN(out.length, SHOWN_MAX), at);
+    out.wrong = g_strdup_printf(
+        "'%.*s': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${",
+        (int)MIN(out.length, SHOWN_MAX), at);
     return out;
   }
   g_autofree char *name = g_strndup(inner, n);
-  const char *text = inner + n + strlen(forms[form].word), *value = lookup ? lookup(name, data) : NULL;
+  const char *text = inner + n + strlen(forms[form].word),
+             *value = lookup ? lookup(name, data) : NULL;
   bool missing = !value || (forms[form].empty_too && !value[0]);
   if (missing && forms[form].is_error) {
     out.wrong = variable_missing(name, value, form, text);

@@ -15,17 +15,20 @@ typedef struct CronField {
 } CronField;
 
 /* As written, or their first three letters. */
-static const char *const month_words[] = {"january", "february",  "march",   "april",    "may",      "june", "july",
-                                          "august",  "september", "october", "november", "december", NULL};
-static const char *const day_words[] = {"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", NULL};
+static const char *const month_words[] = {"january",  "february", "march",  "april",     "may",
+                                          "june",     "july",     "august", "september", "october",
+                                          "november", "december", NULL};
+static const char *const day_words[] = {"sunday",   "monday", "tuesday",  "wednesday",
+                                        "thursday", "friday", "saturday", NULL};
 static const CronField fields[] = {{"minute", 0, 59, NULL},
                                    {"hour", 0, 23, NULL},
                                    {"day of month", 1, 31, NULL},
                                    {"month", 1, 12, month_words},
                                    {"day of week", 0, 7, day_words}};
 
-static const char *const cron_names[][2] = {{"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},   {"@midnight", "0 0 * * *"},
-                                            {"@weekly", "0 0 * * 0"},  {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
+static const char *const cron_names[][2] = {{"@hourly", "0 * * * *"},   {"@daily", "0 0 * * *"},
+                                            {"@midnight", "0 0 * * *"}, {"@weekly", "0 0 * * 0"},
+                                            {"@monthly", "0 0 1 * *"},  {"@yearly", "0 0 1 1 *"},
                                             {"@annually", "0 0 1 1 *"}};
 
 /* A number or a word of @field at *@at, or -1. */
@@ -33,7 +36,8 @@ static int cron_value(const CronField *field, const char **at)
 {
   size_t letters = strspn(*at, G_CSET_A_2_Z G_CSET_a_2_z);
   for (int i = 0; field->words && field->words[i]; i++)
-    if ((letters == 3 || letters == strlen(field->words[i])) && g_ascii_strncasecmp(*at, field->words[i], letters) == 0) {
+    if ((letters == 3 || letters == strlen(field->words[i])) &&
+        g_ascii_strncasecmp(*at, field->words[i], letters) == 0) {
       *at += letters;
       return field->low + i;
     }
@@ -79,7 +83,8 @@ static bool cron_field(const CronField *field, const char *text, uint64_t *bits,
   for (int i = 0; members[i]; i++) {
     if (cron_member(field, members[i], bits))
       continue;
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "cron: %s '%s': wanted %d to %d%s, as *, 5, 1-5, */10 or a list of those",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "cron: %s '%s': wanted %d to %d%s, as *, 5, 1-5, */10 or a list of those",
                 field->name, text, field->low, field->high,
                 field->words == day_words ? " or a name as mon or monday"
                 : field->words            ? " or a name as jan or january"
@@ -116,8 +121,10 @@ bool cron_parse(const char *text, Cron *cron, GError **error)
     n += words[i][0] != '\0';
   }
   if (n != G_N_ELEMENTS(fields) || strlen(text) > CRON_BYTES_MAX) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
-                "cron: '%.64s' has %zu field%s; wanted five: minute hour day-of-month month day-of-week", text, n, text_plural((int64_t)n));
+    g_set_error(
+        error, REEVE_ERROR, REEVE_ERROR_INVALID,
+        "cron: '%.64s' has %zu field%s; wanted five: minute hour day-of-month month day-of-week",
+        text, n, text_plural((int64_t)n));
     return false;
   }
   uint64_t bits[G_N_ELEMENTS(fields)] = {0};
@@ -134,7 +141,8 @@ bool cron_parse(const char *text, Cron *cron, GError **error)
                  .any_weekday = parts[4][0] == '*'};
   if (cron_day_exists(cron))
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "cron: '%.64s': no month has such a day", text);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "cron: '%.64s': no month has such a day",
+              text);
   return false;
 }
 
@@ -152,7 +160,8 @@ static bool cron_day_fits(const Cron *cron, int64_t days)
 /* The first moment after @after_s at which local time @local_s is due, INT64_MAX = none. */
 static int64_t cron_moment(const Cron *cron, const Zone *zone, int64_t local_s, int64_t after_s)
 {
-  int32_t before = zone_offset(zone, local_s - DAY_S), after = zone_offset(zone, local_s + DAY_S); /* at most one change a day */
+  /* at most one change a day */
+  int32_t before = zone_offset(zone, local_s - DAY_S), after = zone_offset(zone, local_s + DAY_S);
   int32_t early = MAX(before, after), late = MIN(before, after);
   int64_t first = local_s - early, second = local_s - late;
   bool first_is = zone_offset(zone, first) == early, second_is = zone_offset(zone, second) == late;
@@ -178,16 +187,19 @@ static int64_t cron_next_of_day(const Cron *cron, const Zone *zone, int64_t days
   for (int hour = 0; hour < 24; hour++)
     for (int minute = 0; (cron->hours >> hour & 1) && minute < 60; minute++)
       if (cron->minutes >> minute & 1)
-        next = MIN(next, cron_moment(cron, zone, days * DAY_S + hour * 3600 + minute * 60, after_s));
+        next =
+            MIN(next, cron_moment(cron, zone, days * DAY_S + hour * 3600 + minute * 60, after_s));
   return next;
 }
 
 int64_t cron_next(const Cron *cron, const Zone *zone, int64_t after_ms)
 {
   int64_t after_s = after_ms >= 0 ? after_ms / 1000 : -((-after_ms + 999) / 1000);
-  int64_t local = after_s + zone_offset(zone, after_s), today = (local - ((local % DAY_S + DAY_S) % DAY_S)) / DAY_S;
+  int64_t local = after_s + zone_offset(zone, after_s),
+          today = (local - ((local % DAY_S + DAY_S) % DAY_S)) / DAY_S;
   for (int64_t days = today - 1; days < today + DAYS_SEARCHED; days++) {
-    int64_t next = cron_day_fits(cron, days) ? cron_next_of_day(cron, zone, days, after_s) : INT64_MAX;
+    int64_t next =
+        cron_day_fits(cron, days) ? cron_next_of_day(cron, zone, days, after_s) : INT64_MAX;
     if (next != INT64_MAX)
       return next * 1000;
   }

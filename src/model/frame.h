@@ -1,41 +1,43 @@
 #pragma once
-/* Frames of the server-node protocol (docs/protocol.md), version 1: one JSON object each, {"type": ..., ...}. The two ends share these
- * structs only; the link between them (memory, unix socket, later WebSocket) carries text. Unknown fields are ignored, an unknown type
- * parses as FRAME_UNKNOWN and is answered with FRAME_UNKNOWN_TYPE. */
+/* Frames of the server-node protocol (docs/protocol.md), version 1: one JSON object each, {"type":
+ * ..., ...}. The two ends share these structs only; the link between them (memory, unix socket,
+ * later WebSocket) carries text. Unknown fields are ignored, an unknown type parses as
+ * FRAME_UNKNOWN and is answered with FRAME_UNKNOWN_TYPE. */
 #include "model/instance_spec.h"
 #include "model/states.h"
 
 enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX = 16 * 1024 };
 
 /*        enum            word            direction */
-#define FRAME_TYPES(X)                                                                                                                     \
-  X(UNKNOWN, "?")                                                                                                                          \
-  X(HELLO, "hello")                 /* node: who I am, my boot, all instances that I hold */                                               \
-  X(HEARTBEAT, "heartbeat")         /* node: alive; capacity */                                                                            \
-  X(REPORT, "report")               /* node: instances[] as they are now */                                                                \
-  X(RESERVED, "reserved")           /* node: answer to reserve */                                                                          \
-  X(LOG_DATA, "log-data")           /* node, bulk: records of a log request */                                                             \
-  X(SECRET_READ, "secret-read")     /* node: the secrets of @instance for its generation @request */                                       \
-  X(LOG_END, "log-end")             /* node: no more records, or why not */                                                                \
-  X(EXEC_DATA, "exec-data")         /* node, bulk: what a command wrote */                                                                 \
-  X(EXEC_END, "exec-end")           /* node: the command has ended, or why it could not run */                                             \
-  X(UNKNOWN_TYPE, "unknown-type")   /* both: I do not know the type that you sent */                                                       \
-  X(WELCOME, "welcome")             /* server: accepted; lease, heartbeat interval, term */                                                \
-  X(REFUSE, "refuse")               /* server: not yours, and why: nothing else follows on this link */                                    \
-  X(HEARTBEAT_ACK, "heartbeat-ack") /* server */                                                                                           \
-  X(RESERVE, "reserve")             /* server: bind these ports, check these commands */                                                   \
-  X(RELEASE, "release")             /* server: give the ports of a reserve back */                                                         \
-  X(START, "start")                 /* server: instances[] run, each with epoch, generation, spec */                                       \
-  X(STOP, "stop")                   /* server: instances[] stop */                                                                         \
-  X(FORGET, "forget")               /* server: instances[] and all their files go */                                                       \
-  X(PEERS, "peers")                 /* server: new peers file of an instance */                                                            \
-  X(SECRETS, "secrets")             /* server: @data: {"KEY": "value"} for @instance and @request, or @error */                            \
-  X(LOG_READ, "log-read")           /* server: open a log request */                                                                       \
-  X(LOG_CREDIT, "log-credit")       /* server: so many more bulk frames of a request */                                                    \
-  X(LOG_CANCEL, "log-cancel")       /* server */                                                                                           \
-  X(EXEC, "exec")                   /* server: run a command in the environment of an instance */                                          \
-  X(EXEC_CREDIT, "exec-credit")     /* server: so many more bulk frames of a command */                                                    \
-  X(EXEC_CANCEL, "exec-cancel")     /* server: nobody waits for it any more: end it */
+#define FRAME_TYPES(X)                                                                             \
+  X(UNKNOWN, "?")                                                                                  \
+  X(HELLO, "hello")               /* node: who I am, my boot, all instances that I hold */         \
+  X(HEARTBEAT, "heartbeat")       /* node: alive; capacity */                                      \
+  X(REPORT, "report")             /* node: instances[] as they are now */                          \
+  X(RESERVED, "reserved")         /* node: answer to reserve */                                    \
+  X(LOG_DATA, "log-data")         /* node, bulk: records of a log request */                       \
+  X(SECRET_READ, "secret-read")   /* node: the secrets of @instance for its generation @request */ \
+  X(LOG_END, "log-end")           /* node: no more records, or why not */                          \
+  X(EXEC_DATA, "exec-data")       /* node, bulk: what a command wrote */                           \
+  X(EXEC_END, "exec-end")         /* node: the command has ended, or why it could not run */       \
+  X(UNKNOWN_TYPE, "unknown-type") /* both: I do not know the type that you sent */                 \
+  X(WELCOME, "welcome")           /* server: accepted; lease, heartbeat interval, term */          \
+  X(REFUSE, "refuse") /* server: not yours, and why: nothing else follows on this link */          \
+  X(HEARTBEAT_ACK, "heartbeat-ack") /* server */                                                   \
+  X(RESERVE, "reserve")             /* server: bind these ports, check these commands */           \
+  X(RELEASE, "release")             /* server: give the ports of a reserve back */                 \
+  X(START, "start")   /* server: instances[] run, each with epoch, generation, spec */             \
+  X(STOP, "stop")     /* server: instances[] stop */                                               \
+  X(FORGET, "forget") /* server: instances[] and all their files go */                             \
+  X(PEERS, "peers")   /* server: new peers file of an instance */                                  \
+  X(SECRETS,                                                                                       \
+    "secrets") /* server: @data: {"KEY": "value"} for @instance and @request, or @error */         \
+  X(LOG_READ, "log-read")       /* server: open a log request */                                   \
+  X(LOG_CREDIT, "log-credit")   /* server: so many more bulk frames of a request */                \
+  X(LOG_CANCEL, "log-cancel")   /* server */                                                       \
+  X(EXEC, "exec")               /* server: run a command in the environment of an instance */      \
+  X(EXEC_CREDIT, "exec-credit") /* server: so many more bulk frames of a command */                \
+  X(EXEC_CANCEL, "exec-cancel") /* server: nobody waits for it any more: end it */
 
 typedef enum FrameType {
 #define X(id, word) FRAME_##id,
@@ -63,10 +65,12 @@ typedef struct InstanceReport {
   int port;
   ExitStatus last_exit;
   int64_t since_ms; /* wall: when state or health last changed */
-  char *reason;     /* why it is in this state: "exit status 3", "no answer on port 9001 ..."; may be NULL */
-  char *unenforced; /* limits that it asks for and its node cannot enforce, "memory cpu"; NULL = none */
-  char *output;     /* last lines of output when an attempt failed, at most 4 KiB; may be NULL */
-  char *peers;      /* hello: instance_peers_digest of what its peers file says; NULL = not told */
+  /* why it is in this state: "exit status 3", "no answer on port 9001 ..."; may be NULL */
+  char *reason;
+  /* limits that it asks for and its node cannot enforce, "memory cpu"; NULL = none */
+  char *unenforced;
+  char *output; /* last lines of output when an attempt failed, at most 4 KiB; may be NULL */
+  char *peers;  /* hello: instance_peers_digest of what its peers file says; NULL = not told */
 } InstanceReport;
 
 /* One instance in an instruction (reserve, start, stop, forget, peers). */
@@ -75,8 +79,10 @@ typedef struct Instruction {
   int64_t epoch;
   int64_t generation;
   InstanceSpec *spec; /* start: owned; reserve: argv[0], working_dir, user, port only; else NULL */
-  bool port_fixed;    /* reserve: spec->port may not be replaced; else the node may choose another from @port_base upwards */
-  char *peers;        /* peers: JSON text */
+  /* reserve: spec->port may not be replaced; else the node may choose another from @port_base
+   * upwards */
+  bool port_fixed;
+  char *peers; /* peers: JSON text */
 } Instruction;
 
 /* Answer to a reserve for one instance. */
@@ -88,28 +94,32 @@ typedef struct Reservation {
 
 typedef struct Frame {
   FrameType type;
-  int64_t term;     /* of the server (every server frame); a node refuses a lower one */
-  char *node;       /* hello: node id */
-  char *name;       /* hello: host name */
-  char *boot_id;    /* hello */
-  char *store;      /* hello: id of the store that its instances belong to, when it holds any; welcome, refuse: of the server */
-  char *version;    /* hello, welcome: Reeve's version, for people */
-  char *cgroups;    /* hello: what limits are enforced with, for people */
-  char *unenforced; /* hello: limits that the node cannot enforce, "memory cpu pids" or some of them; NULL = none */
-  int64_t protocol; /* hello, welcome */
-  int64_t seq;      /* heartbeat, heartbeat-ack */
+  int64_t term;  /* of the server (every server frame); a node refuses a lower one */
+  char *node;    /* hello: node id */
+  char *name;    /* hello: host name */
+  char *boot_id; /* hello */
+  /* hello: id of the store that its instances belong to, when it holds any; welcome, refuse: of the
+   * server */
+  char *store;
+  char *version; /* hello, welcome: Reeve's version, for people */
+  char *cgroups; /* hello: what limits are enforced with, for people */
+  /* hello: limits that the node cannot enforce, "memory cpu pids" or some of them; NULL = none */
+  char *unenforced;
+  int64_t protocol;               /* hello, welcome */
+  int64_t seq;                    /* heartbeat, heartbeat-ack */
   int64_t lease_ms, heartbeat_ms; /* welcome */
-  int64_t request;                /* reserve, reserved, release; log-*, exec*: chosen by the server */
-  int port_base;                  /* reserve: first automatic port */
-  GPtrArray *reports;             /* of InstanceReport* (hello, report) */
-  GPtrArray *instructions;        /* of Instruction* (reserve, start, stop, forget, peers) */
-  GPtrArray *reservations;        /* of Reservation* (reserved) */
-  char *instance;                 /* log-read, exec: instance id */
-  int64_t since_ms;               /* log-read: wall, 0 = from the beginning */
-  int64_t tail;                   /* log-read: only the last so many records, -1 = all */
-  bool follow;                    /* log-read */
-  int64_t credit;                 /* log-read, log-credit, exec, exec-credit: bulk frames that may be sent */
-  char *data;                     /* log-data: lines in the format of the log files; exec-data: base64; unknown-type: the type */
+  int64_t request;         /* reserve, reserved, release; log-*, exec*: chosen by the server */
+  int port_base;           /* reserve: first automatic port */
+  GPtrArray *reports;      /* of InstanceReport* (hello, report) */
+  GPtrArray *instructions; /* of Instruction* (reserve, start, stop, forget, peers) */
+  GPtrArray *reservations; /* of Reservation* (reserved) */
+  char *instance;          /* log-read, exec: instance id */
+  int64_t since_ms;        /* log-read: wall, 0 = from the beginning */
+  int64_t tail;            /* log-read: only the last so many records, -1 = all */
+  bool follow;             /* log-read */
+  int64_t credit; /* log-read, log-credit, exec, exec-credit: bulk frames that may be sent */
+  /* log-data: lines in the format of the log files; exec-data: base64; unknown-type: the type */
+  char *data;
   char *error;                    /* log-end, exec-end, refuse: why, or NULL */
   char **argv;                    /* exec: NULL-terminated */
   char *stream;                   /* exec-data: "stdout", "stderr" */
@@ -130,6 +140,7 @@ void reservation_free(Reservation *reservation);
 
 /* The frame as one line of JSON without line end; caller frees. */
 char *frame_write(const Frame *frame);
-/* Parses @length bytes (at most FRAME_BYTES_MAX). NULL with REEVE_ERROR_USAGE or REEVE_ERROR_INVALID that names the field. */
+/* Parses @length bytes (at most FRAME_BYTES_MAX). NULL with REEVE_ERROR_USAGE or
+ * REEVE_ERROR_INVALID that names the field. */
 Frame *frame_parse(const char *text, size_t length, GError **error);
 const char *frame_type_word(FrameType type);

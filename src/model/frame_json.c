@@ -1,5 +1,5 @@
-/* Frames as one line of JSON, both ways. Members are the field names of frame.h; those at zero or NULL are left out. docs/protocol.md has
- * examples. */
+/* Frames as one line of JSON, both ways. Members are the field names of frame.h; those at zero or
+ * NULL are left out. docs/protocol.md has examples. */
 #include "base/error.h"
 #include "base/json.h"
 #include "model/frame.h"
@@ -12,12 +12,13 @@
 static const struct {
   const char *key;
   size_t offset;
-} frame_texts[] = {{"node", offsetof(Frame, node)},         {"name", offsetof(Frame, name)},
-                   {"boot_id", offsetof(Frame, boot_id)},   {"version", offsetof(Frame, version)},
-                   {"instance", offsetof(Frame, instance)}, {"data", offsetof(Frame, data)},
-                   {"error", offsetof(Frame, error)},       {"stream", offsetof(Frame, stream)},
-                   {"cgroups", offsetof(Frame, cgroups)},   {"unenforced", offsetof(Frame, unenforced)},
-                   {"store", offsetof(Frame, store)}},
+} frame_texts[] =
+    {{"node", offsetof(Frame, node)},         {"name", offsetof(Frame, name)},
+     {"boot_id", offsetof(Frame, boot_id)},   {"version", offsetof(Frame, version)},
+     {"instance", offsetof(Frame, instance)}, {"data", offsetof(Frame, data)},
+     {"error", offsetof(Frame, error)},       {"stream", offsetof(Frame, stream)},
+     {"cgroups", offsetof(Frame, cgroups)},   {"unenforced", offsetof(Frame, unenforced)},
+     {"store", offsetof(Frame, store)}},
   frame_ints[] = {{"term", offsetof(Frame, term)},
                   {"protocol", offsetof(Frame, protocol)},
                   {"seq", offsetof(Frame, seq)},
@@ -106,8 +107,8 @@ static void frame_write_lists(GString *out, const Frame *frame)
 
 char *frame_write(const Frame *frame)
 {
-  GString *out =
-      g_string_sized_new(256 + (frame->data ? 2 * strlen(frame->data) : 0)); /* growing leaves copies, and there may be secrets in it */
+  /* growing leaves copies, and there may be secrets in it */
+  GString *out = g_string_sized_new(256 + (frame->data ? 2 * strlen(frame->data) : 0));
   jw_open(out, NULL, '{');
   jw_str(out, "type", frame_type_word(frame->type));
   for (size_t i = 0; i < G_N_ELEMENTS(frame_ints); i++)
@@ -142,11 +143,15 @@ static bool frame_read_report(const json_t *object, InstanceReport *report, GErr
       !spec_read_int(object, "generation", 0, INT64_MAX, &report->generation, error) ||
       !spec_read_int(object, "attempt", 0, INT32_MAX, &attempt, error) ||
       !spec_read_int(object, "restarts", 0, INT32_MAX, &restarts, error) ||
-      !spec_read_int(object, "pid", 0, INT32_MAX, &report->pid, error) || !spec_read_int(object, "port", 0, 65535, &port, error) ||
-      !spec_read_int(object, "exit_code", -1, 255, &code, error) || !spec_read_int(object, "exit_signal", 0, 64, &signal, error) ||
+      !spec_read_int(object, "pid", 0, INT32_MAX, &report->pid, error) ||
+      !spec_read_int(object, "port", 0, 65535, &port, error) ||
+      !spec_read_int(object, "exit_code", -1, 255, &code, error) ||
+      !spec_read_int(object, "exit_signal", 0, 64, &signal, error) ||
       !spec_read_int(object, "since_ms", 0, INT64_MAX, &report->since_ms, error) ||
-      !spec_read_text(object, "reason", &report->reason, error) || !spec_read_text(object, "output", &report->output, error) ||
-      !spec_read_text(object, "unenforced", &report->unenforced, error) || !spec_read_text(object, "peers", &report->peers, error))
+      !spec_read_text(object, "reason", &report->reason, error) ||
+      !spec_read_text(object, "output", &report->output, error) ||
+      !spec_read_text(object, "unenforced", &report->unenforced, error) ||
+      !spec_read_text(object, "peers", &report->peers, error))
     return false;
   report->state = (InstanceState)state;
   report->health = (Health)health;
@@ -174,7 +179,8 @@ static bool frame_read_instruction(const json_t *object, Instruction *instructio
 static bool frame_read_reservation(const json_t *object, Reservation *reservation, GError **error)
 {
   int64_t port = 0;
-  if (!spec_read_int(object, "port", 0, 65535, &port, error) || !spec_read_text(object, "error", &reservation->error, error))
+  if (!spec_read_int(object, "port", 0, 65535, &port, error) ||
+      !spec_read_text(object, "error", &reservation->error, error))
     return false;
   reservation->port = (int)port;
   return true;
@@ -185,7 +191,8 @@ static const char *frame_item_id(const json_t *item, const char *list, GError **
 {
   const char *id = jget_str(item, "id", NULL);
   if (!id || !id[0] || strlen(id) > 64) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "member '%s[].id': wanted 1 to 64 characters", list);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "member '%s[].id': wanted 1 to 64 characters", list);
     return NULL;
   }
   return id;
@@ -210,10 +217,12 @@ static bool frame_read_lists(const json_t *object, Frame *frame, GError **error)
         ok = frame_read_report(item, frame->reports->pdata[frame->reports->len - 1], error);
       } else if (list == 1) {
         g_ptr_array_add(frame->instructions, instruction_new(id, 0, 0));
-        ok = frame_read_instruction(item, frame->instructions->pdata[frame->instructions->len - 1], error);
+        ok = frame_read_instruction(item, frame->instructions->pdata[frame->instructions->len - 1],
+                                    error);
       } else {
         g_ptr_array_add(frame->reservations, reservation_new(id, 0, NULL));
-        ok = frame_read_reservation(item, frame->reservations->pdata[frame->reservations->len - 1], error);
+        ok = frame_read_reservation(item, frame->reservations->pdata[frame->reservations->len - 1],
+                                    error);
       }
       if (!ok)
         return false;
@@ -225,7 +234,8 @@ static bool frame_read_lists(const json_t *object, Frame *frame, GError **error)
 static bool frame_read(const json_t *object, Frame *frame, GError **error)
 {
   for (size_t i = 0; i < G_N_ELEMENTS(frame_ints); i++)
-    if (!spec_read_int(object, frame_ints[i].key, 0, INT64_MAX, &FIELD(frame, int64_t, frame_ints[i]), error))
+    if (!spec_read_int(object, frame_ints[i].key, 0, INT64_MAX,
+                       &FIELD(frame, int64_t, frame_ints[i]), error))
       return false;
   for (size_t i = 0; i < G_N_ELEMENTS(frame_texts); i++)
     if (!spec_read_text(object, frame_texts[i].key, &FIELD(frame, char *, frame_texts[i]), error))
@@ -252,7 +262,8 @@ static FrameType frame_type_of(const char *word)
 Frame *frame_parse(const char *text, size_t length, GError **error)
 {
   if (length > FRAME_BYTES_MAX) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "frame of %zu bytes; allowed: %d", length, FRAME_BYTES_MAX);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "frame of %zu bytes; allowed: %d", length,
+                FRAME_BYTES_MAX);
     return NULL;
   }
   json_t *object = json_parse(text, length, error);

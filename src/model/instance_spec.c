@@ -1,5 +1,6 @@
-/* The spec of one instance as JSON, both ways. Keys are the field names: deployment, agent, replica, kind, argv, environment, working_dir,
- * references, of_caller, user, port, agent_text, peers (text), health{}, restart{}, stop{}, resources{}. */
+/* The spec of one instance as JSON, both ways. Keys are the field names: deployment, agent,
+ * replica, kind, argv, environment, working_dir, references, of_caller, user, port, agent_text,
+ * peers (text), health{}, restart{}, stop{}, resources{}. */
 #include "model/instance_spec.h"
 
 #include "base/error.h"
@@ -92,15 +93,22 @@ void instance_spec_write(const InstanceSpec *spec, GString *out)
 static bool instance_spec_read(const json_t *object, InstanceSpec *spec, GError **error)
 {
   int64_t replica = 0, kind = AGENT_SERVICE, port = 0;
-  if (!spec_read_text(object, "deployment", &spec->deployment, error) || !spec_read_text(object, "agent", &spec->agent, error) ||
+  if (!spec_read_text(object, "deployment", &spec->deployment, error) ||
+      !spec_read_text(object, "agent", &spec->agent, error) ||
       !spec_read_int(object, "replica", 0, JOB_REPLICAS_MAX, &replica, error) ||
-      !spec_read_int(object, "kind", AGENT_SERVICE, AGENT_BATCH, &kind, error) || !spec_read_strv(object, "argv", &spec->argv, error) ||
+      !spec_read_int(object, "kind", AGENT_SERVICE, AGENT_BATCH, &kind, error) ||
+      !spec_read_strv(object, "argv", &spec->argv, error) ||
       !spec_read_strv(object, "environment", &spec->environment, error) ||
-      !spec_read_strv(object, "references", &spec->references, error) || !spec_read_strv(object, "of_caller", &spec->of_caller, error) ||
-      !spec_read_text(object, "working_dir", &spec->working_dir, error) || !spec_read_text(object, "user", &spec->user, error) ||
-      !spec_read_int(object, "port", 0, 65535, &port, error) || !spec_read_text(object, "agent_text", &spec->agent_text, error) ||
-      !spec_read_text(object, "peers", &spec->peers, error) || !spec_read_health(object, &spec->health, error) ||
-      !spec_read_restart(object, &spec->restart, error) || !spec_read_stop(object, &spec->stop, error) ||
+      !spec_read_strv(object, "references", &spec->references, error) ||
+      !spec_read_strv(object, "of_caller", &spec->of_caller, error) ||
+      !spec_read_text(object, "working_dir", &spec->working_dir, error) ||
+      !spec_read_text(object, "user", &spec->user, error) ||
+      !spec_read_int(object, "port", 0, 65535, &port, error) ||
+      !spec_read_text(object, "agent_text", &spec->agent_text, error) ||
+      !spec_read_text(object, "peers", &spec->peers, error) ||
+      !spec_read_health(object, &spec->health, error) ||
+      !spec_read_restart(object, &spec->restart, error) ||
+      !spec_read_stop(object, &spec->stop, error) ||
       !spec_read_resources(object, &spec->resources, error))
     return false;
   spec->replica = (int)replica;
@@ -112,7 +120,8 @@ static bool instance_spec_read(const json_t *object, InstanceSpec *spec, GError 
 InstanceSpec *instance_spec_from_json(const struct json_t *object, GError **error)
 {
   g_autoptr(InstanceSpec) spec = instance_spec_new();
-  if (!(json_is_object(object) ? instance_spec_read(object, spec, error) : spec_bad(error, "spec", "an object")))
+  if (!(json_is_object(object) ? instance_spec_read(object, spec, error)
+                               : spec_bad(error, "spec", "an object")))
     return NULL;
   if (!spec->argv || !spec->argv[0]) {
     spec_bad(error, "argv", "at least one word");

@@ -1,6 +1,7 @@
 #pragma once
-/* What a node must know to run one instance: the payload of a `start` instruction, and what the node keeps in the instance's file. Made by
- * core/ from a resolved Job and the plan; self-contained. JSON keys are in docs/protocol.md "Instance spec". */
+/* What a node must know to run one instance: the payload of a `start` instruction, and what the
+ * node keeps in the instance's file. Made by core/ from a resolved Job and the plan;
+ * self-contained. JSON keys are in docs/protocol.md "Instance spec". */
 #include "model/job.h"
 
 typedef struct InstanceSpec {
@@ -10,14 +11,17 @@ typedef struct InstanceSpec {
   AgentKind kind;
   char **argv;        /* NULL-terminated, at least one */
   char **environment; /* "K=V", NULL-terminated; complete but for @references */
-  char **references;  /* "K=secret:NAME" or "K=file:PATH": fetched by the node when it starts the agent; may be NULL */
-  char **of_caller;   /* names in @environment that are the caller's own HOME USER LOGNAME SHELL: not for an agent that its node runs as
-                         another user. May be NULL */
+  /* "K=secret:NAME" or "K=file:PATH": fetched by the node when it starts the agent; may be NULL */
+  char **references;
+  /* names in @environment that are the caller's own HOME USER LOGNAME SHELL: not for an agent that
+   * its node runs as another user. May be NULL */
+  char **of_caller;
   char *working_dir;
-  char *user;       /* NULL = same */
-  int port;         /* 0 = none */
-  char *agent_text; /* written beside the instance as agent.toml and named by @agent_file_env when not NULL */
-  char *peers;      /* JSON text of AGENT_PEERS_FILE; never NULL ("[]") */
+  char *user; /* NULL = same */
+  int port;   /* 0 = none */
+  /* written beside the instance as agent.toml and named by @agent_file_env when not NULL */
+  char *agent_text;
+  char *peers; /* JSON text of AGENT_PEERS_FILE; never NULL ("[]") */
   HealthSpec health;
   RestartSpec restart;
   StopSpec stop;

@@ -79,9 +79,16 @@ AgentSpec *agent_spec_new(const char *id)
   agent->id = g_strdup(id);
   agent->replicas = 1;
   agent->ssh_port = 22;
-  agent->health =
-      (HealthSpec){.kind = HEALTH_DISCOVER, .interval_ms = 30000, .timeout_ms = 5000, .retries = 3, .min_healthy_ms = MIN_HEALTHY_UNSET};
-  agent->restart = (RestartSpec){.policy = RESTART_ON_FAILURE, .max = 3, .delay_ms = 1000, .max_delay_ms = 60000, .stable_ms = 60000};
+  agent->health = (HealthSpec){.kind = HEALTH_DISCOVER,
+                               .interval_ms = 30000,
+                               .timeout_ms = 5000,
+                               .retries = 3,
+                               .min_healthy_ms = MIN_HEALTHY_UNSET};
+  agent->restart = (RestartSpec){.policy = RESTART_ON_FAILURE,
+                                 .max = 3,
+                                 .delay_ms = 1000,
+                                 .max_delay_ms = 60000,
+                                 .stable_ms = 60000};
   agent->stop = (StopSpec){.signal = SIGTERM, .grace_ms = 10000};
   strmap_init(&agent->config);
   strmap_init(&agent->environment);
@@ -203,7 +210,8 @@ const GArray *topology_group(const Topology *topology, guint i)
   return g_array_index(topology->groups, GArray *, i);
 }
 
-static const char *const topology_words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic"};
+static const char *const topology_words[] = {"hub-spoke", "pipeline",     "dag",
+                                             "mesh",      "hierarchical", "dynamic"};
 
 const char *topology_type_word(TopologyType type)
 {
@@ -243,13 +251,15 @@ const char *restart_policy_word(RestartPolicy policy)
 
 const char *notify_event_word(NotifyEvent event)
 {
-  static const char *const words[] = {[NOTIFY_FAILED] = "failed", [NOTIFY_DEGRADED] = "degraded", [NOTIFY_RECOVERED] = "recovered"};
+  static const char *const words[] = {
+      [NOTIFY_FAILED] = "failed", [NOTIFY_DEGRADED] = "degraded", [NOTIFY_RECOVERED] = "recovered"};
   return words[event];
 }
 
 const char *schedule_overlap_word(ScheduleOverlap overlap)
 {
-  static const char *const words[] = {[OVERLAP_SKIP] = "skip", [OVERLAP_QUEUE] = "queue", [OVERLAP_REPLACE] = "replace"};
+  static const char *const words[] = {
+      [OVERLAP_SKIP] = "skip", [OVERLAP_QUEUE] = "queue", [OVERLAP_REPLACE] = "replace"};
   return words[overlap];
 }
 

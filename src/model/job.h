@@ -1,17 +1,23 @@
 #pragma once
-/* A job as everybody inside Reeve sees it, whatever file it came from: agents, topology, deployment settings. Plain structs; readers
- * (formats/) fill them, plan/ and core/ read them. A *resolved* job is self-contained: ${VAR}, env files and agent files are folded in and
- * paths are absolute. Times are in milliseconds. */
+/* A job as everybody inside Reeve sees it, whatever file it came from: agents, topology, deployment
+ * settings. Plain structs; readers (formats/) fill them, plan/ and core/ read them. A *resolved*
+ * job is self-contained: ${VAR}, env files and agent files are folded in and paths are absolute.
+ * Times are in milliseconds. */
 #include "base/problems.h"
 
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JOB_AGENTS_MAX = 200000, JOB_REPLICAS_MAX = 1000, SCHEDULE_EVERY_MIN_MS = 1000, JOB_NOTIFY_MAX = 16 };
+enum {
+  JOB_AGENTS_MAX = 200000,
+  JOB_REPLICAS_MAX = 1000,
+  SCHEDULE_EVERY_MIN_MS = 1000,
+  JOB_NOTIFY_MAX = 16
+};
 
-/* Where a value of an environment comes from. TEXT: as written. SECRET, FILE: fetched on the node when the agent starts; the value is then
- * the name of the secret, or the path of the file. */
+/* Where a value of an environment comes from. TEXT: as written. SECRET, FILE: fetched on the node
+ * when the agent starts; the value is then the name of the secret, or the path of the file. */
 typedef enum ValueFrom { VALUE_TEXT, VALUE_SECRET, VALUE_FILE } ValueFrom;
 
 /* An ordered map of text; keys unique. Lists stay small, so look-up is linear. */
@@ -32,14 +38,26 @@ void strmap_set_from(StrMap *map, const char *key, ValueFrom from, const char *v
 /* Sets every pair of @from in @to. */
 void strmap_merge(StrMap *to, const StrMap *from);
 bool strmap_has(const StrMap *map, const char *key);
-const char *strmap_get(const StrMap *map, const char *key); /* borrowed; NULL when absent, or no VALUE_TEXT */
+/* borrowed; NULL when absent, or no VALUE_TEXT */
+const char *strmap_get(const StrMap *map, const char *key);
 guint strmap_size(const StrMap *map);
 const StrPair *strmap_at(const StrMap *map, guint i);
 
 typedef enum AgentKind { AGENT_SERVICE, AGENT_BATCH } AgentKind;
-typedef enum AgentTarget { TARGET_LOCALHOST, TARGET_REMOTE, TARGET_CONTAINER, TARGET_KUBERNETES } AgentTarget;
+typedef enum AgentTarget {
+  TARGET_LOCALHOST,
+  TARGET_REMOTE,
+  TARGET_CONTAINER,
+  TARGET_KUBERNETES
+} AgentTarget;
 typedef enum RestartPolicy { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS } RestartPolicy;
-typedef enum HealthKind { HEALTH_DISCOVER, HEALTH_HTTP, HEALTH_TCP, HEALTH_EXEC, HEALTH_NONE } HealthKind;
+typedef enum HealthKind {
+  HEALTH_DISCOVER,
+  HEALTH_HTTP,
+  HEALTH_TCP,
+  HEALTH_EXEC,
+  HEALTH_NONE
+} HealthKind;
 typedef enum FailurePolicy { ON_FAILURE_ROLLBACK, ON_FAILURE_STOP, ON_FAILURE_KEEP } FailurePolicy;
 typedef enum StartOrder { START_TOPOLOGY, START_CALLEES_FIRST } StartOrder;
 typedef enum TopologyType {
@@ -51,8 +69,8 @@ typedef enum TopologyType {
   TOPOLOGY_DYNAMIC
 } TopologyType;
 
-/* HEALTH_DISCOVER (no `health` in the file): the well-known paths are tried for an agent with a port; without a port the agent is healthy
- * when it stays up. */
+/* HEALTH_DISCOVER (no `health` in the file): the well-known paths are tried for an agent with a
+ * port; without a port the agent is healthy when it stays up. */
 typedef struct HealthSpec {
   HealthKind kind;
   char *path;              /* HEALTH_HTTP: starts with '/' */
@@ -61,8 +79,9 @@ typedef struct HealthSpec {
   int64_t timeout_ms;      /* 1..3,600,000; default 5,000 */
   int retries;             /* failures in a row before unhealthy, 1..100; default 3 */
   int64_t start_period_ms; /* failures within it do not count; default 0 */
-  int64_t min_healthy_ms;  /* so long it must stay healthy before its rollout goes on, 0..86,400,000; MIN_HEALTHY_UNSET = by
-                              agent_min_healthy_ms */
+  /* so long it must stay healthy before its rollout goes on, 0..86,400,000; MIN_HEALTHY_UNSET = by
+   * agent_min_healthy_ms */
+  int64_t min_healthy_ms;
 } HealthSpec;
 enum { MIN_HEALTHY_UNSET = -1, MIN_HEALTHY_FIRST_MS = 1000, MIN_HEALTHY_UPDATE_MS = 3000 };
 
@@ -95,7 +114,7 @@ enum { PORT_NONE = 0, PORT_AUTO = -1 };
 /* How gently running agents are replaced: see core/rolling.c. */
 typedef struct UpdateSpec {
   int max_unavailable; /* slots of a stage that may be out at once, 1..1000; default 1 */
-  int max_surge;       /* extra slots that an agent without port gets meanwhile, 0..1000; default 1 */
+  int max_surge; /* extra slots that an agent without port gets meanwhile, 0..1000; default 1 */
 } UpdateSpec;
 
 typedef enum ScheduleOverlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_REPLACE } ScheduleOverlap;
@@ -111,7 +130,12 @@ typedef struct ScheduleSpec {
 } ScheduleSpec;
 
 /* What a webhook may be told of. */
-typedef enum NotifyEvent { NOTIFY_FAILED, NOTIFY_DEGRADED, NOTIFY_RECOVERED, NOTIFY_EVENT_N } NotifyEvent;
+typedef enum NotifyEvent {
+  NOTIFY_FAILED,
+  NOTIFY_DEGRADED,
+  NOTIFY_RECOVERED,
+  NOTIFY_EVENT_N
+} NotifyEvent;
 typedef struct NotifySpec {
   char *url;       /* http or https */
   char *secret;    /* name of the secret that messages are signed with; NULL = they are not */
@@ -138,9 +162,11 @@ typedef struct AgentSpec {
   StopSpec stop;
   ResourceSpec resources;
   ScheduleSpec schedule; /* of a batch agent; not set = it runs once, when it is brought up */
-  char *host; /* target remote: host, user, ssh_key, python, workdir, ssh_port; container: image, network, container_name; kubernetes:
-                 k8s_namespace */
-  char *ssh_user, *ssh_key, *python, *workdir, *image, *network, *container_name, *k8s_namespace, *service_type;
+  /* target remote: host, user, ssh_key, python, workdir, ssh_port; container: image, network,
+   * container_name; kubernetes: k8s_namespace */
+  char *host;
+  char *ssh_user, *ssh_key, *python, *workdir, *image, *network, *container_name, *k8s_namespace,
+      *service_type;
   int ssh_port;
   SourcePos pos; /* of the agent in its file; file name borrowed (interned) */
 } AgentSpec;
@@ -151,15 +177,20 @@ typedef struct Connection {
   guint to;
 } Connection;
 
-/* Which fields count depends on @type. All agents are indices into Job.agents. Agents outside the topology start in the last stage together
- * with a warning when read (dag: first stage, as isolated vertices). */
+/* Which fields count depends on @type. All agents are indices into Job.agents. Agents outside the
+ * topology start in the last stage together with a warning when read (dag: first stage, as isolated
+ * vertices). */
 typedef struct Topology {
   TopologyType type;
-  GArray *groups; /* of GArray* of guint: pipeline stages; hierarchical levels below the root; hub-spoke: one group of spokes; mesh: one
-                     group */
-  gint hub;       /* hub-spoke: hub; hierarchical: root; else -1 */
-  GArray *connections; /* of Connection: dag edges; hierarchical trees given as {parent, children}; in file order, duplicates removed */
-  bool is_tree;        /* hierarchical written with {parent, children}: connections hold, not level x level */
+  /* of GArray* of guint: pipeline stages; hierarchical levels below the root; hub-spoke: one group
+   * of spokes; mesh: one group */
+  GArray *groups;
+  gint hub; /* hub-spoke: hub; hierarchical: root; else -1 */
+  /* of Connection: dag edges; hierarchical trees given as {parent, children}; in file order,
+   * duplicates removed */
+  GArray *connections;
+  /* hierarchical written with {parent, children}: connections hold, not level x level */
+  bool is_tree;
   SourcePos pos;
 } Topology;
 
@@ -177,8 +208,8 @@ typedef struct Job {
   bool parallel;      /* informational: strategy parallel */
   char *entry_point;  /* agent id or NULL */
   bool auto_start;
-  StrMap environment;      /* job-wide */
-  StrMap caller;           /* HOME USER LOGNAME SHELL LANG TZ PATH VIRTUAL_ENV of the caller, as far as set */
+  StrMap environment; /* job-wide */
+  StrMap caller; /* HOME USER LOGNAME SHELL LANG TZ PATH VIRTUAL_ENV of the caller, as far as set */
   char *directory;         /* absolute directory of the job file */
   GPtrArray *not_honoured; /* of char*: what the file asks and Reeve cannot do, by name */
 } Job;
@@ -189,54 +220,65 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Job, job_free)
 /* A fresh agent with all defaults, not yet in a job. @id copied. */
 AgentSpec *agent_spec_new(const char *id);
 void agent_spec_free(AgentSpec *agent);
-/* Appends @agent (ownership moves) and indexes its id. Returns false and frees nothing when the id exists already. */
+/* Appends @agent (ownership moves) and indexes its id. Returns false and frees nothing when the id
+ * exists already. */
 bool job_add_agent(Job *job, AgentSpec *agent);
 /* Index of agent @id, or -1. */
 int job_find_agent(const Job *job, const char *id);
 const AgentSpec *job_agent(const Job *job, guint index);
 /* Agent @id, or NULL. */
 const AgentSpec *job_agent_named(const Job *job, const char *id);
-/* "worker/0": one replica of an agent, the key of its slot in the deployment and what people write behind the deployment's name. Caller
- * frees. */
+/* "worker/0": one replica of an agent, the key of its slot in the deployment and what people write
+ * behind the deployment's name. Caller frees. */
 char *slot_key(const char *agent, int replica);
-/* Is @agent asked how it is while it runs? Else it is healthy when it stays up. Never true for a batch agent. */
+/* Is @agent asked how it is while it runs? Else it is healthy when it stays up. Never true for a
+ * batch agent. */
 bool agent_is_probed(const AgentSpec *agent);
-/* So many milliseconds @agent must stay healthy, from the first healthy on, before a rollout takes it for ready. @replaces: it takes the
- * place of something that works. What the job says counts; else nothing where a probe answers, and where nothing is probed 1 s, or 3 s for
- * what replaces. A batch agent, which is ready when it completed, has 0. */
+/* So many milliseconds @agent must stay healthy, from the first healthy on, before a rollout takes
+ * it for ready. @replaces: it takes the place of something that works. What the job says counts;
+ * else nothing where a probe answers, and where nothing is probed 1 s, or 3 s for what replaces. A
+ * batch agent, which is ready when it completed, has 0. */
 int64_t agent_min_healthy_ms(const AgentSpec *agent, bool replaces);
 /* Why a replica cannot have its port. */
 typedef struct PortClash {
   int replica, port;
   const char *other; /* id of the agent that has it; NULL = no port has that number; borrowed */
 } PortClash;
-/* Adds the ports of agent @index to @taken (port -> agent id, direct), up to the first that cannot be: then false, with @clash. */
+/* Adds the ports of agent @index to @taken (port -> agent id, direct), up to the first that cannot
+ * be: then false, with @clash. */
 bool job_take_ports(const Job *job, guint index, GHashTable *taken, PortClash *clash);
-/* Id of the agent that a prompt goes to when nobody is named: the entry point that the job names, else the hub or root of its topology,
- * else the first agent, of these with a port; NULL when no agent has a port. Borrowed. */
+/* Id of the agent that a prompt goes to when nobody is named: the entry point that the job names,
+ * else the hub or root of its topology, else the first agent, of these with a port; NULL when no
+ * agent has a port. Borrowed. */
 const char *job_entry_agent(const Job *job);
-/* Do agents of @job find each other by a registry? They do in a dynamic job of several agents, of which at least one has a port. */
+/* Do agents of @job find each other by a registry? They do in a dynamic job of several agents, of
+ * which at least one has a port. */
 bool job_has_registry(const Job *job);
 void topology_add_group(Topology *topology, const guint *members, guint n);
 /* Members of group @i: a GArray of guint; borrowed. */
 const GArray *topology_group(const Topology *topology, guint i);
 
-/* The resolved job as JSON text (caller frees) and back. job_from_json(job_to_json(j)) equals j. Errors: REEVE_ERROR_INVALID. */
+/* The resolved job as JSON text (caller frees) and back. job_from_json(job_to_json(j)) equals j.
+ * Errors: REEVE_ERROR_INVALID. */
 char *job_to_json(const Job *job);
 Job *job_from_json(const char *text, size_t length, GError **error);
 struct json_t;
-Job *job_from_object(const struct json_t *object, GError **error); /* NULL is not an object, and says so */
-/* The same without what belongs to the caller's shell: two jobs with equal text are the same job. Caller frees. */
+/* NULL is not an object, and says so */
+Job *job_from_object(const struct json_t *object, GError **error);
+/* The same without what belongs to the caller's shell: two jobs with equal text are the same job.
+ * Caller frees. */
 char *job_digest_text(const Job *job);
-/* Canonical JSON of what makes a running process of @agent what it is (argv, environment, dir, user, limits, port, health...): two specs
- * with equal text need no restart. Without peers' URLs. Caller frees. */
+/* Canonical JSON of what makes a running process of @agent what it is (argv, environment, dir,
+ * user, limits, port, health...): two specs with equal text need no restart. Without peers' URLs.
+ * Caller frees. */
 char *agent_spec_digest_text(const Job *job, const AgentSpec *agent);
 /* Are these two texts equal? */
 bool agent_spec_same(const Job *a_job, const AgentSpec *a, const Job *b_job, const AgentSpec *b);
 
 const char *topology_type_word(TopologyType type); /* "hub-spoke" ... */
 int topology_type_parse(const char *word);
-/* The variable by which key @key of an agent's config reaches it: "AGENT_LOG_LEVEL" of "log-level". Caller frees. */
+/* The variable by which key @key of an agent's config reaches it: "AGENT_LOG_LEVEL" of "log-level".
+ * Caller frees. */
 char *job_config_variable(const char *key);
 const char *agent_target_word(AgentTarget target);
 const char *restart_policy_word(RestartPolicy policy);

@@ -1,4 +1,5 @@
-/* A resolved Job as JSON, both ways: what the CLI sends, what a revision stores. Keys are the field names of job.h. */
+/* A resolved Job as JSON, both ways: what the CLI sends, what a revision stores. Keys are the field
+ * names of job.h. */
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -37,7 +38,8 @@ static char **agent_text_at(const AgentSpec *agent, size_t row)
   return (char **)((char *)agent + agent_texts[row].offset);
 }
 
-/* What makes a running process of @agent what it is, with @health in place of its own; without its id. */
+/* What makes a running process of @agent what it is, with @health in place of its own; without its
+ * id. */
 static void job_write_agent_body(GString *out, const AgentSpec *agent, const HealthSpec *health)
 {
   jw_int(out, "kind", agent->kind);
@@ -75,7 +77,8 @@ bool agent_spec_same(const Job *a_job, const AgentSpec *a, const Job *b_job, con
 {
   if (a == b)
     return true;
-  g_autofree char *a_text = agent_spec_digest_text(a_job, a), *b_text = agent_spec_digest_text(b_job, b);
+  g_autofree char *a_text = agent_spec_digest_text(a_job, a),
+                  *b_text = agent_spec_digest_text(b_job, b);
   return strcmp(a_text, b_text) == 0;
 }
 
@@ -192,14 +195,19 @@ static bool job_read_agent_body(const json_t *object, AgentSpec *agent, GError *
   for (size_t i = 0; i < G_N_ELEMENTS(agent_texts); i++)
     if (!spec_read_text(object, agent_texts[i].key, agent_text_at(agent, i), error))
       return false;
-  int64_t kind = agent->kind, target = agent->target, port = agent->port, ssh_port = agent->ssh_port, replicas = agent->replicas;
+  int64_t kind = agent->kind, target = agent->target, port = agent->port,
+          ssh_port = agent->ssh_port, replicas = agent->replicas;
   if (!spec_read_int(object, "kind", AGENT_SERVICE, AGENT_BATCH, &kind, error) ||
       !spec_read_int(object, "target", TARGET_LOCALHOST, TARGET_KUBERNETES, &target, error) ||
-      !spec_read_int(object, "port", PORT_AUTO, 65535, &port, error) || !spec_read_int(object, "ssh_port", 1, 65535, &ssh_port, error) ||
+      !spec_read_int(object, "port", PORT_AUTO, 65535, &port, error) ||
+      !spec_read_int(object, "ssh_port", 1, 65535, &ssh_port, error) ||
       !spec_read_int(object, "replicas", 1, JOB_REPLICAS_MAX, &replicas, error) ||
-      !spec_read_strv(object, "command", &agent->command, error) || !spec_read_map(object, "config", &agent->config, error) ||
-      !spec_read_environment(object, "environment", &agent->environment, error) || !spec_read_health(object, &agent->health, error) ||
-      !spec_read_restart(object, &agent->restart, error) || !spec_read_stop(object, &agent->stop, error) ||
+      !spec_read_strv(object, "command", &agent->command, error) ||
+      !spec_read_map(object, "config", &agent->config, error) ||
+      !spec_read_environment(object, "environment", &agent->environment, error) ||
+      !spec_read_health(object, &agent->health, error) ||
+      !spec_read_restart(object, &agent->restart, error) ||
+      !spec_read_stop(object, &agent->stop, error) ||
       !spec_read_resources(object, &agent->resources, error))
     return false;
   agent->kind = (AgentKind)kind;
@@ -218,16 +226,19 @@ static bool job_read_schedule(const json_t *object, AgentSpec *agent, GError **e
   int64_t overlap = OVERLAP_SKIP;
   if (!object)
     return true;
-  if (!json_is_object(object) || agent->kind != AGENT_BATCH || agent->replicas != 1 || agent->port != PORT_NONE)
+  if (!json_is_object(object) || agent->kind != AGENT_BATCH || agent->replicas != 1 ||
+      agent->port != PORT_NONE)
     return spec_bad(error, "schedule", "an object, of a batch agent with one replica and no port");
-  if (!spec_read_text(object, "cron", &schedule->cron, error) || !spec_read_text(object, "timezone", &schedule->timezone, error) ||
+  if (!spec_read_text(object, "cron", &schedule->cron, error) ||
+      !spec_read_text(object, "timezone", &schedule->timezone, error) ||
       !spec_read_text(object, "tz_rule", &schedule->tz_rule, error) ||
       !spec_read_int(object, "every_ms", 0, INT64_C(31536000000), &schedule->every_ms, error) ||
       !spec_read_int(object, "overlap", OVERLAP_SKIP, OVERLAP_REPLACE, &overlap, error))
     return false;
   if ((schedule->cron != NULL) == (schedule->every_ms >= SCHEDULE_EVERY_MIN_MS))
     return spec_bad(error, "schedule", "exactly one of cron and every_ms, at least 1000");
-  if ((schedule->cron && !cron_parse(schedule->cron, &cron, error)) || (schedule->tz_rule && !zone_parse(schedule->tz_rule, &zone, error)))
+  if ((schedule->cron && !cron_parse(schedule->cron, &cron, error)) ||
+      (schedule->tz_rule && !zone_parse(schedule->tz_rule, &zone, error)))
     return false;
   schedule->overlap = (ScheduleOverlap)overlap;
   schedule->set = true;
@@ -238,16 +249,21 @@ static bool job_read_schedule(const json_t *object, AgentSpec *agent, GError **e
 static bool job_check_agent(const AgentSpec *agent, GError **error)
 {
   if (!text_is_name(agent->id))
-    return spec_bad(error, "agents[].id", "1 to 64 characters of A-Z a-z 0-9 . _ -, beginning with a letter or digit");
-  if ((agent->health.kind == HEALTH_HTTP || agent->health.kind == HEALTH_TCP) && agent->port == PORT_NONE)
+    return spec_bad(error, "agents[].id",
+                    "1 to 64 characters of A-Z a-z 0-9 . _ -, beginning with a letter or digit");
+  if ((agent->health.kind == HEALTH_HTTP || agent->health.kind == HEALTH_TCP) &&
+      agent->port == PORT_NONE)
     return spec_bad(error, "port", "one, since the agent is probed by http or tcp");
-  int ways = (agent->module != NULL) + (agent->command && agent->command[0]) + (agent->agent_file != NULL);
+  int ways =
+      (agent->module != NULL) + (agent->command && agent->command[0]) + (agent->agent_file != NULL);
   if (ways != 1) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "agent '%s': wanted exactly one of module, command, agent_file", agent->id);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "agent '%s': wanted exactly one of module, command, agent_file", agent->id);
     return false;
   }
   if (agent->port > 0 && agent->port + agent->replicas - 1 > 65535) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "agent '%s': port of the last replica is above 65535", agent->id);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "agent '%s': port of the last replica is above 65535", agent->id);
     return false;
   }
   return true;
@@ -265,7 +281,8 @@ static bool job_read_agents(const json_t *list, Job *job, GError **error)
     if (!id || !id[0])
       return spec_bad(error, "agents[].id", "text");
     AgentSpec *agent = agent_spec_new(id);
-    if (!job_read_agent_body(item, agent, error) || !job_read_schedule(json_object_get(item, "schedule"), agent, error) ||
+    if (!job_read_agent_body(item, agent, error) ||
+        !job_read_schedule(json_object_get(item, "schedule"), agent, error) ||
         !job_check_agent(agent, error)) {
       agent_spec_free(agent);
       return false;
@@ -288,7 +305,8 @@ static bool job_read_indices(const json_t *list, guint agents, GArray *out, GErr
   json_t *item;
   json_array_foreach(list, i, item)
   {
-    if (!json_is_integer(item) || json_integer_value(item) < 0 || json_integer_value(item) >= (json_int_t)agents)
+    if (!json_is_integer(item) || json_integer_value(item) < 0 ||
+        json_integer_value(item) >= (json_int_t)agents)
       return spec_bad(error, "topology", "numbers of existing agents");
     guint index = (guint)json_integer_value(item);
     g_array_append_val(out, index);
@@ -301,7 +319,8 @@ static bool job_read_topology(const json_t *object, Job *job, GError **error)
   Topology *topology = &job->topology;
   int type = topology_type_parse(jget_str(object, "type", NULL));
   if (type < 0)
-    return spec_bad(error, "topology.type", "hub-spoke, pipeline, dag, mesh, hierarchical or dynamic");
+    return spec_bad(error, "topology.type",
+                    "hub-spoke, pipeline, dag, mesh, hierarchical or dynamic");
   int64_t hub = -1;
   if (!spec_read_int(object, "hub", -1, (int64_t)job->agents->len - 1, &hub, error))
     return false;
@@ -326,7 +345,8 @@ static bool job_read_topology(const json_t *object, Job *job, GError **error)
   if (connections && !job_read_indices(connections, job->agents->len, ends, error))
     return false;
   for (guint k = 0; k + 1 < ends->len; k += 2) {
-    Connection edge = {.from = g_array_index(ends, guint, k), .to = g_array_index(ends, guint, k + 1)};
+    Connection edge = {.from = g_array_index(ends, guint, k),
+                       .to = g_array_index(ends, guint, k + 1)};
     g_array_append_val(topology->connections, edge);
   }
   return true;
@@ -353,7 +373,8 @@ static bool job_read_notify(const json_t *list, Job *job, GError **error)
   {
     const char *url = jget_str(item, "url", NULL);
     int64_t events = (1 << NOTIFY_EVENT_N) - 1;
-    if (!url || (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) || i >= JOB_NOTIFY_MAX)
+    if (!url || (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) ||
+        i >= JOB_NOTIFY_MAX)
       return spec_bad(error, "notify[].url", "at most 16 URLs with http or https");
     const char *secret = jget_str(item, "secret", NULL);
     if (secret && !text_is_name(secret))
@@ -372,17 +393,22 @@ static bool job_read_settings(const json_t *object, Job *job, GError **error)
 {
   int64_t order = START_TOPOLOGY, on_failure = ON_FAILURE_ROLLBACK;
   int64_t unavailable = job->update.max_unavailable, surge = job->update.max_surge;
-  if (!spec_read_text(object, "version", &job->version, error) || !spec_read_text(object, "description", &job->description, error) ||
+  if (!spec_read_text(object, "version", &job->version, error) ||
+      !spec_read_text(object, "description", &job->description, error) ||
       !spec_read_int(object, "start_order", START_TOPOLOGY, START_CALLEES_FIRST, &order, error) ||
-      !spec_read_int(object, "on_failure", ON_FAILURE_ROLLBACK, ON_FAILURE_KEEP, &on_failure, error) ||
+      !spec_read_int(object, "on_failure", ON_FAILURE_ROLLBACK, ON_FAILURE_KEEP, &on_failure,
+                     error) ||
       !spec_read_int(object, "timeout_ms", 1, INT64_C(31536000000), &job->timeout_ms, error) ||
       !spec_read_int(object, "max_unavailable", 1, JOB_REPLICAS_MAX, &unavailable, error) ||
       !spec_read_int(object, "max_surge", 0, JOB_REPLICAS_MAX, &surge, error) ||
-      !spec_read_text(object, "entry_point", &job->entry_point, error) || !spec_read_text(object, "directory", &job->directory, error) ||
-      !spec_read_environment(object, "environment", &job->environment, error) || !spec_read_map(object, "caller", &job->caller, error) ||
+      !spec_read_text(object, "entry_point", &job->entry_point, error) ||
+      !spec_read_text(object, "directory", &job->directory, error) ||
+      !spec_read_environment(object, "environment", &job->environment, error) ||
+      !spec_read_map(object, "caller", &job->caller, error) ||
       !job_read_notify(json_object_get(object, "notify"), job, error) ||
       !job_read_texts(json_object_get(object, "tags"), job->tags, "tags", error) ||
-      !job_read_texts(json_object_get(object, "not_honoured"), job->not_honoured, "not_honoured", error))
+      !job_read_texts(json_object_get(object, "not_honoured"), job->not_honoured, "not_honoured",
+                      error))
     return false;
   job->start_order = (StartOrder)order;
   job->on_failure = (FailurePolicy)on_failure;

@@ -3,17 +3,19 @@
 
 #include <string.h>
 
-#define INT(column)                                                                                                                        \
-  {                                                                                                                                        \
-    column, COLUMN_INT                                                                                                                     \
+#define INT(column)    \
+  {                    \
+    column, COLUMN_INT \
   }
-#define TEXT(column)                                                                                                                       \
-  {                                                                                                                                        \
-    column, COLUMN_TEXT                                                                                                                    \
+#define TEXT(column)    \
+  {                     \
+    column, COLUMN_TEXT \
   }
 
 const TableSpec table_specs[TABLE_N] = {
-    [TABLE_META] = {.name = "meta", .n_columns = 2, .columns = {[META_KEY] = TEXT("key"), [META_VALUE] = TEXT("value")}},
+    [TABLE_META] = {.name = "meta",
+                    .n_columns = 2,
+                    .columns = {[META_KEY] = TEXT("key"), [META_VALUE] = TEXT("value")}},
     [TABLE_DEPLOYMENTS] = {.name = "deployments",
                            .n_columns = 10,
                            .columns = {[DEP_ID] = TEXT("id"),

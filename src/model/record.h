@@ -1,6 +1,7 @@
 #pragma once
-/* What the store keeps: rows of tables, described once here. The core emits Records; a store writes them as they come and gives the rows
- * back at start. Adding a column: append it with a default, raise STORE_SCHEMA_VERSION, add a migration (src/store/migrations.c). */
+/* What the store keeps: rows of tables, described once here. The core emits Records; a store writes
+ * them as they come and gives the rows back at start. Adding a column: append it with a default,
+ * raise STORE_SCHEMA_VERSION, add a migration (src/store/migrations.c). */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +10,8 @@ enum { RECORD_COLUMNS_MAX = 20, STORE_SCHEMA_VERSION = 4 };
 
 typedef enum ColumnType { COLUMN_INT, COLUMN_TEXT } ColumnType;
 
-/* The first column is the primary key. Every table is loaded at start except those with @history: they grow, and are queried. */
+/* The first column is the primary key. Every table is loaded at start except those with @history:
+ * they grow, and are queried. */
 typedef struct TableSpec {
   const char *name;
   int n_columns;
@@ -45,7 +47,9 @@ extern const TableSpec table_specs[TABLE_N];
 typedef struct Value {
   bool is_int;
   int64_t number;
-  char *text; /* in a Record: owned (GRefString, so big payloads are shared, never copied); in a load callback: borrowed plain C text */
+  /* in a Record: owned (GRefString, so big payloads are shared, never copied); in a load callback:
+   * borrowed plain C text */
+  char *text;
 } Value;
 
 typedef struct Record {
@@ -54,7 +58,8 @@ typedef struct Record {
   Value values[RECORD_COLUMNS_MAX]; /* n_columns of them */
 } Record;
 
-/* Makes an empty row of @table; set values with record_int / record_text, which assert the column's type. */
+/* Makes an empty row of @table; set values with record_int / record_text, which assert the column's
+ * type. */
 Record *record_new(TableId table);
 void record_free(Record *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Record, record_free)
@@ -66,8 +71,29 @@ size_t record_bytes(const Record *record);
 
 /* Columns by name, so that no code counts positions. Order = table_specs. */
 enum { META_KEY, META_VALUE };
-enum { DEP_ID, DEP_NAME, DEP_STATUS, DEP_REVISION, DEP_ROLLOUT, DEP_CREATED_AT, DEP_UPDATED_AT, DEP_REASON, DEP_OUTCOME, DEP_TOLD };
-enum { REV_ID, REV_DEPLOYMENT, REV_NUMBER, REV_SOURCE_NAME, REV_SOURCE, REV_JOB, REV_CREATED_AT, REV_ACTOR, REV_CAUSE };
+enum {
+  DEP_ID,
+  DEP_NAME,
+  DEP_STATUS,
+  DEP_REVISION,
+  DEP_ROLLOUT,
+  DEP_CREATED_AT,
+  DEP_UPDATED_AT,
+  DEP_REASON,
+  DEP_OUTCOME,
+  DEP_TOLD
+};
+enum {
+  REV_ID,
+  REV_DEPLOYMENT,
+  REV_NUMBER,
+  REV_SOURCE_NAME,
+  REV_SOURCE,
+  REV_JOB,
+  REV_CREATED_AT,
+  REV_ACTOR,
+  REV_CAUSE
+};
 enum {
   INS_ID,
   INS_DEPLOYMENT,
@@ -109,11 +135,37 @@ enum {
   ROL_AGENT,
   ROL_ROLLING
 };
-enum { SCH_ID, SCH_DEPLOYMENT, SCH_AGENT, SCH_HANDLED_AT, SCH_QUEUED /* when the run that waits was due; 0 = none */, SCH_SPEC };
-enum { RUN_ID, RUN_SCHEDULE, RUN_DUE_AT, RUN_STARTED_AT, RUN_ENDED_AT, RUN_OUTCOME, RUN_REASON, RUN_GENERATION, RUN_ACTOR };
+enum {
+  SCH_ID,
+  SCH_DEPLOYMENT,
+  SCH_AGENT,
+  SCH_HANDLED_AT,
+  SCH_QUEUED /* when the run that waits was due; 0 = none */,
+  SCH_SPEC
+};
+enum {
+  RUN_ID,
+  RUN_SCHEDULE,
+  RUN_DUE_AT,
+  RUN_STARTED_AT,
+  RUN_ENDED_AT,
+  RUN_OUTCOME,
+  RUN_REASON,
+  RUN_GENERATION,
+  RUN_ACTOR
+};
 enum { NOD_ID, NOD_NAME, NOD_BOOT_ID, NOD_EPOCH_SEEN, NOD_CREATED_AT };
 enum { TOK_ID, TOK_NAME, TOK_ROLE, TOK_HASH, TOK_CREATED_AT, TOK_EXPIRES_AT, TOK_ACTOR };
 enum { SEC_NAME, SEC_SEALED, SEC_VERSION, SEC_CREATED_AT, SEC_UPDATED_AT, SEC_ACTOR };
-enum { NTC_ID, NTC_DEPLOYMENT, NTC_URL, NTC_EVENT, NTC_BODY, NTC_CREATED_AT, NTC_TRIES, NTC_NEXT_AT };
+enum {
+  NTC_ID,
+  NTC_DEPLOYMENT,
+  NTC_URL,
+  NTC_EVENT,
+  NTC_BODY,
+  NTC_CREATED_AT,
+  NTC_TRIES,
+  NTC_NEXT_AT
+};
 enum { REG_INSTANCE, REG_GENERATION, REG_SAID, REG_SAID_AT, REG_HIDDEN, REG_ATTEMPT };
 enum { AUD_ID, AUD_AT, AUD_ACTOR, AUD_ACTION, AUD_OBJECT, AUD_DETAIL };

@@ -98,14 +98,17 @@ bool spec_read_text(const json_t *object, const char *key, char **out, GError **
   return true;
 }
 
-bool spec_read_int(const json_t *object, const char *key, int64_t low, int64_t high, int64_t *out, GError **error)
+bool spec_read_int(const json_t *object, const char *key, int64_t low, int64_t high, int64_t *out,
+                   GError **error)
 {
   const json_t *value = json_object_get(object, key);
   if (!value)
     return true;
-  if (!json_is_integer(value) || json_integer_value(value) < low || json_integer_value(value) > high) {
+  if (!json_is_integer(value) || json_integer_value(value) < low ||
+      json_integer_value(value) > high) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
-                "member '%s': wanted a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key, low, high);
+                "member '%s': wanted a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                key, low, high);
     return false;
   }
   *out = json_integer_value(value);
@@ -213,7 +216,8 @@ bool spec_read_health(const json_t *object, HealthSpec *out, GError **error)
                           {"retries", 1, 1000, &retries},
                           {"start_period_ms", 0, SPEC_MS_MAX, &out->start_period_ms},
                           {"min_healthy_ms", 0, SPEC_MS_MAX, &out->min_healthy_ms}};
-  if (!spec_read_ints(health, rows, G_N_ELEMENTS(rows), error) || !spec_read_text(health, "path", &out->path, error) ||
+  if (!spec_read_ints(health, rows, G_N_ELEMENTS(rows), error) ||
+      !spec_read_text(health, "path", &out->path, error) ||
       !spec_read_strv(health, "argv", &out->argv, error))
     return false;
   out->kind = (HealthKind)kind;

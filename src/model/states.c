@@ -10,16 +10,16 @@ static int states_find(const char *const *words, int n, const char *word)
 }
 
 #define WORD_ITEM(id, word) word,
-#define STATES_WORDS(name, Type, LIST, COUNT)                                                                                              \
-  static const char *const name##_words[] = {LIST(WORD_ITEM)};                                                                             \
-  const char *name##_word(Type value)                                                                                                      \
-  {                                                                                                                                        \
-    g_assert((int)value >= 0 && (int)value < (int)(COUNT));                                                                                \
-    return name##_words[value];                                                                                                            \
-  }                                                                                                                                        \
-  int name##_parse(const char *word)                                                                                                       \
-  {                                                                                                                                        \
-    return states_find(name##_words, (int)(COUNT), word);                                                                                  \
+#define STATES_WORDS(name, Type, LIST, COUNT)                  \
+  static const char *const name##_words[] = {LIST(WORD_ITEM)}; \
+  const char *name##_word(Type value)                          \
+  {                                                            \
+    g_assert((int)value >= 0 && (int)value < (int)(COUNT));    \
+    return name##_words[value];                                \
+  }                                                            \
+  int name##_parse(const char *word)                           \
+  {                                                            \
+    return states_find(name##_words, (int)(COUNT), word);      \
   }
 
 STATES_WORDS(deployment_status, DeploymentStatus, DEPLOYMENT_STATUSES, DEPLOYMENT_N)

@@ -1,38 +1,51 @@
 #pragma once
-/* The words of every noun with a life: one list each for enum, JSON word and reader. The meaning of the words: docs/architecture.md
- * "Words". */
+/* The words of every noun with a life: one list each for enum, JSON word and reader. The meaning of
+ * the words: docs/architecture.md "Words". */
 #include <glib.h>
 
-#define DEPLOYMENT_STATUSES(X)                                                                                                             \
-  X(DEPLOYING, "deploying")                                                                                                                \
-  X(RUNNING, "running")                                                                                                                    \
+#define DEPLOYMENT_STATUSES(X) \
+  X(DEPLOYING, "deploying")    \
+  X(RUNNING, "running")        \
   X(DEGRADED, "degraded") X(FAILED, "failed") X(STOPPING, "stopping") X(STOPPED, "stopped")
 
-#define ROLLOUT_OUTCOMES(X)                                                                                                                \
-  X(OPEN, "open") X(SUCCEEDED, "succeeded") X(FAILED, "failed") X(ROLLED_BACK, "rolled-back") X(CANCELLED, "cancelled")
+#define ROLLOUT_OUTCOMES(X) \
+  X(OPEN, "open")           \
+  X(SUCCEEDED, "succeeded") \
+  X(FAILED, "failed") X(ROLLED_BACK, "rolled-back") X(CANCELLED, "cancelled")
 
 /* Why a rollout runs. */
-#define ROLLOUT_KINDS(X)                                                                                                                   \
-  X(DEPLOY, "deploy") X(UPDATE, "update") X(DOWN, "down") X(RESTART, "restart") X(ROLLBACK, "rollback") X(RECOVER, "recover")
+#define ROLLOUT_KINDS(X) \
+  X(DEPLOY, "deploy")    \
+  X(UPDATE, "update")    \
+  X(DOWN, "down") X(RESTART, "restart") X(ROLLBACK, "rollback") X(RECOVER, "recover")
 
-/* Where a rollout stands. RESERVE: the node binds ports and checks commands. APPLY: stage by stage, instances get their target revision.
- * PRUNE: stages in reverse, instances without a target are stopped. DONE: outcome fixed. */
+/* Where a rollout stands. RESERVE: the node binds ports and checks commands. APPLY: stage by stage,
+ * instances get their target revision. PRUNE: stages in reverse, instances without a target are
+ * stopped. DONE: outcome fixed. */
 #define ROLLOUT_PHASES(X) X(RESERVE, "reserve") X(APPLY, "apply") X(PRUNE, "prune") X(DONE, "done")
 
-#define INSTANCE_STATES(X)                                                                                                                 \
-  X(PENDING, "pending")                                                                                                                    \
-  X(STARTING, "starting")                                                                                                                  \
-  X(RUNNING, "running")                                                                                                                    \
-  X(BACKOFF, "backoff") X(STOPPING, "stopping") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed") X(LOST, "lost")
+#define INSTANCE_STATES(X) \
+  X(PENDING, "pending")    \
+  X(STARTING, "starting")  \
+  X(RUNNING, "running")    \
+  X(BACKOFF, "backoff")    \
+  X(STOPPING, "stopping")  \
+  X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed") X(LOST, "lost")
 
-#define HEALTHS(X) X(UNKNOWN, "unknown") X(HEALTHY, "healthy") X(UNHEALTHY, "unhealthy") X(UNREACHABLE, "unreachable")
+#define HEALTHS(X)      \
+  X(UNKNOWN, "unknown") \
+  X(HEALTHY, "healthy") X(UNHEALTHY, "unhealthy") X(UNREACHABLE, "unreachable")
 
-#define NODE_STATUSES(X) X(ONLINE, "online") X(SILENT, "silent") X(LOST, "lost") X(DRAINING, "draining") X(CORDONED, "cordoned")
+#define NODE_STATUSES(X) \
+  X(ONLINE, "online")    \
+  X(SILENT, "silent") X(LOST, "lost") X(DRAINING, "draining") X(CORDONED, "cordoned")
 
-/* What a caller may do, least first; a token has one of the last three. PUBLIC: anybody who reaches the server, without a token. */
+/* What a caller may do, least first; a token has one of the last three. PUBLIC: anybody who reaches
+ * the server, without a token. */
 #define ROLES(X) X(PUBLIC, "public") X(VIEWER, "viewer") X(OPERATOR, "operator") X(ADMIN, "admin")
 
-#define STATES_ENUM(Type, PREFIX, LIST)   typedef enum Type { LIST(PREFIX##_ENUM_ITEM) PREFIX##_N } Type
+#define STATES_ENUM(Type, PREFIX, LIST) \
+  typedef enum Type { LIST(PREFIX##_ENUM_ITEM) PREFIX##_N } Type
 #define DEPLOYMENT_ENUM_ITEM(id, word)    DEPLOYMENT_##id,
 #define OUTCOME_ENUM_ITEM(id, word)       OUTCOME_##id,
 #define ROLLOUT_KIND_ENUM_ITEM(id, word)  ROLLOUT_KIND_##id,

@@ -55,7 +55,8 @@ void strmap_set(StrMap *map, const char *key, const char *value)
 void strmap_merge(StrMap *to, const StrMap *from)
 {
   for (guint i = 0; i < strmap_size(from); i++)
-    strmap_set_from(to, strmap_at(from, i)->key, strmap_at(from, i)->from, strmap_at(from, i)->value);
+    strmap_set_from(to, strmap_at(from, i)->key, strmap_at(from, i)->from,
+                    strmap_at(from, i)->value);
 }
 
 bool strmap_has(const StrMap *map, const char *key)

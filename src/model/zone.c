@@ -5,7 +5,13 @@
 
 #include <string.h>
 
-enum { DAY_S = 86400, CHANGE_AT_S = 7200, OFFSET_HOURS_MAX = 24, TIME_HOURS_MAX = 167, OFFSET_S_MAX = OFFSET_HOURS_MAX * 3600 };
+enum {
+  DAY_S = 86400,
+  CHANGE_AT_S = 7200,
+  OFFSET_HOURS_MAX = 24,
+  TIME_HOURS_MAX = 167,
+  OFFSET_S_MAX = OFFSET_HOURS_MAX * 3600
+};
 /* 2025-01-01: no schedule of ours is older, so what was before is left out. */
 #define CHANGES_FROM_S INT64_C(1735689600)
 /* 100 years: farther ahead nobody looks. */
@@ -17,8 +23,10 @@ const Zone zone_utc = {0};
 
 int64_t zone_days_of(int64_t year, int month, int day)
 {
-  /* Years begin in March here, so that the leap day is the last of them; 146,097 days are 400 years. */
-  int64_t y = month <= 2 ? year - 1 : year, era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;
+  /* Years begin in March here, so that the leap day is the last of them; 146,097 days are 400
+   * years. */
+  int64_t y = month <= 2 ? year - 1 : year, era = (y >= 0 ? y : y - 399) / 400,
+          of_era = y - era * 400;
   int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
@@ -131,7 +139,8 @@ static bool zone_read(const char *at, Zone *zone)
 static bool zone_whole(const char **at, int64_t max, int64_t *out)
 {
   char *end;
-  *out = g_ascii_isdigit(**at) || **at == '-' ? g_ascii_strtoll(*at, &end, 10) : (end = (char *)*at, 0);
+  *out = g_ascii_isdigit(**at) || **at == '-' ? g_ascii_strtoll(*at, &end, 10)
+                                              : (end = (char *)*at, 0);
   bool ok = end != *at && *out >= -max && *out <= max;
   *at = end;
   return ok;
@@ -145,11 +154,12 @@ static bool zone_changes(const char **at, Zone *zone)
   if (!zone_whole(at, OFFSET_S_MAX, &offset))
     return false;
   zone->first_s = (int32_t)offset;
-  while (**at == ' ' && (g_ascii_isdigit((*at)[1]) || (*at)[1] == '-') && zone->n_changes < ZONE_CHANGES_MAX) {
+  while (**at == ' ' && (g_ascii_isdigit((*at)[1]) || (*at)[1] == '-') &&
+         zone->n_changes < ZONE_CHANGES_MAX) {
     ZoneChange *change = &zone->changes[zone->n_changes++];
     (*at)++;
-    if (!zone_whole(at, INT64_C(1) << 40, &change->at_s) || *(*at)++ != ':' || !zone_whole(at, OFFSET_S_MAX, &offset) ||
-        change->at_s <= before)
+    if (!zone_whole(at, INT64_C(1) << 40, &change->at_s) || *(*at)++ != ':' ||
+        !zone_whole(at, OFFSET_S_MAX, &offset) || change->at_s <= before)
       return false;
     change->offset_s = (int32_t)offset;
     before = change->at_s;
@@ -164,7 +174,8 @@ bool zone_parse(const char *rule, Zone *zone, GError **error)
   if ((*at != '@' || zone_changes(&at, zone)) && zone_read(at, zone))
     return true;
   *zone = (Zone){0};
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "read time zone rule '%.64s': not a POSIX rule like CET-1CEST,M3.5.0,M10.5.0/3",
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+              "read time zone rule '%.64s': not a POSIX rule like CET-1CEST,M3.5.0,M10.5.0/3",
               rule);
   return false;
 }
@@ -183,7 +194,8 @@ static int64_t zone_moment(const ZoneDay *day, int64_t year)
     days = zone_days_of(year, day->month, 1);
     int weekday = (int)(((days + 4) % 7 + 7) % 7); /* 1970-01-01 was a Thursday */
     days += (day->day - weekday + 7) % 7 + (day->week - 1) * 7;
-    int64_t next = day->month == 12 ? zone_days_of(year + 1, 1, 1) : zone_days_of(year, day->month + 1, 1);
+    int64_t next =
+        day->month == 12 ? zone_days_of(year + 1, 1, 1) : zone_days_of(year, day->month + 1, 1);
     while (days >= next)
       days -= 7;
   }
@@ -197,7 +209,8 @@ static int32_t zone_rule_offset(const Zone *zone, int64_t utc_s)
   int64_t local = utc_s + zone->standard_s, year;
   int month, day;
   zone_date_of((local - (((local % DAY_S) + DAY_S) % DAY_S)) / DAY_S, &year, &month, &day);
-  int64_t begin = zone_moment(&zone->begin, year) - zone->standard_s, end = zone_moment(&zone->end, year) - zone->summer_s;
+  int64_t begin = zone_moment(&zone->begin, year) - zone->standard_s,
+          end = zone_moment(&zone->end, year) - zone->summer_s;
   bool summer = begin < end ? utc_s >= begin && utc_s < end : utc_s >= begin || utc_s < end;
   return summer ? zone->summer_s : zone->standard_s;
 }
@@ -216,7 +229,8 @@ int32_t zone_offset(const Zone *zone, int64_t utc_s)
 
 /* The 64-bit part of a TZif file. */
 typedef struct Tzif {
-  const unsigned char *times, *kinds, *types; /* of @changes changes; of each its type; types of 6 bytes */
+  /* of @changes changes; of each its type; types of 6 bytes */
+  const unsigned char *times, *kinds, *types;
   uint32_t changes, n_types;
 } Tzif;
 
@@ -230,17 +244,20 @@ static uint64_t tzif_number(const unsigned char *at, int bytes)
 
 enum { TZIF_HEADER = 44, TZIF_COUNTS = 20 };
 
-/* Bytes behind the header at @at whose times have @width bytes; SIZE_MAX when the numbers in it are absurd. */
+/* Bytes behind the header at @at whose times have @width bytes; SIZE_MAX when the numbers in it are
+ * absurd. */
 static size_t tzif_size(const unsigned char *at, int width)
 {
   uint64_t n[6], size;
   for (int i = 0; i < 6; i++) /* isut, isstd, leap, time, type, char */
     n[i] = tzif_number(at + TZIF_COUNTS + 4 * i, 4);
-  size = n[0] + n[1] + n[2] * (uint64_t)(width + 4) + n[3] * (uint64_t)(width + 1) + n[4] * 6 + n[5];
+  size =
+      n[0] + n[1] + n[2] * (uint64_t)(width + 4) + n[3] * (uint64_t)(width + 1) + n[4] * 6 + n[5];
   return size < INT32_MAX ? (size_t)size : SIZE_MAX;
 }
 
-/* Version 2 and later: a part with 32-bit times, which is skipped, then the same again with 64 bits. */
+/* Version 2 and later: a part with 32-bit times, which is skipped, then the same again with 64
+ * bits. */
 static bool tzif_open(const unsigned char *bytes, size_t length, Tzif *tzif)
 {
   if (length < TZIF_HEADER || memcmp(bytes, "TZif", 4) != 0 || bytes[4] < '2')
@@ -263,10 +280,12 @@ static bool tzif_open(const unsigned char *bytes, size_t length, Tzif *tzif)
 static ZoneChange tzif_change(const Tzif *tzif, uint32_t i)
 {
   uint32_t type = MIN(tzif->kinds[i], tzif->n_types - 1);
-  return (ZoneChange){(int64_t)tzif_number(tzif->times + (size_t)i * 8, 8), (int32_t)tzif_number(tzif->types + (size_t)type * 6, 4)};
+  return (ZoneChange){(int64_t)tzif_number(tzif->times + (size_t)i * 8, 8),
+                      (int32_t)tzif_number(tzif->types + (size_t)type * 6, 4)};
 }
 
-/* Does the rule tell the offset from @change up to @end? Looked at in steps that no summer time is shorter than. */
+/* Does the rule tell the offset from @change up to @end? Looked at in steps that no summer time is
+ * shorter than. */
 static bool tzif_rule_tells(const Zone *rule, ZoneChange change, int64_t end)
 {
   end = MIN(end, CHANGES_FROM_S + LOOKED_AT_S);
@@ -276,7 +295,8 @@ static bool tzif_rule_tells(const Zone *rule, ZoneChange change, int64_t end)
   return end <= CHANGES_FROM_S || zone_rule_offset(rule, end - 1) == change.offset_s;
 }
 
-/* "@OFFSET AT:OFFSET ... " of the changes up to the last that @rule does not tell, or "" when it tells them all. */
+/* "@OFFSET AT:OFFSET ... " of the changes up to the last that @rule does not tell, or "" when it
+ * tells them all. */
 static void tzif_write_changes(const Tzif *tzif, const Zone *rule, GString *out)
 {
   uint32_t first = 0, end = 0; /* those to write: first <= i < end */
@@ -295,7 +315,8 @@ static void tzif_write_changes(const Tzif *tzif, const Zone *rule, GString *out)
     return;
   g_string_append_printf(out, "@%d ", before);
   for (uint32_t i = first; i < MIN(end, first + ZONE_CHANGES_MAX); i++)
-    g_string_append_printf(out, "%" G_GINT64_FORMAT ":%d ", tzif_change(tzif, i).at_s, tzif_change(tzif, i).offset_s);
+    g_string_append_printf(out, "%" G_GINT64_FORMAT ":%d ", tzif_change(tzif, i).at_s,
+                           tzif_change(tzif, i).offset_s);
 }
 
 char *zone_rule_of_tzif(const char *bytes, size_t length)

@@ -31,7 +31,8 @@ bool address_is_literal(const char *host)
 static bool address_port_fits(const char *text)
 {
   guint64 port;
-  return text[0] == '\0' || (text[0] == ':' && g_ascii_string_to_unsigned(text + 1, 10, 0, 65535, &port, NULL));
+  return text[0] == '\0' ||
+         (text[0] == ':' && g_ascii_string_to_unsigned(text + 1, 10, 0, 65535, &port, NULL));
 }
 
 char *address_host(const char *authority)
@@ -47,7 +48,8 @@ char *address_of_url(const char *url)
 {
   CURLU *parts = curl_url();
   char *host = NULL, *copy = NULL;
-  if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+  if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+      curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
     size_t length = strlen(host);
     copy = host[0] == '[' && length > 1 ? g_strndup(host + 1, length - 2) : g_strdup(host);
   }

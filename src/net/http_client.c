@@ -1,4 +1,5 @@
-/* Outbound HTTP: libcurl's multi interface on our loop, and two blocking calls for the CLI. One place knows libcurl. */
+/* Outbound HTTP: libcurl's multi interface on our loop, and two blocking calls for the CLI. One
+ * place knows libcurl. */
 #include "net/http_client.h"
 
 #include "base/clock.h"
@@ -8,7 +9,12 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { CLIENT_REPLY_MAX = 1024 * 1024, CLIENT_CONNECT_MS = 5000, CLIENT_HOST_CONNECTIONS = 64, CLIENT_IDLE_HANDLES = 16 };
+enum {
+  CLIENT_REPLY_MAX = 1024 * 1024,
+  CLIENT_CONNECT_MS = 5000,
+  CLIENT_HOST_CONNECTIONS = 64,
+  CLIENT_IDLE_HANDLES = 16
+};
 
 struct HttpClient {
   Loop *loop;
@@ -16,7 +22,8 @@ struct HttpClient {
   LoopTimer *timer;
   GPtrArray *calls; /* of HttpCall*, open */
   GPtrArray *idle;  /* of CURL*, to be used again */
-  /* Within a callback of libcurl nothing may join or leave its multi handle: what wants to waits here until it is back. */
+  /* Within a callback of libcurl nothing may join or leave its multi handle: what wants to waits
+   * here until it is back. */
   bool in_curl;
   GPtrArray *joining, *leaving; /* of HttpCall* */
   GPtrArray *resuming;          /* of HttpCall*: held before, until the next turn of the loop */
@@ -57,7 +64,8 @@ static size_t call_on_data(char *bytes, size_t size, size_t count, void *data)
     call->in_callback = false;
     call->stopped = !more;
     if (more && call->held)
-      curl_easy_pause(call->easy, CURLPAUSE_RECV); /* also when it was held before there was a connection to hold */
+      /* also when it was held before there was a connection to hold */
+      curl_easy_pause(call->easy, CURLPAUSE_RECV);
     return more ? length : 0;
   }
   if (call->reply->len + length > call->reply_max) {
@@ -73,31 +81,37 @@ static size_t call_on_header(char *bytes, size_t size, size_t count, void *data)
 {
   HttpCall *call = data;
   size_t length = size * count;
-  call->stopped = length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n') && http_call_status(call) >= 200;
+  call->stopped =
+      length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n') && http_call_status(call) >= 200;
   return call->stopped ? 0 : length;
 }
 
 /* Is the IPv4 address @ip (host order) one that @guard forbids? */
 static bool guard_forbids_v4(HttpGuard guard, uint32_t ip)
 {
-  static const uint32_t metadata[] = {0x646464c8 /* 100.100.100.200, Alibaba */, 0xa83f8110 /* 168.63.129.16, Azure */,
+  static const uint32_t metadata[] = {0x646464c8 /* 100.100.100.200, Alibaba */,
+                                      0xa83f8110 /* 168.63.129.16, Azure */,
                                       0xc00000c0 /* 192.0.0.192, Oracle */};
   for (size_t i = 0; i < G_N_ELEMENTS(metadata); i++)
     if (ip == metadata[i])
       return true;
-  bool link_local = ip >> 16 == 0xa9fe, multicast_or_above = ip >> 28 >= 0xe, unspecified = ip >> 24 == 0;
-  return link_local || multicast_or_above || unspecified || (guard == HTTP_GUARD_LOOPBACK && ip >> 24 == 127);
+  bool link_local = ip >> 16 == 0xa9fe, multicast_or_above = ip >> 28 >= 0xe,
+       unspecified = ip >> 24 == 0;
+  return link_local || multicast_or_above || unspecified ||
+         (guard == HTTP_GUARD_LOOPBACK && ip >> 24 == 127);
 }
 
-/* The IPv4 address (host order) that @ip leads to: mapped (::ffff:0:0/96), translated (64:ff9b::/96 and 64:ff9b:1::/48, NAT64) or tunnelled
- * (2002::/16, 6to4). False when it is none of them. */
+/* The IPv4 address (host order) that @ip leads to: mapped (::ffff:0:0/96), translated (64:ff9b::/96
+ * and 64:ff9b:1::/48, NAT64) or tunnelled (2002::/16, 6to4). False when it is none of them. */
 static bool guard_inner_v4(const struct in6_addr *ip, uint32_t *v4)
 {
   static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
   uint32_t word;
   bool sixtofour = ip->s6_addr[0] == 0x20 && ip->s6_addr[1] == 0x02;
-  bool local_nat64 = memcmp(ip->s6_addr, nat64, 4) == 0 && ip->s6_addr[4] == 0 && ip->s6_addr[5] == 1;
-  if (!sixtofour && !local_nat64 && memcmp(ip->s6_addr, nat64, sizeof nat64) != 0 && !IN6_IS_ADDR_V4MAPPED(ip))
+  bool local_nat64 =
+      memcmp(ip->s6_addr, nat64, 4) == 0 && ip->s6_addr[4] == 0 && ip->s6_addr[5] == 1;
+  if (!sixtofour && !local_nat64 && memcmp(ip->s6_addr, nat64, sizeof nat64) != 0 &&
+      !IN6_IS_ADDR_V4MAPPED(ip))
     return false;
   memcpy(&word, ip->s6_addr + (sixtofour ? 2 : 12), sizeof word);
   *v4 = ntohl(word);
@@ -107,8 +121,10 @@ static bool guard_inner_v4(const struct in6_addr *ip, uint32_t *v4)
 static bool guard_forbids_v6(HttpGuard guard, const struct in6_addr *ip)
 {
   static const struct in6_addr metadata[] = {
-      {{{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}},  /* fd00:ec2::254, Amazon */
-      {{{0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}}}; /* fd20:ce::254, Google */
+      /* fd00:ec2::254, Amazon */
+      /* fd20:ce::254, Google */
+      {{{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}},
+      {{{0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}}}};
   uint32_t v4;
   if (guard_inner_v4(ip, &v4))
     return guard_forbids_v4(guard, v4);
@@ -124,12 +140,16 @@ bool http_guard_forbids(HttpGuard guard, const struct sockaddr *address)
   if (guard == HTTP_GUARD_NONE)
     return false;
   if (address->sa_family == AF_INET)
-    return guard_forbids_v4(guard, ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
-  return address->sa_family == AF_INET6 && guard_forbids_v6(guard, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    return guard_forbids_v4(
+        guard, ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
+  return address->sa_family == AF_INET6 &&
+         guard_forbids_v6(guard, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-/* The last moment before a connection, after the name was resolved: no name leads to an address that is forbidden. */
-static curl_socket_t call_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+/* The last moment before a connection, after the name was resolved: no name leads to an address
+ * that is forbidden. */
+static curl_socket_t call_open_socket(void *data, curlsocktype purpose,
+                                      struct curl_sockaddr *address)
 {
   (void)purpose;
   HttpCall *call = data;
@@ -161,7 +181,8 @@ static char *call_host(const HttpCall *call)
   curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
   CURLU *parts = curl_url();
   char *host = NULL, *copy = NULL;
-  if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+  if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+      curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
     copy = g_strdup(host);
   curl_free(host);
   curl_url_cleanup(parts);
@@ -174,7 +195,8 @@ static void call_set_body(HttpCall *call, const HttpCallSpec *spec)
   if (spec->body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0) {
     curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_length);
     curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, spec->body ? spec->body : "");
-    g_autofree char *type = g_strdup_printf("Content-Type: %s", spec->content_type ? spec->content_type : "application/json");
+    g_autofree char *type = g_strdup_printf(
+        "Content-Type: %s", spec->content_type ? spec->content_type : "application/json");
     call->headers = curl_slist_append(call->headers, type);
     call->headers = curl_slist_append(call->headers, "Expect:");
   } else if (strcmp(method, "HEAD") == 0) {
@@ -183,8 +205,9 @@ static void call_set_body(HttpCall *call, const HttpCallSpec *spec)
   curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "HEAD") == 0 ? NULL : method);
 }
 
-/* Who sets a proxy for the world outside does not mean the agents and model servers beside us. Behind a proxy a guard sees nothing but the
- * proxy: a guarded call goes through none of the environment, and through one of its own only unguarded. */
+/* Who sets a proxy for the world outside does not mean the agents and model servers beside us.
+ * Behind a proxy a guard sees nothing but the proxy: a guarded call goes through none of the
+ * environment, and through one of its own only unguarded. */
 static void call_set_proxy(HttpCall *call, const HttpCallSpec *spec)
 {
   CURL *easy = call->easy;
@@ -199,11 +222,14 @@ static void call_set_proxy(HttpCall *call, const HttpCallSpec *spec)
 }
 
 /* @client NULL = blocking. */
-static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
+static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData on_data,
+                          HttpDone done, void *data)
 {
   HttpCall *call = g_new0(HttpCall, 1);
   call->client = client;
-  call->easy = client && client->idle->len ? g_ptr_array_steal_index_fast(client->idle, client->idle->len - 1) : curl_easy_init();
+  call->easy = client && client->idle->len
+                   ? g_ptr_array_steal_index_fast(client->idle, client->idle->len - 1)
+                   : curl_easy_init();
   call->reply = g_string_new(NULL);
   call->reply_max = spec->reply_bytes_max ? spec->reply_bytes_max : CLIENT_REPLY_MAX;
   call->on_data = spec->stream ? on_data : NULL;
@@ -221,7 +247,8 @@ static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData
   curl_easy_setopt(call->easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms);
-  curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(spec->connect_ms ? spec->connect_ms : CLIENT_CONNECT_MS));
+  curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   (long)(spec->connect_ms ? spec->connect_ms : CLIENT_CONNECT_MS));
   curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, call_on_data);
   curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
   call->head_only = spec->head_only;
@@ -244,7 +271,8 @@ static HttpCall *call_new(HttpClient *client, const HttpCallSpec *spec, HttpData
 static bool call_is_connected(const HttpCall *call)
 {
   char *address = NULL;
-  return curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address && address[0];
+  return curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address &&
+         address[0];
 }
 
 /* Short and stable words for why there was no answer; caller frees. */
@@ -260,16 +288,20 @@ static char *call_error(const HttpCall *call, CURLcode code)
     return g_strdup(number && number != 111 ? g_strerror((int)number) : "connection refused");
   }
   case CURLE_OPERATION_TIMEDOUT:
-    return call->timeout_ms > 0 ? g_strdup_printf("timed out after %" G_GINT64_FORMAT " ms", call->timeout_ms) : g_strdup("timed out");
+    return call->timeout_ms > 0
+               ? g_strdup_printf("timed out after %" G_GINT64_FORMAT " ms", call->timeout_ms)
+               : g_strdup("timed out");
   case CURLE_COULDNT_RESOLVE_HOST:
     return g_strdup_printf("no such host '%s'", host);
   case CURLE_GOT_NOTHING:
     return g_strdup("connection closed without an answer");
   case CURLE_WRITE_ERROR:
-    return call->too_large ? g_strdup_printf("answer larger than %zu bytes", call->reply_max) : g_strdup("stopped");
+    return call->too_large ? g_strdup_printf("answer larger than %zu bytes", call->reply_max)
+                           : g_strdup("stopped");
   case CURLE_URL_MALFORMAT:
   case CURLE_UNSUPPORTED_PROTOCOL: /* of the answer, when there was somebody to ask */
-    return g_strdup(call_is_connected(call) ? "what answers there does not speak HTTP" : "not an http or https URL");
+    return g_strdup(call_is_connected(call) ? "what answers there does not speak HTTP"
+                                            : "not an http or https URL");
   case CURLE_WEIRD_SERVER_REPLY:
     return g_strdup("what answers there does not speak HTTP");
   default:
@@ -304,7 +336,8 @@ static void client_finish(HttpClient *client, HttpCall *call, CURLcode code)
 static void client_reap(HttpClient *client)
 {
   int left;
-  for (CURLMsg *message = curl_multi_info_read(client->multi, &left); message; message = curl_multi_info_read(client->multi, &left)) {
+  for (CURLMsg *message = curl_multi_info_read(client->multi, &left); message;
+       message = curl_multi_info_read(client->multi, &left)) {
     if (message->msg != CURLMSG_DONE)
       continue;
     CURLcode code = message->data.result;
@@ -327,13 +360,15 @@ static void client_settle(HttpClient *client)
   g_ptr_array_set_size(client->joining, 0);
 }
 
-/* libcurl gives what it had read already from within its function, and tells there when on_data wants no more. */
+/* libcurl gives what it had read already from within its function, and tells there when on_data
+ * wants no more. */
 static void client_resume(HttpClient *client, HttpCall *call)
 {
   client->in_curl = true;
   CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
   client->in_curl = false;
-  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) /* that one: it has no connection yet or any more */
+  /* that one: it has no connection yet or any more */
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT)
     client_finish(client, call, code);
   client_settle(client);
 }
@@ -357,7 +392,8 @@ static void client_act(HttpClient *client, curl_socket_t fd, int flags)
 
 static void client_on_socket(evutil_socket_t fd, short what, void *data)
 {
-  client_act(data, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+  client_act(data, fd,
+             (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
 static void client_on_timer(void *data)
@@ -374,7 +410,8 @@ static int client_want_socket(CURL *easy, curl_socket_t fd, int what, void *data
     event_free(event);
   event = NULL;
   if (what != CURL_POLL_REMOVE) {
-    short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+    short flags = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+                          (what & CURL_POLL_OUT ? EV_WRITE : 0));
     event = event_new(loop_base(client->loop), fd, flags, client_on_socket, client);
     event_add(event, NULL);
   }
@@ -413,8 +450,10 @@ HttpClient *http_client_new(Loop *loop)
 
 void http_client_set_connections(HttpClient *client, int per_host)
 {
-  curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX(per_host, CLIENT_HOST_CONNECTIONS));
-  curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)MAX(per_host, CLIENT_HOST_CONNECTIONS));
+  curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                    (long)MAX(per_host, CLIENT_HOST_CONNECTIONS));
+  curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
+                    (long)MAX(per_host, CLIENT_HOST_CONNECTIONS));
 }
 
 void http_client_free(HttpClient *client)
@@ -437,14 +476,16 @@ void http_client_free(HttpClient *client)
   g_free(client);
 }
 
-HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data, HttpDone done, void *data)
+HttpCall *http_client_call(HttpClient *client, const HttpCallSpec *spec, HttpData on_data,
+                           HttpDone done, void *data)
 {
   HttpCall *call = call_new(client, spec, on_data, done, data);
   g_ptr_array_add(client->calls, call);
   if (client->in_curl)
     g_ptr_array_add(client->joining, call);
   else
-    curl_multi_add_handle(client->multi, call->easy); /* curl asks for its timer at once: nothing runs before we return */
+    /* curl asks for its timer at once: nothing runs before we return */
+    curl_multi_add_handle(client->multi, call->easy);
   return call;
 }
 
@@ -474,7 +515,8 @@ void http_call_hold(HttpCall *call, bool held)
   call->held = held;
   if (held) {
     g_ptr_array_remove_fast(client->resuming, call);
-    curl_easy_pause(call->easy, CURLPAUSE_RECV); /* without a connection it is refused, and done by the first data */
+    /* without a connection it is refused, and done by the first data */
+    curl_easy_pause(call->easy, CURLPAUSE_RECV);
     return;
   }
   g_ptr_array_add(client->resuming, call);
@@ -491,7 +533,9 @@ int http_call_status(const HttpCall *call)
 const char *http_call_header(const HttpCall *call, const char *name)
 {
   struct curl_header *header = NULL;
-  return curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+  return curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+             ? header->value
+             : NULL;
 }
 
 /* ---- blocking ---- */
@@ -506,7 +550,9 @@ int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
   if (code != CURLE_OK) {
     g_autofree char *why = call_error(call, code);
-    g_set_error(error, REEVE_ERROR, code == CURLE_OPERATION_TIMEDOUT ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE, "%s", why);
+    g_set_error(error, REEVE_ERROR,
+                code == CURLE_OPERATION_TIMEDOUT ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE,
+                "%s", why);
     status = 0;
   } else if (body) {
     g_string_append_len(body, call->reply->str, (gssize)call->reply->len);
@@ -516,7 +562,8 @@ int http_fetch(const HttpCallSpec *spec, GString *body, GError **error)
 }
 
 /* curl calls it for each piece, and about once a second between them. */
-static int fetch_on_progress(void *data, curl_off_t total, curl_off_t so_far, curl_off_t up_total, curl_off_t up_so_far)
+static int fetch_on_progress(void *data, curl_off_t total, curl_off_t so_far, curl_off_t up_total,
+                             curl_off_t up_so_far)
 {
   HttpCall *call = data;
   (void)total;
@@ -543,7 +590,9 @@ int http_fetch_stream(const HttpCallSpec *spec, HttpData on_data, void *data, GE
   curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
   if (code != CURLE_OK && !call->stopped) {
     g_autofree char *why = call_error(call, code);
-    g_set_error(error, REEVE_ERROR, code == CURLE_OPERATION_TIMEDOUT ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE, "%s", why);
+    g_set_error(error, REEVE_ERROR,
+                code == CURLE_OPERATION_TIMEDOUT ? REEVE_ERROR_TIMEOUT : REEVE_ERROR_UNAVAILABLE,
+                "%s", why);
     status = 0;
   }
   call_free(call);

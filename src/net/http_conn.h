@@ -1,5 +1,6 @@
 #pragma once
-/* One connection of the HTTP server: shared by http_server.c (reading), http_reply.c (answering) and http_listen.c. */
+/* One connection of the HTTP server: shared by http_server.c (reading), http_reply.c (answering)
+ * and http_listen.c. */
 #include "net/http_head.h"
 #include "net/http_server.h"
 
@@ -48,7 +49,8 @@ struct Conn {
   HeadScan scan;               /* HEAD_OVER: a body is being read */
   size_t head_bytes;
   int header_lines;
-  int error_status; /* what was wrong with the request, 0 = nothing; reported when the parser stops */
+  /* what was wrong with the request, 0 = nothing; reported when the parser stops */
+  int error_status;
   const char *error_detail;
   char error_text[64]; /* for a detail that is not static */
   LoopTimer *timer;    /* checks deadline_ms; set lazily, so that a request costs no timer call */
@@ -79,7 +81,8 @@ void conn_close_after_write(Conn *conn);
 /* The request was answered whole: next one, or close. */
 void conn_answered(Conn *conn);
 void request_free(HttpRequest *request);
-void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data);
+void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int length, void *data);
 
 /* http_listen.c */
 /* Listens again after descriptors were out. @data: the server. */

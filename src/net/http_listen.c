@@ -1,4 +1,5 @@
-/* Where the HTTP server listens: unix sockets, of names of any length, and TCP; and how it waits when descriptors are out. */
+/* Where the HTTP server listens: unix sockets, of names of any length, and TCP; and how it waits
+ * when descriptors are out. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/http_conn.h"
@@ -36,7 +37,8 @@ static bool server_add_listener(HttpServer *server, int fd, GError **error)
 {
   evutil_make_socket_nonblocking(fd);
   unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
-  struct evconnlistener *listener = evconnlistener_new(loop_base(server->loop), server_on_accept, server, flags, SOMAXCONN, fd);
+  struct evconnlistener *listener =
+      evconnlistener_new(loop_base(server->loop), server_on_accept, server, flags, SOMAXCONN, fd);
   if (!listener) {
     int e = errno;
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen: %s", g_strerror(e));
@@ -52,9 +54,11 @@ bool http_server_listen_unix(HttpServer *server, const char *path, GError **erro
 {
   g_autofree char *directory = g_path_get_dirname(path);
   g_autofree char *name = g_path_get_basename(path);
-  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC),
+      fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name); /* sun_path ends at 107 bytes */
+  /* sun_path ends at 107 bytes */
+  g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name);
   if (dir >= 0 && fd >= 0 && !unix_socket_free_name(dir, name, path, error)) {
     close(fd);
     close(dir);
@@ -105,7 +109,8 @@ int http_server_listen_tcp(HttpServer *server, const char *host, int port, GErro
 {
   char service[16];
   g_snprintf(service, sizeof service, "%d", port);
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                  *found = NULL;
   int code = getaddrinfo(host, service, &hints, &found);
   int fd = -1;
   for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
@@ -114,8 +119,8 @@ int http_server_listen_tcp(HttpServer *server, const char *host, int port, GErro
   if (found)
     freeaddrinfo(found);
   if (fd < 0) {
-    g_set_error(error, REEVE_ERROR, e == EADDRINUSE ? REEVE_ERROR_CONFLICT : REEVE_ERROR_INTERNAL, "listen on %s:%d: %s", host, port,
-                code ? gai_strerror(code) : g_strerror(e));
+    g_set_error(error, REEVE_ERROR, e == EADDRINUSE ? REEVE_ERROR_CONFLICT : REEVE_ERROR_INTERNAL,
+                "listen on %s:%d: %s", host, port, code ? gai_strerror(code) : g_strerror(e));
     return -1;
   }
   return server_add_listener(server, fd, error) ? server_port(fd) : -1;

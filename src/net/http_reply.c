@@ -37,7 +37,8 @@ const char *http_request_header(const HttpRequest *request, const char *name)
 
 const char *http_request_credential(const HttpRequest *request)
 {
-  const char *key = http_request_header(request, "x-api-key"), *bearer = http_request_header(request, "authorization");
+  const char *key = http_request_header(request, "x-api-key"),
+             *bearer = http_request_header(request, "authorization");
   if (key || !bearer)
     return key;
   return strncasecmp(bearer, "Bearer ", 7) == 0 ? bearer + 7 + strspn(bearer + 7, " ") : "";
@@ -54,7 +55,8 @@ static char *request_query_twice(const char *key)
   return g_strdup_printf("query parameter '%s' is given twice", safe);
 }
 
-/* Takes "name=value" of the query; what is wrong with it goes to @request->query_wrong, where the first one stays. */
+/* Takes "name=value" of the query; what is wrong with it goes to @request->query_wrong, where the
+ * first one stays. */
 static void request_take_parameter(HttpRequest *request, char *part)
 {
   char *equals = strchr(part, '=');
@@ -62,7 +64,8 @@ static void request_take_parameter(HttpRequest *request, char *part)
     *equals = '\0';
   g_strdelimit(equals ? equals + 1 : part, "+", ' ');
   char *key = http_path_decode(part), *value = http_path_decode(equals ? equals + 1 : "");
-  bool whole = key && key[0] && value && g_utf8_validate(key, -1, NULL) && g_utf8_validate(value, -1, NULL);
+  bool whole =
+      key && key[0] && value && g_utf8_validate(key, -1, NULL) && g_utf8_validate(value, -1, NULL);
   bool twice = whole && g_hash_table_contains(request->query, key);
   if (!request->query_wrong && !whole)
     request->query_wrong = g_strdup("the query has a part that is no NAME=VALUE");
@@ -83,7 +86,8 @@ static GHashTable *request_query_table(HttpRequest *request)
   request->query = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   g_auto(GStrv) parts = g_strsplit(request->query_text, "&", QUERY_PARTS_MAX + 1);
   if (g_strv_length(parts) > QUERY_PARTS_MAX)
-    request->query_wrong = g_strdup_printf("the query has more than %d parameters", QUERY_PARTS_MAX);
+    request->query_wrong =
+        g_strdup_printf("the query has more than %d parameters", QUERY_PARTS_MAX);
   for (size_t i = 0; i < QUERY_PARTS_MAX && parts[i]; i++)
     if (parts[i][0])
       request_take_parameter(request, parts[i]);
@@ -109,8 +113,10 @@ char *http_request_query_wrong(HttpRequest *request, const char *const *known)
   while (g_hash_table_iter_next(&iter, &key, NULL)) {
     if (g_strv_contains(known, key))
       continue;
-    g_autofree char *names = g_strjoinv(", ", (char **)(uintptr_t)known), *safe = text_escape(key, 64);
-    return g_strdup_printf("unknown query parameter '%s'; this path takes %s", safe, names[0] ? names : "none");
+    g_autofree char *names = g_strjoinv(", ", (char **)(uintptr_t)known),
+                    *safe = text_escape(key, 64);
+    return g_strdup_printf("unknown query parameter '%s'; this path takes %s", safe,
+                           names[0] ? names : "none");
   }
   return NULL;
 }
@@ -211,11 +217,14 @@ static const char *server_date(HttpServer *server)
   return server->date;
 }
 
-static void reply_head(Conn *conn, const HttpRequest *request, int status, const char *content_type, const char *framing)
+static void reply_head(Conn *conn, const HttpRequest *request, int status, const char *content_type,
+                       const char *framing)
 {
   bool keep = request && request->keep_alive && !conn->half_closed;
-  evbuffer_add_printf(bufferevent_get_output(conn->bev), "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n%s%s%s\r\n", status,
-                      reply_phrase(status), server_date(conn->server), content_type, framing, keep ? "" : "Connection: close\r\n",
+  evbuffer_add_printf(bufferevent_get_output(conn->bev),
+                      "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n%s%s%s\r\n", status,
+                      reply_phrase(status), server_date(conn->server), content_type, framing,
+                      keep ? "" : "Connection: close\r\n",
                       request && request->reply_headers ? request->reply_headers->str : "");
 }
 
@@ -227,7 +236,8 @@ void http_reply_header(HttpRequest *request, const char *name, const char *value
   g_string_append_printf(request->reply_headers, "%s: %s\r\n", name, safe);
 }
 
-void http_reply(HttpRequest *request, int status, const char *content_type, const char *body, size_t length)
+void http_reply(HttpRequest *request, int status, const char *content_type, const char *body,
+                size_t length)
 {
   Conn *conn = request->conn;
   char framing[64] = "";
@@ -257,14 +267,19 @@ static char *reply_problem_text(int status, const char *word, const char *detail
 void http_reply_problem(HttpRequest *request, int code, const char *detail)
 {
   int status = reeve_error_http(code);
-  g_autofree char *body = reply_problem_text(status, reeve_error_word(code), detail ? detail : reeve_error_meaning(code));
+  g_autofree char *body = reply_problem_text(status, reeve_error_word(code),
+                                             detail ? detail : reeve_error_meaning(code));
   http_reply(request, status, "application/problem+json", body, strlen(body));
 }
 
-/* The front's own refusals: the request never reached a handler, and the connection ends with it. */
+/* The front's own refusals: the request never reached a handler, and the connection ends with it.
+ */
 void reply_front_error(Conn *conn, int status, const char *detail)
 {
-  const char *word = status == 413 || status == 431 ? "limit" : status == 408 ? "timeout" : status == 405 ? "method" : "usage";
+  const char *word = status == 413 || status == 431 ? "limit"
+                     : status == 408                ? "timeout"
+                     : status == 405                ? "method"
+                                                    : "usage";
   HttpRequest *request = conn->request;
   if (request && request->path && conn->server->config.refuse) {
     conn->state = CONN_HANDLING;
@@ -275,7 +290,8 @@ void reply_front_error(Conn *conn, int status, const char *detail)
   }
   g_autofree char *body = reply_problem_text(status, word, detail ? detail : "malformed request");
   char framing[96];
-  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n%s", strlen(body), status == 405 ? "Allow: GET, HEAD, POST, DELETE\r\n" : "");
+  g_snprintf(framing, sizeof framing, "Content-Length: %zu\r\n%s", strlen(body),
+             status == 405 ? "Allow: GET, HEAD, POST, DELETE\r\n" : "");
   reply_head(conn, NULL, status, "application/problem+json", framing);
   evbuffer_add(bufferevent_get_output(conn->bev), body, strlen(body));
   request_free(g_steal_pointer(&conn->request));
@@ -293,12 +309,14 @@ void http_stream_start(HttpRequest *request, int status, const char *content_typ
     request->keep_alive = false; /* HTTP/1.0 ends a body by closing */
   http_reply_header(request, "Cache-Control", "no-store");
   request->head_waits = evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0;
-  reply_head(conn, request, status, content_type, request->chunked ? "Transfer-Encoding: chunked\r\n" : "");
+  reply_head(conn, request, status, content_type,
+             request->chunked ? "Transfer-Encoding: chunked\r\n" : "");
   conn->state = CONN_STREAM;
   conn->deadline_ms = INT64_MAX;
 }
 
-/* @length in hex and a line end into @line: without a format, for streams are made of many small chunks. Returns how many bytes. */
+/* @length in hex and a line end into @line: without a format, for streams are made of many small
+ * chunks. Returns how many bytes. */
 static size_t chunk_length(char line[CHUNK_LINE], size_t length)
 {
   size_t n = 1;
@@ -311,8 +329,9 @@ static size_t chunk_length(char line[CHUNK_LINE], size_t length)
   return n + 2;
 }
 
-/* Hands @parts to the kernel when nothing waits before them: a piece then costs one call, no copy and no turn of the loop. Returns how many
- * bytes it took; the rest, and errors, are the buffer's business. */
+/* Hands @parts to the kernel when nothing waits before them: a piece then costs one call, no copy
+ * and no turn of the loop. Returns how many bytes it took; the rest, and errors, are the buffer's
+ * business. */
 static size_t stream_write_now(const HttpRequest *request, const struct iovec *parts, int n)
 {
   struct bufferevent *bev = request->conn->bev;
@@ -349,7 +368,9 @@ static void stream_chunk(HttpRequest *request, const char *data, size_t length, 
   if (length == 0 || request->head)
     return;
   size_t before = request->chunked ? chunk_length(line, length) : 0;
-  const struct iovec parts[] = {{line, before}, {(void *)(uintptr_t)data, length}, {(void *)(uintptr_t) "\r\n", request->chunked ? 2 : 0}};
+  const struct iovec parts[] = {{line, before},
+                                {(void *)(uintptr_t)data, length},
+                                {(void *)(uintptr_t) "\r\n", request->chunked ? 2 : 0}};
   size_t sent = now ? stream_write_now(request, parts, G_N_ELEMENTS(parts)) : 0;
   stream_add(request, parts, G_N_ELEMENTS(parts), sent);
   if (now && request->head_waits)

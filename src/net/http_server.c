@@ -1,4 +1,5 @@
-/* The HTTP/1.1 server behind our front: llhttp parses, libevent's bufferevents carry. Strict where smuggling begins, bounded everywhere. */
+/* The HTTP/1.1 server behind our front: llhttp parses, libevent's bufferevents carry. Strict where
+ * smuggling begins, bounded everywhere. */
 #include "net/http_server.h"
 
 #include "base/clock.h"
@@ -26,7 +27,8 @@ enum {
   HTTP_STALL_MS = 10000, /* a peer that takes nothing of the last answer for so long has left */
   HTTP_CONNECTIONS = 1000,
   HTTP_READ_AHEAD = 256 * 1024,
-  HTTP_UNREAD_MAX = 256 * 1024, /* answers that the peer has not taken: beyond, its next request waits */
+  /* answers that the peer has not taken: beyond, its next request waits */
+  HTTP_UNREAD_MAX = 256 * 1024,
   HTTP_EMFILE_PAUSE_MS = 100
 };
 
@@ -78,7 +80,8 @@ static int conn_bad(Conn *conn, int status, const char *detail)
 
 static int conn_too_large(Conn *conn)
 {
-  g_snprintf(conn->error_text, sizeof conn->error_text, "body larger than %zu bytes", conn->request->body_max);
+  g_snprintf(conn->error_text, sizeof conn->error_text, "body larger than %zu bytes",
+             conn->request->body_max);
   return conn_bad(conn, 413, conn->error_text);
 }
 
@@ -87,7 +90,8 @@ static Conn *conn_of(llhttp_t *parser)
   return (Conn *)(void *)((char *)parser - offsetof(Conn, parser));
 }
 
-/* Trailers are counted like the head and dropped: what decides about a request stands before its body. */
+/* Trailers are counted like the head and dropped: what decides about a request stands before its
+ * body. */
 static int conn_take_head(Conn *conn, GString *into, const char *at, size_t length)
 {
   conn->head_bytes += length;
@@ -145,14 +149,16 @@ static int on_header_end(llhttp_t *parser)
     return 0;
   if (header_stands_alone(conn->name->str) && http_request_header(request, conn->name->str))
     return conn_bad(conn, 400, "more than one Content-Length, Host or Transfer-Encoding");
-  HttpHeader header = {.name = g_strdup(conn->name->str), .value = g_strchomp(g_strdup(conn->value->str))};
+  HttpHeader header = {.name = g_strdup(conn->name->str),
+                       .value = g_strchomp(g_strdup(conn->value->str))};
   g_array_append_val(request->headers, header);
   g_string_truncate(conn->name, 0);
   g_string_truncate(conn->value, 0);
   return 0;
 }
 
-/* Splits the target. Its path stays as it was sent, so that an escaped slash never becomes one; broken escapes and NUL are refused. */
+/* Splits the target. Its path stays as it was sent, so that an escaped slash never becomes one;
+ * broken escapes and NUL are refused. */
 static bool request_take_url(HttpRequest *request, const char *url)
 {
   if (url[0] != '/')
@@ -164,12 +170,14 @@ static bool request_take_url(HttpRequest *request, const char *url)
   return decoded || !strchr(request->path, '%');
 }
 
-/* How the body comes, before any of it is read: by one length or in chunks, or not at all. 0, or the refusal of @conn. */
+/* How the body comes, before any of it is read: by one length or in chunks, or not at all. 0, or
+ * the refusal of @conn. */
 static int conn_check_framing(Conn *conn, const llhttp_t *parser)
 {
   const char *coding = http_request_header(conn->request, "transfer-encoding");
   bool length = http_request_header(conn->request, "content-length") != NULL;
-  bool wants_body = parser->method == HTTP_POST || parser->method == HTTP_PUT || parser->method == HTTP_PATCH;
+  bool wants_body =
+      parser->method == HTTP_POST || parser->method == HTTP_PUT || parser->method == HTTP_PATCH;
   if (length && coding)
     return conn_bad(conn, 400, "both Content-Length and Transfer-Encoding");
   if (coding && parser->http_minor == 0)
@@ -179,7 +187,9 @@ static int conn_check_framing(Conn *conn, const llhttp_t *parser)
   if (wants_body && !length && !coding)
     return conn_bad(conn, 411, "a body needs its length");
   const HttpServerConfig *config = &conn->server->config;
-  size_t own = config->body_limit && (length || coding) ? config->body_limit(conn->request, config->data) : 0;
+  size_t own = config->body_limit && (length || coding)
+                   ? config->body_limit(conn->request, config->data)
+                   : 0;
   conn->request->body_max = own ? own : config->body_bytes_max;
   if (length && parser->content_length > conn->request->body_max)
     return conn_too_large(conn);
@@ -191,7 +201,8 @@ static int on_headers_complete(llhttp_t *parser)
   Conn *conn = conn_of(parser);
   HttpRequest *request = conn->request;
   if (conn->scan.place != HEAD_OVER)
-    return conn_bad(conn, 400, "malformed request head"); /* llhttp sees its end where there is none */
+    /* llhttp sees its end where there is none */
+    return conn_bad(conn, 400, "malformed request head");
   request->method = g_strdup(llhttp_method_name((llhttp_method_t)parser->method));
   request->head = parser->method == HTTP_HEAD;
   if (parser->http_major != 1 || parser->http_minor > 1)
@@ -205,7 +216,8 @@ static int on_headers_complete(llhttp_t *parser)
   int refused = conn_check_framing(conn, parser);
   if (refused)
     return refused;
-  parser->upgrade = 0; /* h2c, WebSocket: no route upgrades, so the offer is passed over and HTTP/1.1 goes on */
+  /* h2c, WebSocket: no route upgrades, so the offer is passed over and HTTP/1.1 goes on */
+  parser->upgrade = 0;
   const char *expect = http_request_header(request, "expect");
   if (expect && strcasecmp(expect, "100-continue") == 0)
     bufferevent_write(conn->bev, "HTTP/1.1 100 Continue\r\n\r\n", 25);
@@ -230,8 +242,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
     return conn_too_large(conn);
   text_room(&conn->request->body, length); /* it may be a secret */
   g_string_append_len(conn->request->body, at, (gssize)length);
-  conn->deadline_ms +=
-      (int64_t)(conn->request->body->len / HTTP_BODY_BYTES_PER_MS - (conn->request->body->len - length) / HTTP_BODY_BYTES_PER_MS);
+  conn->deadline_ms += (int64_t)(conn->request->body->len / HTTP_BODY_BYTES_PER_MS -
+                                 (conn->request->body->len - length) / HTTP_BODY_BYTES_PER_MS);
   return 0;
 }
 
@@ -272,7 +284,8 @@ static int parse_error_status(llhttp_errno_t code)
   return code == HPE_INVALID_METHOD || code == HPE_INVALID_TRANSFER_ENCODING ? 501 : 400;
 }
 
-/* Parses one block of what has come. Returns how much was used; stops at the end of a head, of a request and at errors. */
+/* Parses one block of what has come. Returns how much was used; stops at the end of a head, of a
+ * request and at errors. */
 static size_t conn_parse_block(Conn *conn, const char *bytes, size_t length)
 {
   const char *wrong = NULL;
@@ -287,7 +300,8 @@ static size_t conn_parse_block(Conn *conn, const char *bytes, size_t length)
     llhttp_resume(&conn->parser);
   else if (code != HPE_OK && !conn->error_status)
     conn_bad(conn, parse_error_status(code), llhttp_get_error_reason(&conn->parser));
-  bool open = conn->trailers || !conn->request || !conn->request->method; /* llhttp sees no end where there is one */
+  /* llhttp sees no end where there is one */
+  bool open = conn->trailers || !conn->request || !conn->request->method;
   if (!conn->error_status && scanned && conn->scan.place == HEAD_OVER && open)
     conn_bad(conn, 400, "malformed request head");
   return used;
@@ -318,7 +332,7 @@ static void conn_parse(Conn *conn)
     evbuffer_drain(input, evbuffer_get_length(input));
   if (conn->state == CONN_READING && conn->half_closed && conn_is_read(conn))
     conn_close_after_write(conn); /* what came last is no whole request */
-  else if (conn->request)         /* still coming, or its answer is: only now a timer is worth its price */
+  else if (conn->request) /* still coming, or its answer is: only now a timer is worth its price */
     loop_timer_set(conn->timer, conn->deadline_ms);
 }
 
@@ -368,12 +382,14 @@ static void conn_on_timer(void *data)
   if (conn->state == CONN_HANDLING) {
     HttpRequest *request = conn->request;
     if (request->gone)
-      request->gone(request->gone_data); /* whoever wanted to answer must know that it is too late */
+      /* whoever wanted to answer must know that it is too late */
+      request->gone(request->gone_data);
     request->gone = NULL;
     http_reply_problem(request, REEVE_ERROR_UNAVAILABLE, "no answer within the time limit");
   } else if (conn->state == CONN_READING && conn->request) {
     reply_front_error(conn, 408, "the request did not come within the time limit");
-  } else if (conn->state == CONN_CLOSING && evbuffer_get_length(bufferevent_get_output(conn->bev)) < conn->unsent) {
+  } else if (conn->state == CONN_CLOSING &&
+             evbuffer_get_length(bufferevent_get_output(conn->bev)) < conn->unsent) {
     conn_close_after_write(conn); /* slow, but it reads */
   } else if (conn->state != CONN_STREAM) {
     conn_free(conn);
@@ -429,7 +445,8 @@ static void conn_on_write(struct bufferevent *bev, void *data)
     return;
   }
   if (conn->state == CONN_CLOSING) {
-    shutdown(bufferevent_getfd(bev), SHUT_WR); /* the peer reads our answer before it sees the end */
+    /* the peer reads our answer before it sees the end */
+    shutdown(bufferevent_getfd(bev), SHUT_WR);
     conn_close_after_write(conn);
     return;
   }
@@ -444,7 +461,8 @@ static void conn_on_event(struct bufferevent *bev, short what, void *data)
   Conn *conn = data;
   bool ended = (what & BEV_EVENT_EOF) && !(what & BEV_EVENT_WRITING);
   bool unsent = evbuffer_get_length(bufferevent_get_output(bev)) > 0;
-  bool waits = conn->state == CONN_HANDLING ? !conn->server->config.eof_is_gone : conn->state != CONN_STREAM && unsent;
+  bool waits = conn->state == CONN_HANDLING ? !conn->server->config.eof_is_gone
+                                            : conn->state != CONN_STREAM && unsent;
   if (!ended || !waits) {
     conn_free(conn);
     return;
@@ -461,12 +479,15 @@ static int conn_peer_uid(int fd)
   socklen_t length = sizeof credentials;
   struct sockaddr_storage address = {0};
   socklen_t address_length = sizeof address;
-  if (getsockname(fd, (struct sockaddr *)&address, &address_length) != 0 || address.ss_family != AF_UNIX)
+  if (getsockname(fd, (struct sockaddr *)&address, &address_length) != 0 ||
+      address.ss_family != AF_UNIX)
     return -1;
-  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? (int)credentials.uid : -1;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? (int)credentials.uid
+                                                                             : -1;
 }
 
-void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
+void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int length, void *data)
 {
   HttpServer *server = data;
   evutil_make_socket_nonblocking(fd);
@@ -477,7 +498,8 @@ void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
   if (conn->peer_uid >= 0 && server->config.peer_kind)
     conn->peer_kind = server->config.peer_kind(fd, server->config.data);
   if (conn->peer_uid < 0)
-    getnameinfo(address, (socklen_t)length, conn->peer_address, sizeof conn->peer_address, NULL, 0, NI_NUMERICHOST);
+    getnameinfo(address, (socklen_t)length, conn->peer_address, sizeof conn->peer_address, NULL, 0,
+                NI_NUMERICHOST);
   conn->url = g_string_new(NULL);
   conn->name = g_string_new(NULL);
   conn->value = g_string_new(NULL);

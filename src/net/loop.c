@@ -1,4 +1,5 @@
-/* The event loop: libevent's base, one timerfd on CLOCK_BOOTTIME for all timers (so that a suspend counts), and posts from other threads.
+/* The event loop: libevent's base, one timerfd on CLOCK_BOOTTIME for all timers (so that a suspend
+ * counts), and posts from other threads.
  */
 #include "net/loop.h"
 
@@ -78,7 +79,8 @@ static void loop_heap_down(Loop *loop, guint i)
     guint child = 2 * i + 1;
     if (child >= loop->heap->len)
       break;
-    if (child + 1 < loop->heap->len && loop_heap_at(loop, child + 1)->at_boot_ms < loop_heap_at(loop, child)->at_boot_ms)
+    if (child + 1 < loop->heap->len &&
+        loop_heap_at(loop, child + 1)->at_boot_ms < loop_heap_at(loop, child)->at_boot_ms)
       child++;
     if (loop_heap_at(loop, child)->at_boot_ms >= timer->at_boot_ms)
       break;
@@ -139,7 +141,8 @@ static void loop_on_timer(evutil_socket_t fd, short what, void *data)
 LoopTimer *loop_timer_new(Loop *loop, LoopFn fn, void *data)
 {
   LoopTimer *timer = g_new0(LoopTimer, 1);
-  *timer = (LoopTimer){.loop = loop, .fn = fn, .data = data, .at_boot_ms = INT64_MAX, .slot = G_MAXUINT};
+  *timer =
+      (LoopTimer){.loop = loop, .fn = fn, .data = data, .at_boot_ms = INT64_MAX, .slot = G_MAXUINT};
   return timer;
 }
 
@@ -278,7 +281,8 @@ Loop *loop_new(void)
 {
   signal(SIGPIPE, SIG_IGN);
   Loop *loop = g_new0(Loop, 1);
-  loop->base = event_base_new(); /* without precise timers, which would cost a system call each turn: ours are on timer_fd */
+  /* without precise timers, which would cost a system call each turn: ours are on timer_fd */
+  loop->base = event_base_new();
   loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
   loop->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   g_assert(loop->base && loop->timer_fd >= 0 && loop->post_fd >= 0);
@@ -286,7 +290,8 @@ Loop *loop_new(void)
   loop->timer_set_ms = INT64_MAX;
   loop->posts = g_array_new(FALSE, FALSE, sizeof(LoopPost));
   pthread_mutex_init(&loop->lock, NULL);
-  loop->timer_event = event_new(loop->base, loop->timer_fd, EV_READ | EV_PERSIST, loop_on_timer, loop);
+  loop->timer_event =
+      event_new(loop->base, loop->timer_fd, EV_READ | EV_PERSIST, loop_on_timer, loop);
   loop->post_event = event_new(loop->base, loop->post_fd, EV_READ | EV_PERSIST, loop_on_post, loop);
   event_add(loop->timer_event, NULL);
   event_add(loop->post_event, NULL);

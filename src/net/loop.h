@@ -1,6 +1,7 @@
 #pragma once
-/* One event loop a process (libevent), with what every room of the left column needs from it: timers on the boot clock, readable
- * descriptors, posts from other threads by eventfd, signals. Single-threaded except loop_post. */
+/* One event loop a process (libevent), with what every room of the left column needs from it:
+ * timers on the boot clock, readable descriptors, posts from other threads by eventfd, signals.
+ * Single-threaded except loop_post. */
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,7 +9,8 @@
 typedef struct Loop Loop;
 typedef void (*LoopFn)(void *data);
 
-/* From the first loop on what libevent held, bytes of peers among it, is overwritten when it is freed. Call before any loop is made. */
+/* From the first loop on what libevent held, bytes of peers among it, is overwritten when it is
+ * freed. Call before any loop is made. */
 void loop_wipe_memory(void);
 /* Ignores SIGPIPE, creates the base. Aborts only when the kernel refuses epoll. */
 Loop *loop_new(void);
@@ -19,7 +21,8 @@ void loop_run(Loop *loop);
 void loop_stop(Loop *loop);
 /* Calls @fn(@data) on the loop's thread soon; from any thread; in order. */
 void loop_post(Loop *loop, LoopFn fn, void *data);
-/* No post with @data is called any more: before @data is freed, once no other thread posts it. On the loop's thread. */
+/* No post with @data is called any more: before @data is freed, once no other thread posts it. On
+ * the loop's thread. */
 void loop_post_cancel(Loop *loop, const void *data);
 
 /* A one-shot timer that can be set again and again. */

@@ -1,5 +1,6 @@
-/* Owns an inotify instance on the loop; see watch.h. After the first event the descriptor is not looked at until the delay is over, so a
- * storm costs one wake-up for each delay and not one for each event. */
+/* Owns an inotify instance on the loop; see watch.h. After the first event the descriptor is not
+ * looked at until the delay is over, so a storm costs one wake-up for each delay and not one for
+ * each event. */
 #include "net/watch.h"
 
 #include "base/clock.h"
@@ -10,11 +11,14 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* Files count when their writer closes them, so that a file is not read for each write to it; creation and attributes for links and rights.
+/* Files count when their writer closes them, so that a file is not read for each write to it;
+ * creation and attributes for links and rights.
  */
 enum {
-  WATCH_EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF,
-  WATCH_READS_MAX = 32, /* of WATCH_BUFFER bytes in one go: a writer that is faster than we are does not hold the loop */
+  WATCH_EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
+                 IN_DELETE_SELF | IN_MOVE_SELF,
+  /* of WATCH_BUFFER bytes in one go: a writer that is faster than we are does not hold the loop */
+  WATCH_READS_MAX = 32,
   WATCH_BUFFER = 64 * 1024,
   WATCH_IDLE_FACTOR = 9 /* after t ms of work, 9 t ms of rest */
 };
@@ -83,7 +87,8 @@ static void watch_on_timer(void *data)
                       .known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
   watch_read(watch, &batch);
   if (batch.changes->len || batch.lost)
-    watch->fn((const WatchChange *)(void *)batch.changes->data, batch.changes->len, batch.lost, watch->data);
+    watch->fn((const WatchChange *)(void *)batch.changes->data, batch.changes->len, batch.lost,
+              watch->data);
   g_array_unref(batch.changes);
   g_hash_table_unref(batch.known);
   int64_t end_ms = clock_boot_ms();
@@ -95,7 +100,8 @@ Watch *watch_new(Loop *loop, int64_t delay_ms, WatchFn fn, void *data, GError **
 {
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "watch directories: %s; raise fs.inotify.max_user_instances", g_strerror(errno));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT,
+                "watch directories: %s; raise fs.inotify.max_user_instances", g_strerror(errno));
     return NULL;
   }
   Watch *watch = g_new0(Watch, 1);
@@ -117,12 +123,15 @@ void watch_free(Watch *watch)
 
 int watch_add(Watch *watch, const char *path, GError **error)
 {
-  int id = inotify_add_watch(watch->fd, path, WATCH_EVENTS | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK);
+  int id = inotify_add_watch(watch->fd, path,
+                             WATCH_EVENTS | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK);
   if (id >= 0)
     return id;
   bool full = errno == ENOSPC || errno == ENOMEM;
-  g_set_error(error, REEVE_ERROR, full ? REEVE_ERROR_LIMIT : REEVE_ERROR_NOT_FOUND, "watch '%s': %s", path,
-              full ? "no more directories may be watched; raise fs.inotify.max_user_watches" : g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, full ? REEVE_ERROR_LIMIT : REEVE_ERROR_NOT_FOUND,
+              "watch '%s': %s", path,
+              full ? "no more directories may be watched; raise fs.inotify.max_user_watches"
+                   : g_strerror(errno));
   return -1;
 }
 

@@ -1,5 +1,6 @@
-/* Agents that run as another user than their node: whom, and what of the node's directories they may reach. Two files of an instance's
- * directory are for its agent, agent.toml and peers.json; the way there is open to pass through, everything else is not. */
+/* Agents that run as another user than their node: whom, and what of the node's directories they
+ * may reach. Two files of an instance's directory are for its agent, agent.toml and peers.json; the
+ * way there is open to pass through, everything else is not. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "node/internal.h"
@@ -22,11 +23,14 @@ static bool access_user_check(const char *user, GError **error)
 {
   const struct passwd *entry = getpwnam(user);
   if (!entry)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "run agents as '%s': no such user on this machine", user);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+                "run agents as '%s': no such user on this machine", user);
   else if (geteuid() != 0)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED, "run agents as '%s': only root may run them as another user", user);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
+                "run agents as '%s': only root may run them as another user", user);
   else if (entry->pw_uid == 0)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "run agents as '%s': that is root itself; name a user without privileges", user);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "run agents as '%s': that is root itself; name a user without privileges", user);
   return entry && geteuid() == 0 && entry->pw_uid != 0;
 }
 
@@ -39,25 +43,29 @@ bool node_open_to_user(const Node *node, GError **error)
   const char *const way[] = {node->state_dir, node->instances_dir};
   for (size_t i = 0; i < G_N_ELEMENTS(way); i++)
     if (chmod(way[i], ACCESS_PASS) != 0) {
-      g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "let agents pass through '%s': %s", way[i], g_strerror(errno));
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "let agents pass through '%s': %s",
+                  way[i], g_strerror(errno));
       return false;
     }
   return true;
 }
 
 /* Writes @path for the user @uid to read. */
-static bool access_write(const Hold *hold, const char *path, uid_t uid, const char *text, GError **error)
+static bool access_write(const Hold *hold, const char *path, uid_t uid, const char *text,
+                         GError **error)
 {
   bool other = uid != geteuid();
   if (!fs_write(path, text, strlen(text), other ? 0400 : 0644, false, error))
     return false;
   if (!other || (chown(path, uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "give '%s' to the user with id %u: %s", path, (unsigned)uid, g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "give '%s' to the user with id %u: %s",
+              path, (unsigned)uid, g_strerror(errno));
   return false;
 }
 
-bool hold_write_file(const Hold *hold, const User *user, const char *name, const char *text, GError **error)
+bool hold_write_file(const Hold *hold, const User *user, const char *name, const char *text,
+                     GError **error)
 {
   g_autofree char *path = g_build_filename(hold->directory, name, NULL);
   return access_write(hold, path, user ? user->uid : geteuid(), text, error);

@@ -1,4 +1,5 @@
-/* At start: every instance directory is told to the supervisor, with what is still alive of it. And the end of trees without a shim. */
+/* At start: every instance directory is told to the supervisor, with what is still alive of it. And
+ * the end of trees without a shim. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -6,7 +7,13 @@
 #include "base/log.h"
 #include "node/internal.h"
 
-enum { ADOPT_FILE_MAX = 8 * 1024 * 1024, ADOPT_READ_TRIES = 20, ADOPT_READ_MS = 50, ADOPT_FIRST_MS = 20, ADOPT_MOST_MS = 1000 };
+enum {
+  ADOPT_FILE_MAX = 8 * 1024 * 1024,
+  ADOPT_READ_TRIES = 20,
+  ADOPT_READ_MS = 50,
+  ADOPT_FIRST_MS = 20,
+  ADOPT_MOST_MS = 1000
+};
 
 /* ---- shims ---- */
 
@@ -23,8 +30,8 @@ static void adopt_absent(Hold *hold)
   node_event(hold->node, &absent, NULL);
 }
 
-/* A shim may hold the lock and not listen yet, or be frozen with many callers waiting: it is asked until the supervisor has it ended; never
- * is a second one started beside it. */
+/* A shim may hold the lock and not listen yet, or be frozen with many callers waiting: it is asked
+ * until the supervisor has it ended; never is a second one started beside it. */
 static void adopt_connect(void *data)
 {
   Hold *hold = data;
@@ -64,17 +71,20 @@ static void adopt_file(Hold *hold, const char *text, const char *why)
   adopt_told(hold->node);
 }
 
-/* Only a file that is not there was never stored. One that cannot be read for the moment - no descriptor left, an error of the disk - may
- * have a living agent: it is read again for a while, then told as what it is. */
+/* Only a file that is not there was never stored. One that cannot be read for the moment - no
+ * descriptor left, an error of the disk - may have a living agent: it is read again for a while,
+ * then told as what it is. */
 static void adopt_read(void *data)
 {
   Hold *hold = data;
   g_autofree char *path = g_build_filename(hold->directory, "instance.json", NULL);
   g_autoptr(GError) error = NULL;
   g_autofree char *text = fs_read(path, ADOPT_FILE_MAX, NULL, &error);
-  if (text || (!g_error_matches(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND) && ++hold->adopt_tries > ADOPT_READ_TRIES)) {
+  if (text || (!g_error_matches(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND) &&
+               ++hold->adopt_tries > ADOPT_READ_TRIES)) {
     if (!text)
-      log_error("instance file cannot be read: what runs is ended, its logs stay", "instance=%s error=\"%s\"", hold->id, error->message);
+      log_error("instance file cannot be read: what runs is ended, its logs stay",
+                "instance=%s error=\"%s\"", hold->id, error->message);
     adopt_file(hold, text, error ? error->message : NULL);
     return;
   }
@@ -83,7 +93,8 @@ static void adopt_read(void *data)
     return;
   }
   Node *node = hold->node;
-  log_warn("instance without a file removed", "instance=%s", hold->id); /* made but never stored: nothing was started from it */
+  /* made but never stored: nothing was started from it */
+  log_warn("instance without a file removed", "instance=%s", hold->id);
   fs_remove_tree(hold->directory, NULL);
   g_hash_table_remove(node->holds, hold->id);
   adopt_told(node);
@@ -116,7 +127,10 @@ static void orphan_ended(void *data, const ProcessIdentity *was)
   Hold *hold = data;
   hold->end = NULL;
   groups_remove(hold->node->groups, hold->id);
-  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED, .instance = hold->id, .generation = was->generation, .attempt = was->attempt};
+  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED,
+                     .instance = hold->id,
+                     .generation = was->generation,
+                     .attempt = was->attempt};
   node_event(hold->node, &ended, NULL);
 }
 
@@ -128,5 +142,8 @@ void adopt_orphan_end(Hold *hold)
   hold->adopting = hold->shim_starting = false;
   log_info("ending what is left without a shim", "instance=%s", hold->id);
   end_forget(hold->end);
-  hold->end = ends_tree(hold->node->ends, &(EndSpec){.directory = hold->directory, .with_shim = true, .ended = orphan_ended, .data = hold});
+  hold->end = ends_tree(hold->node->ends, &(EndSpec){.directory = hold->directory,
+                                                     .with_shim = true,
+                                                     .ended = orphan_ended,
+                                                     .data = hold});
 }

@@ -1,7 +1,9 @@
-/* Shims that nobody needs for months are looked at now and then: a frozen one neither passes on what its agent says nor tells of its end,
- * and nothing else would show it before a stop. Each has its turn every half minute, and at most so many a second that ten thousand cost
- * nothing to speak of. One that sleeps, as it does when there is nothing to do, is not woken (that costs five times the look); any other is
- * asked, since only an answer tells a busy one from one that is stopped, traced, or waits for a disk. */
+/* Shims that nobody needs for months are looked at now and then: a frozen one neither passes on
+ * what its agent says nor tells of its end, and nothing else would show it before a stop. Each has
+ * its turn every half minute, and at most so many a second that ten thousand cost nothing to speak
+ * of. One that sleeps, as it does when there is nothing to do, is not woken (that costs five times
+ * the look); any other is asked, since only an answer tells a busy one from one that is stopped,
+ * traced, or waits for a disk. */
 #include "base/clock.h"
 #include "node/internal.h"
 
@@ -32,12 +34,14 @@ static void asks_look(const Asks *asks, Hold *hold, int64_t now_ms)
     shim_query(hold->shim);
   } else if (now_ms - hold->asked_ms >= asks->period_ms - asks->period_ms / ASKS_SLICES) {
     hold->silent = true;
-    NodeEvent silent = {.type = NODE_EVENT_SHIM_SILENT, .instance = hold->id, .up_ms = now_ms - hold->asked_ms};
+    NodeEvent silent = {
+        .type = NODE_EVENT_SHIM_SILENT, .instance = hold->id, .up_ms = now_ms - hold->asked_ms};
     node_event(hold->node, &silent, NULL);
   }
 }
 
-/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet. */
+/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet.
+ */
 static void asks_anew(Asks *asks, int64_t now_ms)
 {
   GHashTableIter iter;
@@ -67,7 +71,8 @@ static void asks_due(void *data)
     asks_anew(asks, now_ms);
   if (!asks->round->len)
     asks_begin_round(asks);
-  guint n = g_hash_table_size(asks->node->holds), slice = CLAMP((n + ASKS_SLICES - 1) / ASKS_SLICES, 1, ASKS_SLICE_MOST);
+  guint n = g_hash_table_size(asks->node->holds),
+        slice = CLAMP((n + ASKS_SLICES - 1) / ASKS_SLICES, 1, ASKS_SLICE_MOST);
   for (guint i = 0; i < slice && asks->round->len; i++) {
     g_autofree char *id = g_ptr_array_steal_index_fast(asks->round, asks->round->len - 1);
     Hold *hold = node_hold(asks->node, id, false);

@@ -1,4 +1,5 @@
-/* Can this spec be started here? Asked before anything is started, so that a typing error fails a deployment in its first second. */
+/* Can this spec be started here? Asked before anything is started, so that a typing error fails a
+ * deployment in its first second. */
 #include "node/internal.h"
 
 #include <errno.h>
@@ -13,7 +14,8 @@ static bool check_executable(const char *path)
   return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-/* The interpreter that the first line of @path names, or NULL; caller frees. A CR before the line end belongs to its name. */
+/* The interpreter that the first line of @path names, or NULL; caller frees. A CR before the line
+ * end belongs to its name. */
 static char *check_interpreter_of(const char *path)
 {
   char line[256] = "";
@@ -36,8 +38,10 @@ static char *check_interpreter(const char *path)
   bool crlf = g_str_has_suffix(name, "\r");
   if (crlf)
     name[strlen(name) - 1] = '\0';
-  return crlf ? g_strdup_printf("its first line ends with CR LF, so that its interpreter is not found; save it with LF line ends")
-              : g_strdup_printf("its interpreter '%s' does not exist", name);
+  return crlf
+             ? g_strdup_printf(
+                   "its first line ends with CR LF, so that its interpreter is not found; save it with LF line ends")
+             : g_strdup_printf("its interpreter '%s' does not exist", name);
 }
 
 static char *check_program(const char *path)
@@ -51,7 +55,8 @@ static char *check_file(const InstanceSpec *spec, const char *word)
   g_autofree char *path = g_canonicalize_filename(word, spec->working_dir);
   if (access(path, F_OK) != 0)
     return g_strdup_printf("command '%s': %s", path, g_strerror(errno));
-  return check_executable(path) ? check_program(path) : g_strdup_printf("command '%s': not an executable file", path);
+  return check_executable(path) ? check_program(path)
+                                : g_strdup_printf("command '%s': not an executable file", path);
 }
 
 /* The file that @word stands for in the PATH of @spec, or NULL; caller frees. */
@@ -78,7 +83,8 @@ static char *check_command(const InstanceSpec *spec)
   if (file)
     return check_program(file);
   const char *path = g_environ_getenv(spec->environment, "PATH");
-  return g_strdup_printf("command '%s': not found in PATH '%s'", word, path ? path : "/usr/local/bin:/usr/bin:/bin");
+  return g_strdup_printf("command '%s': not found in PATH '%s'", word,
+                         path ? path : "/usr/local/bin:/usr/bin:/bin");
 }
 
 char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec)
@@ -89,9 +95,12 @@ char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec)
   if (strcmp(message->step, "interpreter") == 0) {
     g_autofree char *file = NULL;
     if (spec)
-      file = strchr(spec->argv[0], '/') ? g_canonicalize_filename(spec->argv[0], spec->working_dir) : check_in_path(spec, spec->argv[0]);
+      file = strchr(spec->argv[0], '/') ? g_canonicalize_filename(spec->argv[0], spec->working_dir)
+                                        : check_in_path(spec, spec->argv[0]);
     g_autofree char *why = file ? check_interpreter(file) : NULL;
-    return why ? g_steal_pointer(&why) : g_strdup("the program is there, and what it needs to be run (interpreter or loader) is not");
+    return why ? g_steal_pointer(&why)
+               : g_strdup(
+                     "the program is there, and what it needs to be run (interpreter or loader) is not");
   }
   static const struct {
     const char *step, *words;

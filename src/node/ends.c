@@ -1,5 +1,5 @@
-/* Ends trees that have no shim, or a frozen one, on a thread: each look reads all of /proc, for all of them at once, and is repeated until
- * nothing is left. */
+/* Ends trees that have no shim, or a frozen one, on a thread: each look reads all of /proc, for all
+ * of them at once, and is repeated until nothing is left. */
 #include "base/fs.h"
 #include "base/log.h"
 #include "drivers/tree.h"
@@ -82,11 +82,13 @@ static void ends_look(Ends *ends, GPtrArray *all)
     if (end->tree.left == 0)
       ends_finish(ends, g_ptr_array_steal_index_fast(all, i));
     else if (++end->looks == ENDS_SAID_AFTER)
-      log_warn("processes do not end", "directory=%s left=%d pid=%d", end->directory, end->tree.left, (int)end->tree.main.pid);
+      log_warn("processes do not end", "directory=%s left=%d pid=%d", end->directory,
+               end->tree.left, (int)end->tree.main.pid);
   }
 }
 
-/* Takes what is fresh; waits for it when there is nothing else to do, at most @gap_ms otherwise. False when the thread shall end. */
+/* Takes what is fresh; waits for it when there is nothing else to do, at most @gap_ms otherwise.
+ * False when the thread shall end. */
 static bool ends_take(Ends *ends, GPtrArray *all, int64_t gap_ms)
 {
   struct timespec until;
@@ -98,7 +100,8 @@ static bool ends_take(Ends *ends, GPtrArray *all, int64_t gap_ms)
   pthread_mutex_lock(&ends->lock);
   int code = 0;
   while (!ends->ending && !ends->fresh->len && code == 0)
-    code = all->len ? pthread_cond_timedwait(&ends->wake, &ends->lock, &until) : pthread_cond_wait(&ends->wake, &ends->lock);
+    code = all->len ? pthread_cond_timedwait(&ends->wake, &ends->lock, &until)
+                    : pthread_cond_wait(&ends->wake, &ends->lock);
   while (ends->fresh->len)
     g_ptr_array_add(all, g_ptr_array_steal_index_fast(ends->fresh, ends->fresh->len - 1));
   bool ending = ends->ending;

@@ -1,4 +1,5 @@
-/* Commands that the server asks for: output by credit, so that a slow reader holds back the command and nothing piles up; one end each. */
+/* Commands that the server asks for: output by credit, so that a slow reader holds back the command
+ * and nothing piles up; one end each. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -9,7 +10,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { EXECS_MAX = 64, EXEC_READ = 12 * 1024, EXEC_GRACE_MS = 500, EXEC_STREAMS = 2 }; /* 12 KiB are 16 KiB in base64 */
+/* 12 KiB are 16 KiB in base64 */
+enum { EXECS_MAX = 64, EXEC_READ = 12 * 1024, EXEC_GRACE_MS = 500, EXEC_STREAMS = 2 };
 
 typedef struct Exec Exec;
 
@@ -56,7 +58,8 @@ static void exec_free(gpointer data)
   g_free(exec);
 }
 
-static void exec_say_end(const NodeExecs *execs, int64_t request, ExitStatus exit, int64_t timed_out_ms, const char *error)
+static void exec_say_end(const NodeExecs *execs, int64_t request, ExitStatus exit,
+                         int64_t timed_out_ms, const char *error)
 {
   g_autoptr(Frame) end = frame_new(FRAME_EXEC_END);
   end->request = request;
@@ -75,7 +78,8 @@ static void exec_try_end(Exec *exec)
     return;
   NodeExecs *execs = exec->execs;
   if (!exec->unheard)
-    exec_say_end(execs, exec->request, exec->exit, exec->terminating ? exec->timeout_ms : 0, exec->error);
+    exec_say_end(execs, exec->request, exec->exit, exec->terminating ? exec->timeout_ms : 0,
+                 exec->error);
   g_hash_table_remove(execs->all, &exec->request);
 }
 
@@ -100,7 +104,8 @@ static bool exec_read(ExecStream *stream)
     exec_send(stream, bytes, (size_t)n);
     return true;
   }
-  if (n == 0 || (errno != EAGAIN && errno != EINTR) || !stream->exec->run) /* after the end of the tree nobody writes any more */
+  /* after the end of the tree nobody writes any more */
+  if (n == 0 || (errno != EAGAIN && errno != EINTR) || !stream->exec->run)
     exec_close(stream);
   return false;
 }
@@ -209,9 +214,11 @@ static bool exec_begin(Exec *exec, const Frame *frame, const InstanceSpec *spec,
   return exec->run != NULL;
 }
 
-static void exec_open(NodeExecs *execs, const Frame *frame, const InstanceSpec *spec, const char *refused)
+static void exec_open(NodeExecs *execs, const Frame *frame, const InstanceSpec *spec,
+                      const char *refused)
 {
-  bool many = g_hash_table_size(execs->all) >= EXECS_MAX, twice = g_hash_table_contains(execs->all, &frame->request);
+  bool many = g_hash_table_size(execs->all) >= EXECS_MAX,
+       twice = g_hash_table_contains(execs->all, &frame->request);
   if (refused || many || twice || !spec || !frame->argv || !frame->argv[0]) {
     exec_say_end(execs, frame->request, (ExitStatus){.code = -1}, 0,
                  refused ? refused
@@ -233,13 +240,15 @@ static void exec_open(NodeExecs *execs, const Frame *frame, const InstanceSpec *
     return;
   }
   g_hash_table_insert(execs->all, &exec->request, exec);
-  log_info("command started", "instance=%s request=%" G_GINT64_FORMAT, frame->instance, frame->request);
+  log_info("command started", "instance=%s request=%" G_GINT64_FORMAT, frame->instance,
+           frame->request);
   if (exec->timeout_ms > 0)
     loop_timer_set(exec->timer, clock_boot_ms() + exec->timeout_ms);
   exec_watch(exec);
 }
 
-void node_execs_frame(NodeExecs *execs, const Frame *frame, const InstanceSpec *spec, const char *refused)
+void node_execs_frame(NodeExecs *execs, const Frame *frame, const InstanceSpec *spec,
+                      const char *refused)
 {
   if (frame->type == FRAME_EXEC) {
     exec_open(execs, frame, spec, refused);

@@ -1,5 +1,6 @@
-/* The end of control groups: each goes with the last process in it. That is as a rule when its instance has no shim any more; a command
- * beside the agent may take longer, and what a former life of this node left is found at start. */
+/* The end of control groups: each goes with the last process in it. That is as a rule when its
+ * instance has no shim any more; a command beside the agent may take longer, and what a former life
+ * of this node left is found at start. */
 #include "base/clock.h"
 #include "base/id.h"
 #include "node/internal.h"
@@ -13,7 +14,8 @@ struct Groups {
   int64_t gap_ms;
 };
 
-/* Who needs the groups of @id removes them in the end: between two attempts, and before a process has joined, they are empty and wanted. */
+/* Who needs the groups of @id removes them in the end: between two attempts, and before a process
+ * has joined, they are empty and wanted. */
 static bool groups_wanted(const Groups *groups, const char *id)
 {
   const Hold *hold = node_hold(groups->node, id, false);

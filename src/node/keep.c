@@ -1,4 +1,5 @@
-/* How much of the logs is kept: a cap for the whole node, oldest files first, and an end for instances that are long gone. */
+/* How much of the logs is kept: a cap for the whole node, oldest files first, and an end for
+ * instances that are long gone. */
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -35,7 +36,8 @@ static int64_t keep_time_ms(const struct stat *st)
   return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
 }
 
-/* Adds the log files of one instance to @files. Returns when anything was last written about it; 0 = nothing is there. */
+/* Adds the log files of one instance to @files. Returns when anything was last written about it; 0
+ * = nothing is there. */
 static int64_t keep_collect(const char *directory, bool held, GPtrArray *files)
 {
   static const char *const names[] = {"log", "log.1", "log.2", "log.3", "log.4", "instance.json"};
@@ -49,7 +51,10 @@ static int64_t keep_collect(const char *directory, bool held, GPtrArray *files)
     if (i >= KEEP_FILES)
       continue;
     KeepFile *file = g_new0(KeepFile, 1);
-    *file = (KeepFile){.path = g_steal_pointer(&path), .bytes = st.st_size, .at_ms = keep_time_ms(&st), .written = held && i == 0};
+    *file = (KeepFile){.path = g_steal_pointer(&path),
+                       .bytes = st.st_size,
+                       .at_ms = keep_time_ms(&st),
+                       .written = held && i == 0};
     g_ptr_array_add(files, file);
   }
   return last_ms;
@@ -61,7 +66,8 @@ static gint keep_older(gconstpointer a, gconstpointer b)
   return x->at_ms != y->at_ms ? (x->at_ms < y->at_ms ? -1 : 1) : g_strcmp0(x->path, y->path);
 }
 
-/* Removes files from @first on until those after it have at most @most bytes. Returns the bytes removed. */
+/* Removes files from @first on until those after it have at most @most bytes. Returns the bytes
+ * removed. */
 static int64_t keep_remove(const GPtrArray *files, guint first, int64_t most)
 {
   int64_t total = 0, removed = 0;
@@ -150,9 +156,10 @@ static void keep_due(void *data)
 {
   Keep *keep = data;
   KeepJob *job = g_new0(KeepJob, 1);
-  *job = (KeepJob){.instances_dir = g_strdup(keep->node->instances_dir),
-                   .held = keep_held(keep->node),
-                   .limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()}};
+  *job = (KeepJob){
+      .instances_dir = g_strdup(keep->node->instances_dir),
+      .held = keep_held(keep->node),
+      .limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()}};
   writer_do(keep->node->writer, keep_job_work, keep_job_done, job);
   keep_arm(keep, KEEP_EVERY_MS);
 }

@@ -1,4 +1,5 @@
-/* Log requests of the server: an instance's rotating files from the right place on, in bulk frames by credit, followed when asked. */
+/* Log requests of the server: an instance's rotating files from the right place on, in bulk frames
+ * by credit, followed when asked. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/time.h"
@@ -15,7 +16,8 @@
 enum {
   LOGS_FILES = 5,
   LOGS_BLOCK = 65536,
-  LOGS_TURN = 4 * LOGS_BLOCK, /* bytes looked through in one turn of the loop; what else is to be done comes between */
+  /* bytes looked through in one turn of the loop; what else is to be done comes between */
+  LOGS_TURN = 4 * LOGS_BLOCK,
   LOGS_HEAD = 40,
   LOGS_STREAM_LETTER = 3, /* in which stdout, stderr and reeve differ */
   LOGS_REQUESTS_MAX = 512
@@ -74,7 +76,8 @@ static void log_read_set(LogRead *read, int fd)
   read->inode = fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
-/* The file after the one being read, by its inode, since files move under us while we read. False when there is none newer. */
+/* The file after the one being read, by its inode, since files move under us while we read. False
+ * when there is none newer. */
 static bool log_read_next(LogRead *read)
 {
   for (int age = LOGS_FILES - 1; age >= 0; age--) {
@@ -92,7 +95,8 @@ static bool log_read_next(LogRead *read)
       log_read_set(read, newer);
     return newer >= 0;
   }
-  log_read_set(read, log_open(read->directory, LOGS_FILES - 1)); /* ours was rotated away: the oldest there is */
+  /* ours was rotated away: the oldest there is */
+  log_read_set(read, log_open(read->directory, LOGS_FILES - 1));
   for (int age = LOGS_FILES - 2; read->fd < 0 && age >= 0; age--)
     log_read_set(read, log_open(read->directory, age));
   return read->fd >= 0;
@@ -100,14 +104,16 @@ static bool log_read_next(LogRead *read)
 
 /* ---- where to begin ---- */
 
-/* How far back the last lines of an instance begin: a line is a record that ends it and the parts right before it, of the same stream. */
+/* How far back the last lines of an instance begin: a line is a record that ends it and the parts
+ * right before it, of the same stream. */
 typedef struct LogTail {
   int64_t wanted; /* lines that are still to be found */
   char stream;    /* LOGS_STREAM_LETTER of the record behind, 0 = there is none */
   bool found;     /* the record before the one asked for was seen */
 } LogTail;
 
-/* The record that begins at @head, "TIME STREAM F|P TEXT", is the next one towards the front. True when it belongs to a line too many. */
+/* The record that begins at @head, "TIME STREAM F|P TEXT", is the next one towards the front. True
+ * when it belongs to a line too many. */
 static bool log_tail_record(LogTail *tail, const char *head, size_t length)
 {
   size_t at = ISO_TIME_BYTES + LOGS_STREAM_LETTER;
@@ -123,7 +129,7 @@ static bool log_tail_record(LogTail *tail, const char *head, size_t length)
 /* Offset in @fd of the first line that @tail wants; 0 when earlier files have more of them. */
 static off_t log_back(int fd, LogTail *tail)
 {
-  char block[LOGS_BLOCK + LOGS_HEAD];                        /* of each record that begins in the block we see the head */
+  char block[LOGS_BLOCK + LOGS_HEAD]; /* of each record that begins in the block we see the head */
   off_t end = lseek(fd, 0, SEEK_END), at = end, begin = end; /* @begin: of the record behind */
   while (at > 0) {
     off_t from = MAX(at - LOGS_BLOCK, 0);
@@ -149,7 +155,8 @@ static void log_read_seek(LogRead *read, int64_t lines)
     return;
   }
   LogTail tail = {.wanted = lines};
-  for (int age = lines > 0 ? 0 : LOGS_FILES - 1; age >= 0 && age<LOGS_FILES; age += lines> 0 ? 1 : -1) {
+  for (int age = lines > 0 ? 0 : LOGS_FILES - 1;
+       age >= 0 && age<LOGS_FILES; age += lines> 0 ? 1 : -1) {
     int fd = log_open(read->directory, age);
     if (fd < 0)
       continue;
@@ -182,7 +189,8 @@ static void log_read_send(LogRead *read, const char *text, size_t length)
   node_send_frame(read->logs->node, frame);
 }
 
-/* Whole lines at the start of what was carried, at most one bulk frame of them; 0 = none whole. A line longer than a frame goes as it is.
+/* Whole lines at the start of what was carried, at most one bulk frame of them; 0 = none whole. A
+ * line longer than a frame goes as it is.
  */
 static size_t log_read_lines(const LogRead *read)
 {
@@ -216,7 +224,8 @@ static void log_read_take(LogRead *read, const char *block, size_t length)
       read->carry->str[i] = '?';
 }
 
-/* Sends what it may, and goes on in another turn of the loop when that takes long. The request may be over (and freed) then. */
+/* Sends what it may, and goes on in another turn of the loop when that takes long. The request may
+ * be over (and freed) then. */
 static void log_read_pump(LogRead *read)
 {
   size_t taken = 0;
@@ -232,7 +241,8 @@ static void log_read_pump(LogRead *read)
       return;
     }
     char block[LOGS_BLOCK];
-    ssize_t n = read->fd >= 0 ? pread(read->fd, block, sizeof block, lseek(read->fd, 0, SEEK_CUR)) : 0;
+    ssize_t n =
+        read->fd >= 0 ? pread(read->fd, block, sizeof block, lseek(read->fd, 0, SEEK_CUR)) : 0;
     if (n > 0) {
       lseek(read->fd, n, SEEK_CUR);
       taken += (size_t)n;
@@ -258,8 +268,10 @@ static void node_logs_on_change(void *data)
   NodeLogs *logs = data;
   char events[4096] __attribute__((aligned(8)));
   g_autoptr(GHashTable) changed = g_hash_table_new(NULL, NULL);
-  for (ssize_t n = read(logs->inotify, events, sizeof events); n > 0; n = read(logs->inotify, events, sizeof events))
-    for (char *p = events; p < events + n; p += sizeof(struct inotify_event) + ((struct inotify_event *)(void *)p)->len)
+  for (ssize_t n = read(logs->inotify, events, sizeof events); n > 0;
+       n = read(logs->inotify, events, sizeof events))
+    for (char *p = events; p < events + n;
+         p += sizeof(struct inotify_event) + ((struct inotify_event *)(void *)p)->len)
       g_hash_table_add(changed, GINT_TO_POINTER(((struct inotify_event *)(void *)p)->wd));
   g_autoptr(GList) all = g_hash_table_get_values(logs->reads);
   for (GList *at = all; at; at = at->next) {
@@ -282,17 +294,20 @@ static void node_logs_open(NodeLogs *logs, const Frame *frame)
                     .watch = -1};
   read->carry = g_string_new(NULL);
   read->more = loop_timer_new(logs->node->loop, log_read_more, read);
-  read->directory = g_build_filename(logs->node->instances_dir, frame->instance ? frame->instance : "", NULL);
+  read->directory =
+      g_build_filename(logs->node->instances_dir, frame->instance ? frame->instance : "", NULL);
   if (frame->since_ms > 0)
     time_iso(frame->since_ms, read->since);
   read->dropping = frame->since_ms > 0;
   g_hash_table_replace(logs->reads, &read->request, read);
-  if (!frame->instance || strchr(frame->instance, '/') || g_hash_table_size(logs->reads) > LOGS_REQUESTS_MAX) {
+  if (!frame->instance || strchr(frame->instance, '/') ||
+      g_hash_table_size(logs->reads) > LOGS_REQUESTS_MAX) {
     log_read_end(read, "no such instance, or too many log requests");
     return;
   }
   if (read->follow)
-    read->watch = inotify_add_watch(logs->inotify, read->directory, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MASK_ADD);
+    read->watch = inotify_add_watch(logs->inotify, read->directory,
+                                    IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MASK_ADD);
   log_read_seek(read, frame->tail);
   log_read_pump(read);
 }

@@ -1,4 +1,5 @@
-/* `reeve node`: a node as a process of its own. Dials the server's unix socket; frames are lines of JSON. */
+/* `reeve node`: a node as a process of its own. Dials the server's unix socket; frames are lines of
+ * JSON. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -41,7 +42,8 @@ static void dial_send(const char *frame, void *data)
 static void dial_later(Dialer *dialer)
 {
   dialer->gap_ms = MIN(dialer->gap_ms * 2, DIAL_MOST_MS);
-  loop_timer_set(dialer->timer, clock_boot_ms() + g_random_int_range(DIAL_FIRST_MS / 2, (gint32)dialer->gap_ms + 1));
+  loop_timer_set(dialer->timer, clock_boot_ms() + g_random_int_range(DIAL_FIRST_MS / 2,
+                                                                     (gint32)dialer->gap_ms + 1));
 }
 
 static void dial_on_event(struct bufferevent *stream, short what, void *data)
@@ -60,7 +62,8 @@ static void dial_on_read(struct bufferevent *stream, void *data)
   Dialer *dialer = data;
   struct evbuffer *in = bufferevent_get_input(stream);
   size_t length;
-  for (char *line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF); line; line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF)) {
+  for (char *line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF); line;
+       line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF)) {
     node_receive(dialer->node, line, length);
     system_free_wiped(line); /* secrets come this way */
   }
@@ -73,7 +76,8 @@ static void dial_now(void *data)
   Dialer *dialer = data;
   g_autofree char *directory = g_path_get_dirname(dialer->socket_path);
   g_autofree char *name = g_path_get_basename(dialer->socket_path);
-  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC),
+      fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name);
   bool up = dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
@@ -126,9 +130,13 @@ int node_main(const NodeOptions *options)
     return reeve_error_exit(error->code);
   }
   signal(SIGHUP, SIG_IGN); /* the terminal that it was started from may close */
-  Dialer dialer = {.loop = loop, .node = node, .socket_path = g_strdup(options->server_socket), .gap_ms = DIAL_FIRST_MS};
+  Dialer dialer = {.loop = loop,
+                   .node = node,
+                   .socket_path = g_strdup(options->server_socket),
+                   .gap_ms = DIAL_FIRST_MS};
   dialer.timer = loop_timer_new(loop, dial_now, &dialer);
-  LoopWatch *signals[] = {loop_signal_new(loop, SIGTERM, dial_on_signal, loop), loop_signal_new(loop, SIGINT, dial_on_signal, loop),
+  LoopWatch *signals[] = {loop_signal_new(loop, SIGTERM, dial_on_signal, loop),
+                          loop_signal_new(loop, SIGINT, dial_on_signal, loop),
                           loop_signal_new(loop, SIGHUP, dial_on_hangup, loop)};
   dial_now(&dialer);
   loop_run(loop);

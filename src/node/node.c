@@ -1,4 +1,5 @@
-/* The node's life and its one cycle: an event goes to the supervisor, its actions are carried out, what they cause are events again. */
+/* The node's life and its one cycle: an event goes to the supervisor, its actions are carried out,
+ * what they cause are events again. */
 #include "node/node.h"
 
 #include "base/clock.h"
@@ -48,7 +49,8 @@ Hold *node_hold(Node *node, const char *id, bool make)
 
 bool node_may_pass(const GError *error)
 {
-  return error->domain == REEVE_ERROR && (error->code == REEVE_ERROR_UNAVAILABLE || error->code == REEVE_ERROR_STORE_FULL);
+  return error->domain == REEVE_ERROR &&
+         (error->code == REEVE_ERROR_UNAVAILABLE || error->code == REEVE_ERROR_STORE_FULL);
 }
 
 /* ---- actions ---- */
@@ -146,7 +148,8 @@ static void do_peers(Node *node, const NodeAction *action)
     log_warn("peers file not written", "instance=%s error=\"%s\"", hold->id, error->message);
 }
 
-/* On the writer's thread: there may be 50 MB of logs. A file of the same instance that is stored later comes after it. */
+/* On the writer's thread: there may be 50 MB of logs. A file of the same instance that is stored
+ * later comes after it. */
 static void node_remove_directory(void *directory)
 {
   g_autoptr(GError) error = NULL;
@@ -183,7 +186,8 @@ static void do_keep_store(Node *node, const NodeAction *action)
 
 static void do_refused(Node *node, const NodeAction *action)
 {
-  log_error("server not obeyed, agents go on as they are", "node=%s reason=\"%s\"", node->node_id, action->text);
+  log_error("server not obeyed, agents go on as they are", "node=%s reason=\"%s\"", node->node_id,
+            action->text);
 }
 
 static void node_carry_out(Node *node, const NodeAction *action)
@@ -207,7 +211,8 @@ static void node_carry_out(Node *node, const NodeAction *action)
       [NODE_ACTION_KEEP_STORE] = do_keep_store,
       [NODE_ACTION_REFUSED] = do_refused,
   };
-  bool ends = action->type == NODE_ACTION_END_SHIM || action->type == NODE_ACTION_SIGNAL || action->type == NODE_ACTION_KILL;
+  bool ends = action->type == NODE_ACTION_END_SHIM || action->type == NODE_ACTION_SIGNAL ||
+              action->type == NODE_ACTION_KILL;
   if (!node->leaving || ends)
     table[action->type](node, action);
 }
@@ -307,12 +312,14 @@ static bool node_lock(Node *node, GError **error)
   if (node->lock >= 0 && flock(node->lock, LOCK_EX | LOCK_NB) == 0)
     return true;
   int e = errno;
-  g_set_error(error, REEVE_ERROR, e == EWOULDBLOCK ? REEVE_ERROR_CONFLICT : REEVE_ERROR_INTERNAL, "node directory '%s': %s",
-              node->state_dir, e == EWOULDBLOCK ? "another node runs there" : g_strerror(e));
+  g_set_error(error, REEVE_ERROR, e == EWOULDBLOCK ? REEVE_ERROR_CONFLICT : REEVE_ERROR_INTERNAL,
+              "node directory '%s': %s", node->state_dir,
+              e == EWOULDBLOCK ? "another node runs there" : g_strerror(e));
   return false;
 }
 
-/* The id of the store that what is held belongs to; NULL = none was kept. False when it cannot be read now. */
+/* The id of the store that what is held belongs to; NULL = none was kept. False when it cannot be
+ * read now. */
 static bool node_read_store(const Node *node, char **store, GError **error)
 {
   g_autofree char *path = g_build_filename(node->state_dir, NODE_STORE_FILE, NULL);
@@ -342,8 +349,8 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   g_queue_init(&node->events);
   g_queue_init(&node->departing);
   g_autofree char *store = NULL;
-  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error) || !node_open_to_user(node, error) ||
-      !node_read_store(node, &store, error)) {
+  if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error) ||
+      !node_open_to_user(node, error) || !node_read_store(node, &store, error)) {
     node_free(node);
     return NULL;
   }

@@ -1,5 +1,6 @@
 #pragma once
-/* The node: carries out what supervise/ decides. Embedded in a server it is reached by the same frames as a node process. */
+/* The node: carries out what supervise/ decides. Embedded in a server it is reached by the same
+ * frames as a node process. */
 #include "net/loop.h"
 
 #include <glib.h>
@@ -7,21 +8,25 @@
 
 typedef struct Node Node;
 
-/* In the state directory: the id of the store that its instances belong to. A server with another store is not obeyed; reeve restore sets
- * it anew. Whoever removes it gives the instances to the first server that welcomes the node. */
+/* In the state directory: the id of the store that its instances belong to. A server with another
+ * store is not obeyed; reeve restore sets it anew. Whoever removes it gives the instances to the
+ * first server that welcomes the node. */
 #define NODE_STORE_FILE "store"
-enum { NODE_STORE_BYTES_MAX = 64, NODE_USER_MS = 10000 }; /* who an agent's user is must be known in so long */
+/* who an agent's user is must be known in so long */
+enum { NODE_STORE_BYTES_MAX = 64, NODE_USER_MS = 10000 };
 
 typedef struct NodeConfig {
-  const char *state_dir;   /* its own; made when absent */
-  const char *node_id;     /* "local" */
-  const char *shim_path;   /* the reeve-shim program */
-  const char *reeve_path;  /* what @REEVE_BIN@ stands for */
-  const char *agents_user; /* whom agents without a user of their own run as; NULL = as the node does */
+  const char *state_dir;  /* its own; made when absent */
+  const char *node_id;    /* "local" */
+  const char *shim_path;  /* the reeve-shim program */
+  const char *reeve_path; /* what @REEVE_BIN@ stands for */
+  /* whom agents without a user of their own run as; NULL = as the node does */
+  const char *agents_user;
 } NodeConfig;
 
-/* Opens @config->state_dir, finds the shims that are alive, adopts them. Runs on @loop. NULL with @error: directory unusable or held by
- * another node; REEVE_ERROR_DENIED, NOT_FOUND or INVALID when agents cannot run as @config->agents_user. */
+/* Opens @config->state_dir, finds the shims that are alive, adopts them. Runs on @loop. NULL with
+ * @error: directory unusable or held by another node; REEVE_ERROR_DENIED, NOT_FOUND or INVALID when
+ * agents cannot run as @config->agents_user. */
 Node *node_new(Loop *loop, const NodeConfig *config, GError **error);
 /* Leaves every agent running. */
 void node_free(Node *node);
@@ -42,5 +47,6 @@ typedef struct NodeOptions {
   bool verbose;
 } NodeOptions;
 
-/* A node as a process of its own: dials, reconnects with jittered back-off, until SIGTERM or SIGINT; agents stay. Returns an exit code. */
+/* A node as a process of its own: dials, reconnects with jittered back-off, until SIGTERM or
+ * SIGINT; agents stay. Returns an exit code. */
 int node_main(const NodeOptions *options);

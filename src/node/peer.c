@@ -1,6 +1,7 @@
-/* Follows a process up to the top of its tree and looks for shims of ours on the way; see peer.h. Processes die and are given new parents
- * while we look: a step counts only when the child still has that parent after the parent was looked at, and the whole walk only when the
- * process that we began with lived all the time. */
+/* Follows a process up to the top of its tree and looks for shims of ours on the way; see peer.h.
+ * Processes die and are given new parents while we look: a step counts only when the child still
+ * has that parent after the parent was looked at, and the whole walk only when the process that we
+ * began with lived all the time. */
 #include "node/peer.h"
 
 #include "base/system.h"
@@ -33,7 +34,8 @@ static bool walk_look(pid_t pid, ProcStat *out)
   return proc_stat(pid, out) && !proc_dead(out);
 }
 
-/* Where /proc hides the processes of others (hidepid), what cannot be seen is of another user, and no shim of ours is. */
+/* Where /proc hides the processes of others (hidepid), what cannot be seen is of another user, and
+ * no shim of ours is. */
 static bool walk_others_hidden(void)
 {
   ProcStat first;
@@ -52,7 +54,8 @@ static WalkEnd walk_up(pid_t pid, ShimCountsFn counts, const void *data)
       return WALK_TOP;
     if (!walk_look(here.parent, &up))
       return walk_others_hidden() ? WALK_TOP : WALK_CHANGED;
-    bool same = walk_look(pid, &again) && again.start_time == here.start_time && again.parent == here.parent;
+    bool same = walk_look(pid, &again) && again.start_time == here.start_time &&
+                again.parent == here.parent;
     if (!same || up.start_time > here.start_time)
       return WALK_CHANGED;
     pid = here.parent;
@@ -61,7 +64,8 @@ static WalkEnd walk_up(pid_t pid, ShimCountsFn counts, const void *data)
   return WALK_CHANGED;
 }
 
-/* Shims hold their instance's directory on descriptor 4 (docs/protocol.md "Shim"); it is STATE/instances/ID or STATE/runs/N. */
+/* Shims hold their instance's directory on descriptor 4 (docs/protocol.md "Shim"); it is
+ * STATE/instances/ID or STATE/runs/N. */
 static bool shim_in_directory(pid_t pid, const void *data)
 {
   const struct stat *state = data;
@@ -102,10 +106,12 @@ PeerOrigin peer_origin(pid_t pid, int pidfd, const char *state_dir)
   if (pidfd < 0)
     return PEER_GONE;
   PeerOrigin origin = peer_walk(pid, state_dir);
-  return system_poll_now(pidfd, POLLIN) ? PEER_GONE : origin; /* readable: it has ended, and its number may be another's */
+  /* readable: it has ended, and its number may be another's */
+  return system_poll_now(pidfd, POLLIN) ? PEER_GONE : origin;
 }
 
-/* Pid of the peer of @fd into @pid, and a pidfd of it, which the caller closes; -1 = it has gone. */
+/* Pid of the peer of @fd into @pid, and a pidfd of it, which the caller closes; -1 = it has gone.
+ */
 static int peer_pidfd(int fd, pid_t *pid)
 {
   struct ucred credentials = {0};
@@ -117,7 +123,8 @@ static int peer_pidfd(int fd, pid_t *pid)
   length = sizeof pidfd;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == 0)
     return pidfd;
-  /* An older kernel: the number is asked for at once, so that it is still the peer's unless that ended between its connect and now. */
+  /* An older kernel: the number is asked for at once, so that it is still the peer's unless that
+   * ended between its connect and now. */
   return errno == ENOPROTOOPT && *pid > 0 ? (int)syscall(SYS_pidfd_open, *pid, 0) : -1;
 }
 

@@ -1,4 +1,5 @@
-/* Ports bound before the first stage and held until their agents start, so that nobody else takes them meanwhile. */
+/* Ports bound before the first stage and held until their agents start, so that nobody else takes
+ * them meanwhile. */
 #include "node/internal.h"
 
 #include <arpa/inet.h>
@@ -44,7 +45,8 @@ void ports_free(Ports *ports)
   g_free(ports);
 }
 
-/* A socket for both families, which `localhost` may mean either of; of IPv4 alone where the kernel has no IPv6. */
+/* A socket for both families, which `localhost` may mean either of; of IPv4 alone where the kernel
+ * has no IPv6. */
 static int ports_socket(bool v6)
 {
   int off = 0, fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -53,17 +55,22 @@ static int ports_socket(bool v6)
   return fd;
 }
 
-/* Bound on every address and not listening: nobody can listen there, nobody is answered. -1 with errno. A socket that others left in
- * TIME_WAIT is nobody's, so the bind may share; after it ours does not, or anybody who shares too could listen beside us. */
+/* Bound on every address and not listening: nobody can listen there, nobody is answered. -1 with
+ * errno. A socket that others left in TIME_WAIT is nobody's, so the bind may share; after it ours
+ * does not, or anybody who shares too could listen beside us. */
 static int ports_bind_family(int port, bool v6)
 {
   int on = 1, off = 0, fd = ports_socket(v6);
-  struct sockaddr_in v4_any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_ANY)};
-  struct sockaddr_in6 v6_any = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_ANY_INIT};
+  struct sockaddr_in v4_any = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)port),
+                               .sin_addr.s_addr = htonl(INADDR_ANY)};
+  struct sockaddr_in6 v6_any = {
+      .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_ANY_INIT};
   if (fd < 0)
     return -1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if ((v6 ? bind(fd, (struct sockaddr *)&v6_any, sizeof v6_any) : bind(fd, (struct sockaddr *)&v4_any, sizeof v4_any)) == 0) {
+  if ((v6 ? bind(fd, (struct sockaddr *)&v6_any, sizeof v6_any)
+          : bind(fd, (struct sockaddr *)&v4_any, sizeof v4_any)) == 0) {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off);
     return fd;
   }
@@ -91,7 +98,8 @@ static unsigned long ports_inode(const char *table, int port)
   while (file && !found && fgets(line, sizeof line, file)) {
     unsigned local, state;
     unsigned long inode;
-    if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*d %lu", &local, &state, &inode) == 3 &&
+    if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*d %lu", &local,
+               &state, &inode) == 3 &&
         local == (unsigned)port && state == 0x0a)
       found = inode;
   }
@@ -151,10 +159,12 @@ static char *ports_error(int port, int e)
 /* ---- reserve ---- */
 
 /* The port for @instruction, held; 0 with @error set (caller frees). */
-static int ports_take(Ports *ports, const Frame *reserve, const Instruction *instruction, char **error)
+static int ports_take(Ports *ports, const Frame *reserve, const Instruction *instruction,
+                      char **error)
 {
   int port = instruction->spec->port, fd = ports_bind(port);
-  for (int next = MAX(reserve->port_base, 1); fd < 0 && !instruction->port_fixed && next <= PORT_LAST; next++) {
+  for (int next = MAX(reserve->port_base, 1);
+       fd < 0 && !instruction->port_fixed && next <= PORT_LAST; next++) {
     port = next;
     fd = ports_bind(port);
   }
@@ -179,7 +189,8 @@ Frame *ports_reserve(Ports *ports, const Frame *reserve, GHashTable *no_users)
     ports_release_instance(ports, instruction->id);
     int port = 0;
     const char *user = instruction->spec->user;
-    g_autofree char *error = check_spec(instruction->spec, user && no_users ? g_hash_table_lookup(no_users, user) : NULL);
+    g_autofree char *error = check_spec(
+        instruction->spec, user && no_users ? g_hash_table_lookup(no_users, user) : NULL);
     if (!error && instruction->spec->port > 0)
       port = ports_take(ports, reserve, instruction, &error);
     g_ptr_array_add(reserved->reservations, reservation_new(instruction->id, port, error));
@@ -190,7 +201,8 @@ Frame *ports_reserve(Ports *ports, const Frame *reserve, GHashTable *no_users)
 static gboolean ports_is_of(gpointer id, gpointer held, gpointer request)
 {
   (void)id;
-  return *(const int64_t *)request == 0 || ((const HeldPort *)held)->request == *(const int64_t *)request;
+  return *(const int64_t *)request == 0 ||
+         ((const HeldPort *)held)->request == *(const int64_t *)request;
 }
 
 void ports_release_request(Ports *ports, int64_t request)

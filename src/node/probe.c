@@ -16,7 +16,7 @@ typedef struct ProbeRun {
   int64_t timeout_ms;
   const HealthSpec *health; /* lives as long as the attempt */
   char *path;               /* HTTP: being asked */
-  guint candidate;          /* discovery: index of the path being asked, or G_MAXUINT for a remembered one */
+  guint candidate; /* discovery: index of the path being asked, or G_MAXUINT for a remembered one */
   HttpCall *call;
   int fd;  /* TCP */
   bool v6; /* ::1 is being asked, since nobody listens on 127.0.0.1 */
@@ -25,7 +25,8 @@ typedef struct ProbeRun {
   LoopTimer *timer;
 } ProbeRun;
 
-static const char *const probe_paths[] = {"/.well-known/agent-configuration", "/.well-known/agent-card.json", "/health"};
+static const char *const probe_paths[] = {"/.well-known/agent-configuration",
+                                          "/.well-known/agent-card.json", "/health"};
 
 void probe_cancel(ProbeRun *run)
 {
@@ -48,7 +49,12 @@ static void probe_done(ProbeRun *run, bool ok, const char *text)
   Hold *hold = run->hold;
   g_autofree char *found = ok ? g_strdup(run->path) : NULL;
   g_autofree char *seen = g_strdup(text);
-  NodeEvent event = {.type = NODE_EVENT_PROBE, .instance = hold->id, .attempt = run->attempt, .ok = ok, .text = seen, .found = found};
+  NodeEvent event = {.type = NODE_EVENT_PROBE,
+                     .instance = hold->id,
+                     .attempt = run->attempt,
+                     .ok = ok,
+                     .text = seen,
+                     .found = found};
   hold->probe = NULL;
   probe_cancel(run);
   node_event(hold->node, &event, NULL);
@@ -77,27 +83,32 @@ static void probe_on_answer(const HttpResult *result, void *data)
     return;
   }
   bool answered = result->status != 0;
-  if (!answered && !run->v6 && g_str_equal(result->error, "connection refused")) { /* it may listen on the other loopback alone */
+  /* it may listen on the other loopback alone */
+  if (!answered && !run->v6 && g_str_equal(result->error, "connection refused")) {
     run->v6 = true;
     probe_ask(run);
     return;
   }
-  if (answered && run->health->kind == HEALTH_DISCOVER && run->candidate + 1 < G_N_ELEMENTS(probe_paths)) {
+  if (answered && run->health->kind == HEALTH_DISCOVER &&
+      run->candidate + 1 < G_N_ELEMENTS(probe_paths)) {
     run->candidate++;
     probe_ask(run);
     return;
   }
-  if (answered && run->health->kind == HEALTH_DISCOVER && run->candidate == G_MAXUINT) { /* what answered once does no more: look again */
+  /* what answered once does no more: look again */
+  if (answered && run->health->kind == HEALTH_DISCOVER && run->candidate == G_MAXUINT) {
     run->candidate = 0;
     probe_ask(run);
     return;
   }
   g_autofree char *text = answered ? g_strdup_printf("HTTP %d on %s", result->status, run->path)
-                                   : g_strdup_printf("no answer on port %d: %s", run->port, probe_error(run, result->error));
+                                   : g_strdup_printf("no answer on port %d: %s", run->port,
+                                                     probe_error(run, result->error));
   probe_done(run, false, text);
 }
 
-/* The status is all that counts: of an endless body nobody waits for the end. The agent is called by the name that its URL has. */
+/* The status is all that counts: of an endless body nobody waits for the end. The agent is called
+ * by the name that its URL has. */
 static void probe_ask(ProbeRun *run)
 {
   if (run->candidate != G_MAXUINT && run->health->kind == HEALTH_DISCOVER) {
@@ -106,9 +117,15 @@ static void probe_ask(ProbeRun *run)
   }
   g_autofree char *host = g_strdup_printf("Host: localhost:%d", run->port);
   const char *const headers[] = {host, "Connection: close", "User-Agent: reeve-probe", NULL};
-  g_autofree char *path = g_uri_escape_string(run->path, "/?&=%:;,@!$'()*+[]~", FALSE); /* a blank in it is a blank, as in a browser */
-  g_autofree char *url = g_strdup_printf("http://%s:%d%s", run->v6 ? "[::1]" : "127.0.0.1", run->port, path);
-  HttpCallSpec spec = {.url = url, .timeout_ms = run->timeout_ms, .connect_ms = run->timeout_ms, .headers = headers, .head_only = true};
+  /* a blank in it is a blank, as in a browser */
+  g_autofree char *path = g_uri_escape_string(run->path, "/?&=%:;,@!$'()*+[]~", FALSE);
+  g_autofree char *url =
+      g_strdup_printf("http://%s:%d%s", run->v6 ? "[::1]" : "127.0.0.1", run->port, path);
+  HttpCallSpec spec = {.url = url,
+                       .timeout_ms = run->timeout_ms,
+                       .connect_ms = run->timeout_ms,
+                       .headers = headers,
+                       .head_only = true};
   run->call = http_client_call(run->hold->node->http, &spec, NULL, probe_on_answer, run);
 }
 
@@ -116,7 +133,8 @@ static void probe_ask(ProbeRun *run)
 
 static void probe_connect(ProbeRun *run);
 
-/* Nobody took the connection on one loopback, error @e: the other one may be listened on, else the first one's error is told. */
+/* Nobody took the connection on one loopback, error @e: the other one may be listened on, else the
+ * first one's error is told. */
 static void probe_on_refused(ProbeRun *run, int e)
 {
   if (!run->v6 && e == ECONNREFUSED) {
@@ -124,7 +142,8 @@ static void probe_on_refused(ProbeRun *run, int e)
     probe_connect(run);
     return;
   }
-  g_autofree char *text = g_strdup_printf("no answer on port %d: %s", run->port, g_strerror(run->v6 ? ECONNREFUSED : e));
+  g_autofree char *text = g_strdup_printf("no answer on port %d: %s", run->port,
+                                          g_strerror(run->v6 ? ECONNREFUSED : e));
   probe_done(run, false, text);
 }
 
@@ -138,26 +157,34 @@ static void probe_on_connected(evutil_socket_t fd, short what, void *data)
     probe_on_refused(run, e);
     return;
   }
-  g_autofree char *text = what & EV_TIMEOUT ? g_strdup_printf("no answer on port %d: timed out", run->port) : NULL;
+  g_autofree char *text =
+      what & EV_TIMEOUT ? g_strdup_printf("no answer on port %d: timed out", run->port) : NULL;
   probe_done(run, !text, text);
 }
 
 static void probe_connect(ProbeRun *run)
 {
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)run->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)run->port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-  const struct sockaddr *address = run->v6 ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
+  struct sockaddr_in v4 = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)run->port),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+                            .sin6_port = htons((uint16_t)run->port),
+                            .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  const struct sockaddr *address =
+      run->v6 ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
   if (run->event)
     event_free(g_steal_pointer(&run->event));
   if (run->fd >= 0)
     close(run->fd);
   run->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (run->fd < 0 || (connect(run->fd, address, run->v6 ? sizeof v6 : sizeof v4) != 0 && errno != EINPROGRESS)) {
+  if (run->fd < 0 ||
+      (connect(run->fd, address, run->v6 ? sizeof v6 : sizeof v4) != 0 && errno != EINPROGRESS)) {
     probe_on_refused(run, errno);
     return;
   }
   struct timeval limit = {run->timeout_ms / 1000, run->timeout_ms % 1000 * 1000};
-  run->event = event_new(loop_base(run->hold->node->loop), run->fd, EV_WRITE, probe_on_connected, run);
+  run->event =
+      event_new(loop_base(run->hold->node->loop), run->fd, EV_WRITE, probe_on_connected, run);
   event_add(run->event, &limit);
 }
 
@@ -166,9 +193,10 @@ static void probe_connect(ProbeRun *run)
 static void probe_on_ended(void *data, ExitStatus exit, const char *error)
 {
   ProbeRun *run = data;
-  g_autofree char *text = error         ? g_strdup_printf("probe command '%s': %s", run->health->argv[0], error)
-                          : exit.signal ? g_strdup_printf("exit by signal %d of the probe command", exit.signal)
-                                        : g_strdup_printf("exit status %d of the probe command", exit.code);
+  g_autofree char *text =
+      error         ? g_strdup_printf("probe command '%s': %s", run->health->argv[0], error)
+      : exit.signal ? g_strdup_printf("exit by signal %d of the probe command", exit.signal)
+                    : g_strdup_printf("exit status %d of the probe command", exit.code);
   bool ok = !error && exit.code == 0 && exit.signal == 0;
   probe_done(run, ok, ok ? NULL : text);
 }
@@ -176,11 +204,13 @@ static void probe_on_ended(void *data, ExitStatus exit, const char *error)
 static void probe_on_late(void *data)
 {
   ProbeRun *run = data;
-  g_autofree char *text = g_strdup_printf("probe command timed out after %" G_GINT64_FORMAT " ms", run->timeout_ms);
+  g_autofree char *text =
+      g_strdup_printf("probe command timed out after %" G_GINT64_FORMAT " ms", run->timeout_ms);
   probe_done(run, false, text);
 }
 
-/* The command sees what its agent sees: its variables, directory, user and limits. What it writes is nobody's. */
+/* The command sees what its agent sees: its variables, directory, user and limits. What it writes
+ * is nobody's. */
 static void probe_spawn(ProbeRun *run, const InstanceSpec *spec)
 {
   int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -202,8 +232,12 @@ void probe_start(Hold *hold, const NodeAction *action)
 {
   hold_drop_probe(hold);
   ProbeRun *run = g_new0(ProbeRun, 1);
-  *run = (ProbeRun){
-      .hold = hold, .attempt = action->attempt, .port = action->port, .timeout_ms = action->timeout_ms, .health = action->health, .fd = -1};
+  *run = (ProbeRun){.hold = hold,
+                    .attempt = action->attempt,
+                    .port = action->port,
+                    .timeout_ms = action->timeout_ms,
+                    .health = action->health,
+                    .fd = -1};
   hold->probe = run;
   switch (action->health->kind) {
   case HEALTH_TCP:

@@ -1,5 +1,5 @@
-/* A RESERVE frame names the users that its agents are to run as. Who they are is asked first, all of them at once; then ports are bound and
- * commands checked, and one answer goes back. */
+/* A RESERVE frame names the users that its agents are to run as. Who they are is asked first, all
+ * of them at once; then ports are bound and commands checked, and one answer goes back. */
 #include "node/internal.h"
 
 #include <string.h>
@@ -73,10 +73,11 @@ void node_reserve(Node *node, const Frame *reserve)
     if (!reserving) {
       g_autofree char *text = frame_write(reserve); /* it lives no longer than its event */
       reserving = g_new0(Reserving, 1);
-      *reserving = (Reserving){.node = node,
-                               .frame = frame_parse(text, strlen(text), NULL),
-                               .asks = g_ptr_array_new_with_free_func(name_ask_free),
-                               .no_users = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free)};
+      *reserving =
+          (Reserving){.node = node,
+                      .frame = frame_parse(text, strlen(text), NULL),
+                      .asks = g_ptr_array_new_with_free_func(name_ask_free),
+                      .no_users = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free)};
       g_assert(reserving->frame);
       g_ptr_array_add(node->reserving, reserving);
     }

@@ -1,4 +1,5 @@
-/* Commands that are no agents (exec, probes): each under a shim of its own that ends with our connection, in a directory that goes with it.
+/* Commands that are no agents (exec, probes): each under a shim of its own that ends with our
+ * connection, in a directory that goes with it.
  */
 #include "base/error.h"
 #include "base/fs.h"
@@ -65,11 +66,16 @@ static void run_on_gone(void *data)
 {
   ExecRun *run = data;
   shim_free(g_steal_pointer(&run->shim));
-  run->end = ends_tree(run->node->ends, &(EndSpec){.directory = run->directory, .remove = true, .ended = run_on_orphan_ended, .data = run});
+  run->end = ends_tree(run->node->ends, &(EndSpec){.directory = run->directory,
+                                                   .remove = true,
+                                                   .ended = run_on_orphan_ended,
+                                                   .data = run});
 }
 
-static const ShimEvents run_events = {
-    .hello = run_on_hello, .start_failed = run_on_start_failed, .exited = run_on_exited, .gone = run_on_gone};
+static const ShimEvents run_events = {.hello = run_on_hello,
+                                      .start_failed = run_on_start_failed,
+                                      .exited = run_on_exited,
+                                      .gone = run_on_gone};
 
 static bool run_spawn(ExecRun *run, const ExecSpec *spec, const User *user, GError **error)
 {
@@ -108,11 +114,13 @@ static void run_on_user(void *data, const User *user, const GError *unknown)
 {
   ExecRun *run = data;
   RunWait *wait = g_steal_pointer(&run->wait);
-  const ExecSpec spec = {.instance = run->instance, .spec = wait->spec, .argv = wait->argv, .fds = wait->fds};
+  const ExecSpec spec = {
+      .instance = run->instance, .spec = wait->spec, .argv = wait->argv, .fds = wait->fds};
   g_autoptr(GError) error = NULL;
   wait->ask = NULL;
   if (!user)
-    g_set_error(&error, REEVE_ERROR, unknown->code, "run as '%s': %s", node_user_of(run->node, wait->spec), unknown->message);
+    g_set_error(&error, REEVE_ERROR, unknown->code, "run as '%s': %s",
+                node_user_of(run->node, wait->spec), unknown->message);
   run->over = !user || !run_spawn(run, &spec, user, &error);
   run_wait_free(wait);
   if (run->over)
@@ -131,12 +139,16 @@ static void run_ask(ExecRun *run, const ExecSpec *spec, const char *user)
 
 ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *data, GError **error)
 {
-  g_autofree char *directory = g_strdup_printf("%s/%" G_GUINT64_FORMAT, node->runs_dir, ++node->last_run);
+  g_autofree char *directory =
+      g_strdup_printf("%s/%" G_GUINT64_FORMAT, node->runs_dir, ++node->last_run);
   if (!fs_mkdirs(directory, 0700, error))
     return NULL;
   ExecRun *run = g_new0(ExecRun, 1);
-  *run =
-      (ExecRun){.node = node, .instance = g_strdup(spec->instance), .directory = g_steal_pointer(&directory), .ended = ended, .data = data};
+  *run = (ExecRun){.node = node,
+                   .instance = g_strdup(spec->instance),
+                   .directory = g_steal_pointer(&directory),
+                   .ended = ended,
+                   .data = data};
   Hold *hold = node_hold(node, spec->instance, false);
   if (hold)
     hold->runs++;
@@ -176,7 +188,8 @@ void exec_run_free(ExecRun *run)
   if (run->end)
     end_forget(run->end); /* the directory goes with the tree */
   else if (runs)          /* its shim ends it now that we are gone, unless it is frozen */
-    ends_tree(run->node->ends, &(EndSpec){.directory = run->directory, .with_shim = true, .remove = true});
+    ends_tree(run->node->ends,
+              &(EndSpec){.directory = run->directory, .with_shim = true, .remove = true});
   else if (run->directory && !fs_remove_tree(run->directory, &error))
     log_warn("directory of a command not removed", "error=\"%s\"", error->message);
   run_leave_groups(run);
@@ -191,6 +204,7 @@ void exec_runs_sweep(Node *node)
   for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
     g_autofree char *path = g_build_filename(node->runs_dir, name, NULL);
     ends_tree(node->ends, &(EndSpec){.directory = path, .remove = true});
-    node->last_run = MAX(node->last_run, g_ascii_strtoull(name, NULL, 10)); /* not into a directory that goes soon */
+    /* not into a directory that goes soon */
+    node->last_run = MAX(node->last_run, g_ascii_strtoull(name, NULL, 10));
   }
 }

@@ -1,5 +1,6 @@
-/* The environment that an agent is given and nobody writes down: before its shim starts the node asks the server for the secrets and reads
- * the files that the instance's spec names. The values stay in memory; a restart by the node happens inside that shim and needs none. */
+/* The environment that an agent is given and nobody writes down: before its shim starts the node
+ * asks the server for the secrets and reads the files that the instance's spec names. The values
+ * stay in memory; a restart by the node happens inside that shim and needs none. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -29,7 +30,8 @@ static void secrets_send(const Hold *hold)
 void secrets_ask(Hold *hold, const NodeAction *action)
 {
   g_clear_pointer(&hold->waiting, instance_spec_free);
-  hold->waiting = instance_spec_copy(action->spec); /* the action's lives no longer than the action */
+  /* the action's lives no longer than the action */
+  hold->waiting = instance_spec_copy(action->spec);
   hold->waiting_generation = action->generation;
   secrets_send(hold); /* without a link, and before the hello: secrets_welcome */
 }
@@ -48,8 +50,10 @@ void secrets_welcome(Node *node)
 static char *secrets_value(const char *reference, const json_t *given, GError **error)
 {
   const char *equals = strchr(reference, '='), *from = equals ? equals + 1 : "";
-  g_autofree char *key = g_strndup(reference, equals ? (gsize)(equals - reference) : strlen(reference));
-  bool is_file = g_str_has_prefix(from, "file:"); /* all others are the server's business, also those that it learns later */
+  g_autofree char *key =
+      g_strndup(reference, equals ? (gsize)(equals - reference) : strlen(reference));
+  /* all others are the server's business, also those that it learns later */
+  bool is_file = g_str_has_prefix(from, "file:");
   const char *value = is_file ? NULL : jget_str(given, key, NULL);
   char *file = is_file ? fs_read_value(from + strlen("file:"), SECRET_FILE_MAX, error) : NULL;
   char *pair = value || file ? g_strconcat(key, "=", value ? value : file, NULL) : NULL;
@@ -59,7 +63,8 @@ static char *secrets_value(const char *reference, const json_t *given, GError **
   if (error && *error)
     g_prefix_error(error, "variable '%s': ", key);
   else
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "variable '%s': the server gave no value", key);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "variable '%s': the server gave no value",
+                key);
   return NULL;
 }
 

@@ -51,25 +51,30 @@ static void hold_on_hello(void *data, const ShimMessage *message)
   g_autofree char *output = message->ended ? hold_output(hold, message) : NULL;
   ProcessIdentity identity;
   bool known = message->pid && identity_read(hold->directory, &identity);
-  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
-                              .generation = message->generation,
-                              .attempt = message->attempt,
-                              .pid = message->pid,
-                              .up_ms = known ? MAX(clock_boot_ms() - identity_started_boot_ms(&identity), 0) : 0,
-                              .exit = message->exit,
-                              .out_of_memory = message->ended && hold_out_of_memory(hold),
-                              .text = output});
+  hold_tell(hold,
+            (NodeEvent){
+                .type = NODE_EVENT_SHIM_FOUND,
+                .generation = message->generation,
+                .attempt = message->attempt,
+                .pid = message->pid,
+                .up_ms = known ? MAX(clock_boot_ms() - identity_started_boot_ms(&identity), 0) : 0,
+                .exit = message->exit,
+                .out_of_memory = message->ended && hold_out_of_memory(hold),
+                .text = output});
 }
 
 static void hold_on_started(void *data, const ShimMessage *message)
 {
-  hold_tell(data, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = message->attempt, .pid = message->pid});
+  hold_tell(
+      data,
+      (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = message->attempt, .pid = message->pid});
 }
 
 static void hold_on_start_failed(void *data, const ShimMessage *message)
 {
   const Hold *hold = data;
-  g_autofree char *why = check_start_failed(message, supervisor_spec(hold->node->supervisor, hold->id));
+  g_autofree char *why =
+      check_start_failed(message, supervisor_spec(hold->node->supervisor, hold->id));
   hold_tell(data, (NodeEvent){.type = NODE_EVENT_START_FAILED,
                               .attempt = message->attempt,
                               .text = why,
@@ -100,20 +105,24 @@ static void hold_on_gone(void *data)
   Hold *hold = data;
   hold_drop_probe(hold);
   shim_free(g_steal_pointer(&hold->shim));
-  bool ran = identity_read(hold->directory, &hold->orphan), alive = ran && identity_alive(&hold->orphan);
+  bool ran = identity_read(hold->directory, &hold->orphan),
+       alive = ran && identity_alive(&hold->orphan);
   log_warn("shim died", "instance=%s agent=%s", hold->id, alive ? "alive" : "dead");
   if (!alive)
     groups_remove(hold->node->groups, hold->id);
   if (hold->adopting) {
     hold->adopting = false;
-    hold_tell(hold,
-              (NodeEvent){
-                  .type = NODE_EVENT_SHIM_ABSENT, .generation = hold->orphan.generation, .attempt = hold->orphan.attempt, .orphan = alive});
+    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT,
+                                .generation = hold->orphan.generation,
+                                .attempt = hold->orphan.attempt,
+                                .orphan = alive});
     return;
   }
   bool starting = hold->shim_starting;
   hold->shim_starting = false;
-  hold_tell(hold, starting ? (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "it ended at once", .passing = true}
+  hold_tell(hold, starting ? (NodeEvent){.type = NODE_EVENT_SHIM_FAILED,
+                                         .text = "it ended at once",
+                                         .passing = true}
                            : (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = ran});
 }
 
@@ -125,7 +134,8 @@ const ShimEvents hold_shim_events = {.hello = hold_on_hello,
                                      .gone = hold_on_gone};
 
 /* The files that the agent is told of, beside its instance, whose file was stored before. */
-static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, const User *user, GError **error)
+static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, const User *user,
+                             GError **error)
 {
   if (!hold_write_file(hold, user, "peers.json", spec->peers, error))
     return false;
@@ -134,7 +144,8 @@ static bool hold_write_files(const Hold *hold, const InstanceSpec *spec, const U
   const char *p = spec->agent_text;
   while (g_ascii_isspace(*p))
     p++;
-  return hold_write_file(hold, user, *p == '{' ? "agent.json" : "agent.toml", spec->agent_text, error);
+  return hold_write_file(hold, user, *p == '{' ? "agent.json" : "agent.toml", spec->agent_text,
+                         error);
 }
 
 static void hold_spawn(Hold *hold, const InstanceSpec *spec, int64_t generation, const User *user)
@@ -158,7 +169,9 @@ static void hold_spawn(Hold *hold, const InstanceSpec *spec, int64_t generation,
   if (hold->shim)
     hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_SPAWNED});
   else
-    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = error->message, .passing = node_may_pass(error)});
+    hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED,
+                                .text = error->message,
+                                .passing = node_may_pass(error)});
 }
 
 static void hold_on_user(void *data, const User *user, const GError *error)
@@ -170,8 +183,11 @@ static void hold_on_user(void *data, const User *user, const GError *error)
     hold_spawn(hold, spec, hold->waiting_generation, user);
     return;
   }
-  g_autofree char *why = g_strdup_printf("run as '%s': %s", node_user_of(hold->node, spec), error->message);
-  hold_tell(hold, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = why, .passing = node_may_pass(error)});
+  g_autofree char *why =
+      g_strdup_printf("run as '%s': %s", node_user_of(hold->node, spec), error->message);
+  hold_tell(
+      hold,
+      (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = why, .passing = node_may_pass(error)});
 }
 
 void hold_launch(Hold *hold, const InstanceSpec *spec, int64_t generation)
@@ -196,11 +212,13 @@ typedef struct Departing {
   int64_t at_ms;
 } Departing;
 
-/* A shim that was told to leave and is there still is frozen. It holds nothing, and its lock is in the way of the next. */
+/* A shim that was told to leave and is there still is frozen. It holds nothing, and its lock is in
+ * the way of the next. */
 static void departures_due(void *data)
 {
   Node *node = data;
-  for (Departing *first = g_queue_peek_head(&node->departing); first; first = g_queue_peek_head(&node->departing)) {
+  for (Departing *first = g_queue_peek_head(&node->departing); first;
+       first = g_queue_peek_head(&node->departing)) {
     if (first->at_ms > clock_boot_ms()) {
       loop_timer_set(node->departure, first->at_ms);
       return;
@@ -223,7 +241,8 @@ void hold_end_shim(Hold *hold)
   if (!hold->shim)
     return;
   Departing *departing = g_new0(Departing, 1);
-  *departing = (Departing){.shim = shim_identity(hold->shim), .at_ms = clock_boot_ms() + DEPARTURE_MS};
+  *departing =
+      (Departing){.shim = shim_identity(hold->shim), .at_ms = clock_boot_ms() + DEPARTURE_MS};
   shim_end(g_steal_pointer(&hold->shim));
   g_queue_push_tail(&node->departing, departing);
   if (!node->departure)

@@ -1,6 +1,7 @@
-/* Who a user name stands for. A directory service may take its time to say, or never do, so one thread of its own asks, and whoever waits
- * is told on the loop. Who asks for a name that is being looked up waits for the same answer; nothing is kept, so that the next one who
- * asks hears of a change. */
+/* Who a user name stands for. A directory service may take its time to say, or never do, so one
+ * thread of its own asks, and whoever waits is told on the loop. Who asks for a name that is being
+ * looked up waits for the same answer; nothing is kept, so that the next one who asks hears of a
+ * change. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "node/internal.h"
@@ -26,7 +27,8 @@ struct UserAsk {
   void *data;
 };
 
-/* What the thread shares with the loop. A thread that is stuck in a look-up when the node ends is left behind, and frees it. */
+/* What the thread shares with the loop. A thread that is stuck in a look-up when the node ends is
+ * left behind, and frees it. */
 typedef struct Asker {
   Loop *loop;
   pthread_mutex_t lock; /* guards what follows */
@@ -94,7 +96,8 @@ static void ask_on_late(void *data)
 {
   UserAsk *ask = data;
   g_autoptr(GError) error =
-      g_error_new(REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the user database of this machine did not answer within %" G_GINT64_FORMAT " s",
+      g_error_new(REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                  "the user database of this machine did not answer within %" G_GINT64_FORMAT " s",
                   ask->users->longest_ms / 1000);
   ask_take(ask);
   ask_answer(ask, NULL, error);
@@ -105,13 +108,15 @@ static void users_on_done(void *data)
   Users *users = data;
   Asker *asker = users->asker;
   pthread_mutex_lock(&asker->lock);
-  for (Lookup *lookup = g_queue_pop_head(&asker->done); lookup; lookup = g_queue_pop_head(&asker->done)) {
+  for (Lookup *lookup = g_queue_pop_head(&asker->done); lookup;
+       lookup = g_queue_pop_head(&asker->done)) {
     g_hash_table_remove(users->lookups, lookup->name); /* who asks from now on hears of a change */
     g_queue_push_tail(&users->told, lookup);
   }
   pthread_mutex_unlock(&asker->lock);
   int left = USERS_TURN;
-  for (Lookup *lookup = g_queue_peek_head(&users->told); lookup; lookup = g_queue_peek_head(&users->told)) {
+  for (Lookup *lookup = g_queue_peek_head(&users->told); lookup;
+       lookup = g_queue_peek_head(&users->told)) {
     for (; lookup->asks->len && left > 0; left--) /* what is told may take others off */
       ask_answer(g_ptr_array_steal_index(lookup->asks, 0), lookup->user, lookup->error);
     if (lookup->asks->len) {
@@ -150,7 +155,8 @@ static void *asker_main(void *data)
     User *user = user_look_up(lookup->name, &lookup->error);
     pthread_mutex_lock(&asker->lock);
     lookup->user = user;
-    bool alone = asker->ending; /* the node ended meanwhile, and left us behind with what is shared */
+    /* the node ended meanwhile, and left us behind with what is shared */
+    bool alone = asker->ending;
     g_queue_push_tail(&asker->done, lookup);
     asker->busy = false;
     if (!alone)

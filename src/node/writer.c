@@ -1,6 +1,6 @@
-/* Instance files, durable before their shims start. One thread writes what waits and syncs once: a batch of starts costs one flush. A batch
- * has a bound, so that the first of many start while the files of the others are written. What else may block on the disk comes in its
- * turn. */
+/* Instance files, durable before their shims start. One thread writes what waits and syncs once: a
+ * batch of starts costs one flush. A batch has a bound, so that the first of many start while the
+ * files of the others are written. What else may block on the disk comes in its turn. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "node/internal.h"
@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* @WRITER_TURN: how many are told in one turn of the loop. Each may start a shim, and what the shims before it say waits meanwhile. */
+/* @WRITER_TURN: how many are told in one turn of the loop. Each may start a shim, and what the
+ * shims before it say waits meanwhile. */
 enum { WRITER_BATCH = 50, WRITER_TURN = 8 };
 
 typedef struct WriterItem {
@@ -42,7 +43,8 @@ static void writer_item_free(WriterItem *item)
   g_free(item);
 }
 
-/* Tells the node of up to @most that are done, in their order, and asks for another turn when there are more. */
+/* Tells the node of up to @most that are done, in their order, and asks for another turn when there
+ * are more. */
 static void writer_tell(Writer *writer, guint most);
 
 static void writer_on_done(void *data)
@@ -111,7 +113,8 @@ static void writer_sync(const GPtrArray *files)
   }
 }
 
-/* In the order in which it came: files of one instance, the removal of its directory, and files of its next life. */
+/* In the order in which it came: files of one instance, the removal of its directory, and files of
+ * its next life. */
 static void writer_work(const GPtrArray *batch)
 {
   g_autoptr(GPtrArray) files = g_ptr_array_sized_new(batch->len);
@@ -211,10 +214,14 @@ static void writer_put(Writer *writer, WriterItem *item)
   pthread_mutex_unlock(&writer->lock);
 }
 
-void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation, const char *text)
+void writer_store(Writer *writer, const char *id, const char *directory, int64_t generation,
+                  const char *text)
 {
   WriterItem *item = g_new0(WriterItem, 1);
-  *item = (WriterItem){.id = g_strdup(id), .directory = g_strdup(directory), .text = g_strdup(text), .generation = generation};
+  *item = (WriterItem){.id = g_strdup(id),
+                       .directory = g_strdup(directory),
+                       .text = g_strdup(text),
+                       .generation = generation};
   writer_put(writer, item);
 }
 

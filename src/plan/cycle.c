@@ -1,5 +1,6 @@
-/* Owns the search for a cycle in a directed graph, so that a refusal can name it in order. Depth-first with a stack of its own: a chain of
- * 100,000 agents must not depend on the size of the C stack. */
+/* Owns the search for a cycle in a directed graph, so that a refusal can name it in order.
+ * Depth-first with a stack of its own: a chain of 100,000 agents must not depend on the size of the
+ * C stack. */
 #include "plan/cycle.h"
 
 #include "plan/plan.h"

@@ -15,7 +15,8 @@ enum { DIFF_VALUE_MAX = 200 };
 /* May the value of @key be shown? The last part of the key says what it is. */
 static bool diff_is_secret(const char *key)
 {
-  static const char *const words[] = {"secret", "token", "password", "passwd", "api_key", "apikey", "credential", "private"};
+  static const char *const words[] = {"secret",  "token",  "password",   "passwd",
+                                      "api_key", "apikey", "credential", "private"};
   g_autofree char *lower = g_ascii_strdown(key, -1);
   for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
     if (strstr(lower, words[i]))
@@ -23,12 +24,14 @@ static bool diff_is_secret(const char *key)
   return g_str_has_suffix(lower, "_key");
 }
 
-/* May somebody who only looks on see @value? Commands, environments, configurations and agent files hold what their authors put there, so
- * texts are shown only under the keys that hold no such thing. */
+/* May somebody who only looks on see @value? Commands, environments, configurations and agent files
+ * hold what their authors put there, so texts are shown only under the keys that hold no such
+ * thing. */
 static bool diff_is_plain(const char *key, const json_t *value)
 {
-  static const char *const keys[] = {"entry_point", "host", "image",    "module", "name", "network", "python",
-                                     "schedule.",   "tags", "topology", "type",   "user", "version"};
+  static const char *const keys[] = {"entry_point", "host",   "image",     "module", "name",
+                                     "network",     "python", "schedule.", "tags",   "topology",
+                                     "type",        "user",   "version"};
   if (json_is_number(value) || json_is_boolean(value))
     return !g_str_has_prefix(key, "config") && !g_str_has_prefix(key, "environment");
   for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
@@ -52,7 +55,8 @@ static char *diff_text(const char *key, const json_t *value)
   return text;
 }
 
-static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value, DiffShown shown_to)
+static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value,
+                             DiffShown shown_to)
 {
   g_autofree char *text = diff_text(key, value);
   size_t n = text ? strlen(text) : 0;
@@ -67,7 +71,8 @@ static void diff_write_value(GString *out, const char *member, const char *key, 
   }
 }
 
-/* The name before @sign, an '=' or ':' in @line, says that what follows is a secret; *_env, *_file and *_secret only say where one is. */
+/* The name before @sign, an '=' or ':' in @line, says that what follows is a secret; *_env, *_file
+ * and *_secret only say where one is. */
 static bool diff_names_secret(const char *line, const char *sign)
 {
   const char *end = sign;
@@ -77,11 +82,13 @@ static bool diff_names_secret(const char *line, const char *sign)
   while (begin > line && (g_ascii_isalnum(begin[-1]) || begin[-1] == '_' || begin[-1] == '-'))
     begin--;
   g_autofree char *key = g_strndup(begin, (gsize)(end - begin));
-  bool elsewhere = g_str_has_suffix(key, "_env") || g_str_has_suffix(key, "_file") || g_str_has_suffix(key, "_secret");
+  bool elsewhere = g_str_has_suffix(key, "_env") || g_str_has_suffix(key, "_file") ||
+                   g_str_has_suffix(key, "_secret");
   return diff_is_secret(key) && !elsewhere;
 }
 
-/* @line of an agent file up to the first value whose name sounds like a secret, also within {}. Caller frees. */
+/* @line of an agent file up to the first value whose name sounds like a secret, also within {}.
+ * Caller frees. */
 static char *diff_line_shown(const char *line)
 {
   for (const char *sign = strpbrk(line, "=:"); sign; sign = strpbrk(sign + 1, "=:"))
@@ -111,7 +118,8 @@ static void diff_write_masked(GString *out, const char *text)
 }
 
 /* The texts of the list @one that the list @other has not, as often as they stand there. */
-static void diff_write_missing(GString *out, const char *member, const json_t *one, const json_t *other)
+static void diff_write_missing(GString *out, const char *member, const json_t *one,
+                               const json_t *other)
 {
   json_t *left = json_copy((json_t *)(uintptr_t)other);
   size_t i, k;
@@ -137,8 +145,10 @@ static bool diff_is_list(const json_t *value)
   return json_is_array(value);
 }
 
-/* What a text of many lines, or a list, was and is, in a form that shows what has changed of it. The words of a command stay together. */
-static void diff_write_parts(GString *out, const char *key, const json_t *before, const json_t *after)
+/* What a text of many lines, or a list, was and is, in a form that shows what has changed of it.
+ * The words of a command stay together. */
+static void diff_write_parts(GString *out, const char *key, const json_t *before,
+                             const json_t *after)
 {
   if (diff_is_secret(key))
     return;
@@ -150,7 +160,8 @@ static void diff_write_parts(GString *out, const char *key, const json_t *before
   diff_write_missing(out, "added", after, before);
 }
 
-static void diff_write(GString *out, const char *key, const json_t *before, const json_t *after, DiffShown shown)
+static void diff_write(GString *out, const char *key, const json_t *before, const json_t *after,
+                       DiffShown shown)
 {
   g_autofree char *name = diff_words_key(key);
   jw_open(out, NULL, '{');
@@ -162,10 +173,12 @@ static void diff_write(GString *out, const char *key, const json_t *before, cons
   jw_close(out, '}');
 }
 
-static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after, DiffShown shown);
+static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after,
+                        DiffShown shown);
 
 /* Members of both objects, in the order of @after, then what only @before has. */
-static void diff_objects(GString *out, const char *path, json_t *before, json_t *after, DiffShown shown)
+static void diff_objects(GString *out, const char *path, json_t *before, json_t *after,
+                         DiffShown shown)
 {
   const char *key;
   json_t *value;
@@ -182,11 +195,14 @@ static void diff_objects(GString *out, const char *path, json_t *before, json_t 
   }
 }
 
-static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after, DiffShown shown)
+static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after,
+                        DiffShown shown)
 {
-  if (json_equal(before, after) || (json_is_null(before) && !after) || (!before && json_is_null(after)))
+  if (json_equal(before, after) || (json_is_null(before) && !after) ||
+      (!before && json_is_null(after)))
     return;
-  json_t *left = (json_t *)(uintptr_t)before, *right = (json_t *)(uintptr_t)after; /* jansson's iterators want them so */
+  /* jansson's iterators want them so */
+  json_t *left = (json_t *)(uintptr_t)before, *right = (json_t *)(uintptr_t)after;
   if ((!before || json_is_object(before)) && (!after || json_is_object(after)) && (before || after))
     diff_objects(out, path, left, right, shown);
   else
@@ -237,7 +253,8 @@ static char *diff_connected(const DiffSide *side, const char *id)
   return plan_connected_agents(side->plan, (guint)index, diff_port, (void *)(uintptr_t)side->job);
 }
 
-static void diff_write_agent(GString *out, const char *id, const char *change, const json_t *agent, const char *keys)
+static void diff_write_agent(GString *out, const char *id, const char *change, const json_t *agent,
+                             const char *keys)
 {
   jw_open(out, NULL, '{');
   jw_str(out, "agent", id);
@@ -248,7 +265,8 @@ static void diff_write_agent(GString *out, const char *id, const char *change, c
 }
 
 /* Agent @id of both jobs. */
-static void diff_pair(GString *out, const char *id, const DiffSide *before, const DiffSide *after, bool job_changed)
+static void diff_pair(GString *out, const char *id, const DiffSide *before, const DiffSide *after,
+                      bool job_changed)
 {
   json_t *left = diff_agent(before, id), *right = diff_agent(after, id);
   g_autoptr(GString) keys = g_string_new(NULL);
@@ -261,7 +279,8 @@ static void diff_pair(GString *out, const char *id, const DiffSide *before, cons
     diff_write_agent(out, id, changed ? "changed" : "stale", right, keys->str);
 }
 
-static void diff_agents(GString *out, const DiffSide *before, const DiffSide *after, bool job_changed)
+static void diff_agents(GString *out, const DiffSide *before, const DiffSide *after,
+                        bool job_changed)
 {
   for (guint i = 0; i < after->job->agents->len; i++) {
     const char *id = job_agent(after->job, i)->id;
@@ -309,7 +328,8 @@ char *plan_diff_json(const Job *before, const Job *after, DiffShown shown, GErro
   GString *out = NULL;
   if (diff_open(&left, before, shown, error) && diff_open(&right, after, shown, error)) {
     g_autofree char *keys = diff_job_keys(&left, &right);
-    bool restarts = strstr(keys, "\"key\":\"environment.") || strstr(keys, "\"key\":\"directory of the job file\"");
+    bool restarts = strstr(keys, "\"key\":\"environment.") ||
+                    strstr(keys, "\"key\":\"directory of the job file\"");
     out = g_string_new(NULL);
     jw_open(out, NULL, '{');
     jw_open(out, "agents", '[');

@@ -73,13 +73,15 @@ char *diff_words_key(const char *key)
   for (size_t i = 0; i < G_N_ELEMENTS(diff_rows); i++)
     if (g_str_equal(diff_rows[i].key, key))
       return g_strdup(diff_rows[i].shown);
-  bool time = g_str_has_suffix(key, "_ms") && !g_str_has_prefix(key, "environment.") && !g_str_has_prefix(key, "config.");
+  bool time = g_str_has_suffix(key, "_ms") && !g_str_has_prefix(key, "environment.") &&
+              !g_str_has_prefix(key, "config.");
   return g_strndup(key, strlen(key) - (time ? strlen("_ms") : 0));
 }
 
 char *diff_words_value(const char *key, const json_t *value)
 {
-  if (!json_is_integer(value) || g_str_has_prefix(key, "environment.") || g_str_has_prefix(key, "config."))
+  if (!json_is_integer(value) || g_str_has_prefix(key, "environment.") ||
+      g_str_has_prefix(key, "config."))
     return NULL;
   int64_t number = json_integer_value(value);
   for (size_t i = 0; i < G_N_ELEMENTS(diff_rows); i++)
@@ -121,17 +123,20 @@ static void diff_take(GArray *out, char mark, char *const *lines, guint from, gu
   }
 }
 
-/* The lines a[0..n) and b[0..m), which differ at both ends, by their longest common subsequence; beyond COMPARED_MAX as one change. */
+/* The lines a[0..n) and b[0..m), which differ at both ends, by their longest common subsequence;
+ * beyond COMPARED_MAX as one change. */
 static void diff_middle(GArray *out, char *const *a, guint n, char *const *b, guint m)
 {
   guint i = 0, k = 0;
   if ((guint64)(n + 1) * (m + 1) <= COMPARED_MAX) {
-    g_autofree guint *common = g_new0(guint, (gsize)(n + 1) * (m + 1)); /* of the ends from i and k on */
+    /* of the ends from i and k on */
+    g_autofree guint *common = g_new0(guint, (gsize)(n + 1) * (m + 1));
     guint width = m + 1;
     for (i = n; i-- > 0;)
       for (k = m; k-- > 0;)
-        common[i * width + k] =
-            strcmp(a[i], b[k]) == 0 ? common[(i + 1) * width + k + 1] + 1 : MAX(common[(i + 1) * width + k], common[i * width + k + 1]);
+        common[i * width + k] = strcmp(a[i], b[k]) == 0
+                                    ? common[(i + 1) * width + k + 1] + 1
+                                    : MAX(common[(i + 1) * width + k], common[i * width + k + 1]);
     for (i = 0, k = 0; i < n && k < m;) {
       if (strcmp(a[i], b[k]) == 0) {
         diff_take(out, ' ', a, i, i + 1);
@@ -150,7 +155,8 @@ static void diff_middle(GArray *out, char *const *a, guint n, char *const *b, gu
   diff_take(out, '+', b, k, m);
 }
 
-/* Where the hunk that begins at @from ends: the next change is so far away that its context does not touch. */
+/* Where the hunk that begins at @from ends: the next change is so far away that its context does
+ * not touch. */
 static guint diff_hunk_end(const GArray *lines, guint from)
 {
   guint last = from;
@@ -170,7 +176,8 @@ static void diff_hunk(GString *out, const GArray *lines, guint from, guint to, g
   }
   g_string_append_printf(out, "@@ -%u,%u +%u,%u @@\n", a + (olds > 0), olds, b + (news > 0), news);
   for (guint i = from; i < to; i++)
-    g_string_append_printf(out, "%c%s\n", g_array_index(lines, DiffLine, i).mark, g_array_index(lines, DiffLine, i).text);
+    g_string_append_printf(out, "%c%s\n", g_array_index(lines, DiffLine, i).mark,
+                           g_array_index(lines, DiffLine, i).text);
 }
 
 char *diff_words_text(const char *before, const char *after)

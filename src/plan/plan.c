@@ -1,5 +1,6 @@
-/* Owns the order of starting and who is given whose URL, for each kind of topology: facts C.2 as a table of builders. Everything is linear
- * in agents and edges; only a mesh, in which everybody knows everybody, is quadratic. */
+/* Owns the order of starting and who is given whose URL, for each kind of topology: facts C.2 as a
+ * table of builders. Everything is linear in agents and edges; only a mesh, in which everybody
+ * knows everybody, is quadratic. */
 #include "plan/plan.h"
 
 #include "base/error.h"
@@ -27,7 +28,8 @@ static GArray *plan_new_stage(Plan *plan)
   return stage;
 }
 
-/* Puts @agent into the last stage, unless it has one: named twice, it starts where it was named first. */
+/* Puts @agent into the last stage, unless it has one: named twice, it starts where it was named
+ * first. */
 static void plan_place(Plan *plan, guint agent)
 {
   int *stage = plan_stage_at(plan, agent);
@@ -44,7 +46,8 @@ static void plan_place_group(Plan *plan, const GArray *group)
     plan_place(plan, g_array_index(group, guint, i));
 }
 
-/* @callees stays the caller's; groups share one array, so two levels of a thousand agents do not cost a million entries. */
+/* @callees stays the caller's; groups share one array, so two levels of a thousand agents do not
+ * cost a million entries. */
 static void plan_connect(Plan *plan, guint agent, GArray *callees)
 {
   GArray **slot = (GArray **)&g_ptr_array_index(plan->connections, agent);
@@ -65,7 +68,8 @@ static void plan_reverse_stages(Plan *plan)
       *plan_stage_at(plan, i) = (int)n - 1 - *plan_stage_at(plan, i);
 }
 
-/* The spokes first: a hub looks its spokes up when it boots, so this topology is callees-first already. */
+/* The spokes first: a hub looks its spokes up when it boots, so this topology is callees-first
+ * already. */
 static bool plan_hub_spoke(Plan *plan, GError **error)
 {
   const Topology *topology = &plan->job->topology;
@@ -125,14 +129,16 @@ static void plan_cycle_error(const Plan *plan, const GArray *cycle, GError **err
   g_autoptr(GString) text = g_string_new("cycle: ");
   guint shown = MIN(cycle->len, (guint)CYCLE_SHOWN_MAX);
   for (guint i = 0; i < shown; i++)
-    g_string_append_printf(text, "%s -> ", job_agent(plan->job, g_array_index(cycle, guint, i))->id);
+    g_string_append_printf(text, "%s -> ",
+                           job_agent(plan->job, g_array_index(cycle, guint, i))->id);
   if (shown < cycle->len)
     g_string_append_printf(text, "(%u more) -> ", cycle->len - shown);
   g_string_append(text, job_agent(plan->job, g_array_index(cycle, guint, 0))->id);
   g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_INVALID, text->str);
 }
 
-/* Stage of every vertex that @skip does not name: one behind the last of those it waits for. Returns how many vertices got one. */
+/* Stage of every vertex that @skip does not name: one behind the last of those it waits for.
+ * Returns how many vertices got one. */
 static guint plan_generations(Plan *plan, const Adjacency *adjacency, const bool *skip)
 {
   guint n = adjacency->n, head = 0, tail = 0;
@@ -247,11 +253,16 @@ static bool plan_hierarchical(Plan *plan, GError **error)
 }
 
 static const PlanBuilder plan_builders[] = {
-    [TOPOLOGY_HUB_SPOKE] = plan_hub_spoke, [TOPOLOGY_PIPELINE] = plan_pipeline,         [TOPOLOGY_DAG] = plan_dag,
-    [TOPOLOGY_MESH] = plan_mesh,           [TOPOLOGY_HIERARCHICAL] = plan_hierarchical, [TOPOLOGY_DYNAMIC] = plan_dynamic,
+    [TOPOLOGY_HUB_SPOKE] = plan_hub_spoke,
+    [TOPOLOGY_PIPELINE] = plan_pipeline,
+    [TOPOLOGY_DAG] = plan_dag,
+    [TOPOLOGY_MESH] = plan_mesh,
+    [TOPOLOGY_HIERARCHICAL] = plan_hierarchical,
+    [TOPOLOGY_DYNAMIC] = plan_dynamic,
 };
 
-/* Agents that the topology does not name start in the last stage. (A dag has placed them in its first one: vertices without edges.) */
+/* Agents that the topology does not name start in the last stage. (A dag has placed them in its
+ * first one: vertices without edges.) */
 static void plan_place_outsiders(Plan *plan)
 {
   for (guint i = 0; i < plan_agents(plan); i++) {

@@ -1,4 +1,5 @@
-/* Owns the two machine-readable faces of a plan: JSON (`plan -o json`, its first four keys as in the original) and Graphviz. */
+/* Owns the two machine-readable faces of a plan: JSON (`plan -o json`, its first four keys as in
+ * the original) and Graphviz. */
 #include "base/json.h"
 #include "plan/plan.h"
 
@@ -7,7 +8,8 @@ static const char *plan_id(const Plan *plan, guint agent)
   return job_agent(plan->job, agent)->id;
 }
 
-static void plan_write_url(const Plan *plan, guint agent, int replica, const char *key, GString *out)
+static void plan_write_url(const Plan *plan, guint agent, int replica, const char *key,
+                           GString *out)
 {
   g_autofree char *url = plan_url(plan->job, agent, plan_declared_port(plan->job, agent, replica));
   jw_str(out, key, url);
@@ -106,8 +108,9 @@ static void plan_write_warnings(const Plan *plan, GString *out)
   jw_open(out, "warnings", '[');
   for (guint i = 0; i < n; i++) {
     if (!named[i] && !job_agent(job, i)->schedule.set && job->topology.type != TOPOLOGY_DYNAMIC)
-      plan_warn(out, "agent '%s' is not part of the topology; it starts in stage %d and is given no URLs", plan_id(plan, i),
-                g_array_index(plan->stage_of, int, i) + 1);
+      plan_warn(
+          out, "agent '%s' is not part of the topology; it starts in stage %d and is given no URLs",
+          plan_id(plan, i), g_array_index(plan->stage_of, int, i) + 1);
     if (called[i] && job_agent(job, i)->port == PORT_NONE)
       plan_warn(out, "agent '%s' has no port; nobody is given its URL", plan_id(plan, i));
   }

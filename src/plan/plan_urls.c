@@ -18,12 +18,14 @@ static char *plan_host(const AgentSpec *agent)
     break;
   case TARGET_REMOTE:
     if (agent->host)
-      return strchr(agent->host, ':') ? g_strdup_printf("[%s]", agent->host) : g_strdup(agent->host);
+      return strchr(agent->host, ':') ? g_strdup_printf("[%s]", agent->host)
+                                      : g_strdup(agent->host);
     break;
   case TARGET_CONTAINER:
     return g_strdup(agent->container_name ? agent->container_name : agent->id);
   case TARGET_KUBERNETES:
-    return g_strdup_printf("%s.%s.svc.cluster.local", agent->id, agent->k8s_namespace ? agent->k8s_namespace : "default");
+    return g_strdup_printf("%s.%s.svc.cluster.local", agent->id,
+                           agent->k8s_namespace ? agent->k8s_namespace : "default");
   }
   return g_strdup("localhost");
 }
@@ -33,7 +35,8 @@ char *plan_url(const Job *job, guint agent, int port)
   if (port == PORT_NONE)
     return NULL;
   g_autofree char *host = plan_host(job_agent(job, agent));
-  return port == PORT_AUTO ? g_strdup_printf("http://%s:auto", host) : g_strdup_printf("http://%s:%d", host, port);
+  return port == PORT_AUTO ? g_strdup_printf("http://%s:auto", host)
+                           : g_strdup_printf("http://%s:%d", host, port);
 }
 
 char *plan_connected_agents(const Plan *plan, guint agent, PlanPortFn port, void *data)

@@ -1,6 +1,7 @@
 #pragma once
-/* The agents directory: DIR/NAME/agent.toml or agent.json, discovered and watched. What is found is volatile; a deployed agent is an
- * ordinary deployment of a job with one agent, named after it. For the files of this room only. */
+/* The agents directory: DIR/NAME/agent.toml or agent.json, discovered and watched. What is found is
+ * volatile; a deployed agent is an ordinary deployment of a job with one agent, named after it. For
+ * the files of this room only. */
 #include "formats/agent_file.h"
 #include "formats/job_reader.h"
 #include "net/watch.h"
@@ -9,7 +10,8 @@
 
 enum {
   AGENTS_FILE_BYTES_MAX = 1024 * 1024,
-  AGENTS_ENTRIES_MAX = 10000, /* directories of the agents directory; told in docs/deployment-server.md */
+  /* directories of the agents directory; told in docs/deployment-server.md */
+  AGENTS_ENTRIES_MAX = 10000,
   AGENTS_DELAY_MS = 15,
   AGENTS_RETRY_MS = 2000,
   AGENTS_RESTART_DELAY_MS = 5000
@@ -25,10 +27,10 @@ typedef struct AgentDef {
   StrMap variables; /* that the file uses, with their values now */
 } AgentDef;
 
-/* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of $NAME, given @data. Appends all problems;
- * NULL when there is an error among them. */
-AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, void *data,
-                         Problems *problems);
+/* Reads the agent file @text. @dir_name: its name when a JSON file has none. @variable: values of
+ * $NAME, given @data. Appends all problems; NULL when there is an error among them. */
+AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name,
+                         FormatVarFn variable, void *data, Problems *problems);
 void agent_def_free(AgentDef *def);
 
 /* One directory in the agents directory that has, or had, an agent file. */
@@ -51,42 +53,51 @@ struct Agents {
   int root; /* O_PATH descriptor of the directory, -1 = it is not there */
   int root_watch;
   Watch *watch;
-  LoopTimer *retry;     /* every AGENTS_RETRY_MS: what cannot be watched, and whether the directory is still the one that has the path */
+  /* every AGENTS_RETRY_MS: what cannot be watched, and whether the directory is still the one that
+   * has the path */
+  LoopTimer *retry;
   LoopTimer *later;     /* what must happen outside of a turn: automatic starts, answers */
   GHashTable *entries;  /* directory name -> AgentEntry* */
   GHashTable *by_watch; /* watch id -> AgentEntry* */
-  GHashTable *by_name;  /* agent name -> AgentEntry*, the first in order of directories among those without errors */
-  GPtrArray *sorted;    /* of AgentEntry* with a file, by name */
-  GPtrArray *waits;     /* of AgentWait*: answers that wait for a rollout */
+  /* agent name -> AgentEntry*, the first in order of directories among those without errors */
+  GHashTable *by_name;
+  GPtrArray *sorted; /* of AgentEntry* with a file, by name */
+  GPtrArray *waits;  /* of AgentWait*: answers that wait for a rollout */
   bool auto_pending;
-  bool left_out; /* there are more directories than AGENTS_ENTRIES_MAX; looked at again as soon as there is room */
+  /* there are more directories than AGENTS_ENTRIES_MAX; looked at again as soon as there is room */
+  bool left_out;
 };
 
 /* --- agents_dir.c --- */
-/* Reads and watches the directory of server->options->agents, which is enabled and has one. NULL with @error when a required one is absent.
+/* Reads and watches the directory of server->options->agents, which is enabled and has one. NULL
+ * with @error when a required one is absent.
  */
 Agents *agents_open(Server *server, GError **error);
-/* Something left or was committed: what waits for that goes on soon. Cheap when nothing waits. agents_continue(Agents *) stands in
- * internal.h. */
+/* Something left or was committed: what waits for that goes on soon. Cheap when nothing waits.
+ * agents_continue(Agents *) stands in internal.h. */
 /* The agent called @name, or NULL. */
 const AgentEntry *agents_find(const Agents *agents, const char *name);
-/* The declared name of the agent that @word means: an agent of that name, else the one whose directory is called so. @word itself when
- * there is none, or a deployment has that name. Borrowed. */
+/* The declared name of the agent that @word means: an agent of that name, else the one whose
+ * directory is called so. @word itself when there is none, or a deployment has that name. Borrowed.
+ */
 const char *agents_name_of(const Agents *agents, const char *word);
 /* FormatVarFn: the server's variable @name, when agent files may read it. @data: AgentsConfig. */
 const char *agents_variable(const char *name, void *data);
 /* --- agents_open.c --- */
-/* Opens @path below @root for reading; what leads out of it is refused (EXDEV, ELOOP). -1 with errno. */
+/* Opens @path below @root for reading; what leads out of it is refused (EXDEV, ELOOP). -1 with
+ * errno. */
 int agents_open_file(int root, const char *path);
 /* The same for kernels without openat2: follows no link at all. */
 int agents_open_parts(int root, const char *path);
-/* Why the file open as @fd, below @root, must not be believed: it, or a directory on the way to it, belongs to another user than root or
- * ours, or others may write to it. The text names the command that mends it; caller frees. NULL = it may be believed. */
+/* Why the file open as @fd, below @root, must not be believed: it, or a directory on the way to it,
+ * belongs to another user than root or ours, or others may write to it. The text names the command
+ * that mends it; caller frees. NULL = it may be believed. */
 char *agents_distrust(int root, int fd);
 /* --- agents_deploy.c --- */
 /* True when @deployment was made from a file of the directory. */
 bool agents_owns(const Agents *agents, const Deployment *deployment);
-/* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND, INVALID or CONFLICT. */
+/* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND,
+ * INVALID or CONFLICT. */
 const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error);
 /* Fills @command (deploy) and the texts it borrows. */
 typedef struct AgentsDeploy {
@@ -94,7 +105,8 @@ typedef struct AgentsDeploy {
   char *job_json;
   Command command;
 } AgentsDeploy;
-void agents_deploy_init(AgentsDeploy *deploy, const Agents *agents, const AgentEntry *entry, const char *actor);
+void agents_deploy_init(AgentsDeploy *deploy, const Agents *agents, const AgentEntry *entry,
+                        const char *actor);
 void agents_deploy_done(AgentsDeploy *deploy);
 /* Deploys agents with auto_start whose files are fresh and whose names were never deployed. */
 void agents_auto_start(Agents *agents);

@@ -26,7 +26,8 @@ struct ConfigRow {
 static void config_wanted(ConfigReader *reader, const ConfigRow *row, const char *wanted)
 {
   SourcePos pos = expand_locate(reader->text, reader->file, "deployment", row->key);
-  problems_add(reader->problems, PROBLEM_ERROR, pos, "'deployment.%s': wanted %s", row->key, wanted);
+  problems_add(reader->problems, PROBLEM_ERROR, pos, "'deployment.%s': wanted %s", row->key,
+               wanted);
 }
 
 static void config_flag(ConfigReader *reader, const ConfigRow *row, const json_t *value)
@@ -38,12 +39,14 @@ static void config_flag(ConfigReader *reader, const ConfigRow *row, const json_t
     config_wanted(reader, row, "true or false");
 }
 
-static bool config_in_range(ConfigReader *reader, const ConfigRow *row, const json_t *value, bool whole)
+static bool config_in_range(ConfigReader *reader, const ConfigRow *row, const json_t *value,
+                            bool whole)
 {
-  if (json_is_number(value) && json_number_value(value) >= row->low && json_number_value(value) <= row->high &&
-      (!whole || json_is_integer(value)))
+  if (json_is_number(value) && json_number_value(value) >= row->low &&
+      json_number_value(value) <= row->high && (!whole || json_is_integer(value)))
     return true;
-  g_autofree char *wanted = g_strdup_printf("a %snumber from %g to %g", whole ? "whole " : "", row->low, row->high);
+  g_autofree char *wanted =
+      g_strdup_printf("a %snumber from %g to %g", whole ? "whole " : "", row->low, row->high);
   config_wanted(reader, row, wanted);
   return false;
 }
@@ -81,7 +84,8 @@ static void config_names(ConfigReader *reader, const ConfigRow *row, const json_
   bool ok = json_is_array(value);
   for (size_t i = 0; ok && i < json_array_size(value); i++) {
     const char *name = json_string_value(json_array_get(value, i));
-    size_t n = name ? strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") : 0;
+    size_t n =
+        name ? strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") : 0;
     ok = name && *name && (name[n] == '\0' || g_str_equal(name + n, "*"));
     if (ok)
       g_ptr_array_add(names, g_strdup(name));
@@ -106,7 +110,8 @@ static void config_ignored(ConfigReader *reader, const ConfigRow *row, const jso
 {
   (void)value;
   g_ptr_array_add(reader->config->not_honoured, g_strdup_printf("deployment.%s", row->key));
-  problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, "deployment", row->key),
+  problems_add(reader->problems, PROBLEM_WARNING,
+               expand_locate(reader->text, reader->file, "deployment", row->key),
                "not honoured: 'deployment.%s' (this version reaches no other servers)", row->key);
 }
 
@@ -177,8 +182,10 @@ static void config_unknown(ConfigReader *reader, const char *key)
   for (guint i = 0; i < G_N_ELEMENTS(config_rows); i++)
     names[i] = config_rows[i].key;
   const char *nearest = problems_nearest(key, names);
-  g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; it is not honoured");
-  problems_add(reader->problems, PROBLEM_WARNING, expand_locate(reader->text, reader->file, "deployment", key),
+  g_autofree char *hint =
+      nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; it is not honoured");
+  problems_add(reader->problems, PROBLEM_WARNING,
+               expand_locate(reader->text, reader->file, "deployment", key),
                "unknown key '%s' in 'deployment'%s", key, hint);
   g_ptr_array_add(reader->config->not_honoured, g_strdup_printf("deployment.%s", key));
 }
@@ -202,9 +209,11 @@ static void config_block(ConfigReader *reader, json_t *block)
     reader->config->directory = g_build_filename(reader->base_dir, "atoll_agents", NULL);
 }
 
-bool agents_config_read(AgentsConfig *config, const char *text, size_t length, const char *file, const char *base_dir, Problems *problems)
+bool agents_config_read(AgentsConfig *config, const char *text, size_t length, const char *file,
+                        const char *base_dir, Problems *problems)
 {
-  ConfigReader reader = {.config = config, .text = text, .file = file, .base_dir = base_dir, .problems = problems};
+  ConfigReader reader = {
+      .config = config, .text = text, .file = file, .base_dir = base_dir, .problems = problems};
   int before = problems->errors;
   json_error_t at;
   json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &at);
@@ -214,7 +223,8 @@ bool agents_config_read(AgentsConfig *config, const char *text, size_t length, c
   else if (!json_is_object(root))
     problems_add(problems, PROBLEM_ERROR, (SourcePos){file, 1, 1}, "wanted a JSON object");
   else if (block && !json_is_object(block))
-    problems_add(problems, PROBLEM_ERROR, expand_locate(text, file, "deployment", NULL), "'deployment': wanted an object");
+    problems_add(problems, PROBLEM_ERROR, expand_locate(text, file, "deployment", NULL),
+                 "'deployment': wanted an object");
   else if (block)
     config_block(&reader, block);
   json_decref(root);

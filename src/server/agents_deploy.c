@@ -1,4 +1,5 @@
-/* Owns the way from an agent file to a deployment: a job with one agent, what stands against it, and the automatic starts. */
+/* Owns the way from an agent file to a deployment: a job with one agent, what stands against it,
+ * and the automatic starts. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/agents.h"
@@ -7,7 +8,8 @@
 
 bool agents_owns(const Agents *agents, const Deployment *deployment)
 {
-  const Revision *revision = deployment_last_revision(deployment); /* it says where a deployment came from */
+  /* it says where a deployment came from */
+  const Revision *revision = deployment_last_revision(deployment);
   const char *from = revision ? revision->source_name : NULL;
   size_t n = strlen(agents->config->directory);
   return from && strncmp(from, agents->config->directory, n) == 0 && from[n] == '/' &&
@@ -57,7 +59,8 @@ static void agents_job_rules(const Agents *agents, const AgentFile *file, AgentS
     agent->restart.policy = RESTART_NEVER;
 }
 
-/* Nobody writes a job for it, so the keys that its file names come from here: variables of the server, and secrets by their names. */
+/* Nobody writes a job for it, so the keys that its file names come from here: variables of the
+ * server, and secrets by their names. */
 static void agents_job_keys(const Agents *agents, const AgentFile *file, StrMap *environment)
 {
   const char *const variables[] = {file->api_key_env, file->server_key_env};
@@ -70,11 +73,13 @@ static void agents_job_keys(const Agents *agents, const AgentFile *file, StrMap 
     strmap_set_from(environment, file->api_key_secret, VALUE_SECRET, file->api_key_secret);
 }
 
-/* The brain of agents whose file names none: what the configuration says, else the environment of the server. */
+/* The brain of agents whose file names none: what the configuration says, else the environment of
+ * the server. */
 static void agents_job_brain(const AgentsConfig *config, const AgentFile *file, StrMap *environment)
 {
   const char *model = config->default_model ? config->default_model : g_getenv("REEVE_MODEL");
-  const char *url = config->default_model_url ? config->default_model_url : g_getenv("REEVE_MODEL_URL");
+  const char *url =
+      config->default_model_url ? config->default_model_url : g_getenv("REEVE_MODEL_URL");
   if (file->default_model && model && model[0])
     strmap_set(environment, "REEVE_MODEL", model);
   if (file->default_url && url && url[0])
@@ -84,7 +89,8 @@ static void agents_job_brain(const AgentsConfig *config, const AgentFile *file, 
 /* The job that deploys @entry, which has no problem. Caller frees. */
 static Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
 {
-  static const char *const caller[] = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "PATH", "VIRTUAL_ENV"};
+  static const char *const caller[] = {"HOME", "USER", "LOGNAME", "SHELL",
+                                       "LANG", "TZ",   "PATH",    "VIRTUAL_ENV"};
   const AgentDef *def = entry->def;
   Job *job = job_new();
   AgentSpec *agent = agent_spec_new(def->file->name);
@@ -101,14 +107,16 @@ static Job *agents_make_job(const Agents *agents, const AgentEntry *entry)
   agent->agent_text = g_strdup(def->text);
   agents_job_rules(agents, def->file, agent);
   for (guint i = 0; i < strmap_size(&def->variables); i++)
-    strmap_set(&agent->environment, strmap_at(&def->variables, i)->key, strmap_at(&def->variables, i)->value);
+    strmap_set(&agent->environment, strmap_at(&def->variables, i)->key,
+               strmap_at(&def->variables, i)->value);
   agents_job_keys(agents, def->file, &agent->environment);
   agents_job_brain(agents->config, def->file, &agent->environment);
   job_add_agent(job, agent);
   return job;
 }
 
-void agents_deploy_init(AgentsDeploy *deploy, const Agents *agents, const AgentEntry *entry, const char *actor)
+void agents_deploy_init(AgentsDeploy *deploy, const Agents *agents, const AgentEntry *entry,
+                        const char *actor)
 {
   deploy->job = agents_make_job(agents, entry);
   deploy->job_json = job_to_json(deploy->job);
@@ -136,10 +144,13 @@ static void agents_unknown(const Agents *agents, const char *name, GError **erro
     names[i] = ((const AgentEntry *)agents->sorted->pdata[i])->name;
   const char *nearest = problems_nearest(name, names);
   g_autofree char *hint = nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("");
-  g_autofree char *limit = agents->left_out
-                               ? g_strdup_printf("; of its directories only %d are looked at, and there are more", AGENTS_ENTRIES_MAX)
-                               : g_strdup("");
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no agent '%s' in '%s'%s%s", name, agents->config->directory, hint, limit);
+  g_autofree char *limit =
+      agents->left_out
+          ? g_strdup_printf("; of its directories only %d are looked at, and there are more",
+                            AGENTS_ENTRIES_MAX)
+          : g_strdup("");
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no agent '%s' in '%s'%s%s", name,
+              agents->config->directory, hint, limit);
 }
 
 const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error)
@@ -151,14 +162,17 @@ const AgentEntry *agents_deployable(const Agents *agents, const char *name, GErr
   if (!entry)
     agents_unknown(agents, name, error);
   else if (!entry->def)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "agent '%s' cannot be deployed; nothing was changed:\n%s", name, entry->problem);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "agent '%s' cannot be deployed; nothing was changed:\n%s", name, entry->problem);
   else if (deployment && !agents_owns(agents, deployment))
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
-                "a deployment '%s' exists that was made from '%s'; forget it, or give the agent in '%s' another name", name,
-                revision ? revision->source_name : "elsewhere", entry->path);
+    g_set_error(
+        error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
+        "a deployment '%s' exists that was made from '%s'; forget it, or give the agent in '%s' another name",
+        name, revision ? revision->source_name : "elsewhere", entry->path);
   else if (agents_count_up(agents, deployment) >= max)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
-                "max_agents is %d and so many agents are deployed; undeploy one or raise max_agents", max);
+    g_set_error(
+        error, REEVE_ERROR, REEVE_ERROR_CONFLICT,
+        "max_agents is %d and so many agents are deployed; undeploy one or raise max_agents", max);
   else
     return entry;
   return NULL;
@@ -185,7 +199,8 @@ static void agents_auto_one(Agents *agents, const char *name)
 void agents_auto_start(Agents *agents)
 {
   Server *server = agents->server;
-  if (!agents->auto_pending || server->leaving || server->stopping || server->store_state != STORE_STATE_OK)
+  if (!agents->auto_pending || server->leaving || server->stopping ||
+      server->store_state != STORE_STATE_OK)
     return;
   for (guint i = 0; i < agents->sorted->len; i++) {
     AgentEntry *entry = agents->sorted->pdata[i];

@@ -1,5 +1,6 @@
-/* Owns what is known of the agents directory: one entry for each directory in it, kept by inotify. A change reads the one file that
- * changed; only lost events make a scan, and a scan reads only what its stamps show as changed. */
+/* Owns what is known of the agents directory: one entry for each directory in it, kept by inotify.
+ * A change reads the one file that changed; only lost events make a scan, and a scan reads only
+ * what its stamps show as changed. */
 #include "server/agents.h"
 
 #include "base/clock.h"
@@ -57,7 +58,8 @@ static void entry_wrong(AgentEntry *entry, const char *what)
 static void entry_parse(const Agents *agents, AgentEntry *entry, const char *text, size_t length)
 {
   g_autoptr(Problems) problems = problems_new();
-  AgentDef *def = agent_def_read(text, length, entry->path, entry->directory, agents_variable, (void *)agents->config, problems);
+  AgentDef *def = agent_def_read(text, length, entry->path, entry->directory, agents_variable,
+                                 (void *)agents->config, problems);
   agent_def_free(entry->def);
   entry->def = def;
   g_clear_pointer(&entry->problem, g_free);
@@ -82,7 +84,8 @@ static bool entry_load(Agents *agents, AgentEntry *entry, int fd, bool only_chan
   g_autofree char *distrust = agents_distrust(agents->root, fd);
   entry->distrusted = distrust != NULL;
   if (distrust) {
-    memset(entry->stamp, 0, sizeof entry->stamp); /* to be read as soon as it may be, though it has not changed */
+    /* to be read as soon as it may be, though it has not changed */
+    memset(entry->stamp, 0, sizeof entry->stamp);
     entry_wrong(entry, distrust);
     return true;
   }
@@ -101,7 +104,8 @@ static bool entry_load(Agents *agents, AgentEntry *entry, int fd, bool only_chan
   return true;
 }
 
-/* True when @name is there; *@fd is its descriptor, or -1 when it may not be read, with the reason in @entry. */
+/* True when @name is there; *@fd is its descriptor, or -1 when it may not be read, with the reason
+ * in @entry. */
 static bool entry_open(Agents *agents, AgentEntry *entry, const char *name, int *fd)
 {
   g_autofree char *path = g_build_filename(entry->directory, name, NULL);
@@ -112,8 +116,9 @@ static bool entry_open(Agents *agents, AgentEntry *entry, const char *name, int 
   g_free(entry->path);
   entry->path = g_build_filename(agents->config->directory, path, NULL);
   if (*fd < 0)
-    entry_wrong(entry,
-                cause == EXDEV || cause == ELOOP ? "a symbolic link leads out of the agents directory; it is refused" : g_strerror(cause));
+    entry_wrong(entry, cause == EXDEV || cause == ELOOP
+                           ? "a symbolic link leads out of the agents directory; it is refused"
+                           : g_strerror(cause));
   return true;
 }
 
@@ -129,7 +134,8 @@ static void entry_forget_file(AgentEntry *entry)
 static void entry_read(Agents *agents, AgentEntry *entry, bool only_changed)
 {
   int fd;
-  if (!entry_open(agents, entry, "agent.toml", &fd) && !entry_open(agents, entry, "agent.json", &fd)) {
+  if (!entry_open(agents, entry, "agent.toml", &fd) &&
+      !entry_open(agents, entry, "agent.json", &fd)) {
     entry_forget_file(entry);
     return;
   }
@@ -144,7 +150,8 @@ static void entry_read(Agents *agents, AgentEntry *entry, bool only_changed)
 
 static void dir_unwatch(Agents *agents, AgentEntry *entry)
 {
-  if (entry->watch >= 0 && g_hash_table_lookup(agents->by_watch, GINT_TO_POINTER(entry->watch)) == entry) {
+  if (entry->watch >= 0 &&
+      g_hash_table_lookup(agents->by_watch, GINT_TO_POINTER(entry->watch)) == entry) {
     watch_remove(agents->watch, entry->watch);
     g_hash_table_remove(agents->by_watch, GINT_TO_POINTER(entry->watch));
   }
@@ -170,7 +177,8 @@ static void dir_watch(Agents *agents, AgentEntry *entry)
     g_hash_table_insert(agents->by_watch, GINT_TO_POINTER(id), entry);
 }
 
-/* What an agent is called until its file says so: a plain name, whatever its directory is called, since people and shells get to see it. */
+/* What an agent is called until its file says so: a plain name, whatever its directory is called,
+ * since people and shells get to see it. */
 static char *dir_plain_name(const char *directory)
 {
   char *name = g_strndup(directory, 64);
@@ -184,8 +192,8 @@ static AgentEntry *dir_add(Agents *agents, const char *name)
 {
   if (g_hash_table_size(agents->entries) >= AGENTS_ENTRIES_MAX) {
     if (!agents->left_out)
-      log_warn("agents directory is too large, the rest is not looked at", "directory=%s max=%d", agents->config->directory,
-               AGENTS_ENTRIES_MAX);
+      log_warn("agents directory is too large, the rest is not looked at", "directory=%s max=%d",
+               agents->config->directory, AGENTS_ENTRIES_MAX);
     agents->left_out = true;
     return NULL;
   }
@@ -204,7 +212,8 @@ static bool dir_is_name(const char *name)
   return name[0] && name[0] != '.' && g_utf8_validate(name, -1, NULL);
 }
 
-/* Looks at the directory @name again. Watched before it is read, so that nothing is missed in between. */
+/* Looks at the directory @name again. Watched before it is read, so that nothing is missed in
+ * between. */
 static void dir_refresh(Agents *agents, const char *name, bool only_changed)
 {
   struct stat st;
@@ -294,12 +303,13 @@ static void dir_scan(Agents *agents)
   dir_drop_absent(agents, seen);
 }
 
-/* Is the directory that is watched still the one that has the path? The kernel tells its removal only to those who do not hold it open, and
- * that a directory above it was moved to nobody. */
+/* Is the directory that is watched still the one that has the path? The kernel tells its removal
+ * only to those who do not hold it open, and that a directory above it was moved to nobody. */
 static bool dir_is_same(const Agents *agents)
 {
   struct stat old, now;
-  return agents->root >= 0 && fstat(agents->root, &old) == 0 && stat(agents->config->directory, &now) == 0 && old.st_ino == now.st_ino &&
+  return agents->root >= 0 && fstat(agents->root, &old) == 0 &&
+         stat(agents->config->directory, &now) == 0 && old.st_ino == now.st_ino &&
          old.st_dev == now.st_dev;
 }
 
@@ -311,7 +321,8 @@ static bool dir_reopen(Agents *agents, GError **error)
     return true;
   int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "agents directory '%s': %s", path, g_strerror(errno));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "agents directory '%s': %s", path,
+                g_strerror(errno));
   if (agents->root >= 0)
     close(agents->root);
   watch_remove(agents->watch, agents->root_watch);
@@ -321,8 +332,8 @@ static bool dir_reopen(Agents *agents, GError **error)
   return fd >= 0;
 }
 
-/* Looks again at the entries that are not watched (links, and what is beyond the limit of the kernel) and at distrusted ones. False when
- * there are none. */
+/* Looks again at the entries that are not watched (links, and what is beyond the limit of the
+ * kernel) and at distrusted ones. False when there are none. */
 static bool dir_poll_unwatched(Agents *agents)
 {
   GHashTableIter iter;
@@ -331,7 +342,8 @@ static bool dir_poll_unwatched(Agents *agents)
   g_hash_table_iter_init(&iter, agents->entries);
   while (g_hash_table_iter_next(&iter, &key, &value)) {
     const AgentEntry *entry = value;
-    if (entry->watch < 0 || entry->distrusted) /* what must be mended may lie where nothing is watched */
+    /* what must be mended may lie where nothing is watched */
+    if (entry->watch < 0 || entry->distrusted)
       g_ptr_array_add(names, g_strdup(key));
   }
   for (guint i = 0; i < names->len; i++)
@@ -339,7 +351,8 @@ static bool dir_poll_unwatched(Agents *agents)
   return names->len > 0;
 }
 
-/* Timer: looks for a directory that is not there or is another one, and at what cannot be watched. */
+/* Timer: looks for a directory that is not there or is another one, and at what cannot be watched.
+ */
 static void dir_on_retry(void *data)
 {
   Agents *agents = data;
@@ -413,8 +426,10 @@ const char *agents_name_of(const Agents *agents, const char *word)
 Agents *agents_open(Server *server, GError **error)
 {
   Agents *agents = g_new0(Agents, 1);
-  *agents = (Agents){.server = server, .config = server->options->agents, .root = -1, .root_watch = -1};
-  agents->entries = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)entry_free);
+  *agents =
+      (Agents){.server = server, .config = server->options->agents, .root = -1, .root_watch = -1};
+  agents->entries =
+      g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)entry_free);
   agents->by_watch = g_hash_table_new(NULL, NULL);
   agents->by_name = g_hash_table_new(g_str_hash, g_str_equal);
   agents->sorted = g_ptr_array_new();
@@ -424,7 +439,8 @@ Agents *agents_open(Server *server, GError **error)
   agents->watch = watch_new(server->loop, AGENTS_DELAY_MS, dir_on_changes, agents, error);
   g_autoptr(GError) absent = NULL;
   if (agents->watch && !dir_reopen(agents, &absent)) {
-    log_warn("no agents directory yet, looking for it again and again", "path=%s", agents->config->directory);
+    log_warn("no agents directory yet, looking for it again and again", "path=%s",
+             agents->config->directory);
     if (agents->config->directory_required)
       g_propagate_error(error, g_steal_pointer(&absent));
   }
@@ -434,7 +450,8 @@ Agents *agents_open(Server *server, GError **error)
   }
   dir_scan(agents);
   dir_index(agents);
-  log_info("agents directory is watched", "path=%s agents=%u", agents->config->directory, agents->sorted->len);
+  log_info("agents directory is watched", "path=%s agents=%u", agents->config->directory,
+           agents->sorted->len);
   agents_continue(agents);
   return agents;
 }

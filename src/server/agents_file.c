@@ -1,5 +1,5 @@
-/* Owns what the server makes of an agent file: variables, auto_start, digests. The rest of the file is checked by the reader
- * that `agent serve` uses. */
+/* Owns what the server makes of an agent file: variables, auto_start, digests. The rest of the file
+ * is checked by the reader that `agent serve` uses. */
 #include "base/json.h"
 #include "base/text.h"
 #include "formats/expand.h"
@@ -29,7 +29,8 @@ void agent_def_free(AgentDef *def)
   g_free(def);
 }
 
-/* Remembers which variables the file uses: they become part of the agent's environment. What Reeve sets itself is known, but not yet what.
+/* Remembers which variables the file uses: they become part of the agent's environment. What Reeve
+ * sets itself is known, but not yet what.
  */
 static const char *def_variable(const char *name, void *data)
 {
@@ -47,7 +48,8 @@ static json_t *def_parse_json(DefReader *reader, const char *text)
   json_error_t at;
   json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &at);
   if (!root)
-    problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, at.line, MAX(at.column, 1)}, "%s", at.text);
+    problems_add(reader->problems, PROBLEM_ERROR,
+                 (SourcePos){reader->file, at.line, MAX(at.column, 1)}, "%s", at.text);
   return root;
 }
 
@@ -58,7 +60,8 @@ static json_t *def_parse(DefReader *reader, const char *text)
   int line = 1, column = 1;
   char *message = NULL, *json = toml_to_json(text, strlen(text), &line, &column, &message);
   if (!json)
-    problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, line, column}, "%s", message);
+    problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, line, column}, "%s",
+                 message);
   json_t *root = json ? json_loads(json, 0, NULL) : NULL;
   free(json);
   free(message);
@@ -72,11 +75,13 @@ static void def_auto_start(DefReader *reader, const json_t *deployment)
   const json_t *value = json_object_get(deployment, "auto_start");
   reader->def->auto_start = json_is_true(value);
   if (value && !json_is_boolean(value))
-    problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, "deployment", "auto_start"),
+    problems_add(reader->problems, PROBLEM_ERROR,
+                 expand_locate(reader->text, reader->file, "deployment", "auto_start"),
                  "'deployment.auto_start': wanted true or false");
 }
 
-/* Problems about values come without a place: the message begins with the quoted key, which is looked for. */
+/* Problems about values come without a place: the message begins with the quoted key, which is
+ * looked for. */
 static SourcePos def_place(const DefReader *reader, const Problem *problem)
 {
   if (problem->line > 0)
@@ -96,19 +101,22 @@ static void def_check(DefReader *reader, const char *expanded)
   reader->def->file = agent_file_read(expanded, strlen(expanded), reader->file, found);
   for (guint i = 0; i < found->items->len; i++) {
     const Problem *problem = found->items->pdata[i];
-    problems_add(reader->problems, problem->severity, def_place(reader, problem), "%s", problem->message);
+    problems_add(reader->problems, problem->severity, def_place(reader, problem), "%s",
+                 problem->message);
   }
   const char *name = reader->def->file ? reader->def->file->name : NULL;
   if (name && !text_is_name(name))
-    problems_add(reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, NULL, "name"),
-                 "name '%s': wanted up to 64 letters, digits, '.', '_', '-', a letter or digit first", name);
+    problems_add(
+        reader->problems, PROBLEM_ERROR, expand_locate(reader->text, reader->file, NULL, "name"),
+        "name '%s': wanted up to 64 letters, digits, '.', '_', '-', a letter or digit first", name);
 }
 
 /* A JSON file without a name has that of its directory. */
 static void def_name(DefReader *reader, json_t *root, const char *dir_name, char **expanded)
 {
   const json_t *nested = json_object_get(root, "agent");
-  if (reader->text[strspn(reader->text, " \t\r\n")] != '{' || json_object_get(root, "name") || json_object_get(nested, "name"))
+  if (reader->text[strspn(reader->text, " \t\r\n")] != '{' || json_object_get(root, "name") ||
+      json_object_get(nested, "name"))
     return;
   json_t *raw = json_loads(reader->text, 0, NULL); /* without the values of variables */
   json_t *const both[] = {raw, root};
@@ -128,15 +136,19 @@ static void def_name(DefReader *reader, json_t *root, const char *dir_name, char
 
 static void def_read(DefReader *reader, size_t length, const char *dir_name)
 {
-  if (length > AGENTS_FILE_BYTES_MAX || memchr(reader->text, '\0', length) || !g_utf8_validate(reader->text, (gssize)length, NULL)) {
+  if (length > AGENTS_FILE_BYTES_MAX || memchr(reader->text, '\0', length) ||
+      !g_utf8_validate(reader->text, (gssize)length, NULL)) {
     problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 1, 1},
-                 length > AGENTS_FILE_BYTES_MAX ? "file is larger than 1 MiB" : "not a UTF-8 text file");
+                 length > AGENTS_FILE_BYTES_MAX ? "file is larger than 1 MiB"
+                                                : "not a UTF-8 text file");
     return;
   }
-  g_autofree char *expanded = expand_text(reader->text, length, reader->file, def_variable, reader, reader->problems);
+  g_autofree char *expanded =
+      expand_text(reader->text, length, reader->file, def_variable, reader, reader->problems);
   json_t *root = expanded ? def_parse(reader, expanded) : NULL;
   if (root && !json_is_object(root))
-    problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 1, 1}, "wanted an object with the agent's keys");
+    problems_add(reader->problems, PROBLEM_ERROR, (SourcePos){reader->file, 1, 1},
+                 "wanted an object with the agent's keys");
   if (json_is_object(root)) {
     def_name(reader, root, dir_name, &expanded);
     def_auto_start(reader, json_object_get(root, "deployment"));
@@ -145,8 +157,8 @@ static void def_read(DefReader *reader, size_t length, const char *dir_name)
   json_decref(root);
 }
 
-AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name, FormatVarFn variable, void *data,
-                         Problems *problems)
+AgentDef *agent_def_read(const char *text, size_t length, const char *file, const char *dir_name,
+                         FormatVarFn variable, void *data, Problems *problems)
 {
   AgentDef *def = g_new0(AgentDef, 1);
   def->text = g_strndup(text, length);
@@ -154,7 +166,12 @@ AgentDef *agent_def_read(const char *text, size_t length, const char *file, cons
   def->md5 = g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)text, length);
   strmap_init(&def->variables);
   const char *plain = text_behind_bom(text);
-  DefReader reader = {.def = def, .text = plain, .file = file, .variable = variable, .data = data, .problems = problems};
+  DefReader reader = {.def = def,
+                      .text = plain,
+                      .file = file,
+                      .variable = variable,
+                      .data = data,
+                      .problems = problems};
   int before = problems->errors;
   def_read(&reader, length - (size_t)(plain - text), dir_name);
   if (problems->errors == before)

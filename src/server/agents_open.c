@@ -1,5 +1,6 @@
-/* Opens the files of the agents directory: never one outside of it, and, as sshd does with keys, none that somebody else could have
- * written. Who may change such a file, or put another in its place, runs commands as the user of the server. */
+/* Opens the files of the agents directory: never one outside of it, and, as sshd does with keys,
+ * none that somebody else could have written. Who may change such a file, or put another in its
+ * place, runs commands as the user of the server. */
 #include "base/text.h"
 #include "server/agents.h"
 
@@ -19,7 +20,8 @@ int agents_open_parts(int root, const char *path)
   for (guint i = 0; at >= 0 && parts[i]; i++) {
     bool last = parts[i + 1] == NULL, up = g_str_equal(parts[i], "..");
     int flags = last ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
-    int next = up ? -1 : openat(at, parts[i], flags | O_CLOEXEC | O_NOFOLLOW), cause = up ? EXDEV : errno;
+    int next = up ? -1 : openat(at, parts[i], flags | O_CLOEXEC | O_NOFOLLOW),
+        cause = up ? EXDEV : errno;
     close(at);
     errno = cause;
     at = next;
@@ -29,23 +31,26 @@ int agents_open_parts(int root, const char *path)
 
 int agents_open_file(int root, const char *path)
 {
-  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
   int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-  return fd < 0 && (errno == ENOSYS || errno == EPERM) ? agents_open_parts(root, path)
-                                                       : fd; /* a sandbox without openat2: no links at all */
+  /* a sandbox without openat2: no links at all */
+  return fd < 0 && (errno == ENOSYS || errno == EPERM) ? agents_open_parts(root, path) : fd;
 }
 
-/* Why others could change what @st describes, with the command that mends it; NULL = they cannot. */
+/* Why others could change what @st describes, with the command that mends it; NULL = they cannot.
+ */
 static char *trust_problem(const struct stat *st, const char *path)
 {
   g_autofree char *quoted = g_shell_quote(path);
   const char *kind = S_ISDIR(st->st_mode) ? "directory" : "file";
   if (st->st_uid != geteuid() && st->st_uid != 0)
-    return g_strdup_printf("%s '%s' belongs to user %u, who is neither root nor the user of the server; run: chown %u %s", kind, path,
-                           (unsigned)st->st_uid, (unsigned)geteuid(), quoted);
+    return g_strdup_printf(
+        "%s '%s' belongs to user %u, who is neither root nor the user of the server; run: chown %u %s",
+        kind, path, (unsigned)st->st_uid, (unsigned)geteuid(), quoted);
   if (st->st_mode & 022)
-    return g_strdup_printf("%s '%s' may be changed by others (mode %04o); run: chmod go-w %s", kind, path, (unsigned)st->st_mode & 07777,
-                           quoted);
+    return g_strdup_printf("%s '%s' may be changed by others (mode %04o); run: chmod go-w %s", kind,
+                           path, (unsigned)st->st_mode & 07777, quoted);
   return NULL;
 }
 
@@ -58,7 +63,8 @@ static char *trust_path(int fd)
   return n > 0 && path[0] == '/' ? g_strndup(path, (gsize)n) : NULL;
 }
 
-/* What @fd was opened by may have been a link: every directory between its real place and @root is looked at, each below the one before. */
+/* What @fd was opened by may have been a link: every directory between its real place and @root is
+ * looked at, each below the one before. */
 static char *trust_way(int root, const char *root_path, const char *path)
 {
   size_t n = strlen(root_path);
@@ -85,7 +91,8 @@ char *agents_distrust(int root, int fd)
   g_autofree char *root_path = trust_path(root), *path = trust_path(fd);
   if (!root_path || !path)
     return g_strdup("its place cannot be told; is /proc there?");
-  char *problem = fstat(root, &st) == 0 ? trust_problem(&st, root_path) : g_strdup(g_strerror(errno));
+  char *problem =
+      fstat(root, &st) == 0 ? trust_problem(&st, root_path) : g_strdup(g_strerror(errno));
   problem = problem ? problem : trust_way(root, root_path, path);
   if (!problem)
     problem = fstat(fd, &st) == 0 ? trust_problem(&st, path) : g_strdup(g_strerror(errno));

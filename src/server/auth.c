@@ -1,6 +1,6 @@
-/* Owns the question who a request comes from: uid on the control socket, token over TCP and from agents; see auth.h. A valid token passes
- * even from an address that guessed wrongly: 256 bits are not guessed, and a lock-out would only be a weapon against those behind the same
- * address. */
+/* Owns the question who a request comes from: uid on the control socket, token over TCP and from
+ * agents; see auth.h. A valid token passes even from an address that guessed wrongly: 256 bits are
+ * not guessed, and a lock-out would only be a weapon against those behind the same address. */
 #include "server/auth.h"
 
 #include "base/clock.h"
@@ -57,12 +57,15 @@ bool auth_host_is_local(const char *host, int port)
 
 /* ---- requests ---- */
 
-static void auth_fail(Server *server, HttpRequest *request, AuthFailure failure, int code, const char *detail)
+static void auth_fail(Server *server, HttpRequest *request, AuthFailure failure, int code,
+                      const char *detail)
 {
   server->metrics.auth_failures[failure]++;
   if (code == REEVE_ERROR_UNAUTHENTICATED)
     http_reply_header(request, "WWW-Authenticate",
-                      failure == AUTH_FAILURE_MISSING ? "Bearer realm=\"reeve\"" : "Bearer realm=\"reeve\", error=\"invalid_token\"");
+                      failure == AUTH_FAILURE_MISSING
+                          ? "Bearer realm=\"reeve\""
+                          : "Bearer realm=\"reeve\", error=\"invalid_token\"");
   if (code == REEVE_ERROR_RATE_LIMITED)
     http_reply_header(request, "Retry-After", "1");
   route_problem(server, request, code, detail, NULL, NULL);
@@ -72,7 +75,8 @@ static void auth_fail_token(Server *server, HttpRequest *request)
 {
   const char *address = http_request_peer_address(request);
   if (!limiter_count(server->limiter, address, clock_boot_ms())) {
-    auth_fail(server, request, AUTH_FAILURE_LIMITED, REEVE_ERROR_RATE_LIMITED, "too many refused tokens from this address; wait a second");
+    auth_fail(server, request, AUTH_FAILURE_LIMITED, REEVE_ERROR_RATE_LIMITED,
+              "too many refused tokens from this address; wait a second");
     return;
   }
   log_warn("token refused", "peer=%s path=%s", address, http_request_path(request));
@@ -80,7 +84,8 @@ static void auth_fail_token(Server *server, HttpRequest *request)
             "the token is not known, was revoked or has expired; 'reeve token create' makes one");
 }
 
-/* The token that @credential is, or NULL. Of a core that is not READY it says only how large a body may be read. */
+/* The token that @credential is, or NULL. Of a core that is not READY it says only how large a body
+ * may be read. */
 static const Token *auth_known(Server *server, const char *credential)
 {
   char hash[AUTH_HASH_BYTES];
@@ -102,7 +107,8 @@ int auth_role(Server *server, const HttpRequest *request)
 static bool auth_token(Server *server, HttpRequest *request, Caller *caller)
 {
   const char *token = http_request_credential(request);
-  if (!token || server->core_state != CORE_STATE_READY) { /* which tokens there are is not known: a stranger, who is told nothing else */
+  /* which tokens there are is not known: a stranger, who is told nothing else */
+  if (!token || server->core_state != CORE_STATE_READY) {
     g_strlcpy(caller->actor, "public", sizeof caller->actor);
     return true;
   }
@@ -118,17 +124,20 @@ static bool auth_token(Server *server, HttpRequest *request, Caller *caller)
 
 static bool auth_tcp(Server *server, HttpRequest *request, Caller *caller)
 {
-  if (!server->listen_local || auth_host_is_local(http_request_header(request, "Host"), server->listen_port))
+  if (!server->listen_local ||
+      auth_host_is_local(http_request_header(request, "Host"), server->listen_port))
     return auth_token(server, request, caller);
-  auth_fail(server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
-            "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
+  auth_fail(
+      server, request, AUTH_FAILURE_HOST, REEVE_ERROR_DENIED,
+      "the Host header names another server than this one; use localhost or 127.0.0.1 with the right port");
   return false;
 }
 
 bool auth_browser(Server *server, HttpRequest *request)
 {
   static const char *const local[] = {"localhost", NULL};
-  BrowserRules rules = {.origins = (const char *const *)server->options->origins, .hosts = server->listen_local ? local : NULL};
+  BrowserRules rules = {.origins = (const char *const *)server->options->origins,
+                        .hosts = server->listen_local ? local : NULL};
   browser_share(request, &rules);
   if (browser_preflight(request, &rules))
     return false;
@@ -137,7 +146,8 @@ bool auth_browser(Server *server, HttpRequest *request)
   if (status == 403)
     auth_fail(server, request, AUTH_FAILURE_ORIGIN, REEVE_ERROR_DENIED, why);
   else if (status)
-    route_problem_status(server, request, status, "media-type", "the body has another content type than allowed", why, NULL, NULL);
+    route_problem_status(server, request, status, "media-type",
+                         "the body has another content type than allowed", why, NULL, NULL);
   return status == 0;
 }
 
@@ -158,7 +168,8 @@ bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
     return auth_tcp(server, request, caller);
   int role = route_role(uid, (int)geteuid());
   if (role < 0) {
-    auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED, "only the user of the server and root may use this socket");
+    auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED,
+              "only the user of the server and root may use this socket");
     return false;
   }
   if (origin == PEER_AGENT) {
@@ -166,7 +177,8 @@ bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
     return auth_token(server, request, caller);
   }
   if (origin == PEER_GONE) {
-    auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED, "the process that opened this connection has ended");
+    auth_fail(server, request, AUTH_FAILURE_USER, REEVE_ERROR_DENIED,
+              "the process that opened this connection has ended");
     return false;
   }
   caller->role = (Role)role;
@@ -177,19 +189,23 @@ bool auth_caller(Server *server, HttpRequest *request, Caller *caller)
 void auth_refuse(Server *server, HttpRequest *request, const Caller *caller, Role role)
 {
   if (caller->role == ROLE_PUBLIC && caller->agent) {
-    auth_fail(server, request, AUTH_FAILURE_AGENT, REEVE_ERROR_DENIED,
-              "this comes from an agent, and agents have no role on the control socket; give it a token: "
-              "'reeve token create NAME --role operator', its value in the agent's environment as REEVE_TOKEN (by a secret)");
+    auth_fail(
+        server, request, AUTH_FAILURE_AGENT, REEVE_ERROR_DENIED,
+        "this comes from an agent, and agents have no role on the control socket; give it a token: "
+        "'reeve token create NAME --role operator', its value in the agent's environment as REEVE_TOKEN (by a secret)");
     return;
   }
   if (caller->role == ROLE_PUBLIC) {
-    auth_fail(server, request, AUTH_FAILURE_MISSING, REEVE_ERROR_UNAUTHENTICATED,
-              "this wants a token in the header Authorization: Bearer TOKEN, or X-API-Key; 'reeve token create' makes one");
+    auth_fail(
+        server, request, AUTH_FAILURE_MISSING, REEVE_ERROR_UNAUTHENTICATED,
+        "this wants a token in the header Authorization: Bearer TOKEN, or X-API-Key; 'reeve token create' makes one");
     return;
   }
   const char *colon = strchr(caller->actor, ':'); /* "token:ci" */
   g_autofree char *who =
-      colon ? g_strdup_printf("%.*s '%s'", (int)(colon - caller->actor), caller->actor, colon + 1) : g_strdup(caller->actor);
-  g_autofree char *detail = g_strdup_printf("this needs role '%s'; %s has '%s'", role_word(role), who, role_word(caller->role));
+      colon ? g_strdup_printf("%.*s '%s'", (int)(colon - caller->actor), caller->actor, colon + 1)
+            : g_strdup(caller->actor);
+  g_autofree char *detail = g_strdup_printf("this needs role '%s'; %s has '%s'", role_word(role),
+                                            who, role_word(caller->role));
   auth_fail(server, request, AUTH_FAILURE_ROLE, REEVE_ERROR_DENIED, detail);
 }

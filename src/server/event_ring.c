@@ -1,5 +1,6 @@
-/* Owns the last events of this run as text ready for the wire; see events.h. Events come in blocks; all but the open one are packed, so
- * that the 100,000 events that a watcher may ask for cost a few megabytes and a server whose agents flap does not grow by what it tells. */
+/* Owns the last events of this run as text ready for the wire; see events.h. Events come in blocks;
+ * all but the open one are packed, so that the 100,000 events that a watcher may ask for cost a few
+ * megabytes and a server whose agents flap does not grow by what it tells. */
 #include "server/events.h"
 
 #include <string.h>
@@ -21,7 +22,8 @@ typedef struct Unpacked {
   char *text;
 } Unpacked;
 
-/* Event n is in block (n - 1) / BLOCK_EVENTS; that block is at its number modulo the blocks that are kept. */
+/* Event n is in block (n - 1) / BLOCK_EVENTS; that block is at its number modulo the blocks that
+ * are kept. */
 struct EventRing {
   char *run;
   GPtrArray *blocks; /* of RingBlock* */
@@ -48,7 +50,8 @@ EventRing *event_ring_new(const char *run, guint size)
   ring->run = g_strdup(run);
   ring->blocks = g_ptr_array_new_with_free_func(ring_block_free);
   ring->size = size;
-  ring->keep = (size + BLOCK_EVENTS - 1) / BLOCK_EVENTS + 1; /* the oldest may be half out of sight */
+  /* the oldest may be half out of sight */
+  ring->keep = (size + BLOCK_EVENTS - 1) / BLOCK_EVENTS + 1;
   ring->unpacked = g_new0(Unpacked, 1);
   ring->unpacked->block = -1;
   return ring;
@@ -69,7 +72,8 @@ static void ring_block_pack(RingBlock *block)
 {
   uLong bound = compressBound(block->text->len), bytes = bound;
   g_autofree Bytef *packed = g_malloc(bound);
-  if (compress2(packed, &bytes, (const Bytef *)block->text->str, block->text->len, Z_BEST_SPEED) != Z_OK)
+  if (compress2(packed, &bytes, (const Bytef *)block->text->str, block->text->len, Z_BEST_SPEED) !=
+      Z_OK)
     return; /* it has no memory for its own state: the text stays as it is */
   block->packed = g_memdup2(packed, bytes);
   block->packed_bytes = bytes;
@@ -102,9 +106,11 @@ const char *event_ring_add(EventRing *ring, const Event *event)
   gint64 seq = ++ring->last;
   RingBlock *block = ring_open_block(ring, seq);
   guint32 start = (guint32)block->text->len;
-  g_string_append_printf(block->text, "event: %s\nid: %s-%" G_GINT64_FORMAT "\ndata: %s\n\n", event->type, ring->run, seq, event->data);
+  g_string_append_printf(block->text, "event: %s\nid: %s-%" G_GINT64_FORMAT "\ndata: %s\n\n",
+                         event->type, ring->run, seq, event->data);
   g_string_append_c(block->text, '\0');
-  block->deployment[block->n] = event->deployment ? g_ref_string_new_intern(event->deployment) : NULL;
+  block->deployment[block->n] =
+      event->deployment ? g_ref_string_new_intern(event->deployment) : NULL;
   block->start[block->n++] = start;
   return block->text->str + start;
 }

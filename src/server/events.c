@@ -1,4 +1,5 @@
-/* Owns the event streams (SSE): who watches what, and who is too slow. The ring of past events is event_ring.c. */
+/* Owns the event streams (SSE): who watches what, and who is too slow. The ring of past events is
+ * event_ring.c. */
 #include "server/events.h"
 
 #include "base/clock.h"
@@ -9,14 +10,17 @@
 
 enum { EVENTS_TRIM_MS = 1000 };
 
-/* What a watcher has not taken lies in the ring, which all share, and not in a buffer of its own: of that there is a page at most. */
+/* What a watcher has not taken lies in the ring, which all share, and not in a buffer of its own:
+ * of that there is a page at most. */
 typedef struct Watcher {
   Events *events;
   HttpRequest *request;
   char *deployment; /* NULL = all */
   char *caller;
-  gint64 next;   /* number of the first event that was not handed to its connection yet */
-  gint64 joined; /* number of the last event when it came: what was before is replayed, and not counted as being slow */
+  gint64 next; /* number of the first event that was not handed to its connection yet */
+  /* number of the last event when it came: what was before is replayed, and not counted as being
+   * slow */
+  gint64 joined;
   size_t behind; /* bytes of events since then that were not handed over */
   bool waits;    /* for its connection to take what it has */
 } Watcher;
@@ -142,7 +146,8 @@ void events_publish(Events *events, const Event *event)
   for (guint i = events->watchers->len; i-- > 0;) {
     Watcher *watcher = g_ptr_array_index(events->watchers, i);
     bool wanted = !watcher->deployment || g_strcmp0(watcher->deployment, event->deployment) == 0;
-    if (!watcher->waits && (!wanted || http_stream_backlog(watcher->request) <= EVENTS_PAGE_BYTES)) {
+    if (!watcher->waits &&
+        (!wanted || http_stream_backlog(watcher->request) <= EVENTS_PAGE_BYTES)) {
       watcher->next = event_ring_last(events->ring) + 1;
       if (wanted)
         http_stream_chunk(watcher->request, text, length);
@@ -156,7 +161,8 @@ void events_publish(Events *events, const Event *event)
   }
 }
 
-/* What a new watcher is sent before anything else: its first page, or the snapshot; the peer sees its stream begin in any case. */
+/* What a new watcher is sent before anything else: its first page, or the snapshot; the peer sees
+ * its stream begin in any case. */
 static void watcher_begin(Watcher *watcher, const char *last_id, const char *snapshot)
 {
   EventRing *ring = watcher->events->ring;
@@ -176,10 +182,14 @@ static void watcher_begin(Watcher *watcher, const char *last_id, const char *sna
   watcher_feed(watcher);
 }
 
-void events_follow(Events *events, HttpRequest *request, const EventsQuery *query, const char *snapshot)
+void events_follow(Events *events, HttpRequest *request, const EventsQuery *query,
+                   const char *snapshot)
 {
   Watcher *watcher = g_new0(Watcher, 1);
-  *watcher = (Watcher){.events = events, .request = request, .deployment = g_strdup(query->deployment), .caller = g_strdup(query->caller)};
+  *watcher = (Watcher){.events = events,
+                       .request = request,
+                       .deployment = g_strdup(query->deployment),
+                       .caller = g_strdup(query->caller)};
   http_stream_start(request, 200, "text/event-stream");
   http_request_on_gone(request, watcher_gone, watcher);
   g_ptr_array_add(events->watchers, watcher);

@@ -1,5 +1,5 @@
-/* Owns the node links: who is linked, frames in become commands, messages go out. What arrives while a turn runs, or while the release
- * queue is full, waits in order. */
+/* Owns the node links: who is linked, frames in become commands, messages go out. What arrives
+ * while a turn runs, or while the release queue is full, waits in order. */
 #include "server/hub.h"
 
 #include "base/log.h"
@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-enum { HUB_WAITING_BYTES_MAX = 64 * 1024 * 1024 }; /* of frames not yet handled; a node that sends more loses its link */
+/* of frames not yet handled; a node that sends more loses its link */
+enum { HUB_WAITING_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct HubPeer {
   Hub *hub;
@@ -120,7 +121,8 @@ bool hub_linked(const Hub *hub, const char *node)
   return hub_find(hub, node) != NULL;
 }
 
-/* What is being read from @node, or run there for somebody, ends: its link is gone, or is about to be closed. */
+/* What is being read from @node, or run there for somebody, ends: its link is gone, or is about to
+ * be closed. */
 static void hub_streams_lost(const Hub *hub, const char *node)
 {
   logs_node_gone(hub->server->logs, node);
@@ -129,7 +131,10 @@ static void hub_streams_lost(const Hub *hub, const char *node)
 
 static void hub_on_core(HubPeer *peer, const Frame *frame)
 {
-  turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME, .actor = peer->node, .node = peer->node, .frame = frame});
+  turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME,
+                                           .actor = peer->node,
+                                           .node = peer->node,
+                                           .frame = frame});
 }
 
 /* The log says what the core cannot: that @id holds what is not this server's. */
@@ -148,7 +153,8 @@ static void hub_note_strange(const Hub *hub, const char *id)
   }
 }
 
-/* The first frame of a link. A second link of one node takes the place of the first, which can only be a dead one. */
+/* The first frame of a link. A second link of one node takes the place of the first, which can only
+ * be a dead one. */
 static void hub_on_hello(HubPeer *peer, const Frame *frame)
 {
   Hub *hub = peer->hub;
@@ -186,7 +192,8 @@ static void hub_on_exec(HubPeer *peer, const Frame *frame)
 
 static void hub_on_secret_read(HubPeer *peer, const Frame *frame)
 {
-  g_autofree char *node = g_strdup(peer->node); /* @peer goes when what was given cannot be stored: hub_reset */
+  /* @peer goes when what was given cannot be stored: hub_reset */
+  g_autofree char *node = g_strdup(peer->node);
   secrets_answer(peer->hub->server, node, frame);
 }
 
@@ -198,11 +205,14 @@ static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
     execs_unknown(peer->hub->server->execs, peer->node);
 }
 
-/* A type that this release does not know, or that only a server sends: the node is told, and the link goes on. */
+/* A type that this release does not know, or that only a server sends: the node is told, and the
+ * link goes on. */
 static void hub_on_unknown(HubPeer *peer, const Frame *frame)
 {
   g_autoptr(Frame) answer = frame_new(FRAME_UNKNOWN_TYPE);
-  answer->data = g_strdup(frame->type != FRAME_UNKNOWN ? frame_type_word(frame->type) : frame->data ? frame->data : "");
+  answer->data = g_strdup(frame->type != FRAME_UNKNOWN ? frame_type_word(frame->type)
+                          : frame->data                ? frame->data
+                                                       : "");
   g_autofree char *text = frame_write(answer);
   hub_send_peer(peer, text);
 }
@@ -279,7 +289,8 @@ static void hub_drain_later(void *data)
     if (!peer || !peer->overrun)
       continue;
     g_autofree char *node = peer->greeted ? g_strdup(peer->node) : NULL;
-    log_warn("node sends faster than the store takes, link closed", "node=%s", peer->node ? peer->node : "?");
+    log_warn("node sends faster than the store takes, link closed", "node=%s",
+             peer->node ? peer->node : "?");
     hub_close_peer(peer);
     hub_tell_gone(hub, node);
   }
@@ -307,7 +318,11 @@ HubPeer *hub_attach(Hub *hub, const HubCarrier *carrier, void *link, const char 
   if (!hub->open)
     return NULL;
   HubPeer *peer = g_new0(HubPeer, 1);
-  *peer = (HubPeer){.hub = hub, .carrier = carrier, .link = link, .node = g_strdup(node), .vouched = node != NULL};
+  *peer = (HubPeer){.hub = hub,
+                    .carrier = carrier,
+                    .link = link,
+                    .node = g_strdup(node),
+                    .vouched = node != NULL};
   g_ptr_array_add(hub->peers, peer);
   return peer;
 }

@@ -1,6 +1,6 @@
-/* Carries node links: the unix socket where node processes dial in (frames are lines of JSON, at most FRAME_BYTES_MAX; the socket's mode,
- * 0600, is the authority, the node's id comes from its hello), or the memory link to the embedded node, which gets and gives the same
- * lines. */
+/* Carries node links: the unix socket where node processes dial in (frames are lines of JSON, at
+ * most FRAME_BYTES_MAX; the socket's mode, 0600, is the authority, the node's id comes from its
+ * hello), or the memory link to the embedded node, which gets and gives the same lines. */
 #include "server/hub_link.h"
 
 #include "base/error.h"
@@ -28,9 +28,10 @@ struct HubLink {
   struct evconnlistener *listener; /* NULL = no node processes */
   char *path;
   Loop *loop;
-  Node *node;     /* embedded, or NULL */
-  HubPeer *peer;  /* of the embedded node while it is linked */
-  GQueue to_node; /* of char*: frames on their way; delivered by a post, so that neither end is re-entered */
+  Node *node;    /* embedded, or NULL */
+  HubPeer *peer; /* of the embedded node while it is linked */
+  /* of char*: frames on their way; delivered by a post, so that neither end is re-entered */
+  GQueue to_node;
   bool posted;
 };
 
@@ -67,7 +68,8 @@ static void node_conn_send(void *link, const char *frame)
     return;
   if (evbuffer_get_length(out) > NODE_UNREAD_MAX) {
     conn->full = true;
-    loop_post(conn->loop, node_conn_on_full, conn); /* not from here: the hub is in the middle of something */
+    /* not from here: the hub is in the middle of something */
+    loop_post(conn->loop, node_conn_on_full, conn);
     return;
   }
   evbuffer_add(out, frame, strlen(frame));
@@ -88,7 +90,8 @@ static void node_conn_pause(void *link, bool paused)
     bufferevent_enable(stream, EV_READ);
 }
 
-static const HubCarrier node_conn_carrier = {.send = node_conn_send, .close = node_conn_close, .pause = node_conn_pause};
+static const HubCarrier node_conn_carrier = {
+    .send = node_conn_send, .close = node_conn_close, .pause = node_conn_pause};
 
 static void node_conn_lost(NodeConn *conn, const char *why)
 {
@@ -114,7 +117,8 @@ static void node_conn_event(struct bufferevent *stream, short what, void *data)
   node_conn_lost(data, what & BEV_EVENT_EOF ? "closed by the node" : g_strerror(errno));
 }
 
-static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
+static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd,
+                            struct sockaddr *address, int length, void *data)
 {
   HubLink *link = data;
   if (peer_origin_of_socket(fd, NULL) != PEER_FREE) { /* it would be given the secrets of others */
@@ -152,19 +156,21 @@ static bool hub_link_listen(HubLink *link, GError **error)
 {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (g_strlcpy(address.sun_path, link->path, sizeof address.sun_path) >= sizeof address.sun_path) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "listen on '%s': path longer than %zu bytes", link->path,
-                sizeof address.sun_path - 1);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "listen on '%s': path longer than %zu bytes",
+                link->path, sizeof address.sun_path - 1);
     return false;
   }
   if (!hub_link_free_name(link->path, error))
     return false;
   mode_t old = umask(0177); /* no moment in which others may connect */
-  link->listener = evconnlistener_new_bind(link->base, hub_link_accept, link, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
+  link->listener = evconnlistener_new_bind(link->base, hub_link_accept, link,
+                                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
                                            (struct sockaddr *)&address, sizeof address);
   int reason = errno;
   umask(old);
   if (!link->listener)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen on '%s': %s", link->path, g_strerror(reason));
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "listen on '%s': %s", link->path,
+                g_strerror(reason));
   return link->listener != NULL;
 }
 
@@ -180,7 +186,8 @@ void hub_link_look(HubLink *link)
     evconnlistener_free(former);
   } else {
     link->listener = former; /* it is tried again */
-    log_error("socket of node processes was removed and cannot be bound again", "error=\"%s\"", error->message);
+    log_error("socket of node processes was removed and cannot be bound again", "error=\"%s\"",
+              error->message);
   }
 }
 
@@ -241,7 +248,10 @@ static bool memory_start(HubLink *link, const Server *server, GError **error)
 HubLink *hub_link_new(Hub *hub, Server *server, GError **error)
 {
   HubLink *link = g_new0(HubLink, 1);
-  *link = (HubLink){.hub = hub, .base = loop_base(server->loop), .loop = server->loop, .path = g_strdup(server->options->node_socket)};
+  *link = (HubLink){.hub = hub,
+                    .base = loop_base(server->loop),
+                    .loop = server->loop,
+                    .path = g_strdup(server->options->node_socket)};
   g_queue_init(&link->to_node);
   bool embedded = !link->path && server->options->shim_path;
   if (embedded ? memory_start(link, server, error) : !link->path || hub_link_listen(link, error))

@@ -1,10 +1,12 @@
 #pragma once
-/* What carries node links: the memory link to the embedded node, or a unix socket where node processes dial in. */
+/* What carries node links: the memory link to the embedded node, or a unix socket where node
+ * processes dial in. */
 #include "server/hub.h"
 
 typedef struct HubLink HubLink;
 
-/* Makes the carrier that the options of @server ask for. NULL with @error when the socket cannot be had. */
+/* Makes the carrier that the options of @server ask for. NULL with @error when the socket cannot be
+ * had. */
 HubLink *hub_link_new(Hub *hub, Server *server, GError **error);
 void hub_link_free(HubLink *link);
 /* Binds the socket again when it is not there any more. */

@@ -1,5 +1,6 @@
 #pragma once
-/* One server and its parts, for the files of this room only. Everything runs on the loop; the store's thread is behind store_thread.h. */
+/* One server and its parts, for the files of this room only. Everything runs on the loop; the
+ * store's thread is behind store_thread.h. */
 #include "core/core.h"
 #include "core/objects.h"
 #include "core/release.h"
@@ -25,8 +26,9 @@ typedef struct Registry Registry;
 /* What the store can do at the moment. Not OK: read-only until a probe write commits. */
 typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
 
-/* Whether the core is what is stored. LOADING: it is ahead of it, and another one is on its way; UNREADABLE: that one could not be loaded,
- * the server leaves. In both nothing is answered from it and no command is applied to it; it is there, since much points into it. */
+/* Whether the core is what is stored. LOADING: it is ahead of it, and another one is on its way;
+ * UNREADABLE: that one could not be loaded, the server leaves. In both nothing is answered from it
+ * and no command is applied to it; it is there, since much points into it. */
 typedef enum CoreState { CORE_STATE_READY, CORE_STATE_LOADING, CORE_STATE_UNREADABLE } CoreState;
 typedef struct CoreLoad CoreLoad;
 
@@ -50,15 +52,17 @@ struct Server {
   LoopTimer *probe;    /* armed only while the store is not OK */
   GHashTable *waiters; /* token -> Waiter*: requests whose answer waits for a commit */
   uint64_t next_token;
-  GPtrArray *held; /* of requests that wait for the next core: reads whose batch failed, and what came since */
-  bool in_turn;    /* a turn is being applied: frames that arrive meanwhile wait */
-  bool leaving;    /* no new work; ends when everything has left */
+  /* of requests that wait for the next core: reads whose batch failed, and what came since */
+  GPtrArray *held;
+  bool in_turn; /* a turn is being applied: frames that arrive meanwhile wait */
+  bool leaving; /* no new work; ends when everything has left */
   LoopTimer *drain;
   int64_t drain_until_ms;
   int exit_code;
   GString *scratch; /* for rendering answers */
   HttpServer *http; /* on the control socket */
-  HttpServer *tcp;  /* its connections are counted apart: who fills them up holds nobody off the control socket */
+  /* its connections are counted apart: who fills them up holds nobody off the control socket */
+  HttpServer *tcp;
   Limiter *limiter;
   char *listen_text; /* "127.0.0.1:7373", NULL = no TCP */
   char *listen_note; /* why the default address could not be had, or NULL */
@@ -78,24 +82,29 @@ struct Server {
 };
 
 /* --- server.c --- */
-/* Opens everything but the embedded node on @store (opened with @driver; ownership moves on success): core loaded, socket listening. NULL
- * members of @server are set. False with @error: nothing stays. */
-bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error);
+/* Opens everything but the embedded node on @store (opened with @driver; ownership moves on
+ * success): core loaded, socket listening. NULL members of @server are set. False with @error:
+ * nothing stays. */
+bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver,
+                 Store *store, GError **error);
 /* Ends streams, closes links, store and sockets. Agents stay. */
 void server_close(Server *server);
-/* Begins to leave: no new connections; the loop stops once every answer and commit is through, at the latest after 5 s. */
+/* Begins to leave: no new connections; the loop stops once every answer and commit is through, at
+ * the latest after 5 s. */
 void server_leave(Server *server, int exit_code);
 
 /* --- turn.c: the one path from command to effect --- */
 /* Creates core and queue and loads them from the store. */
 bool turn_open(Server *server, GError **error);
-/* Lets go of the requests whose commit is still on its way when the server ends. They get no answer, since nobody knows yet what it will
- * be; their connections are closed. */
+/* Lets go of the requests whose commit is still on its way when the server ends. They get no
+ * answer, since nobody knows yet what it will be; their connections are closed. */
 void turn_drop_waiters(Server *server);
 void turn_close(Server *server);
-/* Applies @command; its effects leave by the release queue. Does nothing while the core is not READY. */
+/* Applies @command; its effects leave by the release queue. Does nothing while the core is not
+ * READY. */
 void turn_apply(Server *server, const Command *command);
-/* Hands @effects (ownership moves) to the queue; frames that the link brings while something leaves wait until it is done. */
+/* Hands @effects (ownership moves) to the queue; frames that the link brings while something leaves
+ * wait until it is done. */
 void turn_release(Server *server, Effects *effects);
 /* What follows a turn or a commit: the next commit, then what waited for either. */
 void turn_after(Server *server);
@@ -105,18 +114,22 @@ void turn_sleep(Server *server);
 void turn_probe_later(Server *server);
 /* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone. */
 typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
-/* A change asked for by @request: refused while the store is not OK, the queue is full or the server leaves. Sets the reply token. */
+/* A change asked for by @request: refused while the store is not OK, the queue is full or the
+ * server leaves. Sets the reply token. */
 void turn_change(Server *server, Command *command, HttpRequest *request);
-/* The same, but @leave answers when the change is accepted and stored: @body is the core's reply. A refusal is answered as ever; @leave is
- * then called with @request NULL, so that it frees @data. */
-void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data);
+/* The same, but @leave answers when the change is accepted and stored: @body is the core's reply. A
+ * refusal is answered as ever; @leave is then called with @request NULL, so that it frees @data. */
+void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave,
+                      void *data);
 /* The server's buffer for one answer, empty. */
 GString *turn_scratch(Server *server);
-/* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when nothing is. What was seen of a core
- * that is thrown away by now is seen again. */
-void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body);
+/* Answers @request with @body as soon as nothing that it may have seen is uncommitted: at once when
+ * nothing is. What was seen of a core that is thrown away by now is seen again. */
+void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type,
+                 const GString *body);
 /* Like turn_answer, but @leave is called instead of answering; it must free @data. */
-void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data);
+void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave,
+                      void *data);
 /* Sends @message (ownership moves) as soon as nothing that it may have seen is uncommitted. */
 void turn_send_later(Server *server, Message *message);
 /* The present on the core's clock. */
@@ -127,16 +140,17 @@ bool turn_full(const Server *server);
 /* --- reload.c: the core that is read from the store --- */
 /* At the start, on the loop. */
 bool reload_first(Server *server, GError **error);
-/* The core is ahead of the store: closes the node links and loads another one on the store's thread; then a probe is armed. @listens: nodes
- * may say hello to the new one at once. */
+/* The core is ahead of the store: closes the node links and loads another one on the store's
+ * thread; then a probe is armed. @listens: nodes may say hello to the new one at once. */
 void reload_begin(Server *server, bool listens);
-/* The store's thread is free, and the store was not OK: on with the load that waits for it, or with the next probe. */
+/* The store's thread is free, and the store was not OK: on with the load that waits for it, or with
+ * the next probe. */
 void reload_continue(Server *server);
-/* @request, of which nothing was answered, goes to its handler once more when there is a core; when its peer leaves before, it is
- * forgotten. */
+/* @request, of which nothing was answered, goes to its handler once more when there is a core; when
+ * its peer leaves before, it is forgotten. */
 void reload_hold(Server *server, HttpRequest *request);
-/* The same for a request that has just come. False when it can be answered now, one way or another: the core is not LOADING, or too many
- * wait. */
+/* The same for a request that has just come. False when it can be answered now, one way or another:
+ * the core is not LOADING, or too many wait. */
 bool reload_holds(Server *server, HttpRequest *request);
 /* The server ends: a load need not come to its end. */
 void reload_end(Server *server);
@@ -153,7 +167,8 @@ bool hub_send(Hub *hub, const char *node, const char *frame);
 bool hub_linked(const Hub *hub, const char *node);
 /* Closes every link and takes no new ones until hub_listen; what had arrived is dropped. */
 void hub_reset(Hub *hub);
-/* Takes links (again): nodes dial in and say hello to the core as it is now. Does nothing when it already does. */
+/* Takes links (again): nodes dial in and say hello to the core as it is now. Does nothing when it
+ * already does. */
 void hub_listen(Hub *hub);
 /* Binds the socket of node processes again when it was removed. */
 void hub_look(Hub *hub);
@@ -171,8 +186,9 @@ void logs_node_gone(Logs *logs, const char *node);
 void logs_end(Logs *logs);
 /* What an agent wrote, each stream by itself; borrowed. */
 typedef void (*LogsTaken)(const char *out, const char *err, void *data);
-/* Reads the last @lines lines of each instance of @deployment and then calls @taken once, now or later on the loop: with what there is when
- * a node is away or goes. Of much text the end counts. */
+/* Reads the last @lines lines of each instance of @deployment and then calls @taken once, now or
+ * later on the loop: with what there is when a node is away or goes. Of much text the end counts.
+ */
 void logs_take(Logs *logs, const Deployment *deployment, int lines, LogsTaken taken, void *data);
 
 /* --- routes_exec.c: commands beside agents --- */
@@ -190,7 +206,8 @@ void agents_continue(Agents *agents);
 void agents_free(Agents *agents);
 
 /* --- stop.c: POST /api/server/stop --- */
-/* Appends "deployment/agent" of every instance that runs, or is meant to, as a JSON list. Returns how many. */
+/* Appends "deployment/agent" of every instance that runs, or is meant to, as a JSON list. Returns
+ * how many. */
 guint stop_running_agents(const Server *server, GString *out, const char *key);
 /* Something left: the orderly stop goes on. */
 void stop_continue(Server *server);

@@ -13,14 +13,18 @@ bool listen_parse(const char *text, char **host, int *port, GError **error)
   bool bracket = text[0] == '[';
   const char *end = bracket ? strchr(text, ']') : colon;
   gint64 number = -1;
-  bool split = bracket ? end && end[1] == ':' && end + 1 == colon : colon && strchr(text, ':') == colon;
+  bool split =
+      bracket ? end && end[1] == ':' && end + 1 == colon : colon && strchr(text, ':') == colon;
   const char *digits = colon ? colon + 1 : text;
   bool numeric = g_ascii_string_to_signed(digits, 10, 0, 65535, &number, NULL);
   if (!numeric || (colon && !split) || (split && end == text)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "listen on '%s': wanted HOST:PORT, [IPV6]:PORT, PORT or none", text);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                "listen on '%s': wanted HOST:PORT, [IPV6]:PORT, PORT or none", text);
     return false;
   }
-  *host = !colon ? g_strdup("127.0.0.1") : bracket ? g_strndup(text + 1, (gsize)(end - text - 1)) : g_strndup(text, (gsize)(end - text));
+  *host = !colon    ? g_strdup("127.0.0.1")
+          : bracket ? g_strndup(text + 1, (gsize)(end - text - 1))
+                    : g_strndup(text, (gsize)(end - text));
   *port = (int)number;
   return true;
 }
@@ -35,7 +39,8 @@ static bool listen_at(Server *server, const char *host, int port, GError **error
   server->listen_port = got;
   server->listen_local = address_is_loopback(host);
   if (!server->listen_local)
-    log_warn("the API is open to other machines, without TLS: tokens can be read on the way", "listen=%s", server->listen_text);
+    log_warn("the API is open to other machines, without TLS: tokens can be read on the way",
+             "listen=%s", server->listen_text);
   return true;
 }
 
@@ -60,6 +65,7 @@ bool listen_open(Server *server, GError **error)
   }
   g_assert(failed);
   server->listen_note = g_strdup(failed->message);
-  log_warn("the API is not served over TCP; --listen HOST:PORT names another port", "error=\"%s\"", failed->message);
+  log_warn("the API is not served over TCP; --listen HOST:PORT names another port", "error=\"%s\"",
+           failed->message);
   return true;
 }

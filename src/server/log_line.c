@@ -37,5 +37,9 @@ void log_line_parse(const char *line, size_t length, LogLine *out)
   at += n + 1;
   if (!stream || time_ms < 0 || end - at < 2 || (*at != 'F' && *at != 'P') || at[1] != ' ')
     return;
-  *out = (LogLine){.time_ms = time_ms, .stream = stream, .partial = *at == 'P', .text = at + 2, .length = (size_t)(end - at - 2)};
+  *out = (LogLine){.time_ms = time_ms,
+                   .stream = stream,
+                   .partial = *at == 'P',
+                   .text = at + 2,
+                   .length = (size_t)(end - at - 2)};
 }

@@ -8,7 +8,8 @@
 enum { METRICS_ROUTES_MAX = 96, METRICS_STATUS_MAX = 20 };
 
 typedef struct Metrics {
-  guint64 requests[METRICS_ROUTES_MAX + 1][METRICS_STATUS_MAX + 1]; /* by route (last: no route) and status (last: any other) */
+  /* by route (last: no route) and status (last: any other) */
+  guint64 requests[METRICS_ROUTES_MAX + 1][METRICS_STATUS_MAX + 1];
   guint64 auth_failures[AUTH_FAILURE_N];
   guint64 rollouts[OUTCOME_N]; /* that ended in this run */
   guint64 commits;

@@ -1,6 +1,7 @@
-/* Owns webhooks on their way: the messages for one deployment and URL go one after the other, each until the core says that it was
- * delivered or is given up. One whose outcome could not be stored is posted again, with the same id. URLs are not logged whole: their paths
- * are secrets in practice. */
+/* Owns webhooks on their way: the messages for one deployment and URL go one after the other, each
+ * until the core says that it was delivered or is given up. One whose outcome could not be stored
+ * is posted again, with the same id. URLs are not logged whole: their paths are secrets in
+ * practice. */
 #include "server/notify.h"
 
 #include "base/clock.h"
@@ -89,7 +90,8 @@ static char *hook_host(const char *url)
   return g_strdup_printf("%.*s%.*s", (int)n, url, (int)(url + n + length - from), from);
 }
 
-/* The core hears what came of a try. While nothing can be stored it waits, and nothing is posted meanwhile. */
+/* The core hears what came of a try. While nothing can be stored it waits, and nothing is posted
+ * meanwhile. */
 static void hook_tell(Hook *hook)
 {
   Server *server = hook->notify->server;
@@ -99,7 +101,10 @@ static void hook_tell(Hook *hook)
   }
   char id[ID_BYTES];
   g_strlcpy(id, hook->id, sizeof id); /* the hook may go with this turn */
-  turn_apply(server, &(Command){.type = COMMAND_NOTICE_TRIED, .actor = "reeve", .notice = id, .delivered = hook->delivered});
+  turn_apply(server, &(Command){.type = COMMAND_NOTICE_TRIED,
+                                .actor = "reeve",
+                                .notice = id,
+                                .delivered = hook->delivered});
 }
 
 static void hook_done(const HttpResult *result, void *data)
@@ -111,14 +116,16 @@ static void hook_done(const HttpResult *result, void *data)
   hook->delivered = result->status >= 200 && result->status < 300;
   if (notice && !hook->delivered) {
     g_autofree char *host = hook_host(notice->url);
-    log_warn("webhook failed", "deployment=%s event=%s to=%s id=%s try=%d status=%d error=\"%s\"", notice->deployment, notice->event, host,
-             notice->id, notice->tries + 1, result->status, result->error ? result->error : "");
+    log_warn("webhook failed", "deployment=%s event=%s to=%s id=%s try=%d status=%d error=\"%s\"",
+             notice->deployment, notice->event, host, notice->id, notice->tries + 1, result->status,
+             result->error ? result->error : "");
   }
   hook_tell(hook);
 }
 
-/* "Reeve-Webhook-Signature: t=SECONDS,v1=HEX": HMAC-SHA256 under the secret of SECONDS, a dot and the body, so that a receiver knows who
- * sent it and when. NULL without @error: the job wants none. Caller frees. */
+/* "Reeve-Webhook-Signature: t=SECONDS,v1=HEX": HMAC-SHA256 under the secret of SECONDS, a dot and
+ * the body, so that a receiver knows who sent it and when. NULL without @error: the job wants none.
+ * Caller frees. */
 static char *hook_signature(const Server *server, const Notice *notice, GError **error)
 {
   const char *name = core_notice_secret(server->core, notice);
@@ -130,7 +137,8 @@ static char *hook_signature(const Server *server, const Notice *notice, GError *
     return NULL;
   int64_t seconds = clock_wall_ms() / 1000;
   g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT ".%s", seconds, notice->body);
-  g_autofree char *hex = g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)key, strlen(key), text, -1);
+  g_autofree char *hex =
+      g_compute_hmac_for_string(G_CHECKSUM_SHA256, (const guchar *)key, strlen(key), text, -1);
   seal_wipe(key);
   return g_strdup_printf("Reeve-Webhook-Signature: t=%" G_GINT64_FORMAT ",v1=%s", seconds, hex);
 }
@@ -143,9 +151,11 @@ static void hook_post(Hook *hook, const Notice *notice)
     hook_done(&(HttpResult){.error = error->message}, hook);
     return;
   }
-  g_autofree char *id = g_strdup_printf("Reeve-Webhook-Id: %s-%" G_GINT64_FORMAT, notice->id, notice->created_at_ms);
+  g_autofree char *id =
+      g_strdup_printf("Reeve-Webhook-Id: %s-%" G_GINT64_FORMAT, notice->id, notice->created_at_ms);
   g_autofree char *attempt = g_strdup_printf("Reeve-Webhook-Try: %d", notice->tries + 1);
   const char *const headers[] = {id, attempt, signature, NULL};
+  /* whoever deploys names the URL: not the machine's metadata, say */
   HttpCallSpec spec = {.method = "POST",
                        .url = notice->url,
                        .content_type = "application/json",
@@ -153,7 +163,7 @@ static void hook_post(Hook *hook, const Notice *notice)
                        .body_length = strlen(notice->body),
                        .headers = headers,
                        .timeout_ms = NOTIFY_TIMEOUT_MS,
-                       .guard = HTTP_GUARD_LOCAL}; /* whoever deploys names the URL: not the machine's metadata, say */
+                       .guard = HTTP_GUARD_LOCAL};
   hook->call = http_client_call(hook->notify->http, &spec, NULL, hook_done, hook);
 }
 
@@ -165,7 +175,8 @@ static void hook_due(void *data)
   if (hook->answered)
     hook_tell(hook);
   else if (server->store_state != STORE_STATE_OK)
-    loop_timer_set(hook->timer, clock_boot_ms() + NOTIFY_AGAIN_MS); /* its delivery could not be noted */
+    /* its delivery could not be noted */
+    loop_timer_set(hook->timer, clock_boot_ms() + NOTIFY_AGAIN_MS);
   else if (notice && !server->leaving)
     hook_post(hook, notice);
 }
@@ -221,8 +232,8 @@ static void notify_log(const Event *event)
   if (strcmp(state, "delivered") == 0)
     log_info("told", "deployment=%s event=%s id=%s", event->deployment, word, event->object);
   else if (strcmp(state, "given-up") == 0)
-    log_warn("webhook is given up", "deployment=%s event=%s id=%s tries=%d", event->deployment, word, event->object,
-             (int)jget_int(data, "tries", 0));
+    log_warn("webhook is given up", "deployment=%s event=%s id=%s tries=%d", event->deployment,
+             word, event->object, (int)jget_int(data, "tries", 0));
   json_decref(data);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-/* Webhooks of jobs (`notify:`) on their way. The core makes the messages, stores them and decides how often they are tried
- * (core/notices.c); here they are posted and the core is told what came of it. Nothing waits for them. */
+/* Webhooks of jobs (`notify:`) on their way. The core makes the messages, stores them and decides
+ * how often they are tried (core/notices.c); here they are posted and the core is told what came of
+ * it. Nothing waits for them. */
 #include "core/core.h"
 #include "net/loop.h"
 

@@ -1,5 +1,6 @@
-/* Owns the looks at data directory and control socket. A socket that was removed is bound again. A server whose directory was moved or
- * removed ends and says so: a second one could start in its place and run every agent again, and nobody would see this one any more. */
+/* Owns the looks at data directory and control socket. A socket that was removed is bound again. A
+ * server whose directory was moved or removed ends and says so: a second one could start in its
+ * place and run every agent again, and nobody would see this one any more. */
 #include "server/presence.h"
 
 #include "base/clock.h"
@@ -13,7 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PRESENCE_MS = 2000, PRESENCE_LOOKS = 2 /* in a row: a directory may be on its way back */, PRESENCE_LOG_BYTES = 10 * 1024 * 1024 };
+enum {
+  PRESENCE_MS = 2000,
+  PRESENCE_LOOKS = 2 /* in a row: a directory may be on its way back */,
+  PRESENCE_LOG_BYTES = 10 * 1024 * 1024
+};
 
 /* A file as it was when the server began to use it. */
 typedef struct Kept {
@@ -35,7 +40,9 @@ static void kept_note(Kept *kept, const char *path)
   struct stat status;
   bool there = stat(path, &status) == 0;
   g_free(kept->path);
-  *kept = (Kept){.path = g_strdup(path), .device = there ? status.st_dev : 0, .inode = there ? status.st_ino : 0};
+  *kept = (Kept){.path = g_strdup(path),
+                 .device = there ? status.st_dev : 0,
+                 .inode = there ? status.st_ino : 0};
 }
 
 static bool kept_is_there(const Kept *kept)
@@ -43,7 +50,8 @@ static bool kept_is_there(const Kept *kept)
   struct stat status;
   if (!kept->inode)
     return true;
-  return stat(kept->path, &status) == 0 && status.st_dev == kept->device && status.st_ino == kept->inode;
+  return stat(kept->path, &status) == 0 && status.st_dev == kept->device &&
+         status.st_ino == kept->inode;
 }
 
 /* True when the server ends. */
@@ -55,8 +63,9 @@ static bool presence_directory(Presence *presence)
   presence->missed = missing ? presence->missed + 1 : 0;
   if (presence->missed < PRESENCE_LOOKS)
     return false;
-  log_error("data directory is not ours any more: it was moved, removed or replaced; put it back and start the server again", "missing=%s",
-            missing->path);
+  log_error(
+      "data directory is not ours any more: it was moved, removed or replaced; put it back and start the server again",
+      "missing=%s", missing->path);
   server_leave(presence->server, reeve_error_exit(REEVE_ERROR_STORE_FAILED));
   return true;
 }
@@ -68,26 +77,30 @@ static void presence_socket(Presence *presence)
   g_autoptr(GError) error = NULL;
   if (kept_is_there(&presence->socket))
     return;
-  if (fs_mkdirs(directory, 0700, &error) && http_server_listen_unix(presence->server->http, path, &error)) {
+  if (fs_mkdirs(directory, 0700, &error) &&
+      http_server_listen_unix(presence->server->http, path, &error)) {
     log_warn("control socket was removed, bound again", "path=%s", path);
     g_autofree char *own = g_strdup(path);
     kept_note(&presence->socket, own);
     presence->socket_taken = false;
   } else if (!presence->socket_taken) {
-    log_error("control socket was removed and cannot be bound again", "error=\"%s\"", error->message);
+    log_error("control socket was removed and cannot be bound again", "error=\"%s\"",
+              error->message);
     presence->socket_taken = true;
   }
 }
 
-/* What `reeve up` and `server start` begin as standard error of a background server is kept from growing without bound: beyond its size it
- * becomes server.log.1, in place of the former one. Any other standard error is somebody else's to turn over. */
+/* What `reeve up` and `server start` begin as standard error of a background server is kept from
+ * growing without bound: beyond its size it becomes server.log.1, in place of the former one. Any
+ * other standard error is somebody else's to turn over. */
 static void presence_log(const Presence *presence)
 {
   struct stat own, named;
   g_autofree char *path = g_build_filename(presence->server->options->data_dir, "server.log", NULL);
   g_autofree char *former = g_strconcat(path, ".1", NULL);
-  if (fstat(STDERR_FILENO, &own) != 0 || own.st_size < PRESENCE_LOG_BYTES || stat(path, &named) != 0 || own.st_ino != named.st_ino ||
-      own.st_dev != named.st_dev || rename(path, former) != 0)
+  if (fstat(STDERR_FILENO, &own) != 0 || own.st_size < PRESENCE_LOG_BYTES ||
+      stat(path, &named) != 0 || own.st_ino != named.st_ino || own.st_dev != named.st_dev ||
+      rename(path, former) != 0)
     return;
   int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0)

@@ -1,5 +1,6 @@
-/* Owns the listener of the registries, the port that it keeps, and the keys in its URLs; see registry.h. A kept port that something else
- * holds is not replaced while an agent may run that was given it: its URL would be wrong for good, and nobody would see why. */
+/* Owns the listener of the registries, the port that it keeps, and the keys in its URLs; see
+ * registry.h. A kept port that something else holds is not replaced while an agent may run that was
+ * given it: its URL would be wrong for good, and nobody would see why. */
 #include "server/registry.h"
 
 #include "base/clock.h"
@@ -13,7 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REGISTRY_AGAIN_MS = 5000, REGISTRY_BODY_MAX = REGISTRY_SAID_MAX, REGISTRY_KEY_DIGITS = 2 * SEAL_KEY_BYTES };
+enum {
+  REGISTRY_AGAIN_MS = 5000,
+  REGISTRY_BODY_MAX = REGISTRY_SAID_MAX,
+  REGISTRY_KEY_DIGITS = 2 * SEAL_KEY_BYTES
+};
 static const char REGISTRY_HOST[] = "127.0.0.1";
 
 struct Registry {
@@ -30,21 +35,24 @@ struct Registry {
 /* 0 = none is kept. */
 static int registry_read_port(const Registry *registry)
 {
-  g_autofree char *path = g_build_filename(registry->door.server->options->data_dir, REGISTRY_PORT_FILE, NULL);
+  g_autofree char *path =
+      g_build_filename(registry->door.server->options->data_dir, REGISTRY_PORT_FILE, NULL);
   g_autoptr(GError) error = NULL;
   g_autofree char *text = fs_read(path, 64, NULL, &error);
   gint64 port = 0;
   if (text && g_ascii_string_to_signed(g_strchomp(text), 10, 1, 65535, &port, NULL))
     return (int)port;
   if (text || !g_error_matches(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND))
-    log_error("port of the registry cannot be read, another is chosen; agents that run have the old one until they are restarted",
-              "file=%s error=\"%s\"", path, error ? error->message : "no port number");
+    log_error(
+        "port of the registry cannot be read, another is chosen; agents that run have the old one until they are restarted",
+        "file=%s error=\"%s\"", path, error ? error->message : "no port number");
   return 0;
 }
 
 static bool registry_write_port(const Registry *registry, int port, GError **error)
 {
-  g_autofree char *path = g_build_filename(registry->door.server->options->data_dir, REGISTRY_PORT_FILE, NULL);
+  g_autofree char *path =
+      g_build_filename(registry->door.server->options->data_dir, REGISTRY_PORT_FILE, NULL);
   g_autofree char *text = g_strdup_printf("%d\n", port);
   return fs_write(path, text, strlen(text), 0600, true, error);
 }
@@ -59,8 +67,12 @@ static bool registry_may_be_used(const Registry *registry)
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++) {
       const Instance *instance = deployment->instances->pdata[k];
-      bool runs = instance->present ? instance->pid > 0 && instance->seen_generation == instance->generation : instance->generation > 0;
-      const Revision *revision = runs && instance->desired_running ? deployment_revision(deployment, instance->revision) : NULL;
+      bool runs = instance->present
+                      ? instance->pid > 0 && instance->seen_generation == instance->generation
+                      : instance->generation > 0;
+      const Revision *revision = runs && instance->desired_running
+                                     ? deployment_revision(deployment, instance->revision)
+                                     : NULL;
       const Job *job = revision_job(revision);
       if (revision && (!job || job_has_registry(job))) /* of one that cannot be read nobody knows */
         return true;
@@ -87,7 +99,8 @@ static bool registry_listen_at(Registry *registry, int port, GError **error)
 static void registry_failed(Registry *registry, const GError *error)
 {
   if (g_strcmp0(registry->problem, error->message) != 0)
-    log_error("the registry of dynamic deployments does not answer; it is tried again every 5 s", "error=\"%s\"", error->message);
+    log_error("the registry of dynamic deployments does not answer; it is tried again every 5 s",
+              "error=\"%s\"", error->message);
   g_free(registry->problem);
   registry->problem = g_strdup(error->message);
   loop_timer_set(registry->again, clock_boot_ms() + REGISTRY_AGAIN_MS);
@@ -105,7 +118,8 @@ static bool registry_listen(Registry *registry, GError **error)
   }
   bool listens = registry_listen_at(registry, kept, &failed);
   if (!listens && kept && !registry_may_be_used(registry)) {
-    log_warn("kept port of the registry is taken, another is chosen", "port=%d error=\"%s\"", kept, failed->message);
+    log_warn("kept port of the registry is taken, another is chosen", "port=%d error=\"%s\"", kept,
+             failed->message);
     g_clear_error(&failed);
     listens = registry_listen_at(registry, 0, &failed);
   }
@@ -149,7 +163,8 @@ char *registry_url(Registry *registry, const char *id, GError **error)
     return NULL; /* with a kept port the URL is right, and answers when that is free again */
   g_autofree char *purpose = g_strconcat(REGISTRY_PURPOSE, id, NULL);
   char *digits = seal_derive(registry->door.server->options->data_dir, purpose, error);
-  g_autofree char *place = g_strdup_printf("http://%s:%d/r/%s-", REGISTRY_HOST, registry->door.port, id);
+  g_autofree char *place =
+      g_strdup_printf("http://%s:%d/r/%s-", REGISTRY_HOST, registry->door.port, id);
   char *url = digits ? g_strconcat(place, digits, NULL) : NULL;
   seal_wipe(digits);
   return url;
@@ -176,7 +191,8 @@ Registry *registry_new(Server *server)
   Registry *registry = g_new0(Registry, 1);
   registry->door = (RegistryDoor){.server = server, .registry = registry, .limiter = limiter_new()};
   registry->door.port = registry_read_port(registry);
-  HttpServerConfig config = {.handler = registry_handle, .body_bytes_max = REGISTRY_BODY_MAX, .data = &registry->door};
+  HttpServerConfig config = {
+      .handler = registry_handle, .body_bytes_max = REGISTRY_BODY_MAX, .data = &registry->door};
   registry->http = http_server_new(server->loop, &config);
   registry->again = loop_timer_new(server->loop, registry_again, registry);
   return registry;

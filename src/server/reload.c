@@ -1,6 +1,7 @@
-/* Owns the core that is read from the store: once at the start, and again whenever the one that we have is ahead of what is stored. A
- * million rows take seconds, so the second is done on the store's thread; meanwhile the old core stays where it is, since much points to
- * it, but nothing is answered from it: requests wait here for the new one.
+/* Owns the core that is read from the store: once at the start, and again whenever the one that we
+ * have is ahead of what is stored. A million rows take seconds, so the second is done on the
+ * store's thread; meanwhile the old core stays where it is, since much points to it, but nothing is
+ * answered from it: requests wait here for the new one.
  *
  *   READY --reload_begin--> LOADING --loaded--> READY
  *                              \-----failed--> UNREADABLE (the server leaves) */
@@ -92,7 +93,8 @@ static void reload_tell_unreadable(const Core *core)
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
     if (deployment->unreadable)
-      log_error("deployment cannot be read", "deployment=%s reason=\"%s\"", deployment->name, deployment->unreadable);
+      log_error("deployment cannot be read", "deployment=%s reason=\"%s\"", deployment->name,
+                deployment->unreadable);
   }
 }
 
@@ -166,7 +168,8 @@ static void reload_start(Server *server)
   if (server->core_state != CORE_STATE_LOADING || store_thread_busy(server->store))
     return;
   server->load = load_new(server);
-  store_thread_work(server->store, &(StoreWork){.run = load_run, .data = server->load}, reload_loaded, server);
+  store_thread_work(server->store, &(StoreWork){.run = load_run, .data = server->load},
+                    reload_loaded, server);
 }
 
 /* The old core is gone: what comes next is a probe, or a core that is needed already. */
@@ -193,7 +196,8 @@ static void reload_loaded(const GError *error, void *data)
     g_clear_pointer(&server->load, load_free);
   } else {
     reload_swap(server, server->load);
-    store_thread_work(server->store, &(StoreWork){.run = load_drop, .data = server->load}, reload_dropped, server);
+    store_thread_work(server->store, &(StoreWork){.run = load_drop, .data = server->load},
+                      reload_dropped, server);
     notify_begin(server->notify);
     if (server->load_listens)
       hub_listen(server->hub);

@@ -1,5 +1,6 @@
-/* Owns the one table of routes, who may use them, and how a request is refused. Deny by default: what is not in the table does not exist,
- * and who is not the server's own user or root, or is an agent, has no role without a token. */
+/* Owns the one table of routes, who may use them, and how a request is refused. Deny by default:
+ * what is not in the table does not exist, and who is not the server's own user or root, or is an
+ * agent, has no role without a token. */
 #include "server/routes.h"
 
 #include "base/error.h"
@@ -9,38 +10,49 @@
 #include <string.h>
 #include <unistd.h>
 
-static const BodyMember body_deploy[] = {{.name = "source_name", .type = BODY_TEXT, .required = true, .min = 1, .max = 4096},
-                                         {.name = "source", .type = BODY_TEXT, .required = true},
-                                         {.name = "job", .type = BODY_OBJECT, .required = true},
-                                         {.name = "replace", .type = BODY_BOOL},
-                                         {.name = "plan", .type = BODY_TEXT, .min = 1, .max = 64},
-                                         {NULL}};
-static const BodyMember body_plan[] = {{.name = "job", .type = BODY_OBJECT, .required = true}, {NULL}};
-static const BodyMember body_scale[] = {{.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
-                                        {.name = "replicas", .type = BODY_INT, .required = true, .min = 1, .max = JOB_REPLICAS_MAX},
-                                        {NULL}};
-static const BodyMember body_run[] = {{.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
-static const BodyMember body_restart[] = {
-    {.name = "agent", .type = BODY_TEXT, .min = 1, .max = 80}, {.name = "rolling", .type = BODY_BOOL}, {NULL}};
-static const BodyMember body_rollback[] = {{.name = "number", .type = BODY_INT, .min = 1, .max = INT32_MAX}, {NULL}};
-static const BodyMember body_exec[] = {{.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64},
-                                       {.name = "replica", .type = BODY_INT, .min = 0, .max = INT32_MAX},
-                                       {.name = "argv", .type = BODY_TEXTS, .required = true, .min = 1, .max = 1024},
-                                       {.name = "timeout_ms", .type = BODY_INT, .min = 1, .max = 86400000},
+static const BodyMember body_deploy[] = {
+    {.name = "source_name", .type = BODY_TEXT, .required = true, .min = 1, .max = 4096},
+    {.name = "source", .type = BODY_TEXT, .required = true},
+    {.name = "job", .type = BODY_OBJECT, .required = true},
+    {.name = "replace", .type = BODY_BOOL},
+    {.name = "plan", .type = BODY_TEXT, .min = 1, .max = 64},
+    {NULL}};
+static const BodyMember body_plan[] = {{.name = "job", .type = BODY_OBJECT, .required = true},
                                        {NULL}};
-static const BodyMember body_agent[] = {{.name = "agent_name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
+static const BodyMember body_scale[] = {
+    {.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
+    {.name = "replicas", .type = BODY_INT, .required = true, .min = 1, .max = JOB_REPLICAS_MAX},
+    {NULL}};
+static const BodyMember body_run[] = {
+    {.name = "agent", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
+static const BodyMember body_restart[] = {{.name = "agent", .type = BODY_TEXT, .min = 1, .max = 80},
+                                          {.name = "rolling", .type = BODY_BOOL},
+                                          {NULL}};
+static const BodyMember body_rollback[] = {
+    {.name = "number", .type = BODY_INT, .min = 1, .max = INT32_MAX}, {NULL}};
+static const BodyMember body_exec[] = {
+    {.name = "agent", .type = BODY_TEXT, .min = 1, .max = 64},
+    {.name = "replica", .type = BODY_INT, .min = 0, .max = INT32_MAX},
+    {.name = "argv", .type = BODY_TEXTS, .required = true, .min = 1, .max = 1024},
+    {.name = "timeout_ms", .type = BODY_INT, .min = 1, .max = 86400000},
+    {NULL}};
+static const BodyMember body_agent[] = {
+    {.name = "agent_name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64}, {NULL}};
 static const char *const stop_modes[] = {"refuse", "keep", "down", NULL};
-static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes}, {NULL}};
+static const BodyMember body_stop[] = {{.name = "mode", .type = BODY_TEXT, .words = stop_modes},
+                                       {NULL}};
 
 static const char *const token_roles[] = {"admin", "operator", "viewer", NULL};
-static const BodyMember body_token[] = {{.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
-                                        {.name = "role", .type = BODY_TEXT, .required = true, .words = token_roles},
-                                        {.name = "expires_s", .type = BODY_INT, .min = 1, .max = 3650 * 86400},
-                                        {NULL}};
+static const BodyMember body_token[] = {
+    {.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
+    {.name = "role", .type = BODY_TEXT, .required = true, .words = token_roles},
+    {.name = "expires_s", .type = BODY_INT, .min = 1, .max = 3650 * 86400},
+    {NULL}};
 
-static const BodyMember body_secret[] = {{.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
-                                         {.name = "value", .type = BODY_TEXT, .required = true, .min = 1, .max = SEAL_VALUE_MAX},
-                                         {NULL}};
+static const BodyMember body_secret[] = {
+    {.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 64},
+    {.name = "value", .type = BODY_TEXT, .required = true, .min = 1, .max = SEAL_VALUE_MAX},
+    {NULL}};
 
 /* Parameters of the query, by route. */
 static const char *const query_deployments[] = {"status", NULL};
@@ -49,12 +61,20 @@ static const char *const query_logs[] = {"agent", "follow", "since", "tail", NUL
 static const char *const query_events[] = {"deployment", NULL};
 static const char *const query_wait[] = {"wait", NULL};
 static const char *const query_check[] = {"checksum", NULL};
-static const char *const query_audit[] = {"action", "actor", "before", "limit", "object", "since", NULL};
+static const char *const query_audit[] = {"action", "actor", "before", "limit",
+                                          "object", "since", NULL};
 
 /* The most used route stands first; otherwise the order means nothing. */
 const Route routes[] = {
-    {.method = "GET", .pattern = "/api/deployments/{name}", .role = ROLE_VIEWER, .handler = get_deployment},
-    {.method = "GET", .pattern = "/api/deployments", .role = ROLE_VIEWER, .handler = get_deployments, .query = query_deployments},
+    {.method = "GET",
+     .pattern = "/api/deployments/{name}",
+     .role = ROLE_VIEWER,
+     .handler = get_deployment},
+    {.method = "GET",
+     .pattern = "/api/deployments",
+     .role = ROLE_VIEWER,
+     .handler = get_deployments,
+     .query = query_deployments},
     {.method = "POST",
      .pattern = "/api/deployments",
      .role = ROLE_OPERATOR,
@@ -62,15 +82,26 @@ const Route routes[] = {
      .has_body = true,
      .large = true,
      .body = body_deploy},
-    {.method = "DELETE", .pattern = "/api/deployments/{name}", .role = ROLE_OPERATOR, .handler = delete_deployment},
-    {.method = "POST", .pattern = "/api/deployments/{name}/down", .role = ROLE_OPERATOR, .handler = post_down, .has_body = true},
+    {.method = "DELETE",
+     .pattern = "/api/deployments/{name}",
+     .role = ROLE_OPERATOR,
+     .handler = delete_deployment},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/down",
+     .role = ROLE_OPERATOR,
+     .handler = post_down,
+     .has_body = true},
     {.method = "POST",
      .pattern = "/api/deployments/{name}/restart",
      .role = ROLE_OPERATOR,
      .handler = post_restart,
      .has_body = true,
      .body = body_restart},
-    {.method = "POST", .pattern = "/api/deployments/{name}/cancel", .role = ROLE_OPERATOR, .handler = post_cancel, .has_body = true},
+    {.method = "POST",
+     .pattern = "/api/deployments/{name}/cancel",
+     .role = ROLE_OPERATOR,
+     .handler = post_cancel,
+     .has_body = true},
     {.method = "POST",
      .pattern = "/api/deployments/{name}/rollback",
      .role = ROLE_OPERATOR,
@@ -89,7 +120,11 @@ const Route routes[] = {
      .handler = post_run,
      .has_body = true,
      .body = body_run},
-    {.method = "GET", .pattern = "/api/deployments/{name}/diff", .role = ROLE_VIEWER, .handler = get_diff, .query = query_diff},
+    {.method = "GET",
+     .pattern = "/api/deployments/{name}/diff",
+     .role = ROLE_VIEWER,
+     .handler = get_diff,
+     .query = query_diff},
     {.method = "POST",
      .pattern = "/api/plan",
      .role = ROLE_OPERATOR,
@@ -105,9 +140,18 @@ const Route routes[] = {
      .has_body = true,
      .body = body_exec,
      .stream = true},
-    {.method = "GET", .pattern = "/api/deployments/{name}/history", .role = ROLE_VIEWER, .handler = get_history},
-    {.method = "GET", .pattern = "/api/deployments/{name}/key", .role = ROLE_OPERATOR, .handler = get_key},
-    {.method = "GET", .pattern = "/api/deployments/{name}/why", .role = ROLE_VIEWER, .handler = get_why},
+    {.method = "GET",
+     .pattern = "/api/deployments/{name}/history",
+     .role = ROLE_VIEWER,
+     .handler = get_history},
+    {.method = "GET",
+     .pattern = "/api/deployments/{name}/key",
+     .role = ROLE_OPERATOR,
+     .handler = get_key},
+    {.method = "GET",
+     .pattern = "/api/deployments/{name}/why",
+     .role = ROLE_VIEWER,
+     .handler = get_why},
     {.method = "GET",
      .pattern = "/api/deployments/{name}/logs",
      .role = ROLE_VIEWER,
@@ -118,7 +162,10 @@ const Route routes[] = {
     {.method = "GET", .pattern = "/agents", .role = ROLE_VIEWER, .handler = get_agents},
     {.method = "GET", .pattern = "/agents/{name}", .role = ROLE_VIEWER, .handler = get_agent},
     {.method = "GET", .pattern = "/status/{name}", .role = ROLE_VIEWER, .handler = get_agent},
-    {.method = "GET", .pattern = "/agents/{name}/diagnostics", .role = ROLE_VIEWER, .handler = get_agent_diagnostics},
+    {.method = "GET",
+     .pattern = "/agents/{name}/diagnostics",
+     .role = ROLE_VIEWER,
+     .handler = get_agent_diagnostics},
     {.method = "POST",
      .pattern = "/agents/{name}/start",
      .role = ROLE_OPERATOR,
@@ -158,30 +205,72 @@ const Route routes[] = {
      .query = query_wait,
      .has_body = true,
      .body = body_agent},
-    {.method = "POST", .pattern = "/check", .role = ROLE_VIEWER, .handler = post_check, .query = query_check, .has_body = true},
+    {.method = "POST",
+     .pattern = "/check",
+     .role = ROLE_VIEWER,
+     .handler = post_check,
+     .query = query_check,
+     .has_body = true},
     {.method = "POST", .pattern = "/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
-    {.method = "POST", .pattern = "/agents/deploy", .role = ROLE_OPERATOR, .handler = post_agents_deploy},
+    {.method = "POST",
+     .pattern = "/agents/deploy",
+     .role = ROLE_OPERATOR,
+     .handler = post_agents_deploy},
     {.method = "GET", .pattern = "/health", .role = ROLE_PUBLIC, .handler = get_agents_health},
     {.method = "GET", .pattern = "/api/nodes", .role = ROLE_VIEWER, .handler = get_nodes},
-    {.method = "GET", .pattern = "/api/events", .role = ROLE_VIEWER, .handler = get_events, .query = query_events, .stream = true},
+    {.method = "GET",
+     .pattern = "/api/events",
+     .role = ROLE_VIEWER,
+     .handler = get_events,
+     .query = query_events,
+     .stream = true},
     {.method = "GET", .pattern = "/api/server", .role = ROLE_VIEWER, .handler = get_server},
-    {.method = "POST", .pattern = "/api/server/stop", .role = ROLE_ADMIN, .handler = post_server_stop, .has_body = true, .body = body_stop},
+    {.method = "POST",
+     .pattern = "/api/server/stop",
+     .role = ROLE_ADMIN,
+     .handler = post_server_stop,
+     .has_body = true,
+     .body = body_stop},
     {.method = "GET", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = get_tokens},
-    {.method = "POST", .pattern = "/api/tokens", .role = ROLE_ADMIN, .handler = post_tokens, .has_body = true, .body = body_token},
-    {.method = "DELETE", .pattern = "/api/tokens/{name}", .role = ROLE_ADMIN, .handler = delete_token},
-    {.method = "GET", .pattern = "/api/audit", .role = ROLE_OPERATOR, .handler = get_audit, .query = query_audit},
+    {.method = "POST",
+     .pattern = "/api/tokens",
+     .role = ROLE_ADMIN,
+     .handler = post_tokens,
+     .has_body = true,
+     .body = body_token},
+    {.method = "DELETE",
+     .pattern = "/api/tokens/{name}",
+     .role = ROLE_ADMIN,
+     .handler = delete_token},
+    {.method = "GET",
+     .pattern = "/api/audit",
+     .role = ROLE_OPERATOR,
+     .handler = get_audit,
+     .query = query_audit},
     {.method = "GET", .pattern = "/api/secrets", .role = ROLE_OPERATOR, .handler = get_secrets},
-    {.method = "POST", .pattern = "/api/secrets", .role = ROLE_ADMIN, .handler = post_secrets, .has_body = true, .body = body_secret},
-    {.method = "DELETE", .pattern = "/api/secrets/{name}", .role = ROLE_ADMIN, .handler = delete_secret},
+    {.method = "POST",
+     .pattern = "/api/secrets",
+     .role = ROLE_ADMIN,
+     .handler = post_secrets,
+     .has_body = true,
+     .body = body_secret},
+    {.method = "DELETE",
+     .pattern = "/api/secrets/{name}",
+     .role = ROLE_ADMIN,
+     .handler = delete_secret},
     {.method = "GET", .pattern = "/api/openapi.yaml", .role = ROLE_VIEWER, .handler = get_openapi},
-    {.method = "GET", .pattern = "/healthz", .role = ROLE_PUBLIC, .handler = get_health, .always = true},
+    {.method = "GET",
+     .pattern = "/healthz",
+     .role = ROLE_PUBLIC,
+     .handler = get_health,
+     .always = true},
     {.method = "GET", .pattern = "/metrics", .role = ROLE_VIEWER, .handler = get_metrics},
 };
 const guint routes_n = G_N_ELEMENTS(routes);
 G_STATIC_ASSERT(G_N_ELEMENTS(routes) <= METRICS_ROUTES_MAX);
 
-/* Walks pattern and path, which is as it was sent, together; the text of {name} goes to @name, decoded: what is escaped in it separates
- * nothing. */
+/* Walks pattern and path, which is as it was sent, together; the text of {name} goes to @name,
+ * decoded: what is escaped in it separates nothing. */
 static bool route_path_fits(const char *pattern, const char *path, char name[65])
 {
   while (*pattern && *path) {
@@ -240,7 +329,8 @@ static guint route_index(HttpRequest *request)
   return route ? (guint)(route - routes) : METRICS_ROUTES_MAX;
 }
 
-void route_reply(Server *server, HttpRequest *request, int status, const char *content_type, const char *body, size_t length)
+void route_reply(Server *server, HttpRequest *request, int status, const char *content_type,
+                 const char *body, size_t length)
 {
   metrics_count(&server->metrics, route_index(request), status);
   http_reply(request, status, content_type, body, length);
@@ -251,8 +341,9 @@ void route_count_stream(Server *server, HttpRequest *request)
   metrics_count(&server->metrics, route_index(request), 200);
 }
 
-void route_problem_status(Server *server, HttpRequest *request, int status, const char *word, const char *title, const char *detail,
-                          const GPtrArray *problems, const char *rollout)
+void route_problem_status(Server *server, HttpRequest *request, int status, const char *word,
+                          const char *title, const char *detail, const GPtrArray *problems,
+                          const char *rollout)
 {
   g_autoptr(GString) body = g_string_new(NULL);
   g_autofree char *type = g_strconcat("urn:reeve:problem:", word, NULL);
@@ -274,33 +365,37 @@ void route_problem_status(Server *server, HttpRequest *request, int status, cons
   route_reply(server, request, status, "application/problem+json", body->str, body->len);
 }
 
-void route_problem(Server *server, HttpRequest *request, int code, const char *detail, const GPtrArray *problems, const char *rollout)
+void route_problem(Server *server, HttpRequest *request, int code, const char *detail,
+                   const GPtrArray *problems, const char *rollout)
 {
   if (code == REEVE_ERROR_UNAVAILABLE)
     http_reply_header(request, "Retry-After", "1");
   const char *meaning = reeve_error_meaning(code);
-  route_problem_status(server, request, reeve_error_http(code), reeve_error_word(code), meaning, detail ? detail : meaning, problems,
-                       rollout);
+  route_problem_status(server, request, reeve_error_http(code), reeve_error_word(code), meaning,
+                       detail ? detail : meaning, problems, rollout);
 }
 
 const Deployment *route_deployment(RouteCall *call)
 {
   const Deployment *deployment = core_deployment(call->server->core, call->name);
   if (!deployment) {
-    g_autofree char *detail = g_strdup_printf("find deployment '%s': no such deployment", call->name);
+    g_autofree char *detail =
+        g_strdup_printf("find deployment '%s': no such deployment", call->name);
     route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
   }
   return deployment;
 }
 
-bool route_query_int(RouteCall *call, const char *name, int64_t min, int64_t max, int64_t fallback, int64_t *out)
+bool route_query_int(RouteCall *call, const char *name, int64_t min, int64_t max, int64_t fallback,
+                     int64_t *out)
 {
   const char *text = http_request_query(call->request, name);
   *out = fallback;
   if (!text || g_ascii_string_to_signed(text, 10, min, max, out, NULL))
     return true;
-  g_autofree char *detail =
-      g_strdup_printf("query parameter '%s' wants a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, name, min, max);
+  g_autofree char *detail = g_strdup_printf(
+      "query parameter '%s' wants a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+      name, min, max);
   route_problem(call->server, call->request, REEVE_ERROR_USAGE, detail, NULL, NULL);
   return false;
 }
@@ -311,20 +406,23 @@ bool route_query_since(RouteCall *call, int64_t *wall_ms)
   *wall_ms = text ? time_parse_iso(text) : 0;
   if (*wall_ms >= 0)
     return true;
-  route_problem(call->server, call->request, REEVE_ERROR_USAGE, "query parameter 'since' wants a time like 2026-01-31T12:00:00Z", NULL,
-                NULL);
+  route_problem(call->server, call->request, REEVE_ERROR_USAGE,
+                "query parameter 'since' wants a time like 2026-01-31T12:00:00Z", NULL, NULL);
   return false;
 }
 
 static void route_unknown(Server *server, HttpRequest *request, const RouteMatch *match)
 {
   if (!match->allow[0]) {
-    route_problem(server, request, REEVE_ERROR_NOT_FOUND, "no such path; see /api/openapi.yaml", NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_NOT_FOUND, "no such path; see /api/openapi.yaml",
+                  NULL, NULL);
     return;
   }
   http_reply_header(request, "Allow", match->allow);
-  g_autofree char *detail = g_strdup_printf("this path has no such method; allowed: %s", match->allow);
-  route_problem_status(server, request, 405, "method", "the path does not have this method", detail, NULL, NULL);
+  g_autofree char *detail =
+      g_strdup_printf("this path has no such method; allowed: %s", match->allow);
+  route_problem_status(server, request, 405, "method", "the path does not have this method", detail,
+                       NULL, NULL);
 }
 
 /* Reads the body; NULL after an answer. */
@@ -336,7 +434,8 @@ static json_t *route_body(const Route *route, Server *server, HttpRequest *reque
   g_autoptr(GError) error = NULL;
   json_t *body = body_parse(route->body, text, length, problems, &error);
   if (!body)
-    route_problem(server, request, error->code, error->message, problems->len ? problems : NULL, NULL);
+    route_problem(server, request, error->code, error->message, problems->len ? problems : NULL,
+                  NULL);
   return body;
 }
 
@@ -344,16 +443,21 @@ size_t routes_body_limit(HttpRequest *request, void *data)
 {
   RouteMatch match;
   route_match(http_request_method(request), http_request_path(request), &match);
-  return match.route && match.route->large && auth_role(data, request) >= (int)match.route->role ? ROUTE_BODY_LARGE : 0;
+  return match.route && match.route->large && auth_role(data, request) >= (int)match.route->role
+             ? ROUTE_BODY_LARGE
+             : 0;
 }
 
-/* True when there is no core to answer from; @request has its answer then. Who asks is not known either. */
+/* True when there is no core to answer from; @request has its answer then. Who asks is not known
+ * either. */
 static bool route_refuse_all(Server *server, HttpRequest *request, const RouteMatch *match)
 {
   if (server->core_state == CORE_STATE_UNREADABLE)
-    route_problem(server, request, REEVE_ERROR_STORE_FAILED, "the stored state cannot be read; the server is shutting down", NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_STORE_FAILED,
+                  "the stored state cannot be read; the server is shutting down", NULL, NULL);
   else if (server->core_state == CORE_STATE_LOADING && !(match->route && match->route->always))
-    route_problem(server, request, REEVE_ERROR_UNAVAILABLE, "the stored state is being read; try again", NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_UNAVAILABLE,
+                  "the stored state is being read; try again", NULL, NULL);
   else
     return false;
   return true;
@@ -368,7 +472,8 @@ void routes_handle(HttpRequest *request, void *data)
   if (!(match.route && match.route->always) && reload_holds(server, request))
     return;
   Caller caller;
-  if (!auth_browser(server, request) || !auth_caller(server, request, &caller) || route_refuse_all(server, request, &match))
+  if (!auth_browser(server, request) || !auth_caller(server, request, &caller) ||
+      route_refuse_all(server, request, &match))
     return;
   if (!match.route && caller.role == ROLE_PUBLIC) { /* strangers learn nothing of what there is */
     auth_refuse(server, request, &caller, ROLE_VIEWER);

@@ -1,5 +1,6 @@
-/* The management routes of a deployment server in both spellings that its clients use: /start with a name in the body, /agents/NAME/start
- * with it in the path. start, stop and restart answer when the rollout has ended. */
+/* The management routes of a deployment server in both spellings that its clients use: /start with
+ * a name in the body, /agents/NAME/start with it in the path. start, stop and restart answer when
+ * the rollout has ended. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "server/agents.h"
@@ -17,7 +18,8 @@ static const AgentsVerb verb_start = {"started", "starting"};
 static const AgentsVerb verb_stop = {"stopped", "stopping"};
 static const AgentsVerb verb_restart = {"restarted", "restarting"};
 
-/* A request whose answer waits for the end of a rollout. @agents NULL: the directory is gone, and soon the server. */
+/* A request whose answer waits for the end of a rollout. @agents NULL: the directory is gone, and
+ * soon the server. */
 typedef struct AgentWait {
   Agents *agents;
   HttpRequest *request; /* NULL = the peer has gone */
@@ -37,12 +39,14 @@ static const Instance *agents_instance(const Deployment *deployment)
 static const char *agents_deployed_word(const Deployment *deployment)
 {
   static const char *const words[DEPLOYMENT_N] = {
-      [DEPLOYMENT_DEPLOYING] = "starting", [DEPLOYMENT_RUNNING] = "running",   [DEPLOYMENT_DEGRADED] = "running",
-      [DEPLOYMENT_FAILED] = "failed",      [DEPLOYMENT_STOPPING] = "stopping", [DEPLOYMENT_STOPPED] = "stopped"};
+      [DEPLOYMENT_DEPLOYING] = "starting", [DEPLOYMENT_RUNNING] = "running",
+      [DEPLOYMENT_DEGRADED] = "running",   [DEPLOYMENT_FAILED] = "failed",
+      [DEPLOYMENT_STOPPING] = "stopping",  [DEPLOYMENT_STOPPED] = "stopped"};
   const Instance *instance = agents_instance(deployment);
   if (deployment->status != DEPLOYMENT_DEGRADED || !instance)
     return words[deployment->status];
-  if (instance->state == INSTANCE_BACKOFF || instance->state == INSTANCE_STARTING || instance->state == INSTANCE_PENDING)
+  if (instance->state == INSTANCE_BACKOFF || instance->state == INSTANCE_STARTING ||
+      instance->state == INSTANCE_PENDING)
     return "starting";
   return instance->state == INSTANCE_FAILED || instance->outcome ? "failed" : "running";
 }
@@ -59,18 +63,22 @@ static char *agents_error(const AgentEntry *entry, const Deployment *deployment)
 {
   const Revision *now = deployment ? deployment_revision(deployment, deployment->revision) : NULL;
   const Instance *instance = agents_instance(deployment);
-  bool failed = deployment && (deployment->status == DEPLOYMENT_FAILED || deployment->status == DEPLOYMENT_DEGRADED);
+  bool failed = deployment && (deployment->status == DEPLOYMENT_FAILED ||
+                               deployment->status == DEPLOYMENT_DEGRADED);
   const char *reason = failed ? deployment_reason(deployment) : NULL;
-  if (failed && !deployment->unreadable && instance && instance->observed_reason && instance->observed_reason[0])
+  if (failed && !deployment->unreadable && instance && instance->observed_reason &&
+      instance->observed_reason[0])
     reason = instance->observed_reason;
   if (reason && reason[0])
     return g_strdup(reason);
   if (!entry)
     return g_strdup("its file is gone from the agents directory");
   if (entry->taken_by)
-    return g_strdup_printf("%s: the name '%s' is that of '%s' already", entry->path, entry->name, entry->taken_by);
+    return g_strdup_printf("%s: the name '%s' is that of '%s' already", entry->path, entry->name,
+                           entry->taken_by);
   if (entry->problem)
-    return deployment ? g_strdup_printf("changed on disk: %s", entry->problem) : g_strdup(entry->problem);
+    return deployment ? g_strdup_printf("changed on disk: %s", entry->problem)
+                      : g_strdup(entry->problem);
   const Job *job = revision_job(now);
   const AgentSpec *spec = job ? job_agent(job, 0) : NULL;
   if (spec && g_strcmp0(spec->agent_text, entry->def->text) != 0)
@@ -124,16 +132,19 @@ static void agents_render(GString *out, const AgentEntry *entry, const Deploymen
 static const Deployment *agents_deployment(const Agents *agents, const char *name)
 {
   const Deployment *deployment = core_deployment(agents->server->core, name);
-  return deployment && g_str_equal(deployment->name, name) && agents_owns(agents, deployment) ? deployment : NULL;
+  return deployment && g_str_equal(deployment->name, name) && agents_owns(agents, deployment)
+             ? deployment
+             : NULL;
 }
 
 /* ---- reading ---- */
 
 static void agents_none(RouteCall *call)
 {
-  route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND,
-                "this server has no agents directory; start it with --agents-dir DIR, or with a deployment block in its configuration file",
-                NULL, NULL);
+  route_problem(
+      call->server, call->request, REEVE_ERROR_NOT_FOUND,
+      "this server has no agents directory; start it with --agents-dir DIR, or with a deployment block in its configuration file",
+      NULL, NULL);
 }
 
 /* The name of the agent that a request calls @word. */
@@ -143,7 +154,8 @@ static const char *agents_meant(const RouteCall *call, const char *word)
 }
 
 /* The agent @name: false after a 404. One of both may be NULL. */
-static bool agents_look_up(RouteCall *call, const char *name, const AgentEntry **entry, const Deployment **deployment)
+static bool agents_look_up(RouteCall *call, const char *name, const AgentEntry **entry,
+                           const Deployment **deployment)
 {
   const Agents *agents = call->server->agents;
   g_autoptr(GError) error = NULL;
@@ -223,7 +235,8 @@ static const AgentEntry *agents_by_checksum(const Agents *agents, const char *ch
 {
   for (guint i = 0; agents && i < agents->sorted->len; i++) {
     const AgentEntry *entry = agents->sorted->pdata[i];
-    if (entry->def && (g_ascii_strcasecmp(entry->def->sha256, checksum) == 0 || g_ascii_strcasecmp(entry->def->md5, checksum) == 0))
+    if (entry->def && (g_ascii_strcasecmp(entry->def->sha256, checksum) == 0 ||
+                       g_ascii_strcasecmp(entry->def->md5, checksum) == 0))
       return entry;
   }
   return NULL;
@@ -233,8 +246,9 @@ void post_check(RouteCall *call)
 {
   const char *checksum = http_request_query(call->request, "checksum");
   if (!checksum || !*checksum) {
-    route_problem(call->server, call->request, REEVE_ERROR_USAGE, "query parameter 'checksum' is missing: SHA-256 or MD5 of an agent file",
-                  NULL, NULL);
+    route_problem(call->server, call->request, REEVE_ERROR_USAGE,
+                  "query parameter 'checksum' is missing: SHA-256 or MD5 of an agent file", NULL,
+                  NULL);
     return;
   }
   const Agents *agents = call->server->agents;
@@ -261,12 +275,17 @@ void post_check(RouteCall *call)
 static const struct {
   const char *sign, *cause, *fix;
 } diagnoses[] = {
-    {"ModuleNotFoundError", "a Python module is missing", "install it where the agent's python3 looks"},
+    {"ModuleNotFoundError", "a Python module is missing",
+     "install it where the agent's python3 looks"},
     {"No module named", "a Python module is missing", "install it where the agent's python3 looks"},
-    {"Address already in use", "its port is held by another process", "let it have another port: [deployment] port = 0"},
-    {"Permission denied", "a file or a port may not be used by this user", "look at the rights of what the output names"},
-    {"Connection refused", "something that it calls does not listen", "start that first, or mend its address"},
-    {"No such file or directory", "a file or a program is missing", "mend the path that the output names"},
+    {"Address already in use", "its port is held by another process",
+     "let it have another port: [deployment] port = 0"},
+    {"Permission denied", "a file or a port may not be used by this user",
+     "look at the rights of what the output names"},
+    {"Connection refused", "something that it calls does not listen",
+     "start that first, or mend its address"},
+    {"No such file or directory", "a file or a program is missing",
+     "mend the path that the output names"},
 };
 
 static void diagnostics_text(GString *out, const AgentEntry *entry, const Deployment *deployment)
@@ -280,7 +299,8 @@ static void diagnostics_text(GString *out, const AgentEntry *entry, const Deploy
     if (strstr(output, diagnoses[i].sign))
       g_string_append_printf(out, "likely cause: %s; %s\n", diagnoses[i].cause, diagnoses[i].fix);
   for (guint i = 0; entry && entry->def && i < entry->def->file->not_honoured->len; i++)
-    g_string_append_printf(out, "not honoured: %s\n", (const char *)entry->def->file->not_honoured->pdata[i]);
+    g_string_append_printf(out, "not honoured: %s\n",
+                           (const char *)entry->def->file->not_honoured->pdata[i]);
   if (!out->len)
     g_string_append(out, "nothing is wrong\n");
 }
@@ -322,7 +342,8 @@ void get_agent_diagnostics(RouteCall *call)
   g_autoptr(GString) text = g_string_new(NULL);
   diagnostics_text(text, entry, deployment);
   Diagnosis *diagnosis = g_new0(Diagnosis, 1);
-  *diagnosis = (Diagnosis){.server = call->server, .request = call->request, .out = g_string_new(NULL)};
+  *diagnosis =
+      (Diagnosis){.server = call->server, .request = call->request, .out = g_string_new(NULL)};
   GString *out = diagnosis->out;
   jw_open(out, NULL, '{');
   jw_str(out, "agent_name", call->name);
@@ -384,8 +405,9 @@ static void wait_answer(AgentWait *wait, int status)
 static void wait_refuse(AgentWait *wait, const Rollout *rollout)
 {
   int code = (int)reeve_error_from_word(rollout_outcome_word(rollout->outcome));
-  g_autofree char *detail =
-      g_strdup_printf("agent '%s': %s", wait->name, rollout->cause && rollout->cause[0] ? rollout->cause : "the rollout did not succeed");
+  g_autofree char *detail = g_strdup_printf(
+      "agent '%s': %s", wait->name,
+      rollout->cause && rollout->cause[0] ? rollout->cause : "the rollout did not succeed");
   route_problem(wait->agents->server, wait->request, code, detail, NULL, wait->rollout);
 }
 
@@ -396,7 +418,8 @@ static bool wait_step(AgentWait *wait)
   if (!wait->request)
     return true;
   const Rollout *rollout = wait_rollout(wait);
-  bool done = !rollout || rollout->phase == ROLLOUT_PHASE_DONE, late = wait->now || clock_boot_ms() >= wait->until_ms;
+  bool done = !rollout || rollout->phase == ROLLOUT_PHASE_DONE,
+       late = wait->now || clock_boot_ms() >= wait->until_ms;
   if (!done && !late && !server->leaving)
     return false;
   http_request_on_gone(wait->request, NULL, NULL);
@@ -463,7 +486,8 @@ static AgentWait *agents_wait(RouteCall *call, const char *name, const AgentsVer
   if (!route_query_int(call, "wait", 0, 1, 1, &patience))
     return NULL;
   if (agents->waits->len >= AGENTS_WAITS_MAX) {
-    route_problem(call->server, call->request, REEVE_ERROR_UNAVAILABLE, "too many requests wait for their agents", NULL, NULL);
+    route_problem(call->server, call->request, REEVE_ERROR_UNAVAILABLE,
+                  "too many requests wait for their agents", NULL, NULL);
     return NULL;
   }
   AgentWait *wait = g_new0(AgentWait, 1);
@@ -489,7 +513,8 @@ static void agents_start(RouteCall *call, const char *name, const AgentsVerb *ve
   agents_deploy_done(&deploy);
 }
 
-static void agents_change(RouteCall *call, const char *name, CommandType type, const AgentsVerb *verb)
+static void agents_change(RouteCall *call, const char *name, CommandType type,
+                          const AgentsVerb *verb)
 {
   AgentWait *wait = agents_wait(call, name, verb);
   Command command = {.type = type, .actor = call->actor, .deployment = name};
@@ -571,5 +596,6 @@ void post_agents_deploy(RouteCall *call)
 {
   route_problem_status(
       call->server, call->request, 501, "unsupported", "this version cannot do that",
-      "this version takes no zip packages; put the agent's directory into the agents directory and POST /agents/NAME/start", NULL, NULL);
+      "this version takes no zip packages; put the agent's directory into the agents directory and POST /agents/NAME/start",
+      NULL, NULL);
 }

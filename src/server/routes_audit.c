@@ -34,7 +34,8 @@ void get_audit(RouteCall *call)
 {
   Server *server = call->server;
   int64_t limit, since_ms;
-  if (!route_query_int(call, "limit", 1, HISTORY_ROWS_MAX, 100, &limit) || !route_query_since(call, &since_ms))
+  if (!route_query_int(call, "limit", 1, HISTORY_ROWS_MAX, 100, &limit) ||
+      !route_query_since(call, &since_ms))
     return;
   AuditQuery query = {.actor = http_request_query(call->request, "actor"),
                       .action = http_request_query(call->request, "action"),
@@ -44,12 +45,15 @@ void get_audit(RouteCall *call)
                       .limit = (int)limit};
   AuditCall *waiting = g_new0(AuditCall, 1);
   *waiting = (AuditCall){.server = server, .request = call->request};
-  if (server->history && !server->leaving && history_audit(server->history, &query, audit_done, waiting)) {
+  if (server->history && !server->leaving &&
+      history_audit(server->history, &query, audit_done, waiting)) {
     http_request_on_gone(call->request, audit_gone, waiting);
     return;
   }
   g_free(waiting);
   route_problem(server, call->request, REEVE_ERROR_UNAVAILABLE,
-                server->history ? "too many questions about the past wait, or the server is stopping" : "this store has no history", NULL,
-                NULL);
+                server->history
+                    ? "too many questions about the past wait, or the server is stopping"
+                    : "this store has no history",
+                NULL, NULL);
 }

@@ -17,8 +17,10 @@ void get_deployments(RouteCall *call)
   const char *status = http_request_query(call->request, "status");
   int wanted = status ? deployment_status_parse(status) : -1;
   if (status && wanted < 0) {
-    route_problem(call->server, call->request, REEVE_ERROR_USAGE,
-                  "query parameter 'status' wants deploying, running, degraded, failed, stopping or stopped", NULL, NULL);
+    route_problem(
+        call->server, call->request, REEVE_ERROR_USAGE,
+        "query parameter 'status' wants deploying, running, degraded, failed, stopping or stopped",
+        NULL, NULL);
     return;
   }
   jw_open(out, NULL, '{');
@@ -47,7 +49,8 @@ static void job_invalid(RouteCall *call, const char *message)
 {
   g_autoptr(GPtrArray) problems = g_ptr_array_new();
   g_ptr_array_add(problems, (char *)message);
-  route_problem(call->server, call->request, REEVE_ERROR_INVALID, "'job' is not a valid resolved job", problems, NULL);
+  route_problem(call->server, call->request, REEVE_ERROR_INVALID,
+                "'job' is not a valid resolved job", problems, NULL);
 }
 
 /* The job of the body, or NULL after an answer that says what is wrong with it. */
@@ -60,19 +63,25 @@ static Job *job_of_body(RouteCall *call)
     return NULL;
   }
   if (!job->name || !text_is_name(job->name)) {
-    job_invalid(call, "the name of a job has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit");
+    job_invalid(
+        call,
+        "the name of a job has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit");
     return NULL;
   }
   return g_steal_pointer(&job);
 }
 
-/* Which deployments are of the agents directory is told by where they came from, so nobody else may claim that. */
+/* Which deployments are of the agents directory is told by where they came from, so nobody else may
+ * claim that. */
 static bool source_is_agent_file(RouteCall *call, const char *source_name)
 {
-  if (!g_str_has_suffix(source_name, "/agent.toml") && !g_str_has_suffix(source_name, "/agent.json"))
+  if (!g_str_has_suffix(source_name, "/agent.toml") &&
+      !g_str_has_suffix(source_name, "/agent.json"))
     return false;
-  route_problem(call->server, call->request, REEVE_ERROR_INVALID,
-                "'source_name' names an agent file; agents of the agents directory are deployed by POST /agents/{name}/start", NULL, NULL);
+  route_problem(
+      call->server, call->request, REEVE_ERROR_INVALID,
+      "'source_name' names an agent file; agents of the agents directory are deployed by POST /agents/{name}/start",
+      NULL, NULL);
   return true;
 }
 
@@ -81,7 +90,8 @@ void post_deployments(RouteCall *call)
   g_autoptr(Job) job = job_of_body(call);
   if (!job || source_is_agent_file(call, jget_str(call->body, "source_name", "")))
     return;
-  g_autofree char *job_json = job_to_json(job); /* what is stored is what was understood, nothing else */
+  /* what is stored is what was understood, nothing else */
+  g_autofree char *job_json = job_to_json(job);
   Command command = {.type = COMMAND_DEPLOY,
                      .actor = call->actor,
                      .deployment = job->name,
@@ -123,9 +133,15 @@ static const Revision *diff_revision(RouteCall *call, const Deployment *deployme
     return revision;
   bool only = deployment->revisions->len <= 1;
   g_autofree char *detail =
-      number > 0 ? g_strdup_printf("deployment '%s' has no revision %" G_GINT64_FORMAT, deployment->name, number)
-      : only     ? g_strdup_printf("deployment '%s' has one revision only: there is nothing to compare it with", deployment->name)
-             : g_strdup_printf("revision 1 of deployment '%s' is its first: there is nothing before it to compare with", deployment->name);
+      number > 0 ? g_strdup_printf("deployment '%s' has no revision %" G_GINT64_FORMAT,
+                                   deployment->name, number)
+      : only
+          ? g_strdup_printf(
+                "deployment '%s' has one revision only: there is nothing to compare it with",
+                deployment->name)
+          : g_strdup_printf(
+                "revision 1 of deployment '%s' is its first: there is nothing before it to compare with",
+                deployment->name);
   route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
   return NULL;
 }
@@ -137,14 +153,16 @@ void get_diff(RouteCall *call)
   if (!deployment)
     return;
   int64_t present = deployment->revision;
-  if (!route_query_int(call, "to", 1, INT32_MAX, MAX(present, 1), &to) || !route_query_int(call, "from", 1, INT32_MAX, to - 1, &from))
+  if (!route_query_int(call, "to", 1, INT32_MAX, MAX(present, 1), &to) ||
+      !route_query_int(call, "from", 1, INT32_MAX, to - 1, &from))
     return;
   const Revision *before = diff_revision(call, deployment, from);
   const Revision *after = before ? diff_revision(call, deployment, to) : NULL;
   if (!after)
     return;
   DiffShown shown = call->role >= ROLE_OPERATOR ? DIFF_SHOWN_VALUES : DIFF_SHOWN_PLAIN;
-  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), shown, NULL); /* stored jobs have no cycle */
+  /* stored jobs have no cycle */
+  g_autofree char *diff = plan_diff_json(revision_job(before), revision_job(after), shown, NULL);
   GString *out = turn_scratch(call->server);
   jw_open(out, NULL, '{');
   jw_str(out, "name", deployment->name);
@@ -158,7 +176,11 @@ void get_diff(RouteCall *call)
 
 static void deployment_change(RouteCall *call, CommandType type, const char *agent, int number)
 {
-  Command command = {.type = type, .actor = call->actor, .deployment = call->name, .agent = agent, .number = number};
+  Command command = {.type = type,
+                     .actor = call->actor,
+                     .deployment = call->name,
+                     .agent = agent,
+                     .number = number};
   turn_change(call->server, &command, call->request);
 }
 
@@ -184,7 +206,8 @@ void post_restart(RouteCall *call)
 
 void post_scale(RouteCall *call)
 {
-  deployment_change(call, COMMAND_SCALE, jget_str(call->body, "agent", NULL), (int)jget_int(call->body, "replicas", 0));
+  deployment_change(call, COMMAND_SCALE, jget_str(call->body, "agent", NULL),
+                    (int)jget_int(call->body, "replicas", 0));
 }
 
 void post_run(RouteCall *call)

@@ -1,5 +1,6 @@
-/* Owns commands that people run beside an agent: audited before they start, run by the agent's node, streamed as NDJSON. Nodes send by
- * credit, so that a slow reader holds back the command and nothing piles up here. A reader that leaves ends it. */
+/* Owns commands that people run beside an agent: audited before they start, run by the agent's
+ * node, streamed as NDJSON. Nodes send by credit, so that a slow reader holds back the command and
+ * nothing piles up here. A reader that leaves ends it. */
 #include "base/error.h"
 #include "base/json.h"
 #include "server/routes.h"
@@ -8,8 +9,9 @@
 
 enum {
   EXECS_MAX = 32,
-  EXEC_WINDOW = 8,               /* bulk frames that a node may send ahead */
-  EXEC_BACKLOG_MAX = 256 * 1024, /* bytes that the peer has not taken: above it the node gets no more credit */
+  EXEC_WINDOW = 8, /* bulk frames that a node may send ahead */
+  /* bytes that the peer has not taken: above it the node gets no more credit */
+  EXEC_BACKLOG_MAX = 256 * 1024,
   EXEC_ARGV_BYTES_MAX = 128 * 1024
 };
 
@@ -58,7 +60,8 @@ static void exec_send(const ExecCall *call, Frame *frame)
 
 /* ---- the stream ---- */
 
-/* The last line; @call is gone after it. @frame NULL: @error says why there is no end of the command. */
+/* The last line; @call is gone after it. @frame NULL: @error says why there is no end of the
+ * command. */
 static void exec_end(ExecCall *call, const Frame *frame, const char *error)
 {
   HttpRequest *request = call->request;
@@ -198,7 +201,8 @@ static void exec_begin(Server *server, HttpRequest *request, const char *body, v
   (void)body;
   bool linked = hub_linked(server->hub, call->node);
   if (request && !linked)
-    route_problem(server, request, REEVE_ERROR_UNAVAILABLE, "the node of this agent is not connected", NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_UNAVAILABLE,
+                  "the node of this agent is not connected", NULL, NULL);
   if (!request || !linked) {
     g_ptr_array_remove_fast(server->execs->calls, call);
     return;
@@ -217,7 +221,8 @@ static void exec_begin(Server *server, HttpRequest *request, const char *body, v
   exec_send(call, frame);
 }
 
-/* The instance that the body names; without a name the only agent there is. NULL after an answer. */
+/* The instance that the body names; without a name the only agent there is. NULL after an answer.
+ */
 static const Instance *exec_instance(RouteCall *route, const Deployment *deployment)
 {
   const char *agent = jget_str(route->body, "agent", NULL);
@@ -234,12 +239,15 @@ static const Instance *exec_instance(RouteCall *route, const Deployment *deploym
   }
   g_autofree char *detail = NULL;
   if (!agent && agents > 1)
-    detail = g_strdup_printf("deployment '%s' has several agents; name one: %s", deployment->name, names->str);
+    detail = g_strdup_printf("deployment '%s' has several agents; name one: %s", deployment->name,
+                             names->str);
   else if (!found)
-    detail = g_strdup_printf("find agent '%s' replica %d of deployment '%s': no such instance; agents: %s", agent ? agent : "",
-                             (int)replica, deployment->name, names->str);
+    detail = g_strdup_printf(
+        "find agent '%s' replica %d of deployment '%s': no such instance; agents: %s",
+        agent ? agent : "", (int)replica, deployment->name, names->str);
   if (detail)
-    route_problem(route->server, route->request, found ? REEVE_ERROR_INVALID : REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
+    route_problem(route->server, route->request,
+                  found ? REEVE_ERROR_INVALID : REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
   return detail ? NULL : found;
 }
 
@@ -259,8 +267,9 @@ static char **exec_argv(RouteCall *route)
   if (first[0] && bytes <= EXEC_ARGV_BYTES_MAX)
     return g_strdupv((char **)argv->pdata);
   route_problem(route->server, route->request, REEVE_ERROR_INVALID,
-                first[0] ? "member 'argv' has more than 128 KiB" : "member 'argv' begins with an empty word; wanted: a command", NULL,
-                NULL);
+                first[0] ? "member 'argv' has more than 128 KiB"
+                         : "member 'argv' begins with an empty word; wanted: a command",
+                NULL, NULL);
   return NULL;
 }
 
@@ -268,10 +277,13 @@ static char **exec_argv(RouteCall *route)
 static bool exec_refused(RouteCall *route, const Instance *instance)
 {
   const Server *server = route->server;
-  bool away = !instance->node || !hub_linked(server->hub, instance->node), many = server->execs->calls->len >= EXECS_MAX;
+  bool away = !instance->node || !hub_linked(server->hub, instance->node),
+       many = server->execs->calls->len >= EXECS_MAX;
   if (away || many)
     route_problem(route->server, route->request, REEVE_ERROR_UNAVAILABLE,
-                  away ? "the node of this agent is not connected" : "too many commands run; try again when one has ended", NULL, NULL);
+                  away ? "the node of this agent is not connected"
+                       : "too many commands run; try again when one has ended",
+                  NULL, NULL);
   return away || many;
 }
 

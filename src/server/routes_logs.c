@@ -1,6 +1,7 @@
-/* Owns log streams: one request of a person becomes one LOG_READ per instance at its node; what comes back is merged in time order, as well
- * as that can be done without waiting for the silent, and goes out as NDJSON. Nodes send by credit, so that a slow reader holds back the
- * node and nothing piles up here. */
+/* Owns log streams: one request of a person becomes one LOG_READ per instance at its node; what
+ * comes back is merged in time order, as well as that can be done without waiting for the silent,
+ * and goes out as NDJSON. Nodes send by credit, so that a slow reader holds back the node and
+ * nothing piles up here. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -11,8 +12,9 @@
 
 enum {
   LOGS_STREAMS_MAX = 128,
-  LOGS_WINDOW = 4,               /* bulk frames that a node may send ahead for one instance */
-  LOGS_BACKLOG_MAX = 256 * 1024, /* bytes that the peer has not taken: above it no record is emitted */
+  LOGS_WINDOW = 4, /* bulk frames that a node may send ahead for one instance */
+  /* bytes that the peer has not taken: above it no record is emitted */
+  LOGS_BACKLOG_MAX = 256 * 1024,
   LOGS_CHUNK_BYTES = 64 * 1024,
   LOGS_SETTLE_MS = 50, /* a record waits at most so long for an older one of another instance */
   LOGS_SCAN_MS = 1000, /* a following stream looks for new instances */
@@ -139,8 +141,10 @@ static bool log_stream_scan(LogStream *stream)
     const Instance *instance = g_ptr_array_index(deployment->instances, i);
     if (!log_stream_wants(stream, instance))
       continue;
-    LogSource *source = stream->sources->len > i && !stream->agent ? g_ptr_array_index(stream->sources, i) : NULL;
-    if (!source || !g_str_equal(source->instance, instance->id)) /* the common case is in order; searching is for what changed */
+    LogSource *source =
+        stream->sources->len > i && !stream->agent ? g_ptr_array_index(stream->sources, i) : NULL;
+    /* the common case is in order; searching is for what changed */
+    if (!source || !g_str_equal(source->instance, instance->id))
       source = log_stream_find(stream, instance->id);
     if (!source) {
       source = g_new0(LogSource, 1);
@@ -201,7 +205,8 @@ static void log_source_advance(LogSource *source)
   source->at = 0;
 }
 
-/* Is there a whole record at the head of @source? Each is looked at once, however many other sources there are. */
+/* Is there a whole record at the head of @source? Each is looked at once, however many other
+ * sources there are. */
 static bool log_source_has(LogSource *source)
 {
   while (!source->head) {
@@ -245,12 +250,16 @@ static void log_record_take(LogStream *stream, const LogLine *line)
   g_string_append_len(text, line->text, (gssize)line->length);
   if (!line->partial)
     g_string_append_c(text, '\n');
-  const char *kept = text->len > LOGS_TAKEN_BYTES ? g_utf8_find_next_char(text->str + (text->len - LOGS_TAKEN_BYTES) - 1, NULL) : NULL;
+  const char *kept =
+      text->len > LOGS_TAKEN_BYTES
+          ? g_utf8_find_next_char(text->str + (text->len - LOGS_TAKEN_BYTES) - 1, NULL)
+          : NULL;
   if (kept)
     g_string_erase(text, 0, kept - text->str);
 }
 
-/* The source whose record is next, or NULL: none has one, or (unless @settled) one that may still send something older has none. Up to
+/* The source whose record is next, or NULL: none has one, or (unless @settled) one that may still
+ * send something older has none. Up to
  * @until_ms, the time of the first record of any other, its further records are next, too. */
 static LogSource *log_stream_next(LogStream *stream, bool settled, int64_t *until_ms)
 {
@@ -290,7 +299,8 @@ static void log_stream_grant(LogStream *stream)
 {
   for (guint i = 0; i < stream->sources->len; i++) {
     LogSource *source = g_ptr_array_index(stream->sources, i);
-    if (!source->request || source->window > LOGS_WINDOW / 2 || source->buffer->len - source->at > BULK_BYTES_MAX)
+    if (!source->request || source->window > LOGS_WINDOW / 2 ||
+        source->buffer->len - source->at > BULK_BYTES_MAX)
       continue;
     g_autoptr(Frame) frame = frame_new(FRAME_LOG_CREDIT);
     frame->request = source->request;
@@ -351,7 +361,8 @@ static void log_stream_emit(LogStream *stream, bool settled)
       break;
   }
   bool waits = log_stream_waits(stream);
-  loop_timer_set(stream->settle, waits && !stream->stalled ? clock_boot_ms() + LOGS_SETTLE_MS : INT64_MAX);
+  loop_timer_set(stream->settle,
+                 waits && !stream->stalled ? clock_boot_ms() + LOGS_SETTLE_MS : INT64_MAX);
   if (!stream->stalled)
     log_stream_grant(stream);
   if (!waits && log_stream_finished(stream))
@@ -366,7 +377,8 @@ static void log_stream_settled(void *data)
 static void log_stream_rescan(void *data)
 {
   LogStream *stream = data;
-  bool known = stream->logs->server->core_state == CORE_STATE_READY; /* else there is no link either */
+  /* else there is no link either */
+  bool known = stream->logs->server->core_state == CORE_STATE_READY;
   if (known && !log_stream_scan(stream)) {
     log_stream_end(stream, false);
     return;
@@ -459,7 +471,8 @@ void logs_node_gone(Logs *logs, const char *node)
 static bool log_stream_query(RouteCall *call, LogStream *stream)
 {
   int64_t follow;
-  if (!route_query_int(call, "tail", 0, INT32_MAX, -1, &stream->tail) || !route_query_int(call, "follow", 0, 1, 0, &follow))
+  if (!route_query_int(call, "tail", 0, INT32_MAX, -1, &stream->tail) ||
+      !route_query_int(call, "follow", 0, 1, 0, &follow))
     return false;
   stream->follow = follow;
   return route_query_since(call, &stream->since_ms);
@@ -482,7 +495,8 @@ static bool log_stream_unreachable(const LogStream *stream)
 static bool log_stream_refused(RouteCall *call, const LogStream *stream)
 {
   if (stream->agent && !stream->sources->len) {
-    g_autofree char *detail = g_strdup_printf("find agent '%s' of deployment '%s': no such agent", stream->agent, stream->deployment);
+    g_autofree char *detail = g_strdup_printf("find agent '%s' of deployment '%s': no such agent",
+                                              stream->agent, stream->deployment);
     route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
     return true;
   }
@@ -511,7 +525,8 @@ void get_logs(RouteCall *call)
   stream->settle = loop_timer_new(call->server->loop, log_stream_settled, stream);
   stream->scan = loop_timer_new(call->server->loop, log_stream_rescan, stream);
   g_ptr_array_add(logs->streams, stream);
-  if (!log_stream_query(call, stream) || (log_stream_scan(stream), log_stream_refused(call, stream))) {
+  if (!log_stream_query(call, stream) ||
+      (log_stream_scan(stream), log_stream_refused(call, stream))) {
     g_ptr_array_remove_fast(logs->streams, stream);
     return;
   }

@@ -1,5 +1,6 @@
-/* Routes on secrets: set, list by name, remove. A value comes in and never goes out by a route; only the key of a deployment's own agents,
- * which is derived and no secret of anybody's, is told to who may change the deployment. */
+/* Routes on secrets: set, list by name, remove. A value comes in and never goes out by a route;
+ * only the key of a deployment's own agents, which is derived and no secret of anybody's, is told
+ * to who may change the deployment. */
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -45,11 +46,13 @@ void get_secrets(RouteCall *call)
   turn_answer(call->server, call->request, 200, "application/json", out);
 }
 
-/* Does Reeve give the agents of @deployment their key? It does to those that it serves, unless the job sets one. */
+/* Does Reeve give the agents of @deployment their key? It does to those that it serves, unless the
+ * job sets one. */
 static bool deployment_has_key(const Deployment *deployment, const char *reference)
 {
   for (guint i = 0; i < deployment->instances->len; i++) {
-    g_auto(GStrv) references = core_instance_references(g_ptr_array_index(deployment->instances, i), NULL);
+    g_auto(GStrv) references =
+        core_instance_references(g_ptr_array_index(deployment->instances, i), NULL);
     if (references && g_strv_contains((const char *const *)references, reference))
       return true;
   }
@@ -61,13 +64,16 @@ void get_key(RouteCall *call)
   const Deployment *deployment = route_deployment(call);
   if (!deployment)
     return;
-  g_autofree char *purpose = g_strconcat("peer:", deployment->id, NULL), *reference = g_strconcat("AGENT_PEER_KEY=", purpose, NULL);
+  g_autofree char *purpose = g_strconcat("peer:", deployment->id, NULL),
+                  *reference = g_strconcat("AGENT_PEER_KEY=", purpose, NULL);
   if (deployment->unreadable) { /* nobody knows whether they were given it */
-    route_problem(call->server, call->request, REEVE_ERROR_CONFLICT, deployment->unreadable, NULL, NULL);
+    route_problem(call->server, call->request, REEVE_ERROR_CONFLICT, deployment->unreadable, NULL,
+                  NULL);
     return;
   }
   if (!deployment_has_key(deployment, reference)) {
-    g_autofree char *detail = g_strdup_printf("deployment '%s' has no agent that was given a key by Reeve", deployment->name);
+    g_autofree char *detail = g_strdup_printf(
+        "deployment '%s' has no agent that was given a key by Reeve", deployment->name);
     route_problem(call->server, call->request, REEVE_ERROR_NOT_FOUND, detail, NULL, NULL);
     return;
   }

@@ -8,7 +8,8 @@
 
 #include <unistd.h>
 
-static const char *const store_words[] = {[STORE_STATE_OK] = "ok", [STORE_STATE_FULL] = "full", [STORE_STATE_FAILED] = "failed"};
+static const char *const store_words[] = {
+    [STORE_STATE_OK] = "ok", [STORE_STATE_FULL] = "full", [STORE_STATE_FAILED] = "failed"};
 
 void get_health(RouteCall *call)
 {
@@ -81,7 +82,8 @@ static void events_leave(Server *server, HttpRequest *request, const char *body,
   EventsCall *wanted = data;
   if (request && !server->leaving) {
     route_count_stream(server, request);
-    EventsQuery query = {.deployment = wanted->deployment, .last_id = wanted->last_id, .caller = wanted->caller};
+    EventsQuery query = {
+        .deployment = wanted->deployment, .last_id = wanted->last_id, .caller = wanted->caller};
     events_follow(server->events, request, &query, body);
   } else if (request) {
     route_problem(server, request, REEVE_ERROR_UNAVAILABLE, "the server is stopping", NULL, NULL);
@@ -113,7 +115,8 @@ void get_events(RouteCall *call)
   if (own || events_streams(server->events) >= EVENTS_STREAMS_MAX ||
       http_server_backlog(server->http) + http_server_backlog(server->tcp) > EVENTS_UNREAD_MAX) {
     route_problem(server, call->request, REEVE_ERROR_UNAVAILABLE,
-                  own ? "this caller has too many event streams open" : "too many event streams are open, or too much of them is not read",
+                  own ? "this caller has too many event streams open"
+                      : "too many event streams are open, or too much of them is not read",
                   NULL, NULL);
     return;
   }
@@ -122,7 +125,8 @@ void get_events(RouteCall *call)
   wanted->caller = g_strdup(call->actor);
   wanted->last_id = g_strdup(http_request_header(call->request, "Last-Event-ID"));
   GString *out = turn_scratch(server);
-  /* The snapshot is taken even for one who resumes: by the time it may leave, the ring may have moved on. It is cheap beside that. */
+  /* The snapshot is taken even for one who resumes: by the time it may leave, the ring may have
+   * moved on. It is cheap beside that. */
   events_snapshot(out, server->core, wanted->deployment);
   turn_leave_later(server, call->request, out, events_leave, wanted);
 }

@@ -1,5 +1,5 @@
-/* Owns the answer to a node that is about to start an agent with secrets. What it may have is read from the instance's own job, never from
- * the node's frame. */
+/* Owns the answer to a node that is about to start an agent with secrets. What it may have is read
+ * from the instance's own job, never from the node's frame. */
 #include "server/secrets.h"
 
 #include "base/error.h"
@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-enum { JSON_GROWS = 6, JSON_AROUND = 16 }; /* "\u0001" of one byte; quotes, colon, commas and the end */
+/* "\u0001" of one byte; quotes, colon, commas and the end */
+enum { JSON_GROWS = 6, JSON_AROUND = 16 };
 
 static void secrets_write(GString **object, const char *key, const char *value)
 {
@@ -24,16 +25,18 @@ static void secrets_write(GString **object, const char *key, const char *value)
   jw_quote(out, value, strlen(value));
 }
 
-/* "KEY=peer:DEPLOYMENT" is the key by which its agents know each other, "KEY=peer:registry:DEPLOYMENT" the URL where they find each
- * other;
- * nobody has set them and nothing stores them. */
-static bool secrets_put_derived(const Server *server, const char *reference, GString **out, GError **error)
+/* "KEY=peer:DEPLOYMENT" is the key by which its agents know each other,
+ * "KEY=peer:registry:DEPLOYMENT" the URL where they find each other; nobody has set them and
+ * nothing stores them. */
+static bool secrets_put_derived(const Server *server, const char *reference, GString **out,
+                                GError **error)
 {
   const char *equals = strchr(reference, '='), *purpose = equals + 1;
   g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
   bool url = g_str_has_prefix(purpose, "peer:" REGISTRY_PURPOSE);
-  char *value = url ? registry_url(server->registry, purpose + strlen("peer:" REGISTRY_PURPOSE), error)
-                    : seal_derive(server->options->data_dir, purpose, error);
+  char *value =
+      url ? registry_url(server->registry, purpose + strlen("peer:" REGISTRY_PURPOSE), error)
+          : seal_derive(server->options->data_dir, purpose, error);
   if (!value)
     return false;
   secrets_write(out, key, value);
@@ -42,7 +45,8 @@ static bool secrets_put_derived(const Server *server, const char *reference, GSt
 }
 
 /* One "KEY=secret:NAME" into @out; files are the node's business. */
-static bool secrets_put(const Server *server, const char *reference, GString **out, int64_t *version, GError **error)
+static bool secrets_put(const Server *server, const char *reference, GString **out,
+                        int64_t *version, GError **error)
 {
   const char *equals = strchr(reference, '=');
   if (equals && g_str_has_prefix(equals + 1, "peer:"))
@@ -53,7 +57,8 @@ static bool secrets_put(const Server *server, const char *reference, GString **o
   g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
   const Secret *secret = core_secret(server->core, name);
   if (!secret) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "variable '%s': no secret '%s'; set it with 'reeve secret set %s'", key, name,
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
+                "variable '%s': no secret '%s'; set it with 'reeve secret set %s'", key, name,
                 name);
     return false;
   }
@@ -68,10 +73,12 @@ static bool secrets_put(const Server *server, const char *reference, GString **o
   return true;
 }
 
-static char *secrets_of(const Server *server, const char *node, const Frame *frame, int64_t *version, GError **error)
+static char *secrets_of(const Server *server, const char *node, const Frame *frame,
+                        int64_t *version, GError **error)
 {
   const Instance *instance = frame->instance ? core_instance(server->core, frame->instance) : NULL;
-  if (!instance || g_strcmp0(instance->node, node) != 0 || !instance->desired_running || instance->generation != frame->request) {
+  if (!instance || g_strcmp0(instance->node, node) != 0 || !instance->desired_running ||
+      instance->generation != frame->request) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "this start is over");
     return NULL;
   }
@@ -100,9 +107,13 @@ void secrets_answer(Server *server, const char *node, const Frame *frame)
   answer->data = secrets_of(server, node, frame, &version, &error);
   answer->error = error ? g_strdup(error->message) : NULL;
   if (error)
-    log_warn("secrets not given", "node=%s instance=%s error=\"%s\"", node, frame->instance ? frame->instance : "?", error->message);
+    log_warn("secrets not given", "node=%s instance=%s error=\"%s\"", node,
+             frame->instance ? frame->instance : "?", error->message);
   else if (version > 0)
-    turn_apply(server, &(Command){.type = COMMAND_SECRETS_GIVEN, .actor = node, .instance = frame->instance, .version = version});
+    turn_apply(server, &(Command){.type = COMMAND_SECRETS_GIVEN,
+                                  .actor = node,
+                                  .instance = frame->instance,
+                                  .version = version});
   Message *message = g_new0(Message, 1);
   message->node = g_strdup(node);
   message->frame = frame_write(answer);

@@ -1,4 +1,5 @@
-/* Owns the life of the control plane process: open the store, load the core, listen, start the embedded node, run, drain, close. */
+/* Owns the life of the control plane process: open the store, load the core, listen, start the
+ * embedded node, run, drain, close. */
 #include "server/server.h"
 
 #include "base/clock.h"
@@ -29,10 +30,13 @@ typedef struct ServerLife {
 static bool server_drained(const Server *server)
 {
   return release_idle(server->queue) && !store_thread_busy(server->store) &&
-         http_server_open(server->http) + http_server_open(server->tcp) + registry_requests(server->registry) == 0;
+         http_server_open(server->http) + http_server_open(server->tcp) +
+                 registry_requests(server->registry) ==
+             0;
 }
 
-/* Answers still on their way have no common event to wait for; leaving looks every 10 ms for them, at most 5 s. */
+/* Answers still on their way have no common event to wait for; leaving looks every 10 ms for them,
+ * at most 5 s. */
 static void server_drain(void *data)
 {
   Server *server = data;
@@ -57,13 +61,15 @@ void server_leave(Server *server, int exit_code)
   logs_end(server->logs);
   execs_end(server->execs);
   agents_continue(server->agents);
-  loop_timer_set(server->drain, 0); /* from the loop: the request that asked for it is still being answered */
+  /* from the loop: the request that asked for it is still being answered */
+  loop_timer_set(server->drain, 0);
 }
 
 static bool server_listen(Server *server, GError **error)
 {
   g_autofree char *directory = g_path_get_dirname(server->options->socket_path);
-  return fs_mkdirs(directory, 0700, error) && http_server_listen_unix(server->http, server->options->socket_path, error) &&
+  return fs_mkdirs(directory, 0700, error) &&
+         http_server_listen_unix(server->http, server->options->socket_path, error) &&
          listen_open(server, error);
 }
 
@@ -84,9 +90,11 @@ static bool server_load(Server *server, GError **error)
   return true;
 }
 
-bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver, Store *store, GError **error)
+bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver,
+                 Store *store, GError **error)
 {
-  g_autofree char *run = g_strdup_printf("%" G_GINT64_MODIFIER "x.%x", clock_wall_ms(), (unsigned)getpid());
+  g_autofree char *run =
+      g_strdup_printf("%" G_GINT64_MODIFIER "x.%x", clock_wall_ms(), (unsigned)getpid());
   server->options = options;
   server->started_boot_ms = clock_boot_ms();
   server->driver = driver;
@@ -109,7 +117,8 @@ bool server_open(Server *server, const ServerOptions *options, const StoreDriver
   server->execs = execs_new(server);
   server->hub = hub_new(server);
   server->registry = registry_new(server);
-  if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) && server_watch_agents(server, error)) {
+  if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) &&
+      server_watch_agents(server, error)) {
     server->presence = presence_new(server);
     registry_open(server->registry);
     return true;
@@ -178,8 +187,9 @@ static void server_ready(const Server *server)
 {
   const ServerOptions *options = server->options;
   server_keep_options(options);
-  log_info("server serves", "pid=%d version=%s socket=%s listen=%s data=%s", getpid(), REEVE_VERSION, options->socket_path,
-           server->listen_text ? server->listen_text : "none", options->data_dir);
+  log_info("server serves", "pid=%d version=%s socket=%s listen=%s data=%s", getpid(),
+           REEVE_VERSION, options->socket_path, server->listen_text ? server->listen_text : "none",
+           options->data_dir);
   if (options->ready_fd < 0)
     return;
   if (write(options->ready_fd, "+", 1) != 1)
@@ -187,7 +197,8 @@ static void server_ready(const Server *server)
   close(options->ready_fd);
 }
 
-/* Agents of another user pass through the state directory to their own files; the rest of it is not theirs to read. */
+/* Agents of another user pass through the state directory to their own files; the rest of it is not
+ * theirs to read. */
 static bool server_open_to_agents(const ServerOptions *options, GError **error)
 {
   umask(077); /* the store's files, say */
@@ -197,7 +208,8 @@ static bool server_open_to_agents(const ServerOptions *options, GError **error)
     return false;
   if (chmod(options->data_dir, 0711) == 0)
     return true;
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "let agents pass through '%s': %s", options->data_dir, g_strerror(errno));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "let agents pass through '%s': %s",
+              options->data_dir, g_strerror(errno));
   return false;
 }
 
@@ -238,7 +250,8 @@ int server_main(const ServerOptions *options)
     server_ready(&life.server);
     loop_run(life.server.loop);
   } else {
-    log_error("server cannot start", "code=%s error=\"%s\"", reeve_error_word(error->code), error->message);
+    log_error("server cannot start", "code=%s error=\"%s\"", reeve_error_word(error->code),
+              error->message);
     life.server.exit_code = reeve_error_exit(error->code);
   }
   int exit_code = life.server.exit_code;

@@ -1,5 +1,5 @@
-/* Owns the orderly end asked for by POST /api/server/stop: refuse while agents run, keep them, or bring every deployment down in reverse
- * order of creation first. */
+/* Owns the orderly end asked for by POST /api/server/stop: refuse while agents run, keep them, or
+ * bring every deployment down in reverse order of creation first. */
 #include "base/error.h"
 #include "base/log.h"
 #include "server/routes.h"
@@ -37,7 +37,8 @@ guint stop_running_agents(const Server *server, GString *out, const char *key)
   jw_open(out, key, '[');
   for (guint i = 0; i < all->len; i++) {
     const Deployment *deployment = g_ptr_array_index(all, i);
-    g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal); /* agents: each once, however many replicas */
+    /* agents: each once, however many replicas */
+    g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint k = 0; k < deployment->instances->len; k++) {
       const Instance *instance = g_ptr_array_index(deployment->instances, k);
       if (!stop_is_running(instance) || !g_hash_table_add(named, instance->agent))
@@ -67,7 +68,8 @@ static void stop_begin_down(Server *server)
   server->stopping = g_new0(Stopping, 1);
   server->stopping->names = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; i < sorted->len; i++)
-    g_ptr_array_add(server->stopping->names, g_strdup(((const Deployment *)g_ptr_array_index(sorted, i))->name));
+    g_ptr_array_add(server->stopping->names,
+                    g_strdup(((const Deployment *)g_ptr_array_index(sorted, i))->name));
 }
 
 void stop_free(Stopping *stopping)
@@ -86,7 +88,8 @@ static bool stop_is_quiet(const Deployment *deployment)
   return !deployment->rollout || deployment->rollout->phase == ROLLOUT_PHASE_DONE;
 }
 
-/* One look at the deployment that is next. True when it is done with and the following one may be looked at. */
+/* One look at the deployment that is next. True when it is done with and the following one may be
+ * looked at. */
 static bool stop_step(Server *server, const char *name)
 {
   Stopping *stopping = server->stopping;
@@ -94,10 +97,12 @@ static bool stop_step(Server *server, const char *name)
   if (!deployment || stop_is_quiet(deployment))
     return true;
   const Rollout *rollout = deployment->rollout;
-  if (rollout && rollout->phase != ROLLOUT_PHASE_DONE && !deployment->unreadable) { /* such a one has no way back: it is stopped at once */
+  /* such a one has no way back: it is stopped at once */
+  if (rollout && rollout->phase != ROLLOUT_PHASE_DONE && !deployment->unreadable) {
     if (rollout->kind != ROLLOUT_KIND_DOWN && !stopping->asked) {
       stopping->asked = true;
-      turn_apply(server, &(Command){.type = COMMAND_CANCEL, .deployment = name, .actor = "server:stop"});
+      turn_apply(server,
+                 &(Command){.type = COMMAND_CANCEL, .deployment = name, .actor = "server:stop"});
     }
     return false;
   }
@@ -113,10 +118,12 @@ static bool stop_step(Server *server, const char *name)
 void stop_continue(Server *server)
 {
   Stopping *stopping = server->stopping;
-  if (!stopping || stopping->busy || server->leaving || server->in_turn || server->store_state != STORE_STATE_OK)
+  if (!stopping || stopping->busy || server->leaving || server->in_turn ||
+      server->store_state != STORE_STATE_OK)
     return;
   stopping->busy = true;
-  while (stopping->names->len && stop_step(server, g_ptr_array_index(stopping->names, stopping->names->len - 1))) {
+  while (stopping->names->len &&
+         stop_step(server, g_ptr_array_index(stopping->names, stopping->names->len - 1))) {
     g_ptr_array_set_size(stopping->names, (gint)stopping->names->len - 1);
     stopping->asked = false;
   }
@@ -128,8 +135,9 @@ void stop_continue(Server *server)
 static void stop_refuse(RouteCall *call, const GString *agents)
 {
   g_autofree char *list = g_strndup(agents->str + 1, agents->len - 2);
-  g_autofree char *detail =
-      g_strdup_printf("agents are running: %s; stop them with mode 'down' or leave them running with mode 'keep'", list);
+  g_autofree char *detail = g_strdup_printf(
+      "agents are running: %s; stop them with mode 'down' or leave them running with mode 'keep'",
+      list);
   for (char *p = detail; *p; p++)
     if (*p == '"')
       *p = '\''; /* the list came as JSON; names hold no quotes */
@@ -148,12 +156,15 @@ void post_server_stop(RouteCall *call)
   }
   bool down = g_str_equal(mode, "down") && running;
   if (down && server->store_state != STORE_STATE_OK) {
-    route_problem(server, call->request, server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
+    route_problem(server, call->request,
+                  server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL
+                                                          : REEVE_ERROR_STORE_FAILED,
                   server->store_reason, NULL, NULL);
     return;
   }
   log_info("stop asked for", "mode=%s actor=%s running=%u", mode, call->actor, running);
-  g_autofree char *body = g_strdup_printf("{\"mode\":\"%s\",\"running_agents\":%s}", mode, agents->str);
+  g_autofree char *body =
+      g_strdup_printf("{\"mode\":\"%s\",\"running_agents\":%s}", mode, agents->str);
   route_reply(server, call->request, 202, "application/json", body, strlen(body));
   if (!down)
     server_leave(server, 0);

@@ -1,5 +1,6 @@
-/* Owns the one path from a command to its effects: core_apply, release queue, store thread, leave. Also what happens when a commit fails:
- * the core is thrown away and loaded again (reload.c), and nothing that needs a record is accepted until a probe write commits. */
+/* Owns the one path from a command to its effects: core_apply, release queue, store thread, leave.
+ * Also what happens when a commit fails: the core is thrown away and loaded again (reload.c), and
+ * nothing that needs a record is accepted until a probe write commits. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -56,8 +57,8 @@ static void waiter_answer(Server *server, Waiter *waiter, const Reply *reply)
   if (waiter->leave && !refused)
     return;
   if (request && reply->code < 0)
-    route_reply(server, request, reply->status, waiter->content_type, reply->body ? reply->body : "{}",
-                reply->body ? strlen(reply->body) : 2);
+    route_reply(server, request, reply->status, waiter->content_type,
+                reply->body ? reply->body : "{}", reply->body ? strlen(reply->body) : 2);
   else if (request)
     route_problem(server, request, reply->code, reply->body, NULL, waiter->rollout);
 }
@@ -76,7 +77,8 @@ static void turn_reply(Server *server, const Reply *reply)
   g_hash_table_remove(server->waiters, &reply->to);
 }
 
-/* ReleaseFn: what may leave now. Watchers hear of a change before the one who asked for it gets the answer. */
+/* ReleaseFn: what may leave now. Watchers hear of a change before the one who asked for it gets the
+ * answer. */
 static void turn_leave(Effects *effects, void *data)
 {
   Server *server = data;
@@ -106,8 +108,9 @@ void turn_after(Server *server)
   stop_continue(server);
 }
 
-/* The present as the core sees it. When the tick that it asked for is over 5 s late we were asleep or stopped, which is nobody's fault:
- * that time is taken out of its boot clock, so that no deadline runs out by our absence. */
+/* The present as the core sees it. When the tick that it asked for is over 5 s late we were asleep
+ * or stopped, which is nobody's fault: that time is taken out of its boot clock, so that no
+ * deadline runs out by our absence. */
 Now turn_now(Server *server)
 {
   Now now = clock_now();
@@ -147,14 +150,15 @@ void turn_release(Server *server, Effects *effects)
 static void turn_failed(Server *server, const GError *error)
 {
   bool full = error->code == REEVE_ERROR_STORE_FULL;
-  log_error("commit failed, read-only until the store can be written", "code=%s error=\"%s\"", reeve_error_word(error->code),
-            error->message);
+  log_error("commit failed, read-only until the store can be written", "code=%s error=\"%s\"",
+            reeve_error_word(error->code), error->message);
   server->metrics.commit_errors++;
   server->store_state = full ? STORE_STATE_FULL : STORE_STATE_FAILED;
   g_free(server->store_reason);
   server->store_reason = g_strdup(error->message);
   server->in_turn = true;
-  release_failed(server->queue, full ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED, error->message);
+  release_failed(server->queue, full ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
+                 error->message);
   server->in_turn = false;
   reload_begin(server, true);
 }
@@ -210,7 +214,8 @@ static void turn_probe(void *data)
 
 bool turn_open(Server *server, GError **error)
 {
-  server->waiters = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)waiter_free);
+  server->waiters =
+      g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)waiter_free);
   server->queue = release_new(turn_leave, server);
   server->wake = loop_timer_new(server->loop, turn_tick, server);
   server->probe = loop_timer_new(server->loop, turn_probe, server);
@@ -253,12 +258,15 @@ void turn_close(Server *server)
 /* The id of the rollout that a refused change ran into goes with the problem document. */
 static void turn_note_conflict(Server *server, const Command *command, const Effects *effects)
 {
-  const Deployment *deployment = command->deployment ? core_deployment(server->core, command->deployment) : NULL;
+  const Deployment *deployment =
+      command->deployment ? core_deployment(server->core, command->deployment) : NULL;
   if (!deployment || !deployment->rollout || deployment->rollout->phase == ROLLOUT_PHASE_DONE)
     return;
   for (guint i = 0; i < effects->replies->len; i++) {
     const Reply *reply = g_ptr_array_index(effects->replies, i);
-    Waiter *waiter = reply->code == REEVE_ERROR_CONFLICT ? g_hash_table_lookup(server->waiters, &reply->to) : NULL;
+    Waiter *waiter = reply->code == REEVE_ERROR_CONFLICT
+                         ? g_hash_table_lookup(server->waiters, &reply->to)
+                         : NULL;
     if (waiter)
       waiter->rollout = g_strdup(deployment->rollout->id);
   }
@@ -275,7 +283,8 @@ void turn_apply(Server *server, const Command *command)
   if (command->reply_to)
     turn_note_conflict(server, command, effects);
   if (server->store_state != STORE_STATE_OK && effects->records->len) {
-    /* It cannot be stored, so it must not have happened; the node tells it again when there is room. */
+    /* It cannot be stored, so it must not have happened; the node tells it again when there is
+     * room. */
     reload_begin(server, false);
     return;
   }
@@ -289,11 +298,14 @@ static bool turn_refuse_change(Server *server, HttpRequest *request)
 {
   bool stopping = server->leaving || server->stopping;
   if (server->store_state != STORE_STATE_OK)
-    route_problem(server, request, server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
+    route_problem(server, request,
+                  server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL
+                                                          : REEVE_ERROR_STORE_FAILED,
                   server->store_reason, NULL, NULL);
   else if (stopping || release_full(server->queue))
-    route_problem(server, request, REEVE_ERROR_UNAVAILABLE, stopping ? "the server is stopping" : "too many changes wait for the store",
-                  NULL, NULL);
+    route_problem(server, request, REEVE_ERROR_UNAVAILABLE,
+                  stopping ? "the server is stopping" : "too many changes wait for the store", NULL,
+                  NULL);
   else
     return false;
   return true;
@@ -307,7 +319,8 @@ void turn_change(Server *server, Command *command, HttpRequest *request)
   turn_apply(server, command);
 }
 
-void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave, void *data)
+void turn_change_then(Server *server, Command *command, HttpRequest *request, TurnLeaveFn leave,
+                      void *data)
 {
   if (turn_refuse_change(server, request)) {
     leave(server, NULL, NULL, data);
@@ -326,8 +339,8 @@ GString *turn_scratch(Server *server)
 }
 
 /* A read that saw something uncommitted: its answer joins the open batch. */
-static Waiter *turn_queue(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body,
-                          Effects **effects)
+static Waiter *turn_queue(Server *server, HttpRequest *request, int status,
+                          const char *content_type, const GString *body, Effects **effects)
 {
   Reply *reply = g_new0(Reply, 1);
   reply->to = waiter_add(server, request, content_type);
@@ -341,7 +354,8 @@ static Waiter *turn_queue(Server *server, HttpRequest *request, int status, cons
   return waiter;
 }
 
-void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type, const GString *body)
+void turn_answer(Server *server, HttpRequest *request, int status, const char *content_type,
+                 const GString *body)
 {
   if (server->core_state == CORE_STATE_LOADING) {
     reload_hold(server, request);
@@ -356,7 +370,8 @@ void turn_answer(Server *server, HttpRequest *request, int status, const char *c
   release_add(server->queue, effects);
 }
 
-void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave, void *data)
+void turn_leave_later(Server *server, HttpRequest *request, const GString *body, TurnLeaveFn leave,
+                      void *data)
 {
   if (release_idle(server->queue)) {
     leave(server, request, body->str, data);

@@ -1,5 +1,6 @@
 #pragma once
-/* A backup: one file with the database as it was at one moment, a manifest, and checksums over both. Layout:
+/* A backup: one file with the database as it was at one moment, a manifest, and checksums over
+ * both. Layout:
  *
  *   REEVE-BACKUP 1 <SHA-256 of the manifest>\n
  *   <manifest: one line of JSON>\n
@@ -24,9 +25,10 @@ typedef struct BackupManifest {
   char key_sha256[65];
 } BackupManifest;
 
-/* Reads the first lines of a backup from @length bytes: pure, for foreign bytes. @body: where the database begins. REEVE_ERROR_INVALID says
- * what is wrong. */
-bool backup_head_parse(const char *bytes, size_t length, BackupManifest *manifest, size_t *body, GError **error);
+/* Reads the first lines of a backup from @length bytes: pure, for foreign bytes. @body: where the
+ * database begins. REEVE_ERROR_INVALID says what is wrong. */
+bool backup_head_parse(const char *bytes, size_t length, BackupManifest *manifest, size_t *body,
+                       GError **error);
 
 typedef struct BackupOptions {
   const char *directory; /* data directory */
@@ -36,8 +38,8 @@ typedef struct BackupOptions {
   int64_t wall_ms;
 } BackupOptions;
 
-/* Writes a backup of the store in the data directory to a new file of mode 0600; the store may be in use. REEVE_ERROR_CONFLICT when the
- * file exists, NOT_FOUND when there is no store. */
+/* Writes a backup of the store in the data directory to a new file of mode 0600; the store may be
+ * in use. REEVE_ERROR_CONFLICT when the file exists, NOT_FOUND when there is no store. */
 bool backup_write(const BackupOptions *options, BackupManifest *manifest, GError **error);
 
 typedef struct BackupRestored {
@@ -47,7 +49,8 @@ typedef struct BackupRestored {
 } BackupRestored;
 void backup_restored_done(BackupRestored *restored);
 
-/* Puts the backup in place of the store: everything is checked first (checksums, integrity, schema), what was there is kept beside, the
- * term is raised over both, ids go on above both. REEVE_ERROR_CONFLICT while a server holds the directory; on any error nothing was
- * changed. */
-bool backup_restore(const BackupOptions *options, BackupManifest *manifest, BackupRestored *restored, GError **error);
+/* Puts the backup in place of the store: everything is checked first (checksums, integrity,
+ * schema), what was there is kept beside, the term is raised over both, ids go on above both.
+ * REEVE_ERROR_CONFLICT while a server holds the directory; on any error nothing was changed. */
+bool backup_restore(const BackupOptions *options, BackupManifest *manifest,
+                    BackupRestored *restored, GError **error);

@@ -1,4 +1,5 @@
-/* Owns the head of a backup file: one line that vouches for the manifest, and the manifest. See backup.h. */
+/* Owns the head of a backup file: one line that vouches for the manifest, and the manifest. See
+ * backup.h. */
 #include "store/backup.h"
 
 #include "base/error.h"
@@ -33,7 +34,8 @@ char *backup_head_text(const BackupManifest *manifest)
   jw_bool(text, "with_key", manifest->with_key);
   jw_str(text, "key_sha256", manifest->key_sha256);
   jw_close(text, '}');
-  g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+  g_autofree char *digest =
+      g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
   return g_strdup_printf("%s%s\n%s\n", BACKUP_MAGIC, digest, text->str);
 }
 
@@ -44,7 +46,8 @@ static bool head_is_digest(const char *text)
 
 static bool head_read(const json_t *object, BackupManifest *manifest, GError **error)
 {
-  const char *created = jget_str(object, "created_at", ""), *database = jget_str(object, "database_sha256", "");
+  const char *created = jget_str(object, "created_at", ""),
+             *database = jget_str(object, "database_sha256", "");
   *manifest = (BackupManifest){.schema = jget_int(object, "schema", -1),
                                .term = jget_int(object, "term", -1),
                                .next_id = jget_int(object, "next_id", -1),
@@ -58,13 +61,15 @@ static bool head_read(const json_t *object, BackupManifest *manifest, GError **e
   g_strlcpy(manifest->key_sha256, jget_str(object, "key_sha256", ""), sizeof manifest->key_sha256);
   if (jget_int(object, "format", 0) != BACKUP_FORMAT)
     return head_bad(error, "its format is of another version of Reeve");
-  if (time_parse_iso(created) < 0 || manifest->schema < 1 || manifest->term < 1 || manifest->next_id < 1 || manifest->database_bytes < 1 ||
-      !head_is_digest(database) || (manifest->with_key && !head_is_digest(jget_str(object, "key_sha256", ""))))
+  if (time_parse_iso(created) < 0 || manifest->schema < 1 || manifest->term < 1 ||
+      manifest->next_id < 1 || manifest->database_bytes < 1 || !head_is_digest(database) ||
+      (manifest->with_key && !head_is_digest(jget_str(object, "key_sha256", ""))))
     return head_bad(error, "its manifest lacks something");
   return true;
 }
 
-bool backup_head_parse(const char *bytes, size_t length, BackupManifest *manifest, size_t *body, GError **error)
+bool backup_head_parse(const char *bytes, size_t length, BackupManifest *manifest, size_t *body,
+                       GError **error)
 {
   size_t magic = strlen(BACKUP_MAGIC);
   length = MIN(length, BACKUP_HEAD_MAX);
@@ -73,11 +78,13 @@ bool backup_head_parse(const char *bytes, size_t length, BackupManifest *manifes
   const char *text = bytes + magic + 65, *end = memchr(text, '\n', length - magic - 65);
   if (!end)
     return head_bad(error, "it is cut short");
-  g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, (gsize)(end - text));
+  g_autofree char *digest =
+      g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, (gsize)(end - text));
   if (memcmp(digest, bytes + magic, 64) != 0)
     return head_bad(error, "its manifest was changed");
   json_t *object = json_parse(text, (size_t)(end - text), NULL);
-  bool ok = json_is_object(object) ? head_read(object, manifest, error) : head_bad(error, "its manifest is no JSON");
+  bool ok = json_is_object(object) ? head_read(object, manifest, error)
+                                   : head_bad(error, "its manifest is no JSON");
   json_decref(object);
   *body = (size_t)(end + 1 - bytes);
   return ok;

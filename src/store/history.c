@@ -65,12 +65,14 @@ static bool history_open(History *history, GError **error)
 {
   if (history->reader)
     return true;
-  if (sqlite3_open_v2(history->path, &history->reader, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+  if (sqlite3_open_v2(history->path, &history->reader, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
+                      NULL) == SQLITE_OK) {
     sqlite3_busy_timeout(history->reader, HISTORY_LIMIT_MS);
     sqlite3_progress_handler(history->reader, HISTORY_STEPS, history_progress, history);
     return true;
   }
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read history '%s': %s", history->path, sqlite3_errmsg(history->reader));
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read history '%s': %s", history->path,
+              sqlite3_errmsg(history->reader));
   g_clear_pointer(&history->reader, sqlite3_close);
   return false;
 }
@@ -134,23 +136,28 @@ static void audit_answer(History *history, Question *question)
   }
   if (code == SQLITE_INTERRUPT || code == SQLITE_BUSY)
     g_set_error(&question->error, REEVE_ERROR, REEVE_ERROR_TIMEOUT,
-                "the question took longer than %d s; ask for less, with since or a limit", HISTORY_LIMIT_MS / 1000);
+                "the question took longer than %d s; ask for less, with since or a limit",
+                HISTORY_LIMIT_MS / 1000);
   else if (code != SQLITE_DONE)
-    g_set_error(&question->error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read history '%s': %s", history->path,
-                sqlite3_errmsg(history->reader));
+    g_set_error(&question->error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read history '%s': %s",
+                history->path, sqlite3_errmsg(history->reader));
   sqlite3_finalize(statement);
 }
 
-/* Passive: no writer waits for it. Under commits without a pause it never comes to the end; then the little that is left is folded with
- * the writer held back, which waits for readers for a moment only. */
+/* Passive: no writer waits for it. Under commits without a pause it never comes to the end; then
+ * the little that is left is folded with the writer held back, which waits for readers for a moment
+ * only. */
 static void history_fold(History *history)
 {
   struct stat status;
   if (stat(history->wal, &status) != 0 || status.st_size < HISTORY_WAL_BYTES)
     return;
   bool fresh = !history->folder;
-  if (fresh && (sqlite3_open_v2(history->path, &history->folder, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-                sqlite3_exec(history->folder, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)) { /* which finds the log */
+  /* which finds the log */
+  if (fresh &&
+      (sqlite3_open_v2(history->path, &history->folder, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                       NULL) != SQLITE_OK ||
+       sqlite3_exec(history->folder, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)) {
     g_clear_pointer(&history->folder, sqlite3_close);
     return;
   }
@@ -216,8 +223,10 @@ History *history_new(Loop *loop, const char *directory)
 
 static void history_refuse_all(GQueue *questions)
 {
-  for (Question *question; (question = g_queue_pop_head(questions)) != NULL; question_free(question)) {
-    g_autoptr(GError) error = g_error_new_literal(REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server is stopping");
+  for (Question *question; (question = g_queue_pop_head(questions)) != NULL;
+       question_free(question)) {
+    g_autoptr(GError) error =
+        g_error_new_literal(REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "the server is stopping");
     question->done(NULL, error, question->data);
   }
 }

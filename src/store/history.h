@@ -1,6 +1,7 @@
 #pragma once
-/* What grows and is only queried (the audit trail), read on a thread and a read-only connection of its own with a limit of 1 s, so that no
- * query holds up the loop or a commit. The write-ahead log is folded into the database on this thread too, never inside a commit. */
+/* What grows and is only queried (the audit trail), read on a thread and a read-only connection of
+ * its own with a limit of 1 s, so that no query holds up the loop or a commit. The write-ahead log
+ * is folded into the database on this thread too, never inside a commit. */
 #include "net/loop.h"
 
 #include <glib.h>
@@ -17,8 +18,8 @@ typedef struct AuditQuery {
   int limit;          /* 1..HISTORY_ROWS_MAX */
 } AuditQuery;
 
-/* @body: JSON {"entries": [...], "next": ID or null}, or NULL with @error: TIMEOUT after 1 s, UNAVAILABLE when the server leaves,
- * STORE_FAILED. Runs on the loop. */
+/* @body: JSON {"entries": [...], "next": ID or null}, or NULL with @error: TIMEOUT after 1 s,
+ * UNAVAILABLE when the server leaves, STORE_FAILED. Runs on the loop. */
 typedef void (*HistoryDone)(const char *body, const GError *error, void *data);
 
 /* Reads the store in @directory (sqlite). Opens nothing before the first question. */

@@ -16,7 +16,8 @@ static Store *memory_open(const char *where, GError **error)
   (void)error;
   Store *store = g_new0(Store, 1);
   for (int table = 0; table < TABLE_N; table++)
-    store->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+    store->rows[table] =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
   return store;
 }
 
@@ -32,7 +33,8 @@ static gint memory_compare(gconstpointer a, gconstpointer b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool memory_load_table(Store *store, TableId table, StoreRowFn row, void *data, GError **error)
+static bool memory_load_table(Store *store, TableId table, StoreRowFn row, void *data,
+                              GError **error)
 {
   guint n;
   g_autofree gpointer *keys = g_hash_table_get_keys_as_array(store->rows[table], &n);

@@ -1,5 +1,6 @@
 #pragma once
-/* Numbered steps from one schema version to the next; forward only. Step n brings version n to n + 1. A released step never changes. */
+/* Numbered steps from one schema version to the next; forward only. Step n brings version n to n
+ * + 1. A released step never changes. */
 #include <sqlite3.h>
 
 /* SQL that brings @from_version (1 or more) to the next one. */

@@ -1,9 +1,11 @@
-/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file that names who holds it.
+/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file
+ * that names who holds it.
  *
- * A commit whose sync fails has left its frames in the log, commit mark included, and whoever reads the log next would take them for
- * committed. So after a failed commit the log is cut back to the end of the last one that succeeded, before anybody is answered. A process
- * that is killed before the cut has answered nobody; what the next one then finds is folded into the database at once, because the kernel
- * may hold frames of a failed sync in memory only and never write them again. */
+ * A commit whose sync fails has left its frames in the log, commit mark included, and whoever reads
+ * the log next would take them for committed. So after a failed commit the log is cut back to the
+ * end of the last one that succeeded, before anybody is answered. A process that is killed before
+ * the cut has answered nobody; what the next one then finds is folded into the database at once,
+ * because the kernel may hold frames of a failed sync in memory only and never write them again. */
 #include "store/store.h"
 
 #include "base/error.h"
@@ -23,14 +25,15 @@
 
 enum {
   SQLITE_APPLICATION_ID = 0x52454556, /* "REEV" */
-  STORE_BUSY_MS = 2000,               /* another program holds the database: so long one try waits */
+  STORE_BUSY_MS = 2000, /* another program holds the database: so long one try waits */
   LOG_HEADER_BYTES = 32,
   LOG_FRAME_BYTES = 24, /* before each page */
   INDEX_REGION_BYTES = 32 * 1024,
   INDEX_VERSION = 3007000
 };
 
-/* The head of the log's index in memory, which all connections share; its layout is fixed (sqlite.org/walformat.html, section 2.1). */
+/* The head of the log's index in memory, which all connections share; its layout is fixed
+ * (sqlite.org/walformat.html, section 2.1). */
 typedef struct LogIndex {
   uint32_t version, unused, changes;
   uint8_t ready, big_endian;
@@ -55,7 +58,8 @@ static bool sqlite_fail(Store *store, const char *what, GError **error)
   bool full = (code & 0xff) == SQLITE_FULL || saved == ENOSPC || saved == EDQUOT;
   if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)
     store->broken = true;
-  g_set_error(error, REEVE_ERROR, full ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED, "%s '%s': %s", what, store->path,
+  g_set_error(error, REEVE_ERROR, full ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
+              "%s '%s': %s", what, store->path,
               full ? "no room on the disk" : sqlite3_errmsg(store->db));
   return false;
 }
@@ -68,15 +72,16 @@ static bool sqlite_lock(Store *store, GError **error)
   store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (store->lock < 0) {
     int e = errno;
-    g_set_error(error, REEVE_ERROR, e == ENOSPC ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED, "open '%s': %s", path, g_strerror(e));
+    g_set_error(error, REEVE_ERROR, e == ENOSPC ? REEVE_ERROR_STORE_FULL : REEVE_ERROR_STORE_FAILED,
+                "open '%s': %s", path, g_strerror(e));
     return false;
   }
   if (flock(store->lock, LOCK_EX | LOCK_NB) != 0) {
     char pid[32] = "";
     ssize_t n = pread(store->lock, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "data directory '%s' is in use by pid %s", store->directory,
-                pid[0] ? g_strstrip(pid) : "?");
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "data directory '%s' is in use by pid %s",
+                store->directory, pid[0] ? g_strstrip(pid) : "?");
     close(store->lock);
     store->lock = -1;
     return false;
@@ -93,24 +98,28 @@ static char *sqlite_create_sql(const TableSpec *spec)
   GString *sql = g_string_new(NULL);
   g_string_printf(sql, "CREATE TABLE %s (", spec->name);
   for (int i = 0; i < spec->n_columns; i++)
-    g_string_append_printf(sql, "%s%s %s%s", i ? ", " : "", spec->columns[i].name, spec->columns[i].type == COLUMN_INT ? "INTEGER" : "TEXT",
+    g_string_append_printf(sql, "%s%s %s%s", i ? ", " : "", spec->columns[i].name,
+                           spec->columns[i].type == COLUMN_INT ? "INTEGER" : "TEXT",
                            i ? "" : " PRIMARY KEY NOT NULL");
   g_string_append(sql, ") WITHOUT ROWID;");
   if (spec->index)
-    g_string_append_printf(sql, "CREATE INDEX %s_%s ON %s (%s);", spec->name, spec->index, spec->name, spec->index);
+    g_string_append_printf(sql, "CREATE INDEX %s_%s ON %s (%s);", spec->name, spec->index,
+                           spec->name, spec->index);
   return g_string_free(sql, FALSE);
 }
 
 static bool sqlite_run(Store *store, const char *sql, GError **error)
 {
-  return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK || sqlite_fail(store, "prepare store", error);
+  return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
+         sqlite_fail(store, "prepare store", error);
 }
 
 static int sqlite_number(Store *store, const char *sql)
 {
   sqlite3_stmt *statement = NULL;
   int value = 0;
-  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW)
     value = sqlite3_column_int(statement, 0);
   sqlite3_finalize(statement);
   return value;
@@ -123,7 +132,8 @@ static bool sqlite_create(Store *store, GError **error)
     g_autofree char *create = sqlite_create_sql(&table_specs[table]);
     g_string_append(sql, create);
   }
-  g_string_append_printf(sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", SQLITE_APPLICATION_ID, STORE_SCHEMA_VERSION);
+  g_string_append_printf(sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;",
+                         SQLITE_APPLICATION_ID, STORE_SCHEMA_VERSION);
   bool ok = sqlite_run(store, sql->str, error);
   g_string_free(sql, TRUE);
   return ok;
@@ -134,21 +144,24 @@ static bool sqlite_migrate(Store *store, GError **error)
   int version = sqlite_number(store, "PRAGMA user_version");
   if (version == 0)
     return sqlite_create(store, error);
-  if (sqlite_number(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID || version > STORE_SCHEMA_VERSION) {
+  if (sqlite_number(store, "PRAGMA application_id") != SQLITE_APPLICATION_ID ||
+      version > STORE_SCHEMA_VERSION) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "store '%s': %s", store->path,
-                version > STORE_SCHEMA_VERSION ? "written by a newer Reeve; upgrade this one" : "not a store of Reeve");
+                version > STORE_SCHEMA_VERSION ? "written by a newer Reeve; upgrade this one"
+                                               : "not a store of Reeve");
     return false;
   }
   for (; version < STORE_SCHEMA_VERSION; version++) {
-    g_autofree char *sql = g_strdup_printf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT;", migration_sql(version), version + 1);
+    g_autofree char *sql = g_strdup_printf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT;",
+                                           migration_sql(version), version + 1);
     if (!sqlite_run(store, sql, error))
       return false;
   }
   return true;
 }
 
-/* Gives the store its id, by which nodes know whose instances they hold. Without room it has none until the next start; nodes go with it as
- * with one of an older release. */
+/* Gives the store its id, by which nodes know whose instances they hold. Without room it has none
+ * until the next start; nodes go with it as with one of an older release. */
 static void sqlite_name(Store *store)
 {
   if (sqlite_number(store, "SELECT count(*) FROM meta WHERE key='store'") == 0)
@@ -165,9 +178,11 @@ static bool sqlite_prepare(Store *store, GError **error)
     for (int i = 1; i < spec->n_columns; i++)
       g_string_append(sql, ",?");
     g_string_append_c(sql, ')');
-    ok = sqlite3_prepare_v3(store->db, sql->str, -1, SQLITE_PREPARE_PERSISTENT, &store->upsert[table], NULL) == SQLITE_OK;
+    ok = sqlite3_prepare_v3(store->db, sql->str, -1, SQLITE_PREPARE_PERSISTENT,
+                            &store->upsert[table], NULL) == SQLITE_OK;
     g_string_printf(sql, "DELETE FROM %s WHERE %s=?", spec->name, spec->columns[0].name);
-    ok = ok && sqlite3_prepare_v3(store->db, sql->str, -1, SQLITE_PREPARE_PERSISTENT, &store->delete[table], NULL) == SQLITE_OK;
+    ok = ok && sqlite3_prepare_v3(store->db, sql->str, -1, SQLITE_PREPARE_PERSISTENT,
+                                  &store->delete[table], NULL) == SQLITE_OK;
     g_string_free(sql, TRUE);
   }
   ok = ok && sqlite3_prepare_v2(store->db, "BEGIN IMMEDIATE", -1, &store->begin, NULL) == SQLITE_OK;
@@ -191,12 +206,15 @@ static void sqlite_disconnect(Store *store)
 static bool sqlite_connect(Store *store, GError **error)
 {
   store->broken = true;
-  if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+  if (sqlite3_open_v2(store->path, &store->db,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                      NULL) != SQLITE_OK)
     return sqlite_fail(store, "open store", error);
   sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
   static const char *const pragmas =
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;"
-      "PRAGMA journal_size_limit=65536;" /* a log that was folded begins small again: its size says what is left to fold */
+      "PRAGMA journal_size_limit=65536;" /* a log that was folded begins small again: its size says
+                                            what is left to fold */
       "PRAGMA cache_size=-2000; PRAGMA temp_store=MEMORY;";
   if (!sqlite_run(store, pragmas, error) || !sqlite_migrate(store, error))
     return false;
@@ -217,28 +235,34 @@ static void sqlite_close(Store *store)
   g_free(store);
 }
 
-/* Whoever may write here is the server, and whoever may read has its tokens' hashes and its secrets' ciphertext: what a careless umask or
- * copy left open is closed. False when the directory is open to others and not ours to close. */
+/* Whoever may write here is the server, and whoever may read has its tokens' hashes and its
+ * secrets' ciphertext: what a careless umask or copy left open is closed. False when the directory
+ * is open to others and not ours to close. */
 static bool sqlite_close_to_others(const char *where, GError **error)
 {
   static const char *const names[] = {"reeve.db", "reeve.db-wal", "reeve.db-shm"};
   struct stat status;
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *path = g_build_filename(where, names[i], NULL);
-    if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_mode & 077 && chmod(path, 0600) == 0)
-      log_warn("file was open to others, closed", "path=%s mode=%o", path, (unsigned)status.st_mode & 07777);
+    if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_mode & 077 &&
+        chmod(path, 0600) == 0)
+      log_warn("file was open to others, closed", "path=%s mode=%o", path,
+               (unsigned)status.st_mode & 07777);
   }
   if (stat(where, &status) != 0 || !(status.st_mode & 022))
     return true;
-  bool ours = status.st_uid == geteuid(), sticky = status.st_mode & S_ISVTX; /* a mount of its own, or /tmp: not ours to change */
+  /* a mount of its own, or /tmp: not ours to change */
+  bool ours = status.st_uid == geteuid(), sticky = status.st_mode & S_ISVTX;
   if (ours && (sticky || chmod(where, status.st_mode & 07755) == 0)) {
-    log_warn(sticky ? "data directory can be written by others" : "data directory could be written by others, closed", "path=%s mode=%o",
-             where, (unsigned)status.st_mode & 07777);
+    log_warn(sticky ? "data directory can be written by others"
+                    : "data directory could be written by others, closed",
+             "path=%s mode=%o", where, (unsigned)status.st_mode & 07777);
     return true;
   }
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
-              "data directory '%s' can be written by others (mode %o); use one of your own, mode 700", where,
-              (unsigned)status.st_mode & 07777);
+  g_set_error(
+      error, REEVE_ERROR, REEVE_ERROR_DENIED,
+      "data directory '%s' can be written by others (mode %o); use one of your own, mode 700",
+      where, (unsigned)status.st_mode & 07777);
   return false;
 }
 
@@ -268,32 +292,39 @@ static bool store_step(sqlite3_stmt *statement)
   return code == SQLITE_DONE;
 }
 
-/* Where the last commit that succeeded ends in the log, in bytes; -1 = it cannot be told. The caller holds the writer's lock. */
+/* Where the last commit that succeeded ends in the log, in bytes; -1 = it cannot be told. The
+ * caller holds the writer's lock. */
 static off_t sqlite_log_end(const Store *store)
 {
   sqlite3_file *file = NULL;
   void volatile *region = NULL;
-  if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file->pMethods ||
-      file->pMethods->iVersion < 2 || file->pMethods->xShmMap(file, 0, INDEX_REGION_BYTES, 0, &region) != SQLITE_OK || !region)
+  if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+      !file->pMethods || file->pMethods->iVersion < 2 ||
+      file->pMethods->xShmMap(file, 0, INDEX_REGION_BYTES, 0, &region) != SQLITE_OK || !region)
     return -1;
   LogIndex index = *(const LogIndex volatile *)region;
   if (index.version != INDEX_VERSION || !index.ready)
     return -1;
   off_t page_bytes = index.page_bytes == 1 ? 65536 : index.page_bytes;
-  return index.last_frame ? LOG_HEADER_BYTES + (off_t)index.last_frame * (LOG_FRAME_BYTES + page_bytes) : 0;
+  return index.last_frame
+             ? LOG_HEADER_BYTES + (off_t)index.last_frame * (LOG_FRAME_BYTES + page_bytes)
+             : 0;
 }
 
-/* Takes what lies behind the last commit that succeeded out of the log, so that nobody reads it: no other connection, and no process after
- * a kill. True when it is out. The sync is for the loss of power and may fail as the commit's did. */
+/* Takes what lies behind the last commit that succeeded out of the log, so that nobody reads it: no
+ * other connection, and no process after a kill. True when it is out. The sync is for the loss of
+ * power and may fail as the commit's did. */
 static bool sqlite_cut(Store *store)
 {
   if (!store_step(store->begin)) /* nobody else may add to the log meanwhile */
     return false;
   g_autofree char *log = g_strconcat(store->path, "-wal", NULL);
   off_t end = sqlite_log_end(store);
-  int fd = end >= 0 ? open(log, O_WRONLY | O_CLOEXEC) : -1; /* SQLite holds no locks on this file that closing it could drop */
+  /* SQLite holds no locks on this file that closing it could drop */
+  int fd = end >= 0 ? open(log, O_WRONLY | O_CLOEXEC) : -1;
   struct stat status;
-  bool cut = fd >= 0 && fstat(fd, &status) == 0 && (status.st_size <= end || ftruncate(fd, end) == 0);
+  bool cut =
+      fd >= 0 && fstat(fd, &status) == 0 && (status.st_size <= end || ftruncate(fd, end) == 0);
   if (cut && fdatasync(fd) != 0)
     store->broken = true;
   if (fd >= 0)
@@ -306,7 +337,8 @@ static bool sqlite_cut(Store *store)
 static bool sqlite_again(Store *store, GError **error)
 {
   if (store->uncut && !sqlite_cut(store)) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "take a failed commit out of '%s-wal': it cannot be written", store->path);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED,
+                "take a failed commit out of '%s-wal': it cannot be written", store->path);
     return false;
   }
   store->uncut = false;
@@ -325,7 +357,8 @@ static bool sqlite_undo(Store *store, GError **error)
     store_step(store->rollback);
   store->uncut = !sqlite_cut(store);
   if (store->uncut)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "%s; whether the change was made is not known, look before you try again",
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED,
+                "%s; whether the change was made is not known, look before you try again",
                 cause->message);
   else
     g_propagate_error(error, g_steal_pointer(&cause));
@@ -334,7 +367,8 @@ static bool sqlite_undo(Store *store, GError **error)
 
 /* ---- reading ---- */
 
-static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void *data, GError **error)
+static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void *data,
+                              GError **error)
 {
   const TableSpec *spec = &table_specs[table];
   g_autofree char *sql = g_strdup_printf("SELECT * FROM %s", spec->name);
@@ -374,14 +408,16 @@ static bool sqlite_load(Store *store, StoreRowFn row, void *data, GError **error
 
 static bool sqlite_write(Store *store, const Record *record)
 {
-  sqlite3_stmt *statement = record->deleted ? store->delete[record->table] : store->upsert[record->table];
+  sqlite3_stmt *statement =
+      record->deleted ? store->delete[record->table] : store->upsert[record->table];
   int columns = record->deleted ? 1 : table_specs[record->table].n_columns;
   for (int i = 0; i < columns; i++) {
     const Value *value = &record->values[i];
     if (value->is_int)
       sqlite3_bind_int64(statement, i + 1, value->number);
     else if (value->text)
-      sqlite3_bind_text(statement, i + 1, value->text, (int)g_ref_string_length(value->text), SQLITE_STATIC);
+      sqlite3_bind_text(statement, i + 1, value->text, (int)g_ref_string_length(value->text),
+                        SQLITE_STATIC);
     else
       sqlite3_bind_null(statement, i + 1);
   }
@@ -396,7 +432,8 @@ static bool sqlite_commit(Store *store, const GPtrArray *records, GError **error
   if (!store_step(store->begin)) {
     if (sqlite3_errcode(store->db) != SQLITE_BUSY)
       return sqlite_fail(store, "write", error);
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE, "write '%s': another program holds the database", store->path);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
+                "write '%s': another program holds the database", store->path);
     return false;
   }
   bool ok = true;
@@ -414,11 +451,13 @@ static bool sqlite_probe(Store *store, GError **error)
   if (!sqlite_again(store, error))
     return false;
   /* Enough to see room for a batch, not only for one page. */
-  static const char *const sql = "BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', hex(randomblob(32768)));"
-                                 "COMMIT; DELETE FROM meta WHERE key='probe';";
+  static const char *const sql =
+      "BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', hex(randomblob(32768)));"
+      "COMMIT; DELETE FROM meta WHERE key='probe';";
   if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
     return true;
-  return sqlite3_errcode(store->db) == SQLITE_BUSY ? sqlite_fail(store, "write", error) : sqlite_undo(store, error);
+  return sqlite3_errcode(store->db) == SQLITE_BUSY ? sqlite_fail(store, "write", error)
+                                                   : sqlite_undo(store, error);
 }
 
 const StoreDriver store_sqlite = {

@@ -16,8 +16,9 @@ struct StoreThread {
   pthread_mutex_t lock; /* guards work, ending, error, waits */
   pthread_cond_t wake;
   Work work;
-  bool ending;              /* leave when there is no work */
-  const GPtrArray *records; /* of the work: the loop's until it is given, then the thread's until it is answered */
+  bool ending; /* leave when there is no work */
+  /* of the work: the loop's until it is given, then the thread's until it is answered */
+  const GPtrArray *records;
   StoreWork other;
   GError *error;
   guint64 waits;
@@ -44,11 +45,13 @@ static bool thread_waits(StoreThread *thread, const GError *error, bool first)
   thread->waits += first;
   pthread_mutex_unlock(&thread->lock);
   if (first)
-    log_warn("another program holds the store, the commit waits for it", "error=\"%s\"", error->message);
+    log_warn("another program holds the store, the commit waits for it", "error=\"%s\"",
+             error->message);
   return goes_on;
 }
 
-/* That another program holds the store says nothing against the store: the commit is tried until it is through. */
+/* That another program holds the store says nothing against the store: the commit is tried until it
+ * is through. */
 static void thread_commit(StoreThread *thread, const GPtrArray *records, GError **error)
 {
   for (bool first = true; !thread->driver->commit(thread->store, records, error); first = false) {
@@ -140,7 +143,8 @@ void store_thread_free(StoreThread *thread)
   g_free(thread);
 }
 
-void store_thread_commit(StoreThread *thread, const GPtrArray *records, StoreCommitted done, void *data)
+void store_thread_commit(StoreThread *thread, const GPtrArray *records, StoreCommitted done,
+                         void *data)
 {
   thread_claim(thread, done, data);
   thread->records = records;

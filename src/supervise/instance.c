@@ -1,4 +1,5 @@
-/* The life of one instance as a table: life x event -> what to do. An empty cell is news of something that is over, and is ignored. */
+/* The life of one instance as a table: life x event -> what to do. An empty cell is news of
+ * something that is over, and is ignored. */
 #include "supervise/instance.h"
 
 #include <string.h>
@@ -41,8 +42,9 @@ void held_free(Held *held)
 
 static bool held_alive(const Held *held)
 {
-  static const bool alive[LIFE_N] = {[LIFE_ADOPTING] = true, [LIFE_SHIM] = true,     [LIFE_STARTING] = true,
-                                     [LIFE_RUNNING] = true,  [LIFE_STOPPING] = true, [LIFE_ORPHAN] = true};
+  static const bool alive[LIFE_N] = {
+      [LIFE_ADOPTING] = true, [LIFE_SHIM] = true,     [LIFE_STARTING] = true,
+      [LIFE_RUNNING] = true,  [LIFE_STOPPING] = true, [LIFE_ORPHAN] = true};
   return alive[held->life];
 }
 
@@ -59,13 +61,15 @@ static bool held_final(const Held *held)
 
 void held_owes_answer(Held *held)
 {
-  held->act_boot_ms = held->supervisor->now.boot_ms + (held->killed ? HELD_KILLED_MS : HELD_ANSWER_MS);
+  held->act_boot_ms =
+      held->supervisor->now.boot_ms + (held->killed ? HELD_KILLED_MS : HELD_ANSWER_MS);
   held_schedule(held);
 }
 
 void held_owes_anew(Held *held)
 {
-  bool owes = held->life == LIFE_ADOPTING || held->life == LIFE_SHIM || held->life == LIFE_STARTING || held->killed;
+  bool owes = held->life == LIFE_ADOPTING || held->life == LIFE_SHIM ||
+              held->life == LIFE_STARTING || held->killed;
   if (owes && held->act_boot_ms != INT64_MAX)
     held_owes_answer(held);
 }
@@ -119,7 +123,8 @@ static void held_adopt_spec(Held *held, const Instruction *instruction)
   instance_spec_free(held->spec);
   held->spec = instance_spec_copy(instruction->spec);
   held->desired_running = true;
-  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted = held->unstored = false;
+  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted =
+      held->unstored = false;
   held->attempt = held->restarts = held->passing = 0;
   held->last_exit = (ExitStatus){.code = -1};
   held->health = HEALTH_UNKNOWN;
@@ -155,8 +160,8 @@ void held_start(Held *held, const Instruction *instruction)
   held_store(held);
 }
 
-/* Files are written in order. While an earlier one is on its way, this answer is about that, even when it names the same generation of
- * another epoch. */
+/* Files are written in order. While an earlier one is on its way, this answer is about that, even
+ * when it names the same generation of another epoch. */
 static bool stored_all(const Held *held, const NodeEvent *event)
 {
   return held->stores == 0 && event->generation == held->generation;
@@ -174,7 +179,8 @@ static void on_store_failed(Held *held, const NodeEvent *event)
 {
   if (!stored_all(held, event))
     return;
-  g_autofree char *why = g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
+  g_autofree char *why =
+      g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
   held->unstored = event->passing;
   if (event->passing)
     restart_passing(held, why);
@@ -205,7 +211,8 @@ static void on_shim_up(Held *held, const NodeEvent *event)
 static void on_shim_failed(Held *held, const NodeEvent *event)
 {
   held->shim_up = false;
-  g_autofree char *why = g_strdup_printf("its shim did not start: %s", event->text ? event->text : "unknown");
+  g_autofree char *why =
+      g_strdup_printf("its shim did not start: %s", event->text ? event->text : "unknown");
   if (held->pending || !held->desired_running)
     held_ended(held, why);
   else if (event->passing)
@@ -229,14 +236,16 @@ static void on_started_late(Held *held, const NodeEvent *event)
 {
   held->pid = event->pid; /* stop was asked while it started: what we owe follows now */
   if (held->killed)
-    act(held->supervisor, NODE_ACTION_KILL, held); /* the grace is over, and the first kill found nothing */
+    /* the grace is over, and the first kill found nothing */
+    act(held->supervisor, NODE_ACTION_KILL, held);
   else
     act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
 }
 
 static void on_start_failed(Held *held, const NodeEvent *event)
 {
-  g_autofree char *why = g_strdup_printf("start '%s': %s", held->spec->argv[0], event->text ? event->text : "unknown error");
+  g_autofree char *why = g_strdup_printf("start '%s': %s", held->spec->argv[0],
+                                         event->text ? event->text : "unknown error");
   held->last_exit = (ExitStatus){.code = 127};
   if (held->pending || !held->desired_running) {
     held_ended(held, why);
@@ -246,7 +255,8 @@ static void on_start_failed(Held *held, const NodeEvent *event)
     restart_passing(held, why);
     return;
   }
-  held_set_life(held, LIFE_FAILED, why); /* a command that cannot be executed does not get better by repeating */
+  /* a command that cannot be executed does not get better by repeating */
+  held_set_life(held, LIFE_FAILED, why);
   held_store(held);
 }
 
@@ -257,19 +267,22 @@ static char *exit_reason(const Held *held, const NodeEvent *event)
   const ExitStatus *status = &event->exit;
   GString *reason = g_string_new(NULL);
   if (status->signal)
-    g_string_printf(reason, "killed by signal %d (%s)", status->signal, g_strsignal(status->signal));
+    g_string_printf(reason, "killed by signal %d (%s)", status->signal,
+                    g_strsignal(status->signal));
   else if (status->code >= 0)
     g_string_printf(reason, "exit status %d", status->code);
   else
     g_string_assign(reason, "it ended unseen");
   if (event->out_of_memory && held->spec && held->spec->resources.memory_bytes > 0)
-    g_string_append_printf(reason, ", out of memory: its limit is %" G_GINT64_FORMAT " MiB", held->spec->resources.memory_bytes >> 20);
+    g_string_append_printf(reason, ", out of memory: its limit is %" G_GINT64_FORMAT " MiB",
+                           held->spec->resources.memory_bytes >> 20);
   else if (event->out_of_memory)
     g_string_append(reason, ", out of memory");
   return g_string_free(reason, FALSE);
 }
 
-/* Only what this attempt said counts; "" tells the server that it said nothing, where an earlier one did. */
+/* Only what this attempt said counts; "" tells the server that it said nothing, where an earlier
+ * one did. */
 static void held_set_output(Held *held, const char *text)
 {
   if (!text && !held->output)
@@ -281,7 +294,8 @@ static void held_set_output(Held *held, const char *text)
 /* Has it done what a stop asked for? Then the signal that it ended by was ours, and is no news. */
 static bool held_obeyed(const Held *held, const ExitStatus *status)
 {
-  return held->life == LIFE_STOPPING && !held->desired_running && held->reason && held->spec && status->signal == held->spec->stop.signal;
+  return held->life == LIFE_STOPPING && !held->desired_running && held->reason && held->spec &&
+         status->signal == held->spec->stop.signal;
 }
 
 static void on_exited(Held *held, const NodeEvent *event)
@@ -292,7 +306,8 @@ static void on_exited(Held *held, const NodeEvent *event)
     held->last_exit = event->exit;
     held_set_output(held, event->text);
   }
-  g_autofree char *why = held_obeyed(held, &event->exit) ? g_strdup(held->reason) : exit_reason(held, event);
+  g_autofree char *why =
+      held_obeyed(held, &event->exit) ? g_strdup(held->reason) : exit_reason(held, event);
   held_ended(held, why);
 }
 
@@ -316,7 +331,8 @@ static void on_shim_gone(Held *held, const NodeEvent *event)
   held_ended(held, "its shim died");
 }
 
-/* The last thing that was written is the outcome, and it is durable: nobody needs the shim any more. */
+/* The last thing that was written is the outcome, and it is durable: nobody needs the shim any
+ * more. */
 static void on_outcome_stored(Held *held, const NodeEvent *event)
 {
   (void)event;
@@ -411,7 +427,8 @@ void held_forget(Held *held)
     held_drop(held);
     return;
   }
-  held->life = LIFE_STOPPED; /* a file that is on its way to the disk would come after the directory went: wait for it */
+  /* a file that is on its way to the disk would come after the directory went: wait for it */
+  held->life = LIFE_STOPPED;
   held->desired_running = false;
   held->act_boot_ms = INT64_MAX;
   held_schedule(held);
@@ -427,7 +444,8 @@ static void adopt_resume(Held *held, const NodeEvent *event)
     held->pid = event->pid;
     held->started_boot_ms = held->supervisor->now.boot_ms;
     held_set_life(held, LIFE_RUNNING, NULL);
-    held->since_ms = held->supervisor->now.wall_ms - event->up_ms; /* nothing changed for the agent */
+    /* nothing changed for the agent */
+    held->since_ms = held->supervisor->now.wall_ms - event->up_ms;
     probes_begin(held);
     if (!held->desired_running || held->pending)
       held_begin_stop(held, "stopped by request");
@@ -446,7 +464,8 @@ static void adopt_resume(Held *held, const NodeEvent *event)
   held_ended(held, why);
 }
 
-/* A final life read from disk: a shim that is still there may go, a process that is still there must. */
+/* A final life read from disk: a shim that is still there may go, a process that is still there
+ * must. */
 static void adopt_outcome_found(Held *held, const NodeEvent *event)
 {
   held->shim_up = true;
@@ -472,7 +491,8 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
     adopt_resume(held, event);
     return;
   }
-  /* A shim of a former generation: its process, if any, is ended; the shim goes with it; ours starts for the first time. */
+  /* A shim of a former generation: its process, if any, is ended; the shim goes with it; ours
+   * starts for the first time. */
   held->shim_up = held->unstarted = true;
   if (event->pid) {
     held->attempt = event->attempt;
@@ -486,7 +506,8 @@ static void on_adopt_found(Held *held, const NodeEvent *event)
 
 static void on_adopt_absent(Held *held, const NodeEvent *event)
 {
-  bool former = event->generation > 0 && event->generation != held->generation; /* what was left says nothing of the wanted one */
+  /* what was left says nothing of the wanted one */
+  bool former = event->generation > 0 && event->generation != held->generation;
   /* Without a spec the file was not read, and told no end. */
   bool nothing = !event->orphan && (held->spec || event->attempt == 0);
   if (held->outcome && nothing) {
@@ -498,7 +519,8 @@ static void on_adopt_absent(Held *held, const NodeEvent *event)
     held_set_life(held, LIFE_STOPPED, "the machine was restarted");
     return;
   }
-  if (event->orphan || event->attempt > 0) { /* its main process may be dead and others of its tree not */
+  /* its main process may be dead and others of its tree not */
+  if (event->orphan || event->attempt > 0) {
     held->unstarted = former;
     held_end_orphan(held, held->outcome ? held->reason : "its shim died while nobody watched");
     return;
@@ -512,7 +534,8 @@ static void on_adopt_absent(Held *held, const NodeEvent *event)
   held_ended(held, "it died with its shim while nobody watched");
 }
 
-/* Nothing is asked of it now, so nothing is done to it: its agent may be well. A stop ends both, as that of any frozen shim. */
+/* Nothing is asked of it now, so nothing is done to it: its agent may be well. A stop ends both, as
+ * that of any frozen shim. */
 static void on_shim_silent(Held *held, const NodeEvent *event)
 {
   held->silent_since_ms = held->supervisor->now.wall_ms - event->up_ms;
@@ -536,11 +559,14 @@ static void on_probe(Held *held, const NodeEvent *event)
 typedef void (*LifeMove)(Held *held, const NodeEvent *event);
 
 static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
-    [LIFE_ADOPTING] = {[NODE_EVENT_SHIM_FOUND] = on_adopt_found, [NODE_EVENT_SHIM_ABSENT] = on_adopt_absent},
-    [LIFE_STORING] =
-        {[NODE_EVENT_STORED] = on_stored, [NODE_EVENT_STORE_FAILED] = on_store_failed, [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
-    [LIFE_SHIM] =
-        {[NODE_EVENT_SHIM_SPAWNED] = on_shim_spawned, [NODE_EVENT_SHIM_UP] = on_shim_up, [NODE_EVENT_SHIM_FAILED] = on_shim_failed},
+    [LIFE_ADOPTING] =
+        {[NODE_EVENT_SHIM_FOUND] = on_adopt_found, [NODE_EVENT_SHIM_ABSENT] = on_adopt_absent},
+    [LIFE_STORING] = {[NODE_EVENT_STORED] = on_stored,
+                      [NODE_EVENT_STORE_FAILED] = on_store_failed,
+                      [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+    [LIFE_SHIM] = {[NODE_EVENT_SHIM_SPAWNED] = on_shim_spawned,
+                   [NODE_EVENT_SHIM_UP] = on_shim_up,
+                   [NODE_EVENT_SHIM_FAILED] = on_shim_failed},
     [LIFE_STARTING] = {[NODE_EVENT_STARTED] = on_started,
                        [NODE_EVENT_START_FAILED] = on_start_failed,
                        [NODE_EVENT_EXITED] = on_exited,
@@ -574,7 +600,8 @@ int supervise_cell_exists(int life, int event)
 
 void held_event(Held *held, const NodeEvent *event)
 {
-  if ((event->type == NODE_EVENT_STORED || event->type == NODE_EVENT_STORE_FAILED) && held->stores > 0)
+  if ((event->type == NODE_EVENT_STORED || event->type == NODE_EVENT_STORE_FAILED) &&
+      held->stores > 0)
     held->stores--;
   if (held->forget && held->stores == 0 && !held_alive(held)) {
     held_forget(held);
@@ -605,7 +632,8 @@ static void due_stopping(Held *held)
     held_kill(held);
 }
 
-/* Frozen, or waiting for a disk that is away. Whether the agent in it is well cannot be known, and nothing can be done to it any more. */
+/* Frozen, or waiting for a disk that is away. Whether the agent in it is well cannot be known, and
+ * nothing can be done to it any more. */
 static void due_answer(Held *held)
 {
   held_end_orphan(held, held->outcome ? held->reason : "its shim did not answer");
@@ -613,9 +641,10 @@ static void due_answer(Held *held)
 
 void held_due(Held *held)
 {
-  static void (*const due[LIFE_N])(Held *) = {[LIFE_ADOPTING] = due_answer, [LIFE_SHIM] = due_answer,      [LIFE_STARTING] = due_answer,
-                                              [LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = restart_now,  [LIFE_STOPPING] = due_stopping,
-                                              [LIFE_STOPPED] = held_store,  [LIFE_COMPLETED] = held_store, [LIFE_FAILED] = held_store};
+  static void (*const due[LIFE_N])(Held *) = {
+      [LIFE_ADOPTING] = due_answer, [LIFE_SHIM] = due_answer,      [LIFE_STARTING] = due_answer,
+      [LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = restart_now,  [LIFE_STOPPING] = due_stopping,
+      [LIFE_STOPPED] = held_store,  [LIFE_COMPLETED] = held_store, [LIFE_FAILED] = held_store};
   int64_t now = held->supervisor->now.boot_ms;
   if (held->act_boot_ms <= now) {
     held->act_boot_ms = INT64_MAX;

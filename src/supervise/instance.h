@@ -3,21 +3,24 @@
  *
  *   STORING -stored-> SHIM -up-> STARTING -started-> RUNNING -exited-> BACKOFF -due-> STARTING ...
  *                                                      |  \-> COMPLETED, FAILED
- *                                                   stop, replace, unhealthy
+ *                                       stop, replace, unhealthy
  *                                                      v
- *                                                   STOPPING -exited-> STOPPED, or STORING (a newer generation), or BACKOFF
- *   ADOPTING: read from disk, nothing known of its process yet. ORPHAN: its shim died or does not answer; the shim and its tree are being
- *   ended. A passing failure to store, start the shim or exec leads to BACKOFF, whatever `restart` says: nothing ran. */
+ *   STOPPING -exited-> STOPPED, or STORING (a newer generation), or BACKOFF
+ *   ADOPTING: read from disk, nothing known of its process yet. ORPHAN: its shim died or does not
+ * answer; the shim and its tree are being ended. A passing failure to store, start the shim or exec
+ * leads to BACKOFF, whatever `restart` says: nothing ran. */
 #include "supervise/coverage.h"
 #include "supervise/supervise.h"
 
-#define LIVES(X)                                                                                                                           \
-  X(ADOPTING, "adopting")                                                                                                                  \
-  X(STORING, "storing")                                                                                                                    \
-  X(SHIM, "shim")                                                                                                                          \
-  X(STARTING, "starting")                                                                                                                  \
-  X(RUNNING, "running")                                                                                                                    \
-  X(BACKOFF, "backoff") X(STOPPING, "stopping") X(ORPHAN, "orphan") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed")
+#define LIVES(X)          \
+  X(ADOPTING, "adopting") \
+  X(STORING, "storing")   \
+  X(SHIM, "shim")         \
+  X(STARTING, "starting") \
+  X(RUNNING, "running")   \
+  X(BACKOFF, "backoff")   \
+  X(STOPPING, "stopping") \
+  X(ORPHAN, "orphan") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed")
 typedef enum Life {
 #define X(id, word) LIFE_##id,
   LIVES(X)
@@ -46,12 +49,14 @@ typedef struct Held {
   int stores;              /* files on their way to the disk */
   bool unhealthy_stop;     /* STOPPING because of its probes: start again */
   bool shim_wanted_away;   /* stop came while the shim was starting */
-  bool unstarted;          /* what was found at start is of a former generation: its end says nothing about ours */
-  bool unstored;           /* BACKOFF: the disk did not take the file of this generation */
-  int passing;             /* failures in a row of which each may pass */
-  Instruction *pending;    /* a newer start that waits for the old tree's end; owned */
+  /* what was found at start is of a former generation: its end says nothing about ours */
+  bool unstarted;
+  bool unstored;        /* BACKOFF: the disk did not take the file of this generation */
+  int passing;          /* failures in a row of which each may pass */
+  Instruction *pending; /* a newer start that waits for the old tree's end; owned */
   int64_t started_boot_ms;
-  int64_t act_boot_ms;   /* end of grace, of back-off, of settling, of waiting for a shim's answer; INT64_MAX = none */
+  /* end of grace, of back-off, of settling, of waiting for a shim's answer; INT64_MAX = none */
+  int64_t act_boot_ms;
   int64_t probe_boot_ms; /* next probe; INT64_MAX = none */
   int64_t probe_gap_ms;  /* grows to the interval until the first healthy answer */
   bool probing, was_healthy;
@@ -64,16 +69,18 @@ typedef struct Held {
 
 struct Supervisor {
   char *node_id, *node_name, *boot_id, *version, *cgroups, *unenforced;
-  GHashTable *held;             /* id -> Held*; owned */
-  GSequence *queue;             /* of Held* by deadline */
-  GPtrArray *dirty;             /* of Held* */
-  bool files_done, ready, link; /* every file was told; so were the shims' answers, or they took too long; the link is up */
-  guint adopting;               /* how many are ADOPTING */
-  int64_t ready_boot_ms;        /* when answers took too long */
-  int64_t wake_at_ms;           /* that was asked for last */
+  GHashTable *held; /* id -> Held*; owned */
+  GSequence *queue; /* of Held* by deadline */
+  GPtrArray *dirty; /* of Held* */
+  /* every file was told; so were the shims' answers, or they took too long; the link is up */
+  bool files_done, ready, link;
+  guint adopting;        /* how many are ADOPTING */
+  int64_t ready_boot_ms; /* when answers took too long */
+  int64_t wake_at_ms;    /* that was asked for last */
   int64_t term;
-  char *store;  /* id of the store that what is held belongs to; NULL = not known */
-  bool refused; /* the server at the other end of this link has another store: nothing that it says counts */
+  char *store; /* id of the store that what is held belongs to; NULL = not known */
+  /* the server at the other end of this link has another store: nothing that it says counts */
+  bool refused;
   int64_t heartbeat_ms, heartbeat_boot_ms, heartbeat_seq;
   Now now;
   NodeActions *actions;
@@ -82,13 +89,17 @@ struct Supervisor {
 };
 
 enum {
-  HELD_SETTLE_MS = 50,         /* an agent without a probe is healthy when it stayed up so long */
-  HELD_STORE_AGAIN_MS = 10000, /* an outcome that the disk did not take is written again after so long */
-  HELD_ANSWER_MS = 30000,      /* for a shim's answer; then it and its tree are ended */
-  HELD_KILLED_MS = 5000,       /* for the end of a tree that its shim was told to kill; then the node does it */
-  HELD_PASSING_MS = 100,       /* at least, between two tries of what may pass */
-  SUPERVISOR_HELLO_MS = 500,   /* that the hello waits for shims to answer after a start */
-  SUPERVISOR_LATE_MS = 5000    /* woken so much too late, we were away (a suspended machine): answers have their whole time again */
+  HELD_SETTLE_MS = 50, /* an agent without a probe is healthy when it stayed up so long */
+  /* an outcome that the disk did not take is written again after so long */
+  HELD_STORE_AGAIN_MS = 10000,
+  HELD_ANSWER_MS = 30000, /* for a shim's answer; then it and its tree are ended */
+  /* for the end of a tree that its shim was told to kill; then the node does it */
+  /* woken so much too late, we were away (a suspended machine): answers have their whole time again
+   */
+  HELD_KILLED_MS = 5000,
+  HELD_PASSING_MS = 100,     /* at least, between two tries of what may pass */
+  SUPERVISOR_HELLO_MS = 500, /* that the hello waits for shims to answer after a start */
+  SUPERVISOR_LATE_MS = 5000
 };
 
 /* supervisor.c */
@@ -111,7 +122,8 @@ void held_set_life(Held *held, Life life, const char *reason);
 void held_begin_stop(Held *held, const char *reason);
 void held_store(Held *held);
 const char *life_word(Life life);
-Life held_face(const Held *held); /* its life, or while ADOPTING the final one that its file tells */
+/* its life, or while ADOPTING the final one that its file tells */
+Life held_face(const Held *held);
 /* A shim owes an answer from now on, or all of them do once more. */
 void held_owes_answer(Held *held);
 void held_owes_anew(Held *held);
@@ -120,7 +132,8 @@ void held_owes_anew(Held *held);
 void held_ended(Held *held, const char *reason);
 /* Starts the next attempt, in the present shim when there is one. */
 void restart_now(Held *held);
-/* Nothing ran, for @reason, which may pass: tries again with the delays of restarts. It does not count as one. */
+/* Nothing ran, for @reason, which may pass: tries again with the delays of restarts. It does not
+ * count as one. */
 void restart_passing(Held *held, const char *reason);
 
 /* probes.c */

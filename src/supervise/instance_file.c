@@ -1,15 +1,18 @@
-/* The file that a node keeps of an instance: what is wanted, how far it got, how it ended. Synced before its shim starts. */
+/* The file that a node keeps of an instance: what is wanted, how far it got, how it ended. Synced
+ * before its shim starts. */
 #include "base/error.h"
 #include "base/json.h"
 #include "supervise/instance.h"
 
 #include <string.h>
 
-/* Final lives are stored, so that a failed or completed instance stays so after a restart of the node. */
+/* Final lives are stored, so that a failed or completed instance stays so after a restart of the
+ * node. */
 static const char *file_outcome(const Held *held)
 {
   Life life = held_face(held);
-  return life == LIFE_COMPLETED || life == LIFE_FAILED || life == LIFE_STOPPED ? life_word(life) : NULL;
+  return life == LIFE_COMPLETED || life == LIFE_FAILED || life == LIFE_STOPPED ? life_word(life)
+                                                                               : NULL;
 }
 
 char *instance_file_write(const Held *held)
@@ -47,14 +50,16 @@ static bool file_read(Held *held, const json_t *object, GError **error)
 {
   const json_t *spec = json_object_get(object, "spec");
   if (!json_is_object(object) || g_strcmp0(jget_str(object, "id", NULL), held->id) != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "instance file of '%s': not an object, or of another instance", held->id);
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID,
+                "instance file of '%s': not an object, or of another instance", held->id);
     return false;
   }
   if (spec && !(held->spec = instance_spec_from_json(spec, error)))
     return false;
   held->epoch = jget_int(object, "epoch", 0);
   held->generation = jget_int(object, "generation", 0);
-  held->desired_running = g_strcmp0(jget_str(object, "desired", NULL), "running") == 0 && held->spec;
+  held->desired_running =
+      g_strcmp0(jget_str(object, "desired", NULL), "running") == 0 && held->spec;
   held->restarts = (int)jget_int(object, "restarts", 0);
   held->last_exit.code = (int)jget_int(object, "exit_code", -1);
   held->last_exit.signal = (int)jget_int(object, "exit_signal", 0);

@@ -1,5 +1,6 @@
-/* When an agent is probed and what the answers mean. Until the first healthy answer probes come at 10 ms, doubling to the interval or a
- * second; failures count only after the first healthy answer, or when the agent had all the time that its settings give it. */
+/* When an agent is probed and what the answers mean. Until the first healthy answer probes come at
+ * 10 ms, doubling to the interval or a second; failures count only after the first healthy answer,
+ * or when the agent had all the time that its settings give it. */
 #include "supervise/instance.h"
 
 #include <string.h>
@@ -64,7 +65,8 @@ static void probes_set(Held *held, Health health, const char *reason)
   bool same = held->health == health && g_strcmp0(held->reason, reason) == 0;
   if (same)
     return;
-  if (held->health != health && held->health != HEALTH_UNKNOWN) /* to learn how it is changes nothing */
+  /* to learn how it is changes nothing */
+  if (held->health != health && held->health != HEALTH_UNKNOWN)
     held->since_ms = held->supervisor->now.wall_ms;
   held->health = health;
   g_free(held->reason);
@@ -76,7 +78,8 @@ static void probes_set(Held *held, Health health, const char *reason)
 static bool probes_out_of_time(const Held *held)
 {
   const HealthSpec *health = &held->spec->health;
-  int64_t allowed = health->start_period_ms + health->retries * (health->interval_ms + health->timeout_ms);
+  int64_t allowed =
+      health->start_period_ms + health->retries * (health->interval_ms + health->timeout_ms);
   return held->supervisor->now.boot_ms - held->started_boot_ms >= allowed;
 }
 
@@ -95,7 +98,8 @@ void probes_result(Held *held, const NodeEvent *event)
     probes_next(held);
     return;
   }
-  bool answered = event->text && (g_str_has_prefix(event->text, "HTTP") || g_str_has_prefix(event->text, "exit"));
+  bool answered = event->text &&
+                  (g_str_has_prefix(event->text, "HTTP") || g_str_has_prefix(event->text, "exit"));
   Health bad = answered ? HEALTH_UNHEALTHY : HEALTH_UNREACHABLE;
   held->failures++;
   bool counts = held->was_healthy ? held->failures >= health->retries : probes_out_of_time(held);

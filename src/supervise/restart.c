@@ -1,4 +1,5 @@
-/* What follows the end of an agent's main process: replaced, stopped, completed, restarted after a delay, or given up. */
+/* What follows the end of an agent's main process: replaced, stopped, completed, restarted after a
+ * delay, or given up. */
 #include "supervise/instance.h"
 
 #include "base/text.h"
@@ -8,7 +9,8 @@ static bool restart_clean(const Held *held)
   return held->last_exit.code == 0 && held->last_exit.signal == 0;
 }
 
-/* Nothing runs and nothing shall: the outcome is stored, and only then may the shim go that remembers how it ended. */
+/* Nothing runs and nothing shall: the outcome is stored, and only then may the shim go that
+ * remembers how it ended. */
 static void restart_final(Held *held, Life life, const char *reason)
 {
   held_set_life(held, life, reason);
@@ -45,7 +47,8 @@ void restart_now(Held *held)
     held_store(held);
     return;
   }
-  NodeAction *action = act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
+  NodeAction *action =
+      act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
   if (held->shim_up)
     action->attempt = ++held->attempt;
   else
@@ -63,7 +66,8 @@ void restart_passing(Held *held, const char *reason)
   held_schedule(held);
 }
 
-/* The first start of a generation that was stored and got no further; no restart, whatever became of its predecessor. */
+/* The first start of a generation that was stored and got no further; no restart, whatever became
+ * of its predecessor. */
 static void restart_first(Held *held)
 {
   if (held->shim_up)
@@ -80,12 +84,15 @@ static void restart_again(Held *held, const char *reason)
 {
   const RestartSpec *restart = &held->spec->restart;
   int64_t up_ms = held->started_boot_ms ? held->supervisor->now.boot_ms - held->started_boot_ms : 0;
-  held->started_boot_ms = 0; /* an attempt that ends before it ran was not up as long as the one before it */
+  /* an attempt that ends before it ran was not up as long as the one before it */
+  held->started_boot_ms = 0;
   if (up_ms >= restart->stable_ms)
     held->restarts = 0;
   if (restart->max >= 0 && held->restarts >= restart->max) {
-    g_autofree char *why =
-        restart->max ? g_strdup_printf("%s, after %d restart%s", reason, held->restarts, text_plural(held->restarts)) : g_strdup(reason);
+    g_autofree char *why = restart->max
+                               ? g_strdup_printf("%s, after %d restart%s", reason, held->restarts,
+                                                 text_plural(held->restarts))
+                               : g_strdup(reason);
     restart_final(held, LIFE_FAILED, why);
     return;
   }

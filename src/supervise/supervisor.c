@@ -1,4 +1,5 @@
-/* The node as a whole: which instances it holds, frames in and out, heartbeats, one queue of deadlines. */
+/* The node as a whole: which instances it holds, frames in and out, heartbeats, one queue of
+ * deadlines. */
 #include "base/error.h"
 #include "supervise/instance.h"
 
@@ -66,7 +67,9 @@ void held_schedule(Held *held)
 {
   if (held->due)
     g_sequence_remove(held->due);
-  held->due = held_deadline(held) == INT64_MAX ? NULL : g_sequence_insert_sorted(held->supervisor->queue, held, held_compare, NULL);
+  held->due = held_deadline(held) == INT64_MAX
+                  ? NULL
+                  : g_sequence_insert_sorted(held->supervisor->queue, held, held_compare, NULL);
 }
 
 void held_changed(Held *held)
@@ -82,15 +85,19 @@ void held_changed(Held *held)
 static InstanceState held_state(const Held *held)
 {
   static const InstanceState states[LIFE_N] = {
-      [LIFE_ADOPTING] = INSTANCE_STARTING,   [LIFE_STORING] = INSTANCE_STARTING, [LIFE_SHIM] = INSTANCE_STARTING,
-      [LIFE_STARTING] = INSTANCE_STARTING,   [LIFE_RUNNING] = INSTANCE_RUNNING,  [LIFE_BACKOFF] = INSTANCE_BACKOFF,
-      [LIFE_STOPPING] = INSTANCE_STOPPING,   [LIFE_ORPHAN] = INSTANCE_STOPPING,  [LIFE_STOPPED] = INSTANCE_STOPPED,
-      [LIFE_COMPLETED] = INSTANCE_COMPLETED, [LIFE_FAILED] = INSTANCE_FAILED};
+      [LIFE_ADOPTING] = INSTANCE_STARTING, [LIFE_STORING] = INSTANCE_STARTING,
+      [LIFE_SHIM] = INSTANCE_STARTING,     [LIFE_STARTING] = INSTANCE_STARTING,
+      [LIFE_RUNNING] = INSTANCE_RUNNING,   [LIFE_BACKOFF] = INSTANCE_BACKOFF,
+      [LIFE_STOPPING] = INSTANCE_STOPPING, [LIFE_ORPHAN] = INSTANCE_STOPPING,
+      [LIFE_STOPPED] = INSTANCE_STOPPED,   [LIFE_COMPLETED] = INSTANCE_COMPLETED,
+      [LIFE_FAILED] = INSTANCE_FAILED};
   bool unwanted = held->life == LIFE_ADOPTING && !held->outcome && !held->desired_running;
-  return unwanted ? INSTANCE_STOPPING : states[held_face(held)]; /* it will be stopped as soon as its shim answers */
+  /* it will be stopped as soon as its shim answers */
+  return unwanted ? INSTANCE_STOPPING : states[held_face(held)];
 }
 
-/* The limits that @held asks for and that this node cannot enforce, separated by blanks, or NULL. */
+/* The limits that @held asks for and that this node cannot enforce, separated by blanks, or NULL.
+ */
 static char *held_unenforced(const Held *held)
 {
   if (!held->spec || !held->supervisor->unenforced)
@@ -99,7 +106,8 @@ static char *held_unenforced(const Held *held)
   const struct {
     const char *word;
     bool asked;
-  } limits[] = {{"memory", asked->memory_bytes > 0}, {"cpu", asked->cpu > 0}, {"pids", asked->pids > 0}};
+  } limits[] = {
+      {"memory", asked->memory_bytes > 0}, {"cpu", asked->cpu > 0}, {"pids", asked->pids > 0}};
   g_auto(GStrv) missing = g_strsplit(held->supervisor->unenforced, " ", -1);
   g_autoptr(GString) text = g_string_new(NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(limits); i++)
@@ -117,7 +125,8 @@ static char *held_reason(const Held *held)
     return g_strdup(held->reason);
   char since[ISO_TIME_BYTES];
   time_iso(held->silent_since_ms, since);
-  return g_strdup_printf("its shim has not answered since %s: how its agent does is not known", since);
+  return g_strdup_printf("its shim has not answered since %s: how its agent does is not known",
+                         since);
 }
 
 static InstanceReport *held_report(const Held *held)
@@ -182,7 +191,8 @@ static void supervisor_hello(Supervisor *supervisor)
   hello->version = g_strdup(supervisor->version);
   hello->cgroups = g_strdup(supervisor->cgroups);
   hello->unenforced = g_strdup(supervisor->unenforced);
-  hello->store = g_hash_table_size(supervisor->held) ? g_strdup(supervisor->store) : NULL; /* else there is nothing to be mistaken about */
+  /* else there is nothing to be mistaken about */
+  hello->store = g_hash_table_size(supervisor->held) ? g_strdup(supervisor->store) : NULL;
   g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
   for (guint i = 0; i < all->len; i++) {
     const Held *held = all->pdata[i];
@@ -236,7 +246,8 @@ static void supervisor_on_start(Supervisor *supervisor, const Frame *frame)
     }
     int64_t epoch = held->pending ? held->pending->epoch : held->epoch;
     int64_t generation = held->pending ? held->pending->generation : held->generation;
-    bool newer = instruction->epoch > epoch || (instruction->epoch == epoch && instruction->generation > generation);
+    bool newer = instruction->epoch > epoch ||
+                 (instruction->epoch == epoch && instruction->generation > generation);
     if (newer)
       held_start(held, instruction);
     else
@@ -265,7 +276,8 @@ static void supervisor_on_stop(Supervisor *supervisor, const Frame *frame)
     if (!held)
       supervisor_report_absent(supervisor, instruction);
     else if (instruction->epoch >= held->epoch) {
-      held->epoch = instruction->epoch; /* after a restored backup the server counts from a later epoch than ours */
+      /* after a restored backup the server counts from a later epoch than ours */
+      held->epoch = instruction->epoch;
       held->generation = MAX(held->generation, instruction->generation);
       held_stop(held);
     } else
@@ -325,10 +337,12 @@ static void supervisor_pass(Supervisor *supervisor, NodeActionType type, const F
 static void supervisor_on_refuse(Supervisor *supervisor, const Frame *frame)
 {
   supervisor->refused = true;
-  act(supervisor, NODE_ACTION_REFUSED, NULL)->text = g_strdup(frame->error ? frame->error : "no reason is given");
+  act(supervisor, NODE_ACTION_REFUSED, NULL)->text =
+      g_strdup(frame->error ? frame->error : "no reason is given");
 }
 
-/* True when the server of a welcome is not ours. Without an id it is one of an older release. What holds nothing goes with any server. */
+/* True when the server of a welcome is not ours. Without an id it is one of an older release. What
+ * holds nothing goes with any server. */
 static bool supervisor_is_foreign(Supervisor *supervisor, const Frame *frame)
 {
   if (!frame->store || g_strcmp0(frame->store, supervisor->store) == 0)
@@ -336,7 +350,8 @@ static bool supervisor_is_foreign(Supervisor *supervisor, const Frame *frame)
   if (supervisor->store && g_hash_table_size(supervisor->held)) {
     supervisor->refused = true;
     act(supervisor, NODE_ACTION_REFUSED, NULL)->text =
-        g_strdup_printf("what is held here belongs to another store (%.8s, the server's is %.8s)", supervisor->store, frame->store);
+        g_strdup_printf("what is held here belongs to another store (%.8s, the server's is %.8s)",
+                        supervisor->store, frame->store);
     return true;
   }
   g_free(supervisor->store);
@@ -348,7 +363,8 @@ static bool supervisor_is_foreign(Supervisor *supervisor, const Frame *frame)
 
 static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
 {
-  supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame); /* those who asked over the former link do not know it any more */
+  /* those who asked over the former link do not know it any more */
+  supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame);
   supervisor->heartbeat_ms = frame->heartbeat_ms ? frame->heartbeat_ms : 10000;
   supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
 }
@@ -371,7 +387,8 @@ static void supervisor_on_log(Supervisor *supervisor, const Frame *frame)
 /* What is stopped has nothing to look at; what failed or backs off has. */
 static void supervisor_on_exec(Supervisor *supervisor, const Frame *frame)
 {
-  const Held *held = frame->instance ? g_hash_table_lookup(supervisor->held, frame->instance) : NULL;
+  const Held *held =
+      frame->instance ? g_hash_table_lookup(supervisor->held, frame->instance) : NULL;
   NodeAction *action = act(supervisor, NODE_ACTION_EXEC, NULL);
   action->frame = frame;
   if (frame->type != FRAME_EXEC)
@@ -379,7 +396,8 @@ static void supervisor_on_exec(Supervisor *supervisor, const Frame *frame)
   if (held && held->spec && held->desired_running)
     action->spec = held->spec;
   else
-    action->text = g_strdup(held ? "the agent is stopped; exec needs one that runs" : "its node does not hold it");
+    action->text = g_strdup(held ? "the agent is stopped; exec needs one that runs"
+                                 : "its node does not hold it");
 }
 
 static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)
@@ -392,14 +410,18 @@ static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)
 static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
 {
   static void (*const handlers[FRAME_N])(Supervisor *, const Frame *) = {
-      [FRAME_UNKNOWN] = supervisor_on_unknown, [FRAME_WELCOME] = supervisor_on_welcome,  [FRAME_HEARTBEAT_ACK] = supervisor_on_ack,
-      [FRAME_RESERVE] = supervisor_on_reserve, [FRAME_RELEASE] = supervisor_on_release,  [FRAME_START] = supervisor_on_start,
-      [FRAME_STOP] = supervisor_on_stop,       [FRAME_FORGET] = supervisor_on_forget,    [FRAME_PEERS] = supervisor_on_peers,
-      [FRAME_LOG_READ] = supervisor_on_log,    [FRAME_LOG_CREDIT] = supervisor_on_log,   [FRAME_LOG_CANCEL] = supervisor_on_log,
-      [FRAME_EXEC] = supervisor_on_exec,       [FRAME_EXEC_CREDIT] = supervisor_on_exec, [FRAME_EXEC_CANCEL] = supervisor_on_exec};
+      [FRAME_UNKNOWN] = supervisor_on_unknown,   [FRAME_WELCOME] = supervisor_on_welcome,
+      [FRAME_HEARTBEAT_ACK] = supervisor_on_ack, [FRAME_RESERVE] = supervisor_on_reserve,
+      [FRAME_RELEASE] = supervisor_on_release,   [FRAME_START] = supervisor_on_start,
+      [FRAME_STOP] = supervisor_on_stop,         [FRAME_FORGET] = supervisor_on_forget,
+      [FRAME_PEERS] = supervisor_on_peers,       [FRAME_LOG_READ] = supervisor_on_log,
+      [FRAME_LOG_CREDIT] = supervisor_on_log,    [FRAME_LOG_CANCEL] = supervisor_on_log,
+      [FRAME_EXEC] = supervisor_on_exec,         [FRAME_EXEC_CREDIT] = supervisor_on_exec,
+      [FRAME_EXEC_CANCEL] = supervisor_on_exec};
   if (frame->type == FRAME_REFUSE)
     supervisor_on_refuse(supervisor, frame);
-  if (!handlers[frame->type] || supervisor->refused || (frame->type == FRAME_WELCOME && supervisor_is_foreign(supervisor, frame)))
+  if (!handlers[frame->type] || supervisor->refused ||
+      (frame->type == FRAME_WELCOME && supervisor_is_foreign(supervisor, frame)))
     return; /* the term of another store's server is not looked at: it says nothing here */
   if (frame->type != FRAME_UNKNOWN && frame->term < supervisor->term)
     return; /* a server that was replaced */
@@ -419,11 +441,14 @@ static void supervisor_on_file(Supervisor *supervisor, const NodeEvent *event)
   g_autoptr(GError) error = NULL;
   if (event->text && instance_file_parse(held, event->text, &error))
     return;
-  held->desired_running = false; /* unreadable: end what may run, keep the logs, let the server start it anew */
+  /* unreadable: end what may run, keep the logs, let the server start it anew */
+  held->desired_running = false;
   held->outcome = LIFE_FAILED;
   g_clear_pointer(&held->spec, instance_spec_free);
   g_free(held->reason);
-  held->reason = g_strdup_printf("instance file: %s", error ? error->message : event->found ? event->found : "cannot be read");
+  held->reason = g_strdup_printf("instance file: %s", error          ? error->message
+                                                      : event->found ? event->found
+                                                                     : "cannot be read");
 }
 
 static void supervisor_tick(Supervisor *supervisor)
@@ -437,7 +462,8 @@ static void supervisor_tick(Supervisor *supervisor)
       break;
     held_due(held);
   }
-  if (!supervisor->link || !supervisor->heartbeat_ms || supervisor->heartbeat_boot_ms > supervisor->now.boot_ms)
+  if (!supervisor->link || !supervisor->heartbeat_ms ||
+      supervisor->heartbeat_boot_ms > supervisor->now.boot_ms)
     return;
   g_autoptr(Frame) heartbeat = frame_new(FRAME_HEARTBEAT);
   heartbeat->seq = ++supervisor->heartbeat_seq;
@@ -475,7 +501,8 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
   }
 }
 
-/* The list that the hello carries is whole once every shim has answered. One that does not answer must not keep the node away. */
+/* The list that the hello carries is whole once every shim has answered. One that does not answer
+ * must not keep the node away. */
 static void supervisor_try_ready(Supervisor *supervisor)
 {
   bool waits = supervisor->adopting > 0 && supervisor->now.boot_ms < supervisor->ready_boot_ms;
@@ -485,7 +512,8 @@ static void supervisor_try_ready(Supervisor *supervisor)
   supervisor_hello(supervisor);
 }
 
-/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet. */
+/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet.
+ */
 static void supervisor_was_away(Supervisor *supervisor)
 {
   GHashTableIter iter;
@@ -512,7 +540,9 @@ void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeAct
   supervisor->actions = actions;
   if (now.boot_ms - SUPERVISOR_LATE_MS > supervisor->wake_at_ms)
     supervisor_was_away(supervisor);
-  Held *held = event->instance && event->type != NODE_EVENT_FILE ? g_hash_table_lookup(supervisor->held, event->instance) : NULL;
+  Held *held = event->instance && event->type != NODE_EVENT_FILE
+                   ? g_hash_table_lookup(supervisor->held, event->instance)
+                   : NULL;
   if (held)
     held_event(held, event);
   else
@@ -539,7 +569,8 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->boot_id = g_strdup(config->boot_id);
   supervisor->version = g_strdup(config->version);
   supervisor->cgroups = g_strdup(config->cgroups);
-  supervisor->unenforced = config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
+  supervisor->unenforced =
+      config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
   supervisor->store = g_strdup(config->store);
   supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
   supervisor->queue = g_sequence_new(NULL);

@@ -1,4 +1,5 @@
-/* Any bytes as the body of an A2A request. What is read is carried out on a memory of tasks, and every answer is one JSON document. */
+/* Any bytes as the body of an A2A request. What is read is carried out on a memory of tasks, and
+ * every answer is one JSON document. */
 #include "agent/a2a.h"
 
 #include <stdint.h>
@@ -36,7 +37,11 @@ static void show(A2aTasks *tasks, const A2aTask *task, const A2aCall *call)
 static void carry_out(const A2aCall *call)
 {
   A2aTasks *tasks = a2a_tasks_new();
-  A2aCall first = {.text = (char *)"hello", .message_id = (char *)"m", .id = (char *)"1", .page_size = 1, .state = -1};
+  A2aCall first = {.text = (char *)"hello",
+                   .message_id = (char *)"m",
+                   .id = (char *)"1",
+                   .page_size = 1,
+                   .state = -1};
   const A2aCall *makes = call->text ? call : &first;
   A2aTask *task = a2a_tasks_add(tasks, makes, 1, 1);
   g_string_append(task->answer, task->text);

@@ -1,4 +1,5 @@
-/* Any bytes as an agent file with variables: what is filled in moves no line, and the whole is found again. */
+/* Any bytes as an agent file with variables: what is filled in moves no line, and the whole is
+ * found again. */
 #include "formats/expand.h"
 
 #include <stdint.h>

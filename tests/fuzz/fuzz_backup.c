@@ -1,5 +1,5 @@
-/* Any bytes as the head of a backup, and as a manifest that its first line vouches for; what is read is written and read again to the same
- * text. */
+/* Any bytes as the head of a backup, and as a manifest that its first line vouches for; what is
+ * read is written and read again to the same text. */
 #include "store/backup_file.h"
 
 #include <stdint.h>

@@ -1,4 +1,5 @@
-/* Any bytes as a cron expression, a line end, and the rule of a time zone; what is read has a next time that lies ahead. */
+/* Any bytes as a cron expression, a line end, and the rule of a time zone; what is read has a next
+ * time that lies ahead. */
 #include "model/cron.h"
 
 #include <string.h>
@@ -10,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   g_autofree char *text = g_strndup((const char *)data, size);
-  g_free(zone_rule_of_tzif((const char *)data, size)); /* any bytes as a file of the zone database */
+  /* any bytes as a file of the zone database */
+  g_free(zone_rule_of_tzif((const char *)data, size));
   char *line = strchr(text, '\n');
   Cron cron;
   Zone zone = zone_utc;

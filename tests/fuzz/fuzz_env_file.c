@@ -1,4 +1,5 @@
-/* Any bytes as an env file: names are never empty and hold no equals sign, and what is wrong is on a line that there is. */
+/* Any bytes as an env file: names are never empty and hold no equals sign, and what is wrong is on
+ * a line that there is. */
 #include "formats/env_file.h"
 
 #include <stdint.h>
@@ -25,7 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lines += *p == '\n' || *p == '\r';
   StrMap map;
   strmap_init(&map);
-  env_file_read(text, &(EnvFileReader){.variable = size % 2 ? lookup : NULL, .wrong = wrong, .data = &lines}, &map);
+  env_file_read(
+      text, &(EnvFileReader){.variable = size % 2 ? lookup : NULL, .wrong = wrong, .data = &lines},
+      &map);
   for (guint i = 0; i < strmap_size(&map); i++)
     g_assert(strmap_at(&map, i)->key[0] && !strchr(strmap_at(&map, i)->key, '='));
   strmap_done(&map);

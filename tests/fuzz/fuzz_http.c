@@ -1,5 +1,6 @@
-/* Any bytes as what a peer sends to the HTTP front, in one piece or cut after as many bytes as the first one says; then its half of the
- * connection ends. Every connection must end by itself, and what it is answered begins as HTTP does. */
+/* Any bytes as what a peer sends to the HTTP front, in one piece or cut after as many bytes as the
+ * first one says; then its half of the connection ends. Every connection must end by itself, and
+ * what it is answered begins as HTTP does. */
 #include "base/error.h"
 #include "net/http_server.h"
 
@@ -57,9 +58,11 @@ static void front_handle(HttpRequest *request, void *data)
   g_assert_nonnull(http_request_method(request));
   g_assert_cmpint(http_request_path(request)[0], ==, '/');
   static const char *const known[] = {"q", NULL};
-  g_autofree char *decoded = http_path_decode(http_request_path(request)), *wrong = http_request_query_wrong(request, known);
+  g_autofree char *decoded = http_path_decode(http_request_path(request)),
+                  *wrong = http_request_query_wrong(request, known);
   g_assert_nonnull(decoded);
-  const char *query = http_request_query(request, "q"), *accept = http_request_header(request, "accept");
+  const char *query = http_request_query(request, "q"),
+             *accept = http_request_header(request, "accept");
   const char *body = http_request_body(request, &length);
   g_assert_cmpint(body[length], ==, '\0');
   if (query)
@@ -76,7 +79,8 @@ static void front_handle(HttpRequest *request, void *data)
 }
 
 /* What the front refuses after the head, in a shape of our own. */
-static void front_refuse(HttpRequest *request, int status, const char *word, const char *detail, void *data)
+static void front_refuse(HttpRequest *request, int status, const char *word, const char *detail,
+                         void *data)
 {
   front_look(request, data);
   g_assert_cmpint(status, >=, 400);
@@ -88,7 +92,8 @@ static Front *front_new(void)
 {
   Front *front = g_new0(Front, 1);
   front->loop = loop_new();
-  HttpServerConfig config = {.handler = front_handle, .refuse = front_refuse, .data = front, .body_bytes_max = 1000};
+  HttpServerConfig config = {
+      .handler = front_handle, .refuse = front_refuse, .data = front, .body_bytes_max = 1000};
   front->server = http_server_new(front->loop, &config);
   g_snprintf(front->path, sizeof front->path, "/tmp/reeve-fuzz-%d.sock", (int)getpid());
   g_assert_true(http_server_listen_unix(front->server, front->path, NULL));

@@ -1,5 +1,5 @@
-/* Lines of any bytes, each as a frame of a node and as the job of a request: what parses is written and parsed again to the same text, then
- * given to a core that has one node. */
+/* Lines of any bytes, each as a frame of a node and as the job of a request: what parses is written
+ * and parsed again to the same text, then given to a core that has one node. */
 #include "base/text.h"
 #include "core/core.h"
 
@@ -48,7 +48,11 @@ static void line_as_job(Core *core, const char *text, size_t length)
   g_assert_nonnull(again);
   if (!text_is_name(job->name))
     return; /* the route refuses it */
-  Command deploy = {.type = COMMAND_DEPLOY, .deployment = job->name, .job = job, .job_json = json, .replace = true};
+  Command deploy = {.type = COMMAND_DEPLOY,
+                    .deployment = job->name,
+                    .job = job,
+                    .job_json = json,
+                    .replace = true};
   world_apply(core, &deploy);
 }
 

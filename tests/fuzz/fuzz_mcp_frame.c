@@ -1,4 +1,5 @@
-/* Any bytes as the output of an MCP server: cut in two ways they give the same pieces; what parses has what its kind promises. */
+/* Any bytes as the output of an MCP server: cut in two ways they give the same pieces; what parses
+ * has what its kind promises. */
 #include "agent/mcp_content.h"
 #include "agent/mcp_frame.h"
 
@@ -19,10 +20,13 @@ static bool take(McpPiece piece, const char *text, size_t length, void *data)
     const McpMessage *message = messages->pdata[i];
     g_assert_true((message->method != NULL) == (message->kind != MCP_RESPONSE));
     g_assert_true(message->kind != MCP_REQUEST || message->id_json);
-    g_assert_true(message->kind != MCP_RESPONSE || (message->error != NULL) != (message->result != NULL));
-    g_autofree char *content = mcp_content_text(message->result), *schema = mcp_schema(message->params),
+    g_assert_true(message->kind != MCP_RESPONSE ||
+                  (message->error != NULL) != (message->result != NULL));
+    g_autofree char *content = mcp_content_text(message->result),
+                    *schema = mcp_schema(message->params),
                     *description = mcp_description(message->params);
-    g_assert_true(strlen(description) <= MCP_DESCRIPTION_MAX && g_utf8_validate(description, -1, NULL));
+    g_assert_true(strlen(description) <= MCP_DESCRIPTION_MAX &&
+                  g_utf8_validate(description, -1, NULL));
     g_assert_nonnull(content);
     g_assert_nonnull(schema);
   }
@@ -42,7 +46,8 @@ static char *pieces_of(const uint8_t *data, size_t size, size_t part)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  g_autofree char *whole = pieces_of(data, size, size ? size : 1), *parts = pieces_of(data, size, 7);
+  g_autofree char *whole = pieces_of(data, size, size ? size : 1),
+                  *parts = pieces_of(data, size, 7);
   g_assert_cmpstr(whole, ==, parts);
   return 0;
 }

@@ -1,5 +1,5 @@
-/* Any bytes from a model server, in any pieces: the first byte chooses format and framing, the second the size of the pieces. What is heard
- * does not depend on the pieces. */
+/* Any bytes from a model server, in any pieces: the first byte chooses format and framing, the
+ * second the size of the pieces. What is heard does not depend on the pieces. */
 #include "agent/model_stream.h"
 #include "base/json.h"
 
@@ -19,7 +19,11 @@ static char *listen(uint8_t kind, const char *data, size_t size, size_t step)
 {
   const ModelFormat *format = kind & 1 ? &openai_format : &ollama_format;
   GString *text = g_string_new(NULL);
-  ModelStream *stream = model_stream_new(format, kind & 2 ? FRAMING_WHOLE : kind & 4 ? FRAMING_LINES : format->framing, heard, text);
+  ModelStream *stream = model_stream_new(format,
+                                         kind & 2   ? FRAMING_WHOLE
+                                         : kind & 4 ? FRAMING_LINES
+                                                    : format->framing,
+                                         heard, text);
   for (size_t at = 0; at < size; at += step) {
     g_autofree char *piece = g_memdup2(data + at, MIN(step, size - at));
     if (!model_stream_feed(stream, piece, MIN(step, size - at)))
@@ -46,8 +50,10 @@ static void compare_quick(const ModelFormat *format, const char *json, size_t le
     return;
   g_autoptr(GError) error = NULL;
   json_t *said = json_parse_foreign(json, length, &error);
-  const json_t *at = format == &openai_format ? json_object_get(json_array_get(json_object_get(said, "choices"), 0), "delta")
-                                              : json_object_get(said, "message");
+  const json_t *at =
+      format == &openai_format
+          ? json_object_get(json_array_get(json_object_get(said, "choices"), 0), "delta")
+          : json_object_get(said, "message");
   const json_t *content = json_object_get(at, "content");
   g_assert_no_error(error);
   g_assert(json_string_length(content) == n && memcmp(json_string_value(content), text, n) == 0);

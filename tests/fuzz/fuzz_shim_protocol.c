@@ -1,5 +1,6 @@
-/* Any bytes as what shims and nodes say to each other: a datagram to a shim, one from a shim, and the spec that a shim is born with. Each
- * buffer is exactly as long as its text, so that a sanitizer sees the first byte beyond. */
+/* Any bytes as what shims and nodes say to each other: a datagram to a shim, one from a shim, and
+ * the spec that a shim is born with. Each buffer is exactly as long as its text, so that a
+ * sanitizer sees the first byte beyond. */
 #include "drivers/shim_message.h"
 #include "shim/shim.h"
 
@@ -19,8 +20,10 @@ static void fuzz_from_shim(const char *text)
 {
   ShimMessage message = shim_message_parse(text);
   g_assert_true(message.news >= SHIM_NEWS_UNKNOWN && message.news < SHIM_NEWS_N);
-  g_assert_true(message.attempt >= 0 && message.pid >= 0 && message.generation >= 0 && message.output >= -1);
-  g_assert_true(message.exit.code >= -1 && message.exit.code <= 255 && message.exit.signal >= 0 && message.exit.signal <= 64);
+  g_assert_true(message.attempt >= 0 && message.pid >= 0 && message.generation >= 0 &&
+                message.output >= -1);
+  g_assert_true(message.exit.code >= -1 && message.exit.code <= 255 && message.exit.signal >= 0 &&
+                message.exit.signal <= 64);
 }
 
 static void fuzz_spec(const uint8_t *data, size_t size)
@@ -30,7 +33,8 @@ static void fuzz_spec(const uint8_t *data, size_t size)
   g_autofree char *text = g_memdup2(data, size);
   if (!size || spec_parse(text, size, &spec))
     return;
-  g_assert_true(spec.n_argv > 0 && spec.n_argv <= SHIM_WORDS_MAX && spec.n_env <= SHIM_WORDS_MAX && spec.n_cgroups <= SHIM_CGROUPS_MAX);
+  g_assert_true(spec.n_argv > 0 && spec.n_argv <= SHIM_WORDS_MAX && spec.n_env <= SHIM_WORDS_MAX &&
+                spec.n_cgroups <= SHIM_CGROUPS_MAX);
   g_assert_null(spec.argv[spec.n_argv]);
   g_assert_null(spec.envp[spec.n_env]);
   for (int i = 0; i < spec.n_argv; i++)

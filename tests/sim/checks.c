@@ -1,4 +1,5 @@
-/* The invariants: what must hold after every commit, at every start of a process, and when everything has come to rest. */
+/* The invariants: what must hold after every commit, at every start of a process, and when
+ * everything has come to rest. */
 #include "sim.h"
 
 #include "core/internal.h"
@@ -12,7 +13,8 @@
 static bool check_is_forgotten(const Reply *reply, char name[64])
 {
   int end = 0;
-  return sscanf(reply->body, "{\"id\":\"%*[^\"]\",\"name\":\"%63[^\"]\"}%n", name, &end) == 1 && end > 0 && !reply->body[end];
+  return sscanf(reply->body, "{\"id\":\"%*[^\"]\",\"name\":\"%63[^\"]\"}%n", name, &end) == 1 &&
+         end > 0 && !reply->body[end];
 }
 
 void sim_check_reply(Sim *sim, const Reply *reply)
@@ -23,8 +25,10 @@ void sim_check_reply(Sim *sim, const Reply *reply)
     return;
   if (check_is_forgotten(reply, name)) /* changes before it may have been answered just now */
     g_hash_table_remove(sim->promised, name);
-  const char *at = strstr(reply->body, "\"name\":\""), *number = strstr(reply->body, "\"revision\":");
-  if (!at || !number || sscanf(at + 8, "%63[^\"]", name) != 1 || sscanf(number + 11, "%d", &revision) != 1 || revision <= 0)
+  const char *at = strstr(reply->body, "\"name\":\""),
+             *number = strstr(reply->body, "\"revision\":");
+  if (!at || !number || sscanf(at + 8, "%63[^\"]", name) != 1 ||
+      sscanf(number + 11, "%d", &revision) != 1 || revision <= 0)
     return;
   int before = GPOINTER_TO_INT(g_hash_table_lookup(sim->promised, name));
   g_hash_table_replace(sim->promised, g_strdup(name), GINT_TO_POINTER(MAX(before, revision)));
@@ -38,7 +42,8 @@ void sim_check_promises(Sim *sim)
   while (g_hash_table_iter_next(&iter, &name, &revision)) {
     const Deployment *deployment = core_deployment(sim->core, name);
     if (!deployment || !deployment_revision(deployment, GPOINTER_TO_INT(revision)))
-      sim_break(sim, "acknowledged revision %d of '%s' is lost", GPOINTER_TO_INT(revision), (char *)name);
+      sim_break(sim, "acknowledged revision %d of '%s' is lost", GPOINTER_TO_INT(revision),
+                (char *)name);
   }
 }
 
@@ -53,13 +58,15 @@ void sim_check_fold(Sim *sim)
   g_autoptr(Core) again = sim_load(sim, effects);
   g_autofree char *is = core_dump(sim->core), *was = core_dump(again);
   if (strcmp(is, was) != 0)
-    sim_break(sim, "core_load differs from the core that wrote\n--- core\n%s\n--- loaded\n%s", is, was);
+    sim_break(sim, "core_load differs from the core that wrote\n--- core\n%s\n--- loaded\n%s", is,
+              was);
 }
 
 /* A server with another store tells the node nothing that would touch what it holds. */
 void sim_check_message(Sim *sim, const char *frame)
 {
-  static const char *const words[] = {"\"type\":\"stop\"", "\"type\":\"forget\"", "\"type\":\"start\""};
+  static const char *const words[] = {"\"type\":\"stop\"", "\"type\":\"forget\"",
+                                      "\"type\":\"start\""};
   for (size_t i = 0; sim_is_other(sim) && i < G_N_ELEMENTS(words); i++)
     if (strstr(frame, words[i]))
       sim_break(sim, "a server with another store sends %s", frame);
@@ -70,7 +77,9 @@ void sim_note_refused(Sim *sim, const GPtrArray *records)
   g_array_set_size(sim->refused, 0);
   for (guint i = 0; i < records->len; i++) {
     const Record *record = records->pdata[i];
-    SimRefused refused = {.table = record->table, .before = g_hash_table_lookup(sim->rows[record->table], record->values[0].text)};
+    SimRefused refused = {
+        .table = record->table,
+        .before = g_hash_table_lookup(sim->rows[record->table], record->values[0].text)};
     g_strlcpy(refused.key, record->values[0].text, sizeof refused.key);
     g_array_append_val(sim->refused, refused);
   }
@@ -81,7 +90,8 @@ void sim_check_refused(Sim *sim)
   for (guint i = 0; i < sim->refused->len; i++) {
     const SimRefused *refused = &g_array_index(sim->refused, SimRefused, i);
     if (g_hash_table_lookup(sim->rows[refused->table], refused->key) != refused->before)
-      sim_break(sim, "'%s' of '%s' was changed by a commit that was refused", refused->key, table_specs[refused->table].name);
+      sim_break(sim, "'%s' of '%s' was changed by a commit that was refused", refused->key,
+                table_specs[refused->table].name);
   }
   g_array_set_size(sim->refused, 0);
 }
@@ -100,13 +110,16 @@ void sim_check_row(Sim *sim, const Record *was, const Record *is)
     return;
   }
   const char *id = is->values[0].text;
-  if (is->table == TABLE_ROLLOUTS && strcmp(was->values[ROL_OUTCOME].text, "open") != 0 && !check_same(was, is, ROL_OUTCOME))
-    sim_break(sim, "rollout '%s' was %s and is %s", id, was->values[ROL_OUTCOME].text, is->values[ROL_OUTCOME].text);
+  if (is->table == TABLE_ROLLOUTS && strcmp(was->values[ROL_OUTCOME].text, "open") != 0 &&
+      !check_same(was, is, ROL_OUTCOME))
+    sim_break(sim, "rollout '%s' was %s and is %s", id, was->values[ROL_OUTCOME].text,
+              is->values[ROL_OUTCOME].text);
   if (is->table == TABLE_REVISIONS && !check_same(was, is, REV_JOB))
     sim_break(sim, "the job of revision '%s' changed", id);
-  if (is->table == TABLE_INSTANCES && (is->values[INS_EPOCH].number < was->values[INS_EPOCH].number ||
-                                       (is->values[INS_EPOCH].number == was->values[INS_EPOCH].number &&
-                                        is->values[INS_GENERATION].number < was->values[INS_GENERATION].number)))
+  if (is->table == TABLE_INSTANCES &&
+      (is->values[INS_EPOCH].number < was->values[INS_EPOCH].number ||
+       (is->values[INS_EPOCH].number == was->values[INS_EPOCH].number &&
+        is->values[INS_GENERATION].number < was->values[INS_GENERATION].number)))
     sim_break(sim, "epoch or generation of '%s' went back", id);
 }
 
@@ -121,20 +134,22 @@ static bool check_port_automatic(const Instance *instance)
 
 static void check_port_of(Sim *sim, GHashTable *used, Instance *instance)
 {
-  if (instance->port <= 0 || !instance->desired_running || instance->step == STEP_WAITING || instance->outcome)
+  if (instance->port <= 0 || !instance->desired_running || instance->step == STEP_WAITING ||
+      instance->outcome)
     return;
   const Instance *other = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
   if (other && (check_port_automatic(instance) || check_port_automatic(other)))
     sim_break(sim,
               "port %d is handed out to '%s' (%s, %s, generation %" G_GINT64_FORMAT
               ") of '%s' and to '%s' (%s, %s, generation %" G_GINT64_FORMAT ") of '%s'",
-              instance->port, instance->agent, instance->id, instance_step_word(instance->step), instance->generation,
-              instance->deployment->name, other->agent, other->id, instance_step_word(other->step), other->generation,
-              other->deployment->name);
+              instance->port, instance->agent, instance->id, instance_step_word(instance->step),
+              instance->generation, instance->deployment->name, other->agent, other->id,
+              instance_step_word(other->step), other->generation, other->deployment->name);
   g_hash_table_insert(used, GINT_TO_POINTER(instance->port), instance);
 }
 
-/* An automatic port belongs to one slot. (Two jobs may declare the same fixed port: the node refuses the second.) */
+/* An automatic port belongs to one slot. (Two jobs may declare the same fixed port: the node
+ * refuses the second.) */
 void sim_check_ports(Sim *sim)
 {
   g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
@@ -155,17 +170,19 @@ static char *check_healthy_key(const char *id, int64_t epoch, int64_t generation
 
 void sim_mark_healthy(Sim *sim, const SimShim *shim)
 {
-  g_hash_table_add(sim->was_healthy, check_healthy_key(shim->id, shim->proc.epoch, shim->proc.generation));
+  g_hash_table_add(sim->was_healthy,
+                   check_healthy_key(shim->id, shim->proc.epoch, shim->proc.generation));
 }
 
-/* No agent of a later stage starts before every earlier one was healthy in what the rollout wants. */
+/* No agent of a later stage starts before every earlier one was healthy in what the rollout wants.
+ */
 static void check_stage(Sim *sim, const SimShim *shim)
 {
   const Instance *instance = sim->core ? core_instance(sim->core, shim->id) : NULL;
   const Rollout *rollout = instance ? instance->deployment->rollout : NULL;
   if (!rollout || rollout->phase != ROLLOUT_PHASE_APPLY || rollout->verdict != OUTCOME_SUCCEEDED ||
-      instance->generation != shim->generation || instance->epoch != shim->epoch || instance->step != STEP_STARTING ||
-      g_hash_table_contains(sim->restored, rollout->id))
+      instance->generation != shim->generation || instance->epoch != shim->epoch ||
+      instance->step != STEP_STARTING || g_hash_table_contains(sim->restored, rollout->id))
     return;
   for (guint i = 0; i < instance->deployment->instances->len; i++) {
     const Instance *earlier = instance->deployment->instances->pdata[i];
@@ -173,24 +190,28 @@ static void check_stage(Sim *sim, const SimShim *shim)
       continue;
     g_autofree char *key = check_healthy_key(earlier->id, earlier->epoch, earlier->generation);
     if (!g_hash_table_contains(sim->was_healthy, key))
-      sim_break(sim, "'%s' of stage %d starts before '%s' of stage %d was healthy", instance->agent, instance->stage, earlier->agent,
-                earlier->stage);
+      sim_break(sim, "'%s' of stage %d starts before '%s' of stage %d was healthy", instance->agent,
+                instance->stage, earlier->agent, earlier->stage);
   }
 }
 
-/* Starts in a row, as the agent's settings allow. The node counts anew when it was started anew; `never` and a batch that completed are for
- * ever. */
+/* Starts in a row, as the agent's settings allow. The node counts anew when it was started anew;
+ * `never` and a batch that completed are for ever. */
 static void check_restarts(Sim *sim, SimShim *shim, const InstanceSpec *spec)
 {
   const RestartSpec *restart = &spec->restart;
-  if (shim->node_life != sim->node_starts || shim->ended_at - shim->started_at >= restart->stable_ms)
+  if (shim->node_life != sim->node_starts ||
+      shim->ended_at - shim->started_at >= restart->stable_ms)
     shim->starts = MIN(shim->starts, 1);
   shim->node_life = sim->node_starts;
-  bool completed = shim->starts > 0 && spec->kind == AGENT_BATCH && shim->exit.code == 0 && !shim->exit.signal;
+  bool completed =
+      shim->starts > 0 && spec->kind == AGENT_BATCH && shim->exit.code == 0 && !shim->exit.signal;
   if (shim->starts > 0 && (restart->policy == RESTART_NEVER || completed))
     sim_break(sim, "'%s' (%s) is restarted against its policy", shim->id, spec->agent);
-  if (restart->max >= 0 && shim->starts > restart->max + (int)shim->decided_before) /* which is a first start for the node of now */
-    sim_break(sim, "'%s' (%s) is restarted %d times, allowed are %d", shim->id, spec->agent, shim->starts, restart->max);
+  /* which is a first start for the node of now */
+  if (restart->max >= 0 && shim->starts > restart->max + (int)shim->decided_before)
+    sim_break(sim, "'%s' (%s) is restarted %d times, allowed are %d", shim->id, spec->agent,
+              shim->starts, restart->max);
   if (shim->starts > 0 && sim->boot_ms - shim->ended_at < restart->delay_ms)
     sim_break(sim, "'%s' (%s) is restarted before its delay", shim->id, spec->agent);
   shim->starts++;
@@ -222,9 +243,12 @@ void sim_epochs_after(Sim *sim, const Command *command)
   for (guint i = 0; g_hash_table_size(sim->former) && i < command->frame->reports->len; i++) {
     const InstanceReport *report = command->frame->reports->pdata[i];
     const Instance *instance = core_instance(sim->core, report->id);
-    if (instance && g_hash_table_contains(sim->former, report->id) && instance->state == report->state)
-      sim_break(sim, "'%s' is believed to be %s, by a report of epoch %" G_GINT64_FORMAT " and not %" G_GINT64_FORMAT, report->id,
-                instance_state_word(report->state), report->epoch, instance->epoch);
+    if (instance && g_hash_table_contains(sim->former, report->id) &&
+        instance->state == report->state)
+      sim_break(sim,
+                "'%s' is believed to be %s, by a report of epoch %" G_GINT64_FORMAT
+                " and not %" G_GINT64_FORMAT,
+                report->id, instance_state_word(report->state), report->epoch, instance->epoch);
   }
 }
 
@@ -248,8 +272,9 @@ static void check_closed(Sim *sim, const Deployment *deployment)
   for (guint i = 0; i < deployment->rollouts->len; i++) {
     const Rollout *rollout = deployment->rollouts->pdata[i];
     if (rollout->phase != ROLLOUT_PHASE_DONE || rollout->outcome == OUTCOME_OPEN)
-      sim_break(sim, "rollout '%s' (%s, phase %s, stage %d, waits for %u) of '%s' is open for ever", rollout->id,
-                rollout_kind_word(rollout->kind), rollout_phase_word(rollout->phase), rollout->stage, rollout->waiting, deployment->name);
+      sim_break(sim, "rollout '%s' (%s, phase %s, stage %d, waits for %u) of '%s' is open for ever",
+                rollout->id, rollout_kind_word(rollout->kind), rollout_phase_word(rollout->phase),
+                rollout->stage, rollout->waiting, deployment->name);
   }
 }
 
@@ -261,20 +286,26 @@ static void check_alive(Sim *sim, const Instance *instance)
   bool lives = shim && shim->proc.alive;
   if (lives && !instance->desired_running)
     sim_break(sim, "'%s' (%s) of '%s' runs and should not", agent, instance->id, name);
-  bool unseen =
-      shim && shim->frozen && shim->unreaped; /* its shim cannot tell of its end, and nothing is asked of it: a node does not see that */
-  bool coming = unseen || sim_run_is_new(sim, instance) || g_hash_table_contains(sim->foreign, GINT_TO_POINTER(instance->port));
-  if (instance->desired_running && !instance->outcome && !lives && instance->state != INSTANCE_BACKOFF && !coming)
+  /* its shim cannot tell of its end, and nothing is asked of it: a node does not see that */
+  bool unseen = shim && shim->frozen && shim->unreaped;
+  bool coming = unseen || sim_run_is_new(sim, instance) ||
+                g_hash_table_contains(sim->foreign, GINT_TO_POINTER(instance->port));
+  if (instance->desired_running && !instance->outcome && !lives &&
+      instance->state != INSTANCE_BACKOFF && !coming)
+    sim_break(
+        sim,
+        "'%s' (%s) of '%s' should run and does not; the core sees it %s, step %s, epoch %" G_GINT64_FORMAT
+        " generation %" G_GINT64_FORMAT " seen %" G_GINT64_FORMAT,
+        agent, instance->id, name, instance_state_word(instance->state),
+        instance_step_word(instance->step), instance->epoch, instance->generation,
+        instance->seen_generation);
+  if (lives && instance->desired_running &&
+      (shim->generation != instance->generation || shim->epoch != instance->epoch))
     sim_break(sim,
-              "'%s' (%s) of '%s' should run and does not; the core sees it %s, step %s, epoch %" G_GINT64_FORMAT
-              " generation %" G_GINT64_FORMAT " seen %" G_GINT64_FORMAT,
-              agent, instance->id, name, instance_state_word(instance->state), instance_step_word(instance->step), instance->epoch,
-              instance->generation, instance->seen_generation);
-  if (lives && instance->desired_running && (shim->generation != instance->generation || shim->epoch != instance->epoch))
-    sim_break(sim,
-              "'%s' (%s) of '%s' runs epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT ", wanted %" G_GINT64_FORMAT
-              "/%" G_GINT64_FORMAT,
-              agent, instance->id, name, shim->epoch, shim->generation, instance->epoch, instance->generation);
+              "'%s' (%s) of '%s' runs epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT
+              ", wanted %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT,
+              agent, instance->id, name, shim->epoch, shim->generation, instance->epoch,
+              instance->generation);
 }
 
 static bool check_environment(const InstanceSpec *spec, const AgentSpec *agent)
@@ -304,8 +335,8 @@ static const char *check_fields(const InstanceSpec *spec, const AgentSpec *agent
     return "port";
   if (agent->port == PORT_AUTO && spec->port <= 0)
     return "port";
-  if (health->kind != wanted->kind || g_strcmp0(health->path, wanted->path) != 0 || health->interval_ms != wanted->interval_ms ||
-      health->timeout_ms != wanted->timeout_ms)
+  if (health->kind != wanted->kind || g_strcmp0(health->path, wanted->path) != 0 ||
+      health->interval_ms != wanted->interval_ms || health->timeout_ms != wanted->timeout_ms)
     return "health";
   if (memcmp(&spec->restart, &agent->restart, sizeof spec->restart) != 0)
     return "restart";
@@ -322,19 +353,22 @@ static void check_revision(Sim *sim, const Instance *instance)
     return;
   int index = revision ? job_find_agent(revision_job(revision), instance->agent) : -1;
   if (index < 0) {
-    sim_break(sim, "'%s' of '%s' runs and revision %d does not have it", instance->agent, instance->deployment->name, instance->revision);
+    sim_break(sim, "'%s' of '%s' runs and revision %d does not have it", instance->agent,
+              instance->deployment->name, instance->revision);
     return;
   }
-  const char *wrong = check_fields(spec, job_agent(revision_job(revision), (guint)index), instance->replica);
+  const char *wrong =
+      check_fields(spec, job_agent(revision_job(revision), (guint)index), instance->replica);
   if (wrong)
-    sim_break(sim, "'%s' (%s) of '%s': %s is not that of revision %d", instance->agent, instance->id, instance->deployment->name, wrong,
-              instance->revision);
+    sim_break(sim, "'%s' (%s) of '%s': %s is not that of revision %d", instance->agent,
+              instance->id, instance->deployment->name, wrong, instance->revision);
   if (spec->port != instance->port)
-    sim_break(sim, "'%s' (%s) of '%s' has port %d, the core says %d", instance->agent, instance->id, instance->deployment->name, spec->port,
-              instance->port);
+    sim_break(sim, "'%s' (%s) of '%s' has port %d, the core says %d", instance->agent, instance->id,
+              instance->deployment->name, spec->port, instance->port);
 }
 
-/* What runs has been told who its peers are now, whatever was lost on the way and however the last change ended. */
+/* What runs has been told who its peers are now, whatever was lost on the way and however the last
+ * change ended. */
 static void check_peers(Sim *sim, const Instance *instance)
 {
   const InstanceSpec *spec = supervisor_spec(sim->node, instance->id);
@@ -343,11 +377,12 @@ static void check_peers(Sim *sim, const Instance *instance)
     return;
   g_autofree char *peers = instance_peers(instance);
   if (strcmp(peers, spec->peers) != 0)
-    sim_break(sim, "'%s' (%s) of '%s' has the peers %s, right is %s", instance->agent, instance->id, instance->deployment->name,
-              spec->peers, peers);
+    sim_break(sim, "'%s' (%s) of '%s' has the peers %s, right is %s", instance->agent, instance->id,
+              instance->deployment->name, spec->peers, peers);
 }
 
-/* A deployment that runs - deployed, updated, rolled back - has every slot of its revision and no other. */
+/* A deployment that runs - deployed, updated, rolled back - has every slot of its revision and no
+ * other. */
 static void check_whole(Sim *sim, const Deployment *deployment)
 {
   const Revision *revision = deployment_revision(deployment, deployment->revision);
@@ -359,12 +394,16 @@ static void check_whole(Sim *sim, const Deployment *deployment)
     const Instance *instance = deployment->instances->pdata[i];
     int index = job_find_agent(job, instance->agent);
     bool wanted = index >= 0 && instance->replica < job_agent(job, (guint)index)->replicas;
-    if (wanted && (g_strcmp0(instance->outcome, "completed") == 0 || job_agent(job, (guint)index)->schedule.set))
+    if (wanted && (g_strcmp0(instance->outcome, "completed") == 0 ||
+                   job_agent(job, (guint)index)->schedule.set))
       continue;
-    if (wanted != instance->desired_running || (wanted && instance->revision != deployment->revision))
-      sim_break(sim, "'%s' replica %d of '%s' (%s, revision %d after %s) is %s at revision %d", instance->agent, instance->replica,
-                deployment->name, deployment_status_word(deployment->settled), deployment->revision,
-                rollout_outcome_word(deployment->outcome), instance->desired_running ? "wanted" : "not wanted", instance->revision);
+    if (wanted != instance->desired_running ||
+        (wanted && instance->revision != deployment->revision))
+      sim_break(sim, "'%s' replica %d of '%s' (%s, revision %d after %s) is %s at revision %d",
+                instance->agent, instance->replica, deployment->name,
+                deployment_status_word(deployment->settled), deployment->revision,
+                rollout_outcome_word(deployment->outcome),
+                instance->desired_running ? "wanted" : "not wanted", instance->revision);
   }
 }
 
@@ -380,9 +419,11 @@ static void check_node(Sim *sim)
     if (sim_shim_lives(shim) && !core_instance(sim->core, at->data))
       sim_break(sim, "'%s' runs and the server does not know it", shim->id);
     const Instance *instance = core_instance(sim->core, at->data);
-    /* Nobody can ask it what became of its agent; or its node died before it looked whether it left. */
+    /* Nobody can ask it what became of its agent; or its node died before it looked whether it
+     * left. */
     bool unknown = shim->frozen && (shim->silent || !g_hash_table_contains(sim->files, at->data));
-    if (shim->alive && !unknown && !shim->proc.alive && sim->boot_ms - MAX(shim->ended_at, shim->spawned_at) > SIM_START_MS &&
+    if (shim->alive && !unknown && !shim->proc.alive &&
+        sim->boot_ms - MAX(shim->ended_at, shim->spawned_at) > SIM_START_MS &&
         (!instance || instance->state != INSTANCE_BACKOFF))
       sim_break(sim, "the shim of '%s' is left over", shim->id);
   }

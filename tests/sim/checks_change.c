@@ -1,4 +1,5 @@
-/* Invariants of change: how many ready slots may be out at once in a rolling rollout, and that a schedule fires once for each time. */
+/* Invariants of change: how many ready slots may be out at once in a rolling rollout, and that a
+ * schedule fires once for each time. */
 #include "sim.h"
 
 #include <string.h>
@@ -21,8 +22,9 @@ static int change_replicas(const Instance *instance, int number)
 static bool change_ready(const Instance *instance)
 {
   const AgentSpec *agent = change_agent(instance, instance->revision);
-  return agent && agent->kind == AGENT_SERVICE && instance->desired_running && instance->present && instance->state == INSTANCE_RUNNING &&
-         instance->health == HEALTH_HEALTHY && instance->seen_generation == instance->generation;
+  return agent && agent->kind == AGENT_SERVICE && instance->desired_running && instance->present &&
+         instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY &&
+         instance->seen_generation == instance->generation;
 }
 
 /* The rollout of @deployment when it has to be gentle, or NULL. */
@@ -36,7 +38,8 @@ static const Rollout *change_gentle(const Deployment *deployment)
 
 static bool change_extra(const Rollout *rollout, const Instance *instance)
 {
-  return instance->replica >= MAX(change_replicas(instance, rollout->from), change_replicas(instance, rollout->to));
+  return instance->replica >=
+         MAX(change_replicas(instance, rollout->from), change_replicas(instance, rollout->to));
 }
 
 static char *change_key(const Instance *instance, int64_t generation)
@@ -49,7 +52,8 @@ static bool change_told_otherwise(const Command *command, const Instance *instan
 {
   for (guint i = 0; command->frame && i < command->frame->reports->len; i++) {
     const InstanceReport *report = command->frame->reports->pdata[i];
-    if (strcmp(report->id, instance->id) == 0 && (report->state != INSTANCE_RUNNING || report->health > HEALTH_HEALTHY))
+    if (strcmp(report->id, instance->id) == 0 &&
+        (report->state != INSTANCE_RUNNING || report->health > HEALTH_HEALTHY))
       return true;
   }
   return false;
@@ -63,7 +67,8 @@ void sim_rolling_before(Sim *sim, const Command *command)
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; change_gentle(deployment) && k < deployment->instances->len; k++) {
       const Instance *instance = deployment->instances->pdata[k];
-      if (instance->step == STEP_WAITING && change_ready(instance) && !change_told_otherwise(command, instance))
+      if (instance->step == STEP_WAITING && change_ready(instance) &&
+          !change_told_otherwise(command, instance))
         g_hash_table_add(sim->ready_before, change_key(instance, instance->generation + 1));
     }
   }
@@ -84,13 +89,15 @@ static void change_count(Sim *sim, const Rollout *rollout, const Instance *insta
   }
   change->surge |= extra;
   change->ready += extra && change_ready(instance);
-  change->out += !extra && instance->step == STEP_STARTING && g_hash_table_contains(sim->taken, key);
+  change->out +=
+      !extra && instance->step == STEP_STARTING && g_hash_table_contains(sim->taken, key);
 }
 
 static void change_check(Sim *sim, const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
-  const Revision *revision = deployment_revision(deployment, rollout->to ? rollout->to : rollout->from);
+  const Revision *revision =
+      deployment_revision(deployment, rollout->to ? rollout->to : rollout->from);
   g_autoptr(GHashTable) agents = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
   for (guint k = 0; k < deployment->instances->len; k++) {
     const Instance *instance = deployment->instances->pdata[k];
@@ -107,13 +114,14 @@ static void change_check(Sim *sim, const Rollout *rollout)
   while (g_hash_table_iter_next(&iter, &agent, &value)) {
     const Change *change = value;
     if (change->surge && change->taken && change->out > change->ready)
-      sim_break(sim, "%u ready slots of '%s' of '%s' are out, and %u extra ones stand in for them", change->out, (char *)agent,
-                deployment->name, change->ready);
+      sim_break(sim, "%u ready slots of '%s' of '%s' are out, and %u extra ones stand in for them",
+                change->out, (char *)agent, deployment->name, change->ready);
     out += change->surge ? 0 : change->out;
     taken |= !change->surge && change->taken;
   }
   if (taken && out > allowed)
-    sim_break(sim, "%u ready slots of '%s' are out at once, allowed are %u", out, deployment->name, allowed);
+    sim_break(sim, "%u ready slots of '%s' are out at once, allowed are %u", out, deployment->name,
+              allowed);
 }
 
 void sim_rolling_loaded(Sim *sim)
@@ -147,16 +155,21 @@ void sim_rolling_after(Sim *sim)
 /* A new run: no other was begun for the same time by the clock. */
 void sim_check_run(Sim *sim, const Record *run)
 {
-  bool fired = g_strcmp0(run->values[RUN_ACTOR].text, "schedule") == 0 && g_strcmp0(run->values[RUN_OUTCOME].text, "missed") != 0;
+  bool fired = g_strcmp0(run->values[RUN_ACTOR].text, "schedule") == 0 &&
+               g_strcmp0(run->values[RUN_OUTCOME].text, "missed") != 0;
   if (!fired)
     return;
-  sim_say(sim, "schedule %s fires for %" G_GINT64_FORMAT ": %s", run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number,
-          run->values[RUN_OUTCOME].text);
-  g_autofree char *key = g_strdup_printf("%s/%" G_GINT64_FORMAT, run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number);
+  sim_say(sim, "schedule %s fires for %" G_GINT64_FORMAT ": %s", run->values[RUN_SCHEDULE].text,
+          run->values[RUN_DUE_AT].number, run->values[RUN_OUTCOME].text);
+  g_autofree char *key = g_strdup_printf("%s/%" G_GINT64_FORMAT, run->values[RUN_SCHEDULE].text,
+                                         run->values[RUN_DUE_AT].number);
   if (g_hash_table_contains(sim->fired, key))
-    sim_break(sim, "schedule '%s' fires twice for the same time %" G_GINT64_FORMAT ", at %" G_GINT64_FORMAT " (%s, %s)",
-              run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number, run->values[RUN_STARTED_AT].number,
-              run->values[RUN_OUTCOME].text, run->values[RUN_ID].text);
+    sim_break(sim,
+              "schedule '%s' fires twice for the same time %" G_GINT64_FORMAT
+              ", at %" G_GINT64_FORMAT " (%s, %s)",
+              run->values[RUN_SCHEDULE].text, run->values[RUN_DUE_AT].number,
+              run->values[RUN_STARTED_AT].number, run->values[RUN_OUTCOME].text,
+              run->values[RUN_ID].text);
   g_hash_table_add(sim->fired, g_steal_pointer(&key));
 }
 
@@ -164,8 +177,10 @@ bool sim_run_is_new(const Sim *sim, const Instance *instance)
 {
   for (guint i = 0; i < instance->deployment->schedules->len; i++) {
     const Schedule *schedule = instance->deployment->schedules->pdata[i];
-    const ScheduleRun *last = schedule->runs->len ? schedule->runs->pdata[schedule->runs->len - 1] : NULL;
-    if (last && strcmp(schedule->agent, instance->agent) == 0 && sim_now(sim).wall_ms - last->started_at_ms < SIM_START_MS)
+    const ScheduleRun *last =
+        schedule->runs->len ? schedule->runs->pdata[schedule->runs->len - 1] : NULL;
+    if (last && strcmp(schedule->agent, instance->agent) == 0 &&
+        sim_now(sim).wall_ms - last->started_at_ms < SIM_START_MS)
       return true;
   }
   return false;
@@ -183,9 +198,11 @@ void sim_check_runs(Sim *sim, const Deployment *deployment)
         const Instance *instance = deployment->instances->pdata[n];
         const SimShim *shim = g_hash_table_lookup(sim->shims, instance->id);
         lives |= strcmp(instance->agent, schedule->agent) == 0 &&
-                 ((shim && shim->proc.alive) || instance->state == INSTANCE_BACKOFF || instance->state == INSTANCE_STARTING);
+                 ((shim && shim->proc.alive) || instance->state == INSTANCE_BACKOFF ||
+                  instance->state == INSTANCE_STARTING);
       }
-      if (strcmp(run->outcome, "running") == 0 && !lives && sim_now(sim).wall_ms - run->started_at_ms > SIM_START_MS)
+      if (strcmp(run->outcome, "running") == 0 && !lives &&
+          sim_now(sim).wall_ms - run->started_at_ms > SIM_START_MS)
         sim_break(sim, "run '%s' of '%s' goes on for ever", run->id, schedule->agent);
     }
   }

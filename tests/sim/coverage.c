@@ -1,5 +1,5 @@
-/* Which cells of the state tables any run reached, and the comparison with the list of those that may stay unreached. Cells are text, as in
- * that list: "life running x probe". */
+/* Which cells of the state tables any run reached, and the comparison with the list of those that
+ * may stay unreached. Cells are text, as in that list: "life running x probe". */
 #include "sim.h"
 
 #include "core/coverage.h"
@@ -85,7 +85,8 @@ static int exists_always(int state, int event)
 static int exists_frame(int state, int event)
 {
   (void)event;
-  return state == FRAME_HELLO || state == FRAME_HEARTBEAT || state == FRAME_REPORT || state == FRAME_RESERVED;
+  return state == FRAME_HELLO || state == FRAME_HEARTBEAT || state == FRAME_REPORT ||
+         state == FRAME_RESERVED;
 }
 
 typedef struct CoverTable {
@@ -97,7 +98,8 @@ typedef struct CoverTable {
 } CoverTable;
 
 static const CoverTable tables[] = {
-    {"life", SUPERVISE_LIVES, SUPERVISE_EVENTS, supervise_life_name, supervise_event_name, supervise_cell_exists},
+    {"life", SUPERVISE_LIVES, SUPERVISE_EVENTS, supervise_life_name, supervise_event_name,
+     supervise_cell_exists},
     {"rollout", ROLLOUT_PHASE_N, ROLLOUT_KIND_N, name_phase, name_kind, exists_always},
     {"failure", ROLLOUT_PHASE_N, ROLLOUT_KIND_N, name_phase, name_kind, exists_always},
     {"outcome", ROLLOUT_KIND_N, OUTCOME_N, name_kind, name_outcome, exists_always},
@@ -222,7 +224,8 @@ static GHashTable *cells_read(const char *path)
   for (size_t i = 0; lines[i]; i++) {
     char *reason = lines[i][0] == '#' ? NULL : strstr(lines[i], ": ");
     if (reason && reason[2])
-      g_hash_table_insert(listed, g_strndup(lines[i], (gsize)(reason - lines[i])), g_strdup(reason + 2));
+      g_hash_table_insert(listed, g_strndup(lines[i], (gsize)(reason - lines[i])),
+                          g_strdup(reason + 2));
   }
   return listed;
 }

@@ -1,5 +1,6 @@
-/* The digest of a trace: of every line, every whole frame that is sent and every reply. Two builds with the same digests do the same for
- * everybody who looks at them from outside. Ids count by the order in which they appear: which numbers the core gives is not seen. */
+/* The digest of a trace: of every line, every whole frame that is sent and every reply. Two builds
+ * with the same digests do the same for everybody who looks at them from outside. Ids count by the
+ * order in which they appear: which numbers the core gives is not seen. */
 #include "sim.h"
 
 #include "base/id.h"

@@ -1,5 +1,5 @@
-/* What goes wrong by itself: crashes, broken links, reboots, clocks, a full disk, programs of others; and how often, which each seed draws
- * anew. */
+/* What goes wrong by itself: crashes, broken links, reboots, clocks, a full disk, programs of
+ * others; and how often, which each seed draws anew. */
 #include "sim.h"
 
 void sim_draw_rates(Sim *sim)
@@ -42,7 +42,8 @@ static void fault_reboot(Sim *sim)
 static void fault_clock(Sim *sim)
 {
   sim->wall_offset += (sim_below(sim, 2) ? 1 : -1) * sim_below(sim, 3600000);
-  g_hash_table_remove_all(sim->fired); /* set back, a time may come again for a schedule that is made anew */
+  /* set back, a time may come again for a schedule that is made anew */
+  g_hash_table_remove_all(sim->fired);
   sim_say(sim, "the clock is set");
 }
 
@@ -109,7 +110,8 @@ static void fault_own(Sim *sim, void *data)
   sim_own_store(sim);
 }
 
-/* A data directory that is not mounted, or a wrong path, and a service manager that starts the server nevertheless. */
+/* A data directory that is not mounted, or a wrong path, and a service manager that starts the
+ * server nevertheless. */
 static void fault_other(Sim *sim)
 {
   if (sim_is_other(sim))
@@ -126,8 +128,9 @@ typedef struct Fault {
 
 /* What is left of a hundred is a user's request. */
 static const Fault faults[] = {
-    {6, sim_server_crash}, {8, sim_node_crash}, {8, sim_link_break}, {8, sim_some_shim_dies}, {4, fault_reboot}, {5, fault_clock},
-    {5, fault_full},       {3, fault_suspend},  {5, fault_foreign},  {3, fault_command},      {6, fault_backup}, {4, sim_some_shim_freezes},
+    {6, sim_server_crash}, {8, sim_node_crash}, {8, sim_link_break}, {8, sim_some_shim_dies},
+    {4, fault_reboot},     {5, fault_clock},    {5, fault_full},     {3, fault_suspend},
+    {5, fault_foreign},    {3, fault_command},  {6, fault_backup},   {4, sim_some_shim_freezes},
     {2, fault_other},
 };
 

@@ -1,4 +1,5 @@
-/* Webhooks: a receiver that refuses, or hears and is not understood; and what must be true of what it is told. */
+/* Webhooks: a receiver that refuses, or hears and is not understood; and what must be true of what
+ * it is told. */
 #include "sim.h"
 
 #include <string.h>
@@ -35,7 +36,10 @@ static void hook_arrive(Sim *sim, void *data)
           delivered ? "delivered"
           : refused ? "refused"
                     : "unheard");
-  sim_apply(sim, &(Command){.type = COMMAND_NOTICE_TRIED, .actor = "reeve", .notice = id, .delivered = delivered});
+  sim_apply(sim, &(Command){.type = COMMAND_NOTICE_TRIED,
+                            .actor = "reeve",
+                            .notice = id,
+                            .delivered = delivered});
 }
 
 /* However the clock was set meanwhile, the server waits no longer than the longest pause. */
@@ -47,7 +51,8 @@ static void hook_plan(Sim *sim, const Notice *notice)
 
 void sim_hook_event(Sim *sim, const Event *event)
 {
-  const Notice *notice = strcmp(event->type, "webhook") == 0 ? core_notice(sim->core, event->object) : NULL;
+  const Notice *notice =
+      strcmp(event->type, "webhook") == 0 ? core_notice(sim->core, event->object) : NULL;
   if (notice)
     hook_plan(sim, notice);
 }
@@ -62,14 +67,16 @@ void sim_hooks_loaded(Sim *sim)
 void sim_check_hook_gone(Sim *sim, const char *id)
 {
   const Record *row = g_hash_table_lookup(sim->rows[TABLE_NOTICES], id);
-  if (!row || g_hash_table_contains(sim->heard, id) || row->values[NTC_TRIES].number >= NOTICE_TRIES - 1)
+  if (!row || g_hash_table_contains(sim->heard, id) ||
+      row->values[NTC_TRIES].number >= NOTICE_TRIES - 1)
     return;
   GHashTableIter iter;
   gpointer other;
   int lane = 0;
   g_hash_table_iter_init(&iter, sim->rows[TABLE_NOTICES]);
   while (g_hash_table_iter_next(&iter, NULL, &other))
-    lane += strcmp(((const Record *)other)->values[NTC_DEPLOYMENT].text, row->values[NTC_DEPLOYMENT].text) == 0 &&
+    lane += strcmp(((const Record *)other)->values[NTC_DEPLOYMENT].text,
+                   row->values[NTC_DEPLOYMENT].text) == 0 &&
             strcmp(((const Record *)other)->values[NTC_URL].text, row->values[NTC_URL].text) == 0;
   if (lane < NOTICE_LANE_MAX)
     sim_break(sim, "webhook %s was lost: nobody has heard it", id);
@@ -84,11 +91,13 @@ static bool hook_wanted(const Deployment *deployment)
 /* In the quiet everything is known, so what was told last is what is; and what waits has a time. */
 void sim_check_hooks(Sim *sim, const Deployment *deployment)
 {
-  bool degraded = deployment->status == DEPLOYMENT_DEGRADED, well = deployment->status == DEPLOYMENT_RUNNING && deployment->coming == 0;
+  bool degraded = deployment->status == DEPLOYMENT_DEGRADED,
+       well = deployment->status == DEPLOYMENT_RUNNING && deployment->coming == 0;
   if (hook_wanted(deployment) && degraded && g_strcmp0(deployment->told, "degraded") != 0)
     sim_break(sim, "'%s' is degraded, and no webhook was told", deployment->name);
   if (well && deployment->told)
-    sim_break(sim, "'%s' is well, and webhooks were told last that it is %s", deployment->name, deployment->told);
+    sim_break(sim, "'%s' is well, and webhooks were told last that it is %s", deployment->name,
+              deployment->told);
   for (guint i = 0; i < core_notices(sim->core)->len; i++) {
     const Notice *notice = core_notices(sim->core)->pdata[i];
     const int64_t *due = g_hash_table_lookup(sim->posts, notice->id);

@@ -1,5 +1,6 @@
-/* The link between node and server: frames keep their order, arrive late, twice, or not at all. After a lost frame nothing of that
- * direction arrives any more, as on a connection whose other end is gone, until one of the two notices or the node dials anew. */
+/* The link between node and server: frames keep their order, arrive late, twice, or not at all.
+ * After a lost frame nothing of that direction arrives any more, as on a connection whose other end
+ * is gone, until one of the two notices or the node dials anew. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ static void link_at_server(Sim *sim, void *data)
   g_autoptr(Frame) frame = frame_parse(data, strlen(data), NULL);
   if (!frame)
     g_error("frame that does not parse: %s", (const char *)data);
-  Command command = {.type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame};
+  Command command = {
+      .type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame};
   if (sim->server_up)
     sim_apply(sim, &command);
 }
@@ -36,7 +38,8 @@ static void link_noticed(Sim *sim, void *data)
 static void link_arrives(Sim *sim, SimWay way, int64_t delay_ms, const char *text)
 {
   sim->arrives_at[way] = MAX(sim->arrives_at[way], sim->boot_ms + delay_ms);
-  sim_at(sim, sim->arrives_at[way] - sim->boot_ms, LIVES_WITH_LINK, way == TO_NODE ? link_at_node : link_at_server, g_strdup(text), g_free);
+  sim_at(sim, sim->arrives_at[way] - sim->boot_ms, LIVES_WITH_LINK,
+         way == TO_NODE ? link_at_node : link_at_server, g_strdup(text), g_free);
 }
 
 void sim_send(Sim *sim, SimWay way, const char *text)
@@ -44,7 +47,8 @@ void sim_send(Sim *sim, SimWay way, const char *text)
   sim_digest_text(&sim->digest, way == TO_NODE ? "-> node" : "-> server");
   sim_digest_text(&sim->digest, text);
   if (sim->verbose)
-    printf("%8" G_GINT64_FORMAT " %s %s%.*s\n", sim->boot_ms, way == TO_NODE ? "-> node" : "-> server",
+    printf("%8" G_GINT64_FORMAT " %s %s%.*s\n", sim->boot_ms,
+           way == TO_NODE ? "-> node" : "-> server",
            sim->link_up && !sim->lossy[way] ? "" : "LOST ", LINK_SHOWN, text);
   if (!sim->link_up || sim->lossy[way])
     return;
@@ -54,7 +58,8 @@ void sim_send(Sim *sim, SimWay way, const char *text)
     sim_at(sim, 1 + sim_below(sim, LINK_NOTICED_MS), LIVES_WITH_LINK, link_noticed, NULL, NULL);
     return;
   }
-  link_arrives(sim, way, sim_fault_chance(sim, sim->rates.late) ? 1 + sim_below(sim, LINK_LATE_MS) : 1, text);
+  link_arrives(sim, way,
+               sim_fault_chance(sim, sim->rates.late) ? 1 + sim_below(sim, LINK_LATE_MS) : 1, text);
   if (sim_fault_chance(sim, sim->rates.repeated))
     link_arrives(sim, way, 1, text);
 }

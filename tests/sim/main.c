@@ -1,5 +1,6 @@
-/* sim --seeds FROM..TO [--verbose] [--coverage] [--unreached FILE] [--digests FILE] [--print-digests]: runs the simulator; exit 1 names the
- * seed and the broken invariant, the seed whose trace has another digest than FILE says, or the cells of the state tables that do not agree
+/* sim --seeds FROM..TO [--verbose] [--coverage] [--unreached FILE] [--digests FILE]
+ * [--print-digests]: runs the simulator; exit 1 names the seed and the broken invariant, the seed
+ * whose trace has another digest than FILE says, or the cells of the state tables that do not agree
  * with FILE. */
 #include "sim.h"
 
@@ -36,12 +37,16 @@ static GHashTable *digests_read(const char *path)
 /* True when the trace of @seed is not what it was when the file was written. */
 static bool digest_differs(const SimOptions *options, uint64_t seed, uint64_t digest)
 {
-  g_autofree char *line = digest_line(seed, digest), *name = g_strdup_printf("%" G_GUINT64_FORMAT, seed);
+  g_autofree char *line = digest_line(seed, digest),
+                  *name = g_strdup_printf("%" G_GUINT64_FORMAT, seed);
   if (options->print_digests)
     printf("%s\n", line);
-  if (!options->digests || !g_hash_table_contains(options->digests, name) || g_hash_table_contains(options->digests, line))
+  if (!options->digests || !g_hash_table_contains(options->digests, name) ||
+      g_hash_table_contains(options->digests, line))
     return false;
-  printf("seed %s: its trace differs from the one that was recorded; --verbose of both builds shows where\n", line);
+  printf(
+      "seed %s: its trace differs from the one that was recorded; --verbose of both builds shows where\n",
+      line);
   return true;
 }
 
@@ -67,7 +72,8 @@ static int run_seeds(const SimOptions *options)
 {
   int failed = 0;
   gint64 started = g_get_monotonic_time();
-  for (uint64_t seed = options->from; seed <= options->to && (!failed || options->keep_going); seed++) {
+  for (uint64_t seed = options->from; seed <= options->to && (!failed || options->keep_going);
+       seed++) {
     uint64_t digest;
     g_autofree char *broken = sim_run(seed, options->verbose, &digest);
     failed += broken != NULL;
@@ -75,7 +81,8 @@ static int run_seeds(const SimOptions *options)
   }
   double seconds = (double)(g_get_monotonic_time() - started) / 1e6;
   if (!failed)
-    printf("seeds %" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT " hold; %.1f s, %.0f seeds/s\n", options->from, options->to, seconds,
+    printf("seeds %" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT " hold; %.1f s, %.0f seeds/s\n",
+           options->from, options->to, seconds,
            (double)(options->to - options->from + 1) / seconds);
   else
     printf("%d seeds failed\n", failed);

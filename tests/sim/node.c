@@ -1,4 +1,5 @@
-/* The node: the supervisor's actions carried out on a modelled disk and modelled shims, crashes between any two of them, adoption at start.
+/* The node: the supervisor's actions carried out on a modelled disk and modelled shims, crashes
+ * between any two of them, adoption at start.
  */
 #include "sim.h"
 
@@ -27,8 +28,13 @@ static void deed_free(gpointer data)
 
 static void node_tell(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
 {
-  NodeEvent event = {.type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt, .text = text};
-  bool failed = type == NODE_EVENT_STORE_FAILED || type == NODE_EVENT_SHIM_FAILED || type == NODE_EVENT_START_FAILED;
+  NodeEvent event = {.type = type,
+                     .instance = deed->id,
+                     .generation = deed->generation,
+                     .attempt = deed->attempt,
+                     .text = text};
+  bool failed = type == NODE_EVENT_STORE_FAILED || type == NODE_EVENT_SHIM_FAILED ||
+                type == NODE_EVENT_START_FAILED;
   event.passing = failed && sim_chance(sim, 50);
   sim_node_event(sim, &event);
 }
@@ -41,7 +47,11 @@ static void node_stored(Sim *sim, void *data)
 /* What went wrong may pass, or not. */
 static void node_tell_failed(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
 {
-  NodeEvent event = {.type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt, .text = text};
+  NodeEvent event = {.type = type,
+                     .instance = deed->id,
+                     .generation = deed->generation,
+                     .attempt = deed->attempt,
+                     .text = text};
   event.passing = sim_chance(sim, 50);
   sim_node_event(sim, &event);
 }
@@ -58,14 +68,18 @@ static void deed_store(Sim *sim, const Deed *deed)
   if (!failed)
     g_hash_table_replace(sim->files, g_strdup(deed->id), g_strdup(deed->text));
   Deed *told = g_new0(Deed, 1);
-  *told = (Deed){.id = g_strdup(deed->id), .attempt = deed->attempt, .generation = deed->generation};
+  *told =
+      (Deed){.id = g_strdup(deed->id), .attempt = deed->attempt, .generation = deed->generation};
   sim_at(sim, 1, LIVES_WITH_NODE, failed ? node_not_stored : node_stored, told, deed_free);
 }
 
 static void deed_start_shim(Sim *sim, const Deed *deed)
 {
   if (sim_shim(sim, deed->id)->frozen) { /* it was told to leave, and has its lock */
-    NodeEvent held = {.type = NODE_EVENT_SHIM_FAILED, .instance = deed->id, .text = "another shim holds it", .passing = true};
+    NodeEvent held = {.type = NODE_EVENT_SHIM_FAILED,
+                      .instance = deed->id,
+                      .text = "another shim holds it",
+                      .passing = true};
     sim_node_event(sim, &held);
     return;
   }
@@ -120,7 +134,10 @@ static void node_orphan_ended(Sim *sim, void *data)
   const Deed *deed = data;
   SimShim *shim = sim_shim(sim, deed->id);
   shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
-  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED, .instance = deed->id, .generation = shim->generation, .attempt = shim->known_attempt};
+  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED,
+                     .instance = deed->id,
+                     .generation = shim->generation,
+                     .attempt = shim->known_attempt};
   sim_node_event(sim, &ended);
 }
 
@@ -130,15 +147,20 @@ static void deed_end_orphan(Sim *sim, const Deed *deed)
   sim_orphan_end(sim, deed->id);
   Deed *told = g_new0(Deed, 1);
   told->id = g_strdup(deed->id);
-  sim_at(sim, 1 + (sim->faults ? sim_below(sim, 300) : 0), LIVES_WITH_NODE, node_orphan_ended, told, deed_free);
+  sim_at(sim, 1 + (sim->faults ? sim_below(sim, 300) : 0), LIVES_WITH_NODE, node_orphan_ended, told,
+         deed_free);
 }
 
 static void deed_probe(Sim *sim, const Deed *deed)
 {
   bool up = sim_answers(sim, deed->id);
   const char *what = up ? NULL : sim_below(sim, 2) ? "HTTP 503" : "connection refused";
-  NodeEvent event = {
-      .type = NODE_EVENT_PROBE, .instance = deed->id, .attempt = deed->attempt, .ok = up, .text = what, .found = up ? "/health" : NULL};
+  NodeEvent event = {.type = NODE_EVENT_PROBE,
+                     .instance = deed->id,
+                     .attempt = deed->attempt,
+                     .ok = up,
+                     .text = what,
+                     .found = up ? "/health" : NULL};
   sim_node_event(sim, &event);
 }
 
@@ -146,21 +168,23 @@ static void deed_remove(Sim *sim, const Deed *deed)
 {
   sim_release_instance(sim, deed->id);
   SimShim *shim = sim_shim(sim, deed->id);
-  shim->starts = shim->known_attempt = 0; /* a restored backup may know it, and start it for the first time */
+  /* a restored backup may know it, and start it for the first time */
+  shim->starts = shim->known_attempt = 0;
   g_hash_table_remove(sim->files, deed->id);
 }
 
 static void deed_do(Sim *sim, void *data)
 {
-  static void (*const table[NODE_ACTION_N])(Sim *, const Deed *) = {[NODE_ACTION_STORE] = deed_store,
-                                                                    [NODE_ACTION_START_SHIM] = deed_start_shim,
-                                                                    [NODE_ACTION_START] = deed_start,
-                                                                    [NODE_ACTION_SIGNAL] = deed_signal,
-                                                                    [NODE_ACTION_KILL] = deed_kill,
-                                                                    [NODE_ACTION_END_SHIM] = deed_end_shim,
-                                                                    [NODE_ACTION_END_ORPHAN] = deed_end_orphan,
-                                                                    [NODE_ACTION_PROBE] = deed_probe,
-                                                                    [NODE_ACTION_REMOVE] = deed_remove};
+  static void (*const table[NODE_ACTION_N])(Sim *, const Deed *) = {
+      [NODE_ACTION_STORE] = deed_store,
+      [NODE_ACTION_START_SHIM] = deed_start_shim,
+      [NODE_ACTION_START] = deed_start,
+      [NODE_ACTION_SIGNAL] = deed_signal,
+      [NODE_ACTION_KILL] = deed_kill,
+      [NODE_ACTION_END_SHIM] = deed_end_shim,
+      [NODE_ACTION_END_ORPHAN] = deed_end_orphan,
+      [NODE_ACTION_PROBE] = deed_probe,
+      [NODE_ACTION_REMOVE] = deed_remove};
   const Deed *deed = data;
   if (table[deed->type])
     table[deed->type](sim, deed);
@@ -174,7 +198,8 @@ static int64_t node_delay(Sim *sim, NodeActionType type)
   case NODE_ACTION_REMOVE:
     return 0;
   case NODE_ACTION_STORE: {
-    int64_t delay = sim_fault_chance(sim, 20) ? sim_below(sim, NODE_SLOW_DISK_MS) : 1 + sim_below(sim, 10);
+    int64_t delay =
+        sim_fault_chance(sim, 20) ? sim_below(sim, NODE_SLOW_DISK_MS) : 1 + sim_below(sim, 10);
     sim->disk_at = MAX(sim->disk_at, sim->boot_ms + delay);
     return sim->disk_at - sim->boot_ms;
   }
@@ -193,7 +218,8 @@ static SimLife node_lives(Sim *sim, NodeActionType type)
                                                [NODE_ACTION_SIGNAL] = true,
                                                [NODE_ACTION_KILL] = true,
                                                [NODE_ACTION_END_SHIM] = true};
-  return survives[type] && (type == NODE_ACTION_END_SHIM || sim_below(sim, 2)) ? LIVES_WITH_MACHINE : LIVES_WITH_NODE;
+  return survives[type] && (type == NODE_ACTION_END_SHIM || sim_below(sim, 2)) ? LIVES_WITH_MACHINE
+                                                                               : LIVES_WITH_NODE;
 }
 
 static void node_carry_out(Sim *sim, const NodeAction *action)
@@ -287,7 +313,9 @@ void sim_node_start(Sim *sim, void *data)
   sim->disk_at = sim->boot_ms;
   g_autoptr(GList) ids = sim_sorted_keys(sim->files);
   for (GList *at = ids; at && sim->node_up; at = at->next) {
-    NodeEvent file = {.type = NODE_EVENT_FILE, .instance = at->data, .text = g_hash_table_lookup(sim->files, at->data)};
+    NodeEvent file = {.type = NODE_EVENT_FILE,
+                      .instance = at->data,
+                      .text = g_hash_table_lookup(sim->files, at->data)};
     if (sim_fault_chance(sim, sim->rates.unreadable)) {
       sim_say(sim, "the file of %s cannot be read", (const char *)at->data);
       file.text = NULL;

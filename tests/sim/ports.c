@@ -1,4 +1,5 @@
-/* What the node has bound: a port is held for its instance from reserve until its start, then by the agent. */
+/* What the node has bound: a port is held for its instance from reserve until its start, then by
+ * the agent. */
 #include "sim.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@ typedef struct Reserved {
 
 bool sim_port_free(const Sim *sim, int port)
 {
-  if (g_hash_table_contains(sim->foreign, GINT_TO_POINTER(port)) || g_hash_table_contains(sim->reserved, GINT_TO_POINTER(port)))
+  if (g_hash_table_contains(sim->foreign, GINT_TO_POINTER(port)) ||
+      g_hash_table_contains(sim->reserved, GINT_TO_POINTER(port)))
     return false;
   GHashTableIter iter;
   gpointer value;
@@ -54,7 +56,8 @@ void sim_release_instance(Sim *sim, const char *id)
 static int ports_take(Sim *sim, const Frame *reserve, const Instruction *instruction)
 {
   int port = instruction->spec->port;
-  for (int next = reserve->port_base; !sim_port_free(sim, port) && !instruction->port_fixed && next <= PORT_LAST; next++)
+  for (int next = reserve->port_base;
+       !sim_port_free(sim, port) && !instruction->port_fixed && next <= PORT_LAST; next++)
     port = next;
   if (!sim_port_free(sim, port))
     return 0;
@@ -76,7 +79,9 @@ char *sim_reserve(Sim *sim, const Frame *reserve)
     sim_release_instance(sim, instruction->id);
     bool missing = sim->command_missing && strcmp(instruction->spec->argv[0], "tool") == 0;
     int port = missing || !instruction->spec->port ? 0 : ports_take(sim, reserve, instruction);
-    const char *error = missing ? "command 'tool': not found" : instruction->spec->port && !port ? "port is in use" : NULL;
+    const char *error = missing                            ? "command 'tool': not found"
+                        : instruction->spec->port && !port ? "port is in use"
+                                                           : NULL;
     if (error)
       sim_say(sim, "reserve of %s refused: %s", instruction->id, error);
     g_ptr_array_add(answer->reservations, reservation_new(instruction->id, port, error));

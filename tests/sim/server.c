@@ -1,4 +1,5 @@
-/* The server: commands into the core, effects through the release queue, commits that take time, fail, or are the last thing that it did.
+/* The server: commands into the core, effects through the release queue, commits that take time,
+ * fail, or are the last thing that it did.
  */
 #include "sim.h"
 
@@ -62,16 +63,19 @@ static void server_committed(Sim *sim, void *data)
   server_commit(sim);
 }
 
-/* A crash before the write loses the batch; one after it loses only the news of it. A commit whose sync fails lies in the log until it is
- * cut out, before anybody hears of it. While another program holds the database the commit waits. */
+/* A crash before the write loses the batch; one after it loses only the news of it. A commit whose
+ * sync fails lies in the log until it is cut out, before anybody hears of it. While another program
+ * holds the database the commit waits. */
 static void server_commit(Sim *sim)
 {
   if (sim->committing || !release_ready(sim->queue))
     return;
   const GPtrArray *records = release_take(sim->queue);
-  bool before = sim_fault_chance(sim, sim->rates.server_crash), after = sim_fault_chance(sim, sim->rates.server_crash);
+  bool before = sim_fault_chance(sim, sim->rates.server_crash),
+       after = sim_fault_chance(sim, sim->rates.server_crash);
   sim->committing = true;
-  bool unsynced = !sim->store_full && sim_fault_chance(sim, sim->rates.unsynced), busy = sim_fault_chance(sim, sim->rates.busy);
+  bool unsynced = !sim->store_full && sim_fault_chance(sim, sim->rates.unsynced),
+       busy = sim_fault_chance(sim, sim->rates.busy);
   sim->commit_fails = sim->store_full || unsynced;
   sim->commit_crashes = before || after;
   if (sim->commit_fails)
@@ -82,7 +86,8 @@ static void server_commit(Sim *sim)
   }
   if (!sim->commit_fails && !before)
     sim_write_rows(sim, records);
-  sim_at(sim, 1 + sim_below(sim, busy ? SERVER_BUSY_MS : 5), LIVES_WITH_SERVER, server_committed, NULL, NULL);
+  sim_at(sim, 1 + sim_below(sim, busy ? SERVER_BUSY_MS : 5), LIVES_WITH_SERVER, server_committed,
+         NULL, NULL);
 }
 
 void sim_apply(Sim *sim, const Command *command)

@@ -1,5 +1,6 @@
-/* Shims and the process trees that they hold: started, told of, ended; a shim can die at each message and leave its tree behind, or freeze
- * for a while or for ever, and some agents have a child that leaves their tree. */
+/* Shims and the process trees that they hold: started, told of, ended; a shim can die at each
+ * message and leave its tree behind, or freeze for a while or for ever, and some agents have a
+ * child that leaves their tree. */
 #include "sim.h"
 
 #include "supervise/instance.h"
@@ -20,7 +21,8 @@ static void news_free(gpointer data)
   g_free(news);
 }
 
-/* What a frozen shim was sent. It is read when it wakes, also when the node that sent it is gone. */
+/* What a frozen shim was sent. It is read when it wakes, also when the node that sent it is gone.
+ */
 typedef enum MailKind { MAIL_RUN, MAIL_TERM, MAIL_KILL, MAIL_END, MAIL_ASK } MailKind;
 typedef struct ShimMail {
   MailKind kind;
@@ -95,7 +97,8 @@ void sim_shim_dies(Sim *sim, SimShim *shim)
   if (!shim->alive)
     return;
   sim_say(sim, "shim of %s dies", shim->id);
-  bool ran = shim->attempt > 0 && !(shim->ended && !shim->unreaped); /* it has not said that all of it is gone */
+  /* it has not said that all of it is gone */
+  bool ran = shim->attempt > 0 && !(shim->ended && !shim->unreaped);
   shim->alive = shim->running = shim->frozen = shim->unreaped = false;
   g_queue_clear_full(&shim->inbox, g_free);
   shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = ran});
@@ -130,7 +133,10 @@ static void shim_reaps(Sim *sim, SimShim *shim)
   sim_say(sim, "%s ends: %d/%d", shim->id, shim->exit.code, shim->exit.signal);
   shim_crash_point(sim, shim);
   shim_tell(sim, shim,
-            (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = shim->attempt, .exit = shim->exit, .text = shim->exit.code ? "oops" : NULL});
+            (NodeEvent){.type = NODE_EVENT_EXITED,
+                        .attempt = shim->attempt,
+                        .exit = shim->exit,
+                        .text = shim->exit.code ? "oops" : NULL});
   shim_crash_point(sim, shim);
 }
 
@@ -156,7 +162,9 @@ static void proc_end(Sim *sim, void *data)
 static void proc_end_later(Sim *sim, const SimShim *shim, int64_t delay_ms, int code, int signal)
 {
   News *news = g_new0(News, 1);
-  *news = (News){.id = g_strdup(shim->id), .pid = shim->proc.pid, .event.exit = {.code = code, .signal = signal}};
+  *news = (News){.id = g_strdup(shim->id),
+                 .pid = shim->proc.pid,
+                 .event.exit = {.code = code, .signal = signal}};
   sim_at(sim, delay_ms, LIVES_WITH_MACHINE, proc_end, news, news_free);
 }
 
@@ -190,7 +198,8 @@ static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
   proc->batch = spec->kind == AGENT_BATCH;
   if (spec->health.kind == HEALTH_DISCOVER && !spec->port && !proc->batch)
     proc_settles(sim, shim);
-  bool bad = unlucky && spec->argv[1] && strcmp(spec->argv[1], "bad") == 0; /* code that cannot run */
+  /* code that cannot run */
+  bool bad = unlucky && spec->argv[1] && strcmp(spec->argv[1], "bad") == 0;
   if (bad)
     proc_end_later(sim, shim, 1 + sim_below(sim, 400), 1, 0);
   else if (proc->batch)
@@ -202,7 +211,10 @@ static void proc_draw_fate(Sim *sim, SimShim *shim, const InstanceSpec *spec)
 static void proc_start(Sim *sim, SimShim *shim, const InstanceSpec *spec)
 {
   bool taken = spec->port > 0 && !sim_port_free(sim, spec->port);
-  shim->proc = (Proc){.alive = true, .pid = (int64_t)++sim->next_pid, .epoch = shim->epoch, .generation = shim->generation};
+  shim->proc = (Proc){.alive = true,
+                      .pid = (int64_t)++sim->next_pid,
+                      .epoch = shim->epoch,
+                      .generation = shim->generation};
   if (taken) { /* the gap between its predecessor's end and its bind was somebody else's */
     sim_say(sim, "%s finds its port %d taken", shim->id, spec->port);
     proc_end_later(sim, shim, 5, 98, 0);
@@ -251,12 +263,16 @@ void sim_shim_run(Sim *sim, const char *id, int attempt)
   shim->attempt = shim->known_attempt = attempt;
   shim->running = true;
   shim->ended = false;
-  sim_say(sim, "%s (%s of %s) starts, epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT " attempt %d, restart %s", id, spec->agent,
-          spec->deployment, shim->epoch, shim->generation, attempt, restart_policy_word(spec->restart.policy));
+  sim_say(sim,
+          "%s (%s of %s) starts, epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT
+          " attempt %d, restart %s",
+          id, spec->agent, spec->deployment, shim->epoch, shim->generation, attempt,
+          restart_policy_word(spec->restart.policy));
   sim_check_start(sim, shim, spec);
   proc_start(sim, shim, spec);
   shim_crash_point(sim, shim);
-  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = attempt, .pid = shim->proc.pid});
+  shim_tell(sim, shim,
+            (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = attempt, .pid = shim->proc.pid});
   shim_crash_point(sim, shim);
 }
 
@@ -289,7 +305,8 @@ void sim_orphan_end(Sim *sim, const char *id)
     sim_say(sim, "the shim of %s is ended", id);
   if (shim->proc.alive)
     shim->ended_at = sim->boot_ms;
-  shim->alive = shim->frozen = shim->unreaped = shim->proc.alive = shim->proc.escaped = shim->running = false;
+  shim->alive = shim->frozen = shim->unreaped = shim->proc.alive = shim->proc.escaped =
+      shim->running = false;
   shim->told_life = -1;
   g_queue_clear_full(&shim->inbox, g_free);
 }
@@ -297,7 +314,8 @@ void sim_orphan_end(Sim *sim, const char *id)
 bool sim_answers(Sim *sim, const char *id)
 {
   const SimShim *shim = sim_shim(sim, id);
-  bool up = shim->alive && shim->running && shim->proc.alive && shim->proc.healthy_at <= sim->boot_ms;
+  bool up =
+      shim->alive && shim->running && shim->proc.alive && shim->proc.healthy_at <= sim->boot_ms;
   if (!up || (sim->faults && shim->proc.flapping && sim_chance(sim, 50)))
     return false;
   sim_mark_healthy(sim, shim);
@@ -308,8 +326,9 @@ bool sim_answers(Sim *sim, const char *id)
 
 static void shim_answers(Sim *sim, SimShim *shim)
 {
-  NodeEvent event = {
-      .type = shim->alive ? NODE_EVENT_SHIM_FOUND : NODE_EVENT_SHIM_ABSENT, .instance = shim->id, .generation = shim->generation};
+  NodeEvent event = {.type = shim->alive ? NODE_EVENT_SHIM_FOUND : NODE_EVENT_SHIM_ABSENT,
+                     .instance = shim->id,
+                     .generation = shim->generation};
   event.attempt = shim->alive ? shim->attempt : shim->known_attempt;
   event.orphan = !shim->alive && shim->proc.alive;
   event.pid = shim->alive && shim->running ? shim->proc.pid : 0;
@@ -363,7 +382,8 @@ static void shim_wakes(Sim *sim, void *data)
     shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
     shim_reaps(sim, shim);
   }
-  for (ShimMail *mail = g_queue_pop_head(&shim->inbox); mail; mail = g_queue_pop_head(&shim->inbox)) {
+  for (ShimMail *mail = g_queue_pop_head(&shim->inbox); mail;
+       mail = g_queue_pop_head(&shim->inbox)) {
     if (shim->alive)
       shim_reads(sim, shim, mail);
     g_free(mail);
@@ -379,7 +399,8 @@ static void shim_is_silent(Sim *sim, void *data)
   if (!shim->alive || !shim->frozen)
     return;
   shim->silent = true;
-  sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_SHIM_SILENT, .instance = shim->id, .up_ms = SIM_ASK_MS});
+  sim_node_event(
+      sim, &(NodeEvent){.type = NODE_EVENT_SHIM_SILENT, .instance = shim->id, .up_ms = SIM_ASK_MS});
 }
 
 /* Those that shall, at the end of faults. */
@@ -407,7 +428,8 @@ void sim_some_shim_freezes(Sim *sim)
     shim->frozen = true;
     sim_at(sim, SIM_ASK_MS, LIVES_WITH_NODE, shim_is_silent, g_strdup(shim->id), g_free);
     if (shim->wakes)
-      sim_at(sim, 1 + sim_below(sim, FROZEN_MS), LIVES_WITH_MACHINE, shim_wakes, g_strdup(shim->id), g_free);
+      sim_at(sim, 1 + sim_below(sim, FROZEN_MS), LIVES_WITH_MACHINE, shim_wakes, g_strdup(shim->id),
+             g_free);
     return;
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
-/* What the files of the simulator share: one world of virtual time that holds the real core, release queue and supervisor, and models of
- * all around them. Everything random comes from the world's seed, so a seed that finds a bug finds it for ever. */
+/* What the files of the simulator share: one world of virtual time that holds the real core,
+ * release queue and supervisor, and models of all around them. Everything random comes from the
+ * world's seed, so a seed that finds a bug finds it for ever. */
 #include "core/objects.h"
 #include "core/release.h"
 #include "supervise/supervise.h"
@@ -17,7 +18,9 @@ enum {
 /* The process tree of one attempt; outlives its shim. */
 typedef struct Proc {
   bool alive, batch, ignores_term, flapping;
-  bool escaped; /* a process that left its parent: lives on without the main one until its shim ends it, or the node */
+  /* a process that left its parent: lives on without the main one until its shim ends it, or the
+   * node */
+  bool escaped;
   int64_t pid, healthy_at;
   int64_t epoch, generation;
   int port; /* that it holds while it lives; 0 = none */
@@ -37,20 +40,30 @@ typedef struct SimShim {
   int64_t spawned_at, started_at, ended_at; /* the shim; its agent */
   int starts, node_life;                    /* in a row, under one life of the node */
   bool silent;                              /* its node was told that it does not answer */
-  bool frozen;                              /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
-  bool wakes;                               /* it will */
-  GQueue inbox;                             /* of ShimMail* */
-  bool unreaped;                            /* its agent ended meanwhile, as @exit says */
-  bool decided_before;                      /* the node of an earlier life began it, and had not yet started anything in it */
+  /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
+  bool frozen;
+  bool wakes;    /* it will */
+  GQueue inbox;  /* of ShimMail* */
+  bool unreaped; /* its agent ended meanwhile, as @exit says */
+  /* the node of an earlier life began it, and had not yet started anything in it */
+  bool decided_before;
 } SimShim;
 
 typedef struct Sim Sim;
 typedef void (*SimFn)(Sim *sim, void *data);
 
 /* What can go away between an event's planning and its time: it dies with it. */
-typedef enum SimLife { LIVES_ALWAYS, LIVES_WITH_SERVER, LIVES_WITH_NODE, LIVES_WITH_LINK, LIVES_WITH_MACHINE, SIM_LIFE_N } SimLife;
+typedef enum SimLife {
+  LIVES_ALWAYS,
+  LIVES_WITH_SERVER,
+  LIVES_WITH_NODE,
+  LIVES_WITH_LINK,
+  LIVES_WITH_MACHINE,
+  SIM_LIFE_N
+} SimLife;
 
-/* How much goes wrong, in parts of a thousand for each chance; drawn from the seed, so that seeds differ in character. */
+/* How much goes wrong, in parts of a thousand for each chance; drawn from the seed, so that seeds
+ * differ in character. */
 typedef struct SimRates {
   int server_crash, node_crash, shim_crash; /* at each commit, action, message */
   int late, repeated, lost;                 /* of each frame */
@@ -95,11 +108,12 @@ struct Sim {
   /* store.c */
   GHashTable *rows[TABLE_N]; /* durable */
   bool store_full;
-  GPtrArray *log_tail;       /* of Record*: a commit whose sync failed, as long as it lies in the log */
+  GPtrArray *log_tail; /* of Record*: a commit whose sync failed, as long as it lies in the log */
   GHashTable *away[TABLE_N]; /* the rows, while a server runs on another, empty store; else NULL */
   GHashTable *away_promised;
   SimBackup *backup;
-  GHashTable *restored; /* ids of the rollouts that were open in a restored backup: stages of theirs may be done anew */
+  /* ids of the rollouts that were open in a restored backup: stages of theirs may be done anew */
+  GHashTable *restored;
   /* server.c */
   Core *core;
   ReleaseQueue *queue;
@@ -126,14 +140,17 @@ struct Sim {
   /* users.c */
   uint64_t next_token;
   /* checks.c */
-  GHashTable *promised;      /* deployment name -> revision acknowledged */
-  GHashTable *was_healthy;   /* "id/epoch/generation" set */
-  GHashTable *former;        /* id -> state that the core sees: of instances that this command reports in a former epoch */
-  GHashTable *ready_before;  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when taken */
-  GHashTable *taken;         /* set of "id/generation": slots that were ready when they were taken out */
-  GHashTable *posts;         /* webhook -> boot time of its next try, in milliseconds */
-  GHashTable *heard;         /* set of webhooks that their receiver was told of */
-  GHashTable *fired;         /* set of "schedule/time" */
+  GHashTable *promised;    /* deployment name -> revision acknowledged */
+  GHashTable *was_healthy; /* "id/epoch/generation" set */
+  /* id -> state that the core sees: of instances that this command reports in a former epoch */
+  GHashTable *former;
+  /* set of "id/generation": waiting slots that were ready before this turn, and what they are when
+   * taken */
+  GHashTable *ready_before;
+  GHashTable *taken; /* set of "id/generation": slots that were ready when they were taken out */
+  GHashTable *posts; /* webhook -> boot time of its next try, in milliseconds */
+  GHashTable *heard; /* set of webhooks that their receiver was told of */
+  GHashTable *fired; /* set of "schedule/time" */
   guint commits, fold_every; /* the fold of the rows is compared after each so many-th commit */
 };
 
@@ -148,7 +165,8 @@ Now sim_now(const Sim *sim);
 void sim_say(Sim *sim, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* An invariant does not hold; the first one counts and ends the run. */
 void sim_break(Sim *sim, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* @fn with @data in @delay_ms, unless what it @lives with is gone by then; @data is freed with @done (NULL = not owned) in any case. */
+/* @fn with @data in @delay_ms, unless what it @lives with is gone by then; @data is freed with
+ * @done (NULL = not owned) in any case. */
 void sim_at(Sim *sim, int64_t delay_ms, SimLife lives, SimFn fn, void *data, GDestroyNotify done);
 GList *sim_sorted_keys(GHashTable *table); /* of text keys; the list is the caller's */
 /* One run: the text of what broke (caller frees), or NULL. *@digest: of its trace. */
@@ -171,7 +189,8 @@ void sim_store_done(Sim *sim);
 void sim_write_rows(Sim *sim, const GPtrArray *records);
 /* The core that the rows give; its first effects into @effects. */
 Core *sim_load(const Sim *sim, Effects *effects);
-/* What a commit that failed left in the log is read with it, when the log is read: unless it was cut. */
+/* What a commit that failed left in the log is read with it, when the log is read: unless it was
+ * cut. */
 void sim_leave_in_log(Sim *sim, const GPtrArray *records);
 void sim_cut_log(Sim *sim);
 void sim_read_log(Sim *sim);
@@ -197,7 +216,8 @@ void sim_link_connect(Sim *sim);
 void sim_node_event(Sim *sim, const NodeEvent *event);
 void sim_node_start(Sim *sim, void *data);
 void sim_node_crash(Sim *sim);
-InstanceSpec *sim_file_spec(const Sim *sim, const char *id); /* of the node's file, or NULL; the caller's */
+/* of the node's file, or NULL; the caller's */
+InstanceSpec *sim_file_spec(const Sim *sim, const char *id);
 int64_t sim_file_number(const Sim *sim, const char *id, const char *key);
 
 /* ---- ports.c: what the node has bound ---- */
@@ -250,9 +270,11 @@ void sim_epochs_before(Sim *sim, const Command *command);
 void sim_epochs_after(Sim *sim, const Command *command);
 void sim_rolling_before(Sim *sim, const Command *command);
 void sim_rolling_after(Sim *sim);
-void sim_rolling_loaded(Sim *sim); /* a core was loaded: what a turn took that was never committed is not out */
+/* a core was loaded: what a turn took that was never committed is not out */
+void sim_rolling_loaded(Sim *sim);
 void sim_check_run(Sim *sim, const Record *run);
-bool sim_run_is_new(const Sim *sim, const Instance *instance); /* began just now: the clock does not rest when faults end */
+/* began just now: the clock does not rest when faults end */
+bool sim_run_is_new(const Sim *sim, const Instance *instance);
 void sim_check_runs(Sim *sim, const Deployment *deployment);
 bool sim_settled(const Sim *sim);
 void sim_check_quiet(Sim *sim);
@@ -264,5 +286,6 @@ void sim_cover_core(const char *table, int state, int event, void *data);
 void sim_cover_life(int life, int event, void *data);
 /* Prints every cell with its count. */
 void sim_cover_print(void);
-/* Compares what @seeds runs reached with the file of cells that may stay unreached; prints and counts what does not agree. */
+/* Compares what @seeds runs reached with the file of cells that may stay unreached; prints and
+ * counts what does not agree. */
 int sim_cover_compare(const char *path, uint64_t seeds);

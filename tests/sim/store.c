@@ -15,7 +15,8 @@ static void store_name(Sim *sim, const char *name)
 void sim_store_init(Sim *sim)
 {
   for (int table = 0; table < TABLE_N; table++)
-    sim->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+    sim->rows[table] =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
   sim->restored = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->log_tail = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
   sim->refused = g_array_new(FALSE, FALSE, sizeof(SimRefused));
@@ -63,15 +64,19 @@ void sim_write_rows(Sim *sim, const GPtrArray *records)
     if (record->deleted) {
       if (record->table == TABLE_NOTICES)
         sim_check_hook_gone(sim, record->values[0].text);
-      const Record *was = record->table == TABLE_DEPLOYMENTS ? g_hash_table_lookup(rows, record->values[0].text) : NULL;
+      const Record *was = record->table == TABLE_DEPLOYMENTS
+                              ? g_hash_table_lookup(rows, record->values[0].text)
+                              : NULL;
       if (was)
-        g_hash_table_remove(sim->promised, was->values[DEP_NAME].text); /* forgotten, whether or not the answer arrives */
+        /* forgotten, whether or not the answer arrives */
+        g_hash_table_remove(sim->promised, was->values[DEP_NAME].text);
       g_hash_table_remove(rows, record->values[0].text);
       continue;
     }
     if (record->table == TABLE_ROLLOUTS)
-      sim_say(sim, "rollout %s: %s, %s, stage %d, %s", record->values[ROL_ID].text, record->values[ROL_KIND].text,
-              record->values[ROL_PHASE].text, (int)record->values[ROL_STAGE].number, record->values[ROL_OUTCOME].text);
+      sim_say(sim, "rollout %s: %s, %s, stage %d, %s", record->values[ROL_ID].text,
+              record->values[ROL_KIND].text, record->values[ROL_PHASE].text,
+              (int)record->values[ROL_STAGE].number, record->values[ROL_OUTCOME].text);
     sim_check_row(sim, g_hash_table_lookup(rows, record->values[0].text), record);
     Record *copy = store_copy(record);
     g_hash_table_replace(rows, copy->values[0].text, copy);
@@ -112,7 +117,8 @@ void sim_other_store(Sim *sim)
   sim_read_log(sim); /* a kill before the cut */
   for (int table = 0; table < TABLE_N; table++) {
     sim->away[table] = sim->rows[table];
-    sim->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+    sim->rows[table] =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
   }
   sim->away_promised = sim->promised;
   sim->promised = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -175,7 +181,8 @@ void sim_backup(Sim *sim)
   backup_free(sim->backup);
   sim->backup = g_new0(SimBackup, 1);
   for (int table = 0; table < TABLE_N; table++) {
-    sim->backup->rows[table] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
+    sim->backup->rows[table] =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)record_free);
     store_copy_rows(sim->rows[table], sim->backup->rows[table]);
   }
   sim->backup->promised = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -203,7 +210,8 @@ static bool store_open(const Record *rollout)
   return strcmp(rollout->values[ROL_OUTCOME].text, "open") == 0;
 }
 
-/* As `reeve restore` does: the rows of the backup, under a term that no node has seen; ids go on far above what was given. */
+/* As `reeve restore` does: the rows of the backup, under a term that no node has seen; ids go on
+ * far above what was given. */
 void sim_restore(Sim *sim)
 {
   enum { ID_GAP = 1 << 20 };

@@ -24,21 +24,27 @@ static void user_schedule(Sim *sim, AgentSpec *agent)
     agent->schedule.every_ms = 1000 + sim_below(sim, 20000);
 }
 
-/* Every field that a process is made of depends on @variant, so that a field of the wrong revision is seen. */
+/* Every field that a process is made of depends on @variant, so that a field of the wrong revision
+ * is seen. */
 static AgentSpec *user_agent(Sim *sim, const char *name, int i, int variant)
 {
-  g_autofree char *id = g_strdup_printf("a%d", i), *word = g_strdup_printf("v%d", variant), *path = g_strdup_printf("/health/%d", variant);
+  g_autofree char *id = g_strdup_printf("a%d", i), *word = g_strdup_printf("v%d", variant),
+                  *path = g_strdup_printf("/health/%d", variant);
   AgentSpec *agent = agent_spec_new(id);
   char *argv[] = {(char *)(uintptr_t)(sim_chance(sim, 5) ? "tool" : "run"), word, NULL};
   agent->command = g_strdupv(argv);
   agent->kind = sim_chance(sim, 15) ? AGENT_BATCH : AGENT_SERVICE;
-  agent->port = agent->kind == AGENT_SERVICE && !sim_chance(sim, 15) ? user_port(sim, name, i, variant) : PORT_NONE;
+  agent->port = agent->kind == AGENT_SERVICE && !sim_chance(sim, 15)
+                    ? user_port(sim, name, i, variant)
+                    : PORT_NONE;
   agent->replicas = 1 + (sim_chance(sim, 25) ? sim_below(sim, 4) : 0);
   if (agent->kind == AGENT_BATCH && sim_chance(sim, 50))
     user_schedule(sim, agent);
   agent->working_dir = g_strdup_printf("/srv/%d", variant);
   strmap_set(&agent->environment, "VARIANT", word);
-  agent->health.kind = agent->port == PORT_NONE ? HEALTH_DISCOVER : sim_chance(sim, 80) ? HEALTH_HTTP : HEALTH_TCP;
+  agent->health.kind = agent->port == PORT_NONE ? HEALTH_DISCOVER
+                       : sim_chance(sim, 80)    ? HEALTH_HTTP
+                                                : HEALTH_TCP;
   agent->health.path = agent->health.kind == HEALTH_HTTP ? g_steal_pointer(&path) : NULL;
   agent->health.interval_ms = 2000 + variant * 1000;
   agent->health.timeout_ms = 1000 + variant;
@@ -58,7 +64,8 @@ static void user_topology(Sim *sim, Job *job)
   Topology *topology = &job->topology;
   guint n = job->agents->len;
   topology->type = (TopologyType)sim_below(sim, 6);
-  topology->hub = topology->type == TOPOLOGY_HUB_SPOKE || topology->type == TOPOLOGY_HIERARCHICAL ? 0 : -1;
+  topology->hub =
+      topology->type == TOPOLOGY_HUB_SPOKE || topology->type == TOPOLOGY_HIERARCHICAL ? 0 : -1;
   guint first = topology->hub >= 0 ? 1 : 0, members[USER_AGENTS_MAX];
   for (guint i = 1; topology->type == TOPOLOGY_DAG && i < n; i++) {
     Connection edge = {.from = (guint)sim_below(sim, (int)i), .to = i};
@@ -85,27 +92,32 @@ static Job *user_job(Sim *sim, const char *name)
   job->update.max_unavailable = 1 + sim_below(sim, 3);
   job->update.max_surge = sim_below(sim, 3);
   job->start_order = sim_chance(sim, 25) ? START_CALLEES_FIRST : START_TOPOLOGY;
-  int n = sim_chance(sim, 15) ? 2 + sim_below(sim, USER_AGENTS_MAX - 1) : 2 + sim_below(sim, 6), variant = 1 + sim_below(sim, 3);
+  int n = sim_chance(sim, 15) ? 2 + sim_below(sim, USER_AGENTS_MAX - 1) : 2 + sim_below(sim, 6),
+      variant = 1 + sim_below(sim, 3);
   for (int i = 0; i < n; i++)
     job_add_agent(job, user_agent(sim, name, i, sim_chance(sim, 50) ? 0 : variant));
   user_topology(sim, job);
   for (int i = 0; i < 2; i++)
     if (sim_chance(sim, 40))
-      g_ptr_array_add(job->notify, notify_spec_new(i ? "http://hooks.sim/1" : "http://hooks.sim/0"));
+      g_ptr_array_add(job->notify,
+                      notify_spec_new(i ? "http://hooks.sim/1" : "http://hooks.sim/0"));
   return job;
 }
 
 /* ---- commands ---- */
 
-/* "It was wrong, put the old one back": the job that the open rollout turns back to, sent anew in its place. NULL when none turns back;
- * else the caller's. */
+/* "It was wrong, put the old one back": the job that the open rollout turns back to, sent anew in
+ * its place. NULL when none turns back; else the caller's. */
 static Job *user_old_job(const Sim *sim, const char *name)
 {
   const Deployment *deployment = core_deployment(sim->core, name);
   const Rollout *rollout = deployment ? deployment->rollout : NULL;
-  bool back = rollout && rollout->phase != ROLLOUT_PHASE_DONE && rollout->verdict != OUTCOME_SUCCEEDED && rollout->from > 0;
+  bool back = rollout && rollout->phase != ROLLOUT_PHASE_DONE &&
+              rollout->verdict != OUTCOME_SUCCEEDED && rollout->from > 0;
   const Revision *revision = back ? deployment_revision(deployment, rollout->from) : NULL;
-  Job *job = revision ? job_from_json(revision->job_json, g_ref_string_length(revision->job_json), NULL) : NULL;
+  Job *job = revision
+                 ? job_from_json(revision->job_json, g_ref_string_length(revision->job_json), NULL)
+                 : NULL;
   if (job) {
     g_free(job->version);
     job->version = g_strdup_printf("after %s", rollout->id);
@@ -125,17 +137,22 @@ static void user_send(Sim *sim, Command *command, const Job *job, bool replace)
   sim_apply(sim, command);
 }
 
-/* What people do most: one agent of what runs is changed, often to what does not work. NULL when nothing runs; else the caller's. */
+/* What people do most: one agent of what runs is changed, often to what does not work. NULL when
+ * nothing runs; else the caller's. */
 static Job *user_changed_job(Sim *sim, const char *name)
 {
   static const char *const words[] = {"bad", "good", "better"};
   const Deployment *deployment = core_deployment(sim->core, name);
-  const Revision *revision = deployment ? deployment_revision(deployment, deployment->revision) : NULL;
-  Job *job = revision ? job_from_json(revision->job_json, g_ref_string_length(revision->job_json), NULL) : NULL;
+  const Revision *revision =
+      deployment ? deployment_revision(deployment, deployment->revision) : NULL;
+  Job *job = revision
+                 ? job_from_json(revision->job_json, g_ref_string_length(revision->job_json), NULL)
+                 : NULL;
   if (!job)
     return NULL;
   AgentSpec *agent = job->agents->pdata[sim_below(sim, (int)job->agents->len)];
-  char *argv[] = {(char *)(uintptr_t) "run", (char *)(uintptr_t)words[sim_below(sim, G_N_ELEMENTS(words))], NULL};
+  char *argv[] = {(char *)(uintptr_t) "run",
+                  (char *)(uintptr_t)words[sim_below(sim, G_N_ELEMENTS(words))], NULL};
   g_strfreev(agent->command);
   agent->command = g_strdupv(argv);
   return job;
@@ -174,8 +191,13 @@ static void user_run(Sim *sim, Command *command)
 
 static void user_token(Sim *sim, Command *command)
 {
-  g_autofree char *name = g_strdup_printf("t%d", sim_below(sim, 3)), *hash = g_strnfill(64, (char)('0' + sim_below(sim, 10)));
-  TokenAsk ask = {.name = name, .role = ROLE_VIEWER, .hash = hash, .shown = "shown", .lifetime_ms = sim_below(sim, 2) * 1000};
+  g_autofree char *name = g_strdup_printf("t%d", sim_below(sim, 3)),
+                  *hash = g_strnfill(64, (char)('0' + sim_below(sim, 10)));
+  TokenAsk ask = {.name = name,
+                  .role = ROLE_VIEWER,
+                  .hash = hash,
+                  .shown = "shown",
+                  .lifetime_ms = sim_below(sim, 2) * 1000};
   command->type = sim_below(sim, 2) ? COMMAND_TOKEN_CREATE : COMMAND_TOKEN_REVOKE;
   command->token = &ask;
   sim_apply(sim, command);
@@ -190,11 +212,14 @@ static void user_secret(Sim *sim, Command *command)
   sim_apply(sim, command);
 }
 
-/* What agents tell the registry of themselves: by their port, by their id, of somebody else's port. */
+/* What agents tell the registry of themselves: by their port, by their id, of somebody else's port.
+ */
 static void user_registry(Sim *sim, Command *command)
 {
-  g_autofree char *id = g_strdup_printf("a%d", sim_below(sim, 4)), *said = g_strdup_printf("{\"name\":\"v%d\"}", sim_below(sim, 3));
-  RegistrationAsk ask = {.id = id, .port = sim_below(sim, 2) ? 9000 + sim_below(sim, 60) * 10 : 0, .said = said};
+  g_autofree char *id = g_strdup_printf("a%d", sim_below(sim, 4)),
+                  *said = g_strdup_printf("{\"name\":\"v%d\"}", sim_below(sim, 3));
+  RegistrationAsk ask = {
+      .id = id, .port = sim_below(sim, 2) ? 9000 + sim_below(sim, 60) * 10 : 0, .said = said};
   command->type = sim_below(sim, 3) ? COMMAND_REGISTER : COMMAND_DEREGISTER;
   command->registration = &ask;
   sim_apply(sim, command);
@@ -219,11 +244,16 @@ typedef struct UserWish {
 } UserWish;
 
 static const UserWish wishes[] = {
-    {34, COMMAND_DEPLOY, "deploy", user_deploy},       {10, COMMAND_DOWN, "down", user_plain},
-    {12, COMMAND_RESTART, "restart", user_restart},    {10, COMMAND_CANCEL, "cancel", user_plain},
-    {10, COMMAND_ROLLBACK, "rollback", user_rollback}, {6, COMMAND_FORGET, "forget", user_plain},
-    {10, COMMAND_SCALE, "scale", user_scale},          {4, COMMAND_RUN, "run", user_run},
-    {2, COMMAND_REGISTER, "registry", user_registry},  {1, COMMAND_TOKEN_CREATE, "token", user_token},
+    {34, COMMAND_DEPLOY, "deploy", user_deploy},
+    {10, COMMAND_DOWN, "down", user_plain},
+    {12, COMMAND_RESTART, "restart", user_restart},
+    {10, COMMAND_CANCEL, "cancel", user_plain},
+    {10, COMMAND_ROLLBACK, "rollback", user_rollback},
+    {6, COMMAND_FORGET, "forget", user_plain},
+    {10, COMMAND_SCALE, "scale", user_scale},
+    {4, COMMAND_RUN, "run", user_run},
+    {2, COMMAND_REGISTER, "registry", user_registry},
+    {1, COMMAND_TOKEN_CREATE, "token", user_token},
     {1, COMMAND_SECRET_SET, "secret", user_secret},
 };
 

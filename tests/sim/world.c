@@ -1,4 +1,5 @@
-/* The world of one run: virtual time, chance, the queue of events, the trace; and the run itself: faults, then quiet, then the checks. */
+/* The world of one run: virtual time, chance, the queue of events, the trace; and the run itself:
+ * faults, then quiet, then the checks. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -83,8 +84,13 @@ static gint sim_compare(gconstpointer a, gconstpointer b, gpointer data)
 void sim_at(Sim *sim, int64_t delay_ms, SimLife lives, SimFn fn, void *data, GDestroyNotify done)
 {
   SimEvent *event = g_new0(SimEvent, 1);
-  *event = (SimEvent){
-      .at = sim->boot_ms + delay_ms, .seq = sim->seq++, .fn = fn, .data = data, .done = done, .lives = lives, .life = sim->lives[lives]};
+  *event = (SimEvent){.at = sim->boot_ms + delay_ms,
+                      .seq = sim->seq++,
+                      .fn = fn,
+                      .data = data,
+                      .done = done,
+                      .lives = lives,
+                      .life = sim->lives[lives]};
   g_sequence_insert_sorted(sim->events, event, sim_compare, NULL);
 }
 
@@ -128,7 +134,8 @@ static void sim_step(Sim *sim)
     sim_break(sim, "something goes round and round: %" G_GUINT64_FORMAT " steps", sim->steps);
   GSequenceIter *first = g_sequence_get_begin_iter(sim->events);
   SimEvent *event = g_sequence_get(first);
-  int64_t server = sim->server_up && !sim->store_full ? sim->server_wake : INT64_MAX, node = sim->node_up ? sim->node_wake : INT64_MAX;
+  int64_t server = sim->server_up && !sim->store_full ? sim->server_wake : INT64_MAX,
+          node = sim->node_up ? sim->node_wake : INT64_MAX;
   if (server <= event->at && server <= node) {
     sim_server_tick(sim);
     return;
@@ -181,7 +188,8 @@ static void sim_init(Sim *sim)
 
 static void sim_done(Sim *sim)
 {
-  for (GSequenceIter *at = g_sequence_get_begin_iter(sim->events); !g_sequence_iter_is_end(at); at = g_sequence_iter_next(at))
+  for (GSequenceIter *at = g_sequence_get_begin_iter(sim->events); !g_sequence_iter_is_end(at);
+       at = g_sequence_iter_next(at))
     sim_event_free(g_sequence_get(at));
   g_sequence_free(sim->events);
   for (guint i = 0; i < SIM_TRACE; i++)
@@ -234,7 +242,8 @@ static void sim_wait_settled(Sim *sim)
 static void sim_report(const Sim *sim, uint64_t seed)
 {
   printf("seed %" G_GUINT64_FORMAT ": %s\n", seed, sim->broken);
-  for (guint i = sim->traced > SIM_TRACE ? sim->traced - SIM_TRACE : 0; i < sim->traced && !sim->verbose; i++)
+  for (guint i = sim->traced > SIM_TRACE ? sim->traced - SIM_TRACE : 0;
+       i < sim->traced && !sim->verbose; i++)
     printf("  %s\n", sim->trace[i % SIM_TRACE]->str);
 }
 

@@ -1,6 +1,7 @@
-/* An agent that can be checked afterwards: prints numbered lines, each with its own name, and keeps the number of those that it has written
- * in a file that is mapped, so that the count outlives a kill -9. With AGENT_PORT it listens there and answers every request with its
- * revision. usage: counter DIRECTORY MS-BETWEEN-LINES */
+/* An agent that can be checked afterwards: prints numbered lines, each with its own name, and keeps
+ * the number of those that it has written in a file that is mapped, so that the count outlives a
+ * kill -9. With AGENT_PORT it listens there and answers every request with its revision. usage:
+ * counter DIRECTORY MS-BETWEEN-LINES */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -24,7 +25,9 @@ static int64_t now_ms(void)
 static int listen_on(int port)
 {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0) {
     perror("listen");
@@ -42,8 +45,9 @@ static void answer(int listener, const char *revision)
   struct timeval patience = {.tv_usec = 50000};
   setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (recv(peer, request, sizeof request, 0) > 0) {
-    int length =
-        snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(revision), revision);
+    int length = snprintf(head, sizeof head,
+                          "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                          strlen(revision), revision);
     send(peer, head, (size_t)length, MSG_NOSIGNAL);
   }
   close(peer);
@@ -56,8 +60,10 @@ int main(int argc, char **argv)
   char path[512], line[128];
   struct timespec at;
   clock_gettime(CLOCK_BOOTTIME, &at);
-  snprintf(line, sizeof line, "%d-%lld", (int)getpid(), (long long)at.tv_sec * 1000000000 + at.tv_nsec);
-  snprintf(path, sizeof path, "%s/%s~%s~%s~%s", argv[1], getenv("JOB_ID"), getenv("AGENT_ID"), getenv("REEVE_REPLICA"), line);
+  snprintf(line, sizeof line, "%d-%lld", (int)getpid(),
+           (long long)at.tv_sec * 1000000000 + at.tv_nsec);
+  snprintf(path, sizeof path, "%s/%s~%s~%s~%s", argv[1], getenv("JOB_ID"), getenv("AGENT_ID"),
+           getenv("REEVE_REPLICA"), line);
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0 || ftruncate(fd, 8) < 0) {
     perror(path);
@@ -75,7 +81,8 @@ int main(int argc, char **argv)
       continue;
     next_ms += between_ms;
     char text[192];
-    int length = snprintf(text, sizeof text, "L %s %llu\n", line, (unsigned long long)(*written + 1));
+    int length =
+        snprintf(text, sizeof text, "L %s %llu\n", line, (unsigned long long)(*written + 1));
     if (write(STDOUT_FILENO, text, (size_t)length) == length)
       *written += 1;
   }

@@ -1,4 +1,5 @@
-/* A user database that does not answer while a file is there, put before the system's by LD_PRELOAD. */
+/* A user database that does not answer while a file is there, put before the system's by
+ * LD_PRELOAD. */
 #include <dlfcn.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@ static void wait_for_it(void)
 struct passwd *getpwnam(const char *name)
 {
   wait_for_it();
-  struct passwd *(*next)(const char *) = (struct passwd * (*)(const char *)) dlsym(RTLD_NEXT, "getpwnam");
+  struct passwd *(*next)(const char *) =
+      (struct passwd * (*)(const char *)) dlsym(RTLD_NEXT, "getpwnam");
   return next(name);
 }
 
@@ -22,6 +24,7 @@ int getpwnam_r(const char *name, struct passwd *entry, char *bytes, size_t n, st
 {
   wait_for_it();
   int (*next)(const char *, struct passwd *, char *, size_t, struct passwd **) =
-      (int (*)(const char *, struct passwd *, char *, size_t, struct passwd **))dlsym(RTLD_NEXT, "getpwnam_r");
+      (int (*)(const char *, struct passwd *, char *, size_t, struct passwd **))dlsym(RTLD_NEXT,
+                                                                                      "getpwnam_r");
   return next(name, entry, bytes, n, found);
 }

@@ -94,9 +94,10 @@ static void visit_answer(Visit *visit)
     return;
   }
   visit->piece = 0;
-  evbuffer_add_printf(bufferevent_get_output(visit->bev),
-                      "HTTP/1.1 %d Stand-in\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n%s%s\r\n", play->status, play->type,
-                      play->header ? play->header : "", play->header ? "\r\n" : "");
+  evbuffer_add_printf(
+      bufferevent_get_output(visit->bev),
+      "HTTP/1.1 %d Stand-in\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n%s%s\r\n",
+      play->status, play->type, play->header ? play->header : "", play->header ? "\r\n" : "");
   loop_timer_set(visit->timer, clock_boot_ms() + play->pause_ms);
 }
 
@@ -120,14 +121,17 @@ static void visit_on_read(struct bufferevent *bev, void *data)
   visit_answer(visit);
 }
 
-static void server_on_visit(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *data)
+static void server_on_visit(struct evconnlistener *listener, evutil_socket_t fd,
+                            struct sockaddr *address, int length, void *data)
 {
   (void)listener;
   (void)address;
   (void)length;
   ModelServer *server = data;
   Visit *visit = g_new0(Visit, 1);
-  *visit = (Visit){.server = server, .bev = bufferevent_socket_new(loop_base(server->loop), fd, BEV_OPT_CLOSE_ON_FREE)};
+  *visit =
+      (Visit){.server = server,
+              .bev = bufferevent_socket_new(loop_base(server->loop), fd, BEV_OPT_CLOSE_ON_FREE)};
   visit->timer = loop_timer_new(server->loop, visit_go_on, visit);
   g_ptr_array_add(server->visits, visit);
   bufferevent_setcb(visit->bev, visit_on_read, visit_on_written, visit_on_event, visit);
@@ -138,8 +142,12 @@ ModelServer *model_server_new(Loop *loop, const Play *plays, guint n_plays)
 {
   ModelServer *server = g_new0(ModelServer, 1);
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  *server = (ModelServer){.loop = loop, .plays = plays, .n_plays = n_plays, .visits = g_ptr_array_new_with_free_func(visit_free)};
-  server->listener = evconnlistener_new_bind(loop_base(loop), server_on_visit, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1,
+  *server = (ModelServer){.loop = loop,
+                          .plays = plays,
+                          .n_plays = n_plays,
+                          .visits = g_ptr_array_new_with_free_func(visit_free)};
+  server->listener = evconnlistener_new_bind(loop_base(loop), server_on_visit, server,
+                                             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1,
                                              (struct sockaddr *)&at, sizeof at);
   g_assert_nonnull(server->listener);
   return server;
@@ -158,7 +166,8 @@ int model_server_port(const ModelServer *server)
 {
   struct sockaddr_in at;
   socklen_t size = sizeof at;
-  g_assert_cmpint(getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&at, &size), ==, 0);
+  g_assert_cmpint(
+      getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&at, &size), ==, 0);
   return ntohs(at.sin_port);
 }
 
@@ -186,6 +195,7 @@ size_t model_server_unsent(const ModelServer *server)
 {
   size_t bytes = 0;
   for (guint i = 0; i < server->visits->len; i++)
-    bytes += evbuffer_get_length(bufferevent_get_output(((const Visit *)g_ptr_array_index(server->visits, i))->bev));
+    bytes += evbuffer_get_length(
+        bufferevent_get_output(((const Visit *)g_ptr_array_index(server->visits, i))->bev));
   return bytes;
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* A stand-in for a model server, on the loop of the test: it takes requests one per connection and plays a script to each, byte by byte as
- * the script says. */
+/* A stand-in for a model server, on the loop of the test: it takes requests one per connection and
+ * plays a script to each, byte by byte as the script says. */
 #include "net/loop.h"
 
 #include <glib.h>
@@ -24,7 +24,8 @@ typedef struct Play {
   PlayEnd end;
 } Play;
 
-/* Listens on a free port of loopback. Request number i is answered with @plays[i], and from the last on with that. @plays outlives it. */
+/* Listens on a free port of loopback. Request number i is answered with @plays[i], and from the
+ * last on with that. @plays outlives it. */
 ModelServer *model_server_new(Loop *loop, const Play *plays, guint n_plays);
 void model_server_free(ModelServer *server);
 int model_server_port(const ModelServer *server);

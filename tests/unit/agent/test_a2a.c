@@ -1,4 +1,5 @@
-/* A2A: what is read of requests in both versions, what a bounded memory of tasks forgets, and the shapes of answers. */
+/* A2A: what is read of requests in both versions, what a bounded memory of tasks forgets, and the
+ * shapes of answers. */
 #include "agent/a2a.h"
 
 #include "base/json.h"
@@ -37,8 +38,10 @@ static void test_read_good(void)
   }
 }
 
-#define RPC(method, params) "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"" method "\",\"params\":" params "}"
-#define SAY(role, parts)    "{\"message\":{\"role\":\"" role "\",\"messageId\":\"m\",\"parts\":" parts "}}"
+#define RPC(method, params) \
+  "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"" method "\",\"params\":" params "}"
+#define SAY(role, parts) \
+  "{\"message\":{\"role\":\"" role "\",\"messageId\":\"m\",\"parts\":" parts "}}"
 
 static void test_read_bad(void)
 {
@@ -66,7 +69,8 @@ static void test_read_bad(void)
       {RPC("message/send", SAY("user", "[]")), NULL, A2A_INVALID_PARAMS},
       {RPC("message/send", SAY("user", "[{\"text\":\"\"}]")), NULL, A2A_INVALID_PARAMS},
       {RPC("message/send", SAY("user", "[7]")), NULL, A2A_INVALID_PARAMS},
-      {RPC("message/send", SAY("user", "[{\"kind\":\"file\",\"file\":{}}]")), NULL, A2A_CONTENT_TYPE},
+      {RPC("message/send", SAY("user", "[{\"kind\":\"file\",\"file\":{}}]")), NULL,
+       A2A_CONTENT_TYPE},
       {RPC("tasks/pushNotificationConfig/set", "{}"), NULL, A2A_PUSH_NOT_SUPPORTED},
       {RPC("agent/getAuthenticatedExtendedCard", "{}"), NULL, A2A_NO_EXTENDED_CARD},
       {RPC("GetExtendedAgentCard", "{}"), NULL, A2A_UNSUPPORTED},
@@ -109,8 +113,9 @@ static void test_memory(void)
   a2a_tasks_move(tasks, task, A2A_COMPLETED, 3, 3);
   g_assert_true(a2a_tasks_first(tasks) == task);
   g_assert_nonnull(a2a_tasks_find(tasks, first, 3 + A2A_EXPIRE_MS - 1));
-  g_assert_null(a2a_tasks_find(tasks, first, 3 + A2A_EXPIRE_MS)); /* too old, though still in memory */
-  g_assert_nonnull(add(tasks, "m", "t", 4));                      /* the ended one made room */
+  /* too old, though still in memory */
+  g_assert_null(a2a_tasks_find(tasks, first, 3 + A2A_EXPIRE_MS));
+  g_assert_nonnull(add(tasks, "m", "t", 4)); /* the ended one made room */
   g_assert_null(a2a_tasks_find(tasks, first, 4));
   g_assert_cmpuint(a2a_tasks_count(tasks), ==, A2A_TASKS_MAX);
   a2a_tasks_free(tasks);
@@ -135,7 +140,8 @@ static void test_same_message(void)
 {
   A2aTasks *tasks = a2a_tasks_new();
   A2aTask *task = add(tasks, "m1", "hello", 1);
-  A2aCall again = {.message_id = (char *)"m1", .text = (char *)"hello"}, other = {.message_id = (char *)"m1", .text = (char *)"bye"};
+  A2aCall again = {.message_id = (char *)"m1", .text = (char *)"hello"},
+          other = {.message_id = (char *)"m1", .text = (char *)"bye"};
   g_assert_true(a2a_tasks_find_message(tasks, &again, 2) == task);
   g_assert_null(a2a_tasks_find_message(tasks, &other, 2));
   again.context_id = (char *)"elsewhere";
@@ -155,7 +161,8 @@ static void test_pages(void)
   g_autofree char *token = NULL;
   int seen = 0;
   for (int page = 0; page < 3; page++) {
-    A2aCall call = {.version = A2A_1_0, .state = -1, .history = -1, .page_size = 2, .page_token = token};
+    A2aCall call = {
+        .version = A2A_1_0, .state = -1, .history = -1, .page_size = 2, .page_token = token};
     g_autoptr(GString) out = g_string_new(NULL);
     a2a_write_list(out, tasks, &call);
     json_t *list = json_parse(out->str, out->len, NULL);

@@ -1,4 +1,5 @@
-/* Where agents may call out to: a table of URLs, and the address behind a name when the connection is made. */
+/* Where agents may call out to: a table of URLs, and the address behind a name when the connection
+ * is made. */
 #include "agent/allowed.h"
 #include "base/error.h"
 
@@ -52,7 +53,8 @@ static void test_urls(void)
     g_autoptr(GError) error = NULL;
     bool allowed = allowed_url(rows[i].url, rows[i].kind, rows[i].hosts, &guard, &error);
     if (allowed != rows[i].allowed || guard != rows[i].guard)
-      g_error("'%s' with '%s': %s, guard %d", rows[i].url, rows[i].hosts, allowed ? "allowed" : error->message, guard);
+      g_error("'%s' with '%s': %s, guard %d", rows[i].url, rows[i].hosts,
+              allowed ? "allowed" : error->message, guard);
     g_assert_true(allowed == (error == NULL));
   }
 }
@@ -64,7 +66,8 @@ static void on_done(const HttpResult *result, void *data)
   loop_stop(data);
 }
 
-/* A name that is allowed may still lead home, and an address may be written in odd ways: the connection is refused then. */
+/* A name that is allowed may still lead home, and an address may be written in odd ways: the
+ * connection is refused then. */
 static void test_guard(void)
 {
   static const struct {
@@ -121,7 +124,8 @@ static void test_addresses(void)
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     bool four = inet_pton(AF_INET, rows[i].ip, &v4.sin_addr) == 1;
     g_assert_true(four || inet_pton(AF_INET6, rows[i].ip, &v6.sin6_addr) == 1);
-    const struct sockaddr *address = four ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
+    const struct sockaddr *address =
+        four ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
     if (http_guard_forbids(HTTP_GUARD_LOCAL, address) != rows[i].local ||
         http_guard_forbids(HTTP_GUARD_LOOPBACK, address) != rows[i].loopback)
       g_error("%s", rows[i].ip);
@@ -142,7 +146,8 @@ static void on_refused(const HttpResult *result, void *data)
   loop_stop(wanted->loop);
 }
 
-/* A proxy of the environment would resolve names in our place: a guarded call passes it by, one of its own it takes. */
+/* A proxy of the environment would resolve names in our place: a guarded call passes it by, one of
+ * its own it takes. */
 static void test_proxy(void)
 {
   static const struct {
@@ -156,7 +161,10 @@ static void test_proxy(void)
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Wanted wanted = {.loop = loop_new(), .error = rows[i].error};
     HttpClient *client = http_client_new(wanted.loop);
-    HttpCallSpec spec = {.url = "http://metadata.invalid/", .guard = rows[i].guard, .proxy = rows[i].proxy, .timeout_ms = 20000};
+    HttpCallSpec spec = {.url = "http://metadata.invalid/",
+                         .guard = rows[i].guard,
+                         .proxy = rows[i].proxy,
+                         .timeout_ms = 20000};
     http_client_call(client, &spec, NULL, on_refused, &wanted);
     loop_run(wanted.loop);
     http_client_free(client);

@@ -1,5 +1,5 @@
-/* Questions from their beginning to their end, with the Ollama brain against a stand-in: turns, rounds of tools, sessions, limits,
- * cancelling. */
+/* Questions from their beginning to their end, with the Ollama brain against a stand-in: turns,
+ * rounds of tools, sessions, limits, cancelling. */
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "model_server.h"
@@ -9,15 +9,18 @@
 
 enum { DEADLINE_MS = 20000 };
 
-#define PIECES(...)                                                                                                                        \
-  (const char *const[])                                                                                                                    \
-  {                                                                                                                                        \
-    __VA_ARGS__, NULL                                                                                                                      \
+#define PIECES(...)     \
+  (const char *const[]) \
+  {                     \
+    __VA_ARGS__, NULL   \
   }
-#define WORD(text)  "{\"message\":{\"content\":\"" text "\"},\"done\":false}\n"
-#define LAST        "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":4,\"eval_count\":2}\n"
-#define WANTS(name) "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"" name "\",\"arguments\":{\"a\":1}}}]}}\n"
-#define NDJSON      "application/x-ndjson"
+#define WORD(text) "{\"message\":{\"content\":\"" text "\"},\"done\":false}\n"
+#define LAST \
+  "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":4,\"eval_count\":2}\n"
+#define WANTS(name)                                                                \
+  "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"" name \
+  "\",\"arguments\":{\"a\":1}}}]}}\n"
+#define NDJSON "application/x-ndjson"
 
 typedef struct Heard {
   Agent *agent;
@@ -83,7 +86,8 @@ typedef struct Scene {
 static void scene_open(Scene *scene, const Play *plays, guint n_plays, const char *more)
 {
   g_autoptr(Problems) problems = problems_new();
-  g_autofree char *text = g_strconcat("[agent]\nname = \"Test\"\n[llm]\nmodel = \"tiny\"\nprovider = \"ollama\"\n", more, NULL);
+  g_autofree char *text = g_strconcat(
+      "[agent]\nname = \"Test\"\n[llm]\nmodel = \"tiny\"\nprovider = \"ollama\"\n", more, NULL);
   scene->file = agent_file_read(text, strlen(text), "test.toml", problems);
   g_assert_nonnull(scene->file);
   agent_init(&scene->agent, scene->file, NULL);
@@ -96,7 +100,9 @@ static void scene_open(Scene *scene, const Play *plays, guint n_plays, const cha
 
 static void scene_close(Scene *scene)
 {
-  g_assert_cmpuint(scene->agent.running.length + scene->agent.waiting.length + scene->agent.ending.length, ==, 0);
+  g_assert_cmpuint(scene->agent.running.length + scene->agent.waiting.length +
+                       scene->agent.ending.length,
+                   ==, 0);
   model_server_free(scene->server);
   loop_timer_free(scene->late);
   agent_done(&scene->agent);
@@ -112,7 +118,8 @@ static void heard_clear(Heard *heard)
   g_free(heard->whole);
 }
 
-static void begin(Scene *scene, const char *text, const char *session_id, const char *model, Heard *heard)
+static void begin(Scene *scene, const char *text, const char *session_id, const char *model,
+                  Heard *heard)
 {
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, text));
@@ -137,7 +144,8 @@ static void ask(Scene *scene, const char *text, const char *session_id, Heard *h
 
 static void test_answer(void)
 {
-  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("Hel"), WORD("lo"), LAST)};
+  const Play play = {
+      .status = 200, .type = NDJSON, .pieces = PIECES(WORD("Hel"), WORD("lo"), LAST)};
   Scene scene;
   Heard heard = {0};
   scene_open(&scene, &play, 1, "system_prompt = \"be brief\"\ntemperature = 0.5\n");
@@ -164,7 +172,9 @@ static void test_answer(void)
 static void test_model(void)
 {
   const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(LAST)};
-  const char *const rows[][2] = {{"Test", "{\"model\":\"tiny\""}, {"tiny", "{\"model\":\"tiny\""}, {"big", "{\"model\":\"big\""}};
+  const char *const rows[][2] = {{"Test", "{\"model\":\"tiny\""},
+                                 {"tiny", "{\"model\":\"tiny\""},
+                                 {"big", "{\"model\":\"big\""}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Scene scene;
     Heard heard = {0};
@@ -177,7 +187,8 @@ static void test_model(void)
   }
 }
 
-/* What the file says, what was given with the question and what the client says as the system become one message. */
+/* What the file says, what was given with the question and what the client says as the system
+ * become one message. */
 static void test_system(void)
 {
   const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(LAST)};
@@ -194,10 +205,11 @@ static void test_system(void)
                   .options = {.temperature = 0, .top_p = (double)NAN, .max_tokens = 3}};
   heard.ask = ask_begin(&scene.agent, &spec, &listener, &heard);
   loop_run(scene.agent.loop);
-  g_assert_cmpstr(model_server_body(scene.server), ==,
-                  "{\"model\":\"tiny\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\\n\\nContext of the question, as JSON: "
-                  "{\\\"a\\\":1}\\n\\nbe kind\"},{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"options\":{\"temperature\":0,"
-                  "\"num_predict\":3}}");
+  g_assert_cmpstr(
+      model_server_body(scene.server), ==,
+      "{\"model\":\"tiny\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\\n\\nContext of the question, as JSON: "
+      "{\\\"a\\\":1}\\n\\nbe kind\"},{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"options\":{\"temperature\":0,"
+      "\"num_predict\":3}}");
   g_assert_cmpuint(sessions_get(scene.agent.sessions, "s", clock_boot_ms())->len, ==, 2);
   heard_clear(&heard);
   scene_close(&scene);
@@ -206,7 +218,9 @@ static void test_system(void)
 static void test_session(void)
 {
   const Play plays[] = {{.status = 200, .type = NDJSON, .pieces = PIECES(WORD("one"), LAST)},
-                        {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("half"), "{\"error\":\"no memory\"}\n")},
+                        {.status = 200,
+                         .type = NDJSON,
+                         .pieces = PIECES(WORD("half"), "{\"error\":\"no memory\"}\n")},
                         {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("two"), LAST)}};
   Scene scene;
   Heard heard[3] = {0};
@@ -219,9 +233,10 @@ static void test_session(void)
   g_assert_cmpstr(heard[1].whole, ==, "half");
   g_assert_nonnull(strstr(heard[1].detail, "/api/chat': it broke off: no memory"));
   ask(&scene, "third", "s", &heard[2]);
-  g_assert_nonnull(strstr(model_server_body(scene.server),
-                          "\"messages\":[{\"role\":\"user\",\"content\":\"first\"},{\"role\":\"assistant\",\"content\":\"one\"},"
-                          "{\"role\":\"user\",\"content\":\"third\"}]"));
+  g_assert_nonnull(strstr(
+      model_server_body(scene.server),
+      "\"messages\":[{\"role\":\"user\",\"content\":\"first\"},{\"role\":\"assistant\",\"content\":\"one\"},"
+      "{\"role\":\"user\",\"content\":\"third\"}]"));
   g_assert_cmpuint(sessions_get(scene.agent.sessions, "s", clock_boot_ms())->len, ==, 4);
   for (int i = 0; i < 3; i++)
     heard_clear(&heard[i]);
@@ -231,8 +246,11 @@ static void test_session(void)
 /* What a tool says, here that it does not exist, goes back to the model, which answers then. */
 static void test_tools(void)
 {
-  const Play plays[] = {{.status = 200, .type = NDJSON, .pieces = PIECES(WORD("Let me see."), WANTS("add"), WANTS("sub"), LAST)},
-                        {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("It"), WORD(" is 3."), LAST)}};
+  const Play plays[] = {
+      {.status = 200,
+       .type = NDJSON,
+       .pieces = PIECES(WORD("Let me see."), WANTS("add"), WANTS("sub"), LAST)},
+      {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("It"), WORD(" is 3."), LAST)}};
   Scene scene;
   Heard heard = {0};
   scene_open(&scene, plays, G_N_ELEMENTS(plays), "");
@@ -245,9 +263,10 @@ static void test_tools(void)
   g_assert_cmpint(heard.usage.tool_calls, ==, 2);
   g_assert_cmpint(heard.usage.prompt_tokens, ==, 8);
   const char *body = model_server_body(scene.server);
-  g_assert_nonnull(
-      strstr(body, "{\"role\":\"assistant\",\"content\":\"Let me see.\",\"tool_calls\":[{\"function\":{\"name\":\"add\",\"arguments\":"
-                   "{\"a\":1}}},{\"function\":{\"name\":\"sub\",\"arguments\":{\"a\":1}}}]},{\"role\":\"tool\",\"content\":\""));
+  g_assert_nonnull(strstr(
+      body,
+      "{\"role\":\"assistant\",\"content\":\"Let me see.\",\"tool_calls\":[{\"function\":{\"name\":\"add\",\"arguments\":"
+      "{\"a\":1}}},{\"function\":{\"name\":\"sub\",\"arguments\":{\"a\":1}}}]},{\"role\":\"tool\",\"content\":\""));
   g_assert_nonnull(strstr(body, "\"tool_name\":\"sub\"}]"));
   g_assert_cmpuint(sessions_get(scene.agent.sessions, "s", clock_boot_ms())->len, ==, 2);
   heard_clear(&heard);
@@ -257,16 +276,19 @@ static void test_tools(void)
 /* What a model thought goes back to it with its tool calls, under the name that it came in. */
 static void test_reasoning(void)
 {
-#define CALL "\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"add\",\"arguments\":\"{}\"}}]"
+#define CALL \
+  "\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"add\",\"arguments\":\"{}\"}}]"
 #define DONE "data: [DONE]\n\n"
   static const char *const keys[] = {"reasoning_content", "reasoning", "thinking"};
   for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
     bool ollama = i == 2;
-    g_autofree char *thought = g_strdup_printf(ollama ? "{\"message\":{\"%s\":\"hm\"}}\n" WANTS("add") LAST
-                                                      : "data: {\"choices\":[{\"delta\":{\"%s\":\"hm\"}}]}\n\n"
-                                                        "data: {\"choices\":[{\"delta\":{" CALL "}}]}\n\n" DONE,
-                                               keys[i]);
-    g_autofree char *wanted = g_strdup_printf("{\"role\":\"assistant\",\"content\":\"\",\"%s\":\"hm\",\"tool_calls\":[", keys[i]);
+    g_autofree char *thought =
+        g_strdup_printf(ollama ? "{\"message\":{\"%s\":\"hm\"}}\n" WANTS("add") LAST
+                               : "data: {\"choices\":[{\"delta\":{\"%s\":\"hm\"}}]}\n\n"
+                                 "data: {\"choices\":[{\"delta\":{" CALL "}}]}\n\n" DONE,
+                        keys[i]);
+    g_autofree char *wanted = g_strdup_printf(
+        "{\"role\":\"assistant\",\"content\":\"\",\"%s\":\"hm\",\"tool_calls\":[", keys[i]);
     const Play plays[] = {{.status = 200, .type = NDJSON, .pieces = PIECES(thought)},
                           {.status = 200, .type = NDJSON, .pieces = PIECES(ollama ? LAST : DONE)}};
     Scene scene;
@@ -288,14 +310,17 @@ static void test_refusals(void)
     int said, status;
     const char *header, *word;
     int64_t retry_after_s;
-  } rows[] = {{400, 400, NULL, "brain-refused", 0}, {401, 401, NULL, "brain-refused", 0},
-              {404, 404, NULL, "brain-refused", 0}, {413, 413, NULL, "brain-refused", 0},
-              {422, 422, NULL, "brain-refused", 0}, {429, 429, "Retry-After: 45", "busy", 45},
-              {407, 502, NULL, "brain-failed", 0},  {302, 502, NULL, "brain-failed", 0},
-              {501, 502, NULL, "brain-failed", 0},  {503, 502, "Retry-After: 45", "brain-failed", 45}};
+  } rows[] = {
+      {400, 400, NULL, "brain-refused", 0}, {401, 401, NULL, "brain-refused", 0},
+      {404, 404, NULL, "brain-refused", 0}, {413, 413, NULL, "brain-refused", 0},
+      {422, 422, NULL, "brain-refused", 0}, {429, 429, "Retry-After: 45", "busy", 45},
+      {407, 502, NULL, "brain-failed", 0},  {302, 502, NULL, "brain-failed", 0},
+      {501, 502, NULL, "brain-failed", 0},  {503, 502, "Retry-After: 45", "brain-failed", 45}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-    const Play play = {
-        .status = rows[i].said, .type = "application/json", .header = rows[i].header, .pieces = PIECES("{\"error\":\"too long\"}")};
+    const Play play = {.status = rows[i].said,
+                       .type = "application/json",
+                       .header = rows[i].header,
+                       .pieces = PIECES("{\"error\":\"too long\"}")};
     Scene scene;
     Heard heard = {0};
     scene_open(&scene, &play, 1, "");
@@ -309,19 +334,24 @@ static void test_refusals(void)
   }
 }
 
-/* What is too much for one round is not called, and the model hears so; calls without a name of their own get one. */
+/* What is too much for one round is not called, and the model hears so; calls without a name of
+ * their own get one. */
 static void test_many_tools(void)
 {
   GString *many = g_string_new("data: {\"choices\":[{\"delta\":{\"tool_calls\":[");
   for (int i = 0; i < 20; i++)
-    g_string_append_printf(many, "%s{\"index\":%d,\"function\":{\"name\":\"t%d\",\"arguments\":\"{}\"}}", i ? "," : "", i, i);
+    g_string_append_printf(many,
+                           "%s{\"index\":%d,\"function\":{\"name\":\"t%d\",\"arguments\":\"{}\"}}",
+                           i ? "," : "", i, i);
   g_string_append(many, "]},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n");
   const Play plays[] = {
       {.status = 200, .type = "text/event-stream", .pieces = PIECES(many->str)},
       {.status = 200,
        .type = "text/event-stream",
-       .pieces = PIECES("data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")}};
-#define REFUSAL "\"content\":\"not called: too many calls at once; call it again, with fewer others\",\"tool_call_id\":\"call_1_%d\""
+       .pieces = PIECES(
+           "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")}};
+#define REFUSAL \
+  "\"content\":\"not called: too many calls at once; call it again, with fewer others\",\"tool_call_id\":\"call_1_%d\""
   Scene scene;
   Heard heard = {0};
   scene_open(&scene, plays, G_N_ELEMENTS(plays), "");
@@ -330,8 +360,11 @@ static void test_many_tools(void)
   g_assert_cmpint(heard.status, ==, 200);
   g_assert_cmpint(heard.usage.tool_calls, ==, 16);
   const char *body = model_server_body(scene.server);
-  g_autofree char *last_called = g_strdup_printf(REFUSAL, 16), *first_refused = g_strdup_printf(REFUSAL, 17);
-  g_assert_nonnull(strstr(body, "{\"id\":\"call_1_20\",\"type\":\"function\",\"function\":{\"name\":\"t19\",\"arguments\":\"{}\"}}"));
+  g_autofree char *last_called = g_strdup_printf(REFUSAL, 16),
+                  *first_refused = g_strdup_printf(REFUSAL, 17);
+  g_assert_nonnull(strstr(
+      body,
+      "{\"id\":\"call_1_20\",\"type\":\"function\",\"function\":{\"name\":\"t19\",\"arguments\":\"{}\"}}"));
   g_assert_null(strstr(body, last_called));
   g_assert_nonnull(strstr(body, first_refused));
   heard_clear(&heard);
@@ -347,7 +380,8 @@ static void test_endless_tools(void)
   scene_open(&scene, &play, 1, "");
   ask(&scene, "hi", "s", &heard);
   g_assert_cmpint(heard.status, ==, 502);
-  g_assert_cmpstr(heard.detail, ==, "the model wanted tools called in more than 8 rounds and gave no answer");
+  g_assert_cmpstr(heard.detail, ==,
+                  "the model wanted tools called in more than 8 rounds and gave no answer");
   g_assert_cmpuint(model_server_requests(scene.server), ==, 9);
   g_assert_cmpint(heard.usage.tool_calls, ==, 8);
   g_assert_cmpint(sessions_count(scene.agent.sessions), ==, 0);
@@ -358,7 +392,8 @@ static void test_endless_tools(void)
 /* All rounds together have the time of one question. */
 static void test_time(void)
 {
-  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WANTS("add"), LAST), .pause_ms = 400};
+  const Play play = {
+      .status = 200, .type = NDJSON, .pieces = PIECES(WANTS("add"), LAST), .pause_ms = 400};
   Scene scene;
   Heard heard = {0};
   scene_open(&scene, &play, 1, "request_timeout = 2\n");
@@ -372,8 +407,12 @@ static void test_time(void)
 
 static void test_cancel(void)
 {
-  const Play words = {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a") WORD("b") WORD("c")), .end = PLAY_AGAIN};
-  const Play tools = {.status = 200, .type = NDJSON, .pieces = PIECES(WANTS("add"), WANTS("sub"), LAST)};
+  const Play words = {.status = 200,
+                      .type = NDJSON,
+                      .pieces = PIECES(WORD("a") WORD("b") WORD("c")),
+                      .end = PLAY_AGAIN};
+  const Play tools = {
+      .status = 200, .type = NDJSON, .pieces = PIECES(WANTS("add"), WANTS("sub"), LAST)};
   for (int i = 0; i < 2; i++) {
     Scene scene;
     Heard heard = {.cancel_after = 2, .cancel_in_tool = true};
@@ -388,7 +427,8 @@ static void test_cancel(void)
   }
 }
 
-/* One works, 64 wait, one is refused; one that waits is cancelled; the rest hears that the agent stops. */
+/* One works, 64 wait, one is refused; one that waits is cancelled; the rest hears that the agent
+ * stops. */
 static void test_turns(void)
 {
   const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a")), .end = PLAY_HANG};
@@ -426,14 +466,15 @@ static void test_metrics(void)
   agent_stats_refused(&scene.agent.stats, "ollama", 422);
   g_autoptr(GString) text = g_string_new(NULL);
   agent_metrics(&scene.agent, text);
-  static const char *const lines[] = {"reeve_agent_requests_total{door=\"prompt\",status=\"200\"} 1\n",
-                                      "reeve_agent_requests_total{door=\"ollama\",status=\"422\"} 1\n",
-                                      "reeve_agent_tokens_total{direction=\"in\"} 4\n",
-                                      "reeve_agent_tokens_total{direction=\"out\"} 2\n",
-                                      "reeve_agent_request_duration_seconds_count 1\n",
-                                      "reeve_agent_in_flight 0\n",
-                                      "reeve_agent_queued 0\n",
-                                      "reeve_agent_sessions 1\n"};
+  static const char *const lines[] = {
+      "reeve_agent_requests_total{door=\"prompt\",status=\"200\"} 1\n",
+      "reeve_agent_requests_total{door=\"ollama\",status=\"422\"} 1\n",
+      "reeve_agent_tokens_total{direction=\"in\"} 4\n",
+      "reeve_agent_tokens_total{direction=\"out\"} 2\n",
+      "reeve_agent_request_duration_seconds_count 1\n",
+      "reeve_agent_in_flight 0\n",
+      "reeve_agent_queued 0\n",
+      "reeve_agent_sessions 1\n"};
   for (size_t i = 0; i < G_N_ELEMENTS(lines); i++)
     g_assert_nonnull(strstr(text->str, lines[i]));
   heard_clear(&heard);

@@ -77,11 +77,12 @@ static void ask(const char *const *argv, const char *prompt, int64_t timeout_ms,
   loop_timer_set(late, clock_boot_ms() + DEADLINE_MS);
   g_autoptr(GPtrArray) messages = conversation(prompt);
   BrainWorld world = {.loop = heard->loop, .file = &file};
-  BrainRequest question = {.messages = messages,
-                           .options = {.model = "tiny", .temperature = 0.5, .top_p = (double)NAN, .max_tokens = 9},
-                           .session_id = "s1",
-                           .context = "{\"a\":1}",
-                           .timeout_ms = timeout_ms};
+  BrainRequest question = {
+      .messages = messages,
+      .options = {.model = "tiny", .temperature = 0.5, .top_p = (double)NAN, .max_tokens = 9},
+      .session_id = "s1",
+      .context = "{\"a\":1}",
+      .timeout_ms = timeout_ms};
   g_autoptr(GError) error = NULL;
   BrainCall *call = command_brain.start(&world, &question, &listener, heard, &error);
   g_assert_no_error(error);
@@ -137,7 +138,9 @@ static void test_hold(void)
   held.timer = loop_timer_new(held.heard.loop, held_let_go, &held);
   g_autoptr(GPtrArray) messages = conversation("hi");
   BrainWorld world = {.loop = held.heard.loop, .file = &file};
-  BrainRequest question = {.messages = messages, .options = {.temperature = (double)NAN, .top_p = (double)NAN}, .timeout_ms = DEADLINE_MS};
+  BrainRequest question = {.messages = messages,
+                           .options = {.temperature = (double)NAN, .top_p = (double)NAN},
+                           .timeout_ms = DEADLINE_MS};
   held.call = command_brain.start(&world, &question, &held_listener, &held, NULL);
   g_assert_nonnull(held.call);
   loop_run(held.heard.loop);
@@ -150,10 +153,10 @@ static void test_hold(void)
   heard_clear(&held.heard);
 }
 
-#define PYTHON(code)                                                                                                                       \
-  (const char *const[])                                                                                                                    \
-  {                                                                                                                                        \
-    "python3", "-S", "-c", code, NULL                                                                                                      \
+#define PYTHON(code)                  \
+  (const char *const[])               \
+  {                                   \
+    "python3", "-S", "-c", code, NULL \
   }
 
 static void test_answer(void)
@@ -196,12 +199,14 @@ static void test_environment(void)
           " e['AGENT_SYSTEM_PROMPT'], e['AGENT_TEMPERATURE'], e.get('AGENT_TOP_P'), e['AGENT_MAX_TOKENS'],"
           " [m['role'] + ':' + m['content'] for m in json.loads(e['AGENT_MESSAGES'])])"),
       "hi", 10000, &heard);
-  g_assert_cmpstr(heard.text->str, ==, "s1 {\"a\":1} tiny True True 0 be brief 0.5 None 9 ['system:be brief', 'user:hi']");
+  g_assert_cmpstr(
+      heard.text->str, ==,
+      "s1 {\"a\":1} tiny True True 0 be brief 0.5 None 9 ['system:be brief', 'user:hi']");
   heard_clear(&heard);
 }
 
-/* Of a conversation that is too long the newest messages reach the program, and the system's; without a user the last message is the
- * question. */
+/* Of a conversation that is too long the newest messages reach the program, and the system's;
+ * without a user the last message is the question. */
 static void test_long_conversation(void)
 {
   const char *const argv[] = {
@@ -222,7 +227,9 @@ static void test_long_conversation(void)
   json_t *more = json_pack("{s:i}", "seed", 7);
   BrainWorld world = {.loop = heard.loop, .file = &file};
   BrainRequest question = {
-      .messages = messages, .options = {.temperature = (double)NAN, .top_p = (double)NAN, .more = more}, .timeout_ms = DEADLINE_MS};
+      .messages = messages,
+      .options = {.temperature = (double)NAN, .top_p = (double)NAN, .more = more},
+      .timeout_ms = DEADLINE_MS};
   g_assert_nonnull(command_brain.start(&world, &question, &listener, &heard, NULL));
   loop_run(heard.loop);
   g_assert_cmpstr(heard.text->str, ==, "5 system 16 19 {\"seed\":7} 19");
@@ -232,7 +239,8 @@ static void test_long_conversation(void)
   heard_clear(&heard);
 }
 
-/* Pieces come as they are written; a character that is cut between two writes comes whole; line ends within count, those at the end do not.
+/* Pieces come as they are written; a character that is cut between two writes comes whole; line
+ * ends within count, those at the end do not.
  */
 static void test_deltas(void)
 {
@@ -241,7 +249,8 @@ static void test_deltas(void)
           "import os,time\nfor part in b'one\\n', b'\\ntwo \\xe2\\x82', b'\\xac \\xff\\x00', b'\\xf0\\x9f', b'\\r\\n\\n':\n os.write(1, part); time.sleep(0.15)"),
       "x", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
-  g_assert_cmpstr(heard.text->str, ==, "one\n\ntwo \xe2\x82\xac \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  g_assert_cmpstr(heard.text->str, ==,
+                  "one\n\ntwo \xe2\x82\xac \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
   g_assert_cmpint(heard.deltas, >=, 2); /* five on a machine that keeps up */
   heard_clear(&heard);
 }
@@ -249,13 +258,15 @@ static void test_deltas(void)
 static void test_exit_code(void)
 {
   Heard heard;
-  ask(PYTHON("import sys; sys.stderr.write('first\\nno model at hand\\n'); sys.exit(3)"), "x", 10000, &heard);
+  ask(PYTHON("import sys; sys.stderr.write('first\\nno model at hand\\n'); sys.exit(3)"), "x",
+      10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
   g_assert_cmpstr(heard.detail, ==, "the brain ended with code 3: no model at hand");
   heard_clear(&heard);
   ask(PYTHON("import os; os.kill(os.getpid(), 9)"), "x", 10000, &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_FAILED);
-  g_assert_cmpstr(heard.detail, ==, "the brain was killed by signal 9: it wrote nothing to standard error");
+  g_assert_cmpstr(heard.detail, ==,
+                  "the brain was killed by signal 9: it wrote nothing to standard error");
   heard_clear(&heard);
 }
 
@@ -277,11 +288,13 @@ static void test_too_long(void)
   heard_clear(&heard);
 }
 
-/* Gone, or a zombie: who reaps it is not our business. A process that was killed may take a moment to die. */
+/* Gone, or a zombie: who reaps it is not our business. A process that was killed may take a moment
+ * to die. */
 static bool is_dead(pid_t pid)
 {
   g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid), *stat = NULL;
-  return !g_file_get_contents(path, &stat, NULL, NULL) || strstr(stat, ") Z") || strstr(stat, ") X");
+  return !g_file_get_contents(path, &stat, NULL, NULL) || strstr(stat, ") Z") ||
+         strstr(stat, ") X");
 }
 
 /* The time limit ends the whole group, also a child that the brain waits for. */
@@ -315,7 +328,8 @@ static void test_left_behind(void)
 {
   Heard heard;
   int64_t before = clock_boot_ms();
-  ask(PYTHON("import subprocess; subprocess.Popen(['sleep', '1000']); print('done')"), "x", 15000, &heard);
+  ask(PYTHON("import subprocess; subprocess.Popen(['sleep', '1000']); print('done')"), "x", 15000,
+      &heard);
   g_assert_cmpint(heard.outcome, ==, BRAIN_ANSWERED);
   g_assert_cmpstr(heard.text->str, ==, "done");
   g_assert_cmpint(clock_boot_ms() - before, <, 10000);
@@ -332,7 +346,8 @@ static void test_no_program(void)
   g_autoptr(GError) error = NULL;
   g_assert_null(command_brain.start(&world, &question, &listener, NULL, &error));
   g_assert_error(error, REEVE_ERROR, REEVE_ERROR_FAILED);
-  g_assert_cmpstr(error->message, ==, "start brain '/nonexistent/brain': No such file or directory");
+  g_assert_cmpstr(error->message, ==,
+                  "start brain '/nonexistent/brain': No such file or directory");
   loop_free(world.loop);
 }
 
@@ -353,7 +368,8 @@ static void test_cancel(void)
   g_assert_nonnull(call);
   command_brain.cancel(call);
   LoopTimer *timer = loop_timer_new(heard.loop, quit, heard.loop);
-  loop_timer_set(timer, clock_boot_ms() + 300); /* long enough for its end to be noticed; nothing may be heard of it */
+  /* long enough for its end to be noticed; nothing may be heard of it */
+  loop_timer_set(timer, clock_boot_ms() + 300);
   loop_run(heard.loop);
   g_assert_cmpint(heard.calls, ==, 0);
   errno = 0;

@@ -1,4 +1,5 @@
-/* The brains that are model servers, against a stand-in that streams slowly, cuts off, fails, babbles and hangs. */
+/* The brains that are model servers, against a stand-in that streams slowly, cuts off, fails,
+ * babbles and hangs. */
 #include "agent/brain_http.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -82,11 +83,15 @@ static void scene_open(Scene *scene, const Play *plays, guint n_plays)
   scene->file = (AgentFile){.base_url = scene->base};
 }
 
-static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *as, int64_t timeout_ms)
+static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *as,
+                         int64_t timeout_ms)
 {
   static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}]";
-  BrainWorld world = {
-      .loop = scene->heard.loop, .client = scene->client, .file = &scene->file, .api_key = "k-1", .manners = &scene->manners};
+  BrainWorld world = {.loop = scene->heard.loop,
+                      .client = scene->client,
+                      .file = &scene->file,
+                      .api_key = "k-1",
+                      .manners = &scene->manners};
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_SYSTEM, "be brief"));
   g_ptr_array_add(messages, message_new(ROLE_USER, "hi \"you\""));
@@ -99,7 +104,11 @@ static void scene_ask_as(Scene *scene, const Brain *brain, const BrainListener *
   g_ptr_array_add(messages, answer);
   BrainRequest request = {.messages = messages,
                           .tools = tools,
-                          .options = {.model = "tiny", .temperature = 0.25, .top_p = (double)NAN, .max_tokens = 50, .more = scene->more},
+                          .options = {.model = "tiny",
+                                      .temperature = 0.25,
+                                      .top_p = (double)NAN,
+                                      .max_tokens = 50,
+                                      .more = scene->more},
                           .timeout_ms = timeout_ms};
   scene->heard.brain = brain;
   scene->heard.call = brain->start(&world, &request, as, &scene->heard, NULL);
@@ -126,28 +135,33 @@ static void scene_close(Scene *scene)
   g_free(scene->base);
 }
 
-#define PIECES(...)                                                                                                                        \
-  (const char *const[])                                                                                                                    \
-  {                                                                                                                                        \
-    __VA_ARGS__, NULL                                                                                                                      \
+#define PIECES(...)     \
+  (const char *const[]) \
+  {                     \
+    __VA_ARGS__, NULL   \
   }
-#define WORD(text)  "{\"message\":{\"content\":\"" text "\"},\"done\":false}\n"
-#define LAST        "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":4,\"eval_count\":2}\n"
+#define WORD(text) "{\"message\":{\"content\":\"" text "\"},\"done\":false}\n"
+#define LAST \
+  "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":4,\"eval_count\":2}\n"
 #define EVENT(text) "data: {\"choices\":[{\"delta\":{\"content\":\"" text "\"}}]}\n\n"
 #define NDJSON      "application/x-ndjson"
 #define EVENTS      "text/event-stream; charset=utf-8"
 
 static void test_ollama(void)
 {
-  const Play play = {
-      .status = 200, .type = NDJSON, .pieces = PIECES(WORD("Hel"), "{\"message\":{\"con", "tent\":\"lo\"}}\n", LAST), .pause_ms = 40};
+  const Play play = {.status = 200,
+                     .type = NDJSON,
+                     .pieces =
+                         PIECES(WORD("Hel"), "{\"message\":{\"con", "tent\":\"lo\"}}\n", LAST),
+                     .pause_ms = 40};
   Scene scene;
   scene_open(&scene, &play, 1);
   scene_ask(&scene, &ollama_brain, 10000);
   g_assert_cmpint(scene.heard.outcome, ==, BRAIN_ANSWERED);
   g_assert_cmpstr(scene.heard.text->str, ==, "Hello");
   g_assert_cmpint(scene.heard.deltas, ==, 2);
-  g_assert_cmpint(clock_boot_ms() - scene.heard.first_ms, >=, 80); /* the first word did not wait for the last */
+  /* the first word did not wait for the last */
+  g_assert_cmpint(clock_boot_ms() - scene.heard.first_ms, >=, 80);
   g_assert_cmpstr(scene.heard.finish, ==, "stop");
   g_assert_cmpint(scene.heard.prompt_tokens, ==, 4);
   g_assert_cmpint(scene.heard.completion_tokens, ==, 2);
@@ -163,12 +177,14 @@ static void test_ollama(void)
 
 static void test_openai(void)
 {
-  const Play play = {.status = 200,
-                     .type = EVENTS,
-                     .pieces = PIECES(EVENT("a") EVENT("b"),
-                                      "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"add\"}}]},"
-                                      "\"finish_reason\":\"tool_calls\"}]}\n\n",
-                                      "data: [DONE]\n\n")};
+  const Play play = {
+      .status = 200,
+      .type = EVENTS,
+      .pieces = PIECES(
+          EVENT("a") EVENT("b"),
+          "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"add\"}}]},"
+          "\"finish_reason\":\"tool_calls\"}]}\n\n",
+          "data: [DONE]\n\n")};
   Scene scene;
   scene_open(&scene, &play, 1);
   scene_ask(&scene, &openai_brain, 10000);
@@ -184,24 +200,29 @@ static void test_openai(void)
       "\"name\":\"add\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\",\"content\":\"3\",\"tool_call_id\":\"c1\"}],"
       "\"stream\":true,\"stream_options\":{\"include_usage\":true},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}"
       "],\"temperature\":0.25,\"max_tokens\":50}");
-  g_assert_true(g_str_has_prefix(model_server_head(scene.server), "POST /v1/chat/completions HTTP/1.1\r\n"));
+  g_assert_true(
+      g_str_has_prefix(model_server_head(scene.server), "POST /v1/chat/completions HTTP/1.1\r\n"));
   g_assert_nonnull(strstr(model_server_head(scene.server), "\r\nAuthorization: Bearer k-1\r\n"));
   scene_close(&scene);
 }
 
-/* A base that ends with /v1 is not given a second one; a server that does not stream is understood. */
+/* A base that ends with /v1 is not given a second one; a server that does not stream is understood.
+ */
 static void test_openai_base(void)
 {
-  const Play play = {.status = 200,
-                     .type = "application/json",
-                     .pieces = PIECES("{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}")};
+  const Play play = {
+      .status = 200,
+      .type = "application/json",
+      .pieces =
+          PIECES("{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}")};
   Scene scene;
   scene_open(&scene, &play, 1);
   g_autofree char *base = g_strconcat(scene.base, "/some/v1", NULL);
   scene.file.base_url = base;
   scene_ask(&scene, &openai_brain, 10000);
   g_assert_cmpstr(scene.heard.text->str, ==, "x");
-  g_assert_true(g_str_has_prefix(model_server_head(scene.server), "POST /some/v1/chat/completions HTTP/1.1\r\n"));
+  g_assert_true(g_str_has_prefix(model_server_head(scene.server),
+                                 "POST /some/v1/chat/completions HTTP/1.1\r\n"));
   scene_close(&scene);
 }
 
@@ -209,12 +230,15 @@ static void test_openai_base(void)
 static void test_openai_urls(void)
 {
   const Play play = {.status = 200, .type = EVENTS, .pieces = PIECES("data: [DONE]\n\n")};
-  static const char *const rows[][2] = {
-      {"", "/v1"}, {"/v1", "/v1"}, {"/api/paas/v4", "/api/paas/v4"}, {"/v1beta/openai", "/v1beta/openai"}};
+  static const char *const rows[][2] = {{"", "/v1"},
+                                        {"/v1", "/v1"},
+                                        {"/api/paas/v4", "/api/paas/v4"},
+                                        {"/v1beta/openai", "/v1beta/openai"}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Scene scene;
     scene_open(&scene, &play, 1);
-    g_autofree char *base = g_strconcat(scene.base, rows[i][0], NULL), *line = g_strdup_printf("POST %s/chat/completions ", rows[i][1]);
+    g_autofree char *base = g_strconcat(scene.base, rows[i][0], NULL),
+                    *line = g_strdup_printf("POST %s/chat/completions ", rows[i][1]);
     scene.file.base_url = base;
     scene_ask(&scene, &openai_brain, 10000);
     g_assert_true(g_str_has_prefix(model_server_head(scene.server), line));
@@ -222,20 +246,22 @@ static void test_openai_urls(void)
   }
 }
 
-#define REFUSE(text)                                                                                                                       \
-  {                                                                                                                                        \
-    .status = 400, .type = "application/json", .pieces = PIECES("{\"error\":{\"message\":\"" text "\"}}")                                  \
+#define REFUSE(text)                                           \
+  {                                                            \
+    .status = 400, .type = "application/json",                 \
+    .pieces = PIECES("{\"error\":{\"message\":\"" text "\"}}") \
   }
 
 /* What a server does not know is left out or named otherwise, in the same call and from then on. */
 static void test_openai_adapts(void)
 {
-  const Play plays[] = {REFUSE("stream_options: Extra inputs are not permitted"),
-                        REFUSE("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
-                        {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("a"), "data: [DONE]\n\n")},
-                        REFUSE("max_completion_tokens: unknown"),
-                        {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("b"), "data: [DONE]\n\n")},
-                        REFUSE("max_completion_tokens: too many")};
+  const Play plays[] = {
+      REFUSE("stream_options: Extra inputs are not permitted"),
+      REFUSE("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
+      {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("a"), "data: [DONE]\n\n")},
+      REFUSE("max_completion_tokens: unknown"),
+      {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("b"), "data: [DONE]\n\n")},
+      REFUSE("max_completion_tokens: too many")};
   Scene scene;
   scene_open(&scene, plays, G_N_ELEMENTS(plays));
   scene_ask(&scene, &openai_brain, 10000);
@@ -245,7 +271,8 @@ static void test_openai_adapts(void)
   g_assert_nonnull(strstr(model_server_body(scene.server), "\"max_completion_tokens\":50"));
   g_assert_true(scene.manners.no_stream_options && scene.manners.tokens == TOKENS_COMPLETION);
   scene.heard.calls = 0;
-  scene_ask(&scene, &openai_brain, 10000); /* another model of the same server, which wants the old name */
+  /* another model of the same server, which wants the old name */
+  scene_ask(&scene, &openai_brain, 10000);
   g_assert_cmpstr(scene.heard.text->str, ==, "ab");
   g_assert_cmpuint(model_server_requests(scene.server), ==, 5);
   g_assert_nonnull(strstr(model_server_body(scene.server), "\"max_tokens\":50"));
@@ -276,7 +303,8 @@ static void test_more(void)
       {&ollama_brain, more,
        "\"format\":{\"a\":1},\"think\":\"low\",\"keep_alive\":0,\"options\":{\"temperature\":0.25,\"num_predict\":50,\"stop\":[\"two\"],\"seed\":7,\"num_ctx\":9,"
        "\"top_k\":4}}"},
-      {&ollama_brain, "{\"response_format\":{\"type\":\"json_object\"},\"reasoning_effort\":\"none\",\"stop\":[\"a\",\"b\"]}",
+      {&ollama_brain,
+       "{\"response_format\":{\"type\":\"json_object\"},\"reasoning_effort\":\"none\",\"stop\":[\"a\",\"b\"]}",
        "\"format\":\"json\",\"think\":false,\"options\":{\"temperature\":0.25,\"num_predict\":50,\"stop\":[\"a\",\"b\"]}}"},
       {&ollama_brain, "{\"think\":true,\"response_format\":{\"type\":\"text\"}}",
        "\"think\":true,\"options\":{\"temperature\":0.25,\"num_predict\":50}}"},
@@ -303,19 +331,38 @@ static void test_refusals(void)
     int status, after_least, after_most;
     guint requests;
   } rows[] = {
-      {{400, "application/json", NULL, PIECES("{\"error\":\"maximum context length\"}"), 0, PLAY_END}, 400, 0, 0, 1},
+      {{400, "application/json", NULL, PIECES("{\"error\":\"maximum context length\"}"), 0,
+        PLAY_END},
+       400,
+       0,
+       0,
+       1},
       {{401, "text/plain", NULL, PIECES("no"), 0, PLAY_END}, 401, 0, 0, 1},
       {{413, "text/plain", NULL, PIECES("no"), 0, PLAY_END}, 413, 0, 0, 1},
       {{429, "text/plain", "Retry-After: 45", PIECES("no"), 0, PLAY_END}, 429, 45, 45, 1},
-      {{429, "text/plain", "Retry-After: 9223372036854775807", PIECES("no"), 0, PLAY_END}, 429, 86400, 86400, 1},
-      {{429, "text/plain", "Retry-After: 99999999999999999999999", PIECES("no"), 0, PLAY_END}, 429, 86400, 86400, 1},
+      {{429, "text/plain", "Retry-After: 9223372036854775807", PIECES("no"), 0, PLAY_END},
+       429,
+       86400,
+       86400,
+       1},
+      {{429, "text/plain", "Retry-After: 99999999999999999999999", PIECES("no"), 0, PLAY_END},
+       429,
+       86400,
+       86400,
+       1},
       {{429, "text/plain", date, PIECES("no"), 0, PLAY_END}, 429, 900, 1000, 1},
-      {{429, "text/plain", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", PIECES("no"), 0, PLAY_END},
+      {{429, "text/plain",
+        "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT",
+        PIECES("no"), 0, PLAY_END},
        429,
        60,
        60,
        1},
-      {{429, "text/plain", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT", PIECES("no"), 0, PLAY_END}, 429, 0, 0, 3},
+      {{429, "text/plain", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT", PIECES("no"), 0, PLAY_END},
+       429,
+       0,
+       0,
+       3},
       {{503, "text/plain", "Retry-After: 45", PIECES("no"), 0, PLAY_END}, 503, 45, 45, 1},
       {{529, "text/plain", NULL, PIECES("no"), 0, PLAY_END}, 529, 0, 0, 3},
   };
@@ -335,8 +382,9 @@ static void test_refusals(void)
 /* While a server is given the time that it asked for, its silence is none. */
 static void test_pause_is_no_silence(void)
 {
-  const Play plays[] = {{.status = 503, .type = "text/plain", .header = "Retry-After: 1", .pieces = PIECES("no")},
-                        {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a"), LAST)}};
+  const Play plays[] = {
+      {.status = 503, .type = "text/plain", .header = "Retry-After: 1", .pieces = PIECES("no")},
+      {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a"), LAST)}};
   Scene scene;
   scene_open(&scene, plays, G_N_ELEMENTS(plays));
   scene.file.idle_timeout_ms = 800;
@@ -358,25 +406,37 @@ static void test_failures(void)
     const char *text, *detail;
   } rows[] = {
       {&ollama_brain,
-       {404, "application/json", NULL, PIECES("{\"error\":\"model 'tiny' not found\"}"), 0, PLAY_END},
+       {404, "application/json", NULL, PIECES("{\"error\":\"model 'tiny' not found\"}"), 0,
+        PLAY_END},
        1,
        BRAIN_FAILED,
        "",
        "status 404: model 'tiny' not found"},
       {&openai_brain,
-       {401, "application/json", NULL, PIECES("{\"error\":{\"message\":\"bad key\"}}"), 0, PLAY_END},
+       {401, "application/json", NULL, PIECES("{\"error\":{\"message\":\"bad key\"}}"), 0,
+        PLAY_END},
        1,
        BRAIN_FAILED,
        "",
        "status 401: bad key"},
-      {&ollama_brain, {503, "text/plain", NULL, PIECES("over\x1bloaded"), 0, PLAY_END}, 3, BRAIN_FAILED, "", "status 503: over\\x1bloaded"},
+      {&ollama_brain,
+       {503, "text/plain", NULL, PIECES("over\x1bloaded"), 0, PLAY_END},
+       3,
+       BRAIN_FAILED,
+       "",
+       "status 503: over\\x1bloaded"},
       {&ollama_brain,
        {0, "", NULL, PIECES(""), 0, PLAY_END},
        3,
        BRAIN_AWAY,
        "",
        "unavailable: connection closed without an answer (3 tries)"},
-      {&ollama_brain, {200, NDJSON, NULL, PIECES(WORD("a"), WORD("b")), 0, PLAY_CUT}, 1, BRAIN_FAILED, "ab", NULL},
+      {&ollama_brain,
+       {200, NDJSON, NULL, PIECES(WORD("a"), WORD("b")), 0, PLAY_CUT},
+       1,
+       BRAIN_FAILED,
+       "ab",
+       NULL},
       {&ollama_brain,
        {200, NDJSON, NULL, PIECES(WORD("a")), 0, PLAY_END},
        1,
@@ -384,7 +444,8 @@ static void test_failures(void)
        "a",
        "it broke off in the middle of its answer"},
       {&openai_brain,
-       {200, EVENTS, NULL, PIECES(EVENT("a"), "data: {\"error\":{\"message\":\"out of memory\"}}\n\n"), 0, PLAY_HANG},
+       {200, EVENTS, NULL,
+        PIECES(EVENT("a"), "data: {\"error\":{\"message\":\"out of memory\"}}\n\n"), 0, PLAY_HANG},
        1,
        BRAIN_FAILED,
        "a",
@@ -413,7 +474,12 @@ static void test_failures(void)
        BRAIN_FAILED,
        "",
        "status 302: moved"},
-      {&openai_brain, {429, "application/json", "Retry-After: 3600", PIECES("{}"), 0, PLAY_END}, 1, BRAIN_FAILED, "", "status 429: {}"},
+      {&openai_brain,
+       {429, "application/json", "Retry-After: 3600", PIECES("{}"), 0, PLAY_END},
+       1,
+       BRAIN_FAILED,
+       "",
+       "status 429: {}"},
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Scene scene;
@@ -423,7 +489,8 @@ static void test_failures(void)
     g_assert_cmpint(scene.heard.outcome, ==, rows[i].outcome);
     g_assert_cmpstr(scene.heard.text->str, ==, rows[i].text);
     g_assert_true(g_str_has_prefix(scene.heard.detail, start));
-    g_assert_cmpstr(strstr(scene.heard.detail, "': ") + 3, ==, rows[i].detail ? rows[i].detail : strstr(scene.heard.detail, "': ") + 3);
+    g_assert_cmpstr(strstr(scene.heard.detail, "': ") + 3, ==,
+                    rows[i].detail ? rows[i].detail : strstr(scene.heard.detail, "': ") + 3);
     g_assert_cmpuint(model_server_requests(scene.server), ==, rows[i].requests);
     scene_close(&scene);
   }
@@ -432,7 +499,10 @@ static void test_failures(void)
 /* Overloaded twice, then well: nobody hears of the first two. */
 static void test_retry(void)
 {
-  const Play plays[] = {{.status = 429, .type = "text/plain", .header = "Retry-After: 1", .pieces = PIECES("slow down")},
+  const Play plays[] = {{.status = 429,
+                         .type = "text/plain",
+                         .header = "Retry-After: 1",
+                         .pieces = PIECES("slow down")},
                         {.status = 500, .type = "text/plain", .pieces = PIECES("oops")},
                         {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("yes"), LAST)}};
   Scene scene;
@@ -454,7 +524,9 @@ static void test_nobody(void)
   scene.file.base_url = (char *)(uintptr_t) "http://127.0.0.1:1";
   scene_ask(&scene, &ollama_brain, 15000);
   g_assert_cmpint(scene.heard.outcome, ==, BRAIN_AWAY);
-  g_assert_cmpstr(scene.heard.detail, ==, "the brain at 'http://127.0.0.1:1/api/chat': unavailable: connection refused (3 tries)");
+  g_assert_cmpstr(
+      scene.heard.detail, ==,
+      "the brain at 'http://127.0.0.1:1/api/chat': unavailable: connection refused (3 tries)");
   scene_close(&scene);
 }
 
@@ -465,10 +537,26 @@ static void test_timeouts(void)
     int64_t timeout_ms, idle_ms;
     const char *text, *detail;
   } rows[] = {
-      {{200, NDJSON, NULL, PIECES(WORD("a")), 5000, PLAY_HANG}, 300, 0, "", "no answer within 300 ms"},
-      {{200, NDJSON, NULL, PIECES(WORD("a")), 0, PLAY_HANG}, 10000, 300, "a", "it fell silent for 300 ms in the middle of its answer"},
-      {{200, NDJSON, NULL, PIECES(" "), 20, PLAY_AGAIN}, 1500, 1000, "", "no answer within 1500 ms"},
-      {{500, NDJSON, NULL, PIECES("no"), 0, PLAY_HANG}, 10000, 300, "", "it fell silent for 300 ms in the middle of its answer"},
+      {{200, NDJSON, NULL, PIECES(WORD("a")), 5000, PLAY_HANG},
+       300,
+       0,
+       "",
+       "no answer within 300 ms"},
+      {{200, NDJSON, NULL, PIECES(WORD("a")), 0, PLAY_HANG},
+       10000,
+       300,
+       "a",
+       "it fell silent for 300 ms in the middle of its answer"},
+      {{200, NDJSON, NULL, PIECES(" "), 20, PLAY_AGAIN},
+       1500,
+       1000,
+       "",
+       "no answer within 1500 ms"},
+      {{500, NDJSON, NULL, PIECES("no"), 0, PLAY_HANG},
+       10000,
+       300,
+       "",
+       "it fell silent for 300 ms in the middle of its answer"},
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Scene scene;
@@ -498,7 +586,10 @@ static void test_no_proxy(void)
 /* An answer is complete with its last word, whatever the connection does. */
 static void test_no_end(void)
 {
-  const Play play = {.status = 200, .type = EVENTS, .pieces = PIECES(EVENT("a"), "data: [DONE]\n\n"), .end = PLAY_HANG};
+  const Play play = {.status = 200,
+                     .type = EVENTS,
+                     .pieces = PIECES(EVENT("a"), "data: [DONE]\n\n"),
+                     .end = PLAY_HANG};
   Scene scene;
   scene_open(&scene, &play, 1);
   scene_ask(&scene, &openai_brain, 10000);
@@ -519,7 +610,11 @@ static void quit_when_left(void *data)
 /* Cancelled from within a delta: the model server sees that we left, and nothing more is heard. */
 static void test_cancel(void)
 {
-  const Play play = {.status = 200, .type = NDJSON, .pieces = PIECES(WORD("a") WORD("b") WORD("c")), .pause_ms = 5, .end = PLAY_AGAIN};
+  const Play play = {.status = 200,
+                     .type = NDJSON,
+                     .pieces = PIECES(WORD("a") WORD("b") WORD("c")),
+                     .pause_ms = 5,
+                     .end = PLAY_AGAIN};
   Scene scene;
   scene_open(&scene, &play, 1);
   scene.heard.cancel_after = 5;
@@ -537,13 +632,17 @@ static void test_cancel(void)
 /* Cancelled while it waits for its next try. */
 static void test_cancel_retry(void)
 {
-  const Play play = {.status = 503, .type = "text/plain", .header = "Retry-After: 20", .pieces = PIECES("later")};
+  const Play play = {
+      .status = 503, .type = "text/plain", .header = "Retry-After: 20", .pieces = PIECES("later")};
   Scene scene;
   scene_open(&scene, &play, 1);
   loop_timer_free(scene.late);
   scene.late = loop_timer_new(scene.heard.loop, quit_when_left, &scene);
   loop_timer_set(scene.late, clock_boot_ms() + 200);
-  BrainWorld world = {.loop = scene.heard.loop, .client = scene.client, .file = &scene.file, .manners = &scene.manners};
+  BrainWorld world = {.loop = scene.heard.loop,
+                      .client = scene.client,
+                      .file = &scene.file,
+                      .manners = &scene.manners};
   g_autoptr(GPtrArray) messages = messages_new();
   g_ptr_array_add(messages, message_new(ROLE_USER, "x"));
   BrainRequest request = {.messages = messages, .options = {.model = "tiny"}, .timeout_ms = 60000};
@@ -574,7 +673,8 @@ static void held_delta(const char *text, size_t length, void *data)
 
 static const BrainListener held_listener = {.delta = held_delta, .done = heard_done};
 
-/* It was held for longer than it may be silent: the rest waits at the model server. @data: the scene. */
+/* It was held for longer than it may be silent: the rest waits at the model server. @data: the
+ * scene. */
 static void held_let_go(void *data)
 {
   Scene *scene = data;
@@ -585,7 +685,8 @@ static void held_let_go(void *data)
   scene->heard.brain->hold(scene->heard.call, false);
 }
 
-/* A brain of 12 MB, held back for a while by who listens; with @cancel the listener leaves in the first piece after that. */
+/* A brain of 12 MB, held back for a while by who listens; with @cancel the listener leaves in the
+ * first piece after that. */
 static void hold_scene(Scene *scene, bool cancel)
 {
   g_autoptr(GString) lines = g_string_new(NULL);
@@ -602,7 +703,8 @@ static void hold_scene(Scene *scene, bool cancel)
   loop_timer_free(timer);
 }
 
-/* Cancelled in the first piece after it was let go, which libcurl gives from within the function that lets go. */
+/* Cancelled in the first piece after it was let go, which libcurl gives from within the function
+ * that lets go. */
 static void test_hold_cancel(void)
 {
   Scene scene;

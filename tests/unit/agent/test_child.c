@@ -1,4 +1,5 @@
-/* Children: what goes in and comes out, held back, refused input, and an end that leaves nothing behind. */
+/* Children: what goes in and comes out, held back, refused input, and an end that leaves nothing
+ * behind. */
 #include "agent/child.h"
 #include "base/clock.h"
 
@@ -64,7 +65,8 @@ static void heard_open(Heard *heard, const char *code)
 {
   const char *const argv[] = {"python3", "-S", "-c", code, NULL};
   g_auto(GStrv) environment = g_get_environ();
-  ChildSpec spec = {.what = "", .argv = (char *const *)(uintptr_t)argv, .environment = environment, .cwd = "/"};
+  ChildSpec spec = {
+      .what = "", .argv = (char *const *)(uintptr_t)argv, .environment = environment, .cwd = "/"};
   g_autoptr(GError) error = NULL;
   *heard = (Heard){.loop = loop_new(), .output = g_string_new(NULL), .errors = g_string_new(NULL)};
   heard->child = child_start(heard->loop, &spec, &events, heard, &error);
@@ -92,8 +94,9 @@ static void heard_close(Heard *heard)
 static void test_streams(void)
 {
   Heard heard;
-  heard_open(&heard,
-             "import sys, os; text = sys.stdin.read(); sys.stderr.write('said'); sys.stdout.write(text + os.getcwd()); sys.exit(3)");
+  heard_open(
+      &heard,
+      "import sys, os; text = sys.stdin.read(); sys.stderr.write('said'); sys.stdout.write(text + os.getcwd()); sys.exit(3)");
   g_autofree char *much = g_strnfill(MUCH, 'x');
   child_write(heard.child, much, MUCH);
   child_write(heard.child, "y", 1);
@@ -126,14 +129,16 @@ static void test_refused(void)
 static void test_held_to_its_end(void)
 {
   Heard heard;
-  heard_open(&heard, "import sys, time; print('a', flush=True); time.sleep(0.2); print('b' * 30000)");
+  heard_open(&heard,
+             "import sys, time; print('a', flush=True); time.sleep(0.2); print('b' * 30000)");
   heard.hold = true;
   heard_run(&heard);
   g_assert_cmpuint(heard.output->len, ==, 2 + 30000 + 1);
   heard_close(&heard);
 }
 
-/* Freed while it runs, with a child of its own that ignores signals: nothing is told and nothing is left. */
+/* Freed while it runs, with a child of its own that ignores signals: nothing is told and nothing is
+ * left. */
 static void test_free(void)
 {
   Heard heard;
@@ -161,7 +166,10 @@ static void test_cannot_start(void)
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     const char *const argv[] = {rows[i].program, NULL};
     g_auto(GStrv) environment = g_get_environ();
-    ChildSpec spec = {.what = "brain ", .argv = (char *const *)(uintptr_t)argv, .environment = environment, .cwd = rows[i].cwd};
+    ChildSpec spec = {.what = "brain ",
+                      .argv = (char *const *)(uintptr_t)argv,
+                      .environment = environment,
+                      .cwd = rows[i].cwd};
     g_autoptr(GError) error = NULL;
     g_assert_null(child_start(loop, &spec, &events, NULL, &error));
     g_assert_cmpstr(error->message, ==, rows[i].message);

@@ -1,4 +1,5 @@
-/* The agent server over HTTP, as a process of its own: every door, every refusal, the queue, and the drain. */
+/* The agent server over HTTP, as a process of its own: every door, every refusal, the queue, and
+ * the drain. */
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -42,9 +43,11 @@ static void served_line(const Served *served, char *line, size_t size)
 static Served serve(const char *toml)
 {
   Served served = {.dir = g_dir_make_tmp("reeve-test-agent-XXXXXX", NULL)};
-  g_autofree char *file = g_build_filename(served.dir, "agent.toml", NULL), *peers = g_build_filename(served.dir, "peers.json", NULL);
+  g_autofree char *file = g_build_filename(served.dir, "agent.toml", NULL),
+                  *peers = g_build_filename(served.dir, "peers.json", NULL);
   g_assert_true(g_file_set_contents(file, toml, -1, NULL));
-  g_assert_true(g_file_set_contents(peers, "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[\"http://localhost:1\"]}]", -1, NULL));
+  g_assert_true(g_file_set_contents(
+      peers, "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[\"http://localhost:1\"]}]", -1, NULL));
   int ends[2];
   g_assert_cmpint(pipe(ends), ==, 0);
   served.pid = fork();
@@ -65,7 +68,8 @@ static Served serve(const char *toml)
     served_line(&served, line, sizeof line);
     g_string_append(served.said, line);
   }
-  served.port = atoi(strrchr(strstr(line, "url=http://localhost:"), ':') ? strstr(line, "localhost:") + 10 : "0");
+  served.port = atoi(
+      strrchr(strstr(line, "url=http://localhost:"), ':') ? strstr(line, "localhost:") + 10 : "0");
   g_assert_cmpint(served.port, >, 0);
   return served;
 }
@@ -76,7 +80,8 @@ static int served_end(Served *served)
   int status = 0;
   g_assert_cmpint(waitpid(served->pid, &status, 0), ==, served->pid);
   close(served->err);
-  g_autofree char *file = g_build_filename(served->dir, "agent.toml", NULL), *peers = g_build_filename(served->dir, "peers.json", NULL);
+  g_autofree char *file = g_build_filename(served->dir, "agent.toml", NULL),
+                  *peers = g_build_filename(served->dir, "peers.json", NULL);
   g_unlink(file);
   g_unlink(peers);
   g_rmdir(served->dir);
@@ -92,7 +97,8 @@ static int served_stop(Served *served)
   return served_end(served);
 }
 
-static int call(const Served *served, const char *method, const char *path, const char *body, json_t **answer)
+static int call(const Served *served, const char *method, const char *path, const char *body,
+                json_t **answer)
 {
   g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d%s", served->port, path);
   HttpCallSpec spec = {.method = method,
@@ -110,7 +116,8 @@ static int call(const Served *served, const char *method, const char *path, cons
   return status;
 }
 
-#define BRAIN(argv, more) "[agent]\nname = \"Test\"\ncapabilities = [\"a\", \"b\"]\n[llm]\ncommand = " argv "\n" more
+#define BRAIN(argv, more) \
+  "[agent]\nname = \"Test\"\ncapabilities = [\"a\", \"b\"]\n[llm]\ncommand = " argv "\n" more
 
 static void test_doors(void)
 {
@@ -124,12 +131,15 @@ static void test_doors(void)
   g_assert_cmpuint(json_array_size(json_object_get(answer, "skills")), ==, 2);
   g_assert_cmpstr(jget_str(answer, "version", NULL), ==, "0.0.0");
   json_decref(answer);
-  g_assert_cmpint(call(&served, "POST", "/prompt", "{\"prompt\":\"h\\u00e9 \\\"x\\\"\"}", &answer), ==, 200);
+  g_assert_cmpint(call(&served, "POST", "/prompt", "{\"prompt\":\"h\\u00e9 \\\"x\\\"\"}", &answer),
+                  ==, 200);
   g_assert_cmpstr(jget_str(answer, "response", NULL), ==, "h\xc3\xa9 \"x\"");
   g_assert_cmpstr(jget_str(answer, "agent", NULL), ==, "Test");
   g_assert_cmpint(jget_int(answer, "duration_ms", -1), >=, 0);
   json_decref(answer);
-  g_assert_cmpint(call(&served, "POST", "/query", "{\"query\":\"q\",\"session_id\":\"s\",\"context\":{}}", &answer), ==, 200);
+  g_assert_cmpint(call(&served, "POST", "/query",
+                       "{\"query\":\"q\",\"session_id\":\"s\",\"context\":{}}", &answer),
+                  ==, 200);
   g_assert_cmpstr(jget_str(answer, "session_id", NULL), ==, "s");
   json_decref(answer);
   g_assert_cmpint(call(&served, "POST", "/query", "{\"query\":\"q\"}", &answer), ==, 200);
@@ -138,7 +148,8 @@ static void test_doors(void)
   g_assert_cmpint(call(&served, "GET", "/status", NULL, &answer), ==, 200);
   g_assert_cmpint(jget_int(answer, "requests", -1), ==, 3);
   g_assert_cmpint(jget_int(answer, "errors", -1), ==, 0);
-  g_assert_cmpstr(jget_str(json_array_get(json_object_get(answer, "peers"), 0), "id", NULL), ==, "news");
+  g_assert_cmpstr(jget_str(json_array_get(json_object_get(answer, "peers"), 0), "id", NULL), ==,
+                  "news");
   json_decref(answer);
   g_assert_cmpint(served_stop(&served), ==, 0);
 }
@@ -152,8 +163,9 @@ static void test_file_port(void)
   g_assert_cmpint(bind(fd, (struct sockaddr *)&at, sizeof at), ==, 0);
   g_assert_cmpint(getsockname(fd, (struct sockaddr *)&at, &size), ==, 0);
   close(fd);
-  g_autofree char *toml =
-      g_strdup_printf(BRAIN("[\"cat\"]", "[resources]\nmemory_limit = \"1GB\"\ngpu = 1\n[deployment]\nport = %d\n"), ntohs(at.sin_port));
+  g_autofree char *toml = g_strdup_printf(
+      BRAIN("[\"cat\"]", "[resources]\nmemory_limit = \"1GB\"\ngpu = 1\n[deployment]\nport = %d\n"),
+      ntohs(at.sin_port));
   Served served = serve(toml);
   g_assert_cmpint(served.port, ==, ntohs(at.sin_port));
   g_assert_nonnull(strstr(served.said->str, "key=resources.gpu"));
@@ -176,7 +188,8 @@ static void test_refusals(void)
       {"POST", "/prompt", "{}", 422, "'prompt': wanted a text that is not empty"},
       {"POST", "/prompt", "{\"prompt\":7}", 422, "'prompt': wanted a text that is not empty"},
       {"POST", "/prompt", "{\"prompt\":\"\"}", 422, "'prompt': wanted a text that is not empty"},
-      {"POST", "/query", "{\"prompt\":\"x\"}", 422, "'query': wanted a text that is not empty; 'prompt': no such member"},
+      {"POST", "/query", "{\"prompt\":\"x\"}", 422,
+       "'query': wanted a text that is not empty; 'prompt': no such member"},
       {"POST", "/query", "{\"query\":\"x\",\"context\":[]}", 422, "'context': wanted an object"},
       {"POST", "/query", "{\"query\":\"x\",\"session_id\":\"a\\nb\"}", 422,
        "'session_id': wanted a text of 1 to 128 bytes without control characters"},
@@ -184,10 +197,12 @@ static void test_refusals(void)
   Served served = serve(BRAIN("[\"cat\"]", ""));
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     json_t *answer = NULL;
-    g_assert_cmpint(call(&served, rows[i].method, rows[i].path, rows[i].body, &answer), ==, rows[i].status);
+    g_assert_cmpint(call(&served, rows[i].method, rows[i].path, rows[i].body, &answer), ==,
+                    rows[i].status);
     g_assert_cmpint(jget_int(answer, "status", 0), ==, rows[i].status);
     if (rows[i].body && !rows[i].body[0])
-      g_assert_nonnull(strstr(jget_str(answer, "detail", ""), "JSON line 1")); /* the rest is the parser's wording */
+      /* the rest is the parser's wording */
+      g_assert_nonnull(strstr(jget_str(answer, "detail", ""), "JSON line 1"));
     else
       g_assert_cmpstr(jget_str(answer, "detail", NULL), ==, rows[i].detail);
     json_decref(answer);
@@ -210,7 +225,8 @@ static void test_bad_brains(void)
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Served served = serve(rows[i].toml);
     json_t *answer = NULL;
-    g_assert_cmpint(call(&served, "POST", "/prompt", "{\"prompt\":\"x\"}", &answer), ==, rows[i].status);
+    g_assert_cmpint(call(&served, "POST", "/prompt", "{\"prompt\":\"x\"}", &answer), ==,
+                    rows[i].status);
     g_assert_cmpstr(jget_str(answer, "code", NULL), ==, rows[i].code);
     json_decref(answer);
     g_assert_cmpint(served_stop(&served), ==, 0);
@@ -226,7 +242,9 @@ static void crowd_send(const Served *served, int *fds, int n)
 {
   static const char request[] =
       "POST /prompt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"x\"}";
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)served->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)served->port),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct timeval deadline = {.tv_sec = DEADLINE_MS / 1000};
   for (int i = 0; i < n; i++) {
     fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -254,7 +272,8 @@ static int crowd_status(int fd)
 /* One works, 64 wait, the others are refused; whoever waits longer than the limit hears so. */
 static void test_queue(void)
 {
-  Served served = serve(BRAIN("[\"sleep\", \"1000\"]", "request_timeout = 1\n[resources]\nmax_concurrent_requests = 1\n"));
+  Served served = serve(BRAIN("[\"sleep\", \"1000\"]",
+                              "request_timeout = 1\n[resources]\nmax_concurrent_requests = 1\n"));
   int fds[CROWD_MAX], busy = 0, late = 0;
   crowd_send(&served, fds, CROWD_MAX);
   for (int i = 0; i < CROWD_MAX; i++) {
@@ -275,8 +294,9 @@ static void test_queue(void)
 /* What is in flight is answered, and what waits for its turn too. */
 static void test_drain(void)
 {
-  Served served = serve(BRAIN("[\"python3\", \"-S\", \"-c\", \"import time; time.sleep(0.5); print('late')\"]",
-                              "[resources]\nmax_concurrent_requests = 1\n"));
+  Served served =
+      serve(BRAIN("[\"python3\", \"-S\", \"-c\", \"import time; time.sleep(0.5); print('late')\"]",
+                  "[resources]\nmax_concurrent_requests = 1\n"));
   int fds[2];
   crowd_send(&served, fds, 2);
   int64_t requests = 0, until = clock_boot_ms() + DEADLINE_MS;
@@ -293,14 +313,17 @@ static void test_drain(void)
   g_assert_cmpint(served_end(&served), ==, 0);
 }
 
-/* A reader that takes its time gets all of an answer that was given before the end; escaped, it is more than the kernel holds. */
+/* A reader that takes its time gets all of an answer that was given before the end; escaped, it is
+ * more than the kernel holds. */
 static void test_drain_slow_reader(void)
 {
   enum { ANSWER = 6000000, SLOW_US = 400000 };
   Served served = serve(BRAIN("[\"python3\", \"-S\", \"-c\", \"print(chr(1) * 1000000)\"]", ""));
   static const char request[] =
       "POST /prompt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"x\"}";
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)served.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)served.port),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   g_assert_cmpint(connect(fd, (struct sockaddr *)&to, sizeof to), ==, 0);
@@ -322,7 +345,8 @@ static void test_drain_slow_reader(void)
 
 static int serve_code(const char *toml)
 {
-  g_autofree char *dir = g_dir_make_tmp("reeve-test-agent-XXXXXX", NULL), *file = g_build_filename(dir, "agent.toml", NULL);
+  g_autofree char *dir = g_dir_make_tmp("reeve-test-agent-XXXXXX", NULL),
+                  *file = g_build_filename(dir, "agent.toml", NULL);
   if (toml)
     g_assert_true(g_file_set_contents(file, toml, -1, NULL));
   pid_t pid = fork();

@@ -1,4 +1,5 @@
-/* From bytes of an MCP server to messages: every cut of the same bytes gives the same, limits hold. */
+/* From bytes of an MCP server to messages: every cut of the same bytes gives the same, limits hold.
+ */
 #include "agent/mcp_content.h"
 #include "agent/mcp_frame.h"
 #include "base/error.h"
@@ -7,7 +8,8 @@
 
 static bool take(McpPiece piece, const char *text, size_t length, void *data)
 {
-  static const char *const words[] = {[MCP_PIECE_WHOLE] = "", [MCP_PIECE_TOO_LONG] = "long", [MCP_PIECE_ENDLESS] = "endless"};
+  static const char *const words[] = {
+      [MCP_PIECE_WHOLE] = "", [MCP_PIECE_TOO_LONG] = "long", [MCP_PIECE_ENDLESS] = "endless"};
   g_assert_cmpuint(strlen(text), <=, length);
   g_string_append_printf(data, "<%s%.*s>", words[piece], (int)MIN(length, 40), text);
   return piece != MCP_PIECE_ENDLESS && !strstr(text, "stop");
@@ -52,7 +54,8 @@ static void test_endless(void)
 /* "kind id method" of every message in @text, or the error. */
 static char *parse(const char *text)
 {
-  static const char *const kinds[] = {[MCP_RESPONSE] = "response", [MCP_REQUEST] = "request", [MCP_NOTIFICATION] = "notification"};
+  static const char *const kinds[] = {
+      [MCP_RESPONSE] = "response", [MCP_REQUEST] = "request", [MCP_NOTIFICATION] = "notification"};
   g_autoptr(GError) error = NULL;
   g_autoptr(GPtrArray) messages = mcp_parse(text, strlen(text), &error);
   if (!messages)
@@ -60,7 +63,8 @@ static char *parse(const char *text)
   GString *out = g_string_new(NULL);
   for (guint i = 0; i < messages->len; i++) {
     const McpMessage *message = messages->pdata[i];
-    g_string_append_printf(out, "%s %d %s %s;", kinds[message->kind], (int)message->id, message->method ? message->method : "-",
+    g_string_append_printf(out, "%s %d %s %s;", kinds[message->kind], (int)message->id,
+                           message->method ? message->method : "-",
                            message->error ? message->error : "-");
   }
   return g_string_free(out, FALSE);
@@ -82,7 +86,8 @@ static void test_messages(void)
       {"{\"id\":7,\"result\":{},\"error\":null}", "response 7 - -;"},
       {"{\"id\":7,\"result\":null,\"error\":{\"message\":\"no\"}}", "response 7 - no;"},
       {"{\"id\":null,\"error\":{\"message\":\"x\"}}", "response -1 - x;"},
-      {"{\"id\":7,\"result\":{\"a\":\"\\u0000\",\"a\":\"\\ud83d\",\"n\":18446744073709551615}}", "response 7 - -;"},
+      {"{\"id\":7,\"result\":{\"a\":\"\\u0000\",\"a\":\"\\ud83d\",\"n\":18446744073709551615}}",
+       "response 7 - -;"},
       {"{\"id\":7,\"result\":{\"a\":\"caf\xe9\"}}", "response 7 - -;"},
       {"{\"id\":1,\"method\":\"ping\"}", "request 0 ping -;"},
       {"{\"method\":\"notifications/x\"}", "notification 0 notifications/x -;"},
@@ -135,7 +140,8 @@ static void test_limits(void)
 
 static void test_cut(void)
 {
-  g_autofree char *whole = mcp_cut("h\xc3\xa9", 3), *cut = mcp_cut("h\xc3\xa9", 2), *nothing = mcp_cut("\xc3\xa9", 1);
+  g_autofree char *whole = mcp_cut("h\xc3\xa9", 3), *cut = mcp_cut("h\xc3\xa9", 2),
+                  *nothing = mcp_cut("\xc3\xa9", 1);
   g_assert_cmpstr(whole, ==, "h\xc3\xa9");
   g_assert_cmpstr(cut, ==, "h");
   g_assert_cmpstr(nothing, ==, "");

@@ -1,5 +1,6 @@
-/* Answers of model servers made at random from a seed, in every shape that servers were seen to use, cut at any byte: what was said comes
- * through exactly. A failure names its seed; that seed as the only argument plays it alone. */
+/* Answers of model servers made at random from a seed, in every shape that servers were seen to
+ * use, cut at any byte: what was said comes through exactly. A failure names its seed; that seed as
+ * the only argument plays it alone. */
 #include "agent/model_stream.h"
 
 #include <signal.h>
@@ -127,8 +128,10 @@ static char *object_text(Script *script, GPtrArray *object)
 
 static char *words(Script *script, guint most)
 {
-  static const char *const alphabet[] = {
-      "a", "Z", "7", " ", "\n", "\"", "\\", "/", "{", "}", "data: ", "[DONE]", "é", "€", "\xF0\x9F\x98\x80", "\t", "\x01", "\x7f"};
+  static const char *const alphabet[] = {"a",      "Z",      "7",   " ", "\n",
+                                         "\"",     "\\",     "/",   "{", "}",
+                                         "data: ", "[DONE]", "é",   "€", "\xF0\x9F\x98\x80",
+                                         "\t",     "\x01",   "\x7f"};
   GString *out = g_string_new(NULL);
   for (guint n = pick(script, most + 1); n > 0; n--)
     g_string_append(out, alphabet[pick(script, G_N_ELEMENTS(alphabet))]);
@@ -140,7 +143,8 @@ static char *words(Script *script, guint most)
 /* Things between events that say nothing. */
 static void put_noise(Script *script)
 {
-  static const char *const noise[] = {": ping%s%s", "data:%s%s", "event: keepalive%sdata: %s%s", "id: 7%s%s", "retry: 3000%s%s"};
+  static const char *const noise[] = {": ping%s%s", "data:%s%s", "event: keepalive%sdata: %s%s",
+                                      "id: 7%s%s", "retry: 3000%s%s"};
   const char *end = script->line_end;
   if (!chance(script, 4))
     return;
@@ -169,9 +173,11 @@ static void put_document(Script *script, char *json)
   if (script->openai) {
     if (chance(script, 6))
       g_string_append_printf(script->bytes, "event: message%s", script->line_end);
-    const char *comma = chance(script, 5) ? strstr(json, ",\"") : NULL; /* one event on two lines of data */
+    /* one event on two lines of data */
+    const char *comma = chance(script, 5) ? strstr(json, ",\"") : NULL;
     if (comma && between_members(json, comma))
-      g_string_append_printf(script->bytes, "data: %.*s%sdata:%s", (int)(comma + 1 - json), json, script->line_end, comma + 1);
+      g_string_append_printf(script->bytes, "data: %.*s%sdata:%s", (int)(comma + 1 - json), json,
+                             script->line_end, comma + 1);
     else
       g_string_append_printf(script->bytes, "data:%s%s", chance(script, 4) ? "" : " ", json);
     g_string_append(script->bytes, script->line_end);
@@ -224,7 +230,9 @@ static void make_calls(Script *script)
     g_autofree char *said = words(script, 6);
     json_t *arguments = json_pack("{s:i,s:s,s:{}}", "n", (int)i, "text", said, "empty");
     char *text = json_dumps(arguments, JSON_COMPACT | JSON_SORT_KEYS);
-    script->calls[i] = (Call){.id = script->openai && script->numbering != NO_NAME_TAGS ? g_strdup_printf("id_%u", i) : g_strdup(""),
+    script->calls[i] = (Call){.id = script->openai && script->numbering != NO_NAME_TAGS
+                                        ? g_strdup_printf("id_%u", i)
+                                        : g_strdup(""),
                               .name = g_strdup_printf("tool_%u", pick(script, 2)),
                               .arguments = g_strdup(text)};
     free(text);
@@ -250,7 +258,9 @@ static char *call_piece(Script *script, guint i, size_t from, size_t length)
   g_autofree char *part = g_strndup(call->arguments + from, length);
   if (!from)
     member(function, "name", g_strdup_printf("\"%s\"", call->name));
-  member(function, "arguments", whole && (script->objects || !script->openai) ? g_strdup(call->arguments) : quoted(script, part));
+  member(function, "arguments",
+         whole && (script->objects || !script->openai) ? g_strdup(call->arguments)
+                                                       : quoted(script, part));
   member(piece, "function", object_text(script, function));
   if (call->id[0] && (!from || chance(script, 3)))
     member(piece, "id", g_strdup_printf("\"%s\"", call->id));
@@ -275,7 +285,8 @@ static void put_calls(Script *script, char *list)
 /* All calls in one document, or one after another, whole or bit by bit. */
 static void say_calls(Script *script)
 {
-  bool in_bits = script->openai && script->numbering != ALL_ZERO && script->numbering != NO_NAME_TAGS && !script->objects;
+  bool in_bits = script->openai && script->numbering != ALL_ZERO &&
+                 script->numbering != NO_NAME_TAGS && !script->objects;
   bool together = script->numbering == NO_NAME_TAGS || chance(script, 3);
   GString *list = g_string_new(NULL);
   for (guint i = 0; i < script->n_calls; i++) {
@@ -317,17 +328,23 @@ static void say_end(Script *script)
   put_piece(script, object_new(), script->finish);
   if (!script->openai)
     return;
-  put_document(script, g_strdup_printf("{\"choices\":[],\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":%d}}", script->prompt_tokens,
-                                       script->completion_tokens));
+  put_document(
+      script,
+      g_strdup_printf("{\"choices\":[],\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":%d}}",
+                      script->prompt_tokens, script->completion_tokens));
   if (!chance(script, 5))
-    g_string_append_printf(script->bytes, "data: [DONE]%s%s%s", chance(script, 3) ? " " : "", script->line_end, script->line_end);
+    g_string_append_printf(script->bytes, "data: [DONE]%s%s%s", chance(script, 3) ? " " : "",
+                           script->line_end, script->line_end);
 }
 
 static void script_init(Script *script, guint32 seed)
 {
-  static const char *const ends[] = {"\n", "\r\n", "\r"}, *const finishes[] = {"stop", "length", "content_filter"};
-  *script = (Script){
-      .rand = g_rand_new_with_seed(seed), .text = g_string_new(NULL), .reasoning = g_string_new(NULL), .bytes = g_string_new(NULL)};
+  static const char *const ends[] = {"\n", "\r\n", "\r"}, *const finishes[] = {"stop", "length",
+                                                                               "content_filter"};
+  *script = (Script){.rand = g_rand_new_with_seed(seed),
+                     .text = g_string_new(NULL),
+                     .reasoning = g_string_new(NULL),
+                     .bytes = g_string_new(NULL)};
   script->openai = chance(script, 2);
   script->reasons = chance(script, 3);
   script->objects = chance(script, 4);
@@ -374,7 +391,8 @@ static void compare_calls(const Script *script, const ModelStream *stream)
     const ToolCall *call = g_ptr_array_index(stream->tool_calls, i);
     g_assert_cmpstr(call->id, ==, script->calls[i].id);
     g_assert_cmpstr(call->name, ==, script->calls[i].name);
-    json_t *said = json_loads(script->calls[i].arguments, 0, NULL), *got = json_loads(call->arguments, 0, NULL);
+    json_t *said = json_loads(script->calls[i].arguments, 0, NULL),
+           *got = json_loads(call->arguments, 0, NULL);
     g_assert_true(got && json_equal(said, got));
     json_decref(said);
     json_decref(got);
@@ -404,7 +422,8 @@ static void play(guint32 seed)
   for (size_t at = 0; at < script.bytes->len;) {
     guint wanted = 1 + pick(&script, step_max);
     size_t step = MIN(script.bytes->len - at, wanted);
-    g_autofree char *piece = g_memdup2(script.bytes->str + at, step); /* of its very size, so that ASan sees a step beyond it */
+    /* of its very size, so that ASan sees a step beyond it */
+    g_autofree char *piece = g_memdup2(script.bytes->str + at, step);
     if (!model_stream_feed(stream, piece, step))
       break;
     at += step;

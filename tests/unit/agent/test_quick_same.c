@@ -1,10 +1,12 @@
-/* The shortest way to a token: what it takes, what it leaves, and that a stream says the same with it. */
+/* The shortest way to a token: what it takes, what it leaves, and that a stream says the same with
+ * it. */
 #include "agent/model_stream.h"
 
 #include <string.h>
 
-#define CHUNK(at, text)                                                                                                                    \
-  "{\"id\":\"c1\",\"created\":" at ",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"},\"finish_reason\":null}]}"
+#define CHUNK(at, text)                                                                        \
+  "{\"id\":\"c1\",\"created\":" at ",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text \
+  "\"},\"finish_reason\":null}]}"
 
 static bool takes(const QuickSame *same, const char *json, const char *wanted)
 {
@@ -26,8 +28,9 @@ static void test_same(void)
   g_assert_true(takes(&same, CHUNK("17", ""), ""));
   g_assert_true(takes(&same, CHUNK("93", " w\xc3\xb6rld}]"), " w\xc3\xb6rld}]"));
   g_assert_true(takes(&same, CHUNK("10", "x"), "x"));
-  static const char *const others[] = {CHUNK("07", "x"),    CHUNK("1x", "x"),    CHUNK("117", "x"),      CHUNK("17", "a\\n"),
-                                       CHUNK("17", "a\nb"), CHUNK("17", "\xff"), CHUNK("17", "a\",\"b"), "{}"};
+  static const char *const others[] = {
+      CHUNK("07", "x"),    CHUNK("1x", "x"),    CHUNK("117", "x"),      CHUNK("17", "a\\n"),
+      CHUNK("17", "a\nb"), CHUNK("17", "\xff"), CHUNK("17", "a\",\"b"), "{}"};
   for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
     g_assert_false(takes(&same, others[i], ""));
   quick_same_clear(&same);
@@ -52,9 +55,11 @@ static bool add(const char *text, size_t length, void *data)
 static void test_stream(void)
 {
   static const char said[] =
-      "data: " CHUNK("10", "one") "\n\ndata: " CHUNK("11", " two") "\n\ndata: " CHUNK("12", " \\\"three\\\"") "\n\ndata: " CHUNK(
-          "13", " four") "\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":"
-                         "{\"prompt_tokens\":7,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n";
+      "data: " CHUNK("10", "one") "\n\ndata: " CHUNK("11", " two") "\n\ndata: " CHUNK(
+          "12",
+          " \\\"three\\\"") "\n\ndata: " CHUNK("13",
+                                               " four") "\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":"
+                                                        "{\"prompt_tokens\":7,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n";
   for (size_t piece = 1; piece < sizeof said; piece++) {
     g_autoptr(GString) out = g_string_new(NULL);
     ModelStream *stream = model_stream_new(&openai_format, FRAMING_EVENTS, add, out);

@@ -11,7 +11,8 @@ static GPtrArray *said(const char *question, const char *answer)
   return messages;
 }
 
-static void add(Sessions *sessions, const char *id, const char *question, const char *answer, int64_t now_ms)
+static void add(Sessions *sessions, const char *id, const char *question, const char *answer,
+                int64_t now_ms)
 {
   g_autoptr(GPtrArray) messages = said(question, answer);
   sessions_add(sessions, id, messages, now_ms);
@@ -64,12 +65,15 @@ static void test_messages(void)
 static void test_bytes(void)
 {
   Sessions *sessions = sessions_new();
-  g_autofree char *third = g_strnfill(SESSION_BYTES_MAX / 3, 'x'), *all = g_strnfill(SESSION_BYTES_MAX + 1, 'y');
+  g_autofree char *third = g_strnfill(SESSION_BYTES_MAX / 3, 'x'),
+                  *all = g_strnfill(SESSION_BYTES_MAX + 1, 'y');
   for (int i = 0; i < 5; i++)
     add(sessions, "a", third, "a", i);
-  g_assert_cmpuint(sessions_get(sessions, "a", 9)->len, ==, 4); /* two questions and their answers, the third is too much */
+  /* two questions and their answers, the third is too much */
+  g_assert_cmpuint(sessions_get(sessions, "a", 9)->len, ==, 4);
   add(sessions, "a", "short", all, 10);
-  g_assert_cmpuint(sessions_get(sessions, "a", 11)->len, ==, 0); /* its question went, and what followed it */
+  /* its question went, and what followed it */
+  g_assert_cmpuint(sessions_get(sessions, "a", 11)->len, ==, 0);
   add(sessions, "a", "q", "a", 12);
   g_assert_cmpuint(sessions_get(sessions, "a", 13)->len, ==, 2);
   sessions_free(sessions);

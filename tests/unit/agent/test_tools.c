@@ -1,4 +1,5 @@
-/* The tools of an agent against MCP servers that misbehave (mcp_stand_in.py): what the model is told, and what becomes of the server. */
+/* The tools of an agent against MCP servers that misbehave (mcp_stand_in.py): what the model is
+ * told, and what becomes of the server. */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "tools_bench.h"
@@ -13,8 +14,9 @@ static char *stand_in; /* path of mcp_stand_in.py: the argument of this program 
 /* An agent with one server "s", the stand-in in @mode; @more: further lines of its section. */
 static Bench *bench_server(const char *mode, const char *more)
 {
-  g_autofree char *toml =
-      g_strdup_printf("[mcp_servers.s]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"%s\"]\n%s\n", stand_in, mode, more ? more : "");
+  g_autofree char *toml = g_strdup_printf(
+      "[mcp_servers.s]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"%s\"]\n%s\n", stand_in,
+      mode, more ? more : "");
   return bench_new(toml);
 }
 
@@ -23,9 +25,11 @@ static void test_plain(void)
   Bench *bench = bench_server("normal", NULL);
   g_assert_null(tools_json(bench->tools)); /* not yet */
   bench_wait(bench, has_tools);
-  contains(tools_json(bench->tools),
-           "{\"type\":\"function\",\"function\":{\"name\":\"s_echo\",\"description\":\"does echo\",\"parameters\":{\"type\":\"object\"");
-  g_assert_cmpstr(bench_call(bench, "s_echo", "{\"text\":\"h\\u00e9llo\\nline\"}", 5000), ==, "h\xc3\xa9llo\nline");
+  contains(
+      tools_json(bench->tools),
+      "{\"type\":\"function\",\"function\":{\"name\":\"s_echo\",\"description\":\"does echo\",\"parameters\":{\"type\":\"object\"");
+  g_assert_cmpstr(bench_call(bench, "s_echo", "{\"text\":\"h\\u00e9llo\\nline\"}", 5000), ==,
+                  "h\xc3\xa9llo\nline");
   g_assert_true(bench->ok);
   g_assert_cmpstr(bench_call(bench, "s_echo", "", 5000), ==, "echo");
   g_assert_cmpstr(bench_call(bench, "s_late", "{\"text\":\"x\"}", 5000), ==, "x");
@@ -47,7 +51,8 @@ static void test_refusals(void)
   contains(bench_call(bench, "s_echo", wide, 5000), "larger than 65536 bytes");
   g_assert_cmpstr(bench_call(bench, "s_fail", "{}", 5000), ==, "the disk is full");
   g_assert_false(bench->ok);
-  g_assert_cmpstr(bench_call(bench, "s_refuse", "{}", 5000), ==, "the tool call was refused: unknown tool: refuse (code -32602)");
+  g_assert_cmpstr(bench_call(bench, "s_refuse", "{}", 5000), ==,
+                  "the tool call was refused: unknown tool: refuse (code -32602)");
   g_assert_false(bench->ok);
   bench_free(bench);
 }
@@ -56,10 +61,12 @@ static void test_content(void)
 {
   Bench *bench = bench_server("normal", NULL);
   bench_wait(bench, has_tools);
-  g_assert_cmpstr(bench_call(bench, "s_rich", "{}", 5000), ==,
-                  "first\n[image, image/png, about 300 bytes, not shown]\n[resource file:///a, text/plain]\ninside\n"
-                  "[link to resource file:///b: b]\n[content of a kind that is not known here]");
-  contains(bench_call(bench, "s_big", "{}", 5000), "\n[cut: the output has 500000 bytes, this is its beginning]");
+  g_assert_cmpstr(
+      bench_call(bench, "s_rich", "{}", 5000), ==,
+      "first\n[image, image/png, about 300 bytes, not shown]\n[resource file:///a, text/plain]\ninside\n"
+      "[link to resource file:///b: b]\n[content of a kind that is not known here]");
+  contains(bench_call(bench, "s_big", "{}", 5000),
+           "\n[cut: the output has 500000 bytes, this is its beginning]");
   g_assert_true(bench->ok);
   g_assert_cmpuint(bench->length, <=, TOOL_OUTPUT_MAX);
   g_assert_cmpuint(bench->length, >, TOOL_OUTPUT_MAX - 300);
@@ -67,16 +74,19 @@ static void test_content(void)
   bench_free(bench);
 }
 
-/* What it prints beside messages is passed over; a line that is too long fails the calls that are open, and only those. */
+/* What it prints beside messages is passed over; a line that is too long fails the calls that are
+ * open, and only those. */
 static void test_garbage(void)
 {
   Bench *bench = bench_server("normal", NULL);
   bench_wait(bench, has_tools);
   g_assert_cmpstr(bench_call(bench, "s_garbage", "{\"text\":\"fine\"}", 5000), ==, "fine");
+  /* at once, not after the time of a call */
   contains(bench_call(bench, "s_broken", "{}", 20000),
-           "MCP server 's': its answer is not a valid message: "); /* at once, not after the time of a call */
+           "MCP server 's': its answer is not a valid message: ");
   g_assert_false(bench->ok);
-  g_assert_cmpstr(bench_call(bench, "s_long", "{}", 20000), ==, "MCP server 's': the MCP server wrote a line of more than 1 MiB");
+  g_assert_cmpstr(bench_call(bench, "s_long", "{}", 20000), ==,
+                  "MCP server 's': the MCP server wrote a line of more than 1 MiB");
   g_assert_false(bench->ok);
   g_assert_cmpstr(bench_call(bench, "s_echo", "{\"text\":\"still here\"}", 5000), ==, "still here");
   g_assert_cmpint(status_number(bench, "restarts"), ==, 0);
@@ -88,11 +98,13 @@ static void test_death(void)
 {
   Bench *bench = bench_server("normal", NULL);
   bench_wait(bench, has_tools);
-  g_assert_cmpstr(bench_call(bench, "s_die", "{}", 20000), ==, "MCP server 's': it ended with code 7");
+  g_assert_cmpstr(bench_call(bench, "s_die", "{}", 20000), ==,
+                  "MCP server 's': it ended with code 7");
   g_assert_false(bench->ok);
   g_assert_null(tools_json(bench->tools));
   g_assert_true(status_has(bench, "\"status\":\"waiting\""));
-  contains(bench_call(bench, "s_echo", "{}", 5000), "MCP server 's' is unavailable: it ended with code 7; retrying in 1 s");
+  contains(bench_call(bench, "s_echo", "{}", 5000),
+           "MCP server 's' is unavailable: it ended with code 7; retrying in 1 s");
   bench_wait(bench, has_tools);
   g_assert_cmpint(status_number(bench, "restarts"), ==, 1);
   g_assert_cmpstr(bench_call(bench, "s_echo", "{\"text\":\"back\"}", 5000), ==, "back");
@@ -250,11 +262,14 @@ static void test_cannot_start(void)
 
 static void test_environment(void)
 {
-  g_autofree char *directory = g_dir_make_tmp("reeve-tools-XXXXXX", NULL), *env_file = g_build_filename(directory, "env", NULL);
-  g_assert_true(g_file_set_contents(env_file, "# secrets\n\nexport FROM_FILE=\"a b\"\nOWN=lost\n", -1, NULL));
+  g_autofree char *directory = g_dir_make_tmp("reeve-tools-XXXXXX", NULL),
+                  *env_file = g_build_filename(directory, "env", NULL);
+  g_assert_true(
+      g_file_set_contents(env_file, "# secrets\n\nexport FROM_FILE=\"a b\"\nOWN=lost\n", -1, NULL));
   g_setenv("AGENT_PEER_KEY", "secret of the job", TRUE);
   g_setenv("AGENT_API_KEY", "key of our doors", TRUE);
-  g_autofree char *more = g_strdup_printf("cwd = \"%s\"\nenvFile = \"%s\"\nenv = {OWN = \"$of itself!\"}", directory, env_file);
+  g_autofree char *more = g_strdup_printf(
+      "cwd = \"%s\"\nenvFile = \"%s\"\nenv = {OWN = \"$of itself!\"}", directory, env_file);
   Bench *bench = bench_server("normal", more);
   bench_wait(bench, has_tools);
   const char *said = bench_call(bench, "s_where", "{}", 5000);
@@ -275,7 +290,8 @@ static void test_stubborn(void)
 {
   Bench *bench = bench_server("stubborn", NULL);
   bench_wait(bench, has_tools);
-  g_autofree char *self = g_strdup_printf("/proc/self/task/%d/children", getpid()), *children = NULL;
+  g_autofree char *self = g_strdup_printf("/proc/self/task/%d/children", getpid()),
+                  *children = NULL;
   g_assert_true(g_file_get_contents(self, &children, NULL, NULL));
   pid_t pid = (pid_t)g_ascii_strtoll(children, NULL, 10);
   g_assert_cmpint(pid, >, 0);
@@ -287,12 +303,12 @@ static void test_stubborn(void)
 
 static void test_names(void)
 {
-  g_autofree char *toml =
-      g_strdup_printf("[mcp_servers.\"a.b\"]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"normal\"]\n"
-                      "[mcp_servers.a_b]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"normal\"]\n"
-                      "[mcp_servers.a-very-long-name-of-a-server-that-needs-nearly-all-of-the-room]\ncommand = \"python3\"\n"
-                      "args = [\"-S\", \"%s\", \"normal\"]\n",
-                      stand_in, stand_in, stand_in);
+  g_autofree char *toml = g_strdup_printf(
+      "[mcp_servers.\"a.b\"]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"normal\"]\n"
+      "[mcp_servers.a_b]\ncommand = \"python3\"\nargs = [\"-S\", \"%s\", \"normal\"]\n"
+      "[mcp_servers.a-very-long-name-of-a-server-that-needs-nearly-all-of-the-room]\ncommand = \"python3\"\n"
+      "args = [\"-S\", \"%s\", \"normal\"]\n",
+      stand_in, stand_in, stand_in);
   Bench *bench = bench_new(toml);
   while (!has_tools(bench) || status_has(bench, "\"status\":\"starting\""))
     bench_wait(bench, has_tools);

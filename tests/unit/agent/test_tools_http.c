@@ -1,5 +1,5 @@
-/* Tools behind HTTP: an MCP server by Streamable HTTP that misbehaves, and agents that are asked. The other side is a server on the same
- * loop. */
+/* Tools behind HTTP: an MCP server by Streamable HTTP that misbehaves, and agents that are asked.
+ * The other side is a server on the same loop. */
 #include "agent/peers.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -16,8 +16,10 @@ typedef struct Site {
   Bench *bench;
   HttpServer *http;
   int port;
-  int sessions;        /* that began; the present one is "s<sessions>" */
-  int forgets;         /* the next calls are answered with this status, the session is over; 200: with a JSON-RPC error */
+  int sessions; /* that began; the present one is "s<sessions>" */
+  /* the next calls are answered with this status, the session is over; 200: with a JSON-RPC error
+   */
+  int forgets;
   int get_status;      /* of the answer to a GET; 0: a stream */
   bool circles;        /* the list of tools has a cursor that leads back to its first page */
   const char *version; /* of the protocol */
@@ -58,14 +60,18 @@ static void site_on_left(void *data)
 static void site_call(HttpRequest *request, const char *tool, int id)
 {
   static const char prime[] = "id: e-1\nretry: 20\ndata:\n\n";
-  g_autofree char *answer =
-      g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"from %s\"}]}}", id, tool);
+  g_autofree char *answer = g_strdup_printf(
+      "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"from %s\"}]}}",
+      id, tool);
   static const char bad_session[] =
       "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32000,\"message\":\"Bad Request: No valid session ID provided\"},\"id\":null}";
   if (site.forgets) {
-    g_autofree char *error =
-        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":-32001,\"message\":\"Session not found\"}}", id);
-    const char *body = site.forgets == 200 ? error : site.forgets == 400 ? bad_session : "no such session";
+    g_autofree char *error = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":-32001,\"message\":\"Session not found\"}}",
+        id);
+    const char *body = site.forgets == 200   ? error
+                       : site.forgets == 400 ? bad_session
+                                             : "no such session";
     http_reply(request, site.forgets, "application/json", body, strlen(body));
     site.forgets = 0;
     site.sessions = site.sessions + 100;
@@ -75,7 +81,8 @@ static void site_call(HttpRequest *request, const char *tool, int id)
     http_reply_header(request, "Location", "/mcp/");
     http_reply(request, 307, "text/plain", "", 0);
   } else if (strcmp(tool, "broken") == 0) {
-    g_autofree char *half = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[", id);
+    g_autofree char *half =
+        g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"content\":[", id);
     http_reply(request, 200, "application/json", half, strlen(half));
   } else if (strcmp(tool, "resumed") == 0) {
     site.resume_id = id;
@@ -102,8 +109,9 @@ static void site_call(HttpRequest *request, const char *tool, int id)
 
 static void site_list(HttpRequest *request, int id)
 {
-  static const char *const names[] = {"json",  "sse",   "refused", "cut",     "wide", "page", "never",
-                                      "picky", "moved", "broken",  "resumed", "json", "more"};
+  static const char *const names[] = {"json",    "sse",   "refused", "cut",   "wide",
+                                      "page",    "never", "picky",   "moved", "broken",
+                                      "resumed", "json",  "more"};
   g_autoptr(GString) out = g_string_new(NULL);
   g_string_append_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"tools\":[", id);
   for (size_t i = 0; i < G_N_ELEMENTS(names) - !site.has_more; i++)
@@ -116,7 +124,8 @@ static void site_initialize(HttpRequest *request, int id)
 {
   g_autofree char *session = g_strdup_printf("s%d", ++site.sessions);
   g_autofree char *answer = g_strdup_printf(
-      "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{}}}}", id, site.version);
+      "{\"jsonrpc\":\"2.0\",\"id\":%d,\"result\":{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{}}}}",
+      id, site.version);
   g_assert_null(http_request_header(request, "mcp-session-id"));
   g_assert_null(http_request_header(request, "mcp-protocol-version"));
   site_say(request, session, answer);
@@ -127,10 +136,12 @@ static void site_post(HttpRequest *request)
   size_t length;
   const char *body = http_request_body(request, &length);
   json_t *root = json_parse(body, length, NULL);
-  const char *method = jget_str(root, "method", ""), *tool = jget_str(json_object_get(root, "params"), "name", "");
+  const char *method = jget_str(root, "method", ""),
+             *tool = jget_str(json_object_get(root, "params"), "name", "");
   int id = (int)jget_int(root, "id", 0);
   g_string_append_printf(site.seen, "%s %s\n", method, tool);
-  g_assert_cmpstr(http_request_header(request, "accept"), ==, "application/json, text/event-stream");
+  g_assert_cmpstr(http_request_header(request, "accept"), ==,
+                  "application/json, text/event-stream");
   g_assert_cmpstr(http_request_header(request, "x-team"), ==, "red");
   if (strcmp(method, "initialize") == 0) {
     site_initialize(request, id);
@@ -158,9 +169,11 @@ static void site_on_gone(void *data)
 static void site_ask(HttpRequest *request, const char *path)
 {
   size_t length;
-  const char *key = http_request_header(request, "authorization"), *depth = http_request_header(request, "x-reeve-depth");
+  const char *key = http_request_header(request, "authorization"),
+             *depth = http_request_header(request, "x-reeve-depth");
   const char *body = http_request_body(request, &length);
-  g_string_append_printf(site.seen, "%s %s %s %s\n", path, key ? key : "-", depth ? depth : "-", body);
+  g_string_append_printf(site.seen, "%s %s %s %s\n", path, key ? key : "-", depth ? depth : "-",
+                         body);
   if (strcmp(path, "/busy/query") == 0)
     http_reply_problem(request, 0, "the brain is asleep");
   else if (strcmp(path, "/old/query") == 0)
@@ -169,7 +182,8 @@ static void site_ask(HttpRequest *request, const char *path)
     site_say(request, NULL, "{\"response\":\"all is well\"}");
 }
 
-/* A stream that is gone on with: in the second piece there is nothing yet, in the third the answer. */
+/* A stream that is gone on with: in the second piece there is nothing yet, in the third the answer.
+ */
 static void site_get(HttpRequest *request, const char *last)
 {
   if (!last) {
@@ -211,7 +225,8 @@ static void site_handle(HttpRequest *request, void *data)
     http_request_on_gone(request, site_on_gone, NULL);
     site.listen = request;
   } else {
-    g_string_append_printf(site.seen, "%s %s\n", method, http_request_header(request, "mcp-session-id"));
+    g_string_append_printf(site.seen, "%s %s\n", method,
+                           http_request_header(request, "mcp-session-id"));
     http_reply(request, 200, "text/plain", "", 0);
   }
 }
@@ -222,7 +237,8 @@ static Bench *site_open(const char *toml)
   Loop *loop = loop_new();
   HttpServerConfig config = {.handler = site_handle, .eof_is_gone = true, .reply_ms_max = 600000};
   g_autoptr(GError) error = NULL;
-  site = (Site){.http = http_server_new(loop, &config), .seen = g_string_new(NULL), .version = "2025-11-25"};
+  site = (Site){
+      .http = http_server_new(loop, &config), .seen = g_string_new(NULL), .version = "2025-11-25"};
   site.port = http_server_listen_tcp(site.http, "127.0.0.1", 0, &error);
   g_assert_no_error(error);
   g_autofree char *port = g_strdup_printf("%d", site.port);
@@ -240,7 +256,8 @@ static void site_close(void)
   g_string_free(site.seen, TRUE);
 }
 
-static const char server_toml[] = "[mcp_servers.s]\ntype = \"http\"\nurl = \"http://127.0.0.1:PORT/mcp\"\nheaders = {X-Team = \"red\"}\n";
+static const char server_toml[] =
+    "[mcp_servers.s]\ntype = \"http\"\nurl = \"http://127.0.0.1:PORT/mcp\"\nheaders = {X-Team = \"red\"}\n";
 
 static bool has_listener(Bench *bench)
 {
@@ -272,16 +289,20 @@ static void test_trouble(void)
   bench_wait(bench, has_tools);
   static const struct {
     const char *tool, *says;
-  } rows[] = {{"s_refused", "MCP server 's': HTTP status 401: who are you?"},
-              {"s_cut", "MCP server 's': its answer ended without a result"},
-              {"s_wide", "MCP server 's': its answer is larger than 1 MiB"},
-              {"s_page", "MCP server 's': its answer ended without a result"},
-              {"s_broken", "MCP server 's': its answer ended without a result"},
-              {"s_moved", "MCP server 's': HTTP status 307: it has moved to '/mcp/'; redirects are not followed, so write that as its url"},
-              {"s_never", "no answer within 100 ms"},
-              {"s_json", "from json"}};
+  } rows[] = {
+      {"s_refused", "MCP server 's': HTTP status 401: who are you?"},
+      {"s_cut", "MCP server 's': its answer ended without a result"},
+      {"s_wide", "MCP server 's': its answer is larger than 1 MiB"},
+      {"s_page", "MCP server 's': its answer ended without a result"},
+      {"s_broken", "MCP server 's': its answer ended without a result"},
+      {"s_moved",
+       "MCP server 's': HTTP status 307: it has moved to '/mcp/'; redirects are not followed, so write that as its url"},
+      {"s_never", "no answer within 100 ms"},
+      {"s_json", "from json"}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-    g_assert_cmpstr(bench_call(bench, rows[i].tool, "{}", strstr(rows[i].tool, "never") ? 100 : 9000), ==, rows[i].says);
+    g_assert_cmpstr(
+        bench_call(bench, rows[i].tool, "{}", strstr(rows[i].tool, "never") ? 100 : 9000), ==,
+        rows[i].says);
     g_assert_true(bench->ok == (i == G_N_ELEMENTS(rows) - 1));
   }
   contains(site.seen->str, "notifications/cancelled \n");
@@ -290,7 +311,8 @@ static void test_trouble(void)
   site_close();
 }
 
-/* The server has forgotten the session, and says so in one of three ways: a new one, and the call is said again. */
+/* The server has forgotten the session, and says so in one of three ways: a new one, and the call
+ * is said again. */
 static void test_session(void)
 {
   static const int ways[] = {404, 400, 200};
@@ -305,7 +327,8 @@ static void test_session(void)
   site_close();
 }
 
-/* A refusal that a new session does not mend is one of the call: the server stays, and the next call is well. */
+/* A refusal that a new session does not mend is one of the call: the server stays, and the next
+ * call is well. */
 static void test_refused_again(void)
 {
   Bench *bench = site_open(server_toml);
@@ -319,7 +342,8 @@ static void test_refused_again(void)
   site_close();
 }
 
-/* A server with sessions that offers no GET says so by 404, 400 or 405: none of them is about the session. */
+/* A server with sessions that offers no GET says so by 404, 400 or 405: none of them is about the
+ * session. */
 static void test_no_listening(void)
 {
   static const int statuses[] = {404, 400, 405};
@@ -368,7 +392,8 @@ static void test_listens(void)
   Bench *bench = site_open(server_toml);
   bench_wait(bench, has_listener);
   g_assert_false(has_more(bench));
-  static const char changed[] = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n";
+  static const char changed[] =
+      "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n";
   site.has_more = true;
   http_stream_chunk(site.listen, changed, strlen(changed));
   bench_wait(bench, has_more);
@@ -397,7 +422,8 @@ static void test_not_allowed(void)
 {
   g_setenv("AGENT_ALLOWED_HOSTS", "localhost", TRUE);
   Bench *bench = site_open("[mcp_servers.s]\nurl = \"https://mcp.example/mcp\"\n");
-  g_assert_true(status_has(bench, "url: host 'mcp.example' is not allowed; add it to AGENT_ALLOWED_HOSTS"));
+  g_assert_true(
+      status_has(bench, "url: host 'mcp.example' is not allowed; add it to AGENT_ALLOWED_HOSTS"));
   site_close();
   g_unsetenv("AGENT_ALLOWED_HOSTS");
 }
@@ -424,31 +450,38 @@ static void write_peers(const char *path, const char *format)
 /* Two replicas, the first of them away; nothing is known of the agent yet. */
 static void test_replicas(void)
 {
-  g_autofree char *directory = g_dir_make_tmp("reeve-peers-XXXXXX", NULL), *path = g_build_filename(directory, "peers.json", NULL);
+  g_autofree char *directory = g_dir_make_tmp("reeve-peers-XXXXXX", NULL),
+                  *path = g_build_filename(directory, "peers.json", NULL);
   g_setenv("AGENT_PEERS_FILE", path, TRUE);
   g_setenv("AGENT_PEER_KEY", "k1", TRUE);
   Bench *bench = site_open("");
   g_assert_null(tools_json(bench->tools));
-  write_peers(path, "[{\"id\":\"news.one\",\"role\":\"worker\",\"urls\":[\"http://127.0.0.1:1\",\"http://127.0.0.1:PORT\"]},{\"id\":7}]");
-  contains(tools_json(bench->tools),
-           "\"name\":\"ask_news_one\",\"description\":\"Asks the agent 'news.one', worker and gives its answer. \"");
+  write_peers(
+      path,
+      "[{\"id\":\"news.one\",\"role\":\"worker\",\"urls\":[\"http://127.0.0.1:1\",\"http://127.0.0.1:PORT\"]},{\"id\":7}]");
+  contains(
+      tools_json(bench->tools),
+      "\"name\":\"ask_news_one\",\"description\":\"Asks the agent 'news.one', worker and gives its answer. \"");
   contains(tools_json(bench->tools), "\"required\":[\"text\"]");
   for (int i = 0; i < 2; i++)
-    g_assert_cmpstr(bench_call(bench, "ask_news_one", "{\"text\":\"rain?\"}", 5000), ==, "all is well");
+    g_assert_cmpstr(bench_call(bench, "ask_news_one", "{\"text\":\"rain?\"}", 5000), ==,
+                    "all is well");
   site_close();
   fs_remove_tree(directory, NULL);
 }
 
 static void test_peer_file(void)
 {
-  g_autofree char *directory = g_dir_make_tmp("reeve-peers-XXXXXX", NULL), *path = g_build_filename(directory, "peers.json", NULL);
+  g_autofree char *directory = g_dir_make_tmp("reeve-peers-XXXXXX", NULL),
+                  *path = g_build_filename(directory, "peers.json", NULL);
   g_setenv("AGENT_PEERS_FILE", path, TRUE);
   Bench *bench = site_open("");
   write_peers(path, "[{\"id\":\"a\",\"role\":\"\",\"urls\":[\"http://127.0.0.1:PORT/\"]}]");
   bench_wait(bench, knows_weather);
   g_assert_cmpstr(bench_call_at(bench, "ask_a", "{\"text\":\"rain?\"}", 3), ==, "all is well");
   contains(site.seen->str, "/query Bearer k1 4 {\"query\":\"rain?\"}\n");
-  contains(bench_call_at(bench, "ask_a", "{\"text\":\"rain?\"}", PEER_DEPTH_MAX), "passed through too many agents");
+  contains(bench_call_at(bench, "ask_a", "{\"text\":\"rain?\"}", PEER_DEPTH_MAX),
+           "passed through too many agents");
   g_assert_false(bench->ok);
   contains(bench_call(bench, "ask_a", "{\"txt\":1}", 5000), "wanted the argument 'text'");
   write_peers(
@@ -461,7 +494,8 @@ static void test_peer_file(void)
   g_assert_cmpstr(bench_call(bench, "ask_old", "{\"text\":\"?\"}", 5000), ==, "all is well");
   contains(site.seen->str, "/old/prompt Bearer k1 1 {\"prompt\":\"?\"}\n");
   contains(bench_call(bench, "ask_far", "{\"text\":\"?\"}", 5000), "link-local");
-  g_assert_cmpstr(bench_call(bench, "ask_gone", "{\"text\":\"?\"}", 5000), ==, "agent 'gone' gave no answer: connection refused");
+  g_assert_cmpstr(bench_call(bench, "ask_gone", "{\"text\":\"?\"}", 5000), ==,
+                  "agent 'gone' gave no answer: connection refused");
   contains(bench_call(bench, "ask_a", "{\"text\":\"?\"}", 5000), "there is no tool 'ask_a'");
   site_close();
   g_unsetenv("AGENT_PEERS_FILE");
@@ -484,7 +518,8 @@ static bool has_far(Bench *bench)
   return status_has(bench, "\"ask_near\"") && !status_has(bench, "\"ask_far\"");
 }
 
-/* Sub-agents have a token of their own and never the secret of the job; one that is away is not offered. */
+/* Sub-agents have a token of their own and never the secret of the job; one that is away is not
+ * offered. */
 static void test_sub_agents(void)
 {
   g_setenv("AGENT_PEER_KEY", "k1", TRUE);

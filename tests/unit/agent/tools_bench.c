@@ -30,7 +30,8 @@ Bench *bench_new_on(Loop *loop, const char *toml)
 {
   Bench *bench = g_new0(Bench, 1);
   g_autoptr(Problems) problems = problems_new();
-  g_autofree char *text = g_strconcat("[agent]\nname = \"a\"\n[llm]\ncommand = [\"cat\"]\n", toml, NULL);
+  g_autofree char *text =
+      g_strconcat("[agent]\nname = \"a\"\n[llm]\ncommand = [\"cat\"]\n", toml, NULL);
   bench->file = agent_file_read(text, strlen(text), "agent.toml", problems);
   g_autofree char *said = problems_text(problems);
   g_assert_cmpstr(said, ==, "");
@@ -95,13 +96,15 @@ static const char *bench_end(Bench *bench, const ToolRun *run)
 const char *bench_call(Bench *bench, const char *name, const char *arguments, int64_t timeout_ms)
 {
   bench->calls = 0;
-  return bench_end(bench, tools_call(bench->tools, name, arguments, timeout_ms, 0, bench_on_done, bench));
+  return bench_end(bench,
+                   tools_call(bench->tools, name, arguments, timeout_ms, 0, bench_on_done, bench));
 }
 
 const char *bench_call_at(Bench *bench, const char *name, const char *arguments, int depth)
 {
   bench->calls = 0;
-  return bench_end(bench, tools_call(bench->tools, name, arguments, 10000, depth, bench_on_done, bench));
+  return bench_end(bench,
+                   tools_call(bench->tools, name, arguments, 10000, depth, bench_on_done, bench));
 }
 
 int status_number(Bench *bench, const char *key)

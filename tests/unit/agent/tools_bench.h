@@ -25,7 +25,8 @@ void bench_free(Bench *bench);
 void bench_wait(Bench *bench, bool (*wanted)(Bench *bench));
 bool has_tools(Bench *bench);
 bool has_no_tools(Bench *bench);
-/* Calls tool @name, waits for its end, gives its text; bench->ok and bench->length tell the rest. */
+/* Calls tool @name, waits for its end, gives its text; bench->ok and bench->length tell the rest.
+ */
 const char *bench_call(Bench *bench, const char *name, const char *arguments, int64_t timeout_ms);
 /* As bench_call, for a question that passed through @depth agents. */
 const char *bench_call_at(Bench *bench, const char *name, const char *arguments, int depth);

@@ -33,7 +33,8 @@ static char *in(const Place *place, const char *name)
   return g_build_filename(place->path, name, NULL);
 }
 
-static bool put(const Place *place, const char *name, const char *text, size_t length, mode_t mode, bool sync, GError **error)
+static bool put(const Place *place, const char *name, const char *text, size_t length, mode_t mode,
+                bool sync, GError **error)
 {
   g_autofree char *path = in(place, name);
   return fs_write(path, text, length, mode, sync, error);
@@ -58,10 +59,14 @@ static void test_value(Place *place, gconstpointer data)
     mode_t mode;
     const char *text, *value;
     int code;
-  } rows[] = {
-      {0600, "\xef\xbb\xbfkey\r\n", "key", 0},      {0400, " a b \n\n", " a b \n", 0},       {0600, "", "", 0},
-      {0640, "key", NULL, REEVE_ERROR_DENIED},      {0604, "key", NULL, REEVE_ERROR_DENIED}, {0620, "key", NULL, REEVE_ERROR_DENIED},
-      {0600, "123456789", NULL, REEVE_ERROR_LIMIT}, {0600, "12345678", "12345678", 0}};
+  } rows[] = {{0600, "\xef\xbb\xbfkey\r\n", "key", 0},
+              {0400, " a b \n\n", " a b \n", 0},
+              {0600, "", "", 0},
+              {0640, "key", NULL, REEVE_ERROR_DENIED},
+              {0604, "key", NULL, REEVE_ERROR_DENIED},
+              {0620, "key", NULL, REEVE_ERROR_DENIED},
+              {0600, "123456789", NULL, REEVE_ERROR_LIMIT},
+              {0600, "12345678", "12345678", 0}};
   g_autofree char *path = in(place, "key");
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(GError) error = NULL;
@@ -114,10 +119,12 @@ static void test_write_is_atomic(Place *place, gconstpointer data)
   check_file(place, "x", "after");
 }
 
-/* A link that somebody put where the temporary file goes is not followed, and what is there stays. */
+/* A link that somebody put where the temporary file goes is not followed, and what is there stays.
+ */
 static void test_write_fails_whole(Place *place, gconstpointer data)
 {
-  g_autofree char *victim = in(place, "victim"), *link = in(place, "x.new"), *taken = in(place, "taken");
+  g_autofree char *victim = in(place, "victim"), *link = in(place, "x.new"),
+                  *taken = in(place, "taken");
   g_assert_true(g_file_set_contents(victim, "mine", -1, NULL));
   g_assert_cmpint(symlink(victim, link), ==, 0);
   g_autoptr(GError) error = NULL;
@@ -132,7 +139,8 @@ static void test_write_fails_whole(Place *place, gconstpointer data)
   g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
 }
 
-static void read_refused(const Place *place, const char *name, size_t max, int code, const char *message)
+static void read_refused(const Place *place, const char *name, size_t max, int code,
+                         const char *message)
 {
   g_autofree char *path = in(place, name);
   g_autoptr(GError) error = NULL;
@@ -147,14 +155,16 @@ static void test_read_refused(Place *place, gconstpointer data)
   g_assert_cmpint(mkfifoat(place->fd, "fifo", 0600), ==, 0);
   read_refused(place, "none", 10, REEVE_ERROR_NOT_FOUND, "No such file");
   read_refused(place, "ten", 9, REEVE_ERROR_LIMIT, "larger than 9 bytes");
-  read_refused(place, "fifo", 10, REEVE_ERROR_INVALID, "not a regular file"); /* and it did not wait for a writer */
+  /* and it did not wait for a writer */
+  read_refused(place, "fifo", 10, REEVE_ERROR_INVALID, "not a regular file");
   read_refused(place, ".", 10, REEVE_ERROR_INVALID, "not a regular file");
   check_file(place, "ten", "0123456789");
 }
 
 static void test_trees(Place *place, gconstpointer data)
 {
-  g_autofree char *deep = in(place, "a/b/c"), *top = in(place, "a"), *outside = in(place, "outside"), *link = in(place, "a/b/link");
+  g_autofree char *deep = in(place, "a/b/c"), *top = in(place, "a"),
+                  *outside = in(place, "outside"), *link = in(place, "a/b/link");
   g_assert_true(fs_mkdirs(deep, 0700, NULL));
   g_assert_true(fs_mkdirs(deep, 0700, NULL));
   g_assert_true(g_file_set_contents(outside, "stays", -1, NULL));
@@ -171,7 +181,8 @@ static void test_trees(Place *place, gconstpointer data)
   g_assert_nonnull(strstr(error->message, "make directory '"));
 }
 
-#define ADD(name, function) g_test_add("/base/fs/" name, Place, NULL, place_up, function, place_down)
+#define ADD(name, function) \
+  g_test_add("/base/fs/" name, Place, NULL, place_up, function, place_down)
 
 int main(int argc, char **argv)
 {

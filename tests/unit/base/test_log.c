@@ -1,4 +1,5 @@
-/* Log lines when nobody reads them: the caller is never held up, and what was lost is said later. */
+/* Log lines when nobody reads them: the caller is never held up, and what was lost is said later.
+ */
 #include "base/log.h"
 
 #include <fcntl.h>

@@ -25,8 +25,10 @@ static void test_text_and_order(void)
   problems_add(problems, PROBLEM_ERROR, at(NULL, 0, 0), "of no file");
   problems_add(problems, PROBLEM_ERROR, at("c.yaml", 0, 0), "of a whole file");
   problems_sort(problems);
-  check_text(problems, "error: of no file\na.yaml:2:5: error: first\na.yaml:10:1: error: second 2\na.yaml:10:1: error: second, again\n"
-                       "b.yaml:2:1: warning: third\nc.yaml: error: of a whole file\n");
+  check_text(
+      problems,
+      "error: of no file\na.yaml:2:5: error: first\na.yaml:10:1: error: second 2\na.yaml:10:1: error: second, again\n"
+      "b.yaml:2:1: warning: third\nc.yaml: error: of a whole file\n");
   g_assert_cmpint(problems->errors, ==, 5);
   g_assert_cmpint(problems->warnings, ==, 1);
   problems_make_strict(problems);
@@ -38,7 +40,8 @@ static void test_text_and_order(void)
 static void test_foreign_text(void)
 {
   g_autoptr(Problems) problems = problems_new();
-  problems_add(problems, PROBLEM_ERROR, at("a.yaml", 1, 1), "key '%s'", "x\na.yaml:2:2: error: forged\x1b[2J");
+  problems_add(problems, PROBLEM_ERROR, at("a.yaml", 1, 1), "key '%s'",
+               "x\na.yaml:2:2: error: forged\x1b[2J");
   check_text(problems, "a.yaml:1:1: error: key 'x a.yaml:2:2: error: forged\\x1b[2J'\n");
   g_autofree char *longest = g_strnfill(5000, 'x');
   problems_add(problems, PROBLEM_ERROR, at(NULL, 0, 0), "%s", longest);
@@ -58,7 +61,8 @@ static void test_bounded(void)
 
 static void test_nearest(void)
 {
-  static const char *const words[] = {"hub-spoke", "pipeline", "dag", "mesh", "hierarchical", "dynamic", NULL};
+  static const char *const words[] = {"hub-spoke",    "pipeline", "dag", "mesh",
+                                      "hierarchical", "dynamic",  NULL};
   g_assert_cmpstr(problems_nearest("pipline", words), ==, "pipeline");
   g_assert_cmpstr(problems_nearest("Hub-Spoke", words), ==, "hub-spoke");
   g_assert_cmpstr(problems_nearest("dga", words), ==, "dag");
@@ -68,7 +72,8 @@ static void test_nearest(void)
   g_assert_cmpstr(problems_nearest("hierarchy", words), ==, "hierarchical");
   g_assert_cmpstr(problems_nearest("completely else", words), ==, NULL);
   g_assert_cmpstr(problems_nearest("", words), ==, NULL);
-  static const char *const verbs[] = {"wait", "up", "ps", "shop", NULL}; /* other words, not slips */
+  /* other words, not slips */
+  static const char *const verbs[] = {"wait", "up", "ps", "shop", NULL};
   static const char *const others[] = {"init", "edit", "top", "!ls", "nop"};
   for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
     g_assert_null(problems_nearest(others[i], verbs));

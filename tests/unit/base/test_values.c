@@ -83,8 +83,9 @@ static void test_ids(void)
       g_assert_cmpstr(id, >, before); /* text order is number order */
     g_strlcpy(before, id, sizeof before);
   }
-  static const char *const bad[] = {"",           "dep",        "dep_",        "dep_00001",          "dep-000001",
-                                    "dep_00000I", "dep_00000l", "dep_000001 ", "dep_00000000000001", "Dep_000001"};
+  static const char *const bad[] = {
+      "",           "dep",        "dep_",        "dep_00001",          "dep-000001",
+      "dep_00000I", "dep_00000l", "dep_000001 ", "dep_00000000000001", "Dep_000001"};
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
     g_assert_false(id_is(bad[i], "dep"));
   g_assert_false(id_is(NULL, "dep"));
@@ -112,7 +113,8 @@ static void test_fields(void)
   check_fields("path=/a id=ins_1", "path=%s id=%s", "/a", "ins_1");
   check_fields("path=\"/a peer=1.2.3.4\" n=-3", "path=%s n=%d", "/a peer=1.2.3.4", -3);
   check_fields("a=\"\" b=\"x\\\"y\" c=\"q\\\" d=1\"", "a=%s b=%s c=\"%s\"", "", "x\"y", "q\" d=1");
-  check_fields("i=9000000000 u=7 z=8 100%", "i=%" G_GINT64_FORMAT " u=%u z=%zu 100%%", (gint64)9000000000, 7u, (size_t)8);
+  check_fields("i=9000000000 u=7 z=8 100%", "i=%" G_GINT64_FORMAT " u=%u z=%zu 100%%",
+               (gint64)9000000000, 7u, (size_t)8);
   check_fields("", "%s", "");
 }
 
@@ -138,8 +140,9 @@ static void test_escape(void)
   check_escape("\x1b[31mred\x07\x7f", 100, "\\x1b[31mred\\x07\\x7f");
   check_escape("\xc2\x9b"
                "31m",
-               100, "\\xc2\\x9b31m");                                                      /* the other way to write an escape sequence */
-  check_escape("a\u202eb\u2066c\u200fd\u061ce", 100, "a\\u202eb\\u2066c\\u200fd\\u061ce"); /* what it reads as is not what it is */
+               100, "\\xc2\\x9b31m"); /* the other way to write an escape sequence */
+  /* what it reads as is not what it is */
+  check_escape("a\u202eb\u2066c\u200fd\u061ce", 100, "a\\u202eb\\u2066c\\u200fd\\u061ce");
   check_escape("bad\xff\xc3", 100, "bad\\xff\\xc3");
   check_escape("0123456789", 4, "0123...");
   check_escape("0123", 4, "0123");
@@ -148,9 +151,12 @@ static void test_escape(void)
 
 static void test_names(void)
 {
-  static const char *const good[] = {"a", "9", "A.b_c-d", "0123456789012345678901234567890123456789012345678901234567890123"};
+  static const char *const good[] = {
+      "a", "9", "A.b_c-d", "0123456789012345678901234567890123456789012345678901234567890123"};
   static const char *const bad[] = {
-      "", "-a", ".a", "_a", "a b", "a/b", "a\n", "caf\xc3\xa9", "01234567890123456789012345678901234567890123456789012345678901234"};
+      "",    "-a",          ".a",
+      "_a",  "a b",         "a/b",
+      "a\n", "caf\xc3\xa9", "01234567890123456789012345678901234567890123456789012345678901234"};
   for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
     g_assert_true(text_is_name(good[i]));
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
@@ -224,7 +230,8 @@ static void json_refused(const char *text, size_t length, int code, const char *
 static void test_json_hostile(void)
 {
   json_refused("", 0, REEVE_ERROR_USAGE, "JSON line 1 column 0: ");
-  json_refused("{\"a\":1,\n\"a\":2}", 14, REEVE_ERROR_USAGE, "JSON line 2 column 3: duplicate object key");
+  json_refused("{\"a\":1,\n\"a\":2}", 14, REEVE_ERROR_USAGE,
+               "JSON line 2 column 3: duplicate object key");
   json_refused("{\"a\":1} x", 9, REEVE_ERROR_USAGE, "end of file expected");
   json_refused("\"\\u0000\"", 8, REEVE_ERROR_USAGE, "JSON line 1");
   json_refused("\"\xff\"", 3, REEVE_ERROR_USAGE, "JSON line 1");
@@ -242,10 +249,12 @@ static void test_json_hostile(void)
   g_string_append_c(deep, ']');
   json_refused(deep->str, deep->len, REEVE_ERROR_LIMIT, "nested deeper than 64 levels");
   g_string_free(deep, TRUE);
-  json_t *brackets = json_parse("\"[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"", 73, NULL);
+  json_t *brackets = json_parse(
+      "\"[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"", 73, NULL);
   g_assert_nonnull(brackets); /* in a text they are no depth */
   json_decref(brackets);
-  json_refused("1", (size_t)JSON_BYTES_MAX + 1, REEVE_ERROR_LIMIT, "JSON document of 41943041 bytes; allowed: 41943040");
+  json_refused("1", (size_t)JSON_BYTES_MAX + 1, REEVE_ERROR_LIMIT,
+               "JSON document of 41943041 bytes; allowed: 41943040");
 }
 
 /* The codes that people's scripts know by number. */
@@ -304,7 +313,7 @@ static void test_raise_files(void)
   system_raise_files(G_MAXUINT64 / 2);
   g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
   g_assert_cmpuint(limit.rlim_cur, ==, limit.rlim_max); /* as far as it may */
-  g_assert_cmpuint(system_files_given(), ==, 64);       /* what belongs to others stays what it was */
+  g_assert_cmpuint(system_files_given(), ==, 64); /* what belongs to others stays what it was */
 }
 
 /* What the parser of JavaScript reads, and how it comes out. */
@@ -319,9 +328,11 @@ static void test_json_foreign(void)
       {"{\"a\\u0000\":\"\\\\u0000\"}", "{\"a\xEF\xBF\xBD\":\"\\\\u0000\"}"},
       {"[\"\\ud83d\"]", "[\"\xEF\xBF\xBD\"]"},
       {"[\"\\ud83d\\ude00\\ud83d\"]", "[\"\xF0\x9F\x98\x80\xEF\xBF\xBD\"]"},
-      {"[\"\\ude00\\ud83d\\u0041\\ud83d\\n\"]", "[\"\xEF\xBF\xBD\xEF\xBF\xBD\x41\xEF\xBF\xBD\\n\"]"},
+      {"[\"\\ude00\\ud83d\\u0041\\ud83d\\n\"]",
+       "[\"\xEF\xBF\xBD\xEF\xBF\xBD\x41\xEF\xBF\xBD\\n\"]"},
       {"[\"caf\xe9\",\"\xe2\x82\"]", "[\"caf\xEF\xBF\xBD\",\"\xEF\xBF\xBD\xEF\xBF\xBD\"]"},
-      {"[18446744073709551615,-99999999999999999999,123456789012345678]", "[1.8446744073709552e19,-1e20,123456789012345678]"},
+      {"[18446744073709551615,-99999999999999999999,123456789012345678]",
+       "[1.8446744073709552e19,-1e20,123456789012345678]"},
       {"[1e999,-1e999,1e-999]", "[1.7976931348623157e308,-1.7976931348623157e308,0.0]"},
       {"\"\\u0000", NULL},
       {"[01]", NULL},
@@ -341,7 +352,8 @@ static void test_json_foreign(void)
     g_autofree char *exact = g_memdup2(rows[i].text, n);
     g_autoptr(GError) error = NULL;
     json_t *value = json_parse_foreign(exact, n, &error);
-    char *dump = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY) : NULL;
+    char *dump =
+        value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY) : NULL;
     g_assert_cmpstr(dump, ==, rows[i].dump);
     g_assert_true((value == NULL) == (error != NULL));
     free(dump);
@@ -376,7 +388,8 @@ static void test_time_http(void)
     g_assert_cmpint(time_parse_http(bad[i]), ==, -1);
 }
 
-/* What a file of one value holds: without a byte order mark and one line end, and with nothing left of what was taken off. */
+/* What a file of one value holds: without a byte order mark and one line end, and with nothing left
+ * of what was taken off. */
 static void test_take_value(void)
 {
   static const char *const rows[][2] = {{"abc", "abc"},
@@ -418,8 +431,9 @@ static void test_seconds(void)
   static const struct {
     const char *text;
     double seconds;
-  } rows[] = {{"5", 5}, {"1.5s", 1.5}, {"500ms", 0.5}, {"2m", 120}, {"3h", 10800}, {"1d", 86400}, {"0", 0},
-              {"", -1}, {"s", -1},     {"-1", -1},     {"5 s", -1}, {"5x", -1},    {"1e999", -1}, {"inf", -1}};
+  } rows[] = {{"5", 5},      {"1.5s", 1.5}, {"500ms", 0.5}, {"2m", 120}, {"3h", 10800},
+              {"1d", 86400}, {"0", 0},      {"", -1},       {"s", -1},   {"-1", -1},
+              {"5 s", -1},   {"5x", -1},    {"1e999", -1},  {"inf", -1}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
     g_assert_cmpfloat(text_seconds(rows[i].text), ==, rows[i].seconds);
 }

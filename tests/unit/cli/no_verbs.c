@@ -45,9 +45,9 @@
   X(why)
 /* clang-format on */
 
-#define NO_VERB(name)                                                                                                                      \
-  int cmd_##name(Cli *cli, GError **error)                                                                                                 \
-  {                                                                                                                                        \
-    return 0;                                                                                                                              \
+#define NO_VERB(name)                      \
+  int cmd_##name(Cli *cli, GError **error) \
+  {                                        \
+    return 0;                              \
   }
 NO_VERBS(NO_VERB)

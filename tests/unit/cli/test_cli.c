@@ -1,4 +1,5 @@
-/* The parts of the command line that need no server: options, tables, YAML, and the pages written from the rows of verbs. */
+/* The parts of the command line that need no server: options, tables, YAML, and the pages written
+ * from the rows of verbs. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -18,7 +19,8 @@ static bool parse(Options *options, const char *line, GError **error)
   GStrv argv = g_steal_pointer(&words);
   g_ptr_array_add(kept, argv);
   options_init(options);
-  return options_parse(options, (int)g_strv_length(argv), (const char *const *)argv, test_allowed, false, NULL, error);
+  return options_parse(options, (int)g_strv_length(argv), (const char *const *)argv, test_allowed,
+                       false, NULL, error);
 }
 
 static void test_options(void)
@@ -53,7 +55,8 @@ static void test_option_errors(void)
       {"--follow=yes", "option '--follow' takes no value"},
       {"-o xml", "option '--output': 'xml' is none of table|wide|json|yaml|dot"},
       {"--timeout soon", "option '--timeout': 'soon' is no time; allowed: 90, 500ms, 30s, 5m, 2h"},
-      {"--since soon", "option '--since': 'soon' is no time; allowed: 5m, 2h, 1d, 2026-01-31T12:00:00Z"},
+      {"--since soon",
+       "option '--since': 'soon' is no time; allowed: 5m, 2h, 1d, 2026-01-31T12:00:00Z"},
   };
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     Options options;
@@ -96,7 +99,8 @@ static void test_table(void)
   g_assert_nonnull(strstr(colored, "\033[31ma b\033[0m\n"));
 }
 
-/* The last column gives way to a narrow terminal, and stands below where nothing of it would be left. */
+/* The last column gives way to a narrow terminal, and stands below where nothing of it would be
+ * left. */
 static void test_table_columns(void)
 {
   g_autoptr(Table) table = table_new((const char *const[]){"NAME", "REASON", NULL});
@@ -107,24 +111,34 @@ static void test_table_columns(void)
   static const struct {
     int columns;
     const char *text;
-  } rows[] = {{0, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
-              {28, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
-              {27, "NAME  REASON\ndesk  no answer on port...\n語    語語語語語語\n"},
-              {17, "NAME\ndesk\n    no answer on\n    port 8100\n語\n    語語語語語語\n"},
-              {14, "NAME\ndesk\n    no answer\n    on port\n    8100\n語\n    語語語語語\n    語\n"}};
+  } rows[] = {
+      {0, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
+      {28, "NAME  REASON\ndesk  no answer on port 8100\n語    語語語語語語\n"},
+      {27, "NAME  REASON\ndesk  no answer on port...\n語    語語語語語語\n"},
+      {17, "NAME\ndesk\n    no answer on\n    port 8100\n語\n    語語語語語語\n"},
+      {14, "NAME\ndesk\n    no answer\n    on port\n    8100\n語\n    語語語語語\n    語\n"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autofree char *text = table_text(table, false, rows[i].columns);
     g_assert_cmpstr(text, ==, rows[i].text);
   }
 }
 
-/* Where that is not enough the widest texts are cut, but no number; nothing is wider than the terminal. */
+/* Where that is not enough the widest texts are cut, but no number; nothing is wider than the
+ * terminal. */
 static void test_table_narrow(void)
 {
-  g_autoptr(Table) table = table_new((const char *const[]){"DEPLOYMENT", "AGENT", "URL", ">PID", "REASON", NULL});
-  static const char *const cells[] = {
-      "shop", "a-long-name-of-an-agent", "http://localhost:8100", "1234567", "exit status 1, after 3 restarts", "desk", "boss", NULL, NULL,
-      NULL};
+  g_autoptr(Table) table =
+      table_new((const char *const[]){"DEPLOYMENT", "AGENT", "URL", ">PID", "REASON", NULL});
+  static const char *const cells[] = {"shop",
+                                      "a-long-name-of-an-agent",
+                                      "http://localhost:8100",
+                                      "1234567",
+                                      "exit status 1, after 3 restarts",
+                                      "desk",
+                                      "boss",
+                                      NULL,
+                                      NULL,
+                                      NULL};
   for (guint i = 0; i < G_N_ELEMENTS(cells); i++)
     table_cell(table, cells[i]);
   g_autofree char *text = table_text(table, false, 60);
@@ -137,7 +151,8 @@ static void test_table_narrow(void)
     g_autofree char *any = table_text(table, false, columns);
     g_auto(GStrv) lines = g_strsplit(any, "\n", -1);
     for (guint i = 0; lines[i]; i++)
-      g_assert_cmpint(table_width(lines[i]), <=, MAX(columns, 47)); /* what its headings and numbers need */
+      /* what its headings and numbers need */
+      g_assert_cmpint(table_width(lines[i]), <=, MAX(columns, 47));
     g_assert_nonnull(strstr(any, "1234567"));
   }
 }
@@ -165,12 +180,14 @@ static void test_option_texts(void)
 static void test_yaml(void)
 {
   json_t *value =
-      json_pack("{s:s,s:s,s:s,s:i,s:n,s:b,s:[],s:[{s:s,s:[i,i]},s],s:{s:{s:s}}}", "name", "desk", "url", "http://localhost:9000", "odd",
-                "yes", "n", 3, "none", "flag", 1, "empty", "list", "a", "x y", "b", 1, 2, "tail: no", "deep", "er", "key", "-");
+      json_pack("{s:s,s:s,s:s,s:i,s:n,s:b,s:[],s:[{s:s,s:[i,i]},s],s:{s:{s:s}}}", "name", "desk",
+                "url", "http://localhost:9000", "odd", "yes", "n", 3, "none", "flag", 1, "empty",
+                "list", "a", "x y", "b", 1, 2, "tail: no", "deep", "er", "key", "-");
   g_autofree char *text = yaml_text(value);
-  g_assert_cmpstr(text, ==,
-                  "name: desk\nurl: http://localhost:9000\nodd: \"yes\"\n\"n\": 3\nnone: null\nflag: true\nempty: []\n"
-                  "list:\n  - a: x y\n    b:\n      - 1\n      - 2\n  - \"tail: no\"\ndeep:\n  er:\n    key: \"-\"\n");
+  g_assert_cmpstr(
+      text, ==,
+      "name: desk\nurl: http://localhost:9000\nodd: \"yes\"\n\"n\": 3\nnone: null\nflag: true\nempty: []\n"
+      "list:\n  - a: x y\n    b:\n      - 1\n      - 2\n  - \"tail: no\"\ndeep:\n  er:\n    key: \"-\"\n");
   json_decref(value);
 }
 
@@ -185,7 +202,8 @@ static void test_help(void)
     g_assert_nonnull(strstr(verb->examples, example));
     g_assert_nonnull(strstr(text, "Examples\n  "));
     g_assert_true((strstr(all, verb->summary) != NULL) == !verb->hidden);
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1); /* what we write fits a terminal; examples are as long as they are */
+    /* what we write fits a terminal; examples are as long as they are */
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (guint k = 0; lines[k]; k++)
       g_assert_true(table_width(lines[k]) <= 80 || g_str_has_prefix(lines[k], "  reeve "));
     g_assert_true(g_str_has_prefix(man, ".TH REEVE\\-"));

@@ -1,4 +1,5 @@
-/* Log records as a person sees them: parts joined, and nothing but colours let through to a terminal. */
+/* Log records as a person sees them: parts joined, and nothing but colours let through to a
+ * terminal. */
 #include "cli/log_lines.h"
 
 #include <stdio.h>
@@ -65,13 +66,14 @@ static char *printed(const char *bytes, size_t piece)
   return printed_on(false, bytes, piece);
 }
 
-#define RECORD(agent, stream, partial, text)                                                                                               \
-  "{\"agent\":\"" agent "\",\"instance\":\"ins_" agent "\",\"stream\":\"" stream "\",\"partial\":" partial ",\"text\":\"" text "\"}\n"
+#define RECORD(agent, stream, partial, text)                                     \
+  "{\"agent\":\"" agent "\",\"instance\":\"ins_" agent "\",\"stream\":\"" stream \
+  "\",\"partial\":" partial ",\"text\":\"" text "\"}\n"
 
 static void test_parts_join(void)
 {
-  const char *records =
-      RECORD("a", "stdout", "true", "Name: ") RECORD("a", "stdout", "false", "Ann") RECORD("a", "stdout", "false", "next");
+  const char *records = RECORD("a", "stdout", "true", "Name: ")
+      RECORD("a", "stdout", "false", "Ann") RECORD("a", "stdout", "false", "next");
   for (size_t piece = 1; piece < 200; piece += 7) {
     g_autofree char *text = printed(records, piece);
     g_assert_cmpstr(text, ==, "a | Name: Ann\na | next\n");
@@ -81,19 +83,22 @@ static void test_parts_join(void)
 static void test_others_interrupt(void)
 {
   g_autofree char *text =
-      printed(RECORD("a", "stdout", "true", "Na") RECORD("b", "stdout", "false", "me") RECORD("a", "stdout", "false", "me")
-                  RECORD("a", "stdout", "true", "x") RECORD("a", "stderr", "false", "y"),
+      printed(RECORD("a", "stdout", "true", "Na") RECORD("b", "stdout", "false", "me")
+                  RECORD("a", "stdout", "false", "me") RECORD("a", "stdout", "true", "x")
+                      RECORD("a", "stderr", "false", "y"),
               1000);
   g_assert_cmpstr(text, ==, "a | Na\nb | me\na | me\na | x\na | y\n");
 }
 
 static void test_an_unfinished_line_ends_with_the_stream(void)
 {
-  g_autofree char *text = printed(RECORD("a", "stdout", "true", "prompt> ") "not json\n{\"agent\":\"a\"}\n", 1000);
+  g_autofree char *text =
+      printed(RECORD("a", "stdout", "true", "prompt> ") "not json\n{\"agent\":\"a\"}\n", 1000);
   g_assert_cmpstr(text, ==, "a | prompt> \n");
 }
 
-/* On a terminal a bar shows its last state, in its place; the return of CRLF is not there. In a pipe everything is as it was written. */
+/* On a terminal a bar shows its last state, in its place; the return of CRLF is not there. In a
+ * pipe everything is as it was written. */
 static void test_carriage_returns(void)
 {
   static const struct {
@@ -101,11 +106,16 @@ static void test_carriage_returns(void)
   } rows[] = {{RECORD("a", "stdout", "false", "line\\r"), "a | line\n"},
               {RECORD("a", "stdout", "false", "10%\\r20%\\r30%"), "a | 30%\n"},
               {RECORD("a", "stdout", "false", "\\r\\r"), "a | \n"},
-              {RECORD("a", "stdout", "true", "9 of ten\\r") RECORD("a", "stdout", "false", "done\\r"), "a | 9 of ten\ra | done    \n"},
-              {RECORD("a", "stdout", "true", "10%\\r20%") RECORD("a", "stdout", "true", "\\r30%\\r") RECORD("a", "stdout", "false", ""),
+              {RECORD("a", "stdout", "true", "9 of ten\\r")
+                   RECORD("a", "stdout", "false", "done\\r"),
+               "a | 9 of ten\ra | done    \n"},
+              {RECORD("a", "stdout", "true", "10%\\r20%") RECORD("a", "stdout", "true", "\\r30%\\r")
+                   RECORD("a", "stdout", "false", ""),
                "a | 20%\ra | 30%\n"},
-              {RECORD("a", "stdout", "true", "Name: ") RECORD("a", "stdout", "false", "Ann\\r"), "a | Name: Ann\n"},
-              {RECORD("a", "stdout", "true", "10%\\r") RECORD("b", "stdout", "false", "x") RECORD("a", "stdout", "false", "20%"),
+              {RECORD("a", "stdout", "true", "Name: ") RECORD("a", "stdout", "false", "Ann\\r"),
+               "a | Name: Ann\n"},
+              {RECORD("a", "stdout", "true", "10%\\r") RECORD("b", "stdout", "false", "x")
+                   RECORD("a", "stdout", "false", "20%"),
                "a | 10%\nb | x\na | 20%\n"}};
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autofree char *text = printed_on(true, rows[i].records, 1000);

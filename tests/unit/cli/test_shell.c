@@ -32,8 +32,8 @@ static void test_words(void)
 
 static void test_end(void)
 {
-  static char *const quit[] = {(char *)"quit", NULL}, *const leave[] = {(char *)"exit", NULL}, *const ps[] = {(char *)"ps", NULL},
-                     *const none[] = {NULL};
+  static char *const quit[] = {(char *)"quit", NULL}, *const leave[] = {(char *)"exit", NULL},
+                     *const ps[] = {(char *)"ps", NULL}, *const none[] = {NULL};
   g_assert_true(shell_is_end(quit) && shell_is_end(leave));
   g_assert_false(shell_is_end(ps) || shell_is_end(none));
 }
@@ -116,7 +116,8 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_autofree char *directory = g_dir_make_tmp("reeve-shell-XXXXXX", NULL);
   g_assert_true(chdir(directory) == 0 && mkdir("a b", 0700) == 0);
-  g_assert_true(g_file_set_contents("a.yaml", "", 0, NULL) && g_file_set_contents(".hidden", "", 0, NULL) &&
+  g_assert_true(g_file_set_contents("a.yaml", "", 0, NULL) &&
+                g_file_set_contents(".hidden", "", 0, NULL) &&
                 g_file_set_contents("a b/c", "", 0, NULL));
   g_test_add_func("/shell/words", test_words);
   g_test_add_func("/shell/end", test_end);

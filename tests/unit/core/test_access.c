@@ -1,5 +1,5 @@
-/* Tokens and secrets in the core: who may be found, what is refused, what is stored. After every turn the world compares the core with the
- * fold of its records. */
+/* Tokens and secrets in the core: who may be found, what is refused, what is stored. After every
+ * turn the world compares the core with the fold of its records. */
 #include "base/error.h"
 #include "world.h"
 
@@ -14,20 +14,30 @@ static const char *hash_of(char digit)
 
 static void make_token(World *world, const char *name, Role role, char digit, int64_t lifetime_ms)
 {
-  TokenAsk ask = {.name = name, .role = role, .hash = hash_of(digit), .shown = "reeve_shown", .lifetime_ms = lifetime_ms};
-  world_apply(world, (Command){.type = COMMAND_TOKEN_CREATE, .reply_to = 7, .actor = "uid:0", .token = &ask});
+  TokenAsk ask = {.name = name,
+                  .role = role,
+                  .hash = hash_of(digit),
+                  .shown = "reeve_shown",
+                  .lifetime_ms = lifetime_ms};
+  world_apply(
+      world,
+      (Command){.type = COMMAND_TOKEN_CREATE, .reply_to = 7, .actor = "uid:0", .token = &ask});
 }
 
 static void revoke_token(World *world, const char *name)
 {
   TokenAsk ask = {.name = name};
-  world_apply(world, (Command){.type = COMMAND_TOKEN_REVOKE, .reply_to = 7, .actor = "uid:0", .token = &ask});
+  world_apply(
+      world,
+      (Command){.type = COMMAND_TOKEN_REVOKE, .reply_to = 7, .actor = "uid:0", .token = &ask});
 }
 
 static void set_secret(World *world, const char *name, const char *sealed)
 {
   SecretAsk ask = {.name = name, .sealed = sealed};
-  world_apply(world, (Command){.type = COMMAND_SECRET_SET, .reply_to = 7, .actor = "uid:0", .secret = &ask});
+  world_apply(
+      world,
+      (Command){.type = COMMAND_SECRET_SET, .reply_to = 7, .actor = "uid:0", .secret = &ask});
 }
 
 static void test_token_life(void)
@@ -99,7 +109,8 @@ static void test_secret_life(void)
   g_assert_null(core_secret(world->core, "key"));
   world_apply(world, gone);
   world_assert_reply(world, REEVE_ERROR_NOT_FOUND, 404, "no such secret");
-  set_secret(world, "key", "sealed-3"); /* an instance that runs with the removed one must not look up to date */
+  /* an instance that runs with the removed one must not look up to date */
+  set_secret(world, "key", "sealed-3");
   g_assert_cmpint(core_secret(world->core, "key")->version, >, second);
 }
 

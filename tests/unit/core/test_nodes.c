@@ -1,4 +1,5 @@
-/* What nodes say and what the core makes of it: late, double and foreign reports, silence and loss, ports, specs, and the plain words. */
+/* What nodes say and what the core makes of it: late, double and foreign reports, silence and loss,
+ * ports, specs, and the plain words. */
 #include "base/error.h"
 #include "core/render.h"
 #include "core/why.h"
@@ -68,11 +69,15 @@ typedef struct Meeting {
 
 static Meeting meeting_new(const char *store)
 {
-  Meeting meeting = {.core = core_new(NULL), .now = {.boot_ms = 1000, .wall_ms = 1700000000000}, .sent = g_string_new(NULL)};
+  Meeting meeting = {.core = core_new(NULL),
+                     .now = {.boot_ms = 1000, .wall_ms = 1700000000000},
+                     .sent = g_string_new(NULL)};
   g_autoptr(Effects) effects = effects_new();
-  Value values[RECORD_COLUMNS_MAX] = {[META_KEY] = {.text = (char *)"store"}, [META_VALUE] = {.text = (char *)store}};
+  Value values[RECORD_COLUMNS_MAX] = {
+      [META_KEY] = {.text = (char *)"store"}, [META_VALUE] = {.text = (char *)store}};
   g_assert_true(core_load_row(meeting.core, TABLE_META, values, NULL));
-  Value ids[RECORD_COLUMNS_MAX] = {[META_KEY] = {.text = (char *)"next_id"}, [META_VALUE] = {.text = (char *)"100"}};
+  Value ids[RECORD_COLUMNS_MAX] = {
+      [META_KEY] = {.text = (char *)"next_id"}, [META_VALUE] = {.text = (char *)"100"}};
   g_assert_true(core_load_row(meeting.core, TABLE_META, ids, NULL));
   core_load_done(meeting.core, meeting.now, effects);
   return meeting;
@@ -94,7 +99,8 @@ static int64_t meeting_apply(Meeting *meeting, const Command *command)
   return effects->wake_at_ms;
 }
 
-/* A hello of a node that holds instance number 7 (given out and removed) and 200 (never given out). */
+/* A hello of a node that holds instance number 7 (given out and removed) and 200 (never given out).
+ */
 static void meeting_hello(Meeting *meeting, const char *store)
 {
   g_autoptr(Frame) hello = frame_new(FRAME_HELLO);
@@ -108,7 +114,10 @@ static void meeting_hello(Meeting *meeting, const char *store)
     report->state = INSTANCE_RUNNING;
     g_ptr_array_add(hello->reports, report);
   }
-  meeting_apply(meeting, &(Command){.type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = hello});
+  meeting_apply(meeting, &(Command){.type = COMMAND_NODE_FRAME,
+                                    .node = "local",
+                                    .actor = "node:local",
+                                    .frame = hello});
 }
 
 static void meeting_pass(Meeting *meeting, int64_t ms)
@@ -208,7 +217,8 @@ static guint stops_sent(const World *world)
   return stops;
 }
 
-/* What ended before this core was loaded and is not in the node's list is not there: nobody needs to be told to end it. */
+/* What ended before this core was loaded and is not in the node's list is not there: nobody needs
+ * to be told to end it. */
 static void test_stopped_slots_are_not_stopped_again(void)
 {
   g_autoptr(World) world = world_up_agents("a b");
@@ -224,7 +234,8 @@ static void test_stopped_slots_are_not_stopped_again(void)
   g_autoptr(Job) job = world_job("a b");
   world_deploy(world, job, false);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
-  g_assert_cmpint(world_slot(world, "a", 0)->epoch, ==, 1); /* its node has told: no life is unknown */
+  /* its node has told: no life is unknown */
+  g_assert_cmpint(world_slot(world, "a", 0)->epoch, ==, 1);
 }
 
 /* It runs there in a life that a restored backup has overtaken: that is not absence. */
@@ -336,7 +347,8 @@ static Job *auto_job(const char *agents)
   return job;
 }
 
-/* Records from an older copy know other automatic ports than the node's processes have: each keeps what it has, and none is given twice. */
+/* Records from an older copy know other automatic ports than the node's processes have: each keeps
+ * what it has, and none is given twice. */
 static void test_ports_of_later_lives(void)
 {
   g_autoptr(Job) job = auto_job("a b");
@@ -369,7 +381,8 @@ static void test_automatic_ports(void)
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpint(world_slot(world, "a", 0)->port, ==, 8100);
   g_assert_cmpint(world_slot(world, "b", 0)->port, ==, 8150);
-  g_assert_cmpstr(world_environment(world, "a", 0, "CONNECTED_AGENTS"), ==, "http://localhost:8150");
+  g_assert_cmpstr(world_environment(world, "a", 0, "CONNECTED_AGENTS"), ==,
+                  "http://localhost:8150");
   world_do(world, COMMAND_DOWN, "desk");
   g_hash_table_remove_all(world->moved);
   world_deploy(world, job, false);
@@ -416,10 +429,12 @@ static void test_taken_port_fails(void)
   g_autoptr(Job) job = world_job("a b");
   g_autoptr(World) world = world_new();
   world_connect(world);
-  g_hash_table_replace(world->taken, g_strdup("b"), g_strdup("port 9010 is in use by pid 4711 (nginx)"));
+  g_hash_table_replace(world->taken, g_strdup("b"),
+                       g_strdup("port 9010 is in use by pid 4711 (nginx)"));
   world_deploy(world, job, false);
   world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
-  g_assert_cmpstr(world_desk(world)->reason, ==, "agent 'b': port 9010 is in use by pid 4711 (nginx)");
+  g_assert_cmpstr(world_desk(world)->reason, ==,
+                  "agent 'b': port 9010 is in use by pid 4711 (nginx)");
   g_assert_cmpstr(world->log->str, ==, ""); /* before anything was started */
 }
 
@@ -461,17 +476,18 @@ static void test_environment(void)
   strmap_set(&a->environment, "LEVEL", "2");
   strmap_set(&a->environment, "AGENT_ID", "mine");
   g_autoptr(World) world = world_up(job);
-  static const char *const wanted[][2] = {{"PATH", "/job/bin"},
-                                          {"LANG", "C.UTF-8"},
-                                          {"AGENT_ID", "mine"},
-                                          {"JOB_ID", "desk"},
-                                          {"AGENT_PORT", "9000"},
-                                          {"AGENT_MAX_TOKENS", "9"},
-                                          {"AGENT_ALLOWED_HOSTS", "localhost,127.0.0.1,gpu.example"},
-                                          {"CONNECTED_AGENTS", "http://localhost:9010,http://localhost:9011"},
-                                          {"AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json"},
-                                          {"REEVE_REPLICA", "0"},
-                                          {"LEVEL", "2"}};
+  static const char *const wanted[][2] = {
+      {"PATH", "/job/bin"},
+      {"LANG", "C.UTF-8"},
+      {"AGENT_ID", "mine"},
+      {"JOB_ID", "desk"},
+      {"AGENT_PORT", "9000"},
+      {"AGENT_MAX_TOKENS", "9"},
+      {"AGENT_ALLOWED_HOSTS", "localhost,127.0.0.1,gpu.example"},
+      {"CONNECTED_AGENTS", "http://localhost:9010,http://localhost:9011"},
+      {"AGENT_PEERS_FILE", "@REEVE_INSTANCE_DIR@/peers.json"},
+      {"REEVE_REPLICA", "0"},
+      {"LEVEL", "2"}};
   for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++)
     g_assert_cmpstr(world_environment(world, "a", 0, wanted[i][0]), ==, wanted[i][1]);
   g_assert_null(world_environment(world, "b", 0, "CONNECTED_AGENTS"));
@@ -499,7 +515,8 @@ static void test_argv(void)
   g_autoptr(World) world = world_up(job);
   assert_argv(world, "command", "run v1");
   assert_argv(world, "module", "/venv/bin/python3 -m shop.agent");
-  assert_argv(world, "reeve", "@REEVE_BIN@ agent serve --port 9020 --agent @REEVE_INSTANCE_DIR@/agent.toml");
+  assert_argv(world, "reeve",
+              "@REEVE_BIN@ agent serve --port 9020 --agent @REEVE_INSTANCE_DIR@/agent.toml");
   g_assert_cmpstr(world_held(world, "reeve", 0)->spec->agent_text, ==, "name = 'hub'\n");
   g_assert_cmpstr(world_held(world, "reeve", 0)->spec->working_dir, ==, "/srv/agents");
   g_assert_cmpstr(world_held(world, "command", 0)->spec->working_dir, ==, "/srv/desk");
@@ -530,16 +547,21 @@ static void test_render(void)
   g_autoptr(GString) text = g_string_new(NULL);
   render_deployment(text, world_desk(world), RENDER_FULL);
   json_t *root = parsed(text->str);
-  assert_keys(root, "id name status revision rollout outcome reason created_at updated_at agents healthy entry_point previous instances");
-  assert_keys(json_object_get(root, "rollout"),
-              "id kind phase stage stages from to outcome verdict cause actor started_at ended_at failed deployment");
+  assert_keys(
+      root,
+      "id name status revision rollout outcome reason created_at updated_at agents healthy entry_point previous instances");
+  assert_keys(
+      json_object_get(root, "rollout"),
+      "id kind phase stage stages from to outcome verdict cause actor started_at ended_at failed deployment");
   const json_t *b = json_array_get(json_object_get(root, "instances"), 1);
-  assert_keys(b,
-              "id deployment name agent replica node state health revision generation epoch attempt restarts pid port url stage step since "
-              "left_over scheduled stale_environment reason last_exit output unenforced");
+  assert_keys(
+      b,
+      "id deployment name agent replica node state health revision generation epoch attempt restarts pid port url stage step since "
+      "left_over scheduled stale_environment reason last_exit output unenforced");
   g_assert_cmpstr(json_string_value(json_object_get(b, "state")), ==, "failed");
   g_assert_cmpstr(json_string_value(json_object_get(b, "output")), ==, "no such model\n");
-  g_assert_cmpint(json_integer_value(json_object_get(json_object_get(b, "last_exit"), "code")), ==, 3);
+  g_assert_cmpint(json_integer_value(json_object_get(json_object_get(b, "last_exit"), "code")), ==,
+                  3);
   g_assert_cmpint(json_integer_value(json_object_get(root, "agents")), ==, 2);
   g_assert_cmpint(json_integer_value(json_object_get(root, "healthy")), ==, 1);
   json_decref(root);
@@ -570,7 +592,8 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/later-epoch-is-surpassed", test_later_epoch_is_surpassed);
   g_test_add_func("/nodes/lost-start-is-sent-again", test_lost_start_is_sent_again);
   g_test_add_func("/nodes/stop-is-sent-again", test_stop_is_sent_again);
-  g_test_add_func("/nodes/stopped-slots-are-not-stopped-again", test_stopped_slots_are_not_stopped_again);
+  g_test_add_func("/nodes/stopped-slots-are-not-stopped-again",
+                  test_stopped_slots_are_not_stopped_again);
   g_test_add_func("/nodes/former-lives-are-stopped-again", test_former_lives_are_stopped_again);
   g_test_add_func("/nodes/own-starts-are-stopped-again", test_own_starts_are_stopped_again);
   g_test_add_func("/nodes/untold-ends-are-asked-for", test_untold_ends_are_asked_for);

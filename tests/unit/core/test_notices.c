@@ -81,7 +81,8 @@ static void test_stored_with_its_news(void)
   g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_NOTICES]), ==, 0);
 }
 
-/* Nothing is told twice because the server began anew, and what was well again by then is told once. */
+/* Nothing is told twice because the server began anew, and what was well again by then is told
+ * once. */
 static void test_over_a_restart(void)
 {
   g_autoptr(World) world = all_events();
@@ -125,14 +126,16 @@ static void test_given_up(void)
   for (int i = 1; i < NOTICE_TRIES; i++) {
     tried(world, false);
     g_assert_cmpint(notice_at(world, 0)->tries, ==, i);
-    g_assert_cmpint(notice_at(world, 0)->next_at_ms - world->now.wall_ms, ==, pauses[MIN(i, (int)G_N_ELEMENTS(pauses)) - 1]);
+    g_assert_cmpint(notice_at(world, 0)->next_at_ms - world->now.wall_ms, ==,
+                    pauses[MIN(i, (int)G_N_ELEMENTS(pauses)) - 1]);
     world_reload(world); /* tries are counted over restarts */
   }
   world_forget_log(world);
   tried(world, false);
   assert_notices(world, "");
   g_assert_nonnull(strstr(world->events->str, "webhook"));
-  world_apply(world, (Command){.type = COMMAND_NOTICE_TRIED, .notice = "ntc_zzzzzz", .delivered = true});
+  world_apply(world,
+              (Command){.type = COMMAND_NOTICE_TRIED, .notice = "ntc_zzzzzz", .delivered = true});
   g_assert_cmpuint(world->records, ==, 0);
 }
 
@@ -142,7 +145,8 @@ static void test_lane_is_bounded(void)
   b_fails(world);
   g_autofree char *first = g_strdup(notice_at(world, 0)->id);
   for (int i = 0; i < NOTICE_LANE_MAX; i++)
-    world_report(world, "b", 0, i % 2 ? INSTANCE_BACKOFF : INSTANCE_RUNNING, i % 2 ? HEALTH_UNKNOWN : HEALTH_HEALTHY, NULL);
+    world_report(world, "b", 0, i % 2 ? INSTANCE_BACKOFF : INSTANCE_RUNNING,
+                 i % 2 ? HEALTH_UNKNOWN : HEALTH_HEALTHY, NULL);
   g_assert_cmpuint(core_notices(world->core)->len, <=, NOTICE_LANE_MAX);
   for (int i = 0; i < 2 * NOTICE_LANE_MAX; i++) {
     world_do(world, COMMAND_RESTART, "desk");
@@ -150,7 +154,8 @@ static void test_lane_is_bounded(void)
   }
   g_assert_cmpuint(core_notices(world->core)->len, ==, NOTICE_LANE_MAX);
   g_assert_null(core_notice(world->core, first));
-  g_assert_cmpstr(notice_at(world, NOTICE_LANE_MAX - 1)->event, ==, "degraded"); /* the newest are kept, in order */
+  /* the newest are kept, in order */
+  g_assert_cmpstr(notice_at(world, NOTICE_LANE_MAX - 1)->event, ==, "degraded");
   g_assert_cmpstr(notice_at(world, NOTICE_LANE_MAX - 2)->event, ==, "recovered");
 }
 

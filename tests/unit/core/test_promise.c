@@ -1,4 +1,5 @@
-/* A change that fails is seen to fail: how long an agent must stay healthy, what a failed change leaves, what the next one goes back to. */
+/* A change that fails is seen to fail: how long an agent must stay healthy, what a failed change
+ * leaves, what the next one goes back to. */
 #include "base/error.h"
 #include "core/why.h"
 #include "world.h"
@@ -46,7 +47,8 @@ static void promise_waits(World *world, int64_t ms)
 
 static void test_first_waits_a_second_update_three(void)
 {
-  g_autoptr(Job) first = promise_job("1", MIN_HEALTHY_UNSET), second = promise_job("2", MIN_HEALTHY_UNSET);
+  g_autoptr(Job) first = promise_job("1", MIN_HEALTHY_UNSET),
+                 second = promise_job("2", MIN_HEALTHY_UNSET);
   second->update.max_surge = 0;
   g_autoptr(World) world = promise_world(first);
   promise_waits(world, 1000);
@@ -66,7 +68,8 @@ static void test_what_is_said_counts(void)
   g_autoptr(World) world = promise_world(none);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   world_deploy(world, long_one, false);
-  for (int beat = 0; beat < 9; beat++) { /* longer than the 60 s of its stage: healthy in time is in time */
+  /* longer than the 60 s of its stage: healthy in time is in time */
+  for (int beat = 0; beat < 9; beat++) {
     world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN);
     world_pass(world, 10000);
     g_autoptr(Frame) frame = frame_new(FRAME_HEARTBEAT);
@@ -87,7 +90,8 @@ static void test_probed_and_batch_do_not_wait(void)
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
 }
 
-/* It has done its work. That its node cannot read its file after a restart of the machine makes no failure of that. */
+/* It has done its work. That its node cannot read its file after a restart of the machine makes no
+ * failure of that. */
 static void test_completed_stays_completed(void)
 {
   g_autoptr(Job) job = world_job("a b");
@@ -110,9 +114,12 @@ static void promise_ends_early(InstanceState state)
   g_autoptr(World) world = promise_world(first);
   world_deploy(world, second, false);
   world_pass(world, 500);
-  world_report(world, "a", 1, state, HEALTH_UNKNOWN, "exit status 1"); /* the extra slot, which comes first */
+  /* the extra slot, which comes first */
+  world_report(world, "a", 1, state, HEALTH_UNKNOWN, "exit status 1");
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_ROLLED_BACK);
-  g_assert_nonnull(strstr(world_desk(world)->reason, "agent 'a' replica 1 ended before it was healthy for 3 s: exit status 1"));
+  g_assert_nonnull(
+      strstr(world_desk(world)->reason,
+             "agent 'a' replica 1 ended before it was healthy for 3 s: exit status 1"));
   g_assert_cmpstr(world_environment(world, "a", 0, "MARK"), ==, "1");
   g_assert_cmpint(world_held(world, "a", 0)->generation, ==, 1);
 }
@@ -158,7 +165,8 @@ static void test_changed_alone(void)
 
 /* ---- what a failed change leaves ---- */
 
-/* "good" and "web" run as revision 1; then the code of web breaks, and an update to it fails both ways. */
+/* "good" and "web" run as revision 1; then the code of web breaks, and an update to it fails both
+ * ways. */
 static World *promise_broken(void)
 {
   World *world = promise_up("good web");
@@ -175,8 +183,9 @@ static void test_the_last_word_says_both(void)
   g_autoptr(World) world = promise_broken();
   const char *reason = world_desk(world)->reason;
   g_assert_true(g_str_has_prefix(reason, "agent 'web' ended before it was healthy: "));
-  g_assert_nonnull(
-      strstr(reason, "; going back to revision 1 failed too (code in working directories is not part of a revision): agent 'web'"));
+  g_assert_nonnull(strstr(
+      reason,
+      "; going back to revision 1 failed too (code in working directories is not part of a revision): agent 'web'"));
   g_assert_cmpint(world_held(world, "good", 0)->state, ==, INSTANCE_RUNNING);
 }
 
@@ -215,17 +224,20 @@ static void test_rollback_goes_to_the_last_good(void)
   world_assert_reply(world, -1, 202, "\"revision\":2");
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpstr(world_environment(world, "web", 0, "LEVEL"), ==, "2");
-  world_apply(world, (Command){.type = COMMAND_ROLLBACK, .deployment = "desk", .reply_to = 2}); /* it is well: the one before */
+  /* it is well: the one before */
+  world_apply(world, (Command){.type = COMMAND_ROLLBACK, .deployment = "desk", .reply_to = 2});
   world_assert_reply(world, -1, 202, "\"revision\":1");
 }
 
-/* What was refused before anything was started touches nothing, and the reason is that of the refusal. */
+/* What was refused before anything was started touches nothing, and the reason is that of the
+ * refusal. */
 static void test_refused_leaves_all_as_it_is(void)
 {
   g_autoptr(World) world = promise_up("a b");
   g_autoptr(Job) job = world_job("a b");
   strmap_set(&world_agent(job, "b")->environment, "LEVEL", "2");
-  g_hash_table_insert(world->taken, g_strdup("b"), g_strdup("port 9010 is in use by pid 7 (python3)"));
+  g_hash_table_insert(world->taken, g_strdup("b"),
+                      g_strdup("port 9010 is in use by pid 7 (python3)"));
   world_deploy(world, job, false);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_ROLLED_BACK);
   g_assert_cmpstr(world->log->str, ==, "");
@@ -233,7 +245,8 @@ static void test_refused_leaves_all_as_it_is(void)
 
   g_autoptr(World) fresh = world_new();
   world_connect(fresh);
-  g_hash_table_insert(fresh->taken, g_strdup("b"), g_strdup("port 9010 is in use by pid 7 (python3)"));
+  g_hash_table_insert(fresh->taken, g_strdup("b"),
+                      g_strdup("port 9010 is in use by pid 7 (python3)"));
   world_deploy(fresh, job, false);
   world_assert_status(fresh, DEPLOYMENT_FAILED, OUTCOME_FAILED);
   g_assert_cmpstr(world_slot(fresh, "b", 0)->reason, ==, "port 9010 is in use by pid 7 (python3)");
@@ -241,11 +254,13 @@ static void test_refused_leaves_all_as_it_is(void)
 
 /* ---- one change in the place of another ---- */
 
-/* c was taken by an update, which was replaced by one that is refused; it is on its way back when the first job comes again: nothing is to
- * be started, and an extra slot has ended that a first rollout made. */
+/* c was taken by an update, which was replaced by one that is refused; it is on its way back when
+ * the first job comes again: nothing is to be started, and an extra slot has ended that a first
+ * rollout made. */
 static void test_put_back_while_it_turns_back(void)
 {
-  g_autoptr(Job) first = promise_job("1", 0), second = promise_job("2", 0), third = promise_job("3", 0), again = promise_job("1", 0);
+  g_autoptr(Job) first = promise_job("1", 0), second = promise_job("2", 0),
+                 third = promise_job("3", 0), again = promise_job("1", 0);
   g_autoptr(World) world = promise_world(first);
   again->version = g_strdup("another");
   world_habit(world, "a", HABIT_HANGS);
@@ -257,9 +272,11 @@ static void test_put_back_while_it_turns_back(void)
   g_hash_table_remove_all(world->taken);
   world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN);
   world_deploy(world, again, true);
-  world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN); /* a still starts: to pass it by would call that a success */
+  /* a still starts: to pass it by would call that a success */
+  world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN);
   g_assert_cmpint(world_slot(world, "a", 0)->step, ==, STEP_STARTING);
-  g_assert_cmpint(world_slot(world, "a", 0)->generation, ==, 3); /* and is not started once more for it */
+  /* and is not started once more for it */
+  g_assert_cmpint(world_slot(world, "a", 0)->generation, ==, 3);
   world_report(world, "a", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpstr(world_environment(world, "a", 0, "MARK"), ==, "1");
@@ -303,7 +320,8 @@ static void test_ports_run_out(void)
   world_agent(job, "a")->port = PORT_AUTO;
   world_deploy(world, job, false);
   world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
-  g_assert_nonnull(strstr(world_desk(world)->reason, "agent 'a': no port from 65534 to 65535 is left"));
+  g_assert_nonnull(
+      strstr(world_desk(world)->reason, "agent 'a': no port from 65534 to 65535 is left"));
 }
 
 /* ---- words ---- */
@@ -325,16 +343,19 @@ static void test_why_of_a_crash_loop(void)
   g_assert_nonnull(strstr(why, "\"next\":[\"reeve logs desk/b\""));
   world_report(world, "b", 0, INSTANCE_FAILED, HEALTH_UNKNOWN, "exit status 3, after 3 restarts");
   g_autofree char *end = promise_why(world);
-  g_assert_nonnull(strstr(end, "b has failed and is not started again by itself: exit status 3, after 3 restarts"));
+  g_assert_nonnull(strstr(
+      end, "b has failed and is not started again by itself: exit status 3, after 3 restarts"));
   g_assert_nonnull(strstr(end, "\"reeve restart desk/b\""));
 }
 
 static void test_why_of_a_frozen_shim(void)
 {
   g_autoptr(World) world = promise_up("a b");
-  world_report(world, "b", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, "its shim has not answered since yesterday");
+  world_report(world, "b", 0, INSTANCE_RUNNING, HEALTH_HEALTHY,
+               "its shim has not answered since yesterday");
   g_autofree char *why = promise_why(world);
-  g_assert_nonnull(strstr(why, "desk is running, but:\\n  b runs: its shim has not answered since yesterday"));
+  g_assert_nonnull(
+      strstr(why, "desk is running, but:\\n  b runs: its shim has not answered since yesterday"));
   g_assert_nonnull(strstr(why, "\"next\":[\"reeve restart desk/b\"]"));
   world_report(world, "b", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   g_autofree char *well = promise_why(world);

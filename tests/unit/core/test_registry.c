@@ -1,4 +1,5 @@
-/* The registry of a deployment: who is in it, what is found, what agents tell of themselves and how long that counts. */
+/* The registry of a deployment: who is in it, what is found, what agents tell of themselves and how
+ * long that counts. */
 #include "world.h"
 
 #include "base/error.h"
@@ -33,8 +34,9 @@ static void assert_found(const World *world, RegistryQuery query, const char *wa
   g_assert_true(json_is_array(list));
   size_t i;
   const json_t *entry;
-  json_array_foreach(list, i, entry) g_string_append_printf(have, "%s=%s %s; ", jget_str(entry, "id", "?"), jget_str(entry, "name", "?"),
-                                                            jget_str(entry, "health_status", "?"));
+  json_array_foreach(list, i, entry)
+      g_string_append_printf(have, "%s=%s %s; ", jget_str(entry, "id", "?"),
+                             jget_str(entry, "name", "?"), jget_str(entry, "health_status", "?"));
   json_decref(list);
   g_assert_cmpstr(have->str, ==, wanted);
 }
@@ -55,7 +57,8 @@ static json_t *reply_of(const World *world)
 static void tell_as(World *world, const char *id, int port, const char *said)
 {
   RegistrationAsk ask = {.id = id, .port = port, .said = said};
-  world_apply(world, (Command){.type = COMMAND_REGISTER, .deployment = "desk", .registration = &ask});
+  world_apply(world,
+              (Command){.type = COMMAND_REGISTER, .deployment = "desk", .registration = &ask});
 }
 
 static void tell(World *world, const char *id, const char *name)
@@ -67,7 +70,8 @@ static void tell(World *world, const char *id, const char *name)
 static void leave(World *world, const char *id)
 {
   RegistrationAsk ask = {.id = id};
-  world_apply(world, (Command){.type = COMMAND_DEREGISTER, .deployment = "desk", .registration = &ask});
+  world_apply(world,
+              (Command){.type = COMMAND_DEREGISTER, .deployment = "desk", .registration = &ask});
 }
 
 static guint stored(const World *world)
@@ -94,13 +98,16 @@ static void test_by_itself(void)
   assert_all(world, "a=a healthy; a/1=a healthy; b=b unhealthy; ");
   g_autoptr(GString) out = g_string_new(NULL);
   registry_health(out, world_desk(world));
-  g_assert_cmpstr(out->str, ==, "{\"status\":\"healthy\",\"total_agents\":3,\"healthy_agents\":2,\"unhealthy_agents\":1}");
+  g_assert_cmpstr(
+      out->str, ==,
+      "{\"status\":\"healthy\",\"total_agents\":3,\"healthy_agents\":2,\"unhealthy_agents\":1}");
   g_string_truncate(out, 0);
   g_assert_true(registry_entry(out, world->core, world_desk(world), "a/1", world->now));
-  g_assert_nonnull(strstr(out->str,
-                          "\"id\":\"a/1\",\"name\":\"a\",\"url\":\"http://localhost:9001\",\"description\":\"\",\"skills\":[],\"tags\":[],"
-                          "\"metadata\":{},\"registered_at\":\"2023-11-14T22:13:20.000Z\",\"last_seen\":\"2023-11-14T22:13:20.000Z\","
-                          "\"health_status\":\"healthy\",\"consecutive_failures\":0}"));
+  g_assert_nonnull(strstr(
+      out->str,
+      "\"id\":\"a/1\",\"name\":\"a\",\"url\":\"http://localhost:9001\",\"description\":\"\",\"skills\":[],\"tags\":[],"
+      "\"metadata\":{},\"registered_at\":\"2023-11-14T22:13:20.000Z\",\"last_seen\":\"2023-11-14T22:13:20.000Z\","
+      "\"health_status\":\"healthy\",\"consecutive_failures\":0}"));
   g_assert_false(registry_entry(out, world->core, world_desk(world), "c", world->now));
   g_assert_cmpuint(stored(world), ==, 0);
 }
@@ -112,7 +119,8 @@ static void test_goes_with_the_agent(void)
   tell(world, "b", "second");
   world_report(world, "a", 0, INSTANCE_BACKOFF, HEALTH_UNKNOWN, "exit status 3");
   assert_all(world, "b=second healthy; ");
-  world_report(world, "a", 0, INSTANCE_STARTING, HEALTH_UNKNOWN, NULL); /* it told this before: it may be asked again */
+  /* it told this before: it may be asked again */
+  world_report(world, "a", 0, INSTANCE_STARTING, HEALTH_UNKNOWN, NULL);
   assert_all(world, "a=first unknown; b=second healthy; ");
   world_report(world, "a", 0, INSTANCE_FAILED, HEALTH_UNKNOWN, "exit status 3");
   assert_all(world, "b=second healthy; ");
@@ -150,12 +158,14 @@ static void test_register(void)
   g_assert_cmpint(jget_int(json_object_get(entry, "metadata"), "x", 0), ==, 1);
   json_decref(entry);
   g_autoptr(GString) out = g_string_new(NULL);
-  g_assert_true(registry_entry(out, world->core, world_desk(world), "my-b", world->now)); /* by the name that it gave itself, too */
+  /* by the name that it gave itself, too */
+  g_assert_true(registry_entry(out, world->core, world_desk(world), "my-b", world->now));
   tell(world, "a", "The A");
   assert_all(world, "a=The A healthy; b=The B healthy; ");
   world_pass(world, 5000);
   tell(world, "a", "The A");
-  g_assert_cmpuint(world->records, ==, 0); /* the same again: nothing to store, and it has been there since then */
+  /* the same again: nothing to store, and it has been there since then */
+  g_assert_cmpuint(world->records, ==, 0);
   entry = reply_of(world);
   g_assert_cmpstr(jget_str(entry, "registered_at", NULL), ==, "2023-11-14T22:13:20.000Z");
   json_decref(entry);
@@ -165,14 +175,18 @@ static void test_refused(void)
 {
   g_autoptr(World) world = dynamic_world("a b");
   tell_as(world, "x", 1234, "{\"name\":\"x\"}");
-  world_assert_reply(world, REEVE_ERROR_INVALID, 422, "no running agent of deployment 'desk' has the port of its URL, 1234");
+  world_assert_reply(world, REEVE_ERROR_INVALID, 422,
+                     "no running agent of deployment 'desk' has the port of its URL, 1234");
   tell_as(world, "a", 1234, "{\"name\":\"x\"}");
-  world_assert_reply(world, REEVE_ERROR_INVALID, 422, "it has port 9000 (AGENT_PORT), its URL names port 1234");
+  world_assert_reply(world, REEVE_ERROR_INVALID, 422,
+                     "it has port 9000 (AGENT_PORT), its URL names port 1234");
   tell_as(world, "x", 0, "{\"name\":\"x\"}");
   world_assert_reply(world, REEVE_ERROR_INVALID, 422, "runs no agent of that id");
   leave(world, "x");
-  world_assert_reply(world, REEVE_ERROR_NOT_FOUND, 404, "no agent 'x' in the registry of deployment 'desk'");
-  g_autofree char *fill = g_strnfill(REGISTRY_SAID_MAX, 'x'), *large = g_strdup_printf("{\"name\":\"%s\"}", fill);
+  world_assert_reply(world, REEVE_ERROR_NOT_FOUND, 404,
+                     "no agent 'x' in the registry of deployment 'desk'");
+  g_autofree char *fill = g_strnfill(REGISTRY_SAID_MAX, 'x'),
+                  *large = g_strdup_printf("{\"name\":\"%s\"}", fill);
   tell_as(world, "a", 0, large);
   world_assert_reply(world, REEVE_ERROR_LIMIT, 413, "more than");
   world_do(world, COMMAND_DOWN, "desk");
@@ -189,7 +203,8 @@ static void test_told_together(void)
   world_agent(job, "b")->port = 9500;
   world_connect(world);
   world_deploy(world, job, false);
-  g_autofree char *fill = g_strnfill(REGISTRY_SAID_MAX - 100, 'x'), *large = g_strdup_printf("{\"name\":\"%s\"}", fill);
+  g_autofree char *fill = g_strnfill(REGISTRY_SAID_MAX - 100, 'x'),
+                  *large = g_strdup_printf("{\"name\":\"%s\"}", fill);
   int taken = 0;
   for (int i = 0; i < 100; i++) {
     tell_as(world, "x", 9000 + i, large);
@@ -272,11 +287,13 @@ static void test_old_life_leaves(void)
 static void test_search(void)
 {
   g_autoptr(World) world = dynamic_world("news stats quiet");
-  tell_as(world, "news", 0,
-          "{\"name\":\"News Agent\",\"skills\":[{\"id\":\"news_search\",\"name\":\"Find\",\"description\":\"\xc3\x89"
-          "critures\"}],"
-          "\"tags\":[\"Text\",\"web\"]}");
-  tell_as(world, "stats", 0, "{\"name\":\"Numbers\",\"skills\":[\"sum\",{\"id\":7}],\"tags\":[\"math\"]}");
+  tell_as(
+      world, "news", 0,
+      "{\"name\":\"News Agent\",\"skills\":[{\"id\":\"news_search\",\"name\":\"Find\",\"description\":\"\xc3\x89"
+      "critures\"}],"
+      "\"tags\":[\"Text\",\"web\"]}");
+  tell_as(world, "stats", 0,
+          "{\"name\":\"Numbers\",\"skills\":[\"sum\",{\"id\":7}],\"tags\":[\"math\"]}");
   static const struct {
     RegistryQuery query;
     const char *wanted;
@@ -335,7 +352,8 @@ static void test_url(void)
 static void test_own_values_win(void)
 {
   g_autoptr(Job) job = dynamic_job("a b");
-  strmap_set_from(&world_agent(job, "a")->environment, "AGENT_REGISTRY_URL", VALUE_FILE, "/srv/url");
+  strmap_set_from(&world_agent(job, "a")->environment, "AGENT_REGISTRY_URL", VALUE_FILE,
+                  "/srv/url");
   strmap_set_from(&world_agent(job, "a")->environment, "AGENT_PEER_KEY", VALUE_FILE, "/srv/key");
   g_strfreev(world_agent(job, "a")->command);
   world_agent(job, "a")->command = NULL;

@@ -1,4 +1,5 @@
-/* The release queue: order, waiting of what could have seen the uncommitted, refusal after a failed commit, bounds. */
+/* The release queue: order, waiting of what could have seen the uncommitted, refusal after a failed
+ * commit, bounds. */
 #include "base/error.h"
 #include "core/release.h"
 
@@ -14,7 +15,8 @@ static void leave(Effects *effects, void *data)
     g_string_append_printf(left, "m%s ", ((const Message *)effects->messages->pdata[i])->frame);
   for (guint i = 0; i < effects->replies->len; i++) {
     const Reply *reply = effects->replies->pdata[i];
-    g_string_append_printf(left, "r%" G_GUINT64_FORMAT ":%d ", reply->to, reply->code < 0 ? reply->status : reply->code + 1000);
+    g_string_append_printf(left, "r%" G_GUINT64_FORMAT ":%d ", reply->to,
+                           reply->code < 0 ? reply->status : reply->code + 1000);
   }
   effects_free(effects);
 }
@@ -59,7 +61,8 @@ static void test_order(void)
   assert_left("");
   g_assert_cmpuint(release_take(queue)->len, ==, 1);
   release_add(queue, turn(4, 0));
-  g_assert_false(release_ready(queue)); /* one batch at a time, and nothing to store in the open one */
+  /* one batch at a time, and nothing to store in the open one */
+  g_assert_false(release_ready(queue));
   release_add(queue, turn(5, 2));
   g_assert_false(release_ready(queue));
   assert_left("");
@@ -85,7 +88,8 @@ static void test_failed_commit(void)
   release_add(queue, turn(3, 0));
   release_failed(queue, REEVE_ERROR_STORE_FULL, "no room");
   g_autofree char *wanted =
-      g_strdup_printf("r1:%d r2:%d r3:%d ", 1000 + REEVE_ERROR_STORE_FULL, 1000 + REEVE_ERROR_STORE_FULL, 1000 + REEVE_ERROR_STORE_FULL);
+      g_strdup_printf("r1:%d r2:%d r3:%d ", 1000 + REEVE_ERROR_STORE_FULL,
+                      1000 + REEVE_ERROR_STORE_FULL, 1000 + REEVE_ERROR_STORE_FULL);
   assert_left(wanted); /* no message: nothing of it ever happened */
   g_assert_true(release_idle(queue));
   release_add(queue, turn(4, 1));
@@ -96,7 +100,8 @@ static void test_failed_commit(void)
   g_string_free(left, TRUE);
 }
 
-/* What waits for a commit while its node comes back over a new link: instructions of the former link never leave, the rest does. */
+/* What waits for a commit while its node comes back over a new link: instructions of the former
+ * link never leave, the rest does. */
 static void test_new_link(void)
 {
   left = g_string_new(NULL);

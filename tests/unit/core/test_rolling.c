@@ -1,11 +1,13 @@
-/* Updates of what runs: how many slots are out at once, extra slots of agents without port, scale, gentle restarts. */
+/* Updates of what runs: how many slots are out at once, extra slots of agents without port, scale,
+ * gentle restarts. */
 #include "base/error.h"
 #include "core/internal.h"
 #include "world.h"
 
 #include <string.h>
 
-/* One agent "a" of @replicas, with ports from 9000 or without, that runs; each further revision has another environment. */
+/* One agent "a" of @replicas, with ports from 9000 or without, that runs; each further revision has
+ * another environment. */
 static Job *rolling_job(int replicas, bool port, const char *mark)
 {
   Job *job = world_job("a");
@@ -71,7 +73,8 @@ static void test_two_at_a_time_each_with_its_time(void)
   }
   world_report(world, "a", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   g_assert_cmpint(rolling_starts(world), ==, 3);
-  world_pass(world, 20000); /* more than the 60 s of the stage, less than that since the last start */
+  /* more than the 60 s of the stage, less than that since the last start */
+  world_pass(world, 20000);
   world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN);
 }
 
@@ -116,7 +119,8 @@ static void test_surge_fails_and_all_is_as_before(void)
   rolling_update(world, 2, false, 1, 2);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_ROLLED_BACK);
   g_assert_null(strstr(world->log->str, "start a/0"));
-  g_assert_cmpstr(world_slot(world, "a", 2)->outcome, ==, "failed"); /* with its logs, until an update needs the slot again */
+  /* with its logs, until an update needs the slot again */
+  g_assert_cmpstr(world_slot(world, "a", 2)->outcome, ==, "failed");
   g_assert_null(strstr(world->log->str, "forget"));
   g_assert_cmpint(world_desk(world)->revision, ==, 1);
   g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
@@ -132,24 +136,40 @@ static void test_no_surge_in_place(void)
 static void test_scale(void)
 {
   g_autoptr(World) world = rolling_up(1, true);
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 3, .reply_to = 1});
+  world_apply(
+      world,
+      (Command){
+          .type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 3, .reply_to = 1});
   world_assert_reply(world, -1, 202, "\"revision\":2,\"changed\":true");
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpstr(world->log->str, ==, "start a/1 g1; start a/2 g1; ");
   g_assert_cmpint(world_slot(world, "a", 2)->port, ==, 9002);
   world_forget_log(world);
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 3, .reply_to = 2});
+  world_apply(
+      world,
+      (Command){
+          .type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 3, .reply_to = 2});
   world_assert_reply(world, -1, 200, "\"changed\":false");
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 1, .reply_to = 3});
+  world_apply(
+      world,
+      (Command){
+          .type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 1, .reply_to = 3});
   g_assert_null(strstr(world->log->str, "start"));
   g_assert_nonnull(strstr(world->log->str, "stop a/2"));
   g_assert_cmpint(world_held(world, "a", 0)->state, ==, INSTANCE_RUNNING);
   g_assert_cmpint(world_desk(world)->revision, ==, 3);
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "b", .number = 1, .reply_to = 4});
+  world_apply(
+      world,
+      (Command){
+          .type = COMMAND_SCALE, .deployment = "desk", .agent = "b", .number = 1, .reply_to = 4});
   world_assert_reply(world, REEVE_ERROR_NOT_FOUND, 404, "no agent 'b'");
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 0, .reply_to = 5});
+  world_apply(
+      world,
+      (Command){
+          .type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 0, .reply_to = 5});
   world_assert_reply(world, REEVE_ERROR_INVALID, 422, "allowed: 1 to 1000");
-  world_apply(world, (Command){.type = COMMAND_ROLLBACK, .deployment = "desk", .number = 2, .reply_to = 6});
+  world_apply(
+      world, (Command){.type = COMMAND_ROLLBACK, .deployment = "desk", .number = 2, .reply_to = 6});
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpuint(world_desk(world)->healthy, ==, 3);
 }
@@ -158,7 +178,9 @@ static void test_gentle_restart(void)
 {
   g_autoptr(World) world = rolling_up(3, true);
   world_habit(world, "a", HABIT_HANGS);
-  world_apply(world, (Command){.type = COMMAND_RESTART, .deployment = "desk", .rolling = true, .reply_to = 1});
+  world_apply(
+      world,
+      (Command){.type = COMMAND_RESTART, .deployment = "desk", .rolling = true, .reply_to = 1});
   g_assert_cmpint(rolling_starts(world), ==, 1);
   world_report(world, "a", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   g_assert_cmpint(rolling_starts(world), ==, 2);
@@ -169,7 +191,8 @@ static void test_gentle_restart(void)
   g_assert_cmpint(rolling_starts(world), ==, 3);
 }
 
-/* Thirty revisions and a scale from 30 to 1: what is too old is gone from memory and store, what is in use stays. */
+/* Thirty revisions and a scale from 30 to 1: what is too old is gone from memory and store, what is
+ * in use stays. */
 static void test_retention(void)
 {
   g_autoptr(World) world = rolling_up(1, false);
@@ -183,9 +206,11 @@ static void test_retention(void)
   g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_REVISIONS]), ==, 20);
   g_assert_nonnull(deployment_revision(world_desk(world), 31));
   g_assert_null(deployment_revision(world_desk(world), 1));
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 30});
+  world_apply(world,
+              (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 30});
   g_assert_cmpuint(world_desk(world)->healthy, ==, 30);
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 1});
+  world_apply(world,
+              (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 1});
   g_assert_cmpuint(world_desk(world)->instances->len, ==, 11);
   g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_INSTANCES]), ==, 11);
   for (int i = 0; i < 100; i++)

@@ -1,4 +1,5 @@
-/* Rollouts against a scripted node: stages, failure policies, deadlines, update, rollback, down, restart, cancel, replace, reboot, crash.
+/* Rollouts against a scripted node: stages, failure policies, deadlines, update, rollback, down,
+ * restart, cancel, replace, reboot, crash.
  */
 #include "base/error.h"
 #include "world.h"
@@ -24,7 +25,9 @@ static void test_three_stages(void)
   g_assert_cmpuint(world_desk(world)->healthy, ==, 3);
   g_assert_cmpuint(world_desk(world)->bad, ==, 0);
   g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_AUDIT]), ==, 1);
-  for (const char *const *type = (const char *const[]){"node", "instance", "rollout", "deployment", NULL}; *type; type++)
+  for (const char *const *type =
+           (const char *const[]){"node", "instance", "rollout", "deployment", NULL};
+       *type; type++)
     g_assert_nonnull(strstr(world->events->str, *type));
 }
 
@@ -64,7 +67,9 @@ static void test_first_deploy_fails(void)
       g_autoptr(World) world = world_fails(habit, policy);
       world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
       const Rollout *rollout = world_desk(world)->rollout;
-      g_assert_nonnull(strstr(rollout->cause, "agent 'b' ended before it was healthy: exit status 3; last output: no such model"));
+      g_assert_nonnull(strstr(
+          rollout->cause,
+          "agent 'b' ended before it was healthy: exit status 3; last output: no such model"));
       g_assert_cmpstr(rollout->failed, ==, world_slot(world, "b", 0)->id);
       g_assert_nonnull(strstr(world->log->str, "stop a/0"));
       g_assert_null(strstr(world->log->str, "start c"));
@@ -82,7 +87,8 @@ static void test_first_deploy_fails_keep(void)
   g_assert_null(strstr(world->log->str, "stop"));
 }
 
-/* The same again over what failed and was kept: it does not succeed by passing the broken agent by. */
+/* The same again over what failed and was kept: it does not succeed by passing the broken agent by.
+ */
 static void test_again_after_keep(void)
 {
   g_autoptr(World) world = world_fails(HABIT_FLUTTERS, ON_FAILURE_KEEP);
@@ -113,7 +119,8 @@ static void test_deadline(void)
   world_assert_status(world, DEPLOYMENT_DEPLOYING, OUTCOME_OPEN);
   world_pass(world, 1);
   world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
-  g_assert_cmpstr(world_desk(world)->rollout->cause, ==, "not healthy within 60 s: agent 'b' (no answer on port)");
+  g_assert_cmpstr(world_desk(world)->rollout->cause, ==,
+                  "not healthy within 60 s: agent 'b' (no answer on port)");
 }
 
 /* The rest of a stored deadline is what was left, whatever the wall clock did meanwhile. */
@@ -204,7 +211,8 @@ static void rollout_lose_peers(World *world, const char *agent)
   spec->peers = g_strdup("[]");
 }
 
-/* What a node was not told, since its link or its server broke, it is told when it is back; what it knows is not repeated. */
+/* What a node was not told, since its link or its server broke, it is told when it is back; what it
+ * knows is not repeated. */
 static void test_hello_rewrites_peers(void)
 {
   g_autoptr(World) world = world_up("a b");
@@ -219,7 +227,8 @@ static void test_hello_rewrites_peers(void)
   world_forget_log(world);
   world->tells_peers = false;
   world_connect(world);
-  g_assert_true(strstr(world->log->str, "peers a/0; ") && strstr(world->log->str, "peers b/0; ")); /* an older node compares them itself */
+  /* an older node compares them itself */
+  g_assert_true(strstr(world->log->str, "peers a/0; ") && strstr(world->log->str, "peers b/0; "));
   world->tells_peers = true;
   world_do(world, COMMAND_DOWN, "desk");
   world_forget_log(world);
@@ -242,8 +251,9 @@ static void test_update_fails_and_goes_back(void)
     world_run(world); /* c fails in revision 2 and, being what it is, also on the way back */
   }
   world_assert_status(world, DEPLOYMENT_FAILED, OUTCOME_FAILED);
-  g_assert_nonnull(strstr(world_desk(world)->reason,
-                          "; going back to revision 1 failed too (code in working directories is not part of a revision): agent 'c'"));
+  g_assert_nonnull(strstr(
+      world_desk(world)->reason,
+      "; going back to revision 1 failed too (code in working directories is not part of a revision): agent 'c'"));
 
   g_autoptr(World) other = world_up("a b c");
   world_habit(other, "c", HABIT_HANGS);
@@ -276,7 +286,8 @@ static void test_rollback_restores_ports(void)
   g_assert_cmpint(world_slot(world, "a", 0)->port, ==, 9000);
 }
 
-/* The same for an agent that was not yet touched when the update failed, also when its port was an automatic one. */
+/* The same for an agent that was not yet touched when the update failed, also when its port was an
+ * automatic one. */
 static void test_rollback_before_the_port_moved(void)
 {
   g_autoptr(World) world = world_new();
@@ -299,10 +310,12 @@ static void test_rollback_before_the_port_moved(void)
   g_assert_null(strstr(world->log->str, "start c"));
   g_assert_cmpint(world_slot(world, "b", 0)->port, ==, 9010);
   g_assert_cmpint(world_slot(world, "c", 0)->port, ==, 8100);
-  g_assert_cmpstr(world_environment(world, "a", 0, "CONNECTED_AGENTS"), ==, "http://localhost:9010");
+  g_assert_cmpstr(world_environment(world, "a", 0, "CONNECTED_AGENTS"), ==,
+                  "http://localhost:9010");
 }
 
-/* A slot that the abandoned revision does not have keeps its port, also when nobody has heard of its process since the server started. */
+/* A slot that the abandoned revision does not have keeps its port, also when nobody has heard of
+ * its process since the server started. */
 static void test_cancel_keeps_ports_of_unchanged(void)
 {
   g_autoptr(World) world = world_new();
@@ -488,7 +501,8 @@ static void test_reboot(void)
   world_reboot(world);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpint(world_desk(world)->rollout->kind, ==, ROLLOUT_KIND_RECOVER);
-  const char *a = strstr(world->log->str, "start a/0 g2"), *b = strstr(world->log->str, "start b/0 g2"),
+  const char *a = strstr(world->log->str, "start a/0 g2"),
+             *b = strstr(world->log->str, "start b/0 g2"),
              *c = strstr(world->log->str, "start c/0 g2");
   g_assert_true(a && b && c && a < b && b < c);
   g_assert_cmpint(world_slot(world, "c", 0)->port, ==, 9020);
@@ -499,7 +513,8 @@ static void test_reboot(void)
   world_assert_status(world, DEPLOYMENT_STOPPED, OUTCOME_SUCCEEDED);
 }
 
-/* What a failed update left at its former revision comes back so, also when a restart of another agent is under way. */
+/* What a failed update left at its former revision comes back so, also when a restart of another
+ * agent is under way. */
 static void test_reboot_in_a_restart(void)
 {
   g_autoptr(World) world = world_up("a b");
@@ -540,7 +555,8 @@ static void test_crash_at_every_turn(void)
     world_do(world, COMMAND_DOWN, "desk");
     world_assert_status(world, DEPLOYMENT_STOPPED, OUTCOME_SUCCEEDED);
     for (int i = 0; i < 3; i++)
-      g_assert_cmpint(world_held(world, (const char *const[]){"a", "b", "c"}[i], 0)->state, ==, INSTANCE_STOPPED);
+      g_assert_cmpint(world_held(world, (const char *const[]){"a", "b", "c"}[i], 0)->state, ==,
+                      INSTANCE_STOPPED);
     reached = world->turns > crash;
     g_assert_cmpint(crash, <, 100);
   }

@@ -1,4 +1,5 @@
-/* Batch agents by the clock: when they start, what overlap does, what is missed, and that every run ends with one word. */
+/* Batch agents by the clock: when they start, what overlap does, what is missed, and that every run
+ * ends with one word. */
 #include "base/error.h"
 #include "world.h"
 
@@ -10,7 +11,8 @@ static Job *scheduled_job(const char *cron, int64_t every_ms, ScheduleOverlap ov
   AgentSpec *agent = world_agent(job, "b");
   agent->kind = AGENT_BATCH;
   agent->port = PORT_NONE;
-  agent->schedule = (ScheduleSpec){.set = true, .cron = g_strdup(cron), .every_ms = every_ms, .overlap = overlap};
+  agent->schedule =
+      (ScheduleSpec){.set = true, .cron = g_strdup(cron), .every_ms = every_ms, .overlap = overlap};
   return job;
 }
 
@@ -33,7 +35,8 @@ static char *scheduled_words(const World *world)
   GString *words = g_string_new(NULL);
   const Schedule *schedule = world_desk(world)->schedules->pdata[0];
   for (guint i = 0; i < schedule->runs->len; i++)
-    g_string_append_printf(words, "%s%s", i ? " " : "", ((const ScheduleRun *)schedule->runs->pdata[i])->outcome);
+    g_string_append_printf(words, "%s%s", i ? " " : "",
+                           ((const ScheduleRun *)schedule->runs->pdata[i])->outcome);
   return g_string_free(words, FALSE);
 }
 
@@ -70,7 +73,8 @@ static void test_fires_and_completes(void)
   g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
 }
 
-/* `every` is a duration: the wall clock that is set back an hour does not stretch it, and one that is put right again does not double it.
+/* `every` is a duration: the wall clock that is set back an hour does not stretch it, and one that
+ * is put right again does not double it.
  */
 static void test_clock_set_back(void)
 {
@@ -105,7 +109,8 @@ static void test_overlap(void)
   g_assert_cmpstr(replace->log->str, ==, "start b/0 g1; start b/0 g2; ");
 }
 
-/* A run that waited for the former one was due when it was due, also after a restart of the server. */
+/* A run that waited for the former one was due when it was due, also after a restart of the server.
+ */
 static void test_queued_is_due_when_it_was(void)
 {
   g_autoptr(World) world = scheduled_up(10000, OVERLAP_QUEUE);
@@ -160,16 +165,23 @@ static void test_missed(void)
 static void test_by_hand(void)
 {
   g_autoptr(World) world = scheduled_up(3600000, OVERLAP_SKIP);
-  world_apply(world, (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "b", .reply_to = 1, .actor = "uid:1"});
+  world_apply(world, (Command){.type = COMMAND_RUN,
+                               .deployment = "desk",
+                               .agent = "b",
+                               .reply_to = 1,
+                               .actor = "uid:1"});
   world_assert_reply(world, -1, 202, "\"queued\":false");
   g_assert_cmpstr(world->log->str, ==, "start b/0 g1; ");
-  world_apply(world, (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "b", .reply_to = 2});
+  world_apply(world,
+              (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "b", .reply_to = 2});
   world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "still goes");
-  world_apply(world, (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "a", .reply_to = 3});
+  world_apply(world,
+              (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "a", .reply_to = 3});
   world_assert_reply(world, REEVE_ERROR_NOT_FOUND, 404, "no scheduled agent 'a'");
   world_do(world, COMMAND_DOWN, "desk");
   scheduled_is(world, "stopped");
-  world_apply(world, (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "b", .reply_to = 4});
+  world_apply(world,
+              (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "b", .reply_to = 4});
   world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "not in force");
   scheduled_beat(world, 7200000);
   scheduled_is(world, "stopped");
@@ -187,7 +199,8 @@ static void test_reboot(void)
   g_assert_nonnull(strstr(world->log->str, "start b/0"));
 }
 
-/* A run that goes on is left alone by an update; the next one is of the new revision. A schedule that is taken away is over. */
+/* A run that goes on is left alone by an update; the next one is of the new revision. A schedule
+ * that is taken away is over. */
 static void test_update(void)
 {
   g_autoptr(World) world = scheduled_up(30000, OVERLAP_SKIP);

@@ -1,5 +1,5 @@
-/* A stored job that no longer parses: its deployment is left alone and says why, others do not notice, and a new job or `down` gets it
- * back. */
+/* A stored job that no longer parses: its deployment is left alone and says why, others do not
+ * notice, and a new job or `down` gets it back. */
 #include "base/error.h"
 #include "core/preview.h"
 #include "core/render.h"
@@ -19,7 +19,8 @@ static void damage(const World *world, int number, const char *text)
   g_hash_table_iter_init(&iter, world->rows[TABLE_REVISIONS]);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     Record *row = value;
-    if (row->values[REV_NUMBER].number != number || strcmp(row->values[REV_DEPLOYMENT].text, world_desk(world)->id) != 0)
+    if (row->values[REV_NUMBER].number != number ||
+        strcmp(row->values[REV_DEPLOYMENT].text, world_desk(world)->id) != 0)
       continue;
     g_ref_string_release(row->values[REV_JOB].text);
     row->values[REV_JOB].text = g_ref_string_new(text);
@@ -28,7 +29,8 @@ static void damage(const World *world, int number, const char *text)
   g_assert_true(found);
 }
 
-/* 'desk' of agents a and b with @replicas of b; what it is named after @mark makes another revision. */
+/* 'desk' of agents a and b with @replicas of b; what it is named after @mark makes another
+ * revision. */
 static Job *desk_job(const char *mark, int replicas)
 {
   Job *job = world_job("a b");
@@ -106,7 +108,8 @@ static void test_agents_are_left_alone(void)
   assert_left_alone(world);
   g_assert_cmpint(world_held(world, "a", 0)->state, ==, INSTANCE_RUNNING);
   g_assert_cmpint(core_deployment(world->core, "other")->status, ==, DEPLOYMENT_RUNNING);
-  world_report(world, "a", 0, INSTANCE_BACKOFF, HEALTH_UNKNOWN, "exit status 3"); /* its node restarts it */
+  /* its node restarts it */
+  world_report(world, "a", 0, INSTANCE_BACKOFF, HEALTH_UNKNOWN, "exit status 3");
   world_report(world, "a", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   assert_left_alone(world);
 }
@@ -115,10 +118,12 @@ static void test_it_says_why_and_what_to_do(void)
 {
   g_autoptr(World) world = desks_damaged(2, BROKEN);
   g_assert_true(rendered_has(world, "\"status\":\"failed\""));
-  g_assert_true(rendered_has(world, "the stored job of revision 2 of deployment 'desk' cannot be read: "));
+  g_assert_true(
+      rendered_has(world, "the stored job of revision 2 of deployment 'desk' cannot be read: "));
   g_assert_true(rendered_has(world, "\"agents\":3,\"healthy\":3"));
   g_assert_true(rendered_has(world, "\"left_over\":false"));
-  g_assert_true(why_has(world, "the stored job of revision 2 of deployment 'desk' cannot be read: "));
+  g_assert_true(
+      why_has(world, "the stored job of revision 2 of deployment 'desk' cannot be read: "));
   g_assert_true(why_has(world, "reeve up desk.yaml"));
   g_assert_true(why_has(world, "reeve down desk"));
   g_assert_true(why_has(world, "reeve rollback desk --to 1"));
@@ -127,9 +132,11 @@ static void test_it_says_why_and_what_to_do(void)
 /* What parses as JSON may still be no job, have no plan, or not be there at all. */
 static void test_every_kind_of_damage(void)
 {
-  static const char cycle[] = "{\"name\":\"desk\",\"agents\":[{\"id\":\"a\",\"command\":[\"x\"]},{\"id\":\"b\",\"command\":[\"x\"]}],"
-                              "\"topology\":{\"type\":\"dag\",\"connections\":[0,1,1,0]}}";
-  const char *const texts[] = {"", "null", "{}", "[]", "{\"name\":\"desk\",\"agents\":[]}", "\xff\xfe", cycle};
+  static const char cycle[] =
+      "{\"name\":\"desk\",\"agents\":[{\"id\":\"a\",\"command\":[\"x\"]},{\"id\":\"b\",\"command\":[\"x\"]}],"
+      "\"topology\":{\"type\":\"dag\",\"connections\":[0,1,1,0]}}";
+  const char *const texts[] = {"",         "null", "{}", "[]", "{\"name\":\"desk\",\"agents\":[]}",
+                               "\xff\xfe", cycle};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
     g_autoptr(World) world = desks_damaged(2, texts[i]);
     assert_left_alone(world);
@@ -142,13 +149,18 @@ static void test_changes_are_refused(void)
 {
   g_autoptr(World) world = desks_damaged(2, BROKEN);
   world_do(world, COMMAND_RESTART, "desk");
-  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "revision 2 of deployment 'desk' cannot be read");
-  world_apply(world, (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "b", .number = 3});
-  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "revision 2 of deployment 'desk' cannot be read");
+  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409,
+                     "revision 2 of deployment 'desk' cannot be read");
+  world_apply(world,
+              (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "b", .number = 3});
+  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409,
+                     "revision 2 of deployment 'desk' cannot be read");
   world_apply(world, (Command){.type = COMMAND_RUN, .deployment = "desk", .agent = "b"});
-  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "revision 2 of deployment 'desk' cannot be read");
+  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409,
+                     "revision 2 of deployment 'desk' cannot be read");
   world_apply(world, (Command){.type = COMMAND_ROLLBACK, .deployment = "desk", .number = 2});
-  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "revision 2 of deployment 'desk' cannot be read");
+  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409,
+                     "revision 2 of deployment 'desk' cannot be read");
   g_autoptr(GError) error = NULL;
   g_assert_null(core_instance_references(world_slot(world, "a", 0), &error));
   g_assert_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT);
@@ -214,7 +226,8 @@ static void test_the_same_job_takes_its_place(void)
   g_assert_cmpint(world_desk(world)->revision, ==, 3);
 }
 
-/* There is no way back from a new job that fails: what has not been replaced stays, with its peers. */
+/* There is no way back from a new job that fails: what has not been replaced stays, with its peers.
+ */
 static void test_a_new_job_that_fails(void)
 {
   g_autoptr(World) world = desks_damaged(2, BROKEN);
@@ -222,8 +235,10 @@ static void test_a_new_job_that_fails(void)
   desk_deploy(world, "3", 2);
   g_assert_cmpint(world_desk(world)->outcome, ==, OUTCOME_FAILED);
   g_assert_cmpstr(world->log->str, ==, "start a/0 g3; ");
-  g_assert_nonnull(strstr(world_desk(world)->rollout->cause, "going back to revision 2 failed too"));
-  g_assert_nonnull(strstr(world_desk(world)->rollout->cause, "revision 2 of deployment 'desk' cannot be read"));
+  g_assert_nonnull(
+      strstr(world_desk(world)->rollout->cause, "going back to revision 2 failed too"));
+  g_assert_nonnull(
+      strstr(world_desk(world)->rollout->cause, "revision 2 of deployment 'desk' cannot be read"));
   g_assert_cmpint(world_held(world, "b", 0)->state, ==, INSTANCE_RUNNING);
   g_assert_nonnull(world_desk(world)->unreadable);
   world_habit(world, "a", HABIT_HEALTHY);
@@ -231,7 +246,8 @@ static void test_a_new_job_that_fails(void)
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
 }
 
-/* The same, where agents have automatic ports and one of those that were to be replaced has ended: it is not touched. */
+/* The same, where agents have automatic ports and one of those that were to be replaced has ended:
+ * it is not touched. */
 static void test_a_new_job_that_fails_leaves_ports(void)
 {
   g_autoptr(World) world = world_new();
@@ -348,7 +364,8 @@ static void test_a_rollout_stands_still(void)
   assert_left_alone(world);
   g_assert_cmpint(world_desk(world)->rollout->phase, ==, ROLLOUT_PHASE_APPLY);
   world_do(world, COMMAND_CANCEL, "desk");
-  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "revision 3 of deployment 'desk' cannot be read");
+  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409,
+                     "revision 3 of deployment 'desk' cannot be read");
   g_assert_false(why_has(world, "reeve wait"));
 }
 
@@ -361,7 +378,8 @@ static void test_a_new_job_replaces_it_unasked(void)
   g_assert_cmpstr(world_environment(world, "b", 1, "MARK"), ==, "4");
 }
 
-/* An agent that the damaged revision left as it was keeps its peers: whom it is connected to is not known, which is not nobody. */
+/* An agent that the damaged revision left as it was keeps its peers: whom it is connected to is not
+ * known, which is not nobody. */
 static void test_peers_are_left_alone(void)
 {
   g_autoptr(World) world = desks_up();
@@ -382,7 +400,8 @@ static void test_peers_are_left_alone(void)
   world_assert_status(world, DEPLOYMENT_STOPPED, OUTCOME_SUCCEEDED);
 }
 
-/* What is in force of a schedule is not known while the job cannot be read: it is neither fired nor begun anew. */
+/* What is in force of a schedule is not known while the job cannot be read: it is neither fired nor
+ * begun anew. */
 static void test_schedules_wait(void)
 {
   g_autoptr(World) world = world_new();
@@ -471,7 +490,8 @@ static void test_an_old_revision_is_only_refused(void)
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_cmpstr(world->log->str, ==, "");
   world_do(world, COMMAND_ROLLBACK, "desk");
-  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409, "the stored job of revision 1 of deployment 'desk' cannot be read: ");
+  world_assert_reply(world, REEVE_ERROR_CONFLICT, 409,
+                     "the stored job of revision 1 of deployment 'desk' cannot be read: ");
   const Deployment *desk = world_desk(world);
   g_autofree char *old = revision_unreadable(desk, deployment_revision(desk, 1));
   g_assert_nonnull(old);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum { WORLD_ROUNDS_MAX = 10000 };
-static const int64_t WORLD_BEGAN_MS = 1700000000000; /* wall; the node says of everything that it is so since then */
+/* wall; the node says of everything that it is so since then */
+static const int64_t WORLD_BEGAN_MS = 1700000000000;
 
 static void held_free(gpointer data)
 {
@@ -108,7 +109,10 @@ static void world_turn(World *world, const Command *command)
 
 static void world_send(World *world, Frame *frame)
 {
-  world_turn(world, &(Command){.type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame});
+  world_turn(world, &(Command){.type = COMMAND_NODE_FRAME,
+                               .node = "local",
+                               .actor = "node:local",
+                               .frame = frame});
 }
 
 static InstanceReport *world_make_report(const char *id, const Held *held, const char *reason)
@@ -162,7 +166,8 @@ static void node_on_start(World *world, Instruction *order)
     g_hash_table_insert(world->held, g_strdup(order->id), held);
   }
   g_assert_nonnull(order->spec);
-  g_string_append_printf(world->log, "start %s/%d g%" G_GINT64_FORMAT "; ", order->spec->agent, order->spec->replica, order->generation);
+  g_string_append_printf(world->log, "start %s/%d g%" G_GINT64_FORMAT "; ", order->spec->agent,
+                         order->spec->replica, order->generation);
   instance_spec_free(held->spec);
   held->spec = g_steal_pointer(&order->spec);
   held->epoch = order->epoch;
@@ -213,16 +218,20 @@ static void node_on_reserve(World *world, const Frame *frame)
     const char *agent = order->spec->agent;
     int moved = GPOINTER_TO_INT(g_hash_table_lookup(world->moved, agent));
     int port = moved && !order->port_fixed ? moved : order->spec->port;
-    g_hash_table_replace(world->wanted, g_strdup_printf("%s/%d", agent, order->spec->replica), GINT_TO_POINTER(order->spec->port));
-    g_ptr_array_add(answer->reservations, reservation_new(order->id, port, g_hash_table_lookup(world->taken, agent)));
+    g_hash_table_replace(world->wanted, g_strdup_printf("%s/%d", agent, order->spec->replica),
+                         GINT_TO_POINTER(order->spec->port));
+    g_ptr_array_add(answer->reservations,
+                    reservation_new(order->id, port, g_hash_table_lookup(world->taken, agent)));
   }
   world_send(world, answer);
 }
 
 static void world_answer(World *world, const Frame *frame)
 {
-  static void (*const table[FRAME_N])(World *, Instruction *) = {
-      [FRAME_START] = node_on_start, [FRAME_STOP] = node_on_stop, [FRAME_FORGET] = node_on_forget, [FRAME_PEERS] = node_on_peers};
+  static void (*const table[FRAME_N])(World *, Instruction *) = {[FRAME_START] = node_on_start,
+                                                                 [FRAME_STOP] = node_on_stop,
+                                                                 [FRAME_FORGET] = node_on_forget,
+                                                                 [FRAME_PEERS] = node_on_peers};
   if (frame->type == FRAME_RESERVE)
     node_on_reserve(world, frame);
   for (guint i = 0; table[frame->type] && i < frame->instructions->len; i++)
@@ -375,14 +384,17 @@ void world_pass(World *world, int64_t ms)
   world->now.boot_ms = end;
 }
 
-void world_report_as(World *world, const char *id, int64_t epoch, int64_t generation, InstanceState state, Health health)
+void world_report_as(World *world, const char *id, int64_t epoch, int64_t generation,
+                     InstanceState state, Health health)
 {
-  Held held = {.epoch = epoch, .generation = generation, .state = state, .health = health, .attempt = 1};
+  Held held = {
+      .epoch = epoch, .generation = generation, .state = state, .health = health, .attempt = 1};
   world_send_report(world, id, &held, NULL);
   world_run(world);
 }
 
-void world_report(World *world, const char *agent, int replica, InstanceState state, Health health, const char *reason)
+void world_report(World *world, const char *agent, int replica, InstanceState state, Health health,
+                  const char *reason)
 {
   Held *held = (Held *)(uintptr_t)world_held(world, agent, replica);
   g_assert_nonnull(held);
@@ -433,9 +445,12 @@ AgentSpec *world_agent(Job *job, const char *id)
 void world_deploy(World *world, const Job *job, bool replace)
 {
   g_autofree char *json = job_to_json(job);
-  world_apply(
-      world,
-      (Command){.type = COMMAND_DEPLOY, .job = job, .job_json = json, .source = "agents:", .source_name = "desk.yaml", .replace = replace});
+  world_apply(world, (Command){.type = COMMAND_DEPLOY,
+                               .job = job,
+                               .job_json = json,
+                               .source = "agents:",
+                               .source_name = "desk.yaml",
+                               .replace = replace});
 }
 
 const Deployment *world_desk(const World *world)

@@ -1,6 +1,7 @@
 #pragma once
-/* A world for the core: a store that keeps rows, one scripted node that answers instructions, and a clock that only the test moves. After
- * every turn the core is compared with the fold of its records. */
+/* A world for the core: a store that keeps rows, one scripted node that answers instructions, and a
+ * clock that only the test moves. After every turn the core is compared with the fold of its
+ * records. */
 #include "core/objects.h"
 
 /* What the agent of a slot does when it is started. */
@@ -18,8 +19,8 @@ typedef struct World {
   Now now;
   int64_t wake_at_ms;
   bool linked, answers; /* @answers: the node works off what it was sent */
-  bool tells_peers;     /* its hello says which peers each instance was told of; older nodes do not */
-  bool holds_reserve;   /* reserves stay unanswered */
+  bool tells_peers;   /* its hello says which peers each instance was told of; older nodes do not */
+  bool holds_reserve; /* reserves stay unanswered */
   char *boot_id;
   GQueue *mail;          /* of Frame*, to the node */
   GHashTable *held;      /* id -> Held*: what the node holds */
@@ -61,9 +62,11 @@ void world_run(World *world);
 /* Moves both clocks and lets the core wake when it asked for it. */
 void world_pass(World *world, int64_t ms);
 /* A report of one instance with a new state of what the node holds. */
-void world_report(World *world, const char *agent, int replica, InstanceState state, Health health, const char *reason);
+void world_report(World *world, const char *agent, int replica, InstanceState state, Health health,
+                  const char *reason);
 /* The same with any epoch and generation. */
-void world_report_as(World *world, const char *id, int64_t epoch, int64_t generation, InstanceState state, Health health);
+void world_report_as(World *world, const char *id, int64_t epoch, int64_t generation,
+                     InstanceState state, Health health);
 void world_habit(World *world, const char *agent, Habit habit);
 void world_forget_log(World *world);
 
@@ -74,7 +77,8 @@ void world_deploy(World *world, const Job *job, bool replace);
 const Deployment *world_desk(const World *world); /* the deployment 'desk'; never NULL */
 const Instance *world_slot(const World *world, const char *agent, int replica);
 const Held *world_held(const World *world, const char *agent, int replica);
-const char *world_environment(const World *world, const char *agent, int replica, const char *key); /* of the running spec, or NULL */
+/* of the running spec, or NULL */
+const char *world_environment(const World *world, const char *agent, int replica, const char *key);
 
 void world_assert_reply(const World *world, int code, int status, const char *part);
 void world_assert_status(const World *world, DeploymentStatus status, RolloutOutcome outcome);

@@ -1,4 +1,5 @@
-/* Control groups in a directory that looks like /sys/fs/cgroup: what is found, what is written where, and what is said to be missing. */
+/* Control groups in a directory that looks like /sys/fs/cgroup: what is found, what is written
+ * where, and what is said to be missing. */
 #include "base/fs.h"
 #include "drivers/cgroup.h"
 
@@ -40,7 +41,8 @@ static void fake_is(const Fake *fake, const char *directory, const char *file, c
 }
 
 /* A v2 group as the kernel shows it. */
-static void fake_group(const Fake *fake, const char *directory, const char *controllers, const char *handed_on)
+static void fake_group(const Fake *fake, const char *directory, const char *controllers,
+                       const char *handed_on)
 {
   fake_file(fake, directory, "cgroup.controllers", controllers);
   fake_file(fake, directory, "cgroup.subtree_control", handed_on);
@@ -83,7 +85,8 @@ static void test_v1(void)
   fake_is(&fake, "memory/reeve/ins_000001", "memory.limit_in_bytes", "67108864");
   fake_is(&fake, "pids/reeve/ins_000001", "pids.max", "20");
   g_assert_cmpint(cgroups_oom_kills(cgroups, "ins_000001"), ==, 0);
-  fake_file(&fake, "memory/reeve/ins_000001", "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+  fake_file(&fake, "memory/reeve/ins_000001", "memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
   g_assert_cmpint(cgroups_oom_kills(cgroups, "ins_000001"), ==, 2);
   fake_done(&fake);
 }
@@ -96,8 +99,10 @@ static void test_v2_delegated(void)
   fake_group(&fake, "user/unit", "cpu memory io pids", "cpu memory pids");
   fake_group(&fake, "user/unit/reeve", "cpu memory pids", "cpu memory pids");
   for (int i = 0; i < 3; i++)
-    fake_file(&fake, "user/unit/reeve/ins_000001", (const char *[]){"memory.max", "cpu.max", "pids.max"}[i], "");
-  g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "12:x:/elsewhere\n0::/user/unit/reeve.self\n");
+    fake_file(&fake, "user/unit/reeve/ins_000001",
+              (const char *[]){"memory.max", "cpu.max", "pids.max"}[i], "");
+  g_autoptr(Cgroups) cgroups =
+      cgroups_new(fake.root, "12:x:/elsewhere\n0::/user/unit/reeve.self\n");
   cgroups_prepare(cgroups, NULL);
   g_assert_true(g_str_has_suffix(cgroups_describe(cgroups), "/user/unit"));
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "");
@@ -107,7 +112,8 @@ static void test_v2_delegated(void)
   g_assert_null(missing);
   fake_is(&fake, "user/unit/reeve/ins_000001", "cpu.max", "150000 100000");
   fake_is(&fake, "user/unit/reeve/ins_000001", "memory.max", "67108864");
-  fake_file(&fake, "user/unit/reeve/ins_000001", "memory.events", "low 0\nhigh 0\nmax 7\noom 3\noom_kill 3\noom_group_kill 1\n");
+  fake_file(&fake, "user/unit/reeve/ins_000001", "memory.events",
+            "low 0\nhigh 0\nmax 7\noom 3\noom_kill 3\noom_group_kill 1\n");
   g_assert_cmpint(cgroups_oom_kills(cgroups, "ins_000001"), ==, 3);
   fake_done(&fake);
 }
@@ -122,7 +128,8 @@ static void test_v2_hands_nothing_on(void)
   g_autoptr(Cgroups) cgroups = cgroups_new(fake.root, "0::/scope/reeve.self\n");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
   cgroups_prepare(cgroups, NULL);
-  fake_is(&fake, "scope", "cgroup.subtree_control", "+pidsry"); /* "+memory" and then "+pids" at the same place, which no kernel keeps */
+  /* "+memory" and then "+pids" at the same place, which no kernel keeps */
+  fake_is(&fake, "scope", "cgroup.subtree_control", "+pidsry");
   fake_is(&fake, "scope/reeve", "cgroup.subtree_control", "+pidsy");
   g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "cpu");
   fake_done(&fake);
@@ -139,7 +146,8 @@ static void test_v2_not_ours(void)
   fake_done(&fake);
 }
 
-/* The group that we are in is left alone, also when we might: else a unit with live agents could not be started again. */
+/* The group that we are in is left alone, also when we might: else a unit with live agents could
+ * not be started again. */
 static void test_v2_the_root_and_not_our_own(void)
 {
   Fake fake;
@@ -193,10 +201,12 @@ static void test_owners(void)
   g_assert_true(procs[0] && g_str_has_suffix(procs[0], "/pids/reeve/a-ins_000001/cgroup.procs"));
   fake_is(&fake, "pids/reeve/a-ins_000001", "pids.max", "20");
   g_autoptr(GHashTable) ids = cgroups_ids(cgroups);
-  g_assert_true(g_hash_table_size(ids) == 2 && g_hash_table_contains(ids, "ins_000001") && g_hash_table_contains(ids, "ins_000002"));
+  g_assert_true(g_hash_table_size(ids) == 2 && g_hash_table_contains(ids, "ins_000001") &&
+                g_hash_table_contains(ids, "ins_000002"));
   g_assert_false(cgroups_remove(cgroups, "ins_000001")); /* the file in it stands for a process */
   g_assert_true(cgroups_remove(cgroups, "ins_000002") && cgroups_remove(cgroups, "ins_000003"));
-  g_assert_true(fake_has(&fake, "pids/reeve/b-ins_000001") && !fake_has(&fake, "pids/reeve/a-ins_000002"));
+  g_assert_true(fake_has(&fake, "pids/reeve/b-ins_000001") &&
+                !fake_has(&fake, "pids/reeve/a-ins_000002"));
   cgroups_leave(cgroups);
   g_assert_true(fake_has(&fake, "pids/reeve"));
   fake_done(&fake);
@@ -216,7 +226,8 @@ static void test_leave(void)
   fake_done(&fake);
 }
 
-/* Another node that left took the group around ours along: it is made anew, and asked to hand its controllers on. */
+/* Another node that left took the group around ours along: it is made anew, and asked to hand its
+ * controllers on. */
 static void test_v2_left_by_another(void)
 {
   Fake fake;

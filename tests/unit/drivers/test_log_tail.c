@@ -49,7 +49,8 @@ static void test_over_a_rotation(void)
 
 static void test_parts_join(void)
 {
-  tail_is(AT "stdout P a\n" AT "stdout P b\n" AT "stdout F c\n" AT "stdout F d\n", NULL, -1, "abc\nd");
+  tail_is(AT "stdout P a\n" AT "stdout P b\n" AT "stdout F c\n" AT "stdout F d\n", NULL, -1,
+          "abc\nd");
   tail_is(AT "stdout P a\n" AT "stderr F b\n", NULL, -1, "a\nb");
   tail_is(AT "stdout P prompt> \n", NULL, -1, "prompt> ");
 }

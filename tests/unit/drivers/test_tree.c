@@ -24,7 +24,8 @@ static ProcessIdentity identity_of(pid_t pid)
 static pid_t make_one(const char *mark, bool session)
 {
   g_autofree char *pair = g_strconcat(TREE_MARK_NAME "=", mark ? mark : "", NULL);
-  char *environment[] = {pair, NULL}, *none[] = {NULL}, *argv[] = {(char *)(uintptr_t) "sleep", (char *)(uintptr_t) "1000", NULL};
+  char *environment[] = {pair, NULL}, *none[] = {NULL},
+       *argv[] = {(char *)(uintptr_t) "sleep", (char *)(uintptr_t) "1000", NULL};
   int ready[2];
   char byte;
   g_assert_cmpint(pipe2(ready, O_CLOEXEC), ==, 0);
@@ -41,7 +42,8 @@ static pid_t make_one(const char *mark, bool session)
   return pid;
 }
 
-/* A session with a child and a grandchild; the pipe is held open by all of them, so its end says that all are gone. */
+/* A session with a child and a grandchild; the pipe is held open by all of them, so its end says
+ * that all are gone. */
 static pid_t make_tree(int *end)
 {
   int pipes[2], ready[2];
@@ -92,7 +94,8 @@ static void test_main_and_below(void)
   int end;
   pid_t pid = make_tree(&end);
   ProcessTree tree = {.main = identity_of(pid)}, older = tree, younger = tree;
-  older.main.start_time--; /* the number was given anew: neither that process nor its session is ours */
+  /* the number was given anew: neither that process nor its session is ours */
+  older.main.start_time--;
   younger.main.start_time += 1000000;
   g_assert_cmpint(kill_one(&older), ==, 0);
   g_assert_cmpint(kill_one(&younger), ==, 0);
@@ -108,7 +111,8 @@ static void test_main_and_below(void)
 /* Who left parent and session is known by the mark; another mark, or none, is somebody else. */
 static void test_mark(void)
 {
-  pid_t ours = make_one("10-20", true), other = make_one("10-201", true), bare = make_one(NULL, true);
+  pid_t ours = make_one("10-20", true), other = make_one("10-201", true),
+        bare = make_one(NULL, true);
   ProcessTree tree = {.mark = "10-20"}, unmarked = {0};
   g_assert_cmpint(kill_one(&unmarked), ==, 0);
   g_assert_cmpint(kill_one(&tree), ==, 1);
@@ -132,7 +136,8 @@ static void test_two_in_one_look(void)
   reap(pids[1]);
 }
 
-/* A frozen shim is found by the lock and the directory that it has, and ends with SIGKILL; who has only one of them is none. */
+/* A frozen shim is found by the lock and the directory that it has, and ends with SIGKILL; who has
+ * only one of them is none. */
 static void test_find_shim(void)
 {
   g_autofree char *directory = g_dir_make_tmp("reeve-tree-XXXXXX", NULL);
@@ -145,9 +150,11 @@ static void test_find_shim(void)
     g_assert_cmpint(pipe(ready), ==, 0);
     pid_t pid = fork();
     if (pid == 0) {
-      int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), dir = open(with_directory ? directory : "/", O_RDONLY | O_DIRECTORY);
+      int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600),
+          dir = open(with_directory ? directory : "/", O_RDONLY | O_DIRECTORY);
       int high = fcntl(ready[1], F_DUPFD, 50);
-      if (flock(lock, LOCK_EX) != 0 || dup2(fcntl(dir, F_DUPFD, 51), 4) != 4 || write(high, "r", 1) != 1)
+      if (flock(lock, LOCK_EX) != 0 || dup2(fcntl(dir, F_DUPFD, 51), 4) != 4 ||
+          write(high, "r", 1) != 1)
         _exit(1);
       raise(SIGSTOP);
     }

@@ -5,18 +5,21 @@
 
 #include <string.h>
 
-static const char *const variables[][2] = {{"HOME", "/home/ann"}, {"USER", "ann"}, {"GREETING", "hello"}, {"EMPTY", ""}};
+static const char *const variables[][2] = {
+    {"HOME", "/home/ann"}, {"USER", "ann"}, {"GREETING", "hello"}, {"EMPTY", ""}};
 
 static const struct {
   const char *path, *text;
   size_t length; /* 0 = up to the NUL */
 } files[] = {
-    {"/srv/jobs/plain.env", "# comment\n\nA=1\nB = two words \nC=\"quoted\"\nD='single'\nE=a=b\nF=\n", 0},
+    {"/srv/jobs/plain.env",
+     "# comment\n\nA=1\nB = two words \nC=\"quoted\"\nD='single'\nE=a=b\nF=\n", 0},
     {"/srv/jobs/broken.env", "A=1\nno equals sign\n=nothing\n", 0},
     {"/srv/jobs/latin.env", "A=\xe9\n", 0},
     {"/home/ann/own.env", "A=own\n", 0},
     {"/srv/jobs/ok.toml",
-     "[agent]\nname = \"ok\"\nversion = \"1\"\ndescription = \"d\"\n[llm]\nprovider = \"command\"\ncommand = [\"cat\"]\n", 0},
+     "[agent]\nname = \"ok\"\nversion = \"1\"\ndescription = \"d\"\n[llm]\nprovider = \"command\"\ncommand = [\"cat\"]\n",
+     0},
     {"/srv/jobs/bad.toml", "[agent\n", 0},
 };
 
@@ -41,8 +44,11 @@ static char *world_file(const char *path, size_t max, size_t *length, void *data
 
 Job *read_text(const char *text, size_t length, bool strict, Problems *problems)
 {
-  JobReadOptions options = {
-      .file_name = "job.yaml", .directory = "/srv/jobs", .read_file = world_file, .variable = world_variable, .strict = strict};
+  JobReadOptions options = {.file_name = "job.yaml",
+                            .directory = "/srv/jobs",
+                            .read_file = world_file,
+                            .variable = world_variable,
+                            .strict = strict};
   return job_read(text, length, &options, problems);
 }
 

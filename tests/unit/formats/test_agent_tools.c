@@ -1,4 +1,5 @@
-/* The sections of an agent file that name its tools: what is read, and what is said about what is wrong, with its place. */
+/* The sections of an agent file that name its tools: what is read, and what is said about what is
+ * wrong, with its place. */
 #include "base/error.h"
 #include "formats/agent_file.h"
 
@@ -36,9 +37,11 @@ static void test_all(void)
       "[sub_agents.parser]\nurl = \"http://10.0.0.5:8100\"\nauth_token = \"${TOKEN}\"\nhealth_check_interval = 0\n"
       "[sub_agents.other]\nurl = \"http://o\"\n",
       "");
-  const AgentMcpServer *files = file->tools->mcp_servers->pdata[0], *shorter = file->tools->mcp_servers->pdata[1],
+  const AgentMcpServer *files = file->tools->mcp_servers->pdata[0],
+                       *shorter = file->tools->mcp_servers->pdata[1],
                        *web = file->tools->mcp_servers->pdata[2];
-  g_autofree char *argv = joined(files->argv), *env = joined(files->env), *headers = joined(web->headers);
+  g_autofree char *argv = joined(files->argv), *env = joined(files->env),
+                  *headers = joined(web->headers);
   g_assert_cmpint(files->type, ==, AGENT_MCP_STDIO);
   g_assert_cmpstr(argv, ==, "python3|-m|files");
   g_assert_cmpstr(env, ==, "B=|ROOT=${HOME}/logs");
@@ -51,7 +54,8 @@ static void test_all(void)
   g_assert_cmpint(web->timeout_ms, ==, 7000);
   g_assert_cmpint(shorter->type, ==, AGENT_MCP_HTTP);
   g_assert_cmpint(shorter->timeout_ms, ==, AGENT_MCP_TIMEOUT_DEFAULT_MS);
-  const AgentSub *other = file->tools->sub_agents->pdata[0], *parser = file->tools->sub_agents->pdata[1];
+  const AgentSub *other = file->tools->sub_agents->pdata[0],
+                 *parser = file->tools->sub_agents->pdata[1];
   g_assert_cmpstr(parser->auth_token, ==, "${TOKEN}");
   g_assert_cmpint(parser->interval_ms, ==, 0);
   g_assert_cmpint(other->interval_ms, ==, AGENT_SUB_HEALTH_DEFAULT_MS);
@@ -63,15 +67,16 @@ static void test_all(void)
 static void test_bare_variables(void)
 {
   g_autoptr(Problems) problems = problems_new();
-  static const char text[] =
-      HEAD "[mcp_servers.a]\ncommand = \"sh\"\nargs = [\"-c\", \"echo $HOME\"]\nenv = { A = \"$HOME/x\", B = \"$5 $x $$HOME\" }\n"
-           "[sub_agents.s]\nurl = \"http://o\"\nauth_token = \"$TOKEN\"\n";
+  static const char text[] = HEAD
+      "[mcp_servers.a]\ncommand = \"sh\"\nargs = [\"-c\", \"echo $HOME\"]\nenv = { A = \"$HOME/x\", B = \"$5 $x $$HOME\" }\n"
+      "[sub_agents.s]\nurl = \"http://o\"\nauth_token = \"$TOKEN\"\n";
   agent_file_free(agent_file_read(text, strlen(text), "agent.toml", problems));
   problems_sort(problems);
   g_autofree char *said = problems_text(problems);
-  g_assert_cmpstr(said, ==,
-                  "agent.toml:8:9: warning: 'mcp_servers.a.env.A': '$HOME' stays as it is written; a variable is ${HOME}\n"
-                  "agent.toml:11:1: warning: 'sub_agents.s.auth_token': '$TOKEN' stays as it is written; a variable is ${TOKEN}\n");
+  g_assert_cmpstr(
+      said, ==,
+      "agent.toml:8:9: warning: 'mcp_servers.a.env.A': '$HOME' stays as it is written; a variable is ${HOME}\n"
+      "agent.toml:11:1: warning: 'sub_agents.s.auth_token': '$TOKEN' stays as it is written; a variable is ${TOKEN}\n");
 }
 
 /* All of it at once, each with its place. */

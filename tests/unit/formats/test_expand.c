@@ -6,7 +6,10 @@
 static const char *lookup(const char *name, void *data)
 {
   (void)data;
-  return strcmp(name, "WHO") == 0 ? "me" : strcmp(name, "EVIL") == 0 ? "a\"b\\c\nd" : strcmp(name, "EMPTY") == 0 ? "" : NULL;
+  return strcmp(name, "WHO") == 0     ? "me"
+         : strcmp(name, "EVIL") == 0  ? "a\"b\\c\nd"
+         : strcmp(name, "EMPTY") == 0 ? ""
+                                      : NULL;
 }
 
 static char *expand(const char *text, Problems *problems)
@@ -21,7 +24,8 @@ static void test_values(void)
       {"a = \"${WHO}x${WHO}.y\"", "a = \"mexme.y\""},
       {"a = \"$WHO $$ $ 5$ $${WHO} $$${WHO}\"", "a = \"$WHO $$ $ 5$ ${WHO} $${WHO}\""},
       {"a = \"for i in a; do echo $i; done\"", "a = \"for i in a; do echo $i; done\""},
-      {"a = '${WHO}' # ${NOPE} \"${NOPE}\"\nb = \"${WHO}\"", "a = '${WHO}' # ${NOPE} \"${NOPE}\"\nb = \"me\""},
+      {"a = '${WHO}' # ${NOPE} \"${NOPE}\"\nb = \"${WHO}\"",
+       "a = '${WHO}' # ${NOPE} \"${NOPE}\"\nb = \"me\""},
       {"a = \"\"\"one \"${WHO}\"\ntwo\"\"\"", "a = \"\"\"one \"me\"\ntwo\"\"\""},
       {"a = '''${NOPE} '' \"'''\nb = \"${EMPTY}\"", "a = '''${NOPE} '' \"'''\nb = \"\""},
       {"a = \"\\\"${WHO}\"", "a = \"\\\"me\""},
@@ -31,7 +35,8 @@ static void test_values(void)
       {"a = \"${NOPE-x y} [${EMPTY-z}] ${WHO-no} ${NOPE-}\"", "a = \"x y [] me \""},
       {"a = \"${WHO:?say who} [${EMPTY?say it}]\"", "a = \"me []\""},
       {"a = \"${NOPE:-a-b:?c} ${NOPE-a:-b}\"", "a = \"a-b:?c a:-b\""},
-      {"{\"a\": \"${NOPE:-x\\y} ${EMPTY:-z} ${NOPE-w} ${WHO:?no} $${WHO} $WHO\"}", "{\"a\": \"x\\y z w me ${WHO} $WHO\"}"},
+      {"{\"a\": \"${NOPE:-x\\y} ${EMPTY:-z} ${NOPE-w} ${WHO:?no} $${WHO} $WHO\"}",
+       "{\"a\": \"x\\y z w me ${WHO} $WHO\"}"},
       {"a = \"open ${WHO}", "a = \"open me"},
       {"[mcp_servers.m]\ncommand = \"$WHO\"\nargs = [\n[\"x\"], \"$WHO.d\", \"$i $5 $$WHO $\"]\n[llm]\nprompt = \"$WHO\"",
        "[mcp_servers.m]\ncommand = \"me\"\nargs = [\n[\"x\"], \"me.d\", \"$i $5 $$WHO $\"]\n[llm]\nprompt = \"$WHO\""},
@@ -57,15 +62,17 @@ static void test_unknown(void)
     const char *text;
     int line, column;
     const char *wrong;
-  } rows[] = {{"a = \"x\"\nb = \"y ${NOPE}\"", 2, 8,
-               "variable 'NOPE' is not set; set it, or write ${NOPE:-default}, or $${NOPE} for the text itself"},
-              {"a = \"${WHO\"\nb = \"}\"", 1, 6, "'${' without '}' in '${WHO'; write $${ for a literal ${"},
-              {"a = \"${}\"", 1, 6, "'${}': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${"},
-              {"a = \"${WHO:+x}\"", 1, 6,
-               "'${WHO:+x}': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${"},
-              {"{\"a\":\n\"${EMPTY:?say how}\"}", 2, 2, "variable 'EMPTY' is empty: say how"},
-              {"a = \"${NOPE?}\"", 1, 6, "variable 'NOPE' is not set"},
-              {"a = \"\"\"\n\n ${NOPE:?say who}\"\"\"", 3, 2, "variable 'NOPE' is not set: say who"}};
+  } rows[] = {
+      {"a = \"x\"\nb = \"y ${NOPE}\"", 2, 8,
+       "variable 'NOPE' is not set; set it, or write ${NOPE:-default}, or $${NOPE} for the text itself"},
+      {"a = \"${WHO\"\nb = \"}\"", 1, 6, "'${' without '}' in '${WHO'; write $${ for a literal ${"},
+      {"a = \"${}\"", 1, 6,
+       "'${}': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${"},
+      {"a = \"${WHO:+x}\"", 1, 6,
+       "'${WHO:+x}': wanted ${NAME}, ${NAME:-text}, ${NAME-text} or ${NAME:?message}; write $${ for a literal ${"},
+      {"{\"a\":\n\"${EMPTY:?say how}\"}", 2, 2, "variable 'EMPTY' is empty: say how"},
+      {"a = \"${NOPE?}\"", 1, 6, "variable 'NOPE' is not set"},
+      {"a = \"\"\"\n\n ${NOPE:?say who}\"\"\"", 3, 2, "variable 'NOPE' is not set: say who"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(Problems) problems = problems_new();
     g_assert_null(expand(rows[i].text, problems));
@@ -83,8 +90,9 @@ static void test_locate(void)
   static const struct {
     const char *text, *section, *key;
     int line, column;
-  } rows[] = {{toml, "deployment", "port", 4, 3}, {toml, "agent", "name", 2, 1},    {toml, NULL, "port", 4, 3},
-              {toml, "agent", "nope", 1, 1},      {toml, "deployment", NULL, 3, 1}, {json, "deployment", "port", 3, 17},
+  } rows[] = {{toml, "deployment", "port", 4, 3}, {toml, "agent", "name", 2, 1},
+              {toml, NULL, "port", 4, 3},         {toml, "agent", "nope", 1, 1},
+              {toml, "deployment", NULL, 3, 1},   {json, "deployment", "port", 3, 17},
               {json, "agent", "name", 2, 12}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
     SourcePos pos = expand_locate(rows[i].text, "f", rows[i].section, rows[i].key);

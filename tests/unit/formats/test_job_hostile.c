@@ -1,10 +1,12 @@
-/* Files that mean harm or are broken: each is refused with one clear line, soon and without much memory. */
+/* Files that mean harm or are broken: each is refused with one clear line, soon and without much
+ * memory. */
 #include "reading.h"
 
 #include <string.h>
 #include <sys/resource.h>
 
-#define GOOD "job: {name: x}\nagents: [{id: a, command: [sleep, '1'], config: {port: 9001}}]\ntopology: {type: dynamic}\n"
+#define GOOD \
+  "job: {name: x}\nagents: [{id: a, command: [sleep, '1'], config: {port: 9001}}]\ntopology: {type: dynamic}\n"
 
 static void refused(const char *text, const char *part)
 {
@@ -21,7 +23,8 @@ static char *repeated(const char *head, const char *piece, int n, const char *ta
   return g_string_free(out, FALSE);
 }
 
-/* Whatever is left of a file that was cut: problems with a place, or a smaller job; never nothing. */
+/* Whatever is left of a file that was cut: problems with a place, or a smaller job; never nothing.
+ */
 static void test_truncated(void)
 {
   for (size_t n = 0; n < strlen(GOOD); n++) {
@@ -34,7 +37,8 @@ static void test_truncated(void)
       g_assert_cmpint(problem->column, >, 0);
     }
   }
-  refused("job: {name: x}\nagents: [{id: a, comm", "error: not YAML: missing comma in flow mapping");
+  refused("job: {name: x}\nagents: [{id: a, comm",
+          "error: not YAML: missing comma in flow mapping");
 }
 
 static void test_empty(void)
@@ -70,29 +74,35 @@ static void test_large(void)
 
 static void test_deep(void)
 {
-  g_autofree char *lists = repeated("a: ", "[", 100, ""), *open = repeated("a: ", "[", 100000, ""), *maps = repeated("", "{a: ", 100, "");
-  g_autofree char *dashes = repeated("", "- ", 3000, "x\n"), *closed = repeated(lists, "]", 100, "\n");
+  g_autofree char *lists = repeated("a: ", "[", 100, ""), *open = repeated("a: ", "[", 100000, ""),
+                  *maps = repeated("", "{a: ", 100, "");
+  g_autofree char *dashes = repeated("", "- ", 3000, "x\n"),
+                  *closed = repeated(lists, "]", 100, "\n");
   refused(closed, "nested deeper than 64 levels");
   refused(open, "nested deeper than 64 levels");
   refused(maps, "nested deeper than 64 levels");
   refused(dashes, "nested deeper than 64 levels");
 }
 
-/* What a few lines would become: a thousand million values; a chain of aliases; one alias often; one that contains itself. */
+/* What a few lines would become: a thousand million values; a chain of aliases; one alias often;
+ * one that contains itself. */
 static void test_aliases(void)
 {
   GString *bomb = g_string_new("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
   for (int i = 1; i < 11; i++)
-    g_string_append_printf(bomb, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1,
-                           i - 1, i - 1, i - 1, i - 1, i - 1);
+    g_string_append_printf(bomb,
+                           "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i,
+                           i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
   refused(bomb->str, "aliases stand for more than 100000 values");
   g_string_free(bomb, TRUE);
-  g_autofree char *many = repeated("a: &x [1]\nb: [", "*x, ", 101, "*x]\n"), *anchors = repeated("a: [", "&x 1, ", 2001, "1]\n");
+  g_autofree char *many = repeated("a: &x [1]\nb: [", "*x, ", 101, "*x]\n"),
+                  *anchors = repeated("a: [", "&x 1, ", 2001, "1]\n");
   refused(many, "more than 100 aliases");
   refused(anchors, "job.yaml:1:1: error: more than 2000 anchors");
   refused("a: *none\n", "job.yaml:1:5: error: alias '*none' names nothing that stands before it");
   refused("a: &a [*a]\n", "alias '*a' names nothing that stands before it");
-  g_autofree char *keys = repeated("a: &a {", "k: 1, ", 1, "x: 1}\nb: {<<: *a, <<: *a}\n"), *wide = NULL;
+  g_autofree char *keys = repeated("a: &a {", "k: 1, ", 1, "x: 1}\nb: {<<: *a, <<: *a}\n"),
+                  *wide = NULL;
   refused(keys, "duplicate key '<<'");
   GString *merged = g_string_new("a: &a {");
   for (int i = 0; i < 20000; i++)
@@ -150,13 +160,15 @@ static void test_bounds(void)
 /* Foreign text in a message cannot draw on a terminal. */
 static void test_escaped(void)
 {
-  refused("job: {name: \"a\\e[31mb\"}\nagents: [{id: a, command: [s]}]\n", "'job.name': 'a\\x1b[31mb' is not a name");
+  refused("job: {name: \"a\\e[31mb\"}\nagents: [{id: a, command: [s]}]\n",
+          "'job.name': 'a\\x1b[31mb' is not a name");
 }
 
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  struct rlimit seconds = {.rlim_cur = 60, .rlim_max = 60}; /* whoever takes quadratic time is ended */
+  /* whoever takes quadratic time is ended */
+  struct rlimit seconds = {.rlim_cur = 60, .rlim_max = 60};
   setrlimit(RLIMIT_CPU, &seconds);
   g_test_add_func("/formats/hostile/truncated", test_truncated);
   g_test_add_func("/formats/hostile/empty", test_empty);

@@ -1,4 +1,5 @@
-/* Cron expressions and time zone rules: what they say, what they refuse, and the two nights of the year. */
+/* Cron expressions and time zone rules: what they say, what they refuse, and the two nights of the
+ * year. */
 #include "base/error.h"
 #include "base/time.h"
 #include "model/cron.h"
@@ -24,10 +25,12 @@ static void test_next(void)
 {
   cron_is("* * * * *", NULL, "2026-11-21T10:00:00.000Z", "2026-11-21T10:01:00.000Z");
   cron_is("*/15 * * * *", NULL, "2026-11-21T10:59:59.999Z", "2026-11-21T11:00:00.000Z");
-  cron_is("30 4 1,15 * 5", NULL, "2026-11-21T00:00:00Z", "2026-11-27T04:30:00.000Z"); /* either day field */
+  /* either day field */
+  cron_is("30 4 1,15 * 5", NULL, "2026-11-21T00:00:00Z", "2026-11-27T04:30:00.000Z");
   cron_is("0 0 * * 7", NULL, "2026-11-21T00:00:00Z", "2026-11-22T00:00:00.000Z");
   cron_is("5 9-17/4 * jan-mar Mon-fri", NULL, "2026-11-21T00:00:00Z", "2027-01-01T09:05:00.000Z");
-  cron_is("5 9 * January,december monday-FRIDAY", NULL, "2026-11-21T00:00:00Z", "2026-12-01T09:05:00.000Z");
+  cron_is("5 9 * January,december monday-FRIDAY", NULL, "2026-11-21T00:00:00Z",
+          "2026-12-01T09:05:00.000Z");
   cron_is("0 0 29 2 *", NULL, "2026-11-21T00:00:00Z", "2028-02-29T00:00:00.000Z");
   cron_is("0 0 29 2 1", NULL, "2026-11-21T00:00:00Z", "2027-02-01T00:00:00.000Z");
   cron_is("@monthly", NULL, "2026-12-31T23:59:00Z", "2027-01-01T00:00:00.000Z");
@@ -76,8 +79,16 @@ static void test_refused(void)
     g_assert_true(g_error_matches(error, REEVE_ERROR, REEVE_ERROR_INVALID));
     g_assert_nonnull(strstr(error->message, bad[i][1]));
   }
-  static const char *const zones[] = {"",       "CE-1",   "CET",    "CET-1CEST",        "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0",
-                                      "CET-25", "CET-1x", "<CET-1", "CET-1CEST,J0,J300"};
+  static const char *const zones[] = {"",
+                                      "CE-1",
+                                      "CET",
+                                      "CET-1CEST",
+                                      "CET-1CEST,M3.5.0",
+                                      "CET-1CEST,M13.5.0,M10.5.0",
+                                      "CET-25",
+                                      "CET-1x",
+                                      "<CET-1",
+                                      "CET-1CEST,J0,J300"};
   for (size_t i = 0; i < G_N_ELEMENTS(zones); i++) {
     Zone zone;
     g_assert_false(zone_parse(zones[i], &zone, NULL));
@@ -164,13 +175,18 @@ static char *tzif_rule(char version, const int64_t *at_s, uint8_t n, const char 
 /* Changes that the footer does not tell are written, and none before 2025. */
 static void test_tzif(void)
 {
-  static const int64_t none[1], past[] = {0, 100000}, ramadan[] = {0, 100000, 1771120800, 1774144800, 1801965600, 1804989600};
-  g_autofree char *plain = tzif_rule('2', none, 0, "\n<+01>-1\n"), *old = tzif_rule('2', past, 2, "\n<+01>-1\n"),
-                  *dated = tzif_rule('2', ramadan, 6, "\n<+01>-1\n"), *law = tzif_rule('2', ramadan + 2, 1, "\nUTC0\n");
+  static const int64_t none[1],
+      past[] = {0, 100000}, ramadan[] = {0, 100000, 1771120800, 1774144800, 1801965600, 1804989600};
+  g_autofree char *plain = tzif_rule('2', none, 0, "\n<+01>-1\n"),
+                  *old = tzif_rule('2', past, 2, "\n<+01>-1\n"),
+                  *dated = tzif_rule('2', ramadan, 6, "\n<+01>-1\n"),
+                  *law = tzif_rule('2', ramadan + 2, 1, "\nUTC0\n");
   g_assert_cmpstr(plain, ==, "<+01>-1");
   g_assert_cmpstr(old, ==, "<+01>-1");
-  g_assert_cmpstr(dated, ==, "@3600 1771120800:0 1774144800:3600 1801965600:0 1804989600:3600 <+01>-1");
-  g_assert_cmpstr(law, ==, "UTC0");                      /* the first type is what counts before: known to the rule only from then on */
+  g_assert_cmpstr(dated, ==,
+                  "@3600 1771120800:0 1774144800:3600 1801965600:0 1804989600:3600 <+01>-1");
+  /* the first type is what counts before: known to the rule only from then on */
+  g_assert_cmpstr(law, ==, "UTC0");
   g_assert_null(tzif_rule('1', none, 0, "\n<+01>-1\n")); /* version 1 has no footer */
   g_assert_null(tzif_rule('2', none, 0, "\n\n"));
   g_assert_null(tzif_rule('2', none, 0, "\n<+01>-1"));
@@ -178,8 +194,9 @@ static void test_tzif(void)
   for (guint n = 0; n < file->len; n++) /* every part of a file is refused, or at least harmless */
     g_free(zone_rule_of_tzif((const char *)file->data, n));
   Zone zone;
-  static const char *const bad[] = {"@3600 <+01>-1", "@x 1:0 <+01>-1", "@0 5:0 5:0 UTC0", "@0 5:0",
-                                    "@0 5:0 ",       "@0 5 UTC0",      "@99999 5:0 UTC0", "@0 5:99999 UTC0"};
+  static const char *const bad[] = {"@3600 <+01>-1",   "@x 1:0 <+01>-1", "@0 5:0 5:0 UTC0",
+                                    "@0 5:0",          "@0 5:0 ",        "@0 5 UTC0",
+                                    "@99999 5:0 UTC0", "@0 5:99999 UTC0"};
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
     g_assert_false(zone_parse(bad[i], &zone, NULL));
 }
@@ -196,12 +213,14 @@ static void database_files(const char *path, GHashTable *seen, GPtrArray *files)
     if (g_file_test(file, G_FILE_TEST_IS_DIR))
       database_files(file, seen, files);
     else if (g_file_get_contents(file, &bytes, &length, NULL) && g_str_has_prefix(bytes, "TZif") &&
-             g_hash_table_add(seen, g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)bytes, length)))
+             g_hash_table_add(
+                 seen, g_compute_checksum_for_data(G_CHECKSUM_MD5, (const guchar *)bytes, length)))
       g_ptr_array_add(files, g_steal_pointer(&file));
   }
 }
 
-/* For every zone there is, our text gives the offsets that the C library reads in its file, hour by hour over three years. */
+/* For every zone there is, our text gives the offsets that the C library reads in its file, hour by
+ * hour over three years. */
 static void test_database(void)
 {
   g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -224,7 +243,8 @@ static void test_database(void)
       struct tm local;
       localtime_r(&at, &local);
       if (zone_offset(&zone, at) != local.tm_gmtoff)
-        g_error("%s: at %ld: %d, wanted %ld; by %s", path, (long)at, zone_offset(&zone, at), local.tm_gmtoff, rule);
+        g_error("%s: at %ld: %d, wanted %ld; by %s", path, (long)at, zone_offset(&zone, at),
+                local.tm_gmtoff, rule);
     }
   }
 }
@@ -234,12 +254,15 @@ static void test_casablanca(void)
 {
   g_autofree char *bytes = NULL, *rule = NULL;
   gsize length = 0;
-  g_assert_true(g_file_get_contents("/usr/share/zoneinfo/Africa/Casablanca", &bytes, &length, NULL));
+  g_assert_true(
+      g_file_get_contents("/usr/share/zoneinfo/Africa/Casablanca", &bytes, &length, NULL));
   rule = zone_rule_of_tzif(bytes, length);
   cron_is("0 9 15 2 *", rule, "2026-11-30T00:00:00Z", "2027-02-15T09:00:00.000Z");
   cron_is("0 9 15 4 *", rule, "2026-11-30T00:00:00Z", "2027-04-15T08:00:00.000Z");
-  cron_is("30 2 7 2 *", rule, "2026-11-30T00:00:00Z", "2027-02-07T01:30:00.000Z");  /* comes twice: at 01:30 and 02:30 UTC */
-  cron_is("30 2 14 3 *", rule, "2026-11-30T00:00:00Z", "2027-03-14T02:00:00.000Z"); /* does not come: at the change */
+  /* comes twice: at 01:30 and 02:30 UTC */
+  cron_is("30 2 7 2 *", rule, "2026-11-30T00:00:00Z", "2027-02-07T01:30:00.000Z");
+  /* does not come: at the change */
+  cron_is("30 2 14 3 *", rule, "2026-11-30T00:00:00Z", "2027-03-14T02:00:00.000Z");
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* Frames of every type through JSON and back, the spec of an instance, the words of states, maps; and frames that a peer should not send.
+/* Frames of every type through JSON and back, the spec of an instance, the words of states, maps;
+ * and frames that a peer should not send.
  */
 #include "base/error.h"
 #include "base/json.h"
@@ -40,7 +41,8 @@ static const char *const frames[] = {
     "{\"type\":\"reserve\",\"term\":3,\"request\":7,\"port_base\":8100,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2,\"port_fixed\":true,"
     "\"spec\":" SPEC "}]}",
     "{\"type\":\"release\",\"term\":3,\"request\":7}",
-    "{\"type\":\"start\",\"term\":3,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2,\"spec\":" SPEC "}]}",
+    "{\"type\":\"start\",\"term\":3,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2,\"spec\":" SPEC
+    "}]}",
     "{\"type\":\"stop\",\"term\":3,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2}]}",
     "{\"type\":\"forget\",\"term\":3,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2}]}",
     "{\"type\":\"peers\",\"term\":3,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2,\"peers\":\"[]\"}]}",
@@ -92,23 +94,29 @@ static void test_refused(void)
       {"[]", REEVE_ERROR_INVALID, "member 'type': wanted text"},
       {"{}", REEVE_ERROR_INVALID, "member 'type': wanted text"},
       {"{\"type\":1}", REEVE_ERROR_INVALID, "member 'type': wanted text"},
-      {"{\"type\":\"stop\",\"term\":-1}", REEVE_ERROR_INVALID, "member 'term': wanted a whole number from 0 to 9223372036854775807"},
-      {"{\"type\":\"stop\",\"term\":\"1\"}", REEVE_ERROR_INVALID, "member 'term': wanted a whole number"},
+      {"{\"type\":\"stop\",\"term\":-1}", REEVE_ERROR_INVALID,
+       "member 'term': wanted a whole number from 0 to 9223372036854775807"},
+      {"{\"type\":\"stop\",\"term\":\"1\"}", REEVE_ERROR_INVALID,
+       "member 'term': wanted a whole number"},
       {"{\"type\":\"hello\",\"node\":1}", REEVE_ERROR_INVALID, "member 'node': wanted text"},
-      {"{\"type\":\"reserve\",\"port_base\":65536}", REEVE_ERROR_INVALID, "member 'port_base': wanted a whole number from 0 to 65535"},
-      {"{\"type\":\"stop\",\"instructions\":{}}", REEVE_ERROR_INVALID, "member 'instructions': wanted a list"},
-      {"{\"type\":\"stop\",\"instructions\":[{}]}", REEVE_ERROR_INVALID, "member 'instructions[].id': wanted 1 to 64 characters"},
+      {"{\"type\":\"reserve\",\"port_base\":65536}", REEVE_ERROR_INVALID,
+       "member 'port_base': wanted a whole number from 0 to 65535"},
+      {"{\"type\":\"stop\",\"instructions\":{}}", REEVE_ERROR_INVALID,
+       "member 'instructions': wanted a list"},
+      {"{\"type\":\"stop\",\"instructions\":[{}]}", REEVE_ERROR_INVALID,
+       "member 'instructions[].id': wanted 1 to 64 characters"},
       {"{\"type\":\"stop\",\"instructions\":[{\"id\":\"\"}]}", REEVE_ERROR_INVALID,
        "member 'instructions[].id': wanted 1 to 64 characters"},
       {"{\"type\":\"stop\",\"instructions\":[{\"id\":\"12345678901234567890123456789012345678901234567890123456789012345\"}]}",
        REEVE_ERROR_INVALID, "member 'instructions[].id': wanted 1 to 64 characters"},
-      {"{\"type\":\"start\",\"instructions\":[{\"id\":\"a\",\"spec\":[]}]}", REEVE_ERROR_INVALID, "member 'spec': wanted an object"},
-      {"{\"type\":\"start\",\"instructions\":[{\"id\":\"a\",\"spec\":{\"agent\":\"a\"}}]}", REEVE_ERROR_INVALID,
-       "member 'argv': wanted at least one word"},
-      {"{\"type\":\"start\",\"instructions\":[{\"id\":\"a\",\"spec\":{\"argv\":[\"x\"],\"health\":{\"kind\":3}}}]}", REEVE_ERROR_INVALID,
-       "member 'health.argv': wanted at least one word"},
-      {"{\"type\":\"report\",\"reports\":[{\"id\":\"a\",\"state\":\"dancing\"}]}", REEVE_ERROR_INVALID,
-       "member 'state': wanted a state of an instance"},
+      {"{\"type\":\"start\",\"instructions\":[{\"id\":\"a\",\"spec\":[]}]}", REEVE_ERROR_INVALID,
+       "member 'spec': wanted an object"},
+      {"{\"type\":\"start\",\"instructions\":[{\"id\":\"a\",\"spec\":{\"agent\":\"a\"}}]}",
+       REEVE_ERROR_INVALID, "member 'argv': wanted at least one word"},
+      {"{\"type\":\"start\",\"instructions\":[{\"id\":\"a\",\"spec\":{\"argv\":[\"x\"],\"health\":{\"kind\":3}}}]}",
+       REEVE_ERROR_INVALID, "member 'health.argv': wanted at least one word"},
+      {"{\"type\":\"report\",\"reports\":[{\"id\":\"a\",\"state\":\"dancing\"}]}",
+       REEVE_ERROR_INVALID, "member 'state': wanted a state of an instance"},
       {"{\"type\":\"report\",\"reports\":[{\"id\":\"a\",\"health\":\"ill\"}]}", REEVE_ERROR_INVALID,
        "member 'health': wanted unknown, healthy, unhealthy or unreachable"},
       {"{\"type\":\"report\",\"reports\":[{\"id\":\"a\",\"exit_code\":256}]}", REEVE_ERROR_INVALID,
@@ -164,12 +172,12 @@ static void test_copy(void)
   g_assert_cmpstr(again, ==, frames[1]);
 }
 
-#define CHECK_WORDS(n, word, parse)                                                                                                        \
-  do {                                                                                                                                     \
-    for (int i = 0; i < (int)(n); i++)                                                                                                     \
-      g_assert_cmpint(parse(word(i)), ==, i);                                                                                              \
-    g_assert_cmpint(parse("nonsense"), ==, -1);                                                                                            \
-    g_assert_cmpint(parse(""), ==, -1);                                                                                                    \
+#define CHECK_WORDS(n, word, parse)             \
+  do {                                          \
+    for (int i = 0; i < (int)(n); i++)          \
+      g_assert_cmpint(parse(word(i)), ==, i);   \
+    g_assert_cmpint(parse("nonsense"), ==, -1); \
+    g_assert_cmpint(parse(""), ==, -1);         \
   } while (0)
 
 static void test_words(void)

@@ -47,7 +47,8 @@ static void test_round_trip(void)
 /* The least that is a job: all else is default, and stays so on the way back. */
 static void test_least(void)
 {
-  g_autoptr(Job) job = parse("{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]}],\"topology\":{\"type\":\"dynamic\"}}");
+  g_autoptr(Job) job = parse(
+      "{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]}],\"topology\":{\"type\":\"dynamic\"}}");
   g_autoptr(Job) fresh = job_new();
   fresh->name = g_strdup("x");
   AgentSpec *agent = agent_spec_new("a");
@@ -78,11 +79,15 @@ static void test_digests(void)
   g_assert_cmpstr(agent, !=, third);
 }
 
-#define A(members) "{\"name\":\"x\",\"agents\":[{\"id\":\"a\"," members "}],\"topology\":{\"type\":\"dynamic\"}}"
+#define A(members) \
+  "{\"name\":\"x\",\"agents\":[{\"id\":\"a\"," members "}],\"topology\":{\"type\":\"dynamic\"}}"
 #define C(members) A("\"command\":[\"s\"]," members)
-#define T(topology)                                                                                                                        \
-  "{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]},{\"id\":\"b\",\"command\":[\"s\"]}],\"topology\":" topology "}"
-#define J(members) "{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]}],\"topology\":{\"type\":\"dynamic\"}," members "}"
+#define T(topology)                                                                                                           \
+  "{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]},{\"id\":\"b\",\"command\":[\"s\"]}],\"topology\":" topology \
+  "}"
+#define J(members)                                                                                               \
+  "{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]}],\"topology\":{\"type\":\"dynamic\"}," members \
+  "}"
 
 static const struct {
   const char *text, *message;
@@ -95,7 +100,8 @@ static const struct {
     {"{\"name\":\"x\",\"agents\":[1]}", "member 'agents[].id': wanted text"},
     {"{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]}]}",
      "member 'topology.type': wanted hub-spoke, pipeline, dag, mesh, hierarchical or dynamic"},
-    {"{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]},{\"id\":\"a\",\"command\":[\"s\"]}]}", "duplicate agent id 'a'"},
+    {"{\"name\":\"x\",\"agents\":[{\"id\":\"a\",\"command\":[\"s\"]},{\"id\":\"a\",\"command\":[\"s\"]}]}",
+     "duplicate agent id 'a'"},
     {"{\"name\":\"x\",\"agents\":[{\"id\":\"../a\",\"command\":[\"s\"]}]}",
      "member 'agents[].id': wanted 1 to 64 characters of A-Z a-z 0-9 . _ -, beginning with a letter or digit"},
     {A("\"port\":1"), "agent 'a': wanted exactly one of module, command, agent_file"},
@@ -109,8 +115,10 @@ static const struct {
     {C("\"replicas\":1.0"), "member 'replicas': wanted a whole number from 1 to 1000"},
     {C("\"kind\":2"), "member 'kind': wanted a whole number from 0 to 1"},
     {C("\"target\":9"), "member 'target': wanted a whole number from 0 to 3"},
-    {C("\"environment\":[]"), "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
-    {C("\"environment\":{\"A\":1}"), "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
+    {C("\"environment\":[]"),
+     "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
+    {C("\"environment\":{\"A\":1}"),
+     "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
     {C("\"environment\":{\"A\":{\"secret\":\"../x\"}}"),
      "member 'environment': wanted an object of texts, {\"secret\": NAME} or {\"file\": PATH}"},
     {C("\"environment\":{\"A\":{\"file\":\"relative\"}}"),
@@ -118,39 +126,56 @@ static const struct {
     {C("\"user\":1"), "member 'user': wanted text"},
     {C("\"health\":1"), "member 'health': wanted an object"},
     {C("\"health\":{\"kind\":5}"), "member 'kind': wanted a whole number from 0 to 4"},
-    {C("\"port\":9001,\"health\":{\"kind\":1}"), "member 'health.path': wanted a path that begins with '/'"},
-    {C("\"port\":9001,\"health\":{\"kind\":1,\"path\":\"@elsewhere/\"}"), "member 'health.path': wanted a path that begins with '/'"},
+    {C("\"port\":9001,\"health\":{\"kind\":1}"),
+     "member 'health.path': wanted a path that begins with '/'"},
+    {C("\"port\":9001,\"health\":{\"kind\":1,\"path\":\"@elsewhere/\"}"),
+     "member 'health.path': wanted a path that begins with '/'"},
     {C("\"health\":{\"kind\":3}"), "member 'health.argv': wanted at least one word"},
     {C("\"health\":{\"kind\":3,\"argv\":[]}"), "member 'health.argv': wanted at least one word"},
-    {C("\"health\":{\"kind\":2}"), "member 'port': wanted one, since the agent is probed by http or tcp"},
-    {C("\"health\":{\"interval_ms\":0}"), "member 'interval_ms': wanted a whole number from 1 to 1000000000"},
+    {C("\"health\":{\"kind\":2}"),
+     "member 'port': wanted one, since the agent is probed by http or tcp"},
+    {C("\"health\":{\"interval_ms\":0}"),
+     "member 'interval_ms': wanted a whole number from 1 to 1000000000"},
     {C("\"restart\":[]"), "member 'restart': wanted an object"},
     {C("\"restart\":{\"max\":-2}"), "member 'max': wanted a whole number from -1 to 1000000000"},
-    {C("\"restart\":{\"policy\":\"always\"}"), "member 'policy': wanted a whole number from 0 to 2"},
+    {C("\"restart\":{\"policy\":\"always\"}"),
+     "member 'policy': wanted a whole number from 0 to 2"},
     {C("\"stop\":7"), "member 'stop': wanted an object"},
     {C("\"stop\":{\"signal\":65}"), "member 'signal': wanted a whole number from 1 to 64"},
     {C("\"resources\":null"), "member 'resources': wanted an object"},
-    {C("\"resources\":{\"cpu_milli\":-1}"), "member 'cpu_milli': wanted a whole number from 0 to 100000000"},
-    {C("\"schedule\":{\"every_ms\":5000}"), "member 'schedule': wanted an object, of a batch agent with one replica and no port"},
-    {C("\"kind\":1,\"schedule\":{\"every_ms\":999}"), "member 'schedule': wanted exactly one of cron and every_ms, at least 1000"},
-    {T("{}"), "member 'topology.type': wanted hub-spoke, pipeline, dag, mesh, hierarchical or dynamic"},
-    {T("{\"type\":\"ring\"}"), "member 'topology.type': wanted hub-spoke, pipeline, dag, mesh, hierarchical or dynamic"},
-    {T("{\"type\":\"hub-spoke\",\"groups\":[[1]]}"), "member 'topology.hub': wanted the number of an agent"},
+    {C("\"resources\":{\"cpu_milli\":-1}"),
+     "member 'cpu_milli': wanted a whole number from 0 to 100000000"},
+    {C("\"schedule\":{\"every_ms\":5000}"),
+     "member 'schedule': wanted an object, of a batch agent with one replica and no port"},
+    {C("\"kind\":1,\"schedule\":{\"every_ms\":999}"),
+     "member 'schedule': wanted exactly one of cron and every_ms, at least 1000"},
+    {T("{}"),
+     "member 'topology.type': wanted hub-spoke, pipeline, dag, mesh, hierarchical or dynamic"},
+    {T("{\"type\":\"ring\"}"),
+     "member 'topology.type': wanted hub-spoke, pipeline, dag, mesh, hierarchical or dynamic"},
+    {T("{\"type\":\"hub-spoke\",\"groups\":[[1]]}"),
+     "member 'topology.hub': wanted the number of an agent"},
     {T("{\"type\":\"hub-spoke\",\"hub\":2}"), "member 'hub': wanted a whole number from -1 to 1"},
     {T("{\"type\":\"hub-spoke\",\"hub\":0}"), "member 'topology.groups': wanted one group"},
     {T("{\"type\":\"mesh\",\"groups\":[[0],[1]]}"), "member 'topology.groups': wanted one group"},
-    {T("{\"type\":\"pipeline\",\"groups\":[0]}"), "member 'topology': wanted lists of agent numbers"},
-    {T("{\"type\":\"pipeline\",\"groups\":[[-1]]}"), "member 'topology': wanted numbers of existing agents"},
-    {T("{\"type\":\"dag\",\"connections\":[0,9]}"), "member 'topology': wanted numbers of existing agents"},
-    {T("{\"type\":\"dag\",\"connections\":{}}"), "member 'topology': wanted lists of agent numbers"},
+    {T("{\"type\":\"pipeline\",\"groups\":[0]}"),
+     "member 'topology': wanted lists of agent numbers"},
+    {T("{\"type\":\"pipeline\",\"groups\":[[-1]]}"),
+     "member 'topology': wanted numbers of existing agents"},
+    {T("{\"type\":\"dag\",\"connections\":[0,9]}"),
+     "member 'topology': wanted numbers of existing agents"},
+    {T("{\"type\":\"dag\",\"connections\":{}}"),
+     "member 'topology': wanted lists of agent numbers"},
     {J("\"start_order\":2"), "member 'start_order': wanted a whole number from 0 to 1"},
     {J("\"on_failure\":3"), "member 'on_failure': wanted a whole number from 0 to 2"},
     {J("\"timeout_ms\":0"), "member 'timeout_ms': wanted a whole number from 1 to 31536000000"},
     {J("\"max_unavailable\":0"), "member 'max_unavailable': wanted a whole number from 1 to 1000"},
     {J("\"max_surge\":1001"), "member 'max_surge': wanted a whole number from 0 to 1000"},
     {J("\"notify\":[{}]"), "member 'notify[].url': wanted at most 16 URLs with http or https"},
-    {J("\"notify\":[{\"url\":\"file:///etc/passwd\"}]"), "member 'notify[].url': wanted at most 16 URLs with http or https"},
-    {J("\"notify\":[{\"url\":\"http://h\",\"events\":8}]"), "member 'events': wanted a whole number from 1 to 7"},
+    {J("\"notify\":[{\"url\":\"file:///etc/passwd\"}]"),
+     "member 'notify[].url': wanted at most 16 URLs with http or https"},
+    {J("\"notify\":[{\"url\":\"http://h\",\"events\":8}]"),
+     "member 'events': wanted a whole number from 1 to 7"},
     {J("\"entry_point\":\"z\""), "member 'entry_point': wanted the id of an agent"},
     {J("\"tags\":[1]"), "member 'tags': wanted a list of texts"},
     {J("\"directory\":{}"), "member 'directory': wanted text"},
@@ -162,7 +187,8 @@ static void test_refused(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(Job) job = job_from_json(refused[i].text, strlen(refused[i].text), &error);
     if (job || g_strcmp0(error->message, refused[i].message) != 0)
-      g_error("%s: %s, wanted %s", refused[i].text, job ? "taken" : error->message, refused[i].message);
+      g_error("%s: %s, wanted %s", refused[i].text, job ? "taken" : error->message,
+              refused[i].message);
     g_assert_error(error, REEVE_ERROR, REEVE_ERROR_INVALID);
   }
 }

@@ -36,12 +36,14 @@ static void rig_handle(HttpRequest *request, void *data)
   }
   size_t length;
   const char *body = http_request_body(request, &length);
-  g_autofree char *text = g_strdup_printf("%s %s q=%s %s", http_request_method(request), path, query ? query : "-", body);
+  g_autofree char *text = g_strdup_printf("%s %s q=%s %s", http_request_method(request), path,
+                                          query ? query : "-", body);
   static const char *const asked[] = {"Host", "Transfer-Encoding", "Authorization", "X-Late"};
   for (size_t i = 0; strcmp(path, "/headers") == 0 && i < G_N_ELEMENTS(asked); i++) {
     const char *value = http_request_header(request, asked[i]);
     g_autofree char *before = text;
-    text = value ? g_strdup_printf("%s%s[%s=%s]", before, i ? "" : " ", asked[i], value) : g_strdup(before);
+    text = value ? g_strdup_printf("%s%s[%s=%s]", before, i ? "" : " ", asked[i], value)
+                 : g_strdup(before);
   }
   http_reply_header(request, "X-Two", "a\r\nX-Forged: b");
   http_reply(request, 200, "text/plain", text, strlen(text));
@@ -126,10 +128,12 @@ int peer_answers(Peer *peer)
   size_t at = 0;
   peer_take(peer);
   for (;;) {
-    const char *head = peer->got->str + at, *end = strstr(head, "\r\n\r\n"), *length = strstr(head, "Content-Length: ");
+    const char *head = peer->got->str + at, *end = strstr(head, "\r\n\r\n"),
+               *length = strstr(head, "Content-Length: ");
     if (!end)
       return count;
-    at = (size_t)(end + 4 - peer->got->str) + (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
+    at = (size_t)(end + 4 - peer->got->str) +
+         (length && length < end ? strtoul(length + 16, NULL, 10) : 0);
     if (at > peer->got->len)
       return count;
     count++;

@@ -1,5 +1,6 @@
 #pragma once
-/* A server on a loop of this very thread, and raw peers: everything goes on while a test waits for a state, and only then. */
+/* A server on a loop of this very thread, and raw peers: everything goes on while a test waits for
+ * a state, and only then. */
 #include "net/http_server.h"
 
 typedef struct Rig {
@@ -11,21 +12,22 @@ typedef struct Rig {
   bool gone, drained;
 } Rig;
 
-/* Paths: /echo answers "METHOD PATH q=... BODY", /headers some headers too, /big 64 KiB, /hold and /stream are held. */
+/* Paths: /echo answers "METHOD PATH q=... BODY", /headers some headers too, /big 64 KiB, /hold and
+ * /stream are held. */
 Rig *rig_new(const HttpServerConfig *limits);
 void rig_free(Rig *rig);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)
 /* One round of the loop, without waiting longer than a millisecond. */
 void rig_turn(Rig *rig);
 /* Turns until @condition; fails the test after ten seconds. */
-#define RIG_UNTIL(rig, condition)                                                                                                          \
-  do {                                                                                                                                     \
-    gint64 rig_end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;                                                                         \
-    while (!(condition)) {                                                                                                                 \
-      if (g_get_monotonic_time() > rig_end)                                                                                                \
-        g_error("%s:%d: not within 10 s: %s", __FILE__, __LINE__, #condition);                                                             \
-      rig_turn(rig);                                                                                                                       \
-    }                                                                                                                                      \
+#define RIG_UNTIL(rig, condition)                                              \
+  do {                                                                         \
+    gint64 rig_end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;             \
+    while (!(condition)) {                                                     \
+      if (g_get_monotonic_time() > rig_end)                                    \
+        g_error("%s:%d: not within 10 s: %s", __FILE__, __LINE__, #condition); \
+      rig_turn(rig);                                                           \
+    }                                                                          \
   } while (0)
 
 typedef struct Peer {

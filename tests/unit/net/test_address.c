@@ -46,15 +46,26 @@ static void test_host(void)
     g_autofree char *host = address_host(rows[i].authority);
     g_assert_cmpstr(host, ==, rows[i].host);
   }
-  g_assert_true(address_is_literal("10.0.0.1") && address_is_literal("fe80::1") && !address_is_literal("10.1") &&
-                !address_is_literal("a.example"));
+  g_assert_true(address_is_literal("10.0.0.1") && address_is_literal("fe80::1") &&
+                !address_is_literal("10.1") && !address_is_literal("a.example"));
 }
 
 static void test_origin(void)
 {
-  static const char *const yes[] = {"https://app.example", "http://localhost:5173", "http://[::1]:1", "http://127.0.0.1"};
-  static const char *const no[] = {"*",       "null",  "https://app.example/", "https://App.example", "https://a@b.example", "app.example",
-                                   "file://", "http:", "http://:5173",         "http://a:",           "https://a?b",         "https://a b",
+  static const char *const yes[] = {"https://app.example", "http://localhost:5173",
+                                    "http://[::1]:1", "http://127.0.0.1"};
+  static const char *const no[] = {"*",
+                                   "null",
+                                   "https://app.example/",
+                                   "https://App.example",
+                                   "https://a@b.example",
+                                   "app.example",
+                                   "file://",
+                                   "http:",
+                                   "http://:5173",
+                                   "http://a:",
+                                   "https://a?b",
+                                   "https://a b",
                                    ""};
   for (size_t i = 0; i < G_N_ELEMENTS(yes); i++)
     g_assert_true(browser_origin_is_plain(yes[i]));
@@ -62,10 +73,13 @@ static void test_origin(void)
     g_assert_false(browser_origin_is_plain(no[i]));
   static const char *const names[] = {"localhost", "::1", "a.example", NULL};
   g_assert_true(browser_host_is("A.example:1", names, 0) && browser_host_is("[::1]:1", names, 0));
-  g_assert_true(!browser_host_is("b.example", names, 0) && !browser_host_is(NULL, names, 0) && !browser_host_is("", names, 0));
-  g_assert_true(browser_host_is("a.example", names, 80) && browser_host_is("a.example:80", names, 80) &&
+  g_assert_true(!browser_host_is("b.example", names, 0) && !browser_host_is(NULL, names, 0) &&
+                !browser_host_is("", names, 0));
+  g_assert_true(browser_host_is("a.example", names, 80) &&
+                browser_host_is("a.example:80", names, 80) &&
                 browser_host_is("[::1]:80", names, 80));
-  g_assert_true(!browser_host_is("a.example:81", names, 80) && !browser_host_is("[::1]:8", names, 80) &&
+  g_assert_true(!browser_host_is("a.example:81", names, 80) &&
+                !browser_host_is("[::1]:8", names, 80) &&
                 !browser_host_is("a.example:", names, 80));
 }
 

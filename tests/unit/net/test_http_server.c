@@ -1,4 +1,5 @@
-/* The HTTP front: what it takes, what it refuses and with which status, its limits, streams, and peers that leave or never read. */
+/* The HTTP front: what it takes, what it refuses and with which status, its limits, streams, and
+ * peers that leave or never read. */
 #include "rig.h"
 
 #include "base/error.h"
@@ -22,14 +23,21 @@ static void test_requests(void)
   g_autoptr(Rig) rig = rig_new(NULL);
   g_autoptr(Peer) peer = peer_new(rig);
   g_assert_cmpint(peer_ask(peer, GET("/a%20b?q=x+y%21&q2=z")), ==, 200);
-  assert_has(peer, "\r\n\r\nGET /a%20b q=x y! "); /* a path is decoded by whoever has found its segments */
-  assert_has(peer, "X-Two: a  X-Forged: b\r\n");  /* one header stays one */
-  g_assert_cmpint(peer_ask(peer, "POST /p HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"), ==, 200);
+  /* a path is decoded by whoever has found its segments */
+  assert_has(peer, "\r\n\r\nGET /a%20b q=x y! ");
+  assert_has(peer, "X-Two: a  X-Forged: b\r\n"); /* one header stays one */
+  g_assert_cmpint(peer_ask(peer, "POST /p HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"), ==,
+                  200);
   assert_has(peer, "\r\n\r\nPOST /p q=- hello");
-  g_assert_cmpint(peer_ask(peer, "PUT /p HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), ==, 200);
+  g_assert_cmpint(peer_ask(peer,
+                           "PUT /p HTTP/1.1\r\n" HOST
+                           "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+                  ==, 200);
   assert_has(peer, "PUT /p q=- abcde");
   g_assert_cmpint(peer_ask(peer, "DELETE /p HTTP/1.1\r\n" HOST "\r\n"), ==, 200);
-  g_assert_cmpint(peer_ask(peer, "HEAD /p HTTP/1.1\r\n" HOST "\r\nGET /next HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"), ==, 200);
+  g_assert_cmpint(peer_ask(peer, "HEAD /p HTTP/1.1\r\n" HOST "\r\nGET /next HTTP/1.1\r\n" HOST
+                                 "Connection: close\r\n\r\n"),
+                  ==, 200);
   RIG_UNTIL(rig, (peer_take(peer), peer->ended));
   assert_has(peer, "\r\n\r\nHTTP/1.1 200 OK\r\n"); /* HEAD: no body between */
   assert_has(peer, "Connection: close\r\n");
@@ -42,7 +50,8 @@ static const struct {
   const char *detail;
 } refused[] = {
     {"GET / HTTP/1.1\r\n\r\n", 400, "no Host"},
-    {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400, "more than one Content-Length, Host or Transfer-Encoding"},
+    {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400,
+     "more than one Content-Length, Host or Transfer-Encoding"},
     {"POST / HTTP/1.1\r\n" HOST "\r\n", 411, "a body needs its length"},
     {"PATCH / HTTP/1.1\r\n" HOST "\r\n", 411, "a body needs its length"},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413, "body larger than 100 bytes"},
@@ -50,23 +59,33 @@ static const struct {
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n0\r\n\r\n",
      413, "body larger than 100 bytes"},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", 400, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
+     400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1x\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551616\r\n\r\n", 400, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400,
+     ""},
     /* codings: exactly "chunked", once, in HTTP/1.1 */
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 501, "'chunked'"},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "'chunked'"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501,
+     "'chunked'"},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 501, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \r\n\r\n0\r\n\r\n", 501, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "more than one"},
-    {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "Transfer-Encoding in HTTP/1.0"},
+    {"POST / HTTP/1.1\r\n" HOST
+     "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     501, ""},
+    {"POST / HTTP/1.1\r\n" HOST
+     "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     400, "more than one"},
+    {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+     "Transfer-Encoding in HTTP/1.0"},
     {"GET / HTTP/1.0\r\nTransfer-Encoding: identity\r\n\r\n", 400, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: identity\r\n\r\nabc", 400, ""},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: identity\r\n\r\nabc", 400,
+     ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: \r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1,1\r\n\r\na", 400, ""},
     /* line ends: CR LF and nothing else */
@@ -93,9 +112,11 @@ static const struct {
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;x\na\r\n0\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n", 400, ""},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1 \r\na\r\n0\r\n\r\n", 400, ""},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\rY: b\r\n\r\n", 400, "CR LF"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\rY: b\r\n\r\n", 400,
+     "CR LF"},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\rX", 400, "CR LF"},
-    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n b\r\n\r\n", 400, "folded"},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n b\r\n\r\n", 400,
+     "folded"},
     /* other protocols */
     {"CONNECT localhost:80 HTTP/1.1\r\n" HOST "\r\n", 405, "no proxy"},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, ""},
@@ -112,7 +133,8 @@ static const struct {
     {"\x16\x03\x01 hello", 400, "control character"},
 };
 
-/* The documented status, a problem document, and the end of the connection; the handler sees none of it. */
+/* The documented status, a problem document, and the end of the connection; the handler sees none
+ * of it. */
 static void test_refused(void)
 {
   HttpServerConfig limits = {.body_bytes_max = 100};
@@ -121,7 +143,8 @@ static void test_refused(void)
     g_autoptr(Peer) peer = peer_new(rig);
     int status = peer_ask(peer, refused[i].text);
     if (status != refused[i].status || !strstr(peer->got->str, refused[i].detail))
-      g_error("%s: wanted %d '%s': %s", refused[i].text, refused[i].status, refused[i].detail, peer->got->str);
+      g_error("%s: wanted %d '%s': %s", refused[i].text, refused[i].status, refused[i].detail,
+              peer->got->str);
     assert_has(peer, "Content-Type: application/problem+json\r\n");
     assert_has(peer, "Connection: close\r\n");
     RIG_UNTIL(rig, (peer_take(peer), peer->ended));
@@ -135,7 +158,8 @@ static void test_trailers(void)
   g_autoptr(Rig) rig = rig_new(NULL);
   g_autoptr(Peer) peer = peer_new(rig);
   static const char text[] =
-      "POST /headers HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2;x=\"y\"\r\nok\r\n0\r\nAuthorization: Bearer T\r\n"
+      "POST /headers HTTP/1.1\r\n" HOST
+      "Transfer-Encoding: chunked\r\n\r\n2;x=\"y\"\r\nok\r\n0\r\nAuthorization: Bearer T\r\n"
       "Host: other\r\nX-Late: 1\r\n\r\n";
   g_assert_cmpint(peer_ask(peer, text), ==, 200);
   assert_has(peer, " ok [Host=localhost][Transfer-Encoding=chunked]");
@@ -149,22 +173,27 @@ static void test_trailers(void)
     g_assert_null(strstr(slow->got->str, "Bearer"));
   }
   g_autoptr(Peer) many = peer_new(rig);
-  GString *lines = g_string_new("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n");
+  GString *lines =
+      g_string_new("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n");
   for (int i = 0; i < 100; i++)
     g_string_append(lines, "X: y\r\n");
   g_assert_cmpint(peer_ask(many, lines->str), ==, 431);
   g_string_free(lines, TRUE);
 }
 
-/* Clients that offer HTTP/2 in clear (Java's HttpClient, curl --http2) or a WebSocket stay with HTTP/1.1 on the same connection. */
+/* Clients that offer HTTP/2 in clear (Java's HttpClient, curl --http2) or a WebSocket stay with
+ * HTTP/1.1 on the same connection. */
 static void test_upgrade_is_passed_over(void)
 {
-  static const char offer[] = HOST "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+  static const char offer[] = HOST
+      "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
   g_autoptr(Rig) rig = rig_new(NULL);
   g_autoptr(Peer) peer = peer_new(rig);
   g_autofree char *get = g_strdup_printf("GET /1 HTTP/1.1\r\n%s\r\n", offer);
-  g_autofree char *post = g_strdup_printf("POST /2 HTTP/1.1\r\n%sContent-Length: 2\r\n\r\nhi", offer);
-  g_autofree char *chunks = g_strdup_printf("POST /3 HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n2\r\nho\r\n0\r\n\r\n", offer);
+  g_autofree char *post =
+      g_strdup_printf("POST /2 HTTP/1.1\r\n%sContent-Length: 2\r\n\r\nhi", offer);
+  g_autofree char *chunks = g_strdup_printf(
+      "POST /3 HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n2\r\nho\r\n0\r\n\r\n", offer);
   g_assert_cmpint(peer_ask(peer, get), ==, 200);
   g_assert_cmpint(peer_ask(peer, GET("/plain")), ==, 200);
   g_assert_cmpint(peer_ask(peer, post), ==, 200);
@@ -177,7 +206,8 @@ static void test_upgrade_is_passed_over(void)
   RIG_UNTIL(rig, peer_answers(peer) == 3);
 }
 
-/* Escapes are the business of who has found the segment; a query is what its route knows, each once. */
+/* Escapes are the business of who has found the segment; a query is what its route knows, each
+ * once. */
 static void test_targets(void)
 {
   static const char *const known[] = {"q", "r", NULL};
@@ -205,7 +235,8 @@ static void test_targets(void)
       g_error("'%s': wanted '%s', not '%s'", rows[i].query, rows[i].wrong, wrong);
     http_reply(rig->held, 200, "text/plain", "", 0);
   }
-  g_autofree char *slash = http_path_decode("a%2Fb"), *broken = http_path_decode("%4"), *nul = http_path_decode("%00");
+  g_autofree char *slash = http_path_decode("a%2Fb"), *broken = http_path_decode("%4"),
+                  *nul = http_path_decode("%00");
   g_assert_cmpstr(slash, ==, "a/b");
   g_assert_true(!broken && !nul);
 }
@@ -234,7 +265,9 @@ static void test_head_limits(void)
 /* However a request is cut into packets, it is the same request. */
 static void test_any_cut(void)
 {
-  static const char text[] = "POST /p?q=1 HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
+  static const char text[] =
+      "POST /p?q=1 HTTP/1.1\r\n" HOST
+      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
   g_autoptr(Rig) rig = rig_new(NULL);
   for (size_t cut = 1; cut < strlen(text); cut++) {
     g_autoptr(Peer) peer = peer_new(rig);
@@ -269,7 +302,8 @@ static void test_pipeline_order(void)
   g_assert_cmpint(http_server_open(rig->server), ==, 0);
 }
 
-/* A peer that asks and asks and never reads is not answered into memory without end; when it reads, it gets everything. */
+/* A peer that asks and asks and never reads is not answered into memory without end; when it reads,
+ * it gets everything. */
 static void test_unread_answers_are_bounded(void)
 {
   enum { ASKED = 150 };
@@ -287,7 +321,8 @@ static void test_unread_answers_are_bounded(void)
   }
   g_assert_cmpint(rig->handled, >, 0);
   g_assert_cmpint(rig->handled, <, 50); /* of 64 KiB each, what the kernel holds included */
-  RIG_UNTIL(rig, (sent += peer_send(peer, text->str + sent, text->len - sent), peer_take(peer), rig->handled == ASKED));
+  RIG_UNTIL(rig, (sent += peer_send(peer, text->str + sent, text->len - sent), peer_take(peer),
+                  rig->handled == ASKED));
   RIG_UNTIL(rig, peer_answers(peer) == ASKED);
   g_string_free(text, TRUE);
 }
@@ -313,7 +348,8 @@ static void test_large_body_takes_its_time(void)
   HttpServerConfig limits = {.request_ms_max = 50};
   g_autoptr(Rig) rig = rig_new(&limits);
   g_autoptr(Peer) peer = peer_new(rig);
-  g_autofree char *head = g_strdup_printf("POST /big HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", BODY);
+  g_autofree char *head =
+      g_strdup_printf("POST /big HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", BODY);
   g_autofree char *first = g_strnfill(FIRST, 'x'), *rest = g_strnfill(BODY - FIRST, 'x');
   peer_say(peer, head);
   peer_say(peer, first);
@@ -376,7 +412,8 @@ static void test_last_answer_slowly(void)
   RIG_UNTIL(rig, rig->held);
   g_autofree char *text = g_strnfill(4 << 20, 'z');
   http_reply(rig->held, 200, "text/plain", text, 4 << 20);
-  gint64 until = g_get_monotonic_time() + 1500 * 1000; /* longer than the time for an end that does not come */
+  /* longer than the time for an end that does not come */
+  gint64 until = g_get_monotonic_time() + 1500 * 1000;
   RIG_UNTIL(rig, g_get_monotonic_time() > until);
   RIG_UNTIL(rig, (peer_take(peer), peer->ended));
   g_assert_cmpuint(peer->got->len, >, 4 << 20);
@@ -404,7 +441,8 @@ static void test_streams(void)
     http_stream_chunk(rig->held, block, 1 << 20);
   for (int i = 0; i < 5; i++)
     rig_turn(rig);
-  g_assert_cmpuint(http_stream_backlog(rig->held), >, 2 << 20); /* its peer does not read: the caller sees it */
+  /* its peer does not read: the caller sees it */
+  g_assert_cmpuint(http_stream_backlog(rig->held), >, 2 << 20);
   http_stream_on_drained(rig->held, stream_drained, rig);
   RIG_UNTIL(rig, (peer_take(peer), rig->drained));
   g_assert_cmpuint(http_stream_backlog(rig->held), ==, 0);
@@ -456,7 +494,8 @@ static void test_closing(void)
   RIG_UNTIL(rig, rig->held);
   http_server_close_listeners(rig->server);
   http_reply(rig->held, 200, "text/plain", "last", 4);
-  RIG_UNTIL(rig, (peer_take(peer), peer->ended)); /* in flight it was answered, then the connection goes too */
+  /* in flight it was answered, then the connection goes too */
+  RIG_UNTIL(rig, (peer_take(peer), peer->ended));
   assert_has(peer, "\r\n\r\nlast");
 }
 
@@ -482,15 +521,19 @@ static void test_listeners(void)
   g_assert_nonnull(error);
   g_clear_error(&error);
   http_server_close_listeners(rig->server);
-  g_assert_true(http_server_listen_unix(other, rig->path, &error)); /* what a dead one left behind is replaced */
+  /* what a dead one left behind is replaced */
+  g_assert_true(http_server_listen_unix(other, rig->path, &error));
   g_autofree char *nowhere = g_build_filename(rig->dir, "none", "s.sock", NULL);
   g_assert_false(http_server_listen_unix(other, nowhere, &error));
   g_assert_nonnull(strstr(error->message, nowhere));
   g_clear_error(&error);
-  g_autofree char *deep = g_build_filename(rig->dir, "d2345678901234567890123456789012345678901234567890", NULL);
-  g_autofree char *far = g_build_filename(deep, "d2345678901234567890123456789012345678901234567890.sock", NULL);
+  g_autofree char *deep =
+      g_build_filename(rig->dir, "d2345678901234567890123456789012345678901234567890", NULL);
+  g_autofree char *far =
+      g_build_filename(deep, "d2345678901234567890123456789012345678901234567890.sock", NULL);
   g_assert_cmpint(mkdir(deep, 0700), ==, 0);
-  g_assert_true(http_server_listen_unix(other, far, &error)); /* longer than the kernel's 107 bytes of a name */
+  /* longer than the kernel's 107 bytes of a name */
+  g_assert_true(http_server_listen_unix(other, far, &error));
   g_assert_no_error(error);
   http_server_free(other);
 }

@@ -26,7 +26,9 @@ static void seen_changes(const WatchChange *changes, guint n, bool lost, void *d
   seen->lost = seen->lost || lost;
   for (guint i = 0; i < n; i++) {
     char *key = g_strdup_printf("%d/%s", changes[i].id, changes[i].name);
-    g_hash_table_insert(seen->names, key, GINT_TO_POINTER(GPOINTER_TO_INT(g_hash_table_lookup(seen->names, key)) + 1));
+    g_hash_table_insert(
+        seen->names, key,
+        GINT_TO_POINTER(GPOINTER_TO_INT(g_hash_table_lookup(seen->names, key)) + 1));
   }
 }
 
@@ -37,7 +39,8 @@ static void seen_late(void *data)
 
 static void seen_open(Seen *seen)
 {
-  *seen = (Seen){.loop = loop_new(), .names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
+  *seen = (Seen){.loop = loop_new(),
+                 .names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
   seen->dir = g_dir_make_tmp("reeve-watch-XXXXXX", NULL);
   seen->watch = watch_new(seen->loop, 15, seen_changes, seen, NULL);
   g_assert_nonnull(seen->watch);
@@ -96,7 +99,8 @@ static void test_rename_and_removal(void)
 {
   Seen seen;
   seen_open(&seen);
-  g_autofree char *a = g_build_filename(seen.dir, "a", NULL), *b = g_build_filename(seen.dir, "b", NULL);
+  g_autofree char *a = g_build_filename(seen.dir, "a", NULL),
+                  *b = g_build_filename(seen.dir, "b", NULL);
   g_assert_cmpint(mkdir(a, 0700), ==, 0);
   int root = watch_add(seen.watch, seen.dir, NULL), id = watch_add(seen.watch, a, NULL);
   g_assert_cmpint(root, !=, id);
@@ -117,7 +121,8 @@ static void test_refusals(void)
   Seen seen;
   seen_open(&seen);
   g_autoptr(GError) error = NULL;
-  g_autofree char *link = g_build_filename(seen.dir, "link", NULL), *nowhere = g_build_filename(seen.dir, "nowhere", NULL);
+  g_autofree char *link = g_build_filename(seen.dir, "link", NULL),
+                  *nowhere = g_build_filename(seen.dir, "nowhere", NULL);
   g_assert_cmpint(symlink("/", link), ==, 0);
   g_assert_cmpint(watch_add(seen.watch, link, NULL), ==, -1);
   g_assert_cmpint(watch_add(seen.watch, nowhere, &error), ==, -1);
@@ -135,7 +140,8 @@ static void test_lost(void)
   g_assert_true(limit && fscanf(limit, "%d", &max) == 1);
   fclose(limit);
   g_autofree char *path = g_build_filename(seen.dir, "x", NULL);
-  for (int i = 0; i <= max / 2; i++) { /* made, closed, removed: three events that are never equal to the one before */
+  /* made, closed, removed: three events that are never equal to the one before */
+  for (int i = 0; i <= max / 2; i++) {
     close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     unlink(path);
   }

@@ -1,4 +1,5 @@
-/* A real node with real shims: what a second node finds when the first one is gone, in every order of dying. */
+/* A real node with real shims: what a second node finds when the first one is gone, in every order
+ * of dying. */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "node/internal.h"
@@ -16,7 +17,8 @@ enum { WAIT_MS = 15000 };
 
 static char *dir;
 
-/* ---- a disk that confirms nothing, and what was synced: the linker puts these in place of the calls ---- */
+/* ---- a disk that confirms nothing, and what was synced: the linker puts these in place of the
+ * calls ---- */
 
 int __wrap_fsync(int fd);
 int __wrap_syncfs(int fd);
@@ -70,7 +72,8 @@ static void rig_sent(const char *text, void *data)
   g_autoptr(Frame) frame = frame_parse(text, strlen(text), NULL);
   g_assert_nonnull(frame);
   rig->hello |= frame->type == FRAME_HELLO;
-  rig->secret_reads = frame->type == FRAME_HELLO ? 0 : rig->secret_reads + (frame->type == FRAME_SECRET_READ);
+  rig->secret_reads =
+      frame->type == FRAME_HELLO ? 0 : rig->secret_reads + (frame->type == FRAME_SECRET_READ);
   if (rig->until != FRAME_UNKNOWN && frame->type == rig->until)
     loop_stop(rig->loop);
   for (guint i = 0; i < frame->reports->len; i++) {
@@ -87,7 +90,8 @@ static void rig_is_late(void *data)
   if (!rig->id)
     g_error("not within %d ms: no frame '%s' was sent", WAIT_MS, frame_type_word(rig->until));
   const InstanceReport *report = g_hash_table_lookup(rig->reports, rig->id);
-  g_error("not within %d ms: '%s' is %s (%s), wanted %s", WAIT_MS, rig->id, report ? instance_state_word(report->state) : "unheard of",
+  g_error("not within %d ms: '%s' is %s (%s), wanted %s", WAIT_MS, rig->id,
+          report ? instance_state_word(report->state) : "unheard of",
           report && report->reason ? report->reason : "", instance_state_word(rig->wanted));
 }
 
@@ -102,7 +106,10 @@ static void rig_open(Rig *rig)
   rig->reports = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, rig_free_report);
   rig->late = loop_timer_new(rig->loop, rig_is_late, rig);
   g_autoptr(GError) error = NULL;
-  NodeConfig config = {.state_dir = dir, .node_id = "local", .shim_path = g_getenv("REEVE_SHIM"), .reeve_path = "/no/reeve"};
+  NodeConfig config = {.state_dir = dir,
+                       .node_id = "local",
+                       .shim_path = g_getenv("REEVE_SHIM"),
+                       .reeve_path = "/no/reeve"};
   rig->node = node_new(rig->loop, &config, &error);
   g_assert_no_error(error);
   node_link_up(rig->node, rig_sent, rig);
@@ -152,7 +159,8 @@ static void rig_until(Rig *rig, FrameType type)
   rig->until = FRAME_UNKNOWN;
 }
 
-static void rig_send(Rig *rig, FrameType type, const char *id, int64_t generation, InstanceSpec *spec)
+static void rig_send(Rig *rig, FrameType type, const char *id, int64_t generation,
+                     InstanceSpec *spec)
 {
   g_autoptr(Frame) frame = frame_new(type);
   frame->term = 1;
@@ -168,7 +176,8 @@ static InstanceSpec *sleeper(const char *script)
   InstanceSpec *spec = instance_spec_new();
   spec->deployment = g_strdup("test");
   spec->agent = g_strdup("a");
-  spec->argv = g_strdupv((char *[]){(char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)script, NULL});
+  spec->argv =
+      g_strdupv((char *[]){(char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)script, NULL});
   spec->environment = g_strdupv((char *[]){(char *)"PATH=/usr/bin:/bin", NULL});
   spec->working_dir = g_strdup("/");
   spec->restart.policy = RESTART_ALWAYS;
@@ -188,7 +197,8 @@ static pid_t shim_of(const char *id)
     g_autofree char *target = g_file_read_link(link, NULL);
     g_autofree char *comm_path = g_strdup_printf("/proc/%s/comm", name);
     g_autofree char *comm = NULL;
-    if (g_strcmp0(target, wanted) == 0 && g_file_get_contents(comm_path, &comm, NULL, NULL) && g_str_has_prefix(comm, "reeve-shim"))
+    if (g_strcmp0(target, wanted) == 0 && g_file_get_contents(comm_path, &comm, NULL, NULL) &&
+        g_str_has_prefix(comm, "reeve-shim"))
       return (pid_t)strtol(name, NULL, 10);
   }
   return 0;
@@ -240,8 +250,8 @@ static void clean_up(Rig *rig)
   remove_all(rig);
 }
 
-/* A start that waits for its secrets when the node goes. The next node asks before its hello, which no server answers, since another
- * instance's file keeps it; it asks again when it is welcome. */
+/* A start that waits for its secrets when the node goes. The next node asks before its hello, which
+ * no server answers, since another instance's file keeps it; it asks again when it is welcome. */
 static void test_secrets_are_asked_for_again(void)
 {
   Rig rig;
@@ -252,7 +262,8 @@ static void test_secrets_are_asked_for_again(void)
   rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
   rig_until(&rig, FRAME_SECRET_READ);
   rig_close(&rig);
-  g_autofree char *unreadable = g_build_filename(dir, "instances", "ins_00000c", "instance.json", NULL);
+  g_autofree char *unreadable =
+      g_build_filename(dir, "instances", "ins_00000c", "instance.json", NULL);
   g_assert_cmpint(g_mkdir_with_parents(unreadable, 0700), ==, 0);
   rig_open(&rig);
   rig_until(&rig, FRAME_HELLO);
@@ -345,7 +356,8 @@ static pid_t pid_of_command(const char *seconds)
     g_autofree char *path = g_strdup_printf("/proc/%s/cmdline", name);
     g_autofree char *text = NULL;
     gsize length;
-    if (g_file_get_contents(path, &text, &length, NULL) && length > 6 && strcmp(text, "sleep") == 0 && strcmp(text + 6, seconds) == 0)
+    if (g_file_get_contents(path, &text, &length, NULL) && length > 6 &&
+        strcmp(text, "sleep") == 0 && strcmp(text + 6, seconds) == 0)
       return (pid_t)strtol(name, NULL, 10);
   }
   return 0;
@@ -361,8 +373,8 @@ static pid_t wait_command(const char *seconds)
   }
 }
 
-/* What left session and parent goes with the shim, too: under the node's eyes, and when nobody watched and the main process is dead as
- * well. */
+/* What left session and parent goes with the shim, too: under the node's eyes, and when nobody
+ * watched and the main process is dead as well. */
 static void test_escaped(void)
 {
   Rig rig;
@@ -390,7 +402,8 @@ static void test_escaped(void)
 /* Until the last report of @id has a reason that begins with @wanted, or none when that is NULL. */
 static void rig_wait_reason(const Rig *rig, const char *id, const char *wanted)
 {
-  for (int64_t until = clock_boot_ms() + WAIT_MS;; event_base_loop(loop_base(rig->loop), EVLOOP_ONCE)) {
+  for (int64_t until = clock_boot_ms() + WAIT_MS;;
+       event_base_loop(loop_base(rig->loop), EVLOOP_ONCE)) {
     const InstanceReport *report = g_hash_table_lookup(rig->reports, id);
     if (wanted ? report->reason && g_str_has_prefix(report->reason, wanted) : !report->reason)
       return;
@@ -398,8 +411,8 @@ static void rig_wait_reason(const Rig *rig, const char *id, const char *wanted)
   }
 }
 
-/* A frozen shim keeps nobody waiting, however many nodes came and went before it; awake again, it is adopted with its agent. One that does
- * not wake is ended. */
+/* A frozen shim keeps nobody waiting, however many nodes came and went before it; awake again, it
+ * is adopted with its agent. One that does not wake is ended. */
 static void test_frozen(void)
 {
   enum { NODES = 6 };
@@ -415,7 +428,8 @@ static void test_frozen(void)
     rig_open(&rig);
     g_assert_cmpint(rig_wait(&rig, "ins_00000c", INSTANCE_RUNNING, 1)->pid, ==, other);
   }
-  g_assert_nonnull(strstr(rig_wait(&rig, "ins_00000a", INSTANCE_STARTING, 0)->reason, "has not answered"));
+  g_assert_nonnull(
+      strstr(rig_wait(&rig, "ins_00000a", INSTANCE_STARTING, 0)->reason, "has not answered"));
   g_assert_cmpint(kill(shim, SIGCONT), ==, 0);
   g_assert_cmpint(rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid, ==, pid);
   g_assert_cmpint(kill(shim, SIGSTOP), ==, 0);
@@ -426,7 +440,8 @@ static void test_frozen(void)
   remove_all(&rig);
 }
 
-/* One that freezes while its agent runs is noticed although nothing is asked of it, and said to be awake again when it is. */
+/* One that freezes while its agent runs is noticed although nothing is asked of it, and said to be
+ * awake again when it is. */
 static void test_frozen_later(void)
 {
   enum { ASK_MS = 300 };
@@ -463,17 +478,20 @@ static void test_frozen_probe(void)
   rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
   rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
   pid_t probe = 0;
-  for (int64_t until = clock_boot_ms() + WAIT_MS; !(probe = pid_of_command("4714")); event_base_loop(loop_base(rig.loop), EVLOOP_ONCE))
+  for (int64_t until = clock_boot_ms() + WAIT_MS; !(probe = pid_of_command("4714"));
+       event_base_loop(loop_base(rig.loop), EVLOOP_ONCE))
     g_assert_cmpint(clock_boot_ms(), <, until);
   g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)probe), *text = NULL;
   g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
   g_assert_cmpint(kill((pid_t)atoi(strrchr(text, ')') + 4), SIGSTOP), ==, 0); /* its parent */
-  for (int64_t until = clock_boot_ms() + WAIT_MS; is_alive(probe); event_base_loop(loop_base(rig.loop), EVLOOP_ONCE))
+  for (int64_t until = clock_boot_ms() + WAIT_MS; is_alive(probe);
+       event_base_loop(loop_base(rig.loop), EVLOOP_ONCE))
     g_assert_cmpint(clock_boot_ms(), <, until);
   clean_up(&rig);
 }
 
-/* A file that is there and cannot be read is no absent one: what runs from it is ended before anything else starts, and its logs stay. */
+/* A file that is there and cannot be read is no absent one: what runs from it is ended before
+ * anything else starts, and its logs stay. */
 static void test_unreadable(void)
 {
   int64_t pid = left_running();
@@ -505,7 +523,8 @@ static void test_text_busy(void)
   Rig rig;
   rig_open(&rig);
   rig_send(&rig, FRAME_START, "ins_00000a", 1, spec);
-  g_assert_nonnull(strstr(rig_wait(&rig, "ins_00000a", INSTANCE_BACKOFF, 1)->reason, "Text file busy"));
+  g_assert_nonnull(
+      strstr(rig_wait(&rig, "ins_00000a", INSTANCE_BACKOFF, 1)->reason, "Text file busy"));
   close(fd);
   rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2);
   clean_up(&rig);
@@ -513,7 +532,8 @@ static void test_text_busy(void)
 
 static void put(const char *id, const char *text)
 {
-  g_autofree char *directory = g_build_filename(dir, "instances", id, NULL), *path = g_build_filename(directory, "instance.json", NULL);
+  g_autofree char *directory = g_build_filename(dir, "instances", id, NULL),
+                  *path = g_build_filename(directory, "instance.json", NULL);
   g_assert_true(fs_mkdirs(directory, 0755, NULL));
   g_assert_true(!text || g_file_set_contents(path, text, -1, NULL));
 }
@@ -528,7 +548,9 @@ static void test_files_that_make_no_sense(void)
   Rig rig;
   rig_open(&rig);
   g_assert_cmpint(rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid, ==, pid);
-  for (const char *const *id = (const char *const[]){"ins_00000c", "ins_00000d", "ins_00000e", NULL}; *id; id++)
+  for (const char *const *id =
+           (const char *const[]){"ins_00000c", "ins_00000d", "ins_00000e", NULL};
+       *id; id++)
     g_assert_cmpint(rig_wait(&rig, *id, INSTANCE_FAILED, 0)->epoch, ==, 0);
   g_assert_null(g_hash_table_lookup(rig.reports, "ins_00000b"));
   g_autofree char *gone = g_build_filename(dir, "instances", "ins_00000b", NULL);
@@ -545,7 +567,10 @@ static void test_only_one_node(void)
   Rig rig;
   rig_begin(&rig);
   g_autoptr(GError) error = NULL;
-  NodeConfig config = {.state_dir = dir, .node_id = "local", .shim_path = g_getenv("REEVE_SHIM"), .reeve_path = "/no/reeve"};
+  NodeConfig config = {.state_dir = dir,
+                       .node_id = "local",
+                       .shim_path = g_getenv("REEVE_SHIM"),
+                       .reeve_path = "/no/reeve"};
   g_assert_null(node_new(rig.loop, &config, &error));
   g_assert_nonnull(strstr(error->message, "another node runs there"));
   remove_all(&rig);
@@ -556,7 +581,8 @@ static void test_output_of_its_own(void)
 {
   Rig rig;
   rig_begin(&rig);
-  InstanceSpec *spec = sleeper("test -e seen || { touch seen; echo of the first; exit 3; }; exit 4");
+  InstanceSpec *spec =
+      sleeper("test -e seen || { touch seen; echo of the first; exit 3; }; exit 4");
   g_free(spec->working_dir);
   spec->working_dir = g_strdup(dir);
   spec->restart.max = 1;
@@ -567,8 +593,8 @@ static void test_output_of_its_own(void)
   remove_all(&rig);
 }
 
-/* What the disk does not confirm is not stored, so nothing starts from it; when it does again, that goes on by itself. For one file and for
- * a batch. */
+/* What the disk does not confirm is not stored, so nothing starts from it; when it does again, that
+ * goes on by itself. For one file and for a batch. */
 static void test_a_disk_that_confirms_nothing(void)
 {
   static const char *const ids[] = {"ins_00000a", "ins_00000c"};
@@ -601,11 +627,13 @@ static void test_a_disk_that_confirms_nothing(void)
   remove_all(&rig);
 }
 
-/* The directory of the file, not the one that we happen to be in; and the entry of a new instance's directory. */
+/* The directory of the file, not the one that we happen to be in; and the entry of a new instance's
+ * directory. */
 static void test_directories_are_synced(void)
 {
   dir = g_dir_make_tmp("reeve-node-XXXXXX", NULL);
-  g_autofree char *file = g_build_filename(dir, "file", NULL), *instances = g_build_filename(dir, "instances", NULL);
+  g_autofree char *file = g_build_filename(dir, "file", NULL),
+                  *instances = g_build_filename(dir, "instances", NULL);
   struct stat st;
   g_assert_true(fs_write(file, "text", 4, 0600, true, NULL));
   g_assert_cmpint(stat(dir, &st), ==, 0);

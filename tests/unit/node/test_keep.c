@@ -1,4 +1,5 @@
-/* What is kept of logs: a cap for all, oldest first, never what is being written; and an end for what is long gone. */
+/* What is kept of logs: a cap for all, oldest first, never what is being written; and an end for
+ * what is long gone. */
 #include "base/fs.h"
 #include "node/internal.h"
 
@@ -14,9 +15,11 @@ static char *root;
 /* A file of @bytes, last written @age_s before now. */
 static void put(const char *instance, const char *name, size_t bytes, int64_t age_s)
 {
-  g_autofree char *directory = g_build_filename(root, instance, NULL), *path = g_build_filename(directory, name, NULL);
+  g_autofree char *directory = g_build_filename(root, instance, NULL),
+                  *path = g_build_filename(directory, name, NULL);
   g_autofree char *text = g_strnfill(bytes, 'x');
-  g_assert_true(fs_mkdirs(directory, 0755, NULL) && g_file_set_contents(path, text, (gssize)bytes, NULL));
+  g_assert_true(fs_mkdirs(directory, 0755, NULL) &&
+                g_file_set_contents(path, text, (gssize)bytes, NULL));
   struct timespec times[2] = {{.tv_sec = NOW_S - age_s}, {.tv_sec = NOW_S - age_s}};
   g_assert_cmpint(utimensat(AT_FDCWD, path, times, 0), ==, 0);
 }
@@ -35,7 +38,8 @@ static bool held(const char *id, void *data)
 
 static int64_t sweep(const char *who_is_held, int64_t cap_bytes)
 {
-  KeepLimits limits = {.cap_bytes = cap_bytes, .gone_ms = 7 * (int64_t)DAY_MS, .now_ms = (int64_t)NOW_S * 1000};
+  KeepLimits limits = {
+      .cap_bytes = cap_bytes, .gone_ms = 7 * (int64_t)DAY_MS, .now_ms = (int64_t)NOW_S * 1000};
   return keep_sweep(root, held, (void *)(uintptr_t)who_is_held, &limits);
 }
 
@@ -71,7 +75,8 @@ static void test_oldest_go_first(void)
   g_assert_cmpint(sweep("ins_00000a ins_00000b", 350), ==, 200);
   g_assert_false(there("ins_00000a", "log.2"));
   g_assert_false(there("ins_00000b", "log.1"));
-  g_assert_true(there("ins_00000a", "log.1") && there("ins_00000a", "log") && there("ins_00000b", "log"));
+  g_assert_true(there("ins_00000a", "log.1") && there("ins_00000a", "log") &&
+                there("ins_00000b", "log"));
   tear_down();
 }
 
@@ -101,7 +106,8 @@ static void test_gone_for_long(void)
   g_assert_cmpint(sweep("ins_00000c", INT64_MAX), ==, 200);
   g_assert_false(there("ins_00000a", "log") || there("ins_00000a", "log.1"));
   g_assert_true(there("ins_00000a", "instance.json"));
-  g_assert_true(there("ins_00000b", "log") && there("ins_00000c", "log") && there("ins_00000d", "peers.json") && there("strange", "log"));
+  g_assert_true(there("ins_00000b", "log") && there("ins_00000c", "log") &&
+                there("ins_00000d", "peers.json") && there("strange", "log"));
   tear_down();
 }
 

@@ -1,4 +1,5 @@
-/* Log requests over rotating files: everything once and in order, by credit, from the right place on, and on as it grows. */
+/* Log requests over rotating files: everything once and in order, by credit, from the right place
+ * on, and on as it grows. */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "node/internal.h"
@@ -96,7 +97,8 @@ static void rig_write(Rig *rig, const char *name, int from, int to)
 
 static void rig_move(Rig *rig, const char *from, const char *to)
 {
-  g_autofree char *a = g_build_filename(rig->directory, from, NULL), *b = g_build_filename(rig->directory, to, NULL);
+  g_autofree char *a = g_build_filename(rig->directory, from, NULL),
+                  *b = g_build_filename(rig->directory, to, NULL);
   g_assert_cmpint(rename(a, b), ==, 0);
 }
 
@@ -165,7 +167,8 @@ static void test_by_credit(void)
 
 static void test_tail(void)
 {
-  static const int wanted[][2] = {{1, 49}, {5, 45}, {10, 40}, {11, 39}, {25, 25}, {50, 0}, {500, 0}};
+  static const int wanted[][2] = {{1, 49},  {5, 45}, {10, 40}, {11, 39},
+                                  {25, 25}, {50, 0}, {500, 0}};
   for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
     Rig rig;
     rig_init(&rig);
@@ -188,12 +191,14 @@ static void rig_record(Rig *rig, const char *name, const char *stream, const cha
   fclose(file);
 }
 
-/* Of a line that was written in parts the tail has all parts, also those in the file before; another stream's words end a line. */
+/* Of a line that was written in parts the tail has all parts, also those in the file before;
+ * another stream's words end a line. */
 static void test_tail_counts_lines_not_parts(void)
 {
   g_autofree char *long_part = g_strnfill(8192, 'x');
-  static const char *const wanted[] = {"stdout F eight", "stdout P seven-a", "stderr F six",  "stdout P five",
-                                       "stdout F four",  "stdout P three-a", "stdout P one-a"};
+  static const char *const wanted[] = {"stdout F eight", "stdout P seven-a", "stderr F six",
+                                       "stdout P five",  "stdout F four",    "stdout P three-a",
+                                       "stdout P one-a"};
   for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
     Rig rig;
     rig_init(&rig);
@@ -342,7 +347,8 @@ static void test_cancelled(void)
   rig_done(&rig);
 }
 
-/* Many lines before the wanted time are looked through in several turns, and others of the loop come between. */
+/* Many lines before the wanted time are looked through in several turns, and others of the loop
+ * come between. */
 static void test_since_takes_turns(void)
 {
   enum { LINES = 60000 };

@@ -1,4 +1,5 @@
-/* Whom a connection comes from: this process, one that has gone, one below something that looks like a shim and is none of ours. */
+/* Whom a connection comes from: this process, one that has gone, one below something that looks
+ * like a shim and is none of ours. */
 #include "node/peer.h"
 
 #include <glib.h>
@@ -49,12 +50,14 @@ static void on_alarm(int number)
   (void)number;
 }
 
-/* Children of a server end all the time: a signal in the middle of the look is no end of the peer. */
+/* Children of a server end all the time: a signal in the middle of the look is no end of the peer.
+ */
 static void test_signals(void)
 {
   enum { LOOKS = 20000 };
   struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-  struct itimerval often = {.it_interval = {.tv_usec = 20}, .it_value = {.tv_usec = 20}}, never = {0};
+  struct itimerval often = {.it_interval = {.tv_usec = 20}, .it_value = {.tv_usec = 20}},
+                   never = {0};
   sigaction(SIGALRM, &action, NULL);
   int fd = (int)syscall(SYS_pidfd_open, getpid(), 0), gone = 0;
   setitimer(ITIMER_REAL, &often, NULL);

@@ -1,4 +1,5 @@
-/* Ports that are held between reserve and start: who gets which, who is named, and what is given back. */
+/* Ports that are held between reserve and start: who gets which, who is named, and what is given
+ * back. */
 #include "node/internal.h"
 
 #include <arpa/inet.h>
@@ -28,7 +29,9 @@ static int free_port(void)
 static bool can_listen(int port)
 {
   int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   bool ok = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
   close(fd);

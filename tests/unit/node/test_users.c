@@ -1,4 +1,5 @@
-/* Who a user name stands for, from a database that answers at once, late, or never: the linker puts it in place of the system's. */
+/* Who a user name stands for, from a database that answers at once, late, or never: the linker puts
+ * it in place of the system's. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "node/internal.h"
@@ -15,9 +16,11 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool held;           /* nobody is answered */
 static int begun, answered; /* look-ups */
 
-int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *bytes, size_t n, struct passwd **found);
+int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *bytes, size_t n,
+                      struct passwd **found);
 
-int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *bytes, size_t n, struct passwd **found)
+int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *bytes, size_t n,
+                      struct passwd **found)
 {
   pthread_mutex_lock(&lock);
   begun++;
@@ -34,8 +37,11 @@ int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *bytes, size_
     return EIO;
   if (strcmp(name, "nobody-here") == 0)
     return ENOENT;
-  *entry = (struct passwd){
-      .pw_name = (char *)(uintptr_t)name, .pw_dir = (char *)"/home/x", .pw_shell = (char *)"/bin/x", .pw_uid = 4711, .pw_gid = 4712};
+  *entry = (struct passwd){.pw_name = (char *)(uintptr_t)name,
+                           .pw_dir = (char *)"/home/x",
+                           .pw_shell = (char *)"/bin/x",
+                           .pw_uid = 4711,
+                           .pw_gid = 4712};
   *found = entry;
   (void)bytes;
   return 0;
@@ -125,7 +131,8 @@ static void stop_loop(void *loop)
   loop_stop(loop);
 }
 
-/* Meanwhile the loop goes on; who asks for the same name is told by the same answer; of many not all in one turn. */
+/* Meanwhile the loop goes on; who asks for the same name is told by the same answer; of many not
+ * all in one turn. */
 static void test_the_loop_goes_on(void)
 {
   Rig rig;
@@ -185,7 +192,8 @@ static void test_forgotten(void)
   rig_close(&rig);
 }
 
-/* The node ends while a look-up hangs: it does not wait, and what comes back afterwards is nobody's. */
+/* The node ends while a look-up hangs: it does not wait, and what comes back afterwards is
+ * nobody's. */
 static void test_an_end_that_does_not_wait(void)
 {
   Rig rig;

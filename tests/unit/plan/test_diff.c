@@ -15,10 +15,12 @@ static void test_text(void)
   text_is("a\nb\nc\n", "a\nx\nc\n", "@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n");
   text_is("", "a\n", "@@ -0,0 +1,1 @@\n+a\n");
   text_is("a\n", "", "@@ -1,1 +0,0 @@\n-a\n");
-  text_is("1\n2\n3\n4\n5\n6\n7\n8\n", "1\n2\n3\n4\nx\n5\n6\n7\n8\n", "@@ -2,6 +2,7 @@\n 2\n 3\n 4\n+x\n 5\n 6\n 7\n");
+  text_is("1\n2\n3\n4\n5\n6\n7\n8\n", "1\n2\n3\n4\nx\n5\n6\n7\n8\n",
+          "@@ -2,6 +2,7 @@\n 2\n 3\n 4\n+x\n 5\n 6\n 7\n");
   text_is("a\n1\n2\n3\n4\n5\n6\n7\nb\n", "A\n1\n2\n3\n4\n5\n6\n7\nB\n",
           "@@ -1,4 +1,4 @@\n-a\n+A\n 1\n 2\n 3\n@@ -6,4 +6,4 @@\n 5\n 6\n 7\n-b\n+B\n");
-  text_is("a\n1\n2\n3\n4\n5\n6\nb\n", "A\n1\n2\n3\n4\n5\n6\nB\n", "@@ -1,8 +1,8 @@\n-a\n+A\n 1\n 2\n 3\n 4\n 5\n 6\n-b\n+B\n");
+  text_is("a\n1\n2\n3\n4\n5\n6\nb\n", "A\n1\n2\n3\n4\n5\n6\nB\n",
+          "@@ -1,8 +1,8 @@\n-a\n+A\n 1\n 2\n 3\n 4\n 5\n 6\n-b\n+B\n");
 }
 
 /* @before as @patch changes it; whatever the patch does not show must be as it was. */
@@ -56,7 +58,8 @@ static void test_any_text(void)
       if (what != 1)
         g_string_append_printf(after, "%c\n", *p);
     }
-    g_autofree char *patch = diff_words_text(before->str, after->str), *got = patched(before->str, patch);
+    g_autofree char *patch = diff_words_text(before->str, after->str),
+                    *got = patched(before->str, patch);
     g_assert_cmpstr(got, ==, after->str);
   }
 }
@@ -68,7 +71,8 @@ static void test_large_texts_are_one_change(void)
     g_string_append_printf(before, "old %d\n", i);
     g_string_append_printf(after, "new %d\n", i);
   }
-  g_autofree char *patch = diff_words_text(before->str, after->str), *got = patched(before->str, patch);
+  g_autofree char *patch = diff_words_text(before->str, after->str),
+                  *got = patched(before->str, patch);
   g_assert_cmpstr(got, ==, after->str);
 }
 

@@ -1,5 +1,6 @@
-/* The plan: the table of stages and connections of the original system letter by letter, its two examples, cycles, order, and that the
- * work grows with the number of edges and not with its square. */
+/* The plan: the table of stages and connections of the original system letter by letter, its two
+ * examples, cycles, order, and that the work grows with the number of edges and not with its
+ * square. */
 #include "base/error.h"
 #include "base/json.h"
 #include "plan/plan.h"
@@ -89,7 +90,8 @@ static void test_hub_spoke(void)
   g_autoptr(Job) job = make_desk();
   check_member(job, "job", "\"desk\"");
   check_member(job, "stages", "[[\"news\",\"stats\"],[\"boss\"]]");
-  check_member(job, "agent_urls", "{\"news\":" U1 ",\"stats\":" U2 ",\"boss\":\"http://localhost:9000\"}");
+  check_member(job, "agent_urls",
+               "{\"news\":" U1 ",\"stats\":" U2 ",\"boss\":\"http://localhost:9000\"}");
   check_member(job, "connections", "{\"news\":[],\"stats\":[],\"boss\":[" U1 "," U2 "]}");
   job->start_order = START_CALLEES_FIRST;
   check_member(job, "stages", "[[\"news\",\"stats\"],[\"boss\"]]");
@@ -123,7 +125,8 @@ static void test_dag(void)
   check_member(job, "connections", connections);
 }
 
-/* Members of a stage come in declaration order, however the edges are written; URLs in the order of the file. */
+/* Members of a stage come in declaration order, however the edges are written; URLs in the order of
+ * the file. */
 static void test_dag_order(void)
 {
   g_autoptr(Job) job = make_job("a b c d", 9001);
@@ -140,7 +143,8 @@ static void test_mesh(void)
   add_group(job, "a b c d");
   check_member(job, "stages", "[[\"a\",\"b\",\"c\",\"d\"]]");
   check_member(job, "connections",
-               "{\"a\":[" U2 "," U3 "," U4 "],\"b\":[" U1 "," U3 "," U4 "],\"c\":[" U1 "," U2 "," U4 "],\"d\":[" U1 "," U2 "," U3 "]}");
+               "{\"a\":[" U2 "," U3 "," U4 "],\"b\":[" U1 "," U3 "," U4 "],\"c\":[" U1 "," U2 "," U4
+               "],\"d\":[" U1 "," U2 "," U3 "]}");
 }
 
 static void test_hierarchical_levels(void)
@@ -151,12 +155,14 @@ static void test_hierarchical_levels(void)
   add_group(job, "b c");
   add_group(job, "d");
   check_member(job, "stages", "[[\"a\"],[\"b\",\"c\"],[\"d\"]]");
-  check_member(job, "connections", "{\"a\":[" U2 "," U3 "],\"b\":[" U4 "],\"c\":[" U4 "],\"d\":[]}");
+  check_member(job, "connections",
+               "{\"a\":[" U2 "," U3 "],\"b\":[" U4 "],\"c\":[" U4 "],\"d\":[]}");
   job->start_order = START_CALLEES_FIRST;
   check_member(job, "stages", "[[\"d\"],[\"b\",\"c\"],[\"a\"]]");
 }
 
-/* Written with {parent, children}, only the own children are given, and an agent outside starts last, not first. */
+/* Written with {parent, children}, only the own children are given, and an agent outside starts
+ * last, not first. */
 static void test_hierarchical_tree(void)
 {
   g_autoptr(Job) job = make_job("x a b c d", 9000);
@@ -165,7 +171,8 @@ static void test_hierarchical_tree(void)
   job->topology.is_tree = true;
   add_edges(job, "a>b a>c b>d");
   check_member(job, "stages", "[[\"a\"],[\"b\",\"c\"],[\"d\",\"x\"]]");
-  check_member(job, "connections", "{\"x\":[],\"a\":[" U2 "," U3 "],\"b\":[" U4 "],\"c\":[],\"d\":[]}");
+  check_member(job, "connections",
+               "{\"x\":[],\"a\":[" U2 "," U3 "],\"b\":[" U4 "],\"c\":[],\"d\":[]}");
   job->start_order = START_CALLEES_FIRST;
   check_member(job, "stages", "[[\"c\",\"d\"],[\"b\"],[\"a\",\"x\"]]");
 }
@@ -178,7 +185,8 @@ static void test_dynamic(void)
   check_member(job, "warnings", "[]");
 }
 
-/* The two worked examples of the original description; its dag listing leaves `ingest` without URLs, the rule gives it both. */
+/* The two worked examples of the original description; its dag listing leaves `ingest` without
+ * URLs, the rule gives it both. */
 static void test_described_examples(void)
 {
   g_autoptr(Job) hub = make_job("controller weather maps", 9000);
@@ -186,14 +194,17 @@ static void test_described_examples(void)
   hub->topology.hub = 0;
   add_group(hub, "weather maps");
   check_member(hub, "stages", "[[\"weather\",\"maps\"],[\"controller\"]]");
-  check_member(hub, "agent_urls", "{\"controller\":\"http://localhost:9000\",\"weather\":" U1 ",\"maps\":" U2 "}");
+  check_member(hub, "agent_urls",
+               "{\"controller\":\"http://localhost:9000\",\"weather\":" U1 ",\"maps\":" U2 "}");
   check_member(hub, "connections", "{\"controller\":[" U1 "," U2 "],\"weather\":[],\"maps\":[]}");
 
   g_autoptr(Job) dag = make_job("ingest processor1 processor2 output", 9000);
   dag->topology.type = TOPOLOGY_DAG;
   add_edges(dag, "ingest>processor1 ingest>processor2 processor1>output processor2>output");
   check_member(dag, "stages", "[[\"ingest\"],[\"processor1\",\"processor2\"],[\"output\"]]");
-  check_member(dag, "connections", "{\"ingest\":[" U1 "," U2 "],\"processor1\":[" U3 "],\"processor2\":[" U3 "],\"output\":[]}");
+  check_member(dag, "connections",
+               "{\"ingest\":[" U1 "," U2 "],\"processor1\":[" U3 "],\"processor2\":[" U3
+               "],\"output\":[]}");
 }
 
 static void test_outsiders(void)
@@ -201,8 +212,12 @@ static void test_outsiders(void)
   g_autoptr(Job) job = make_desk();
   g_assert_true(job_add_agent(job, agent_spec_new("extra")));
   check_member(job, "stages", "[[\"news\",\"stats\"],[\"boss\",\"extra\"]]");
-  check_member(job, "warnings", "[\"agent 'extra' is not part of the topology; it starts in stage 2 and is given no URLs\"]");
-  check_member(job, "agent_urls", "{\"news\":" U1 ",\"stats\":" U2 ",\"boss\":\"http://localhost:9000\",\"extra\":null}");
+  check_member(
+      job, "warnings",
+      "[\"agent 'extra' is not part of the topology; it starts in stage 2 and is given no URLs\"]");
+  check_member(job, "agent_urls",
+               "{\"news\":" U1 ",\"stats\":" U2
+               ",\"boss\":\"http://localhost:9000\",\"extra\":null}");
 
   g_autoptr(Job) dag = make_job("a b c", 9001);
   dag->topology.type = TOPOLOGY_DAG;
@@ -280,7 +295,9 @@ static void test_told_to_agents(void)
 {
   g_autoptr(Job) job = make_desk();
   ((AgentSpec *)g_ptr_array_index(job->agents, 1))->replicas = 2;
-  check_member(job, "instance_urls", "{\"news\":[" U1 "],\"stats\":[" U2 "," U3 "],\"boss\":[\"http://localhost:9000\"]}");
+  check_member(job, "instance_urls",
+               "{\"news\":[" U1 "],\"stats\":[" U2 "," U3
+               "],\"boss\":[\"http://localhost:9000\"]}");
   check_member(job, "connections", "{\"news\":[],\"stats\":[],\"boss\":[" U1 "," U2 "," U3 "]}");
   g_autoptr(Plan) plan = plan_new(job, NULL);
   int base = 8100;
@@ -289,13 +306,16 @@ static void test_told_to_agents(void)
   g_assert_null(plan_connected_agents(plan, 0, decided_port, &base));
   g_assert_null(plan_connected_agents(plan, 2, no_port, NULL));
   g_autofree char *peers = plan_peers_json(plan, 2, decided_port, &base);
-  g_assert_cmpstr(peers, ==,
-                  "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[\"http://localhost:8100\"]},"
-                  "{\"id\":\"stats\",\"role\":\"spoke\",\"urls\":[\"http://localhost:8110\",\"http://localhost:8111\"]}]");
+  g_assert_cmpstr(
+      peers, ==,
+      "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[\"http://localhost:8100\"]},"
+      "{\"id\":\"stats\",\"role\":\"spoke\",\"urls\":[\"http://localhost:8110\",\"http://localhost:8111\"]}]");
   g_autofree char *nobody = plan_peers_json(plan, 0, decided_port, &base);
   g_assert_cmpstr(nobody, ==, "[]");
   g_autofree char *portless = plan_peers_json(plan, 2, no_port, NULL);
-  g_assert_cmpstr(portless, ==, "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[]},{\"id\":\"stats\",\"role\":\"spoke\",\"urls\":[]}]");
+  g_assert_cmpstr(
+      portless, ==,
+      "[{\"id\":\"news\",\"role\":\"spoke\",\"urls\":[]},{\"id\":\"stats\",\"role\":\"spoke\",\"urls\":[]}]");
 }
 
 static void test_dot(void)
@@ -303,14 +323,16 @@ static void test_dot(void)
   g_autoptr(Job) job = make_desk();
   g_autoptr(Plan) plan = plan_new(job, NULL);
   g_autofree char *dot = plan_to_dot(plan);
-  g_assert_cmpstr(dot, ==,
-                  "digraph \"desk\" {\n  rankdir=LR;\n  node [shape=box];\n"
-                  "  subgraph cluster_1 {\n    label=\"stage 1\";\n    \"news\";\n    \"stats\";\n  }\n"
-                  "  subgraph cluster_2 {\n    label=\"stage 2\";\n    \"boss\";\n  }\n"
-                  "  \"boss\" -> \"news\";\n  \"boss\" -> \"stats\";\n}\n");
+  g_assert_cmpstr(
+      dot, ==,
+      "digraph \"desk\" {\n  rankdir=LR;\n  node [shape=box];\n"
+      "  subgraph cluster_1 {\n    label=\"stage 1\";\n    \"news\";\n    \"stats\";\n  }\n"
+      "  subgraph cluster_2 {\n    label=\"stage 2\";\n    \"boss\";\n  }\n"
+      "  \"boss\" -> \"news\";\n  \"boss\" -> \"stats\";\n}\n");
 }
 
-/* A chain as long as the job may be, each agent with an edge to its two followers too. Work that grows with the square would not end. */
+/* A chain as long as the job may be, each agent with an edge to its two followers too. Work that
+ * grows with the square would not end. */
 static void test_large(void)
 {
   enum { AGENTS = 100000 };

@@ -121,7 +121,8 @@ static bool gated_load(Store *store, StoreRowFn row, void *data, GError **error)
   pthread_mutex_unlock(&lock);
   if (!broken)
     return store_memory.load(store, row, data, error);
-  g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read 'memory': ordered to fail");
+  g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED,
+                      "read 'memory': ordered to fail");
   return false;
 }
 
@@ -139,7 +140,10 @@ void bench_open_at(Bench *bench, const char *node_socket)
   *bench = (Bench){.dir = g_dir_make_tmp("reeve-server-XXXXXX", NULL)};
   bench->socket = g_build_filename(bench->dir, "control.sock", NULL);
   bench->node_socket = node_socket ? g_build_filename(bench->dir, node_socket, NULL) : NULL;
-  bench->options = (ServerOptions){.data_dir = bench->dir, .socket_path = bench->socket, .node_socket = bench->node_socket, .ready_fd = -1};
+  bench->options = (ServerOptions){.data_dir = bench->dir,
+                                   .socket_path = bench->socket,
+                                   .node_socket = bench->node_socket,
+                                   .ready_fd = -1};
   bench->store = store_memory.open(bench->dir, &error);
   g_assert_no_error(error);
   g_assert_true(server_open(&bench->server, &bench->options, &gated, bench->store, &error));
@@ -199,12 +203,14 @@ void bench_ask(Bench *bench, const char *method, const char *path, const char *b
   http_client_call(bench->client, &spec, NULL, bench_answer, bench);
 }
 
-void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status, const char *part)
+void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status,
+                const char *part)
 {
   bench_ask(bench, method, path, body);
   bench_until(bench, bench_answered);
   if (bench->status != status || !strstr(bench->body->str, part))
-    g_error("%s %s gave %d %s; wanted: %d %s", method, path, bench->status, bench->body->str, status, part);
+    g_error("%s %s gave %d %s; wanted: %d %s", method, path, bench->status, bench->body->str,
+            status, part);
 }
 
 /* --- the fake node --- */
@@ -216,7 +222,8 @@ void bench_tell(Bench *bench, Frame *frame)
   frame_free(frame);
 }
 
-static InstanceReport *bench_report_of(const Instruction *instruction, InstanceState state, Health health)
+static InstanceReport *bench_report_of(const Instruction *instruction, InstanceState state,
+                                       Health health)
 {
   InstanceReport *report = instance_report_new(instruction->id);
   report->epoch = instruction->epoch;
@@ -316,7 +323,8 @@ char *bench_run_instance(Bench *bench)
 bool bench_running(Bench *bench)
 {
   const Deployment *deployment = core_deployment(bench->server.core, "one");
-  return deployment && deployment->status == DEPLOYMENT_RUNNING && release_idle(bench->server.queue);
+  return deployment && deployment->status == DEPLOYMENT_RUNNING &&
+         release_idle(bench->server.queue);
 }
 
 char *bench_deploy_notifying(const char *url)
@@ -331,7 +339,8 @@ char *bench_deploy_notifying(const char *url)
   if (url)
     g_ptr_array_add(job->notify, notify_spec_new(url));
   g_autofree char *text = job_to_json(job);
-  return g_strdup_printf("{\"source_name\":\"job.yaml\",\"source\":\"name: one\",\"job\":%s}", text);
+  return g_strdup_printf("{\"source_name\":\"job.yaml\",\"source\":\"name: one\",\"job\":%s}",
+                         text);
 }
 
 char *bench_deploy_body(void)
@@ -359,7 +368,8 @@ void bench_follow(Bench *bench, const char *path, const char *header)
 {
   g_autofree char *url = g_strconcat("http://localhost", path, NULL);
   const char *headers[] = {header, NULL};
-  HttpCallSpec spec = {.url = url, .unix_socket = bench->socket, .headers = header ? headers : NULL, .stream = true};
+  HttpCallSpec spec = {
+      .url = url, .unix_socket = bench->socket, .headers = header ? headers : NULL, .stream = true};
   g_string_truncate(bench->stream, 0);
   http_client_call(bench->client, &spec, bench_stream_data, bench_stream_over, bench);
 }

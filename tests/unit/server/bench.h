@@ -1,6 +1,6 @@
 #pragma once
-/* The server's parts together on a memory store, over its real socket, with a fake node link. Commits and loads of the store can be held at
- * a gate. */
+/* The server's parts together on a memory store, over its real socket, with a fake node link.
+ * Commits and loads of the store can be held at a gate. */
 #include "net/http_client.h"
 #include "server/hub.h"
 #include "server/routes.h"
@@ -33,7 +33,8 @@ void bench_close_loads(void);
 void bench_open_loads(void);
 /* From now on loads fail, or do not. */
 void bench_break_loads(bool broken);
-/* How often the loop itself came to the closed gate of loads; it went through, else nothing would ever happen again. */
+/* How often the loop itself came to the closed gate of loads; it went through, else nothing would
+ * ever happen again. */
 int bench_loads_on_loop(void);
 
 /* Opens the server; node processes dial in at @node_socket, a name in its directory, or NULL. */
@@ -45,10 +46,12 @@ bool bench_answered(Bench *bench);
 /* Sends a request and does not wait. */
 void bench_ask(Bench *bench, const char *method, const char *path, const char *body);
 /* Asks and waits; the status must be @status, the body must contain @part. */
-void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status, const char *part);
+void bench_call(Bench *bench, const char *method, const char *path, const char *body, int status,
+                const char *part);
 /* Sends @frame (ownership moves) as the fake node. */
 void bench_tell(Bench *bench, Frame *frame);
-/* The fake node dials in and says hello: from a machine that came up as @boot_id, where @runs (NULL = nothing) runs; or as at first. */
+/* The fake node dials in and says hello: from a machine that came up as @boot_id, where @runs (NULL
+ * = nothing) runs; or as at first. */
 void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs);
 void bench_hello(Bench *bench);
 /* The first frame of @type that was sent to the node; taken out of the list. NULL = none. */
@@ -58,7 +61,8 @@ bool bench_has(Bench *bench, FrameType type);
 bool bench_welcome_sent(Bench *bench);
 /* Reports the instance of @instruction as the node would. */
 void bench_report(Bench *bench, const Instruction *instruction, InstanceState state, Health health);
-/* Plays the node for one deployment of one instance until it runs and is healthy; returns the instance's id. */
+/* Plays the node for one deployment of one instance until it runs and is healthy; returns the
+ * instance's id. */
 char *bench_run_instance(Bench *bench);
 /* Deployment 'one' runs, and that is stored. */
 bool bench_running(Bench *bench);

@@ -23,8 +23,10 @@ static void test_def_names(void)
 {
   static const char *const rows[][2] = {
       {"[agent]\nname = \"a\"\n[llm]\nprovider = \"command\"\ncommand = [\"cat\"]\n", "a"},
-      {"{\"name\": \"flat\", \"llm\": {\"provider\": \"command\", \"command\": [\"cat\"]}}", "flat"},
-      {"{\"agent\": {\"name\": \"deep\"}, \"llm\": {\"provider\": \"command\", \"command\": [\"cat\"]}}", "deep"},
+      {"{\"name\": \"flat\", \"llm\": {\"provider\": \"command\", \"command\": [\"cat\"]}}",
+       "flat"},
+      {"{\"agent\": {\"name\": \"deep\"}, \"llm\": {\"provider\": \"command\", \"command\": [\"cat\"]}}",
+       "deep"},
       {" \n{\"llm\": {\"provider\": \"command\", \"command\": [\"cat\"]}}", "folder"},
       {"{\"agent\": {}, \"llm\": {\"provider\": \"command\", \"command\": [\"cat\"]}}", "folder"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -32,7 +34,8 @@ static void test_def_names(void)
     AgentDef *def = def_read(rows[i][0], problems);
     g_assert_nonnull(def);
     g_assert_cmpstr(def->file->name, ==, rows[i][1]);
-    AgentFile *served = agent_file_read(def->text, strlen(def->text), "served", again); /* what is handed on has the name too */
+    /* what is handed on has the name too */
+    AgentFile *served = agent_file_read(def->text, strlen(def->text), "served", again);
     g_assert_nonnull(served);
     g_assert_cmpstr(served->name, ==, rows[i][1]);
     agent_file_free(served);
@@ -64,7 +67,8 @@ static void test_variables(void)
   g_autoptr(Problems) problems = problems_new();
   g_assert_true(agents_config_may_read(config, "OPENAI_API_KEY"));
   g_assert_false(agents_config_may_read(config, "REEVE_TOKEN"));
-  static const char text[] = "{\"deployment\": {\"agent_variables\": [\"OPENAI_API_KEY\", \"MODEL_*\"]}}";
+  static const char text[] =
+      "{\"deployment\": {\"agent_variables\": [\"OPENAI_API_KEY\", \"MODEL_*\"]}}";
   g_assert_true(agents_config_read(config, text, strlen(text), "c.json", "/", problems));
   g_assert_true(agents_config_may_read(config, "OPENAI_API_KEY"));
   g_assert_true(agents_config_may_read(config, "MODEL_NAME"));
@@ -83,13 +87,16 @@ static void test_variables(void)
 static void test_open_parts(void)
 {
   g_autofree char *root = g_dir_make_tmp("reeve-agents-XXXXXX", NULL);
-  g_autofree char *a = g_build_filename(root, "a", NULL), *file = g_build_filename(a, "agent.toml", NULL);
-  g_autofree char *link = g_build_filename(root, "link", NULL), *inner = g_build_filename(a, "linked", NULL);
+  g_autofree char *a = g_build_filename(root, "a", NULL),
+                  *file = g_build_filename(a, "agent.toml", NULL);
+  g_autofree char *link = g_build_filename(root, "link", NULL),
+                  *inner = g_build_filename(a, "linked", NULL);
   g_assert_cmpint(mkdir(a, 0700), ==, 0);
   g_assert_true(g_file_set_contents(file, "x", 1, NULL));
   g_assert_cmpint(symlink(a, link), ==, 0);
   g_assert_cmpint(symlink(file, inner), ==, 0);
-  int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), good = agents_open_parts(fd, "a/agent.toml");
+  int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC),
+      good = agents_open_parts(fd, "a/agent.toml");
   g_assert_cmpint(good, >=, 0);
   close(good);
   g_assert_cmpint(agents_open_parts(fd, "link/agent.toml"), ==, -1);
@@ -144,7 +151,8 @@ static void test_config(void)
       "{\"deployment\": {\"base_port\": 9000, \"max_agents\": 3, \"health_check_interval\": 0.5, \"restart_on_failure\": false,"
       "\"auto_discover_port\": false, \"host\": \"::1\", \"api_port\": 8080, \"default_model\": \"m\", \"default_model_url\": \"http://gpu\"}}",
       problems));
-  g_assert_true(config->given && config->enabled && !config->restart_on_failure && !config->auto_discover_port);
+  g_assert_true(config->given && config->enabled && !config->restart_on_failure &&
+                !config->auto_discover_port);
   g_assert_cmpint(config->base_port, ==, 9000);
   g_assert_cmpint(config->max_agents, ==, 3);
   g_assert_cmpint(config->health_interval_ms, ==, 500);
@@ -176,7 +184,8 @@ static void test_config_problems(void)
   }
   g_autoptr(AgentsConfig) config = agents_config_new();
   g_autoptr(Problems) problems = problems_new();
-  g_assert_true(config_read(config, "{\"deployment\": {\"max_agnts\": 3, \"remote_servers\": []}}", problems));
+  g_assert_true(config_read(config, "{\"deployment\": {\"max_agnts\": 3, \"remote_servers\": []}}",
+                            problems));
   g_assert_cmpuint(config->not_honoured->len, ==, 2);
   g_assert_cmpint(problems->warnings, ==, 2);
 }

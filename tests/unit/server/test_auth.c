@@ -12,7 +12,8 @@ static void test_token(void)
   char hash[AUTH_HASH_BYTES];
   g_assert_true(g_str_has_prefix(one, "reeve_"));
   g_assert_cmpuint(strlen(one), ==, 6 + 43);
-  g_assert_cmpuint(strspn(one + 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"), ==, 43);
+  g_assert_cmpuint(
+      strspn(one + 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"), ==, 43);
   g_assert_cmpstr(one, !=, two);
   auth_hash("abc", hash); /* the example of FIPS 180-2 */
   g_assert_cmpstr(hash, ==, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -63,7 +64,8 @@ static void test_limiter_is_bounded(void)
     g_assert_true(limiter_count(limiter, address, 1000));
   }
   g_assert_false(limiter_count(limiter, "one-more", 1000));
-  g_assert_true(limiter_count(limiter, "one-more", 3000)); /* the others are full again and forgotten */
+  /* the others are full again and forgotten */
+  g_assert_true(limiter_count(limiter, "one-more", 3000));
   limiter_free(limiter);
 }
 
@@ -102,15 +104,25 @@ static void test_listen_parse(void)
 
 static void test_loopback(void)
 {
-  static const char *const loopback[] = {"127.0.0.1",        "127.9.8.7", "::1",       "[::1]",
-                                         "::ffff:127.0.0.1", "localhost", "LOCALHOST", "a.localhost"};
-  static const char *const others[] = {
-      "0.0.0.0", "::", "127.evil.com", "127.0.0.1.evil.com", "128.0.0.1", "::ffff:1.2.3.4", "localhost.evil.com", "mylocalhost", "", "127"};
+  static const char *const loopback[] = {"127.0.0.1", "127.9.8.7",        "::1",
+                                         "[::1]",     "::ffff:127.0.0.1", "localhost",
+                                         "LOCALHOST", "a.localhost"};
+  static const char *const others[] = {"0.0.0.0",
+                                       "::",
+                                       "127.evil.com",
+                                       "127.0.0.1.evil.com",
+                                       "128.0.0.1",
+                                       "::ffff:1.2.3.4",
+                                       "localhost.evil.com",
+                                       "mylocalhost",
+                                       "",
+                                       "127"};
   for (guint i = 0; i < G_N_ELEMENTS(loopback); i++)
     g_assert_true(address_is_loopback(loopback[i]));
   for (guint i = 0; i < G_N_ELEMENTS(others); i++)
     g_assert_false(address_is_loopback(others[i]));
-  static const char *const urls[][2] = {{"http://h:80/x", "h"}, {"https://u:p@[::1]:8/x", "::1"}, {"no url at all://", NULL}};
+  static const char *const urls[][2] = {
+      {"http://h:80/x", "h"}, {"https://u:p@[::1]:8/x", "::1"}, {"no url at all://", NULL}};
   for (guint i = 0; i < G_N_ELEMENTS(urls); i++) {
     g_autofree char *host = address_of_url(urls[i][0]);
     g_assert_cmpstr(host, ==, urls[i][1]);

@@ -1,5 +1,6 @@
-/* After a failed commit the core is read from the store again, on the store's thread: what is answered meanwhile, what waits, and what
- * happens when somebody leaves, the server ends, or the store fails again. */
+/* After a failed commit the core is read from the store again, on the store's thread: what is
+ * answered meanwhile, what waits, and what happens when somebody leaves, the server ends, or the
+ * store fails again. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "bench.h"
@@ -22,14 +23,15 @@ static int ask_by_hand(const Bench *bench, const char *method, const char *path)
   g_strlcpy(address.sun_path, bench->socket, sizeof address.sun_path);
   g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
   bool body = strcmp(method, "POST") == 0;
-  g_autofree char *text = g_strdup_printf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s", method, path,
-                                          body ? "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" : "\r\n");
+  g_autofree char *text = g_strdup_printf(
+      "%s %s HTTP/1.1\r\nHost: localhost\r\n%s", method, path,
+      body ? "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" : "\r\n");
   g_assert_cmpint(write(fd, text, strlen(text)), ==, (ssize_t)strlen(text));
   return fd;
 }
 
-/* As long as it waits, a peer that ends its side may still read. One that closes with an answer unread is seen to be gone: that of a
- * request before the one that counts. */
+/* As long as it waits, a peer that ends its side may still read. One that closes with an answer
+ * unread is seen to be gone: that of a request before the one that counts. */
 #define UNREAD "/healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET "
 
 /* The status that has come over @fd, 0 = none yet. What came stays to be read. */
@@ -114,7 +116,8 @@ static void test_answers_meanwhile(void)
   for (int i = 0; i < 5; i++)
     bench_call(&bench, "GET", "/healthz", NULL, 200, "\"store\":\"full\"");
   g_assert_cmpint(bench_loads_on_loop(), ==, 0);
-  g_assert_cmpint(status_by_hand(hands[0]) + status_by_hand(hands[1]) + status_by_hand(hands[2]), ==, 0);
+  g_assert_cmpint(status_by_hand(hands[0]) + status_by_hand(hands[1]) + status_by_hand(hands[2]),
+                  ==, 0);
   g_assert_null(hub_attach(bench.server.hub, NULL, NULL, "local"));
   bench_open_loads();
   bench_until(&bench, hands_are_answered);
@@ -189,7 +192,8 @@ static void test_read_of_a_failed_batch(void)
   hands[0] = ask_by_hand(&bench, "POST", "/api/deployments/one/down");
   hands[1] = ask_by_hand(&bench, "GET", UNREAD "/api/deployments/one");
   bench_until(&bench, two_wait);
-  hands[2] = ask_by_hand(&bench, "GET", "/api/deployments HTTP/1.1\r\nOrigin: https://desk.example\r\nX-Rest:");
+  hands[2] = ask_by_hand(&bench, "GET",
+                         "/api/deployments HTTP/1.1\r\nOrigin: https://desk.example\r\nX-Rest:");
   bench_until(&bench, three_wait);
   bench_open_commits();
   bench_until(&bench, two_are_held);
@@ -259,7 +263,8 @@ static bool bench_leaving(Bench *bench)
   return bench->server.leaving;
 }
 
-/* What is stored cannot be read again: the server leaves, and nothing is said or done by the core that is ahead of it. */
+/* What is stored cannot be read again: the server leaves, and nothing is said or done by the core
+ * that is ahead of it. */
 static void test_load_fails(void)
 {
   Bench bench;
@@ -273,15 +278,19 @@ static void test_load_fails(void)
   g_assert_cmpint(status_by_hand(hands[1]), ==, 503);
   g_assert_cmpint(bench.server.exit_code, ==, reeve_error_exit(REEVE_ERROR_STORE_FAILED));
   bench_until(&bench, bench_drained);
-  turn_apply(&bench.server, &(Command){.type = COMMAND_CANCEL, .deployment = "one", .actor = "test"}); /* the down that never happened */
-  g_assert_true(bench.server.core_state == CORE_STATE_UNREADABLE && release_idle(bench.server.queue));
+  /* the down that never happened */
+  turn_apply(&bench.server,
+             &(Command){.type = COMMAND_CANCEL, .deployment = "one", .actor = "test"});
+  g_assert_true(bench.server.core_state == CORE_STATE_UNREADABLE &&
+                release_idle(bench.server.queue));
   hands_close();
   bench_done(&bench);
 }
 
 static bool bench_probing(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY && bench->server.load == NULL && store_thread_busy(bench->server.store);
+  return bench->server.core_state == CORE_STATE_READY && bench->server.load == NULL &&
+         store_thread_busy(bench->server.store);
 }
 
 static bool bench_loading(Bench *bench)
@@ -294,8 +303,9 @@ static bool bench_ready(Bench *bench)
   return bench->server.core_state == CORE_STATE_READY;
 }
 
-/* While the store is full a node tells what needs a record, and the store's thread is at a probe: the load comes after it, the node's link
- * stays closed until there is room, and then all is as ever. */
+/* While the store is full a node tells what needs a record, and the store's thread is at a probe:
+ * the load comes after it, the node's link stays closed until there is room, and then all is as
+ * ever. */
 static void test_second_load(void)
 {
   Bench bench;
@@ -344,7 +354,8 @@ static void ask_with_token(Bench *bench, const char *path, const char *token)
   http_client_call(bench->client, &spec, NULL, status_only, bench);
 }
 
-/* A token that the core no longer knows, by a change that never happened, is as good after the load as before; until then nobody says so.
+/* A token that the core no longer knows, by a change that never happened, is as good after the load
+ * as before; until then nobody says so.
  */
 static void test_token_meanwhile(void)
 {
@@ -353,7 +364,8 @@ static void test_token_meanwhile(void)
   reload_open(&bench);
   bench.options.listen = "127.0.0.1:0";
   g_assert_true(listen_open(&bench.server, &error));
-  bench_call(&bench, "POST", "/api/tokens", "{\"name\":\"ci\",\"role\":\"viewer\"}", 201, "\"token\":\"reeve_");
+  bench_call(&bench, "POST", "/api/tokens", "{\"name\":\"ci\",\"role\":\"viewer\"}", 201,
+             "\"token\":\"reeve_");
   const char *text = strstr(bench.body->str, "\"token\":\"reeve_") + strlen("\"token\":\"");
   g_autofree char *token = g_strndup(text, strcspn(text, "\""));
   bench_close_loads();
@@ -388,20 +400,25 @@ static void late_handle(HttpRequest *request, void *data)
   turn_answer(&late->bench->server, request, 200, "text/plain", out);
 }
 
-/* An answer that was put together from the former core, and comes when that is thrown away, is put together again. */
+/* An answer that was put together from the former core, and comes when that is thrown away, is put
+ * together again. */
 static void test_answer_of_the_former_core(void)
 {
   Bench bench;
   g_autoptr(GError) error = NULL;
   reload_open(&bench);
   Late late = {.bench = &bench};
-  HttpServer *http = http_server_new(bench.server.loop, &(HttpServerConfig){.handler = late_handle, .data = &late, .connections_max = 10});
+  HttpServer *http = http_server_new(
+      bench.server.loop,
+      &(HttpServerConfig){.handler = late_handle, .data = &late, .connections_max = 10});
   int port = http_server_listen_tcp(http, "127.0.0.1", 0, &error);
   g_assert_no_error(error);
   reload_fail(&bench);
   g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d/", port);
   bench.answered = false;
-  http_client_call(bench.client, &(HttpCallSpec){.method = "GET", .url = url, .timeout_ms = DEADLINE_MS}, NULL, status_only, &bench);
+  http_client_call(bench.client,
+                   &(HttpCallSpec){.method = "GET", .url = url, .timeout_ms = DEADLINE_MS}, NULL,
+                   status_only, &bench);
   bench_until(&bench, one_is_held);
   g_assert_cmpint(late.asked, ==, 1);
   bench_open_loads();

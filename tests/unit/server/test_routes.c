@@ -32,9 +32,18 @@ static void test_match(void)
 
 static void test_no_match(void)
 {
-  static const char *const paths[] = {
-      "/",         "",          "/api",      "/api/",          "/api/deployments/",        "/api/deploymentsx",
-      "/healthz/", "/healthz2", "//healthz", "/api/nodes/x/y", "/api/deployments/x/other", "/api/deployments//down"};
+  static const char *const paths[] = {"/",
+                                      "",
+                                      "/api",
+                                      "/api/",
+                                      "/api/deployments/",
+                                      "/api/deploymentsx",
+                                      "/healthz/",
+                                      "/healthz2",
+                                      "//healthz",
+                                      "/api/nodes/x/y",
+                                      "/api/deployments/x/other",
+                                      "/api/deployments//down"};
   RouteMatch match;
   for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
     route_match("GET", paths[i], &match);
@@ -73,7 +82,8 @@ static void test_table(void)
     g_assert_nonnull(routes[i].handler);
     g_assert_true(routes[i].pattern[0] == '/');
     g_assert_true(g_str_equal(routes[i].method, "POST") || !routes[i].has_body);
-    if (!g_str_equal(routes[i].method, "GET") && !g_str_equal(routes[i].pattern, "/check")) /* which asks, and changes nothing */
+    /* which asks, and changes nothing */
+    if (!g_str_equal(routes[i].method, "GET") && !g_str_equal(routes[i].pattern, "/check"))
       g_assert_cmpint(routes[i].role, >, ROLE_VIEWER);
   }
 }
@@ -88,12 +98,13 @@ static void test_role(void)
 }
 
 static const char *const modes[] = {"one", "two", NULL};
-static const BodyMember members[] = {{.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 5},
-                                     {.name = "count", .type = BODY_INT, .min = 1, .max = 9},
-                                     {.name = "flag", .type = BODY_BOOL},
-                                     {.name = "job", .type = BODY_OBJECT},
-                                     {.name = "mode", .type = BODY_TEXT, .words = modes},
-                                     {NULL}};
+static const BodyMember members[] = {
+    {.name = "name", .type = BODY_TEXT, .required = true, .min = 1, .max = 5},
+    {.name = "count", .type = BODY_INT, .min = 1, .max = 9},
+    {.name = "flag", .type = BODY_BOOL},
+    {.name = "job", .type = BODY_OBJECT},
+    {.name = "mode", .type = BODY_TEXT, .words = modes},
+    {NULL}};
 
 static void body_good(const BodyMember *table, const char *text)
 {
@@ -131,9 +142,11 @@ static void test_body(void)
       members, "{\"nam\":1,\"count\":\"x\",\"flag\":null,\"mode\":\"three\"}", REEVE_ERROR_INVALID,
       "unknown member 'nam'; allowed: name, count, flag, job, mode; did you mean 'name'?|member 'count' is text; wanted: whole number|"
       "member 'flag' is null; wanted: true or false|member 'mode' is 'three'; allowed: one, two|member 'name' is missing; wanted: text");
-  body_bad(members, "{\"name\":\"\",\"count\":10}", REEVE_ERROR_INVALID,
-           "member 'name' has a length of 0; allowed: 1 to 5|member 'count' is 10; allowed: 1 to 9");
-  body_bad(NULL, "{\"x\\u0001\":1}", REEVE_ERROR_INVALID, "unknown member 'x\\x01'; allowed: no members");
+  body_bad(
+      members, "{\"name\":\"\",\"count\":10}", REEVE_ERROR_INVALID,
+      "member 'name' has a length of 0; allowed: 1 to 5|member 'count' is 10; allowed: 1 to 9");
+  body_bad(NULL, "{\"x\\u0001\":1}", REEVE_ERROR_INVALID,
+           "unknown member 'x\\x01'; allowed: no members");
 }
 
 static void test_body_deep(void)
@@ -144,10 +157,12 @@ static void test_body_deep(void)
   body_bad(members, text->str, REEVE_ERROR_LIMIT, "");
 }
 
-static void log_is(const char *line, int64_t time_ms, const char *stream, bool partial, const char *text)
+static void log_is(const char *line, int64_t time_ms, const char *stream, bool partial,
+                   const char *text)
 {
   LogLine got;
-  g_autofree char *copy = g_memdup2(line, strlen(line)); /* no NUL behind it: a read too far is seen by ASan */
+  /* no NUL behind it: a read too far is seen by ASan */
+  g_autofree char *copy = g_memdup2(line, strlen(line));
   log_line_parse(copy, strlen(line), &got);
   g_assert_cmpint(got.time_ms, ==, time_ms);
   g_assert_cmpstr(got.stream, ==, stream);
@@ -160,7 +175,8 @@ static void test_log_line(void)
 {
   log_is("1970-01-01T00:00:01.500Z stdout F hello  you", 1500, "stdout", false, "hello  you");
   log_is("1970-01-01T00:00:01.500Z stderr P ", 1500, "stderr", true, "");
-  log_is("1970-01-01T00:00:01.500Z reeve F 12 bytes dropped", 1500, "reeve", false, "12 bytes dropped");
+  log_is("1970-01-01T00:00:01.500Z reeve F 12 bytes dropped", 1500, "reeve", false,
+         "12 bytes dropped");
   static const char *const other[] = {"x",
                                       "x y",
                                       "1970-01-01T00:00:01.500Z",

@@ -1,4 +1,5 @@
-/* Sealing: what comes out is what went in, and nothing opens that was changed, moved or sealed with another key. */
+/* Sealing: what comes out is what went in, and nothing opens that was changed, moved or sealed with
+ * another key. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "server/seal.h"
@@ -15,10 +16,12 @@ static char *directory(void)
 static void test_round(void)
 {
   g_autoptr(GError) error = NULL;
-  g_autofree char *where = directory(), *large = g_strnfill(SEAL_VALUE_MAX, 'x'), *path = seal_key_path(where);
+  g_autofree char *where = directory(), *large = g_strnfill(SEAL_VALUE_MAX, 'x'),
+                  *path = seal_key_path(where);
   const char *values[] = {"", "x", "päss \"word\"\n", large};
   for (guint i = 0; i < G_N_ELEMENTS(values); i++) {
-    g_autofree char *sealed = seal_close(where, "key", values[i], &error), *again = seal_close(where, "key", values[i], &error);
+    g_autofree char *sealed = seal_close(where, "key", values[i], &error),
+                    *again = seal_close(where, "key", values[i], &error);
     g_assert_no_error(error);
     g_assert_cmpstr(sealed, !=, again); /* a nonce of its own each time */
     g_assert_true(strlen(values[i]) < 3 || !strstr(sealed, values[i]));
@@ -43,7 +46,8 @@ static void assert_shut(const char *where, const char *name, const char *sealed)
 static void test_shut(void)
 {
   g_autofree char *where = directory(), *other = directory();
-  g_autofree char *sealed = seal_close(where, "key", "value", NULL), *of_other = seal_close(other, "key", "value", NULL);
+  g_autofree char *sealed = seal_close(where, "key", "value", NULL),
+                  *of_other = seal_close(other, "key", "value", NULL);
   assert_shut(where, "key", of_other);
   assert_shut(where, "another", sealed);
   for (size_t i = 3; i < strlen(sealed) - 1; i++) {
@@ -68,18 +72,21 @@ static void test_earlier(void)
     key[i] = (char)i;
   g_assert_true(g_file_set_contents(path, key, sizeof key, NULL));
   g_assert_cmpint(chmod(path, 0600), ==, 0);
-  static const char v1[] = "v1:ZGVmZ2hpamtsbW5vJ33+BxfJM/9MDjaNqEUYmC6nZ3nu339Le+41GaMlZ0Phspwy0w==";
+  static const char v1[] =
+      "v1:ZGVmZ2hpamtsbW5vJ33+BxfJM/9MDjaNqEUYmC6nZ3nu339Le+41GaMlZ0Phspwy0w==";
   char *value = seal_open(where, "key", v1, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(value, ==, "of an earlier release");
   seal_wipe(value);
   assert_shut(where, "another", v1);
-  g_autofree char *as_v2 = g_strconcat("v2:", v1 + 3, NULL), *sealed = seal_close(where, "key", "x", NULL);
+  g_autofree char *as_v2 = g_strconcat("v2:", v1 + 3, NULL),
+                  *sealed = seal_close(where, "key", "x", NULL);
   assert_shut(where, "key", as_v2);
   g_assert_true(g_str_has_prefix(sealed, "v2:"));
   g_autofree char *as_v1 = g_strconcat("v1:", sealed + 3, NULL);
   assert_shut(where, "key", as_v1);
-  g_autofree char *peers = seal_derive(where, "peer:web", NULL); /* agents of both releases know each other by it */
+  /* agents of both releases know each other by it */
+  g_autofree char *peers = seal_derive(where, "peer:web", NULL);
   g_assert_cmpstr(peers, ==, "d3cd17ed191fec57dfa8c0670a6594b3ccb386bd9eb655308b9261c5811a400e");
   g_assert_true(fs_remove_tree(where, NULL));
 }
@@ -88,7 +95,8 @@ static void test_key_file(void)
 {
   g_autoptr(GError) open_error = NULL, short_error = NULL, absent = NULL;
   g_autofree char *where = directory(), *path = seal_key_path(where);
-  g_autofree char *sealed = seal_close(where, "key", "value", NULL), *large = g_strnfill(SEAL_VALUE_MAX + 1, 'x');
+  g_autofree char *sealed = seal_close(where, "key", "value", NULL),
+                  *large = g_strnfill(SEAL_VALUE_MAX + 1, 'x');
   g_assert_null(seal_close(where, "key", large, NULL));
   g_assert_cmpint(chmod(path, 0640), ==, 0);
   g_assert_null(seal_open(where, "key", sealed, &open_error));
@@ -98,7 +106,8 @@ static void test_key_file(void)
   g_assert_null(seal_close(where, "key", "value", &short_error));
   g_assert_error(short_error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED);
   unlink(path);
-  g_assert_null(seal_open(where, "key", sealed, &absent)); /* a lost key is never made anew to open with */
+  /* a lost key is never made anew to open with */
+  g_assert_null(seal_open(where, "key", sealed, &absent));
   g_assert_nonnull(absent);
   g_assert_cmpint(access(path, F_OK), !=, 0);
   g_assert_true(fs_remove_tree(where, NULL));

@@ -1,4 +1,5 @@
-/* The server's parts together on a memory store, over its real socket, with a fake node link: deploy, events, logs, a full store, the end.
+/* The server's parts together on a memory store, over its real socket, with a fake node link:
+ * deploy, events, logs, a full store, the end.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -43,7 +44,8 @@ static void test_refusals(void)
   bench_call(&bench, "GET", "/api/deployments", NULL, 200, "{\"deployments\":[]}");
   bench_call(&bench, "GET", "/api/nodes", NULL, 200, "{\"nodes\":[]}");
   bench_call(&bench, "GET", "/api/server", NULL, 200, "\"running_agents\":[]");
-  bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1");
+  bench_call(&bench, "GET", "/metrics", NULL, 200,
+             "reeve_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1");
   bench_call(&bench, "GET", "/api/openapi.yaml", NULL, 200, "openapi: 3.1.0");
   bench_call(&bench, "GET", "/nowhere", NULL, 404, "\"code\":\"not-found\"");
   bench_call(&bench, "DELETE", "/metrics", NULL, 405, "allowed: GET, HEAD");
@@ -51,9 +53,11 @@ static void test_refusals(void)
   bench_call(&bench, "GET", "/api/deployments/none/logs", NULL, 404, "no such deployment");
   bench_call(&bench, "POST", "/api/deployments/none/down", "{}", 404, "\"status\":404");
   bench_call(&bench, "POST", "/api/deployments", "{\"jobb\":{}}", 422, "did you mean 'job'?");
-  bench_call(&bench, "POST", "/api/deployments", "{\"source_name\":\"a\",\"source\":\"b\",\"job\":{}}", 422, "\"problems\":[");
+  bench_call(&bench, "POST", "/api/deployments",
+             "{\"source_name\":\"a\",\"source\":\"b\",\"job\":{}}", 422, "\"problems\":[");
   bench_call(&bench, "POST", "/api/deployments", "{", 400, "JSON line 1");
-  bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"now\"}", 422, "allowed: refuse, keep, down");
+  bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"now\"}", 422,
+             "allowed: refuse, keep, down");
   g_assert_cmpuint(core_deployments(bench.server.core)->len, ==, 0);
   bench_done(&bench);
 }
@@ -73,7 +77,8 @@ static void test_deploy(void)
   bench_until(&bench, bench_running);
   bench_until(&bench, bench_deployment_seen);
   bench_call(&bench, "GET", "/api/deployments/one", NULL, 200, instance);
-  bench_call(&bench, "GET", "/api/deployments/one/history", NULL, 200, "\"source_name\":\"job.yaml\"");
+  bench_call(&bench, "GET", "/api/deployments/one/history", NULL, 200,
+             "\"source_name\":\"job.yaml\"");
   bench_call(&bench, "GET", "/api/deployments/one/why", NULL, 200, "{");
   bench_call(&bench, "GET", "/api/server", NULL, 200, "\"running_agents\":[\"one/solo\"]");
   bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_instances{state=\"running\"} 1");
@@ -93,7 +98,8 @@ static void test_resume(void)
   bench_follow(&bench, "/api/events", NULL);
   bench_until(&bench, bench_reset_seen);
   const char *id = strstr(bench.stream->str, "id: ");
-  g_autofree char *header = g_strdup_printf("Last-Event-ID: %.*s", (int)strcspn(id + 4, "\n"), id + 4);
+  g_autofree char *header =
+      g_strdup_printf("Last-Event-ID: %.*s", (int)strcspn(id + 4, "\n"), id + 4);
   bench_hello(&bench);
   g_autofree char *body = bench_deploy_body();
   bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
@@ -129,7 +135,9 @@ static void test_logs(void)
   bench_tell(&bench, end);
   bench_until(&bench, bench_stream_ended);
   g_assert_nonnull(strstr(bench.stream->str, "\"agent\":\"solo\",\"replica\":0"));
-  g_assert_nonnull(strstr(bench.stream->str, "\"stream\":\"stderr\",\"partial\":false,\"text\":\"a \\\"b\\\"\"}\n<end>"));
+  g_assert_nonnull(
+      strstr(bench.stream->str,
+             "\"stream\":\"stderr\",\"partial\":false,\"text\":\"a \\\"b\\\"\"}\n<end>"));
   bench_done(&bench);
 }
 
@@ -163,11 +171,13 @@ static bool bench_taken(Bench *bench)
   return taken == 1;
 }
 
-/* After a new link the reading goes on behind the last record that was sent: none is lost, also of the same millisecond, and none comes
- * twice. A node that does not answer holds up nobody who only wants the end of what there is. */
+/* After a new link the reading goes on behind the last record that was sent: none is lost, also of
+ * the same millisecond, and none comes twice. A node that does not answer holds up nobody who only
+ * wants the end of what there is. */
 static void test_logs_over_a_new_link(void)
 {
-  static const char two[] = "2026-11-21T04:30:01.000Z stdout F one\n2026-11-21T04:30:01.000Z stdout F two\n";
+  static const char two[] =
+      "2026-11-21T04:30:01.000Z stdout F one\n2026-11-21T04:30:01.000Z stdout F two\n";
   Bench bench;
   bench_open(&bench);
   bench_hello(&bench);
@@ -279,7 +289,8 @@ static int bench_reader(Bench *bench, const char *run)
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   g_strlcpy(address.sun_path, bench->socket, sizeof address.sun_path);
   g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
-  g_autofree char *ask = g_strdup_printf("GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %s-0\r\n\r\n", run);
+  g_autofree char *ask = g_strdup_printf(
+      "GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %s-0\r\n\r\n", run);
   g_assert_cmpint(write(fd, ask, strlen(ask)), ==, (ssize_t)strlen(ask));
   return fd;
 }
@@ -306,8 +317,8 @@ static bool bench_dropped(Bench *bench)
   return events_streams(bench->server.events) == 1;
 }
 
-/* One who resumes at the beginning and does not read costs a page, not all that there was; one who then reads has all of it, in order, and
- * what came meanwhile. Who never reads is dropped. */
+/* One who resumes at the beginning and does not read costs a page, not all that there was; one who
+ * then reads has all of it, in order, and what came meanwhile. Who never reads is dropped. */
 static void test_replay_is_paged(void)
 {
   Bench bench;
@@ -316,7 +327,8 @@ static void test_replay_is_paged(void)
   bench_until(&bench, bench_reset_seen);
   const char *id = strstr(bench.stream->str, "id: ") + 4;
   g_autofree char *run = g_strndup(id, strcspn(id, "-"));
-  bench_publish(&bench, 1); /* the first watcher is dropped at the end of this, which is not what is looked at */
+  /* the first watcher is dropped at the end of this, which is not what is looked at */
+  bench_publish(&bench, 1);
   for (int i = 0; i < REPLAYED / 100; i++) {
     bench_publish(&bench, 100);
     event_base_loop(loop_base(bench.server.loop), EVLOOP_NONBLOCK);
@@ -352,7 +364,8 @@ static bool bench_two_wait(Bench *bench)
   return g_hash_table_size(bench->server.waiters) == 2;
 }
 
-/* The server ends while a change and a stream that begins wait for a commit that takes longer than it drains. */
+/* The server ends while a change and a stream that begins wait for a commit that takes longer than
+ * it drains. */
 static void test_end_under_stalled_commit(void)
 {
   Bench bench;
@@ -399,13 +412,15 @@ static void test_exec_and_full_store(void)
   bench_done(&bench);
 }
 
-/* While the store is full a node says what needs a record: its link goes in the middle of the frame. */
+/* While the store is full a node says what needs a record: its link goes in the middle of the
+ * frame. */
 static void test_link_goes_under_its_frame(void)
 {
   Bench bench;
   bench_open(&bench);
   bench_hello(&bench);
-  bench_call(&bench, "POST", "/api/secrets", "{\"name\":\"key\",\"value\":\"v\"}", 201, "\"name\":\"key\"");
+  bench_call(&bench, "POST", "/api/secrets", "{\"name\":\"key\",\"value\":\"v\"}", 201,
+             "\"name\":\"key\"");
   g_autofree char *plain = bench_deploy_body();
   g_autoptr(GString) body = g_string_new(plain);
   g_string_replace(body, "\"environment\":{}", "\"environment\":{\"KEY\":{\"secret\":\"key\"}}", 1);
@@ -455,7 +470,8 @@ static void receiver_handle(HttpRequest *request, void *data)
 
 static bool bench_told(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK && core_notices(bench->server.core)->len == 0 && release_idle(bench->server.queue);
+  return bench->server.store_state == STORE_STATE_OK &&
+         core_notices(bench->server.core)->len == 0 && release_idle(bench->server.queue);
 }
 
 static bool bench_store_full(Bench *bench)
@@ -474,7 +490,8 @@ static void test_webhook_and_full_store(void)
   HttpServer *http = http_server_new(bench.server.loop, &config);
   int port = http_server_listen_tcp(http, "127.0.0.1", 0, &error);
   g_assert_no_error(error);
-  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d/hook", port), *body = bench_deploy_notifying(url);
+  g_autofree char *url = g_strdup_printf("http://127.0.0.1:%d/hook", port),
+                  *body = bench_deploy_notifying(url);
   bench_hello(&bench);
   bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
   g_autofree char *id = bench_run_instance(&bench);
@@ -483,7 +500,8 @@ static void test_webhook_and_full_store(void)
   bench_report(&bench, instruction, INSTANCE_FAILED, HEALTH_UNKNOWN);
   bench_until(&bench, bench_store_full);
   g_assert_cmpuint(core_notices(bench.server.core)->len, ==, 1);
-  g_assert_true(g_str_has_prefix(receiver.id, ((const Notice *)g_ptr_array_index(core_notices(bench.server.core), 0))->id));
+  g_assert_true(g_str_has_prefix(
+      receiver.id, ((const Notice *)g_ptr_array_index(core_notices(bench.server.core), 0))->id));
   bench_until(&bench, bench_told);
   g_assert_cmpint(receiver.posts, ==, 1);
   instruction_free(instruction);
@@ -534,8 +552,9 @@ static void test_node_socket(void)
   g_strlcpy(address.sun_path, bench.node_socket, sizeof address.sun_path);
   g_assert_cmpint(connect(end.fd, (struct sockaddr *)&address, sizeof address), ==, 0);
   LoopWatch *watch = loop_watch_new(bench.server.loop, end.fd, node_end_read, &end);
-  static const char text[] = "{\"type\":\"hello\",\"node\":\"far\",\"name\":\"far\",\"boot_id\":\"b\",\"version\":\"1\",\"protocol\":1,"
-                             "\"instances\":[]}\nno json\n{\"type\":\"dance\"}\n";
+  static const char text[] =
+      "{\"type\":\"hello\",\"node\":\"far\",\"name\":\"far\",\"boot_id\":\"b\",\"version\":\"1\",\"protocol\":1,"
+      "\"instances\":[]}\nno json\n{\"type\":\"dance\"}\n";
   g_assert_cmpint(write(end.fd, text, strlen(text)), ==, (ssize_t)strlen(text));
   bench_until(&bench, bench_node_heard);
   g_assert_true(hub_linked(bench.server.hub, "far"));
@@ -555,7 +574,8 @@ static void test_node_socket(void)
   bench_done(&bench);
 }
 
-/* The tick that the core asked for comes a minute late: that minute is not counted against anybody, once. */
+/* The tick that the core asked for comes a minute late: that minute is not counted against anybody,
+ * once. */
 static void test_away(void)
 {
   Bench bench;

@@ -23,10 +23,10 @@ static const char *parse_text(const char *text)
 
 static void test_spec(void)
 {
-  g_assert_null(
-      parse_text("argv:5:sleep\nargv:1:1\nenv:3:A=b\nenv:0:\ncwd:1:/\nuid:2:33\ngid:2:44\ngroup:1:5\ngroup:1:6\n"
-                 "nofile_soft:4:1024\nnofile_hard:4:4096\ncore_soft:2:-1\nlog_bytes:3:100\nlog_files:1:3\ngeneration:2:12\nattached:1:1\n"
-                 "cgroup:2:/x\nof a newer node:3:a\nb\n"));
+  g_assert_null(parse_text(
+      "argv:5:sleep\nargv:1:1\nenv:3:A=b\nenv:0:\ncwd:1:/\nuid:2:33\ngid:2:44\ngroup:1:5\ngroup:1:6\n"
+      "nofile_soft:4:1024\nnofile_hard:4:4096\ncore_soft:2:-1\nlog_bytes:3:100\nlog_files:1:3\ngeneration:2:12\nattached:1:1\n"
+      "cgroup:2:/x\nof a newer node:3:a\nb\n"));
   g_assert_cmpint(spec.n_argv, ==, 2);
   g_assert_cmpstr(spec.argv[0], ==, "sleep");
   g_assert_null(spec.argv[2]);
@@ -34,24 +34,39 @@ static void test_spec(void)
   g_assert_cmpstr(spec.envp[0], ==, "A=b");
   g_assert_cmpstr(spec.cwd, ==, "/");
   g_assert_true(spec.uid == 33 && spec.gid == 44 && spec.n_groups == 2 && spec.groups[1] == 6);
-  g_assert_true(spec.nofile_soft == 1024 && spec.nofile_hard == 4096 && spec.core_soft == -1 && spec.log_bytes == 100 &&
-                spec.log_files == 3);
+  g_assert_true(spec.nofile_soft == 1024 && spec.nofile_hard == 4096 && spec.core_soft == -1 &&
+                spec.log_bytes == 100 && spec.log_files == 3);
   g_assert_true(spec.generation == 12 && spec.attached == 1 && spec.n_cgroups == 1);
 }
 
 static void test_spec_defaults(void)
 {
   g_assert_null(parse_text("argv:4:true\n"));
-  g_assert_true(spec.uid == -1 && spec.gid == -1 && spec.nofile_soft == -1 && spec.core_soft == -2 && spec.attached == 0);
+  g_assert_true(spec.uid == -1 && spec.gid == -1 && spec.nofile_soft == -1 &&
+                spec.core_soft == -2 && spec.attached == 0);
   g_assert_true(spec.log_bytes == 10 * 1024 * 1024 && spec.log_files == 5);
 }
 
 static void test_spec_malformed(void)
 {
-  static const char *const texts[] = {
-      "argv",           "argv:",        "argv:1",     "argv:1:",    "argv:1:a",   "argv:1:ab",
-      "argv::\n",       "argv:-1:\n",   "argv:x:a\n", "argv:2:a\n", "argv 1 a\n", "argv:99999999999999999999:a\n",
-      "argv:1:a\nargv", "argv:1:a\n\n", "\n",         ":",          "::",         "argv:8388608:a\n"};
+  static const char *const texts[] = {"argv",
+                                      "argv:",
+                                      "argv:1",
+                                      "argv:1:",
+                                      "argv:1:a",
+                                      "argv:1:ab",
+                                      "argv::\n",
+                                      "argv:-1:\n",
+                                      "argv:x:a\n",
+                                      "argv:2:a\n",
+                                      "argv 1 a\n",
+                                      "argv:99999999999999999999:a\n",
+                                      "argv:1:a\nargv",
+                                      "argv:1:a\n\n",
+                                      "\n",
+                                      ":",
+                                      "::",
+                                      "argv:8388608:a\n"};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_assert_cmpstr(parse_text(texts[i]), ==, "malformed");
   g_assert_cmpstr(parse_text(""), ==, "nothing to run");
@@ -82,13 +97,15 @@ static void test_messages(void)
   g_assert_true(message.verb == MESSAGE_START && message.attempt == 7);
   message = message_parse("signal mood=bad sig=15 attempts=9");
   g_assert_true(message.verb == MESSAGE_SIGNAL && message.signal == 15 && message.attempt == 0);
-  g_assert_true(message_parse("kill").verb == MESSAGE_KILL && message_parse("end").verb == MESSAGE_END);
+  g_assert_true(message_parse("kill").verb == MESSAGE_KILL &&
+                message_parse("end").verb == MESSAGE_END);
   g_assert_true(message_parse("query").verb == MESSAGE_QUERY);
 }
 
 static void test_messages_hostile(void)
 {
-  static const char *const unknown[] = {"", " ", "starts", "star", "START", "start\n", " start", "\xff\xfe"};
+  static const char *const unknown[] = {"",      " ",       "starts", "star",
+                                        "START", "start\n", " start", "\xff\xfe"};
   for (size_t i = 0; i < G_N_ELEMENTS(unknown); i++)
     g_assert_cmpint(message_parse(unknown[i]).verb, ==, MESSAGE_UNKNOWN);
   static const char *const zero[] = {"start",

@@ -1,4 +1,5 @@
-/* The shim itself, driven over its socket by somebody who means no good, and what it leaves in its directory. */
+/* The shim itself, driven over its socket by somebody who means no good, and what it leaves in its
+ * directory. */
 #include "base/fs.h"
 
 #include <errno.h>
@@ -68,7 +69,8 @@ static void rig_spawn(Rig *rig, const char *script, const char *more, bool attac
     put(spec, "attached", "1");
     g_assert_true(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0);
   }
-  int memory = memfd_create("spec", MFD_CLOEXEC), dir = open(rig->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int memory = memfd_create("spec", MFD_CLOEXEC),
+      dir = open(rig->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   g_assert_true(write(memory, spec->str, spec->len) == (ssize_t)spec->len);
   g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), ==, 0);
   const char *program = g_getenv("REEVE_SHIM");
@@ -86,7 +88,8 @@ static void rig_spawn(Rig *rig, const char *script, const char *more, bool attac
 
 static void rig_init(Rig *rig)
 {
-  *rig = (Rig){.dir = g_dir_make_tmp("reeve-shim-XXXXXX", NULL), .control = -1, .out = -1, .err = -1};
+  *rig =
+      (Rig){.dir = g_dir_make_tmp("reeve-shim-XXXXXX", NULL), .control = -1, .out = -1, .err = -1};
 }
 
 /* One datagram of the shim, or "" at the end of the connection. Caller frees. */
@@ -174,7 +177,8 @@ static int rig_connect(const Rig *rig)
 static void assert_now(const char *log)
 {
   g_autofree char *text = g_strndup(log, strlen("2026-01-01T00:00:00.000Z"));
-  g_autoptr(GDateTime) then = g_date_time_new_from_iso8601(text, NULL), now = g_date_time_new_now_utc();
+  g_autoptr(GDateTime) then = g_date_time_new_from_iso8601(text, NULL),
+                       now = g_date_time_new_now_utc();
   g_assert_nonnull(then);
   GTimeSpan age_us = g_date_time_difference(now, then);
   g_assert_true(age_us > -G_TIME_SPAN_SECOND && age_us < WAIT_MS * G_TIME_SPAN_MILLISECOND);
@@ -185,7 +189,8 @@ static void test_one_life(void)
   Rig rig;
   rig_init(&rig);
   rig_spawn(&rig, "echo out; echo err >&2; exit 3", "", false);
-  hear_start(rig.control, "hello version=1 generation=12 attempt=0 pid=0 start=0 state=idle code=-1 signal=0");
+  hear_start(rig.control,
+             "hello version=1 generation=12 attempt=0 pid=0 start=0 state=idle code=-1 signal=0");
   say(&rig, "start attempt=1");
   hear_start(rig.control, "started attempt=1 pid=");
   g_autofree char *exited = hear(rig.control);
@@ -214,8 +219,9 @@ static void test_hostile_bytes(void)
   g_autofree char *started = hear(rig.control);
   pid_t agent = (pid_t)atoi(strstr(started, "pid=") + 4);
   g_autofree char *huge = g_strnfill(100000, 's');
-  static const char *const unknown[] = {"nonsense", "\xff\xfe\xfd", "starting attempt=2", " ", "KILL",
-                                        "kill\n",   "end\n",        "start\tattempt=2"};
+  static const char *const unknown[] = {
+      "nonsense", "\xff\xfe\xfd", "starting attempt=2", " ", "KILL",
+      "kill\n",   "end\n",        "start\tattempt=2"};
   for (size_t i = 0; i < G_N_ELEMENTS(unknown); i++) {
     say(&rig, unknown[i]);
     hear_start(rig.control, "unknown");
@@ -225,12 +231,14 @@ static void test_hostile_bytes(void)
   g_assert_cmpint(send(rig.control, "query\0kill", 10, MSG_NOSIGNAL), ==, 10);
   hear_start(rig.control, "hello ");
   for (const char *const *text =
-           (const char *const[]){"signal", "signal sig=-9", "signal sig=99999999999", "signal sig=4711", "signal sig=0", "end", NULL};
+           (const char *const[]){"signal", "signal sig=-9", "signal sig=99999999999",
+                                 "signal sig=4711", "signal sig=0", "end", NULL};
        *text; text++)
     say(&rig, *text); /* none of them does anything */
   say(&rig, "start attempt=9");
   g_autofree char *twice = hear(rig.control);
-  g_autofree char *wanted = g_strdup_printf("hello version=1 generation=12 attempt=1 pid=%d ", (int)agent);
+  g_autofree char *wanted =
+      g_strdup_printf("hello version=1 generation=12 attempt=1 pid=%d ", (int)agent);
   g_assert_true(g_str_has_prefix(twice, wanted));
   g_assert_cmpint(kill(agent, 0), ==, 0);
   say(&rig, "kill");
@@ -266,7 +274,8 @@ static void test_the_newest_connection_counts(void)
   rig_done(&rig);
 }
 
-/* Each attempt replaces all of the state, however much shorter its own is; who says nothing has no log. */
+/* Each attempt replaces all of the state, however much shorter its own is; who says nothing has no
+ * log. */
 static void test_state_of_each_attempt(void)
 {
   Rig rig;
@@ -275,7 +284,8 @@ static void test_state_of_each_attempt(void)
   hear_start(rig.control, "hello ");
   static const int attempts[] = {1000000000, 7, 8};
   for (size_t i = 0; i < G_N_ELEMENTS(attempts); i++) {
-    g_autofree char *start = g_strdup_printf("start attempt=%d", attempts[i]), *wanted = g_strdup_printf("attempt=%d pid=", attempts[i]);
+    g_autofree char *start = g_strdup_printf("start attempt=%d", attempts[i]),
+                    *wanted = g_strdup_printf("attempt=%d pid=", attempts[i]);
     say(&rig, start);
     hear_start(rig.control, "started ");
     hear_start(rig.control, "exited ");
@@ -317,7 +327,10 @@ static void test_the_whole_tree(void)
   Rig rig;
   rig_init(&rig);
   g_autofree char *cwd = g_strdup_printf("cwd:%zu:%s\n", strlen(rig.dir), rig.dir);
-  rig_spawn(&rig, "setsid sh -c 'echo $$; : > ready; exec sleep 60' & while ! test -e ready; do sleep 0.01; done; exit 0", cwd, false);
+  rig_spawn(
+      &rig,
+      "setsid sh -c 'echo $$; : > ready; exec sleep 60' & while ! test -e ready; do sleep 0.01; done; exit 0",
+      cwd, false);
   hear_start(rig.control, "hello ");
   say(&rig, "start attempt=1");
   hear_start(rig.control, "started ");
@@ -336,7 +349,8 @@ static void test_rotation(void)
 {
   Rig rig;
   rig_init(&rig);
-  rig_spawn(&rig, "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i + 1)); done", "log_bytes:5:20000\nlog_files:1:3\n", false);
+  rig_spawn(&rig, "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i + 1)); done",
+            "log_bytes:5:20000\nlog_files:1:3\n", false);
   hear_start(rig.control, "hello ");
   say(&rig, "start attempt=1");
   hear_start(rig.control, "started ");
@@ -349,7 +363,8 @@ static void test_rotation(void)
     rotated++;
   }
   g_assert_cmpint(rotated, >, 0);
-  g_autofree char *newest = rig_file(&rig, "log"), *older = rig_file(&rig, "log.1"), *none = rig_file(&rig, "log.3");
+  g_autofree char *newest = rig_file(&rig, "log"), *older = rig_file(&rig, "log.1"),
+                  *none = rig_file(&rig, "log.3");
   g_assert_nonnull(older);
   g_assert_null(none);
   g_autofree char *both = g_strconcat(older, newest, NULL);
@@ -380,7 +395,8 @@ static void test_long_lines_keep_their_characters(void)
     Rig rig;
     rig_init(&rig);
     g_autofree char *script =
-        g_strdup_printf("printf '%.*s'; yes '%s' | head -6000 | tr -d '\\n'; echo", (int)(i % 4), "abc", letters[i / 4]);
+        g_strdup_printf("printf '%.*s'; yes '%s' | head -6000 | tr -d '\\n'; echo", (int)(i % 4),
+                        "abc", letters[i / 4]);
     rig_spawn(&rig, script, "", false);
     hear_start(rig.control, "hello ");
     say(&rig, "start attempt=1");
@@ -397,8 +413,8 @@ static void test_long_lines_keep_their_characters(void)
   }
 }
 
-/* Dots, for minutes: what there is of a line is written a second after it began, although it grows all the time; a character that was
- * written in two halves stays whole. */
+/* Dots, for minutes: what there is of a line is written a second after it began, although it grows
+ * all the time; a character that was written in two halves stays whole. */
 static void test_a_line_that_keeps_growing(void)
 {
   Rig rig;
@@ -428,7 +444,8 @@ static void test_what_cannot_be_executed(void)
   hear_start(rig.control, "hello ");
   for (int attempt = 1; attempt < 3; attempt++) {
     g_autofree char *text = g_strdup_printf("start attempt=%d", attempt),
-                    *wanted = g_strdup_printf("start-failed attempt=%d errno=%d step=cwd", attempt, ENOENT);
+                    *wanted = g_strdup_printf("start-failed attempt=%d errno=%d step=cwd", attempt,
+                                              ENOENT);
     say(&rig, text);
     hear_start(rig.control, wanted);
   }
@@ -452,12 +469,14 @@ static void test_which_step_failed(void)
     Rig rig;
     rig_init(&rig);
     g_autofree char *path = g_build_filename(rig.dir, rows[i].name, NULL);
-    g_assert_true(!rows[i].text || (g_file_set_contents(path, rows[i].text, -1, NULL) && chmod(path, 0755) == 0));
+    g_assert_true(!rows[i].text ||
+                  (g_file_set_contents(path, rows[i].text, -1, NULL) && chmod(path, 0755) == 0));
     rig.program = path;
     rig_spawn(&rig, "", "", false);
     hear_start(rig.control, "hello ");
     say(&rig, "start attempt=1");
-    g_autofree char *wanted = g_strdup_printf("start-failed attempt=1 errno=%d step=%s", rows[i].error, rows[i].step);
+    g_autofree char *wanted =
+        g_strdup_printf("start-failed attempt=1 errno=%d step=%s", rows[i].error, rows[i].step);
     hear_start(rig.control, wanted);
     say(&rig, "end");
     g_assert_cmpint(rig_reap(&rig), ==, 0);
@@ -465,8 +484,8 @@ static void test_which_step_failed(void)
   }
 }
 
-/* A stop gives the whole group its time, also when the main process ends at once; who is in another group is asked when the main one has
- * ended. */
+/* A stop gives the whole group its time, also when the main process ends at once; who is in another
+ * group is asked when the main one has ended. */
 static void test_a_stop_waits_for_the_group(void)
 {
   Rig rig;
@@ -492,7 +511,8 @@ static void test_a_stop_ends_with_the_kill(void)
 {
   Rig rig;
   rig_init(&rig);
-  rig_spawn(&rig, "sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.01; done' & wait", "", false);
+  rig_spawn(&rig, "sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.01; done' & wait", "",
+            false);
   hear_start(rig.control, "hello ");
   for (int attempt = 1; attempt < 3; attempt++) {
     g_autofree char *start = g_strdup_printf("start attempt=%d", attempt);
@@ -505,7 +525,8 @@ static void test_a_stop_ends_with_the_kill(void)
       wait_gone(agent);
       say(&rig, "query");
       hear_start(rig.control, "hello version=1 generation=12 attempt=1 pid=");
-      g_assert_cmpint(poll(&(struct pollfd){.fd = rig.control, .events = POLLIN}, 1, 200), ==, 0); /* it is not over */
+      /* it is not over */
+      g_assert_cmpint(poll(&(struct pollfd){.fd = rig.control, .events = POLLIN}, 1, 200), ==, 0);
       say(&rig, "kill");
     } else {
       kill(agent, SIGTERM); /* by somebody else: that is no stop */
@@ -518,13 +539,15 @@ static void test_a_stop_ends_with_the_kill(void)
   rig_done(&rig);
 }
 
-/* A node that reads nothing for a while hears of the end all the same, however much there was to say before. */
+/* A node that reads nothing for a while hears of the end all the same, however much there was to
+ * say before. */
 static void test_a_deaf_node(void)
 {
   enum { QUERIES = 3000 };
   Rig rig;
   rig_init(&rig);
-  rig_spawn(&rig, "head -c 40000000 /dev/zero | tr '\\0' '\\n'; echo $$; exec sleep 60", "log_bytes:4:1000\nlog_files:1:3\n", false);
+  rig_spawn(&rig, "head -c 40000000 /dev/zero | tr '\\0' '\\n'; echo $$; exec sleep 60",
+            "log_bytes:4:1000\nlog_files:1:3\n", false);
   hear_start(rig.control, "hello ");
   say(&rig, "start attempt=1");
   hear_start(rig.control, "started ");
@@ -584,7 +607,8 @@ static void test_a_bad_spec(void)
   rig_done(&rig);
 }
 
-/* Attached: bytes go through as they are, nothing is logged, there is one attempt, and the end of the connection is the end of all. */
+/* Attached: bytes go through as they are, nothing is logged, there is one attempt, and the end of
+ * the connection is the end of all. */
 static void test_attached(void)
 {
   Rig rig;

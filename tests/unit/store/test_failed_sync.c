@@ -1,5 +1,5 @@
-/* A disk whose syncs fail or where the process is killed in one, and a database that another program holds: what was refused is not there,
- * whoever reads next. */
+/* A disk whose syncs fail or where the process is killed in one, and a database that another
+ * program holds: what was refused is not there, whoever reads next. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "store/store.h"
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static int syncs_to_fail; /* of the next ones */
-static int sync_kills;    /* so many syncs from now, the last thing that the process does; 0 = never */
+static int sync_kills; /* so many syncs from now, the last thing that the process does; 0 = never */
 
 static int sync_now(long call, int fd)
 {
@@ -107,7 +107,8 @@ static void test_refused_is_not_there(void)
   refuse(store, "a", "0", 1);
   assert_holds(store, "");
   commit(store, "a", "1");
-  refuse(store, "a", "2", 100); /* the sync of the cut fails, too, and the fold of a connection that is closed */
+  /* the sync of the cut fails, too, and the fold of a connection that is closed */
+  refuse(store, "a", "2", 100);
   assert_holds(store, "a=1;");
   refuse(store, "a", "3", 100);
   assert_holds(store, "a=1;");
@@ -116,8 +117,10 @@ static void test_refused_is_not_there(void)
   g_autofree char *path = g_build_filename(where, "reeve.db", NULL);
   sqlite3 *folder = NULL;
   g_assert_cmpint(sqlite3_open(path, &folder), ==, SQLITE_OK);
-  g_assert_cmpint(sqlite3_wal_checkpoint_v2(folder, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL), ==, SQLITE_OK);
-  refuse(store, "b", "2", 1); /* the log was begun anew by the commit that failed; a second connection is there */
+  g_assert_cmpint(sqlite3_wal_checkpoint_v2(folder, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL),
+                  ==, SQLITE_OK);
+  /* the log was begun anew by the commit that failed; a second connection is there */
+  refuse(store, "b", "2", 1);
   assert_holds(store, "a=1;b=1;");
   sqlite3_close(folder);
   commit(store, "c", "1");

@@ -1,4 +1,5 @@
-/* What an older Reeve wrote becomes what this one writes: every released schema is kept here as it was, and migrated. */
+/* What an older Reeve wrote becomes what this one writes: every released schema is kept here as it
+ * was, and migrated. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "store/store.h"
@@ -49,10 +50,11 @@ static const char schema_2[] =
     "PRAGMA user_version=2;";
 
 /* And version 3. */
-static const char schema_3[] = "ALTER TABLE deployments ADD COLUMN told TEXT;"
-                               "CREATE TABLE notices (id TEXT PRIMARY KEY NOT NULL, deployment TEXT, url TEXT, event TEXT, body TEXT, "
-                               "created_at INTEGER, tries INTEGER, next_at INTEGER) WITHOUT ROWID;"
-                               "PRAGMA user_version=3;";
+static const char schema_3[] =
+    "ALTER TABLE deployments ADD COLUMN told TEXT;"
+    "CREATE TABLE notices (id TEXT PRIMARY KEY NOT NULL, deployment TEXT, url TEXT, event TEXT, body TEXT, "
+    "created_at INTEGER, tries INTEGER, next_at INTEGER) WITHOUT ROWID;"
+    "PRAGMA user_version=3;";
 
 static sqlite3 *database(const char *directory)
 {
@@ -68,12 +70,16 @@ static char *schema_of(const char *directory)
   sqlite3 *db = database(directory);
   GString *text = g_string_new(NULL);
   sqlite3_stmt *statement = NULL;
-  static const char sql[] = "SELECT m.type, m.name, i.cid, i.name, i.type, i.\"notnull\", i.pk FROM sqlite_master m LEFT JOIN "
-                            "pragma_table_info(m.name) i ORDER BY m.type, m.name, i.cid";
+  static const char sql[] =
+      "SELECT m.type, m.name, i.cid, i.name, i.type, i.\"notnull\", i.pk FROM sqlite_master m LEFT JOIN "
+      "pragma_table_info(m.name) i ORDER BY m.type, m.name, i.cid";
   g_assert_cmpint(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), ==, SQLITE_OK);
   while (sqlite3_step(statement) == SQLITE_ROW) {
     for (int i = 0; i < sqlite3_column_count(statement); i++)
-      g_string_append_printf(text, "%s ", sqlite3_column_text(statement, i) ? (const char *)sqlite3_column_text(statement, i) : "-");
+      g_string_append_printf(text, "%s ",
+                             sqlite3_column_text(statement, i)
+                                 ? (const char *)sqlite3_column_text(statement, i)
+                                 : "-");
     g_string_append_c(text, '\n');
   }
   sqlite3_finalize(statement);
@@ -93,11 +99,13 @@ static bool count_row(TableId table, const Value *values, void *data, GError **e
   return true;
 }
 
-/* A store of the version that @more, statements one after the other, brings the first to becomes what a new one is. */
+/* A store of the version that @more, statements one after the other, brings the first to becomes
+ * what a new one is. */
 static void test_version(gconstpointer more)
 {
   g_autoptr(GError) error = NULL;
-  g_autofree char *old = g_dir_make_tmp("reeve-store-XXXXXX", NULL), *fresh = g_dir_make_tmp("reeve-store-XXXXXX", NULL);
+  g_autofree char *old = g_dir_make_tmp("reeve-store-XXXXXX", NULL),
+                  *fresh = g_dir_make_tmp("reeve-store-XXXXXX", NULL);
   sqlite3 *db = database(old);
   g_assert_cmpint(sqlite3_exec(db, schema_1, NULL, NULL, NULL), ==, SQLITE_OK);
   g_assert_cmpint(sqlite3_exec(db, more, NULL, NULL, NULL), ==, SQLITE_OK);

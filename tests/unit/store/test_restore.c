@@ -1,5 +1,5 @@
-/* A restore that is killed before any of its steps: the data directory holds the former store or the restored one, whole, and a second try
- * goes through. */
+/* A restore that is killed before any of its steps: the data directory holds the former store or
+ * the restored one, whole, and a second try goes through. */
 #include "base/fs.h"
 #include "store/backup.h"
 #include "store/store.h"
@@ -108,12 +108,14 @@ static void test_killed(void)
   bool over = false;
   int seen_former = 0, seen_restored = 0;
   for (int n = 1; !over; n++) {
-    g_autofree char *number = g_strdup_printf("data%d", n), *where = g_build_filename(root, number, NULL);
+    g_autofree char *number = g_strdup_printf("data%d", n),
+                    *where = g_build_filename(root, number, NULL);
     g_autofree char *node = g_build_filename(where, "node", NULL);
     g_autoptr(GError) error = NULL;
     write_value(where, "backed-up");
     g_assert_true(fs_mkdirs(node, 0700, &error));
-    BackupOptions options = {.directory = where, .file = file, .version = "test", .wall_ms = 1700000000000};
+    BackupOptions options = {
+        .directory = where, .file = file, .version = "test", .wall_ms = 1700000000000};
     BackupManifest manifest;
     unlink(file);
     g_assert_true(backup_write(&options, &manifest, &error));

@@ -1,4 +1,5 @@
-/* One contract over every store: what was committed is there after reopening, what failed never happened. */
+/* One contract over every store: what was committed is there after reopening, what failed never
+ * happened. */
 #include "base/error.h"
 #include "base/fs.h"
 #include "store/store.h"
@@ -21,7 +22,8 @@ static bool see_row(TableId table, const Value *values, void *data, GError **err
   if (table == TABLE_META && g_str_equal(values[META_KEY].text, "store"))
     return true; /* the store's own id */
   seen->rows++;
-  g_string_append_printf(seen->text, "%s:%s=%s;", table_specs[table].name, values[0].text, values[1].text ? values[1].text : "");
+  g_string_append_printf(seen->text, "%s:%s=%s;", table_specs[table].name, values[0].text,
+                         values[1].text ? values[1].text : "");
   return true;
 }
 
@@ -113,8 +115,10 @@ static void test_not_a_store(void)
 {
   g_autofree char *where = directory();
   g_autofree char *path = g_build_filename(where, "reeve.db", NULL);
-  g_assert_true(g_file_set_contents(path, "this is no database, and it is long enough to be looked at as one ............................",
-                                    -1, NULL));
+  g_assert_true(g_file_set_contents(
+      path,
+      "this is no database, and it is long enough to be looked at as one ............................",
+      -1, NULL));
   g_autoptr(GError) error = NULL;
   g_assert_null(store_sqlite.open(where, &error));
   g_assert_nonnull(strstr(error->message, "reeve.db"));
@@ -130,7 +134,8 @@ static void test_killed_writer(void)
     Store *store = store_sqlite.open(where, NULL);
     GPtrArray *records = batch();
     put(records, "survives", "yes");
-    _exit(store && store_sqlite.commit(store, records, NULL) ? 0 : 1); /* no close: as kill -9 would */
+    /* no close: as kill -9 would */
+    _exit(store && store_sqlite.commit(store, records, NULL) ? 0 : 1);
   }
   int status;
   g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);

@@ -1,5 +1,5 @@
-/* The store's threads: every commit is answered once, in order, on the loop; questions about the past are answered beside them. Run under
- * the thread sanitizer too. */
+/* The store's threads: every commit is answered once, in order, on the loop; questions about the
+ * past are answered beside them. Run under the thread sanitizer too. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -121,16 +121,22 @@ static void test_history_answers(void)
   Store *store = store_sqlite.open(where, NULL);
   Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
   History *history = history_new(asked.loop, where);
-  g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 10}), ==, "{\"entries\":[],\"next\":null}");
+  g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 10}), ==,
+                  "{\"entries\":[],\"next\":null}");
   write_audit(store, 1, 10);
   const char *page = ask(&asked, history, &(AuditQuery){.limit = 2, .actor = "uid:1"});
-  g_assert_true(strstr(page, "aud_000009") && strstr(page, "aud_000007") && !strstr(page, "aud_000008") && !strstr(page, "aud_000005"));
+  g_assert_true(strstr(page, "aud_000009") && strstr(page, "aud_000007") &&
+                !strstr(page, "aud_000008") && !strstr(page, "aud_000005"));
   g_assert_true(g_str_has_suffix(page, "\"next\":\"aud_000007\"}"));
   page = ask(&asked, history, &(AuditQuery){.limit = 10, .before = "aud_000003"});
-  g_assert_true(strstr(page, "aud_000002") && strstr(page, "aud_000001") && !strstr(page, "aud_000003") && strstr(page, "\"next\":null"));
-  page = ask(&asked, history, &(AuditQuery){.limit = 10, .since_ms = 9000, .action = "deploy", .object = "desk"});
-  g_assert_true(strstr(page, "aud_000010") && strstr(page, "aud_000009") && !strstr(page, "aud_000008"));
-  g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 1, .object = "' OR 1=1 --"}), ==, "{\"entries\":[],\"next\":null}");
+  g_assert_true(strstr(page, "aud_000002") && strstr(page, "aud_000001") &&
+                !strstr(page, "aud_000003") && strstr(page, "\"next\":null"));
+  page = ask(&asked, history,
+             &(AuditQuery){.limit = 10, .since_ms = 9000, .action = "deploy", .object = "desk"});
+  g_assert_true(strstr(page, "aud_000010") && strstr(page, "aud_000009") &&
+                !strstr(page, "aud_000008"));
+  g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 1, .object = "' OR 1=1 --"}), ==,
+                  "{\"entries\":[],\"next\":null}");
   history_free(history);
   store_sqlite.close(store);
   g_string_free(asked.body, TRUE);
@@ -138,16 +144,19 @@ static void test_history_answers(void)
   g_assert_true(fs_remove_tree(where, NULL));
 }
 
-/* A store that nobody can read for a while: the question ends by its limit, those beyond the bound are refused, the rest is told at the
- * end. */
+/* A store that nobody can read for a while: the question ends by its limit, those beyond the bound
+ * are refused, the rest is told at the end. */
 static void test_history_limits(void)
 {
-  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL), *path = g_build_filename(where, "reeve.db", NULL);
+  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL),
+                  *path = g_build_filename(where, "reeve.db", NULL);
   store_sqlite.close(store_sqlite.open(where, NULL));
   sqlite3 *holder = NULL;
   g_assert_cmpint(sqlite3_open(path, &holder), ==, SQLITE_OK);
-  g_assert_cmpint(sqlite3_exec(holder, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM audit;", NULL, NULL, NULL), ==,
-                  SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(holder,
+                               "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM audit;",
+                               NULL, NULL, NULL),
+                  ==, SQLITE_OK);
   Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
   History *history = history_new(asked.loop, where);
   int64_t began_ms = clock_boot_ms();
@@ -177,7 +186,8 @@ static void fold_committed(const GError *error, void *data)
 /* The log is folded while commits go on, and begins small again. */
 static void test_history_folds(void)
 {
-  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL), *wal = g_build_filename(where, "reeve.db-wal", NULL);
+  g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL),
+                  *wal = g_build_filename(where, "reeve.db-wal", NULL);
   g_autofree char *value = g_strnfill(1 << 20, 'x');
   Loop *loop = loop_new();
   StoreThread *thread = store_thread_new(loop, &store_sqlite, store_sqlite.open(where, NULL));

@@ -11,7 +11,8 @@ static void rig_frame_free(gpointer data)
 Rig *rig_new(const char *boot_id)
 {
   Rig *rig = g_new0(Rig, 1);
-  SupervisorConfig config = {.node_id = "local", .node_name = "host", .boot_id = boot_id, .version = "test"};
+  SupervisorConfig config = {
+      .node_id = "local", .node_name = "host", .boot_id = boot_id, .version = "test"};
   rig->node = supervisor_new(&config);
   rig->actions = node_actions_new();
   rig->now = (Now){.boot_ms = 1000, .wall_ms = 1700000000000};
@@ -83,8 +84,8 @@ static void rig_apply(Rig *rig, const NodeEvent *event)
 
 static bool rig_of_instance(NodeEventType type)
 {
-  return type != NODE_EVENT_LINK_UP && type != NODE_EVENT_LINK_DOWN && type != NODE_EVENT_FRAME && type != NODE_EVENT_FILES_DONE &&
-         type != NODE_EVENT_TICK && type != NODE_EVENT_RESERVED;
+  return type != NODE_EVENT_LINK_UP && type != NODE_EVENT_LINK_DOWN && type != NODE_EVENT_FRAME &&
+         type != NODE_EVENT_FILES_DONE && type != NODE_EVENT_TICK && type != NODE_EVENT_RESERVED;
 }
 
 void rig_event(Rig *rig, NodeEvent event)
@@ -110,13 +111,15 @@ void rig_pass(Rig *rig, int64_t ms)
     rig->now.boot_ms += step;
     rig->now.wall_ms += step;
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_TICK});
-    g_assert_cmpint(rig->actions->wake_at_ms, >, rig->now.boot_ms); /* it never asks for a moment that is over */
+    /* it never asks for a moment that is over */
+    g_assert_cmpint(rig->actions->wake_at_ms, >, rig->now.boot_ms);
   }
   rig->now.wall_ms += end - rig->now.boot_ms;
   rig->now.boot_ms = end;
 }
 
-void rig_frame(Rig *rig, FrameType type, int64_t epoch, int64_t generation, const InstanceSpec *spec)
+void rig_frame(Rig *rig, FrameType type, int64_t epoch, int64_t generation,
+               const InstanceSpec *spec)
 {
   g_autoptr(Frame) frame = frame_new(type);
   frame->term = 1;
@@ -146,8 +149,9 @@ void rig_is(const Rig *rig, const char *report)
     g_assert_cmpstr("absent", ==, report);
     return;
   }
-  g_autofree char *text = g_strdup_printf("%s %s a%d r%d %s", instance_state_word(is->state), health_word(is->health), is->attempt,
-                                          is->restarts, is->reason ? is->reason : "-");
+  g_autofree char *text =
+      g_strdup_printf("%s %s a%d r%d %s", instance_state_word(is->state), health_word(is->health),
+                      is->attempt, is->restarts, is->reason ? is->reason : "-");
   instance_report_free(is);
   g_assert_cmpstr(text, ==, report);
 }
@@ -167,7 +171,11 @@ InstanceSpec *rig_spec(void)
   spec->health.interval_ms = 1000;
   spec->health.timeout_ms = 200;
   spec->health.retries = 2;
-  spec->restart = (RestartSpec){.policy = RESTART_ON_FAILURE, .max = 2, .delay_ms = 100, .max_delay_ms = 300, .stable_ms = 10000};
+  spec->restart = (RestartSpec){.policy = RESTART_ON_FAILURE,
+                                .max = 2,
+                                .delay_ms = 100,
+                                .max_delay_ms = 300,
+                                .stable_ms = 10000};
   spec->stop.grace_ms = 500;
   return spec;
 }

@@ -1,5 +1,6 @@
 #pragma once
-/* A node without a world: the test plays disk, shims, agents and clock, and reads from a log what the supervisor wants done. */
+/* A node without a world: the test plays disk, shims, agents and clock, and reads from a log what
+ * the supervisor wants done. */
 #include "supervise/instance.h"
 
 typedef struct Rig {
@@ -21,7 +22,8 @@ void rig_event(Rig *rig, NodeEvent event);
 /* The clocks move; the supervisor is woken each time that it asked for within @ms. */
 void rig_pass(Rig *rig, int64_t ms);
 /* A frame of @type with one instruction for "ins_1"; @spec (borrowed) may be NULL. */
-void rig_frame(Rig *rig, FrameType type, int64_t epoch, int64_t generation, const InstanceSpec *spec);
+void rig_frame(Rig *rig, FrameType type, int64_t epoch, int64_t generation,
+               const InstanceSpec *spec);
 /* Answers every STORE that is still unanswered; @generation of all of them. */
 void rig_stored(Rig *rig, int64_t generation);
 /* What was wanted since the last call is exactly @log; forgets it and the frames. */
@@ -30,7 +32,9 @@ void rig_forget(Rig *rig);
 /* State, health, attempt, restarts and reason as reported now: "running healthy a1 r0 -". */
 void rig_is(const Rig *rig, const char *report);
 
-/* A service with a HTTP probe each 1,000 ms (2 retries), back-off 100 ms up to 300 ms, 2 restarts, stable after 10,000 ms, grace 500 ms. */
+/* A service with a HTTP probe each 1,000 ms (2 retries), back-off 100 ms up to 300 ms, 2 restarts,
+ * stable after 10,000 ms, grace 500 ms. */
 InstanceSpec *rig_spec(void);
-/* Link up and files done, then @spec started and up as attempt 1, pid 101; not probed yet. Log and frames are empty. */
+/* Link up and files done, then @spec started and up as attempt 1, pid 101; not probed yet. Log and
+ * frames are empty. */
 Rig *rig_running(const InstanceSpec *spec);

@@ -5,8 +5,10 @@
 
 static void life_exit(Rig *rig, int attempt, int code, int signal)
 {
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = attempt, .exit = {.code = code, .signal = signal}, .text = "last words"});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED,
+                             .attempt = attempt,
+                             .exit = {.code = code, .signal = signal},
+                             .text = "last words"});
 }
 
 static void life_started(Rig *rig, int attempt)
@@ -16,9 +18,11 @@ static void life_started(Rig *rig, int attempt)
 
 static void life_probe(Rig *rig, int attempt, bool ok)
 {
-  rig_event(
-      rig,
-      (NodeEvent){.type = NODE_EVENT_PROBE, .attempt = attempt, .ok = ok, .text = ok ? NULL : "HTTP 503", .found = ok ? "/health" : NULL});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PROBE,
+                             .attempt = attempt,
+                             .ok = ok,
+                             .text = ok ? NULL : "HTTP 503",
+                             .found = ok ? "/health" : NULL});
 }
 
 /* The outcome is written, and the shim that remembers it leaves when that is durable. */
@@ -102,7 +106,8 @@ static void test_unhealthy_never(void)
   rig_is(rig, "running healthy a1 r0 -");
 }
 
-/* Before the first healthy answer failures count only when start_period and the retries are used up. */
+/* Before the first healthy answer failures count only when start_period and the retries are used
+ * up. */
 static void test_start_period(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -110,7 +115,8 @@ static void test_start_period(void)
   g_autoptr(Rig) rig = rig_running(spec);
   int64_t began = rig->now.boot_ms;
   while (rig->now.boot_ms - began < 7300) { /* 5,000 + 2 x (1,000 + 200) = 7,400 */
-    rig_is(rig, rig->now.boot_ms == began ? "running unknown a1 r0 -" : "running unhealthy a1 r0 HTTP 503");
+    rig_is(rig, rig->now.boot_ms == began ? "running unknown a1 r0 -"
+                                          : "running unhealthy a1 r0 HTTP 503");
     rig_pass(rig, MAX(rig->actions->wake_at_ms - rig->now.boot_ms, 1));
     if (rig->now.boot_ms - began < 7300)
       life_probe(rig, 1, false);
@@ -294,7 +300,8 @@ static void test_stop_while_starting(void)
   rig_is(rig, "stopped unknown a2 r1 exit status 0");
 }
 
-/* The start took longer than the grace: a signal that may be ignored is not enough, nobody would ever kill it. */
+/* The start took longer than the grace: a signal that may be ignored is not enough, nobody would
+ * ever kill it. */
 static void test_stop_while_starting_slowly(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -327,7 +334,8 @@ static void test_replace(void)
   g_autoptr(Rig) rig = life_healthy(spec);
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_wants(rig, "signal 15");
-  rig_frame(rig, FRAME_START, 1, 3, spec); /* a still newer one takes the place of the one that waits */
+  /* a still newer one takes the place of the one that waits */
+  rig_frame(rig, FRAME_START, 1, 3, spec);
   rig_pass(rig, 500);
   rig_wants(rig, "kill");
   life_exit(rig, 1, -1, 9);
@@ -364,24 +372,29 @@ static void test_start_failures(void)
     life_exit(rig, 1, 1, 0);
     rig_pass(rig, 100);
     rig_forget(rig);
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = 2, .text = "No such file or directory"});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED,
+                               .attempt = 2,
+                               .text = "No such file or directory"});
     life_over(rig, 1);
     rig_is(rig, "failed unknown a2 r1 start '/bin/clerk': No such file or directory");
   }
   g_autoptr(Rig) rig = rig_new("boot-1");
   rig_frame(rig, FRAME_START, 1, 1, spec);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device"});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
+                             .generation = 1,
+                             .text = "No space left on device"});
   rig_wants(rig, "store g1"); /* nothing starts that is not stored */
   rig_is(rig, "failed unknown a0 r0 instance file: No space left on device");
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 2});
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Resource temporarily unavailable"});
+  rig_event(
+      rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Resource temporarily unavailable"});
   rig_wants(rig, "store g2; shim g2");
   rig_is(rig, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
 }
 
-/* What may pass is tried again, whatever `restart` says, and is no restart: a full disk, a table of processes that is full, a program that
- * is just being replaced. */
+/* What may pass is tried again, whatever `restart` says, and is no restart: a full disk, a table of
+ * processes that is full, a program that is just being replaced. */
 static void test_passing(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -389,20 +402,28 @@ static void test_passing(void)
   g_autoptr(Rig) rig = rig_new("boot-1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
   rig_frame(rig, FRAME_START, 1, 1, spec);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device", .passing = true});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
+                             .generation = 1,
+                             .text = "No space left on device",
+                             .passing = true});
   rig_wants(rig, "store g1");
   rig_is(rig, "backoff unknown a0 r0 instance file: No space left on device");
   rig_pass(rig, 100);
   rig_wants(rig, "store g1"); /* nothing starts that is not stored */
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Cannot allocate memory", .passing = true});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED,
+                             .text = "Cannot allocate memory",
+                             .passing = true});
   rig_wants(rig, "shim g1");
   rig_pass(rig, 199);
   rig_wants(rig, "");
   rig_pass(rig, 1);
   rig_wants(rig, "shim g1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED, .attempt = 1, .text = "Text file busy", .passing = true});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED,
+                             .attempt = 1,
+                             .text = "Text file busy",
+                             .passing = true});
   rig_wants(rig, "start a1");
   rig_is(rig, "backoff unknown a1 r0 start '/bin/clerk': Text file busy");
   rig_pass(rig, 300);
@@ -461,7 +482,8 @@ static void test_shim_dies(void)
   rig_wants(rig, "start a2");
 }
 
-/* The shim remembers how a batch ended until that is durable: also when an older write is answered first, or the disk refuses. */
+/* The shim remembers how a batch ended until that is durable: also when an older write is answered
+ * first, or the disk refuses. */
 static void test_outcome_before_shim(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -477,14 +499,17 @@ static void test_outcome_before_shim(void)
   rig_wants(rig, "end-shim");
   g_autoptr(Rig) full = rig_running(spec);
   life_exit(full, 1, 0, 0);
-  rig_event(full, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device"});
+  rig_event(full, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
+                              .generation = 1,
+                              .text = "No space left on device"});
   rig_wants(full, "store g1");
   rig_is(full, "completed unknown a1 r0 exit status 0");
   rig_frame(full, FRAME_START, 1, 2, spec);
   rig_wants(full, "end-shim; store g2");
 }
 
-/* A restored server counts epochs anew and may name the same generation again: what answers an older write does not start it. */
+/* A restored server counts epochs anew and may name the same generation again: what answers an
+ * older write does not start it. */
 static void test_same_generation_of_another_epoch(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -494,7 +519,8 @@ static void test_same_generation_of_another_epoch(void)
   rig_wants(rig, "store g1");
   rig_frame(rig, FRAME_START, 1001, 1, spec);
   rig_wants(rig, "end-shim; store g1");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1}); /* the outcome of epoch 1 */
+  /* the outcome of epoch 1 */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
   rig_wants(rig, "shim g1");
@@ -507,7 +533,9 @@ static void test_outcome_is_written_again(void)
   spec->kind = AGENT_BATCH;
   g_autoptr(Rig) rig = rig_running(spec);
   life_exit(rig, 1, 0, 0);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "No space left on device"});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
+                             .generation = 1,
+                             .text = "No space left on device"});
   rig_wants(rig, "store g1");
   rig_pass(rig, HELD_STORE_AGAIN_MS);
   rig_wants(rig, "store g1");
@@ -526,7 +554,8 @@ static void test_forget(void)
   rig_frame(rig, FRAME_FORGET, 1, 1, NULL);
   rig_wants(rig, ""); /* said twice, done once */
   life_exit(rig, 1, 0, 0);
-  g_assert_null(strstr(rig->log->str, "remove")); /* its file is on its way to the disk, and would come after */
+  /* its file is on its way to the disk, and would come after */
+  g_assert_null(strstr(rig->log->str, "remove"));
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
   g_assert_true(g_str_has_suffix(rig->log->str, "remove"));
   rig_is(rig, "absent");

@@ -1,4 +1,5 @@
-/* The node as a whole: hello, reports, terms, adoption after its own absence, deadlines of many instances. */
+/* The node as a whole: hello, reports, terms, adoption after its own absence, deadlines of many
+ * instances. */
 #include "rig.h"
 
 #include <string.h>
@@ -33,7 +34,8 @@ static void test_hello(void)
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
   g_assert_cmpuint(rig->frames->len, ==, 0); /* not before it knows what it holds */
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77});
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
   g_assert_cmpuint(rig->frames->len, ==, 1);
   const Frame *hello = node_frame(rig, 0);
@@ -58,7 +60,8 @@ static void test_reconnect(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
   g_assert_cmpuint(rig->frames->len, ==, 1);
   g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_HELLO);
-  g_assert_cmpint(((InstanceReport *)node_frame(rig, 0)->reports->pdata[0])->state, ==, INSTANCE_BACKOFF);
+  g_assert_cmpint(((InstanceReport *)node_frame(rig, 0)->reports->pdata[0])->state, ==,
+                  INSTANCE_BACKOFF);
 }
 
 static void test_idempotent_start(void)
@@ -169,7 +172,8 @@ static void test_peers(void)
   rig_wants(rig, "");
 }
 
-/* The next generation waits for the end of the present one: it starts with the peers that were told meanwhile. */
+/* The next generation waits for the end of the present one: it starts with the peers that were told
+ * meanwhile. */
 static void test_peers_of_the_next(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -189,9 +193,13 @@ static void test_adopt_running(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77, .up_ms = 5000});
+  rig_event(
+      rig,
+      (NodeEvent){
+          .type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77, .up_ms = 5000});
   rig_is(rig, "running unknown a4 r0 -");
-  int64_t since_ms = rig->now.wall_ms - 5000; /* a node that was started anew is no news of the agent */
+  /* a node that was started anew is no news of the agent */
+  int64_t since_ms = rig->now.wall_ms - 5000;
   rig_pass(rig, 10);
   rig_wants(rig, "probe a4");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_PROBE, .attempt = 4, .ok = true});
@@ -206,7 +214,9 @@ static void test_adopt_ended(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 3}});
+  rig_event(rig,
+            (NodeEvent){
+                .type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 3}});
   rig_is(rig, "backoff unknown a1 r1 exit status 3, while nobody watched");
   rig_pass(rig, 100);
   rig_wants(rig, "start a2");
@@ -221,7 +231,10 @@ static void test_adopt_batch_done(void)
   g_autofree char *then = NULL;
   {
     g_autoptr(Rig) rig = node_reborn("boot-1", file);
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 0}});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
+                               .generation = 1,
+                               .attempt = 1,
+                               .exit = {.code = 0}});
     rig_wants(rig, "store g1");
     then = g_strdup(rig->files->str);
   }
@@ -259,7 +272,9 @@ static void test_adopt_former_state(void)
   rig_event(gone, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .attempt = 2, .generation = 7});
   rig_wants(gone, "shim g1");
   g_autoptr(Rig) lives = node_reborn("boot-1", file);
-  rig_event(lives, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7, .orphan = true});
+  rig_event(
+      lives,
+      (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7, .orphan = true});
   rig_wants(lives, "end-orphan");
   rig_event(lives, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
   rig_wants(lives, "shim g1");
@@ -276,22 +291,27 @@ static void test_adopt_never_started(void)
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT});
     rig_wants(rig, "shim g1");
   }
-  g_autoptr(Rig) rig = node_reborn("boot-1", file); /* the shim is an idle one of a former generation */
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .exit = {.code = 0}});
+  /* the shim is an idle one of a former generation */
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig,
+            (NodeEvent){
+                .type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .exit = {.code = 0}});
   rig_wants(rig, "end-shim; shim g1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
   rig_wants(rig, "start a1");
   rig_is(rig, "starting unknown a1 r0 -");
 }
 
-/* What runs is of a former generation: it ends, however it ends, and then ours starts for the first time. */
+/* What runs is of a former generation: it ends, however it ends, and then ours starts for the first
+ * time. */
 static void test_adopt_former_generation(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
   spec->restart.policy = RESTART_NEVER;
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .pid = 55});
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .pid = 55});
   rig_wants(rig, "kill");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 5, .exit = {.code = 0}});
   rig_wants(rig, "end-shim; shim g1");
@@ -318,14 +338,17 @@ static void test_adopt_rebooted(void)
 static void test_adopt_unreadable(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
-  static const char *const bad[] = {"", "{", "[]", "{\"id\":\"ins_2\"}", "{\"id\":\"ins_1\",\"spec\":{\"argv\":7}}"};
+  static const char *const bad[] = {"", "{", "[]", "{\"id\":\"ins_2\"}",
+                                    "{\"id\":\"ins_1\",\"spec\":{\"argv\":7}}"};
   for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
     g_autoptr(Rig) rig = node_reborn("boot-1", bad[i]);
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+    rig_event(rig,
+              (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
     rig_wants(rig, "kill");
     rig_frame(rig, FRAME_START, 1, 1, spec);
     rig_wants(rig, "");
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.code = -1, .signal = 9}});
+    rig_event(rig, (NodeEvent){
+                       .type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.code = -1, .signal = 9}});
     rig_wants(rig, "end-shim; store g1");
   }
   g_autoptr(Rig) rig = node_reborn("boot-1", "{");
@@ -342,9 +365,13 @@ static void test_adopt_file_error(void)
 {
   g_autoptr(Rig) rig = rig_new("boot-1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILE, .found = "read: Input/output error"});
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_wants(rig, "kill");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 1, .out_of_memory = true, .exit = {.code = -1, .signal = 9}});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED,
+                             .attempt = 1,
+                             .out_of_memory = true,
+                             .exit = {.code = -1, .signal = 9}});
   rig_wants(rig, "end-shim");
   rig_is(rig, "failed unknown a1 r0 instance file: read: Input/output error");
   g_autoptr(Rig) gone = rig_new("boot-1");
@@ -353,7 +380,8 @@ static void test_adopt_file_error(void)
   rig_wants(gone, "end-orphan"); /* of what ran, something may be left */
 }
 
-/* A shim that does not answer keeps nobody away: it is said, waited for, and in the end not left alone. */
+/* A shim that does not answer keeps nobody away: it is said, waited for, and in the end not left
+ * alone. */
 static void test_adopt_frozen(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -361,7 +389,8 @@ static void test_adopt_frozen(void)
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
-  g_assert_cmpuint(rig->frames->len, ==, 0); /* most shims answer at once, and a list that is whole saves the server a change */
+  /* most shims answer at once, and a list that is whole saves the server a change */
+  g_assert_cmpuint(rig->frames->len, ==, 0);
   rig_pass(rig, SUPERVISOR_HELLO_MS);
   g_assert_cmpuint(rig->frames->len, ==, 1);
   g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_HELLO);
@@ -369,19 +398,23 @@ static void test_adopt_frozen(void)
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_wants(rig, ""); /* never beside it */
   rig->now.boot_ms += 3600000;
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_TICK}); /* the machine slept for an hour, and so did the shim */
+  /* the machine slept for an hour, and so did the shim */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_TICK});
   rig_pass(rig, HELD_ANSWER_MS - 1);
   rig_wants(rig, "");
   rig_pass(rig, 1);
   rig_wants(rig, "end-orphan");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77}); /* too late */
+  /* too late */
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_pass(rig, HELD_ANSWER_MS);
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
   rig_wants(rig, "store g2");
 }
 
-/* What ended well is not run again because its shim does not answer; and a start or a removal waits for that answer. */
+/* What ended well is not run again because its shim does not answer; and a start or a removal waits
+ * for that answer. */
 static void test_adopt_frozen_outcome(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -405,7 +438,9 @@ static void test_adopt_frozen_outcome(void)
     rig_wants(rig, "end-orphan");
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
     rig_wants(rig, wanted[i]);
-    rig_is(rig, *then[i] == 'f' ? "absent" : *then[i] ? "starting unknown a0 r0 -" : "completed unknown a1 r0 exit status 0");
+    rig_is(rig, *then[i] == 'f' ? "absent"
+                : *then[i]      ? "starting unknown a0 r0 -"
+                                : "completed unknown a1 r0 exit status 0");
   }
 }
 
@@ -416,7 +451,8 @@ static void test_adopt_stopping(void)
   rig_frame(before, FRAME_STOP, 1, 1, NULL);
   g_autoptr(Rig) rig = node_reborn("boot-1", before->files->str);
   rig_is(rig, "stopping unknown a0 r0 its shim has not answered since the node started");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_wants(rig, "signal 15"); /* it goes on stopping */
   rig_pass(rig, 500);
   rig_wants(rig, "kill");
@@ -442,10 +478,12 @@ static void test_ten_thousand(void)
     rig->now.boot_ms++;
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .instance = id, .generation = 1});
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP, .instance = id});
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_STARTED, .instance = id, .attempt = 1, .pid = 100 + i});
+    rig_event(
+        rig, (NodeEvent){.type = NODE_EVENT_STARTED, .instance = id, .attempt = 1, .pid = 100 + i});
   }
   g_assert_cmpuint(supervisor_size(rig->node), ==, N);
-  g_assert_cmpint(rig->actions->wake_at_ms, ==, rig->now.boot_ms + 1); /* the one started nine moments ago: probes go out in order */
+  /* the one started nine moments ago: probes go out in order */
+  g_assert_cmpint(rig->actions->wake_at_ms, ==, rig->now.boot_ms + 1);
   rig_forget(rig);
   rig_pass(rig, 9);
   guint probes = 0;
@@ -469,7 +507,8 @@ static void node_dials(Rig *rig)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
 }
 
-/* What is held belongs to one store: the server of another is not obeyed, whatever its term; the right one is, later. */
+/* What is held belongs to one store: the server of another is not obeyed, whatever its term; the
+ * right one is, later. */
 static void test_store(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
