@@ -47,7 +47,7 @@ typedef struct AskUsage {
  * document; an answer has status 200. */
 typedef struct AskResult {
   /* 200; 429 (the queue, or the model server, is full), 502 (the brain failed or is away), 503 (the
-   * agent stops), 504 (its time * is over); another 4xx: what the model server refused the question
+   * agent stops), 504 (its time is over); another 4xx: what the model server refused the question
    * with */
   int status;
   /* "busy", "brain-refused", "brain-failed", "unavailable", "timeout"; NULL with 200 */

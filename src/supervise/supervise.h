@@ -27,7 +27,7 @@ typedef enum NodeEventType {
   NODE_EVENT_LINK_DOWN,
   NODE_EVENT_FRAME, /* @frame from the server */
   /* at start, one for each instance directory found: @text of the file, in the format of
-     instance_file_write; NULL: * it is there and cannot be read, @found says why */
+     instance_file_write; NULL: it is there and cannot be read, @found says why */
   NODE_EVENT_FILE,
   /* at start, after FILE: a live shim holds it; @pid and @attempt of the running attempt (pid 0:
      ended with @exit) */
