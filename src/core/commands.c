@@ -1,6 +1,14 @@
 /* What people ask of a deployment: deploy, down, restart, cancel, rollback, forget. Refusals change
  * nothing. */
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/command.h"
+#include "core/deployment.h"
+#include "core/instance.h"
+#include "core/records.h"
+#include "core/rollout.h"
+#include "core/secrets.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -20,7 +28,7 @@ static void command_accept_rollout(Core *core, const Command *command, const Rol
   jw_int(body, "revision", rollout->to ? rollout->to : rollout->deployment->revision);
   jw_bool(body, "changed", changed);
   jw_close(body, '}');
-  core_accept(core, command, changed ? 202 : 200, body->str);
+  turn_accept(core, command, changed ? 202 : 200, body->str);
   g_string_free(body, TRUE);
 }
 
@@ -29,24 +37,26 @@ static Deployment *command_deployment(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->deployment);
   if (!deployment)
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "no deployment '%s'", command->deployment);
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "no deployment '%s'", command->deployment);
   return deployment;
 }
 
-bool command_refuse_unreadable(Core *core, const Command *command, const Deployment *deployment)
+/* Refuses what needs the jobs of @deployment when they cannot be read: true then. */
+static bool command_refuse_unreadable(Core *core, const Command *command,
+                                      const Deployment *deployment)
 {
   if (deployment->unreadable)
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
   return deployment->unreadable != NULL;
 }
 
 static bool command_refuse_open(Core *core, const Command *command, const Deployment *deployment)
 {
-  if (!deployment->rollout || !rollout_is_open(deployment->rollout))
+  if (!deployment_changes(deployment))
     return false;
   if (command_refuse_unreadable(core, command, deployment))
     return true;
-  core_refuse(core, command, REEVE_ERROR_CONFLICT,
+  turn_refuse(core, command, REEVE_ERROR_CONFLICT,
               "deployment '%s': its %s is under way; wait for it, cancel it, or replace it",
               deployment->name, rollout_kind_word(deployment->rollout->kind));
   return true;
@@ -56,7 +66,7 @@ static bool command_refuse_open(Core *core, const Command *command, const Deploy
 static void command_refuse_down(Core *core, const Command *command, const Deployment *deployment)
 {
   g_autofree char *way = deployment_way_up(deployment);
-  core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; start it: %s",
+  turn_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s' is %s; start it: %s",
               deployment->name, deployment_status_word(deployment->status), way);
 }
 
@@ -70,11 +80,11 @@ static Revision *command_add_revision(Core *core, Deployment *deployment, const 
   revision->source_name = g_strdup(command->source_name);
   revision->source = g_ref_string_new(command->source ? command->source : "");
   revision->job_json = g_ref_string_new(command->job_json);
-  revision->created_at_ms = core->now.wall_ms;
+  revision->created_at_ms = core_now(core).wall_ms;
   revision->actor = g_strdup(command->actor);
   revision->cause = g_strdup(cause);
   g_ptr_array_add(deployment->revisions, revision);
-  g_ptr_array_add(core->effects->records, record_of_revision(deployment, revision));
+  turn_store(core, record_of_revision(deployment, revision));
   return revision;
 }
 
@@ -102,7 +112,7 @@ static void command_take_caller(Core *core, const Deployment *deployment, Revisi
   g_ref_string_release(revision->job_json);
   revision->job_json = g_ref_string_new(after);
   revision_forget_cache(revision);
-  g_ptr_array_add(core->effects->records, record_of_revision(deployment, revision));
+  turn_store(core, record_of_revision(deployment, revision));
 }
 
 static bool command_check_job(Core *core, const Command *command)
@@ -111,12 +121,12 @@ static bool command_check_job(Core *core, const Command *command)
   g_autoptr(Plan) plan = plan_new(command->job, &error);
   g_autofree char *missing = plan ? secrets_missing(core, command->job) : NULL;
   if (missing) {
-    core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name, missing);
+    turn_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name, missing);
     return false;
   }
   if (plan)
     return true;
-  core_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name,
+  turn_refuse(core, command, REEVE_ERROR_INVALID, "job '%s': %s", command->job->name,
               error->message);
   return false;
 }
@@ -129,7 +139,7 @@ static bool command_plan_is_stale(Core *core, const Command *command)
   core_plan_id(core, command->job, present);
   if (strcmp(present, command->plan) == 0)
     return false;
-  core_refuse(
+  turn_refuse(
       core, command, REEVE_ERROR_CONFLICT,
       "plan '%s' of '%s' is not what would happen now: the file, or what runs, has changed since; look at a new one with --dry-run",
       command->plan, command->job->name);
@@ -146,7 +156,7 @@ void command_deploy(Core *core, const Command *command)
   if (!command_check_job(core, command) || command_plan_is_stale(core, command))
     return;
   Revision *revision = deployment ? command_same_revision(deployment, command->job) : NULL;
-  bool open = deployment && deployment->rollout && rollout_is_open(deployment->rollout);
+  bool open = deployment && deployment_changes(deployment);
   if (revision)
     command_take_caller(core, deployment, revision, command);
   if (revision && !open && deployment->rollout && deployment->settled == DEPLOYMENT_RUNNING &&
@@ -158,7 +168,7 @@ void command_deploy(Core *core, const Command *command)
     char id[ID_BYTES];
     core_new_id(core, id, "dep");
     deployment = deployment_new(id, command->job->name);
-    deployment->created_at_ms = core->now.wall_ms;
+    deployment->created_at_ms = core_now(core).wall_ms;
     core_add_deployment(core, deployment);
   }
   if (!revision)
@@ -167,7 +177,7 @@ void command_deploy(Core *core, const Command *command)
   Rollout *rollout =
       rollout_begin(core, deployment, update ? ROLLOUT_KIND_UPDATE : ROLLOUT_KIND_DEPLOY,
                     revision->number, command);
-  core_audit(core, command, "deploy", deployment->name, rollout->id);
+  turn_audit(core, command, "deploy", deployment->name, rollout->id);
   command_accept_rollout(core, command, rollout, true);
 }
 
@@ -176,14 +186,13 @@ void command_down(Core *core, const Command *command)
   Deployment *deployment = command_deployment(core, command);
   if (!deployment)
     return;
-  const Rollout *open =
-      deployment->rollout && rollout_is_open(deployment->rollout) ? deployment->rollout : NULL;
+  const Rollout *open = deployment_changes(deployment) ? deployment->rollout : NULL;
   if (open && open->kind == ROLLOUT_KIND_DOWN) {
     command_accept_rollout(core, command, open, true);
     return;
   }
   Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_DOWN, 0, command);
-  core_audit(core, command, "down", deployment->name, rollout->id);
+  turn_audit(core, command, "down", deployment->name, rollout->id);
   command_accept_rollout(core, command, rollout, true);
 }
 
@@ -211,13 +220,13 @@ void command_restart(Core *core, const Command *command)
     return;
   }
   if (command->agent && !command_agent_is_there(deployment, revision, command->agent)) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'",
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'",
                 deployment->name, command->agent);
     return;
   }
   Rollout *rollout =
       rollout_begin(core, deployment, ROLLOUT_KIND_RESTART, revision->number, command);
-  core_audit(core, command, "restart", deployment->name, command->agent);
+  turn_audit(core, command, "restart", deployment->name, command->agent);
   command_accept_rollout(core, command, rollout, true);
 }
 
@@ -231,19 +240,14 @@ void command_cancel(Core *core, const Command *command)
   if (open && command_refuse_unreadable(core, command, deployment))
     return;
   if (!open || rollout->verdict != OUTCOME_SUCCEEDED || rollout->kind == ROLLOUT_KIND_DOWN) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': %s", deployment->name,
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT, "deployment '%s': %s", deployment->name,
                 open ? "the running rollout is already on its way back" : "no rollout is running");
     return;
   }
   g_autofree char *cause =
       g_strdup_printf("cancelled by %s", command->actor ? command->actor : "somebody");
-  core_audit(core, command, "cancel", deployment->name, rollout->id);
-  if (rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER) {
-    text_set(&rollout->cause, cause);
-    rollout_close(core, rollout, OUTCOME_CANCELLED);
-  } else {
-    rollout_fail(core, rollout, OUTCOME_CANCELLED, NULL, cause);
-  }
+  turn_audit(core, command, "cancel", deployment->name, rollout->id);
+  rollout_cancel(core, rollout, cause);
   command_accept_rollout(core, command, rollout, true);
 }
 
@@ -256,22 +260,22 @@ void command_rollback(Core *core, const Command *command)
   const Revision *revision = revision_find(deployment, number);
   g_autofree char *problem = revision ? revision_unreadable(deployment, revision) : NULL;
   if (problem) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT, "%s; 'reeve history %s' names the others",
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT, "%s; 'reeve history %s' names the others",
                 problem, deployment->name);
     return;
   }
   if (!revision) {
     if (command->number)
-      core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d",
+      turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no revision %d",
                   deployment->name, number);
     else
-      core_refuse(core, command, REEVE_ERROR_CONFLICT,
+      turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                   "deployment '%s' has no earlier good revision", deployment->name);
     return;
   }
   Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_ROLLBACK, number, command);
   g_autofree char *detail = g_strdup_printf("to revision %d", number);
-  core_audit(core, command, "rollback", deployment->name, detail);
+  turn_audit(core, command, "rollback", deployment->name, detail);
   command_accept_rollout(core, command, rollout, true);
 }
 
@@ -284,8 +288,8 @@ void command_exec(Core *core, const Command *command)
     return;
   g_autofree char *key = slot_key(command->agent, command->number),
                   *detail = g_strdup_printf("%s: %s", key, command->source_name);
-  core_audit(core, command, "exec", deployment->name, detail);
-  core_accept(core, command, 200, "{}");
+  turn_audit(core, command, "exec", deployment->name, detail);
+  turn_accept(core, command, 200, "{}");
 }
 
 /* Refuses @job when two of its replicas would have the same port, or one that does not exist. */
@@ -296,7 +300,7 @@ static bool command_ports_clash(Core *core, const Command *command, const Job *j
     PortClash clash;
     if (job_take_ports(job, i, taken, &clash))
       continue;
-    core_refuse(core, command, REEVE_ERROR_INVALID,
+    turn_refuse(core, command, REEVE_ERROR_INVALID,
                 "agent '%s': replica %d would have port %d, %s%s%s", job_agent(job, i)->id,
                 clash.replica, clash.port,
                 clash.other ? "which is the port of agent '" : "which does not exist",
@@ -315,19 +319,19 @@ static char *command_scaled_job(Core *core, const Command *command, const Revisi
       job_from_json(revision->job_json, g_ref_string_length(revision->job_json), &error);
   int index = job ? job_find_agent(job, command->agent) : -1;
   if (index < 0) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'",
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "deployment '%s' has no agent '%s'",
                 command->deployment, command->agent);
     return NULL;
   }
   AgentSpec *agent = job->agents->pdata[index];
   if (command->number < 1 || command->number > JOB_REPLICAS_MAX) {
-    core_refuse(core, command, REEVE_ERROR_INVALID,
+    turn_refuse(core, command, REEVE_ERROR_INVALID,
                 "agent '%s': %d replicas; allowed: 1 to %d; to stop it, take it out of the job",
                 command->agent, command->number, JOB_REPLICAS_MAX);
     return NULL;
   }
   if (agent->schedule.set && command->number != 1) {
-    core_refuse(core, command, REEVE_ERROR_INVALID,
+    turn_refuse(core, command, REEVE_ERROR_INVALID,
                 "agent '%s' runs by a schedule: it has one replica", command->agent);
     return NULL;
   }
@@ -361,7 +365,7 @@ void command_scale(Core *core, const Command *command)
   scaled.job_json = job_json;
   const Revision *added = command_add_revision(core, deployment, &scaled, cause);
   Rollout *rollout = rollout_begin(core, deployment, ROLLOUT_KIND_UPDATE, added->number, command);
-  core_audit(core, command, "scale", deployment->name, cause);
+  turn_audit(core, command, "scale", deployment->name, cause);
   command_accept_rollout(core, command, rollout, true);
 }
 
@@ -381,12 +385,12 @@ void command_forget(Core *core, const Command *command)
     const Instance *instance = deployment->instances->pdata[i];
     if (!instance->desired_running || instance->outcome) /* completed and failed ones do not run */
       continue;
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                 "deployment '%s' is %s; stop it with down first", deployment->name,
                 deployment_status_word(deployment->status));
     return;
   }
-  core_audit(core, command, "forget", deployment->name, NULL);
+  turn_audit(core, command, "forget", deployment->name, NULL);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     const NodeObject *node = core_node(core, instance->node);
@@ -411,6 +415,6 @@ void command_forget(Core *core, const Command *command)
   turn_event(core, "forgotten", deployment->name, deployment->id, data);
   g_autofree char *body =
       g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\"}", deployment->id, deployment->name);
-  core_accept(core, command, 202, body);
+  turn_accept(core, command, 202, body);
   core_remove_deployment(core, deployment);
 }

@@ -1,5 +1,16 @@
 /* From stored rows back to the core that wrote them. */
-#include "core/internal.h"
+#include "core/load.h"
+
+#include "core/build.h"
+#include "core/deployment.h"
+#include "core/instance.h"
+#include "core/node.h"
+#include "core/notices.h"
+#include "core/rollout_stage.h"
+#include "core/schedule.h"
+#include "core/secrets.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include "base/error.h"
 
@@ -15,12 +26,7 @@ static bool load_bad(GError **error, TableId table, const Value *values, const c
 
 static bool load_meta(Core *core, const Value *values, GError **error)
 {
-  if (g_strcmp0(values[META_KEY].text, "next_id") == 0 && values[META_VALUE].text)
-    core->next_id = core->stored_next_id = g_ascii_strtoull(values[META_VALUE].text, NULL, 10);
-  if (g_strcmp0(values[META_KEY].text, "term") == 0 && values[META_VALUE].text)
-    core->term = MAX(1, g_ascii_strtoll(values[META_VALUE].text, NULL, 10));
-  if (g_strcmp0(values[META_KEY].text, "store") == 0)
-    text_set(&core->store_id, values[META_VALUE].text);
+  core_load_meta(core, values[META_KEY].text, values[META_VALUE].text);
   (void)error;
   return true;
 }
@@ -39,9 +45,7 @@ static bool load_deployment(Core *core, const Value *values, GError **error)
   deployment->reason = g_strdup(values[DEP_REASON].text);
   deployment->outcome = (RolloutOutcome)outcome;
   deployment->told = notice_told(values[DEP_TOLD].text);
-  g_ptr_array_add(core->deployments, deployment); /* sorted when all are there */
-  g_hash_table_insert(core->by_key, deployment->name, deployment);
-  g_hash_table_insert(core->by_key, deployment->id, deployment);
+  core_load_deployment(core, deployment);
   return true;
 }
 
@@ -107,7 +111,7 @@ static bool load_instance(Core *core, const Value *values, GError **error)
   instance->ended_at_ms = values[INS_ENDED_AT].number;
   instance->target = (int)values[INS_TARGET].number;
   instance->secrets_version = values[INS_SECRETS].number;
-  g_hash_table_insert(core->instances, instance->id, instance);
+  core_add_instance(core, instance);
   return true;
 }
 
@@ -150,15 +154,13 @@ static bool load_schedule(Core *core, const Value *values, GError **error)
   int64_t queued = values[SCH_QUEUED].number;
   schedule->queued_due_ms = queued == 1 ? schedule->handled_at_ms : queued;
   schedule->spec = g_strdup(values[SCH_SPEC].text);
-  g_hash_table_insert(core->loading, schedule->id, schedule);
+  core_load_schedule(core, schedule);
   return true;
 }
 
 static bool load_schedule_run(Core *core, const Value *values, GError **error)
 {
-  Schedule *schedule = values[RUN_SCHEDULE].text
-                           ? g_hash_table_lookup(core->loading, values[RUN_SCHEDULE].text)
-                           : NULL;
+  Schedule *schedule = core_loaded_schedule(core, values[RUN_SCHEDULE].text);
   if (!schedule || !values[RUN_OUTCOME].text)
     return load_bad(error, TABLE_SCHEDULE_RUNS, values, "no such schedule, or no outcome");
   ScheduleRun *run = schedule_add_run(schedule, values[RUN_ID].text);
@@ -175,7 +177,7 @@ static bool load_schedule_run(Core *core, const Value *values, GError **error)
 static bool load_node(Core *core, const Value *values, GError **error)
 {
   (void)error;
-  NodeObject *node = node_new_object(values[NOD_ID].text);
+  NodeObject *node = node_object_new(values[NOD_ID].text);
   node->name = g_strdup(values[NOD_NAME].text);
   node->boot_id = g_strdup(values[NOD_BOOT_ID].text);
   node->epoch_seen = values[NOD_EPOCH_SEEN].number;
@@ -228,11 +230,6 @@ bool core_load_row(Core *core, TableId table, const Value *values, GError **erro
   return !loaders[table] || loaders[table](core, values, error);
 }
 
-static gint load_compare_deployment(gconstpointer a, gconstpointer b)
-{
-  return strcmp((*(Deployment *const *)a)->name, (*(Deployment *const *)b)->name);
-}
-
 static gint load_compare_revision(gconstpointer a, gconstpointer b)
 {
   return (*(Revision *const *)a)->number - (*(Revision *const *)b)->number;
@@ -267,7 +264,7 @@ static void load_link_rollout(Core *core, Deployment *deployment, Now now)
 #else
   (void)left;
 #endif
-  g_ptr_array_add(core->open, rollout);
+  g_ptr_array_add(core_list(core, CORE_OPEN), rollout);
   rollout_recount(rollout);
 }
 
@@ -287,15 +284,14 @@ static void load_schedules(Core *core, Deployment *deployment)
 
 void core_load_done(Core *core, Now now, Effects *effects)
 {
-  core->now = now;
-  core->effects = effects;
-  g_ptr_array_sort(core->deployments, load_compare_deployment);
-  g_ptr_array_sort(core->notices, load_compare_notice);
-  for (guint i = 0; i < core->nodes->len; i++)
+  turn_begin(core, now, effects);
+  core_load_sort(core);
+  g_ptr_array_sort(core_list(core, CORE_NOTICES), load_compare_notice);
+  for (guint i = 0; i < core_nodes(core)->len; i++)
     /* our absence is nobody's fault */
-    ((NodeObject *)core->nodes->pdata[i])->heard_boot_ms = now.boot_ms;
-  for (guint i = 0; i < core->deployments->len; i++) {
-    Deployment *deployment = core->deployments->pdata[i];
+    ((NodeObject *)core_nodes(core)->pdata[i])->heard_boot_ms = now.boot_ms;
+  for (guint i = 0; i < core_deployments(core)->len; i++) {
+    Deployment *deployment = core_deployments(core)->pdata[i];
     deployment_sort(deployment);
     g_ptr_array_sort(deployment->revisions, load_compare_revision);
     for (guint k = 0; k < deployment->instances->len; k++) {
@@ -307,16 +303,13 @@ void core_load_done(Core *core, Now now, Effects *effects)
     }
     load_link_rollout(core, deployment, now);
     load_schedules(core, deployment);
-    deployment->status = deployment->settled;
-    deployment_settle(core, deployment);
-    deployment->touched = deployment->dirty = false;
+    deployment->status = deployment_derive(deployment);
   }
-  g_ptr_array_set_size(core->touched_deployments, 0);
-  g_hash_table_remove_all(core->loading);
   secrets_loaded(core);
   int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
-  for (guint i = 0; i < core->open->len; i++)
-    first = MIN(first, ((const Rollout *)core->open->pdata[i])->deadline_boot_ms);
+  const GPtrArray *open = core_list(core, CORE_OPEN);
+  for (guint i = 0; i < open->len; i++) /* also of nodes that have not said hello yet */
+    first = MIN(first, ((const Rollout *)open->pdata[i])->deadline_boot_ms);
   effects->wake_at_ms = first;
-  core->effects = NULL;
+  turn_end(core);
 }

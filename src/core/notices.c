@@ -1,9 +1,16 @@
 /* Messages for webhooks: made in the same commit as the news that they tell, kept until they were
  * delivered or given up. The server posts them and tells what came of it; here is decided what
  * happens then. */
-#include "core/internal.h"
+#include "core/notices.h"
 
 #include "base/json.h"
+#include "core/build.h"
+#include "core/command.h"
+#include "core/instance.h"
+#include "core/load.h"
+#include "core/records.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include <string.h>
 
@@ -16,25 +23,16 @@ const char *notice_told(const char *word)
                                                : NULL;
 }
 
-void notice_free(Notice *notice)
-{
-  g_free(notice->deployment);
-  g_free(notice->url);
-  g_free(notice->event);
-  g_free(notice->body);
-  g_free(notice);
-}
-
 const GPtrArray *core_notices(const Core *core)
 {
-  return core->notices;
+  return core_list(core, CORE_NOTICES);
 }
 
 static Notice *notice_find(const Core *core, const char *id)
 {
-  for (guint i = 0; i < core->notices->len; i++)
-    if (strcmp(((const Notice *)core->notices->pdata[i])->id, id) == 0)
-      return core->notices->pdata[i];
+  for (guint i = 0; i < core_list(core, CORE_NOTICES)->len; i++)
+    if (strcmp(((const Notice *)core_list(core, CORE_NOTICES)->pdata[i])->id, id) == 0)
+      return core_list(core, CORE_NOTICES)->pdata[i];
   return NULL;
 }
 
@@ -64,12 +62,12 @@ static void notice_end(Core *core, Notice *notice, const char *state)
 {
   notice_announce(core, notice, state);
   turn_remove(core, TABLE_NOTICES, notice->id);
-  g_ptr_array_remove(core->notices, notice); /* frees */
+  g_ptr_array_remove(core_list(core, CORE_NOTICES), notice); /* frees */
 }
 
 static void notice_wait(Core *core, const Notice *notice)
 {
-  g_ptr_array_add(core->effects->records, record_of_notice(notice));
+  turn_store(core, record_of_notice(notice));
   notice_announce(core, notice, "waiting");
 }
 
@@ -86,7 +84,7 @@ void command_notice_tried(Core *core, const Command *command)
   int64_t pause = NOTICE_FIRST_MS;
   for (int i = 1; i < notice->tries && pause < NOTICE_LONGEST_MS; i++)
     pause *= 4;
-  notice->next_at_ms = core->now.wall_ms + MIN(pause, NOTICE_LONGEST_MS);
+  notice->next_at_ms = core_now(core).wall_ms + MIN(pause, NOTICE_LONGEST_MS);
   notice_wait(core, notice);
 }
 
@@ -104,7 +102,7 @@ bool load_notice(Core *core, const Value *values)
   notice->created_at_ms = values[NTC_CREATED_AT].number;
   notice->tries = (int)values[NTC_TRIES].number;
   notice->next_at_ms = values[NTC_NEXT_AT].number;
-  g_ptr_array_add(core->notices, notice); /* sorted when all are there */
+  g_ptr_array_add(core_list(core, CORE_NOTICES), notice); /* sorted when all are there */
   return true;
 }
 
@@ -147,7 +145,7 @@ static char *notice_body(const Core *core, const Notice *notice, const Deploymen
   jw_str(out, "outcome", rollout_outcome_word(deployment->outcome));
   jw_int(out, "revision", deployment->revision);
   jw_str(out, "reason", deployment->reason);
-  jw_time(out, "at", core->now.wall_ms);
+  jw_time(out, "at", core_now(core).wall_ms);
   notice_write_agents(out, deployment);
   jw_close(out, '}');
   return g_string_free(out, FALSE);
@@ -158,8 +156,8 @@ static void notice_clear_lane(Core *core, const char *deployment, const char *ur
 {
   Notice *oldest = NULL;
   int n = 0;
-  for (guint i = core->notices->len; i > 0; i--) {
-    Notice *notice = core->notices->pdata[i - 1];
+  for (guint i = core_list(core, CORE_NOTICES)->len; i > 0; i--) {
+    Notice *notice = core_list(core, CORE_NOTICES)->pdata[i - 1];
     if (strcmp(notice->deployment, deployment) != 0 || strcmp(notice->url, url) != 0)
       continue;
     oldest = notice;
@@ -177,9 +175,9 @@ static void notice_add(Core *core, const Deployment *deployment, const char *url
   notice->deployment = g_strdup(deployment->name);
   notice->url = g_strdup(url);
   notice->event = g_strdup(event);
-  notice->created_at_ms = notice->next_at_ms = core->now.wall_ms;
+  notice->created_at_ms = notice->next_at_ms = core_now(core).wall_ms;
   notice->body = notice_body(core, notice, deployment);
-  g_ptr_array_add(core->notices, notice);
+  g_ptr_array_add(core_list(core, CORE_NOTICES), notice);
   notice_wait(core, notice);
 }
 
@@ -230,7 +228,8 @@ static void notices_remember(Core *core, Deployment *deployment, const char *tol
   touch_deployment(core, deployment, TOUCH_STORED);
 }
 
-void notices_rollout(Core *core, const Rollout *rollout)
+/* @rollout has ended and its deployment is settled. */
+static void notices_rollout(Core *core, const Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
   bool failed = deployment->settled == DEPLOYMENT_FAILED && rollout->outcome == OUTCOME_FAILED;
@@ -240,7 +239,8 @@ void notices_rollout(Core *core, const Rollout *rollout)
     notices_remember(core, deployment, told_failed);
 }
 
-void notices_look(Core *core, Deployment *deployment)
+/* How @deployment is. */
+static void notices_look(Core *core, Deployment *deployment)
 {
   bool well = deployment->status == DEPLOYMENT_RUNNING && deployment->coming == 0;
   if (deployment->status == DEPLOYMENT_DEGRADED && deployment->told != told_degraded) {
@@ -250,4 +250,18 @@ void notices_look(Core *core, Deployment *deployment)
     notices_tell(core, deployment, NOTIFY_RECOVERED);
     notices_remember(core, deployment, NULL);
   }
+}
+
+void notices_run(Core *core)
+{
+  const Rollout *closed;
+  const Instance *instance;
+  Deployment *deployment;
+  while ((closed = turn_next(core, TURN_CLOSED)))
+    notices_rollout(core, closed);
+  for (guint i = 0; (instance = turn_peek(core, TURN_INSTANCES, i)); i++)
+    if (instance->deployment->told)
+      notices_look(core, instance->deployment);
+  for (guint i = 0; (deployment = turn_peek(core, TURN_DEPLOYMENTS, i)); i++)
+    notices_look(core, deployment);
 }

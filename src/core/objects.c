@@ -1,5 +1,5 @@
 /* Construction, look-up and order of the core's objects; see objects.h. */
-#include "core/internal.h"
+#include "core/build.h"
 
 #include <string.h>
 
@@ -36,6 +36,14 @@ static void revision_free(gpointer data)
   g_free(revision->actor);
   g_free(revision->cause);
   g_free(revision);
+}
+
+void registration_free(Registration *registration)
+{
+  if (!registration)
+    return;
+  g_free(registration->said);
+  g_free(registration);
 }
 
 static void instance_free(gpointer data)
@@ -101,83 +109,6 @@ static gint instance_compare(gconstpointer a, gconstpointer b)
 void deployment_sort(Deployment *deployment)
 {
   g_ptr_array_sort(deployment->instances, instance_compare);
-}
-
-Deployment *core_find(const Core *core, const char *key)
-{
-  return key ? g_hash_table_lookup(core->by_key, key) : NULL;
-}
-
-const Deployment *core_deployment(const Core *core, const char *name)
-{
-  return core_find(core, name);
-}
-
-const GPtrArray *core_deployments(const Core *core)
-{
-  return core->deployments;
-}
-
-const Instance *core_instance(const Core *core, const char *id)
-{
-  return g_hash_table_lookup(core->instances, id);
-}
-
-const GPtrArray *core_nodes(const Core *core)
-{
-  return core->nodes;
-}
-
-/* Where @name belongs among the deployments, which are sorted by it. */
-static guint core_place_of(const Core *core, const char *name)
-{
-  guint low = 0, high = core->deployments->len;
-  while (low < high) {
-    guint middle = low + (high - low) / 2;
-    if (strcmp(((const Deployment *)core->deployments->pdata[middle])->name, name) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-void core_add_deployment(Core *core, Deployment *deployment)
-{
-  g_ptr_array_insert(core->deployments, (gint)core_place_of(core, deployment->name), deployment);
-  g_hash_table_insert(core->by_key, deployment->name, deployment);
-  g_hash_table_insert(core->by_key, deployment->id, deployment);
-}
-
-void core_remove_deployment(Core *core, Deployment *deployment)
-{
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    Instance *instance = deployment->instances->pdata[i];
-    NodeObject *node = core_node(core, instance->node);
-    if (node)
-      g_hash_table_remove(node->instances, instance);
-    g_hash_table_remove(core->instances, instance->id);
-  }
-  for (guint i = 0; i < deployment->schedules->len; i++)
-    g_ptr_array_remove(core->schedules, deployment->schedules->pdata[i]);
-  g_hash_table_remove(core->by_key, deployment->name);
-  g_hash_table_remove(core->by_key, deployment->id);
-  g_ptr_array_remove_index(core->deployments, core_place_of(core, deployment->name)); /* frees */
-}
-
-void core_remove_instance(Core *core, Instance *instance)
-{
-  Deployment *deployment = instance->deployment;
-  NodeObject *node = core_node(core, instance->node);
-  g_autofree char *key = slot_key(instance->agent, instance->replica);
-  if (node)
-    g_hash_table_remove(node->instances, instance);
-  deployment->bad -= instance->bad;
-  deployment->healthy -= instance->fine;
-  deployment->coming -= instance->coming;
-  g_hash_table_remove(deployment->slots, key);
-  g_hash_table_remove(core->instances, instance->id);
-  g_ptr_array_remove(deployment->instances, instance); /* frees */
 }
 
 Revision *revision_find(const Deployment *deployment, int number)
@@ -267,19 +198,6 @@ Instance *deployment_slot(const Deployment *deployment, const char *agent, int r
   return g_hash_table_lookup(deployment->slots, key);
 }
 
-char *instance_name(const Instance *instance)
-{
-  const Instance *second = deployment_slot(instance->deployment, instance->agent, 1);
-  bool several = instance->replica > 0 || (second && !instance_is_left_over(second));
-  return several ? slot_key(instance->agent, instance->replica) : g_strdup(instance->agent);
-}
-
-char *instance_short_name(const Instance *instance)
-{
-  return instance->replica > 0 ? slot_key(instance->agent, instance->replica)
-                               : g_strdup(instance->agent);
-}
-
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
 {
   Rollout *rollout = g_new0(Rollout, 1);
@@ -293,7 +211,113 @@ Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
   return rollout;
 }
 
-NodeObject *node_new_object(const char *id)
+bool rollout_is_open(const Rollout *rollout)
+{
+  return rollout->phase != ROLLOUT_PHASE_DONE;
+}
+
+bool deployment_changes(const Deployment *deployment)
+{
+  return deployment->rollout && rollout_is_open(deployment->rollout);
+}
+
+const char *deployment_reason(const Deployment *deployment)
+{
+  return deployment->unreadable ? deployment->unreadable : deployment->reason;
+}
+
+int deployment_base(const Deployment *deployment)
+{
+  bool runs = deployment->settled == DEPLOYMENT_RUNNING;
+  for (guint i = 0; i < deployment->instances->len && !runs; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    runs =
+        deployment->settled == DEPLOYMENT_FAILED && instance->desired_running && !instance->outcome;
+  }
+  return runs ? deployment->revision : 0;
+}
+
+/* While the present revision runs, an earlier one; when it does not, it may be that one. */
+int deployment_previous(const Deployment *deployment)
+{
+  int last =
+      deployment->settled == DEPLOYMENT_FAILED ? deployment->revision : deployment->revision - 1;
+  for (guint i = deployment->rollouts->len; i > 0; i--) {
+    const Rollout *rollout = deployment->rollouts->pdata[i - 1];
+    if (rollout->outcome == OUTCOME_SUCCEEDED && rollout->to > 0 && rollout->to <= last &&
+        revision_find(deployment, rollout->to))
+      return rollout->to;
+  }
+  return 0;
+}
+
+char *deployment_way_up(const Deployment *deployment)
+{
+  const Revision *last = deployment_last_revision(deployment);
+  const char *from = last && last->source_name && last->source_name[0] ? last->source_name : "FILE";
+  /* no job may be called so */
+  bool agent_file = g_str_has_suffix(from, "/agent.toml") || g_str_has_suffix(from, "/agent.json");
+  return agent_file ? g_strdup_printf("reeve deploy %s", deployment->name)
+                    : g_strdup_printf("reeve up %s", from);
+}
+
+/* ---- schedules ---- */
+
+static void schedule_run_free(gpointer data)
+{
+  ScheduleRun *run = data;
+  g_free(run->outcome);
+  g_free(run->reason);
+  g_free(run->actor);
+  g_free(run);
+}
+
+Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent)
+{
+  Schedule *schedule = g_new0(Schedule, 1);
+  g_strlcpy(schedule->id, id, sizeof schedule->id);
+  schedule->deployment = deployment;
+  schedule->agent = g_strdup(agent);
+  schedule->runs = g_ptr_array_new_with_free_func(schedule_run_free);
+  schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
+  g_ptr_array_add(deployment->schedules, schedule);
+  return schedule;
+}
+
+void schedule_free(Schedule *schedule)
+{
+  g_ptr_array_unref(schedule->runs);
+  g_free(schedule->agent);
+  g_free(schedule->spec);
+  g_free(schedule);
+}
+
+ScheduleRun *schedule_add_run(Schedule *schedule, const char *id)
+{
+  ScheduleRun *run = g_new0(ScheduleRun, 1);
+  g_strlcpy(run->id, id, sizeof run->id);
+  run->schedule = schedule;
+  g_ptr_array_add(schedule->runs, run);
+  return run;
+}
+
+const ScheduleSpec *schedule_spec(const Schedule *schedule)
+{
+  const AgentSpec *agent =
+      revision_agent(schedule->deployment, schedule->deployment->revision, schedule->agent);
+  return agent && agent->schedule.set ? &agent->schedule : NULL;
+}
+
+bool instance_is_scheduled(const Instance *instance)
+{
+  const AgentSpec *agent =
+      revision_agent(instance->deployment, instance->revision, instance->agent);
+  return agent && agent->schedule.set;
+}
+
+/* ---- nodes, and what belongs to nothing ---- */
+
+NodeObject *node_object_new(const char *id)
 {
   NodeObject *node = g_new0(NodeObject, 1);
   node->id = g_strdup(id);
@@ -303,13 +327,40 @@ NodeObject *node_new_object(const char *id)
   return node;
 }
 
-void core_add_node(Core *core, NodeObject *node)
+void node_object_free(NodeObject *node)
 {
-  g_ptr_array_add(core->nodes, node);
-  g_hash_table_insert(core->nodes_by_id, node->id, node);
+  g_hash_table_unref(node->instances);
+  g_hash_table_unref(node->unknown);
+  g_free(node->problem);
+  g_free(node->id);
+  g_free(node->name);
+  g_free(node->boot_id);
+  g_free(node->cgroups);
+  g_free(node->unenforced);
+  g_free(node);
 }
 
-NodeObject *core_node(const Core *core, const char *id)
+void token_free(Token *token)
 {
-  return id ? g_hash_table_lookup(core->nodes_by_id, id) : NULL;
+  g_free(token->name);
+  g_free(token->hash);
+  g_free(token->actor);
+  g_free(token);
+}
+
+void secret_free(Secret *secret)
+{
+  g_free(secret->name);
+  g_free(secret->sealed);
+  g_free(secret->actor);
+  g_free(secret);
+}
+
+void notice_free(Notice *notice)
+{
+  g_free(notice->deployment);
+  g_free(notice->url);
+  g_free(notice->event);
+  g_free(notice->body);
+  g_free(notice);
 }

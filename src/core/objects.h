@@ -40,6 +40,18 @@ typedef struct Registration {
   int attempt;
 } Registration;
 
+/* What is known of an instance over the present link of its node, and what was said over it. A new
+ * link begins with instance_unhear, which forgets all of it. */
+typedef struct Sight {
+  bool present; /* the node told of it since its hello */
+  bool listed;  /* its last hello named it, in whatever life */
+  int64_t seen_generation;
+  int64_t sent_generation; /* of the last start sent; 0 = none */
+  bool sent_stop;
+  /* instance_peers_digest of the peers that the node was sent or told of; "" = not known */
+  char peers_known[PEERS_DIGEST_BYTES];
+} Sight;
+
 /* A slot (agent, replica) of a deployment and what runs in it. The id stays over revisions and
  * restarts. */
 typedef struct Instance {
@@ -68,30 +80,24 @@ typedef struct Instance {
   Health health;
   InstanceState told_state; /* what is behind LOST */
   Health told_health;
-  int64_t seen_generation;
   int attempt, restarts;
   int64_t pid;
   int seen_port; /* that its process was started with */
   int64_t since_ms;
   char *observed_reason;
   char *output;
-  char *unenforced;        /* limits that its node cannot enforce, NULL = none */
-  bool present;            /* the linked node told of it since its hello */
-  bool listed;             /* its node's last hello named it, in whatever life */
-  int64_t sent_generation; /* of the last start sent over the present link; 0 = none */
-  bool sent_stop;
+  char *unenforced; /* limits that its node cannot enforce, NULL = none */
+  Sight sight;
   bool sent_start; /* a start left, or may leave, since this core was loaded */
-  /* instance_peers_digest of the peers that its node was sent or told of; "" = not known */
-  char peers_known[PEERS_DIGEST_BYTES];
-  bool stale;     /* a secret of its environment has changed or gone since it was given */
-  bool bad;       /* counted in Deployment.bad */
-  bool fine;      /* counted in Deployment.healthy */
-  bool coming;    /* counted in Deployment.coming */
-  bool scheduled; /* runs by the clock: fine whether it runs or not */
+  bool stale;      /* a secret of its environment has changed or gone since it was given */
+  bool bad;        /* counted in Deployment.bad */
+  bool fine;       /* counted in Deployment.healthy */
+  bool coming;     /* counted in Deployment.coming */
+  bool scheduled;  /* runs by the clock: fine whether it runs or not */
   /* since when this core has seen the present process ready without a break; 0 = it is not */
   int64_t healthy_boot_ms;
-  bool doomed;         /* in Core.doomed: see instance_doom */
-  bool dirty, touched; /* to be stored, to be announced at the end of the turn */
+  bool dirty;  /* is stored at the end of the turn */
+  guint marks; /* (volatile) queues of the turn that it is in: core/turn.h */
 } Instance;
 
 typedef struct Rollout {
@@ -118,7 +124,8 @@ typedef struct Rollout {
   /* (volatile) when the first of those that are healthy has been so for long enough; INT64_MAX =
    * none is */
   int64_t settle_boot_ms;
-  bool dirty, touched; /* (volatile) */
+  bool dirty;  /* (volatile) */
+  guint marks; /* (volatile) see Instance */
 } Rollout;
 
 /* One time that a scheduled agent ran, or should have. */
@@ -174,7 +181,8 @@ typedef struct Deployment {
   guint coming; /* (volatile) instances of which nobody knows yet */
   /* (volatile) agents may know other peers than they have: they are told when no rollout is open */
   bool peers_moved;
-  bool dirty, touched; /* (volatile) */
+  bool dirty;  /* (volatile) */
+  guint marks; /* (volatile) see Instance */
 } Deployment;
 
 /* An instance that a node holds and that this store never gave out, as far as it knows. */
@@ -196,7 +204,8 @@ typedef struct NodeObject {
   bool confirmed;        /* (volatile) it knows that what it holds belongs to our store */
   char *problem;         /* (volatile) why nothing can be done with it; NULL = nothing is wrong */
   GHashTable *unknown; /* (volatile) id -> UnknownInstance*: what it holds and no record explains */
-  bool dirty, touched; /* (volatile) */
+  bool dirty;          /* (volatile) */
+  guint marks;         /* (volatile) see Instance */
 } NodeObject;
 
 /* A bearer token: what is stored of it. */

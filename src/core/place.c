@@ -1,6 +1,8 @@
 /* Which node an instance goes to. One function, so that pools and constraints find their place
  * here. */
-#include "core/internal.h"
+#include "core/place.h"
+
+#include "core/state.h"
 
 NodeObject *place_choose(const Core *core, const Instance *instance)
 {
@@ -8,8 +10,8 @@ NodeObject *place_choose(const Core *core, const Instance *instance)
   if (present && present->status != NODE_LOST)
     return present; /* an instance stays where its port and its files are */
   NodeObject *best = NULL;
-  for (guint i = 0; i < core->nodes->len; i++) {
-    NodeObject *node = core->nodes->pdata[i];
+  for (guint i = 0; i < core_nodes(core)->len; i++) {
+    NodeObject *node = core_nodes(core)->pdata[i];
     if (node->status != NODE_ONLINE)
       continue;
     if (!best || g_hash_table_size(node->instances) < g_hash_table_size(best->instances))

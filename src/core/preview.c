@@ -2,8 +2,11 @@
 #include "core/preview.h"
 
 #include "base/json.h"
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/instance.h"
 #include "core/render.h"
+#include "core/rolling.h"
+#include "core/state.h"
 #include "plan/diff.h"
 
 #include <string.h>

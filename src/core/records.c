@@ -1,6 +1,9 @@
 /* Every stored object as its row: the one place that says what is stored of it. core_dump prints
  * the same rows. */
-#include "core/internal.h"
+#include "core/records.h"
+
+#include "core/build.h"
+#include "core/state.h"
 
 #include "base/json.h"
 
@@ -230,10 +233,10 @@ static void dump_schedule(GPtrArray *lines, const Schedule *schedule)
 char *core_dump(const Core *core)
 {
   g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-  g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
+  g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core_numbers_end(core));
   dump_line(lines, record_of_meta("next_id", next));
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *deployment = core->deployments->pdata[i];
+  for (guint i = 0; i < core_deployments(core)->len; i++) {
+    const Deployment *deployment = core_deployments(core)->pdata[i];
     dump_line(lines, record_of_deployment(deployment));
     for (guint k = 0; k < deployment->revisions->len; k++)
       dump_line(lines, record_of_revision(deployment, deployment->revisions->pdata[k]));
@@ -244,14 +247,14 @@ char *core_dump(const Core *core)
     for (guint k = 0; k < deployment->schedules->len; k++)
       dump_schedule(lines, deployment->schedules->pdata[k]);
   }
-  for (guint i = 0; i < core->nodes->len; i++)
-    dump_line(lines, record_of_node(core->nodes->pdata[i]));
-  for (guint i = 0; i < core->tokens->len; i++)
-    dump_line(lines, record_of_token(core->tokens->pdata[i]));
-  for (guint i = 0; i < core->secrets->len; i++)
-    dump_line(lines, record_of_secret(core->secrets->pdata[i]));
-  for (guint i = 0; i < core->notices->len; i++)
-    dump_line(lines, record_of_notice(core->notices->pdata[i]));
+  for (guint i = 0; i < core_nodes(core)->len; i++)
+    dump_line(lines, record_of_node(core_nodes(core)->pdata[i]));
+  for (guint i = 0; i < core_list(core, CORE_TOKENS)->len; i++)
+    dump_line(lines, record_of_token(core_list(core, CORE_TOKENS)->pdata[i]));
+  for (guint i = 0; i < core_list(core, CORE_SECRETS)->len; i++)
+    dump_line(lines, record_of_secret(core_list(core, CORE_SECRETS)->pdata[i]));
+  for (guint i = 0; i < core_list(core, CORE_NOTICES)->len; i++)
+    dump_line(lines, record_of_notice(core_list(core, CORE_NOTICES)->pdata[i]));
   g_ptr_array_sort(lines, dump_compare);
   g_ptr_array_add(lines, NULL);
   return g_strjoinv("\n", (char **)lines->pdata);

@@ -1,7 +1,14 @@
 /* The registry of a deployment, where its agents find each other: who is in it, what each told of
  * itself, what is found. An agent is in it by itself while it runs; its URL and health are what we
  * know, never what it says. */
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/command.h"
+#include "core/instance.h"
+#include "core/load.h"
+#include "core/records.h"
+#include "core/spec.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -9,26 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void registration_free(Registration *registration)
-{
-  if (!registration)
-    return;
-  g_free(registration->said);
-  g_free(registration);
-}
-
-void registration_drop(Core *core, Instance *instance)
-{
-  if (!instance->registration)
-    return;
-  turn_remove(core, TABLE_REGISTRATIONS, instance->id);
-  g_clear_pointer(&instance->registration, registration_free);
-}
-
 /* Has its node told of the life that it is to have now? */
 static bool registry_told(const Instance *instance)
 {
-  return instance->seen_generation == instance->generation;
+  return instance->sight.seen_generation == instance->generation;
 }
 
 /* What the present life of @instance has told, or NULL. */
@@ -263,17 +254,17 @@ static Instance *registry_match(Core *core, const Command *command, const Deploy
       named = instance;
   }
   if (named)
-    core_refuse(core, command, REEVE_ERROR_INVALID,
+    turn_refuse(core, command, REEVE_ERROR_INVALID,
                 "register agent '%s': it has port %d (AGENT_PORT), its URL names port %d", ask->id,
                 named->port, ask->port);
   else if (ask->port)
-    core_refuse(
+    turn_refuse(
         core, command, REEVE_ERROR_INVALID,
         "register agent '%s': no running agent of deployment '%s' has the port of its URL, %d; an agent is reached at its AGENT_PORT, "
         "and here are agents of this deployment only",
         ask->id, deployment->name, ask->port);
   else
-    core_refuse(
+    turn_refuse(
         core, command, REEVE_ERROR_INVALID,
         "register agent '%s': deployment '%s' runs no agent of that id with a port, and its URL names no port",
         ask->id, deployment->name);
@@ -307,7 +298,7 @@ static Deployment *registry_deployment(Core *core, const Command *command)
 {
   Deployment *deployment = core_find(core, command->deployment);
   if (!deployment)
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "no deployment '%s'", command->deployment);
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "no deployment '%s'", command->deployment);
   return deployment;
 }
 
@@ -321,7 +312,7 @@ void command_register(Core *core, const Command *command)
   size_t bytes = strlen(ask->said);
   if (bytes > REGISTRY_SAID_MAX ||
       bytes + registry_bytes(deployment, instance) > REGISTRY_TOLD_MAX) {
-    core_refuse(
+    turn_refuse(
         core, command, REEVE_ERROR_LIMIT,
         "register agent '%s': more than %d bytes, or with what the others of '%s' told than %d",
         ask->id, REGISTRY_SAID_MAX, deployment->name, REGISTRY_TOLD_MAX);
@@ -333,15 +324,15 @@ void command_register(Core *core, const Command *command)
     Registration *registration = registration_ensure(instance);
     text_set(&registration->said, ask->said);
     registration->said_at_ms =
-        registration->said_at_ms ? registration->said_at_ms : core->now.wall_ms;
+        registration->said_at_ms ? registration->said_at_ms : core_now(core).wall_ms;
     registration->hidden = false;
-    g_ptr_array_add(core->effects->records, record_of_registration(instance));
+    turn_store(core, record_of_registration(instance));
   }
   g_autoptr(GString) body = g_string_new(NULL);
   Entry entry = entry_of(instance);
-  entry_render(body, &entry, core, core->now);
+  entry_render(body, &entry, core, core_now(core));
   json_decref(entry.said);
-  core_accept(core, command, 200, body->str);
+  turn_accept(core, command, 200, body->str);
 }
 
 void command_deregister(Core *core, const Command *command)
@@ -351,25 +342,25 @@ void command_deregister(Core *core, const Command *command)
   Instance *instance = deployment ? registry_find(deployment, id) : NULL;
   if (!instance) {
     if (deployment)
-      core_refuse(core, command, REEVE_ERROR_NOT_FOUND,
+      turn_refuse(core, command, REEVE_ERROR_NOT_FOUND,
                   "no agent '%s' in the registry of deployment '%s'", id, deployment->name);
     return;
   }
   Registration *registration = registration_ensure(instance);
   registration->hidden = true;
   registration->attempt = registry_told(instance) ? instance->attempt : 1;
-  g_ptr_array_add(core->effects->records, record_of_registration(instance));
+  turn_store(core, record_of_registration(instance));
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
   jw_str(body, "status", "deregistered");
   jw_str(body, "agent_id", id);
   jw_close(body, '}');
-  core_accept(core, command, 200, body->str);
+  turn_accept(core, command, 200, body->str);
 }
 
 bool load_registration(Core *core, const Value *values)
 {
-  Instance *instance = g_hash_table_lookup(core->instances, values[REG_INSTANCE].text);
+  Instance *instance = core_find_instance(core, values[REG_INSTANCE].text);
   if (!instance || instance->registration)
     return false;
   Registration *registration = g_new0(Registration, 1);

@@ -2,7 +2,9 @@
 #include "core/render.h"
 
 #include "base/json.h"
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/instance.h"
+#include "core/spec.h"
 
 static int render_stages(const Deployment *deployment)
 {
@@ -36,7 +38,7 @@ void render_rollout(GString *out, const Rollout *rollout)
 /* What people are shown: the last outcome once nothing runs and nothing is reported. */
 static InstanceState render_state(const Instance *instance)
 {
-  bool current = instance->present && (instance->desired_running || instance_live(instance));
+  bool current = instance->sight.present && (instance->desired_running || instance_live(instance));
   if (current || !instance->outcome)
     return instance->state;
   int state = instance_state_parse(instance->outcome);

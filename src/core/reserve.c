@@ -1,6 +1,13 @@
 /* Before the first stage: every node binds the ports of the revision and checks its commands; an
  * automatic port may be replaced, a fixed one not. */
-#include "core/internal.h"
+#include "core/reserve.h"
+
+#include "core/build.h"
+#include "core/instance.h"
+#include "core/place.h"
+#include "core/spec.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include <string.h>
 
@@ -71,11 +78,11 @@ static void reserve_claim_wanted(GHashTable *used, const Deployment *deployment,
 static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
-  for (guint i = 0; i < core->deployments->len; i++)
-    reserve_claim_live(used, core->deployments->pdata[i]);
-  for (guint i = 0; i < core->deployments->len; i++)
-    if (core->deployments->pdata[i] != deployment)
-      reserve_claim_wanted(used, core->deployments->pdata[i], false);
+  for (guint i = 0; i < core_deployments(core)->len; i++)
+    reserve_claim_live(used, core_deployments(core)->pdata[i]);
+  for (guint i = 0; i < core_deployments(core)->len; i++)
+    if (core_deployments(core)->pdata[i] != deployment)
+      reserve_claim_wanted(used, core_deployments(core)->pdata[i], false);
   reserve_claim_wanted(used, deployment, true);
   for (guint i = 0; i < deployment->instances->len; i++)
     if (reserve_wanted(deployment->instances->pdata[i]))
@@ -96,7 +103,7 @@ static int reserve_next_port(const Core *core, GHashTable *used, Instance *insta
   const NodeObject *node = core_node(core, instance->node);
   if (node && !node->linked)
     return 0;
-  int port = core->config.port_base;
+  int port = core_config(core)->port_base;
   while (port <= 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
     port++;
   if (port > 65535)
@@ -170,29 +177,31 @@ static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashT
   instruction->spec = instance_make_outline(instance);
   instance->revision = revision;
   instruction->spec->port = holds || given ? 0 : port;
-  instruction->port_fixed = declared != PORT_AUTO || core->config.ports_fixed;
+  instruction->port_fixed = declared != PORT_AUTO || core_config(core)->ports_fixed;
   g_ptr_array_add(frame->instructions, instruction);
   return true;
 }
 
 /* No automatic port is left. What the node was to be asked already is taken back: the answer to
  * nothing is let go like any of a rollout that is gone. */
-static void reserve_exhausted(Core *core, Rollout *rollout, const Instance *instance, Frame *frame)
+static ReserveResult reserve_exhausted(const Core *core, Rollout *rollout, const Instance *instance,
+                                       Frame *frame, Refusal *refusal)
 {
-  g_autofree char *cause =
-      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below",
-                      instance->agent, core->config.port_base);
   g_ptr_array_set_size(frame->instructions, 0);
   rollout->request = 0;
-  rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+  refusal->instance = instance;
+  refusal->cause =
+      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below",
+                      instance->agent, core_config(core)->port_base);
+  return RESERVE_REFUSED;
 }
 
 /* Ports of what shall run in other deployments. */
 static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deployment)
 {
   GHashTable *used = g_hash_table_new(NULL, NULL);
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *other = core->deployments->pdata[i];
+  for (guint i = 0; i < core_deployments(core)->len; i++) {
+    const Deployment *other = core_deployments(core)->pdata[i];
     for (guint k = 0; other != deployment && k < other->instances->len; k++) {
       Instance *instance = other->instances->pdata[k];
       bool given = instance->step == STEP_WAITING && other->rollout->phase == ROLLOUT_PHASE_APPLY;
@@ -204,7 +213,7 @@ static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deploym
   return used;
 }
 
-char *reserve_taken(const Core *core, const Deployment *deployment, const Instance **who)
+bool reserve_taken(const Core *core, const Deployment *deployment, Refusal *refusal)
 {
   g_autoptr(GHashTable) used = reserve_elsewhere(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
@@ -213,29 +222,21 @@ char *reserve_taken(const Core *core, const Deployment *deployment, const Instan
     const Instance *owner = port > 0 ? g_hash_table_lookup(used, GINT_TO_POINTER(port)) : NULL;
     if (!owner)
       continue;
-    *who = instance;
-    return g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'",
-                           instance->agent, port, owner->agent, owner->deployment->name);
+    refusal->instance = instance;
+    refusal->cause = g_strdup_printf("agent '%s': port %d is that of agent '%s' of deployment '%s'",
+                                     instance->agent, port, owner->agent, owner->deployment->name);
+    return true;
   }
-  return NULL;
+  return false;
 }
 
-static bool reserve_owned(Core *core, Rollout *rollout)
-{
-  const Instance *who;
-  g_autofree char *cause = reserve_taken(core, rollout->deployment, &who);
-  if (cause)
-    rollout_fail(core, rollout, OUTCOME_FAILED, who, cause);
-  return cause != NULL;
-}
-
-void reserve_send(Core *core, Rollout *rollout)
+ReserveResult reserve_ask(Core *core, Rollout *rollout, Refusal *refusal)
 {
   if (rollout->request)
-    return;
+    return RESERVE_WAITS;
   Deployment *deployment = rollout->deployment;
-  if (reserve_owned(core, rollout))
-    return;
+  if (reserve_taken(core, deployment, refusal))
+    return RESERVE_REFUSED;
   g_autoptr(GHashTable) used = reserve_used(core, deployment), held = reserve_held(deployment);
   const char *on_node = NULL;
   Frame *frame = NULL;
@@ -250,19 +251,16 @@ void reserve_send(Core *core, Rollout *rollout)
       continue;
     }
     if (!frame) {
-      rollout->request = ++core->next_request;
+      rollout->request = core_next_request(core);
       frame = turn_frame(core, node->id, FRAME_RESERVE, rollout->request);
-      frame->port_base = core->config.port_base;
+      frame->port_base = core_config(core)->port_base;
       on_node = node->id;
     }
     instance_place(core, instance, node->id);
-    if (!reserve_add(core, instance, used, held, frame)) {
-      reserve_exhausted(core, rollout, instance, frame);
-      return;
-    }
+    if (!reserve_add(core, instance, used, held, frame))
+      return reserve_exhausted(core, rollout, instance, frame, refusal);
   }
-  if (!frame && placed)
-    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0); /* nothing to ask */
+  return !frame && placed ? RESERVE_READY : RESERVE_WAITS;
 }
 
 static void reserve_give(Core *core, Instance *instance, int port)
@@ -333,29 +331,20 @@ static void reserve_missing_in(Core *core, const Deployment *deployment)
 
 void reserve_missing(Core *core)
 {
-  for (guint i = 0; i < core->deployments->len; i++)
-    reserve_missing_in(core, core->deployments->pdata[i]);
-}
-
-static Rollout *reserve_find(const Core *core, int64_t request)
-{
-  for (guint i = 0; i < core->open->len; i++) {
-    Rollout *rollout = core->open->pdata[i];
-    if (rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->request == request)
-      return rollout;
-  }
-  return NULL;
+  for (guint i = 0; i < core_deployments(core)->len; i++)
+    reserve_missing_in(core, core_deployments(core)->pdata[i]);
 }
 
 static Instance *reserve_instance(const Core *core, const Rollout *rollout,
                                   const Reservation *reservation)
 {
-  Instance *instance = g_hash_table_lookup(core->instances, reservation->id);
+  Instance *instance = core_find_instance(core, reservation->id);
   return instance && instance->deployment == rollout->deployment ? instance : NULL;
 }
 
 /* One refusal is enough; then no port of the answer counts. */
-static bool reserve_refused(Core *core, Rollout *rollout, const char *node, const Frame *frame)
+static bool reserve_refused(const Core *core, const Rollout *rollout, const Frame *frame,
+                            Refusal *refusal)
 {
   for (guint i = 0; i < frame->reservations->len; i++) {
     const Reservation *reservation = frame->reservations->pdata[i];
@@ -363,9 +352,8 @@ static bool reserve_refused(Core *core, Rollout *rollout, const char *node, cons
         reservation->error ? reserve_instance(core, rollout, reservation) : NULL;
     if (!instance)
       continue;
-    g_autofree char *cause = g_strdup_printf("agent '%s': %s", instance->agent, reservation->error);
-    turn_frame(core, node, FRAME_RELEASE, frame->request);
-    rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+    refusal->instance = instance;
+    refusal->cause = g_strdup_printf("agent '%s': %s", instance->agent, reservation->error);
     return true;
   }
   return false;
@@ -414,24 +402,21 @@ static bool reserve_clash(Core *core, const Rollout *rollout, GHashTable *used, 
   return clash;
 }
 
-void reserve_answer(Core *core, const char *node, const Frame *frame)
+ReserveResult reserve_answer(Core *core, Rollout *rollout, const char *node, const Frame *frame,
+                             Refusal *refusal)
 {
-  Rollout *rollout = frame->request ? reserve_find(core, frame->request) : NULL;
-  if (!rollout) {
-    turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
-    return;
+  if (reserve_refused(core, rollout, frame, refusal)) {
+    turn_frame(core, node, FRAME_RELEASE, frame->request);
+    return RESERVE_REFUSED;
   }
-  /* also since it was asked */
-  if (reserve_refused(core, rollout, node, frame) || reserve_owned(core, rollout))
-    return;
+  if (reserve_taken(core, rollout->deployment, refusal)) /* since it was asked */
+    return RESERVE_REFUSED;
   /* before the answer is applied */
   g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment);
   g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);
-  if (reserve_clash(core, rollout, used, asked)) {
-    turn_frame(core, node, FRAME_RELEASE, frame->request);
-    rollout->request = 0;
-    reserve_send(core, rollout);
-    return;
-  }
-  rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
+  if (!reserve_clash(core, rollout, used, asked))
+    return RESERVE_READY;
+  turn_frame(core, node, FRAME_RELEASE, frame->request);
+  rollout->request = 0;
+  return reserve_ask(core, rollout, refusal);
 }

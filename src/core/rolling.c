@@ -1,7 +1,10 @@
 /* How gently a running deployment is changed: how many slots of a stage may be out at once, and
  * which extra slots an agent without port gets so that none of it is missing meanwhile. A slot that
  * is not ready now is never held back: nothing is lost by starting it. */
-#include "core/internal.h"
+#include "core/rolling.h"
+
+#include "core/build.h"
+#include "core/instance.h"
 
 #include <string.h>
 
@@ -105,9 +108,9 @@ static bool rolling_serves(const Instance *instance)
 {
   bool unknown = instance->state == INSTANCE_RUNNING && instance->health == HEALTH_UNKNOWN;
   bool lost = instance->state == INSTANCE_LOST && instance->told_state == INSTANCE_RUNNING;
-  bool may = (unknown || lost) && instance->seen_generation == instance->generation;
-  return instance->desired_running && instance->present && (may || instance_ready(instance)) &&
-         !instance_is_batch(instance);
+  bool may = (unknown || lost) && instance->sight.seen_generation == instance->generation;
+  return instance->desired_running && instance->sight.present &&
+         (may || instance_ready(instance)) && !instance_is_batch(instance);
 }
 
 bool rolling_take(Rolling *rolling, const Instance *instance)
@@ -129,7 +132,7 @@ static int rolling_ready_slots(const Deployment *deployment, const AgentSpec *ag
   for (int replica = 0; replica < agent->replicas; replica++) {
     const Instance *instance = deployment_slot(deployment, agent->id, replica);
     n += instance && instance->step == STEP_WAITING && instance->desired_running &&
-         instance->present && instance_ready(instance);
+         instance->sight.present && instance_ready(instance);
   }
   return n;
 }

@@ -7,88 +7,33 @@
  *      +---- refused       +---- an agent died, time is up     +---- time is up
  *                   \-> targets turn back (on_failure) and the loop goes on, or DONE
  */
-#include "core/internal.h"
+#include "core/rollout.h"
+
+#include "core/build.h"
+#include "core/deployment.h"
+#include "core/instance.h"
+#include "core/place.h"
+#include "core/reserve.h"
+#include "core/rolling.h"
+#include "core/rollout_stage.h"
+#include "core/state.h"
+#include "core/targets.h"
+#include "core/turn.h"
 
 #include <string.h>
 
-/* @UNKNOWN_GRACE: when no job can be read that says what the agents were promised. */
-enum { ROLLOUT_STOP_SLACK_MS = 60000, ROLLOUT_UNKNOWN_GRACE_MS = 600000, ROLLOUT_CAUSE_MAX = 2000 };
+/* What a phase is. The stages of APPLY go up, those of PRUNE down. */
+typedef struct PhaseRow {
+  /* Called when a stage of the phase has begun. */
+  void (*begin)(Core *core, Rollout *rollout);
+  /* Called when the stage waits for nothing: true when something was done, so that it may be so
+   * again. */
+  bool (*go_on)(Core *core, Rollout *rollout);
+  /* Called with the news of a slot that has this step; NULL: they change nothing. */
+  void (*news[STEP_N])(Core *core, Rollout *rollout, Instance *instance);
+} PhaseRow;
 
-bool rollout_is_open(const Rollout *rollout)
-{
-  return rollout->phase != ROLLOUT_PHASE_DONE;
-}
-
-/* ---- stages ---- */
-
-/* Index of the first instance of @stage or later. */
-static guint rollout_first(const Deployment *deployment, int stage)
-{
-  guint low = 0, high = deployment->instances->len;
-  while (low < high) {
-    guint middle = low + (high - low) / 2;
-    if (((const Instance *)deployment->instances->pdata[middle])->stage < stage)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-static int rollout_stages(const Deployment *deployment)
-{
-  guint n = deployment->instances->len;
-  return n ? ((const Instance *)deployment->instances->pdata[n - 1])->stage + 1 : 0;
-}
-
-static bool rollout_waits_for(const Rollout *rollout, const Instance *instance)
-{
-  if (rollout->phase == ROLLOUT_PHASE_APPLY)
-    return instance->step == STEP_WAITING || instance->step == STEP_STARTING;
-  return rollout->phase == ROLLOUT_PHASE_PRUNE && instance->step == STEP_STOPPING;
-}
-
-void rollout_recount(Rollout *rollout)
-{
-  const Deployment *deployment = rollout->deployment;
-  rollout->waiting = rollout->queued = 0;
-  for (guint i = rollout_first(deployment, rollout->stage);
-       i < rollout_first(deployment, rollout->stage + 1); i++) {
-    const Instance *instance = deployment->instances->pdata[i];
-    rollout->waiting += rollout_waits_for(rollout, instance);
-    rollout->queued += rollout->phase == ROLLOUT_PHASE_APPLY && instance->step == STEP_WAITING;
-  }
-  rollout->blocked = rollout->queued > 0; /* until somebody looked */
-}
-
-/* The job whose times hold for @rollout; NULL when none of those that come into question can be
- * read. */
-static const Job *rollout_job(const Rollout *rollout)
-{
-  const Deployment *deployment = rollout->deployment;
-  const Revision *candidates[] = {revision_find(deployment, rollout->to),
-                                  revision_find(deployment, rollout->from),
-                                  deployment_last_revision(deployment)};
-  const Job *job = NULL;
-  for (size_t i = 0; i < G_N_ELEMENTS(candidates) && !job; i++)
-    job = revision_job(candidates[i]);
-  return job;
-}
-
-/* Longest grace period of the slots that stop now: ending them may take that long. */
-static int64_t rollout_duration(const Rollout *rollout)
-{
-  const Job *job = rollout_job(rollout);
-  if (!job)
-    return rollout->deployment->revisions->len ? ROLLOUT_UNKNOWN_GRACE_MS + ROLLOUT_STOP_SLACK_MS
-                                               : ROLLOUT_STOP_SLACK_MS;
-  if (rollout->phase != ROLLOUT_PHASE_PRUNE)
-    return job->timeout_ms;
-  int64_t grace = 0;
-  for (guint i = 0; i < job->agents->len; i++)
-    grace = MAX(grace, job_agent(job, i)->stop.grace_ms);
-  return grace + ROLLOUT_STOP_SLACK_MS;
-}
+static const PhaseRow phase_rows[ROLLOUT_PHASE_N];
 
 /* Slots of the stage whose port another one has: that one goes before its turn - at once if its
  * turn is in another stage, else when nothing of this stage moves by itself (@moves), as when two
@@ -109,48 +54,6 @@ static void rollout_clear_ports(Core *core, const Rollout *rollout, GHashTable *
     instance_stop(core, holder);
     moves |= here;
   }
-}
-
-/* Has the present generation ended before it was ready? A recovery leaves restarts to the node and
- * gives up only with it. */
-static bool rollout_start_failed(const Rollout *rollout, const Instance *instance)
-{
-  if (instance->seen_generation != instance->generation)
-    return false;
-  if (instance->state == INSTANCE_FAILED)
-    return true;
-  if (instance->state == INSTANCE_COMPLETED)
-    return !instance_is_batch(instance);
-  return rollout->kind != ROLLOUT_KIND_RECOVER &&
-         (instance->state == INSTANCE_BACKOFF || instance->attempt > 1);
-}
-
-/* So many milliseconds a slot must stay healthy before @rollout takes it for ready. A recovery
- * leaves restarts to the node and does not wait. */
-static int64_t rollout_min_healthy(const Rollout *rollout, const Instance *instance)
-{
-  const Deployment *deployment = instance->deployment;
-  const AgentSpec *agent = revision_agent(deployment, instance->revision, instance->agent);
-  const AgentSpec *former = revision_agent(deployment, rollout->from, instance->agent);
-  if (!agent || rollout->kind == ROLLOUT_KIND_RECOVER)
-    return 0;
-  bool forward = rollout->verdict == OUTCOME_SUCCEEDED;
-  bool replaces = forward && former &&
-                  (instance->replica < former->replicas || rolling_is_extra(rollout, instance));
-  return agent_min_healthy_ms(agent, replaces);
-}
-
-/* Is the slot ready, and has it been so for long enough? When only the time is missing, the rollout
- * wakes for it. */
-static bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance *instance)
-{
-  if (!instance_ready(instance))
-    return false;
-  int64_t settled = instance->healthy_boot_ms + rollout_min_healthy(rollout, instance);
-  if (settled <= core->now.boot_ms)
-    return true;
-  rollout->settle_boot_ms = MIN(rollout->settle_boot_ms, settled);
-  return false;
 }
 
 /* Slots of the stage that were begun by the rollout in whose place this one came: what is ready by
@@ -177,12 +80,12 @@ static void rollout_place(Core *core, Instance *instance)
   if (instance->node)
     return;
   const NodeObject *node = place_choose(core, instance);
-  if (!node && core->nodes->len)
-    node = core->nodes->pdata[0];
+  if (!node && core_nodes(core)->len)
+    node = core_nodes(core)->pdata[0];
   instance_place(core, instance, node ? node->id : NULL);
 }
 
-static void rollout_begin_apply(Core *core, Rollout *rollout)
+static void apply_start_slots(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
   guint first = rollout_first(deployment, rollout->stage),
@@ -215,9 +118,9 @@ static void rollout_begin_apply(Core *core, Rollout *rollout)
 /* The stage has so long from now. */
 static void rollout_begin_time(Core *core, Rollout *rollout)
 {
-  rollout->stage_at_ms = core->now.wall_ms;
+  rollout->stage_at_ms = core_now(core).wall_ms;
   rollout->duration_ms = rollout_duration(rollout);
-  rollout->deadline_boot_ms = core->now.boot_ms + rollout->duration_ms;
+  rollout->deadline_boot_ms = core_now(core).boot_ms + rollout->duration_ms;
   touch_rollout(core, rollout, TOUCH_STORED);
 }
 
@@ -227,9 +130,15 @@ static void rollout_next_slots(Core *core, Rollout *rollout)
   if (rollout->phase != ROLLOUT_PHASE_APPLY || rollout->queued == 0)
     return;
   guint before = rollout->queued;
-  rollout_begin_apply(core, rollout);
+  apply_start_slots(core, rollout);
   if (rollout->queued != before)
     rollout_begin_time(core, rollout);
+}
+
+static void apply_begin(Core *core, Rollout *rollout)
+{
+  rollout_take_over(core, rollout);
+  apply_start_slots(core, rollout);
 }
 
 /* Extra slots have done their part. */
@@ -245,7 +154,7 @@ static void rollout_drop_extra(Core *core, Rollout *rollout)
   }
 }
 
-static void rollout_begin_prune(Core *core, Rollout *rollout)
+static void prune_begin(Core *core, Rollout *rollout)
 {
   Deployment *deployment = rollout->deployment;
   for (guint i = rollout_first(deployment, rollout->stage);
@@ -260,7 +169,7 @@ static void rollout_begin_prune(Core *core, Rollout *rollout)
 }
 
 /* Into @stage of @phase; what follows from it comes by rollout_pump. */
-static void rollout_move(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
+static void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
 {
   core_cover(core, "rollout", (int)phase, (int)rollout->kind);
   if (phase == ROLLOUT_PHASE_PRUNE && rollout->phase == ROLLOUT_PHASE_APPLY)
@@ -268,62 +177,25 @@ static void rollout_move(Core *core, Rollout *rollout, RolloutPhase phase, int s
   rollout->phase = phase;
   rollout->stage = stage;
   rollout_begin_time(core, rollout);
-  if (phase == ROLLOUT_PHASE_APPLY) {
-    rollout_take_over(core, rollout);
-    rollout_begin_apply(core, rollout);
-  } else if (phase == ROLLOUT_PHASE_PRUNE) {
-    rollout_begin_prune(core, rollout);
-  }
+  if (phase_rows[phase].begin)
+    phase_rows[phase].begin(core, rollout);
   rollout_recount(rollout);
-  deployment_settle(core, rollout->deployment);
+  turn_mark(core, TURN_UNSETTLED, rollout->deployment);
 }
 
-void rollout_enter(Core *core, Rollout *rollout, RolloutPhase phase, int stage)
+static void rollout_enter_prune(Core *core, Rollout *rollout)
 {
-  rollout_move(core, rollout, phase, stage);
-  rollout_pump(core, rollout);
+  rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE,
+                MAX(rollout_stages(rollout->deployment) - 1, 0));
 }
 
-/* The present stage waits for nothing more. */
-static void rollout_advance(Core *core, Rollout *rollout)
+/* Goes on as far as nothing has to be waited for: a loop, since there may be thousands of stages.
+ */
+static void rollout_pump(Core *core, Rollout *rollout)
 {
-  int stages = rollout_stages(rollout->deployment);
-  if (rollout->phase == ROLLOUT_PHASE_APPLY && rollout->stage + 1 < stages)
-    rollout_move(core, rollout, ROLLOUT_PHASE_APPLY, rollout->stage + 1);
-  else if (rollout->phase == ROLLOUT_PHASE_APPLY)
-    rollout_move(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(stages - 1, 0));
-  else if (rollout->stage > 0)
-    rollout_move(core, rollout, ROLLOUT_PHASE_PRUNE, rollout->stage - 1);
-  else
-    rollout_close(core, rollout, rollout->verdict);
-}
-
-void rollout_pump(Core *core, Rollout *rollout)
-{
-  if (rollout->phase == ROLLOUT_PHASE_RESERVE)
-    reserve_send(core, rollout);
-  else
-    while (rollout_is_open(rollout) && rollout->waiting == 0)
-      rollout_advance(core, rollout);
-}
-
-/* ---- news of an instance ---- */
-
-static char *rollout_start_cause(const Instance *instance, const char *when)
-{
-  const char *reason = instance->observed_reason ? instance->observed_reason : instance->reason;
-  g_autofree char *output = instance->output ? g_strstrip(g_strdup(instance->output)) : NULL;
-  GString *cause = g_string_new(NULL);
-  g_string_append_printf(cause, "agent '%s'", instance->agent);
-  if (instance->replica > 0)
-    g_string_append_printf(cause, " replica %d", instance->replica);
-  g_string_append_printf(cause, " %s: %s", when,
-                         reason ? reason : instance_state_word(instance->state));
-  if (output && output[0])
-    g_string_append_printf(cause, "; last output: %s", output);
-  if (cause->len > ROLLOUT_CAUSE_MAX)
-    g_string_truncate(cause, ROLLOUT_CAUSE_MAX);
-  return g_string_free(cause, FALSE);
+  while (rollout->waiting == 0 && phase_rows[rollout->phase].go_on &&
+         phase_rows[rollout->phase].go_on(core, rollout))
+    ;
 }
 
 static void rollout_settled_one(Core *core, Rollout *rollout, Instance *instance, InstanceStep step)
@@ -334,75 +206,74 @@ static void rollout_settled_one(Core *core, Rollout *rollout, Instance *instance
   g_assert(rollout->waiting > 0);
   rollout->waiting--;
   rollout_next_slots(core, rollout);
-  rollout_pump(core, rollout);
 }
 
-void rollout_instance_changed(Core *core, Instance *instance)
+static void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict,
+                         const Instance *failed, const char *cause);
+
+static void apply_starting(Core *core, Rollout *rollout, Instance *instance)
 {
-  Rollout *rollout = instance->deployment->rollout;
-  if (!rollout || !rollout_is_open(rollout) || instance->deployment->unreadable)
-    return;
-  core_cover(core, "instance-step", (int)instance->step, (int)instance->state);
-  if (rollout->phase == ROLLOUT_PHASE_PRUNE) {
-    if (instance->step == STEP_STOPPING && instance_ended(instance))
-      rollout_settled_one(core, rollout, instance, STEP_GONE);
+  if (!rollout_start_failed(rollout, instance)) {
+    if (rollout_is_ready(core, rollout, instance))
+      rollout_settled_one(core, rollout, instance, STEP_READY);
     return;
   }
-  bool waits = instance->step == STEP_WAITING && instance->stage == rollout->stage;
-  if (rollout->blocked || waits)
-    /* it may have given up its port; and one that does not serve is not held back */
-    rollout_next_slots(core, rollout);
-  if (rollout->phase != ROLLOUT_PHASE_APPLY ||
-      (instance->step != STEP_STARTING && instance->step != STEP_READY))
-    return;
-  bool starting = instance->step == STEP_STARTING;
-  bool failed = starting ? rollout_start_failed(rollout, instance)
-                         : instance->state == INSTANCE_FAILED &&
-                               instance->seen_generation == instance->generation;
-  if (failed) {
-    int64_t least_ms = starting ? rollout_min_healthy(rollout, instance) : 0;
-    g_autofree char *early =
-        g_strdup_printf("ended before it was healthy for %.4g s", (double)least_ms / 1000);
-    g_autofree char *cause =
-        rollout_start_cause(instance, !starting  ? "failed"
-                                      : least_ms ? early
-                                                 : "ended before it was healthy");
+  int64_t least_ms = rollout_min_healthy(rollout, instance);
+  g_autofree char *when =
+      least_ms ? g_strdup_printf("ended before it was healthy for %.4g s", (double)least_ms / 1000)
+               : g_strdup("ended before it was healthy");
+  g_autofree char *cause = rollout_start_cause(instance, when);
+  rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
+}
+
+static void apply_ready(Core *core, Rollout *rollout, Instance *instance)
+{
+  if (instance->state == INSTANCE_FAILED &&
+      instance->sight.seen_generation == instance->generation) {
+    g_autofree char *cause = rollout_start_cause(instance, "failed");
     rollout_fail(core, rollout, OUTCOME_FAILED, instance, cause);
-  } else if (starting && rollout_is_ready(core, rollout, instance)) {
-    rollout_settled_one(core, rollout, instance, STEP_READY);
-  } else if (!starting && instance_ready(instance)) {
+  } else if (instance_ready(instance)) {
     /* an extra slot that fell and came back covers for others again */
     rollout_next_slots(core, rollout);
   }
 }
 
-void rollout_settle(Core *core, Rollout *rollout)
+static void prune_stopping(Core *core, Rollout *rollout, Instance *instance)
+{
+  if (instance_ended(instance))
+    rollout_settled_one(core, rollout, instance, STEP_GONE);
+}
+
+static void rollout_hear(Core *core, Instance *instance)
+{
+  const Deployment *deployment = instance->deployment;
+  Rollout *rollout = deployment->rollout;
+  if (!deployment_changes(deployment) || deployment->unreadable)
+    return;
+  core_cover(core, "instance-step", (int)instance->step, (int)instance->state);
+  bool waits = instance->step == STEP_WAITING && instance->stage == rollout->stage;
+  if (rollout->blocked || waits) /* it may have given up its port; or it serves no more */
+    rollout_next_slots(core, rollout);
+  if (phase_rows[rollout->phase].news[instance->step])
+    phase_rows[rollout->phase].news[instance->step](core, rollout, instance);
+  if (rollout->phase != ROLLOUT_PHASE_RESERVE)
+    rollout_pump(core, rollout);
+}
+
+/* Some slots may have been healthy for long enough by now. */
+static void rollout_settle(Core *core, Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
   /* what follows may give the slots another order */
   g_autoptr(GPtrArray) starting = g_ptr_array_new();
   rollout->settle_boot_ms = INT64_MAX;
-  for (guint i = 0; i < deployment->instances->len; i++)
-    if (((const Instance *)deployment->instances->pdata[i])->step == STEP_STARTING &&
-        instance_ready(deployment->instances->pdata[i]))
-      g_ptr_array_add(starting, deployment->instances->pdata[i]);
-  for (guint i = 0; i < starting->len; i++)
-    rollout_instance_changed(core, starting->pdata[i]);
-}
-
-bool rollout_only_settles(const Rollout *rollout)
-{
-  const Deployment *deployment = rollout->deployment;
-  bool any = false;
-  for (guint i = 0; i < deployment->instances->len && rollout->phase == ROLLOUT_PHASE_APPLY; i++) {
+  for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    if (instance->step != STEP_STARTING || instance->stage != rollout->stage)
-      continue;
-    if (!instance_ready(instance))
-      return false;
-    any = true;
+    if (instance->step == STEP_STARTING && instance_ready(instance))
+      g_ptr_array_add(starting, deployment->instances->pdata[i]);
   }
-  return any && rollout->settle_boot_ms != INT64_MAX;
+  for (guint i = 0; i < starting->len; i++)
+    rollout_hear(core, starting->pdata[i]);
 }
 
 /* ---- failure ---- */
@@ -411,13 +282,15 @@ static void rollout_release(Core *core, Rollout *rollout)
 {
   if (!rollout->request)
     return;
-  for (guint i = 0; i < core->nodes->len; i++) {
-    const NodeObject *node = core->nodes->pdata[i];
+  for (guint i = 0; i < core_nodes(core)->len; i++) {
+    const NodeObject *node = core_nodes(core)->pdata[i];
     if (node->linked)
       turn_frame(core, node->id, FRAME_RELEASE, rollout->request);
   }
   rollout->request = 0;
 }
+
+static void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome);
 
 /* Restarts and recoveries have no former state to go back to: note the failure and go on with the
  * others. */
@@ -445,19 +318,6 @@ static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *f
   }
   rollout_recount(rollout);
   rollout_next_slots(core, rollout);
-  rollout_pump(core, rollout);
-}
-
-static FailurePolicy rollout_policy(const Rollout *rollout, RolloutOutcome verdict)
-{
-  if (verdict == OUTCOME_CANCELLED)
-    return ON_FAILURE_ROLLBACK;
-  const Revision *revision = revision_find(rollout->deployment, rollout->to);
-  const Job *job = revision_job(revision);
-  FailurePolicy policy = job ? job->on_failure : ON_FAILURE_KEEP;
-  bool refused = rollout->phase == ROLLOUT_PHASE_RESERVE && rollout->from > 0;
-  /* to keep what runs is to stay with the former revision */
-  return refused && policy == ON_FAILURE_KEEP ? ON_FAILURE_ROLLBACK : policy;
 }
 
 /* The one that failed is shown as failed, with its reason, also after everything was stopped. */
@@ -475,18 +335,8 @@ static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Insta
     why = cause + (g_str_has_prefix(cause, named) ? strlen(named) : 0);
   text_set(&instance->outcome, "failed");
   text_set(&instance->reason, why);
-  instance->ended_at_ms = core->now.wall_ms;
+  instance->ended_at_ms = core_now(core).wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
-}
-
-/* Of a rollout that failed, and whose way back fails by @cause. Caller frees. */
-static char *rollout_both_causes(const Rollout *rollout, const char *cause)
-{
-  if (rollout->phase == ROLLOUT_PHASE_PRUNE || rollout->from == 0)
-    return g_strdup_printf("%s; stopping what is not wanted failed too: %s", rollout->cause, cause);
-  return g_strdup_printf(
-      "%s; going back to revision %d failed too (code in working directories is not part of a revision): %s",
-      rollout->cause, rollout->from, cause);
 }
 
 /* Agents may have been down before, since their deployment had failed or only others were
@@ -494,11 +344,11 @@ static char *rollout_both_causes(const Rollout *rollout, const char *cause)
  * rollout is closed: what runs stays. */
 static bool rollout_is_barred(Core *core, Rollout *rollout)
 {
-  const Instance *who;
-  g_autofree char *taken = reserve_taken(core, rollout->deployment, &who);
-  if (!taken)
+  Refusal taken;
+  if (!reserve_taken(core, rollout->deployment, &taken))
     return false;
-  g_autofree char *both = rollout_both_causes(rollout, taken);
+  g_autofree char *both = rollout_both_causes(rollout, taken.cause);
+  g_free(taken.cause);
   text_set(&rollout->cause, both);
   rollout_close(core, rollout, OUTCOME_FAILED);
   return true;
@@ -517,8 +367,9 @@ static bool rollout_former_is_unreadable(Core *core, Rollout *rollout)
   return true;
 }
 
-void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const Instance *failed,
-                  const char *cause)
+/* It turns back, or ends, because of @failed (NULL = of none in particular); the caller pumps. */
+static void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict,
+                         const Instance *failed, const char *cause)
 {
   bool again = rollout->verdict != OUTCOME_SUCCEEDED;
   core_cover(core, "failure", (int)rollout->phase, (int)rollout->kind);
@@ -547,8 +398,7 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
   case ON_FAILURE_STOP:
     rollout->verdict = OUTCOME_FAILED;
     rollout_targets(core, rollout, 0, false);
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE,
-                  MAX(rollout_stages(rollout->deployment) - 1, 0));
+    rollout_enter_prune(core, rollout);
     return;
   case ON_FAILURE_ROLLBACK:
     break;
@@ -564,8 +414,7 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
   if (rollout->from > 0)
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
   else
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE,
-                  MAX(rollout_stages(rollout->deployment) - 1, 0));
+    rollout_enter_prune(core, rollout);
 }
 
 /* ---- begin and end ---- */
@@ -573,7 +422,7 @@ void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict, const In
 Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to,
                        const Command *command)
 {
-  bool replaces = deployment->rollout && rollout_is_open(deployment->rollout);
+  bool replaces = deployment_changes(deployment);
   if (replaces) {
     text_set(&deployment->rollout->cause, "replaced by a newer rollout");
     rollout_release(core, deployment->rollout);
@@ -587,57 +436,18 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
   text_set(&rollout->actor, command ? command->actor : "reeve");
   text_set(&rollout->agent, command && kind == ROLLOUT_KIND_RESTART ? command->agent : NULL);
   rollout->rolling = command && kind == ROLLOUT_KIND_RESTART && command->rolling;
-  rollout->started_at_ms = core->now.wall_ms;
+  rollout->started_at_ms = core_now(core).wall_ms;
   deployment->rollout = rollout;
   deployment->outcome = OUTCOME_OPEN;
-  g_ptr_array_add(core->open, rollout);
+  g_ptr_array_add(core_list(core, CORE_OPEN), rollout);
   touch_deployment(core, deployment, TOUCH_STORED);
   rollout_targets(core, rollout, to, replaces);
   if (to == 0)
-    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, MAX(rollout_stages(deployment) - 1, 0));
+    rollout_enter_prune(core, rollout);
   else
     rollout_enter(core, rollout, ROLLOUT_PHASE_RESERVE, 0);
+  rollout_pump(core, rollout);
   return rollout;
-}
-
-static bool rollout_all_completed(const Deployment *deployment)
-{
-  guint completed = 0;
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    const Instance *instance = deployment->instances->pdata[i];
-    if (instance->target == 0)
-      continue;
-    if (instance_is_scheduled(instance))
-      return false;
-    if (g_strcmp0(instance->outcome, "completed") != 0)
-      return false;
-    completed++;
-  }
-  return completed > 0;
-}
-
-/* What the deployment is after a rollout of this kind ended so. */
-static DeploymentStatus rollout_settled_status(const Rollout *rollout)
-{
-  const Deployment *deployment = rollout->deployment;
-  bool goes_on = rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER;
-  bool all = rollout->kind == ROLLOUT_KIND_RESTART && !rollout->agent &&
-             rollout->outcome == OUTCOME_SUCCEEDED;
-  if (goes_on && deployment->settled != DEPLOYMENT_RUNNING && !all)
-    /* what was left of it was started again; the rest is as missing as before */
-    return DEPLOYMENT_FAILED;
-  switch (rollout->outcome) {
-  case OUTCOME_SUCCEEDED:
-    return rollout->kind == ROLLOUT_KIND_DOWN || rollout_all_completed(deployment)
-               ? DEPLOYMENT_STOPPED
-               : DEPLOYMENT_RUNNING;
-  case OUTCOME_ROLLED_BACK:
-    return DEPLOYMENT_RUNNING;
-  case OUTCOME_CANCELLED:
-    return rollout->from > 0 || goes_on ? DEPLOYMENT_RUNNING : DEPLOYMENT_STOPPED;
-  default:
-    return goes_on ? DEPLOYMENT_RUNNING : DEPLOYMENT_FAILED;
-  }
 }
 
 /* Extra slots have no part in what comes after the rollout. Like any slot that is not wanted any
@@ -680,7 +490,7 @@ static void rollout_give_up_waiting(Core *core, Deployment *deployment)
   }
 }
 
-void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
+static void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 {
   Deployment *deployment = rollout->deployment;
   core_cover(core, "rollout", (int)ROLLOUT_PHASE_DONE, (int)rollout->kind);
@@ -688,10 +498,10 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   rollout_release(core, rollout);
   rollout->phase = ROLLOUT_PHASE_DONE;
   rollout->outcome = rollout->verdict = outcome;
-  rollout->ended_at_ms = core->now.wall_ms;
+  rollout->ended_at_ms = core_now(core).wall_ms;
   rollout->deadline_boot_ms = INT64_MAX;
   rollout->waiting = 0;
-  g_ptr_array_remove(core->open, rollout);
+  g_ptr_array_remove(core_list(core, CORE_OPEN), rollout);
   touch_rollout(core, rollout, TOUCH_STORED);
   /* what kept running learns of it by file, never by a restart */
   deployment->peers_moved = rollout->to > 0;
@@ -708,10 +518,8 @@ void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
       rollout->kind != ROLLOUT_KIND_DOWN)
     text_set(&deployment->reason, "every agent completed");
   touch_deployment(core, deployment, TOUCH_STORED);
-  schedules_settle(core, deployment);
-  deployment_retain(core, deployment);
-  deployment_settle(core, deployment);
-  notices_rollout(core, rollout);
+  turn_mark(core, TURN_CLOSED, rollout);
+  turn_mark(core, TURN_UNSETTLED, deployment);
 }
 
 /* Was @instance meant to be alive on @node? */
@@ -724,7 +532,7 @@ static bool rollout_ran(const Instance *instance, const char *node)
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)
 {
   Rollout *rollout = deployment->rollout;
-  bool open = rollout && rollout_is_open(rollout), again = false;
+  bool open = deployment_changes(deployment), again = false;
   if (deployment->unreadable)
     return; /* nobody knows how to start them */
   for (guint i = 0; i < deployment->instances->len; i++) {
@@ -739,6 +547,164 @@ void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)
     return;
   if (!open && deployment->revision > 0)
     rollout_begin(core, deployment, ROLLOUT_KIND_RECOVER, deployment->revision, NULL);
-  else if (open && rollout->phase != ROLLOUT_PHASE_RESERVE)
+  else if (open && rollout->phase != ROLLOUT_PHASE_RESERVE) {
     rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
+    rollout_pump(core, rollout);
+  }
 }
+
+void rollout_cancel(Core *core, Rollout *rollout, const char *cause)
+{
+  if (rollout->kind == ROLLOUT_KIND_RESTART || rollout->kind == ROLLOUT_KIND_RECOVER) {
+    text_set(&rollout->cause, cause);
+    rollout_close(core, rollout, OUTCOME_CANCELLED);
+  } else {
+    rollout_fail(core, rollout, OUTCOME_CANCELLED, NULL, cause);
+    rollout_pump(core, rollout);
+  }
+}
+
+/* ---- ports ---- */
+
+/* Takes over what came of a reserve, and its refusal. True when the rollout may go on. */
+static bool rollout_reserved(Core *core, Rollout *rollout, ReserveResult result,
+                             const Refusal *refusal)
+{
+  if (result == RESERVE_WAITS)
+    return false;
+  if (result == RESERVE_READY) {
+    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, 0);
+    return true;
+  }
+  rollout_fail(core, rollout, OUTCOME_FAILED, refusal->instance, refusal->cause);
+  g_free(refusal->cause);
+  return true;
+}
+
+static bool rollout_ask(Core *core, Rollout *rollout)
+{
+  Refusal refusal;
+  return rollout_reserved(core, rollout, reserve_ask(core, rollout, &refusal), &refusal);
+}
+
+void rollout_on_reserved(Core *core, const char *node, const Frame *frame)
+{
+  Rollout *rollout = NULL;
+  const GPtrArray *open = core_list(core, CORE_OPEN);
+  for (guint i = 0; i < open->len && frame->request && !rollout; i++) {
+    Rollout *asking = open->pdata[i];
+    if (asking->phase == ROLLOUT_PHASE_RESERVE && asking->request == frame->request)
+      rollout = asking;
+  }
+  if (!rollout) {
+    turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
+    return;
+  }
+  Refusal refusal;
+  ReserveResult result = reserve_answer(core, rollout, node, frame, &refusal);
+  if (rollout_reserved(core, rollout, result, &refusal))
+    rollout_pump(core, rollout);
+}
+
+void rollouts_unlink(Core *core)
+{
+  const GPtrArray *open = core_list(core, CORE_OPEN);
+  for (guint i = 0; i < open->len; i++)
+    ((Rollout *)open->pdata[i])->request = 0;
+}
+
+void rollouts_resume(Core *core)
+{
+  const GPtrArray *open = core_list(core, CORE_OPEN);
+  for (guint i = 0; i < open->len; i++) {
+    Rollout *rollout = open->pdata[i];
+    int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
+    if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
+      rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
+    rollout->request = 0;
+    turn_mark(core, TURN_RESUMED, rollout);
+  }
+}
+
+void rollouts_tick(Core *core)
+{
+  g_autoptr(GPtrArray) open = g_ptr_array_copy(core_list(core, CORE_OPEN), NULL, NULL);
+  for (guint i = 0; i < open->len; i++) {
+    Rollout *rollout = open->pdata[i];
+    if (rollout->settle_boot_ms <= core_now(core).boot_ms)
+      rollout_settle(core, rollout);
+    if (!rollout_is_open(rollout) || rollout->deadline_boot_ms > core_now(core).boot_ms ||
+        !rollout_deadline_counts(core, rollout))
+      continue;
+    if (rollout_only_settles(rollout)) {
+      /* it was healthy in time; that it stays so may take longer */
+      rollout->deadline_boot_ms = rollout->settle_boot_ms;
+      continue;
+    }
+    g_autofree char *cause = rollout_late_cause(core, rollout);
+    const Instance *failed = NULL;
+    for (guint k = 0; k < rollout->deployment->instances->len && !failed; k++) {
+      const Instance *instance = rollout->deployment->instances->pdata[k];
+      if (instance->step == STEP_STARTING && instance->stage == rollout->stage &&
+          rollout->kind != ROLLOUT_KIND_RECOVER && rollout->kind != ROLLOUT_KIND_RESTART)
+        failed = instance;
+    }
+    rollout_fail(core, rollout, OUTCOME_FAILED, failed, cause);
+    rollout_pump(core, rollout);
+  }
+}
+
+int64_t rollouts_next_deadline(const Core *core)
+{
+  const GPtrArray *open = core_list(core, CORE_OPEN);
+  int64_t first = INT64_MAX;
+  for (guint i = 0; i < open->len; i++) {
+    const Rollout *rollout = open->pdata[i];
+    first = MIN(first, rollout->settle_boot_ms);
+    if (rollout_deadline_counts(core, rollout))
+      first = MIN(first, rollout->deadline_boot_ms);
+  }
+  return first;
+}
+
+/* ---- the phase ---- */
+
+void rollouts_run(Core *core)
+{
+  Instance *instance;
+  Rollout *rollout;
+  while ((instance = turn_next(core, TURN_NEWS)))
+    rollout_hear(core, instance);
+  while ((rollout = turn_next(core, TURN_RESUMED)))
+    rollout_pump(core, rollout);
+}
+
+static bool apply_go_on(Core *core, Rollout *rollout)
+{
+  if (rollout->stage + 1 < rollout_stages(rollout->deployment))
+    rollout_enter(core, rollout, ROLLOUT_PHASE_APPLY, rollout->stage + 1);
+  else
+    rollout_enter_prune(core, rollout);
+  return true;
+}
+
+static bool prune_go_on(Core *core, Rollout *rollout)
+{
+  if (rollout->stage > 0)
+    rollout_enter(core, rollout, ROLLOUT_PHASE_PRUNE, rollout->stage - 1);
+  else
+    rollout_close(core, rollout, rollout->verdict);
+  return true;
+}
+
+static const PhaseRow phase_rows[ROLLOUT_PHASE_N] = {
+    [ROLLOUT_PHASE_RESERVE] = {.go_on = rollout_ask},
+    [ROLLOUT_PHASE_APPLY] =
+        {.begin = apply_begin,
+         .go_on = apply_go_on,
+         .news = {[STEP_STARTING] = apply_starting, [STEP_READY] = apply_ready}},
+    [ROLLOUT_PHASE_PRUNE] = {.begin = prune_begin,
+                             .go_on = prune_go_on,
+                             .news = {[STEP_STOPPING] = prune_stopping}},
+    [ROLLOUT_PHASE_DONE] = {.go_on = NULL},
+};

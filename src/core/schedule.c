@@ -1,11 +1,20 @@
 /* Batch agents that run by the clock: when the next run is due, what happens when the former one
  * still goes, and how each ended. A schedule is in force while its deployment is settled as
  * running; times that pass while no server looks are told, not made up for. */
-#include "core/internal.h"
+#include "core/schedule.h"
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "core/build.h"
+#include "core/command.h"
+#include "core/instance.h"
+#include "core/place.h"
+#include "core/records.h"
+#include "core/render.h"
+#include "core/state.h"
+#include "core/turn.h"
+#include "model/cron.h"
 
 #include <string.h>
 
@@ -16,44 +25,6 @@ enum {
   SCHEDULE_MISSED_MAX = 10000
 };
 
-static void schedule_run_free(gpointer data)
-{
-  ScheduleRun *run = data;
-  g_free(run->outcome);
-  g_free(run->reason);
-  g_free(run->actor);
-  g_free(run);
-}
-
-Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent)
-{
-  Schedule *schedule = g_new0(Schedule, 1);
-  g_strlcpy(schedule->id, id, sizeof schedule->id);
-  schedule->deployment = deployment;
-  schedule->agent = g_strdup(agent);
-  schedule->runs = g_ptr_array_new_with_free_func(schedule_run_free);
-  schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
-  g_ptr_array_add(deployment->schedules, schedule);
-  return schedule;
-}
-
-void schedule_free(Schedule *schedule)
-{
-  g_ptr_array_unref(schedule->runs);
-  g_free(schedule->agent);
-  g_free(schedule->spec);
-  g_free(schedule);
-}
-
-ScheduleRun *schedule_add_run(Schedule *schedule, const char *id)
-{
-  ScheduleRun *run = g_new0(ScheduleRun, 1);
-  g_strlcpy(run->id, id, sizeof run->id);
-  run->schedule = schedule;
-  g_ptr_array_add(schedule->runs, run);
-  return run;
-}
-
 static Schedule *schedule_find(const Deployment *deployment, const char *agent)
 {
   for (guint i = 0; i < deployment->schedules->len; i++)
@@ -62,25 +33,11 @@ static Schedule *schedule_find(const Deployment *deployment, const char *agent)
   return NULL;
 }
 
-const ScheduleSpec *schedule_spec(const Schedule *schedule)
-{
-  const AgentSpec *agent =
-      revision_agent(schedule->deployment, schedule->deployment->revision, schedule->agent);
-  return agent && agent->schedule.set ? &agent->schedule : NULL;
-}
-
-bool instance_is_scheduled(const Instance *instance)
-{
-  const AgentSpec *agent =
-      revision_agent(instance->deployment, instance->revision, instance->agent);
-  return agent && agent->schedule.set;
-}
-
 /* ---- stored ---- */
 
 static void schedule_store(Core *core, const Schedule *schedule)
 {
-  g_ptr_array_add(core->effects->records, record_of_schedule(schedule));
+  turn_store(core, record_of_schedule(schedule));
 }
 
 static void schedule_event(Core *core, const ScheduleRun *run)
@@ -92,7 +49,7 @@ static void schedule_event(Core *core, const ScheduleRun *run)
 
 static void schedule_store_run(Core *core, const ScheduleRun *run)
 {
-  g_ptr_array_add(core->effects->records, record_of_schedule_run(run));
+  turn_store(core, record_of_schedule_run(run));
   schedule_event(core, run);
 }
 
@@ -104,10 +61,10 @@ static ScheduleRun *schedule_note(Core *core, Schedule *schedule, int64_t due_at
   core_new_id(core, id, "srn");
   ScheduleRun *run = schedule_add_run(schedule, id);
   run->due_at_ms = due_at_ms;
-  run->started_at_ms = core->now.wall_ms;
+  run->started_at_ms = core_now(core).wall_ms;
   run->outcome = g_strdup(outcome);
   run->reason = reason;
-  run->ended_at_ms = strcmp(outcome, "running") == 0 ? 0 : core->now.wall_ms;
+  run->ended_at_ms = strcmp(outcome, "running") == 0 ? 0 : core_now(core).wall_ms;
   while (schedule->runs->len > SCHEDULE_RUNS_KEPT) {
     turn_remove(core, TABLE_SCHEDULE_RUNS, ((const ScheduleRun *)schedule->runs->pdata[0])->id);
     g_ptr_array_remove_index(schedule->runs, 0);
@@ -125,7 +82,8 @@ static void schedule_arm(const Core *core, Schedule *schedule, const ScheduleSpe
   if (!spec->cron) {
     schedule->next_at_ms = schedule->handled_at_ms + spec->every_ms;
     schedule->every_boot_ms =
-        core->now.boot_ms + CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, spec->every_ms);
+        core_now(core).boot_ms +
+        CLAMP(schedule->next_at_ms - core_now(core).wall_ms, 0, spec->every_ms);
   } else if (cron_parse(spec->cron, &cron, NULL) &&
              (!spec->tz_rule || zone_parse(spec->tz_rule, &zone, NULL))) {
     schedule->next_at_ms = cron_next(&cron, &zone, schedule->handled_at_ms);
@@ -147,7 +105,7 @@ static void schedule_disarm(Core *core, Schedule *schedule)
   schedule->next_at_ms = schedule->every_boot_ms = INT64_MAX;
   schedule->queued_due_ms = 0;
   text_set(&schedule->spec, NULL);
-  g_ptr_array_remove(core->schedules, schedule);
+  g_ptr_array_remove(core_list(core, CORE_SCHEDULES), schedule);
   if (stored)
     schedule_store(core, schedule);
 }
@@ -163,7 +121,7 @@ static void schedule_enforce(Core *core, Deployment *deployment, const AgentSpec
   g_autofree char *text = schedule_text(&agent->schedule);
   if (g_strcmp0(schedule->spec, text) != 0) {
     text_set(&schedule->spec, text);
-    schedule->handled_at_ms = core->now.wall_ms;
+    schedule->handled_at_ms = core_now(core).wall_ms;
     schedule_store(core, schedule);
   }
   schedule_attach(core, schedule);
@@ -173,11 +131,11 @@ void schedule_attach(Core *core, Schedule *schedule)
 {
   const ScheduleSpec *spec = schedule_spec(schedule);
   Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
-  g_ptr_array_remove(core->schedules, schedule);
+  g_ptr_array_remove(core_list(core, CORE_SCHEDULES), schedule);
   if (!spec || !schedule->spec)
     return;
   schedule_arm(core, schedule, spec);
-  g_ptr_array_add(core->schedules, schedule);
+  g_ptr_array_add(core_list(core, CORE_SCHEDULES), schedule);
   if (instance) {
     instance->scheduled = true;
     instance_recount(instance);
@@ -198,7 +156,7 @@ static void schedule_end_run(Core *core, ScheduleRun *run, const char *outcome, 
 {
   text_set(&run->outcome, outcome);
   text_set(&run->reason, reason);
-  run->ended_at_ms = core->now.wall_ms;
+  run->ended_at_ms = core_now(core).wall_ms;
   schedule_store_run(core, run);
 }
 
@@ -241,10 +199,13 @@ void schedules_settle(Core *core, Deployment *deployment)
 
 /* ---- runs ---- */
 
+/* What runs is being changed: afterwards. That is also when it has been changed in this very turn,
+ * since whether the schedule is still in force is settled later in it. */
 static bool schedule_waits(const Schedule *schedule)
 {
-  const Rollout *rollout = schedule->deployment->rollout;
-  return rollout && rollout_is_open(rollout); /* what runs is being changed: afterwards */
+  const Deployment *deployment = schedule->deployment;
+  return deployment_changes(deployment) ||
+         (deployment->rollout && turn_is_marked(TURN_CLOSED, deployment->rollout));
 }
 
 /* Starts the agent. */
@@ -301,16 +262,17 @@ static void schedule_due(Core *core, Schedule *schedule)
   const ScheduleSpec *spec = schedule_spec(schedule);
   int64_t first = schedule->next_at_ms, due = first, last = 0;
   int passed = 0;
-  for (; due <= core->now.wall_ms && passed < SCHEDULE_MISSED_MAX; due = schedule->next_at_ms) {
+  for (; due <= core_now(core).wall_ms && passed < SCHEDULE_MISSED_MAX;
+       due = schedule->next_at_ms) {
     passed++;
     last = schedule->handled_at_ms = due;
     schedule_arm(core, schedule, spec);
   }
-  if (due <= core->now.wall_ms) { /* more than anybody counts */
-    schedule->handled_at_ms = core->now.wall_ms;
+  if (due <= core_now(core).wall_ms) { /* more than anybody counts */
+    schedule->handled_at_ms = core_now(core).wall_ms;
     schedule_arm(core, schedule, spec);
   }
-  bool late = core->now.wall_ms - last > SCHEDULE_LATE_MS;
+  bool late = core_now(core).wall_ms - last > SCHEDULE_LATE_MS;
   int missed = passed - !late;
   if (missed > 0) {
     char from[ISO_TIME_BYTES], to[ISO_TIME_BYTES];
@@ -332,10 +294,11 @@ static void schedule_due(Core *core, Schedule *schedule)
  * is now, whatever it is called. */
 static void schedule_follow_clock(const Core *core, Schedule *schedule)
 {
-  if (schedule->every_boot_ms > core->now.boot_ms || schedule->next_at_ms <= core->now.wall_ms)
+  if (schedule->every_boot_ms > core_now(core).boot_ms ||
+      schedule->next_at_ms <= core_now(core).wall_ms)
     return;
-  schedule->handled_at_ms -= schedule->next_at_ms - core->now.wall_ms;
-  schedule->next_at_ms = core->now.wall_ms;
+  schedule->handled_at_ms -= schedule->next_at_ms - core_now(core).wall_ms;
+  schedule->next_at_ms = core_now(core).wall_ms;
 }
 
 /* A run waits, and what it waited for is over. */
@@ -355,14 +318,14 @@ static void schedule_start_queued(Core *core, Schedule *schedule)
 
 void schedules_tick(Core *core)
 {
-  g_autoptr(GPtrArray) all = g_ptr_array_copy(core->schedules, NULL, NULL);
+  g_autoptr(GPtrArray) all = g_ptr_array_copy(core_list(core, CORE_SCHEDULES), NULL, NULL);
   for (guint i = 0; i < all->len; i++) {
     Schedule *schedule = all->pdata[i];
     if (schedule_owes_a_run(schedule)) /* the former one ended while what runs was being changed */
       schedule_start_queued(core, schedule);
     if (!schedule_waits(schedule))
       schedule_follow_clock(core, schedule);
-    if (schedule->next_at_ms <= core->now.wall_ms && !schedule_waits(schedule))
+    if (schedule->next_at_ms <= core_now(core).wall_ms && !schedule_waits(schedule))
       schedule_due(core, schedule);
   }
 }
@@ -370,22 +333,23 @@ void schedules_tick(Core *core)
 int64_t schedules_next_deadline(const Core *core)
 {
   int64_t first = INT64_MAX;
-  for (guint i = 0; i < core->schedules->len; i++) {
-    const Schedule *schedule = core->schedules->pdata[i];
+  for (guint i = 0; i < core_list(core, CORE_SCHEDULES)->len; i++) {
+    const Schedule *schedule = core_list(core, CORE_SCHEDULES)->pdata[i];
     if (schedule_owes_a_run(schedule))
-      return core->now.boot_ms;
+      return core_now(core).boot_ms;
     if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule))
       continue;
-    int64_t wall_ms = CLAMP(schedule->next_at_ms - core->now.wall_ms, 0, SCHEDULE_LOOK_MS);
+    int64_t wall_ms = CLAMP(schedule->next_at_ms - core_now(core).wall_ms, 0, SCHEDULE_LOOK_MS);
     int64_t every_ms = schedule->every_boot_ms == INT64_MAX
                            ? wall_ms
-                           : MAX(schedule->every_boot_ms - core->now.boot_ms, 0);
+                           : MAX(schedule->every_boot_ms - core_now(core).boot_ms, 0);
     first = MIN(first, MIN(wall_ms, every_ms));
   }
-  return first == INT64_MAX ? first : core->now.boot_ms + first;
+  return first == INT64_MAX ? first : core_now(core).boot_ms + first;
 }
 
-void schedule_instance_ended(Core *core, Instance *instance)
+/* What ran in @instance has an outcome. */
+static void schedule_instance_ended(Core *core, const Instance *instance)
 {
   Schedule *schedule = schedule_find(instance->deployment, instance->agent);
   ScheduleRun *run = schedule ? schedule_present_run(schedule) : NULL;
@@ -396,14 +360,11 @@ void schedule_instance_ended(Core *core, Instance *instance)
     schedule_start_queued(core, schedule);
 }
 
-void schedule_interrupted(Core *core, Instance *instance)
+void schedules_run(Core *core)
 {
-  instance->desired_running = false;
-  text_set(&instance->outcome, "failed");
-  text_set(&instance->reason, "interrupted by a restart of the machine");
-  instance->ended_at_ms = core->now.wall_ms;
-  touch_instance(core, instance, TOUCH_STORED);
-  schedule_instance_ended(core, instance);
+  const Instance *instance;
+  while ((instance = turn_next(core, TURN_ENDED)))
+    schedule_instance_ended(core, instance);
 }
 
 /* ---- by hand ---- */
@@ -413,30 +374,32 @@ void command_run(Core *core, const Command *command)
   Deployment *deployment = core_find(core, command->deployment);
   Schedule *schedule =
       deployment && command->agent ? schedule_find(deployment, command->agent) : NULL;
-  if (deployment && command_refuse_unreadable(core, command, deployment))
+  if (deployment && deployment->unreadable) {
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT, "%s", deployment->unreadable);
     return;
+  }
   if (!schedule || !schedule_spec(schedule)) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND,
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND,
                 deployment ? "deployment '%s' has no scheduled agent '%s'" : "no deployment '%s'",
                 command->deployment, command->agent);
     return;
   }
   if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule)) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                 "deployment '%s' is %s; its schedules are not in force", deployment->name,
                 deployment_status_word(deployment->status));
     return;
   }
   const ScheduleRun *present = schedule_present_run(schedule);
   if (present && schedule_spec(schedule)->overlap == OVERLAP_SKIP) {
-    core_refuse(
+    turn_refuse(
         core, command, REEVE_ERROR_CONFLICT,
         "agent '%s': its run '%s' still goes; wait for it, or give it overlap: queue or replace",
         schedule->agent, present->id);
     return;
   }
-  const ScheduleRun *run = schedule_fire(core, schedule, core->now.wall_ms, command->actor);
-  core_audit(core, command, "run", deployment->name, schedule->agent);
+  const ScheduleRun *run = schedule_fire(core, schedule, core_now(core).wall_ms, command->actor);
+  turn_audit(core, command, "run", deployment->name, schedule->agent);
   g_autoptr(GString) body = g_string_new(NULL);
   jw_open(body, NULL, '{');
   jw_str(body, "deployment", deployment->name);
@@ -444,5 +407,5 @@ void command_run(Core *core, const Command *command)
   jw_str(body, "run", run ? run->id : NULL);
   jw_bool(body, "queued", run == NULL);
   jw_close(body, '}');
-  core_accept(core, command, 202, body->str);
+  turn_accept(core, command, 202, body->str);
 }

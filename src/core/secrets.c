@@ -1,6 +1,15 @@
 /* Secrets as the core knows them: a name, a sealed text that only the server can open, and a
  * version that grows. */
-#include "core/internal.h"
+#include "core/secrets.h"
+
+#include "core/build.h"
+#include "core/command.h"
+#include "core/instance.h"
+#include "core/load.h"
+#include "core/records.h"
+#include "core/spec.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -10,14 +19,6 @@
 
 enum { SECRETS_MISSING_TEXT_MAX = 4000 };
 
-void secret_free(Secret *secret)
-{
-  g_free(secret->name);
-  g_free(secret->sealed);
-  g_free(secret->actor);
-  g_free(secret);
-}
-
 static gint secret_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Secret *const *)a)->name, (*(Secret *const *)b)->name);
@@ -25,9 +26,9 @@ static gint secret_compare(gconstpointer a, gconstpointer b)
 
 static Secret *secret_find(const Core *core, const char *name)
 {
-  for (guint i = 0; i < core->secrets->len; i++)
-    if (strcmp(((Secret *)core->secrets->pdata[i])->name, name) == 0)
-      return core->secrets->pdata[i];
+  for (guint i = 0; i < core_list(core, CORE_SECRETS)->len; i++)
+    if (strcmp(((Secret *)core_list(core, CORE_SECRETS)->pdata[i])->name, name) == 0)
+      return core_list(core, CORE_SECRETS)->pdata[i];
   return NULL;
 }
 
@@ -38,7 +39,7 @@ const Secret *core_secret(const Core *core, const char *name)
 
 const GPtrArray *core_secrets(const Core *core)
 {
-  return core->secrets;
+  return core_list(core, CORE_SECRETS);
 }
 
 static void secret_accept(Core *core, const Command *command, const Secret *secret, bool created)
@@ -48,20 +49,20 @@ static void secret_accept(Core *core, const Command *command, const Secret *secr
   jw_str(body, "name", secret->name);
   jw_int(body, "version", secret->version);
   jw_close(body, '}');
-  core_accept(core, command, created ? 201 : 200, body->str);
+  turn_accept(core, command, created ? 201 : 200, body->str);
 }
 
 static bool secret_refused(Core *core, const Command *command, const Secret *known)
 {
   const SecretAsk *ask = command->secret;
   if (!text_is_name(ask->name))
-    core_refuse(core, command, REEVE_ERROR_INVALID,
+    turn_refuse(core, command, REEVE_ERROR_INVALID,
                 "set secret '%s': a name is 1 to 64 letters, digits, '.', '_' or '-'", ask->name);
   else if (strlen(ask->sealed) > SECRET_SEALED_MAX)
-    core_refuse(core, command, REEVE_ERROR_LIMIT, "set secret '%s': larger than allowed",
+    turn_refuse(core, command, REEVE_ERROR_LIMIT, "set secret '%s': larger than allowed",
                 ask->name);
-  else if (!known && core->secrets->len >= SECRETS_MAX)
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+  else if (!known && core_list(core, CORE_SECRETS)->len >= SECRETS_MAX)
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                 "set secret '%s': there are %d already; remove one first", ask->name, SECRETS_MAX);
   else
     return false;
@@ -163,8 +164,8 @@ static void secret_mark(Core *core, Instance *instance, bool stale)
 
 void secrets_loaded(Core *core)
 {
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *deployment = core->deployments->pdata[i];
+  for (guint i = 0; i < core_deployments(core)->len; i++) {
+    const Deployment *deployment = core_deployments(core)->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++) {
       Instance *instance = deployment->instances->pdata[k];
       instance->stale = secret_use(core, instance, NULL).stale;
@@ -174,8 +175,8 @@ void secrets_loaded(Core *core)
 
 static void secret_changed(Core *core, const char *name)
 {
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *deployment = core->deployments->pdata[i];
+  for (guint i = 0; i < core_deployments(core)->len; i++) {
+    const Deployment *deployment = core_deployments(core)->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++) {
       Instance *instance = deployment->instances->pdata[k];
       SecretUse use = secret_use(core, instance, name);
@@ -187,7 +188,7 @@ static void secret_changed(Core *core, const char *name)
 
 void command_secrets_given(Core *core, const Command *command)
 {
-  Instance *instance = g_hash_table_lookup(core->instances, command->instance);
+  Instance *instance = core_find_instance(core, command->instance);
   if (!instance)
     return;
   if (instance->secrets_version != command->version) {
@@ -239,8 +240,8 @@ static bool secret_may_be_named(const Deployment *deployment, const char *name)
 static char *secret_users(const Core *core, const char *name)
 {
   GString *users = g_string_new(NULL);
-  for (guint i = 0; i < core->deployments->len; i++) {
-    const Deployment *deployment = core->deployments->pdata[i];
+  for (guint i = 0; i < core_deployments(core)->len; i++) {
+    const Deployment *deployment = core_deployments(core)->pdata[i];
     bool uses = secret_signs(deployment, name) || secret_may_be_named(deployment, name);
     for (guint k = 0; k < deployment->instances->len && !uses; k++)
       uses = secret_use(core, deployment->instances->pdata[k], name).found;
@@ -261,16 +262,16 @@ void command_secret_set(Core *core, const Command *command)
   if (created) {
     secret = g_new0(Secret, 1);
     secret->name = g_strdup(command->secret->name);
-    secret->created_at_ms = core->now.wall_ms;
-    g_ptr_array_add(core->secrets, secret);
-    g_ptr_array_sort(core->secrets, secret_compare);
+    secret->created_at_ms = core_now(core).wall_ms;
+    g_ptr_array_add(core_list(core, CORE_SECRETS), secret);
+    g_ptr_array_sort(core_list(core, CORE_SECRETS), secret_compare);
   }
-  secret->version = (int64_t)core->next_id++;
-  secret->updated_at_ms = core->now.wall_ms;
+  secret->version = (int64_t)core_next_number(core);
+  secret->updated_at_ms = core_now(core).wall_ms;
   text_set(&secret->sealed, command->secret->sealed);
   text_set(&secret->actor, command->actor);
-  g_ptr_array_add(core->effects->records, record_of_secret(secret));
-  core_audit(core, command, "secret-set", secret->name, created ? "new" : "changed");
+  turn_store(core, record_of_secret(secret));
+  turn_audit(core, command, "secret-set", secret->name, created ? "new" : "changed");
   secret_changed(core, secret->name);
   secret_accept(core, command, secret, created);
 }
@@ -280,20 +281,20 @@ void command_secret_remove(Core *core, const Command *command)
   const char *name = command->secret->name;
   Secret *secret = secret_find(core, name);
   if (!secret) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "remove secret '%s': no such secret", name);
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "remove secret '%s': no such secret", name);
     return;
   }
   g_autofree char *users = secret_users(core, name);
   if (users) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                 "remove secret '%s': %s runs with it; stop it, or deploy it without, first", name,
                 users);
     return;
   }
   turn_remove(core, TABLE_SECRETS, secret->name);
-  core_audit(core, command, "secret-remove", secret->name, NULL);
-  g_ptr_array_remove(core->secrets, secret);
-  core_accept(core, command, 200, "{}");
+  turn_audit(core, command, "secret-remove", secret->name, NULL);
+  g_ptr_array_remove(core_list(core, CORE_SECRETS), secret);
+  turn_accept(core, command, 200, "{}");
 }
 
 bool load_secret(Core *core, const Value *values)
@@ -307,7 +308,7 @@ bool load_secret(Core *core, const Value *values)
   secret->created_at_ms = values[SEC_CREATED_AT].number;
   secret->updated_at_ms = values[SEC_UPDATED_AT].number;
   secret->actor = g_strdup(values[SEC_ACTOR].text);
-  g_ptr_array_add(core->secrets, secret);
-  g_ptr_array_sort(core->secrets, secret_compare);
+  g_ptr_array_add(core_list(core, CORE_SECRETS), secret);
+  g_ptr_array_sort(core_list(core, CORE_SECRETS), secret_compare);
   return true;
 }

@@ -1,6 +1,9 @@
 /* What a node is told to run: an instance's spec from its revision's job, the plan and the ports of
  * its peers. */
-#include "core/internal.h"
+#include "core/spec.h"
+
+#include "core/build.h"
+#include "core/state.h"
 
 #include <string.h>
 
@@ -166,22 +169,6 @@ char *instance_peers(const Instance *instance)
   if (index < 0)
     return g_strdup("[]");
   return plan_peers_json(plan, (guint)index, spec_port, (void *)(uintptr_t)instance);
-}
-
-void instance_send_peers(Core *core, Instance *instance)
-{
-  const NodeObject *node = core_node(core, instance->node);
-  if (!node || !node->linked || !instance_can_start(instance))
-    return; /* the last: whom it is connected to is not known, which is not nobody */
-  g_autofree char *peers = instance_peers(instance);
-  char digest[PEERS_DIGEST_BYTES];
-  instance_peers_digest(peers, digest);
-  if (strcmp(instance->peers_known, digest) == 0)
-    return;
-  g_strlcpy(instance->peers_known, digest, sizeof instance->peers_known);
-  Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
-  instruction->peers = g_steal_pointer(&peers);
-  turn_send(core, node->id, FRAME_PEERS, instruction);
 }
 
 char *instance_url(const Instance *instance)

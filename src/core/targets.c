@@ -1,6 +1,14 @@
 /* What a rollout wants of every slot: a revision, or none; which of them have to be started for it,
  * and with which port. */
-#include "core/internal.h"
+#include "core/targets.h"
+
+#include "core/build.h"
+#include "core/deployment.h"
+#include "core/instance.h"
+#include "core/reserve.h"
+#include "core/rolling.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include <string.h>
 
@@ -47,9 +55,9 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, Want
   if (!instance->desired_running || instance->generation == 0 ||
       g_strcmp0(instance->outcome, "failed") == 0)
     return true;
-  if (instance->present && !instance_live(instance) && !completed)
+  if (instance->sight.present && !instance_live(instance) && !completed)
     return true; /* a reboot ended it */
-  if (instance->deployment->settled != DEPLOYMENT_RUNNING && !undoing && instance->present &&
+  if (instance->deployment->settled != DEPLOYMENT_RUNNING && !undoing && instance->sight.present &&
       agent->kind == AGENT_SERVICE && !instance_ready(instance))
     return true; /* left over from what failed before: to pass it by would call that a success */
   return !rollout_same_agent(instance, wanted);
@@ -90,8 +98,8 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
     char id[ID_BYTES];
     core_new_id(core, id, "ins");
     instance = instance_new(deployment, id, agent->id, replica);
-    instance->created_at_ms = core->now.wall_ms;
-    g_hash_table_insert(core->instances, instance->id, instance);
+    instance->created_at_ms = core_now(core).wall_ms;
+    core_add_instance(core, instance);
   }
   instance_spare(core, instance);
   int revision = revision_find(deployment, rollout->to)->number;
@@ -112,7 +120,7 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
   if (!needs && rollout_same_agent(instance, wanted))
     instance->revision = revision;
   if (!needs && !agent->schedule.set) {
-    if (instance_live(instance) && instance->seen_generation == instance->generation)
+    if (instance_live(instance) && instance->sight.seen_generation == instance->generation)
       /* a port that was meant for a start which now does not happen is void */
       instance->port = instance->seen_port;
   }
@@ -136,8 +144,9 @@ static InstanceStep rollout_first_step(const Instance *instance, bool goes_on)
   if (goes_on && instance->desired_running && instance->step == STEP_STARTING &&
       !instance_ready(instance) && !fell)
     return STEP_STARTING;
-  return instance->desired_running || (instance->present && instance_live(instance)) ? STEP_IDLE
-                                                                                     : STEP_GONE;
+  return instance->desired_running || (instance->sight.present && instance_live(instance))
+             ? STEP_IDLE
+             : STEP_GONE;
 }
 
 void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)

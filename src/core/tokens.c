@@ -1,6 +1,11 @@
 /* Bearer tokens: made, revoked, found. Only the hash of a token is held here or stored; its text
  * passes through once, in the reply. */
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/command.h"
+#include "core/load.h"
+#include "core/records.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -10,14 +15,6 @@
 
 enum { TOKEN_HASH_LENGTH = 64 };
 
-void token_free(Token *token)
-{
-  g_free(token->name);
-  g_free(token->hash);
-  g_free(token->actor);
-  g_free(token);
-}
-
 static gint token_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Token *const *)a)->name, (*(Token *const *)b)->name);
@@ -25,9 +22,9 @@ static gint token_compare(gconstpointer a, gconstpointer b)
 
 static Token *token_find(const Core *core, const char *name)
 {
-  for (guint i = 0; i < core->tokens->len; i++)
-    if (strcmp(((Token *)core->tokens->pdata[i])->name, name) == 0)
-      return core->tokens->pdata[i];
+  for (guint i = 0; i < core_list(core, CORE_TOKENS)->len; i++)
+    if (strcmp(((Token *)core_list(core, CORE_TOKENS)->pdata[i])->name, name) == 0)
+      return core_list(core, CORE_TOKENS)->pdata[i];
   return NULL;
 }
 
@@ -43,8 +40,8 @@ static bool token_hash_equal(const char *a, const char *b)
 const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall_ms)
 {
   const Token *found = NULL;
-  for (guint i = 0; i < core->tokens->len; i++) {
-    const Token *token = core->tokens->pdata[i];
+  for (guint i = 0; i < core_list(core, CORE_TOKENS)->len; i++) {
+    const Token *token = core_list(core, CORE_TOKENS)->pdata[i];
     if (token_hash_equal(token->hash, hash))
       found = token;
   }
@@ -53,7 +50,7 @@ const Token *core_token_of_hash(const Core *core, const char *hash, int64_t wall
 
 const GPtrArray *core_tokens(const Core *core)
 {
-  return core->tokens;
+  return core_list(core, CORE_TOKENS);
 }
 
 static void token_accept(Core *core, const Command *command, const Token *token)
@@ -67,7 +64,7 @@ static void token_accept(Core *core, const Command *command, const Token *token)
   jw_time(body, "expires_at", token->expires_at_ms);
   jw_str(body, "token", command->token->shown);
   jw_close(body, '}');
-  core_accept(core, command, 201, body->str);
+  turn_accept(core, command, 201, body->str);
 }
 
 void command_token_create(Core *core, const Command *command)
@@ -75,17 +72,17 @@ void command_token_create(Core *core, const Command *command)
   const TokenAsk *ask = command->token;
   if (!text_is_name(ask->name) || ask->role <= ROLE_PUBLIC ||
       strlen(ask->hash) != TOKEN_HASH_LENGTH) {
-    core_refuse(core, command, REEVE_ERROR_INVALID,
+    turn_refuse(core, command, REEVE_ERROR_INVALID,
                 "create token '%s': a name is 1 to 64 letters, digits, '.', '_' or '-'", ask->name);
     return;
   }
   if (token_find(core, ask->name)) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                 "create token '%s': there is one of that name; revoke it first", ask->name);
     return;
   }
-  if (core->tokens->len >= TOKENS_MAX) {
-    core_refuse(core, command, REEVE_ERROR_CONFLICT,
+  if (core_list(core, CORE_TOKENS)->len >= TOKENS_MAX) {
+    turn_refuse(core, command, REEVE_ERROR_CONFLICT,
                 "create token '%s': there are %d already; revoke one first", ask->name, TOKENS_MAX);
     return;
   }
@@ -94,13 +91,13 @@ void command_token_create(Core *core, const Command *command)
   token->name = g_strdup(ask->name);
   token->role = ask->role;
   token->hash = g_strdup(ask->hash);
-  token->created_at_ms = core->now.wall_ms;
-  token->expires_at_ms = ask->lifetime_ms > 0 ? core->now.wall_ms + ask->lifetime_ms : 0;
+  token->created_at_ms = core_now(core).wall_ms;
+  token->expires_at_ms = ask->lifetime_ms > 0 ? core_now(core).wall_ms + ask->lifetime_ms : 0;
   token->actor = g_strdup(command->actor);
-  g_ptr_array_add(core->tokens, token);
-  g_ptr_array_sort(core->tokens, token_compare);
-  g_ptr_array_add(core->effects->records, record_of_token(token));
-  core_audit(core, command, "token-create", token->name, role_word(token->role));
+  g_ptr_array_add(core_list(core, CORE_TOKENS), token);
+  g_ptr_array_sort(core_list(core, CORE_TOKENS), token_compare);
+  turn_store(core, record_of_token(token));
+  turn_audit(core, command, "token-create", token->name, role_word(token->role));
   token_accept(core, command, token);
 }
 
@@ -108,14 +105,14 @@ void command_token_revoke(Core *core, const Command *command)
 {
   Token *token = token_find(core, command->token->name);
   if (!token) {
-    core_refuse(core, command, REEVE_ERROR_NOT_FOUND, "revoke token '%s': no such token",
+    turn_refuse(core, command, REEVE_ERROR_NOT_FOUND, "revoke token '%s': no such token",
                 command->token->name);
     return;
   }
   turn_remove(core, TABLE_TOKENS, token->id);
-  core_audit(core, command, "token-revoke", token->name, role_word(token->role));
-  g_ptr_array_remove(core->tokens, token);
-  core_accept(core, command, 200, "{}");
+  turn_audit(core, command, "token-revoke", token->name, role_word(token->role));
+  g_ptr_array_remove(core_list(core, CORE_TOKENS), token);
+  turn_accept(core, command, 200, "{}");
 }
 
 bool load_token(Core *core, const Value *values)
@@ -132,7 +129,7 @@ bool load_token(Core *core, const Value *values)
   token->created_at_ms = values[TOK_CREATED_AT].number;
   token->expires_at_ms = values[TOK_EXPIRES_AT].number;
   token->actor = g_strdup(values[TOK_ACTOR].text);
-  g_ptr_array_add(core->tokens, token);
-  g_ptr_array_sort(core->tokens, token_compare);
+  g_ptr_array_add(core_list(core, CORE_TOKENS), token);
+  g_ptr_array_sort(core_list(core, CORE_TOKENS), token_compare);
   return true;
 }

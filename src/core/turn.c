@@ -1,8 +1,11 @@
-/* The end of a turn: every changed object becomes one record and one event, every instruction joins
- * one frame per node and type. */
-#include "core/internal.h"
+/* Owns what one turn leaves behind: the queues of its phases, and records, events, replies and
+ * frames until they leave. */
+#include "core/turn.h"
 
-#include "core/render.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "core/records.h"
+#include "core/struct.h"
 
 #include <string.h>
 
@@ -11,36 +14,142 @@ typedef struct Outgoing {
   Frame *frame;
 } Outgoing;
 
-#define TOUCH(core, list, object, touch)        \
-  do {                                          \
-    if (!(object)->touched && !(object)->dirty) \
-      g_ptr_array_add((core)->list, object);    \
-    (object)->touched = true;                   \
-    if ((touch) == TOUCH_STORED)                \
-      (object)->dirty = true;                   \
-  } while (0)
+void turn_begin(Core *core, Now now, Effects *effects)
+{
+  core->now = now;
+  core->effects = effects;
+}
+
+void turn_end(Core *core)
+{
+  for (int i = 0; i < TURN_QUEUE_N; i++)
+    g_assert(core->queues[i].objects->len == 0); /* Invariant: no phase leaves work for a turn */
+  if (core->next_id != core->stored_next_id) {
+    g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
+    turn_store(core, record_of_meta("next_id", next));
+    core->stored_next_id = core->next_id;
+  }
+  core->effects = NULL;
+}
+
+/* ---- queues ---- */
+
+/* Where an object of each queue notes that it is in it. */
+static const size_t turn_marks_at[TURN_QUEUE_N] = {
+    [TURN_NEWS] = offsetof(Instance, marks),
+    [TURN_RESUMED] = offsetof(Rollout, marks),
+    [TURN_GREETED] = offsetof(Instance, marks),
+    [TURN_UNASKED] = offsetof(Instance, marks),
+    [TURN_ENDED] = offsetof(Instance, marks),
+    [TURN_CLOSED] = offsetof(Rollout, marks),
+    [TURN_UNSETTLED] = offsetof(Deployment, marks),
+    [TURN_NODES] = offsetof(NodeObject, marks),
+    [TURN_INSTANCES] = offsetof(Instance, marks),
+    [TURN_DOOMED] = offsetof(Instance, marks),
+    [TURN_ROLLOUTS] = offsetof(Rollout, marks),
+    [TURN_DEPLOYMENTS] = offsetof(Deployment, marks),
+};
+
+static guint *turn_marks(TurnQueueId queue, gpointer object)
+{
+  return (guint *)(void *)((char *)object + turn_marks_at[queue]);
+}
+
+bool turn_is_marked(TurnQueueId queue, gconstpointer object)
+{
+  return *turn_marks(queue, (gpointer)(uintptr_t)object) & 1u << queue;
+}
+
+void turn_mark(Core *core, TurnQueueId queue, gpointer object)
+{
+  if (turn_is_marked(queue, object))
+    return;
+  *turn_marks(queue, object) |= 1u << queue;
+  g_ptr_array_add(core->queues[queue].objects, object);
+}
+
+void turn_unmark(Core *core, TurnQueueId queue, gpointer object)
+{
+  if (!turn_is_marked(queue, object))
+    return;
+  *turn_marks(queue, object) &= ~(1u << queue);
+  g_ptr_array_remove(core->queues[queue].objects, object);
+}
+
+gpointer turn_peek(const Core *core, TurnQueueId queue, guint i)
+{
+  const TurnQueue *line = &core->queues[queue];
+  return line->next + i < line->objects->len ? line->objects->pdata[line->next + i] : NULL;
+}
+
+gpointer turn_next(Core *core, TurnQueueId queue)
+{
+  TurnQueue *line = &core->queues[queue];
+  gpointer object = turn_peek(core, queue, 0);
+  if (object) {
+    *turn_marks(queue, object) &= ~(1u << queue);
+    line->next++;
+  } else {
+    g_ptr_array_set_size(line->objects, 0);
+    line->next = 0;
+  }
+  return object;
+}
 
 void touch_deployment(Core *core, Deployment *deployment, Touch touch)
 {
-  if (touch == TOUCH_STORED)
+  if (touch == TOUCH_STORED) {
     deployment->updated_at_ms = core->now.wall_ms;
-  TOUCH(core, touched_deployments, deployment, touch);
+    deployment->dirty = true;
+  }
+  turn_mark(core, TURN_DEPLOYMENTS, deployment);
 }
 
 void touch_rollout(Core *core, Rollout *rollout, Touch touch)
 {
-  TOUCH(core, touched_rollouts, rollout, touch);
+  rollout->dirty |= touch == TOUCH_STORED;
+  turn_mark(core, TURN_ROLLOUTS, rollout);
 }
 
 void touch_instance(Core *core, Instance *instance, Touch touch)
 {
-  TOUCH(core, touched_instances, instance, touch);
+  instance->dirty |= touch == TOUCH_STORED;
+  turn_mark(core, TURN_INSTANCES, instance);
 }
 
 void touch_node(Core *core, NodeObject *node, Touch touch)
 {
-  TOUCH(core, touched_nodes, node, touch);
+  node->dirty |= touch == TOUCH_STORED;
+  turn_mark(core, TURN_NODES, node);
 }
+
+/* ---- records and events ---- */
+
+void turn_store(Core *core, Record *record)
+{
+  g_ptr_array_add(core->effects->records, record);
+}
+
+void turn_remove(Core *core, TableId table, const char *id)
+{
+  Record *record = record_new(table);
+  record_text(record, 0, id);
+  record->deleted = true;
+  g_ptr_array_add(core->removed, record);
+}
+
+void turn_event(Core *core, const char *type, const char *deployment, const char *object,
+                GString *data)
+{
+  Event *event = g_new0(Event, 1);
+  event->type = g_strdup(type);
+  event->deployment = g_strdup(deployment);
+  event->object = g_strdup(object);
+  event->data = g_string_free(data, FALSE);
+  g_ptr_array_add(core->effects->events, event);
+}
+
+/* ---- frames ---- */
 
 Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request)
 {
@@ -95,7 +204,7 @@ static gint turn_compare(gconstpointer a, gconstpointer b)
   return turn_rank(x->frame->type) - turn_rank(y->frame->type);
 }
 
-static void turn_flush_outbox(Core *core)
+void turn_flush(Core *core)
 {
   g_ptr_array_sort(core->outbox, turn_compare);
   for (guint i = 0; i < core->outbox->len; i++) {
@@ -109,133 +218,48 @@ static void turn_flush_outbox(Core *core)
     g_free(outgoing);
   }
   g_ptr_array_set_size(core->outbox, 0);
-}
-
-void turn_event(Core *core, const char *type, const char *deployment, const char *object,
-                GString *data)
-{
-  Event *event = g_new0(Event, 1);
-  event->type = g_strdup(type);
-  event->deployment = g_strdup(deployment);
-  event->object = g_strdup(object);
-  event->data = g_string_free(data, FALSE);
-  g_ptr_array_add(core->effects->events, event);
-}
-
-static void turn_flush_deployments(Core *core)
-{
-  for (guint i = 0; i < core->touched_deployments->len; i++) {
-    Deployment *deployment = core->touched_deployments->pdata[i];
-    notices_look(core, deployment);
-    if (deployment->dirty)
-      g_ptr_array_add(core->effects->records, record_of_deployment(deployment));
-    GString *data = g_string_new(NULL);
-    render_deployment(data, deployment, RENDER_BRIEF);
-    turn_event(core, "deployment", deployment->name, deployment->id, data);
-    deployment->dirty = deployment->touched = false;
-  }
-  g_ptr_array_set_size(core->touched_deployments, 0);
-}
-
-static void turn_flush_instances(Core *core)
-{
-  for (guint i = 0; i < core->touched_instances->len; i++) {
-    Instance *instance = core->touched_instances->pdata[i];
-    if (instance->deployment->told)
-      notices_look(core, instance->deployment);
-    if (instance->dirty)
-      g_ptr_array_add(core->effects->records, record_of_instance(instance));
-    GString *data = g_string_new(NULL);
-    render_instance(data, instance);
-    turn_event(core, "instance", instance->deployment->name, instance->id, data);
-    instance->dirty = instance->touched = false;
-  }
-  g_ptr_array_set_size(core->touched_instances, 0);
-}
-
-void instance_doom(Core *core, Instance *instance)
-{
-  if (instance->doomed)
-    return;
-  instance->doomed = true;
-  g_ptr_array_add(core->doomed, instance);
-}
-
-void instance_spare(Core *core, Instance *instance)
-{
-  if (!instance->doomed)
-    return;
-  instance->doomed = false;
-  g_ptr_array_remove(core->doomed, instance);
-}
-
-void turn_remove(Core *core, TableId table, const char *id)
-{
-  Record *record = record_new(table);
-  record_text(record, 0, id);
-  record->deleted = true;
-  g_ptr_array_add(core->removed, record);
-}
-
-/* After their last word was announced. */
-static void turn_flush_doomed(Core *core)
-{
-  for (guint i = 0; i < core->doomed->len; i++) {
-    Instance *instance = core->doomed->pdata[i];
-    const NodeObject *node = core_node(core, instance->node);
-    if (node && node->linked)
-      turn_send(core, node->id, FRAME_FORGET,
-                instruction_new(instance->id, instance->epoch, instance->generation));
-    registration_drop(core, instance);
-    turn_remove(core, TABLE_INSTANCES, instance->id);
-    core_remove_instance(core, instance);
-  }
-  g_ptr_array_set_size(core->doomed, 0);
-}
-
-static void turn_flush_rollouts(Core *core)
-{
-  for (guint i = 0; i < core->touched_rollouts->len; i++) {
-    Rollout *rollout = core->touched_rollouts->pdata[i];
-    if (rollout->dirty)
-      g_ptr_array_add(core->effects->records, record_of_rollout(rollout));
-    GString *data = g_string_new(NULL);
-    render_rollout(data, rollout);
-    turn_event(core, "rollout", rollout->deployment->name, rollout->id, data);
-    rollout->dirty = rollout->touched = false;
-  }
-  g_ptr_array_set_size(core->touched_rollouts, 0);
-}
-
-static void turn_flush_nodes(Core *core)
-{
-  for (guint i = 0; i < core->touched_nodes->len; i++) {
-    NodeObject *node = core->touched_nodes->pdata[i];
-    if (node->dirty)
-      g_ptr_array_add(core->effects->records, record_of_node(node));
-    GString *data = g_string_new(NULL);
-    render_node(data, node);
-    turn_event(core, "node", NULL, node->id, data);
-    node->dirty = node->touched = false;
-  }
-  g_ptr_array_set_size(core->touched_nodes, 0);
-}
-
-void turn_flush(Core *core)
-{
-  turn_flush_nodes(core);
-  turn_flush_instances(core);
-  turn_flush_doomed(core);
-  /* before deployments: watchers learn the outcome with its cause first */
-  turn_flush_rollouts(core);
-  turn_flush_deployments(core);
-  turn_flush_outbox(core);
   for (guint i = 0; i < core->removed->len; i++)
-    g_ptr_array_add(core->effects->records, core->removed->pdata[i]);
+    turn_store(core, core->removed->pdata[i]);
   g_ptr_array_set_size(core->removed, 0);
-  if (core->next_id != core->stored_next_id) {
-    g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
-    g_ptr_array_add(core->effects->records, record_of_meta("next_id", next));
-    core->stored_next_id = core->next_id;
+}
+
+/* ---- answers ---- */
+
+static void turn_reply(Core *core, const Command *command, int code, int status, char *body)
+{
+  if (!command->reply_to) {
+    g_free(body);
+    return;
   }
+  Reply *reply = g_new0(Reply, 1);
+  *reply = (Reply){.to = command->reply_to, .code = code, .status = status, .body = body};
+  g_ptr_array_add(core->effects->replies, reply);
+}
+
+void turn_refuse(Core *core, const Command *command, int code, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  turn_reply(core, command, code, reeve_error_http(code), g_strdup_vprintf(format, args));
+  va_end(args);
+}
+
+void turn_accept(Core *core, const Command *command, int status, const char *body)
+{
+  turn_reply(core, command, -1, status, g_strdup(body));
+}
+
+void turn_audit(Core *core, const Command *command, const char *action, const char *object,
+                const char *detail)
+{
+  char id[ID_BYTES];
+  id_format(id, "aud", core->next_id++);
+  Record *record = record_new(TABLE_AUDIT);
+  record_text(record, AUD_ID, id);
+  record_int(record, AUD_AT, core->now.wall_ms);
+  record_text(record, AUD_ACTOR, command->actor);
+  record_text(record, AUD_ACTION, action);
+  record_text(record, AUD_OBJECT, object);
+  record_text(record, AUD_DETAIL, detail);
+  turn_store(core, record);
 }

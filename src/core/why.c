@@ -3,7 +3,10 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/instance.h"
+#include "core/reserve.h"
+#include "core/state.h"
 
 #include <string.h>
 
@@ -55,7 +58,7 @@ static void why_open(const Why *why, const Rollout *rollout, const char *change)
   time_iso(rollout->stage_at_ms, since);
   if (rollout->phase == ROLLOUT_PHASE_RESERVE)
     why_add(why, g_strdup_printf("%s waits since %s for %s to reserve ports", change, since,
-                                 why->core->nodes->len ? "the node" : "a node to join"));
+                                 core_nodes(why->core)->len ? "the node" : "a node to join"));
   else
     why_add(why, g_strdup_printf("%s is in stage %d of phase %s since %s and waits for %u agent%s",
                                  change, rollout->stage + 1, rollout_phase_word(rollout->phase),
@@ -204,7 +207,7 @@ static void why_instance(const Why *why, const Instance *instance)
     why_scheduled(why, instance);
     return;
   }
-  bool well = instance_ready(instance) && instance->present && !why_flaps(why, instance);
+  bool well = instance_ready(instance) && instance->sight.present && !why_flaps(why, instance);
   if (instance->desired_running && well)
     why_well(why, instance, name);
   if (!instance->desired_running || well || g_strcmp0(instance->outcome, "completed") == 0)
@@ -238,7 +241,7 @@ static void why_unreadable(const Why *why)
 static void why_deployment(const Why *why)
 {
   const Deployment *deployment = why->deployment;
-  bool open = deployment->rollout && rollout_is_open(deployment->rollout);
+  bool open = deployment_changes(deployment);
   if (deployment->status == DEPLOYMENT_STOPPED)
     why_next(why, deployment_way_up(deployment));
   int previous = deployment_previous(deployment);

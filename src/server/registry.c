@@ -67,8 +67,8 @@ static bool registry_may_be_used(const Registry *registry)
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++) {
       const Instance *instance = deployment->instances->pdata[k];
-      bool runs = instance->present
-                      ? instance->pid > 0 && instance->seen_generation == instance->generation
+      bool runs = instance->sight.present
+                      ? instance->pid > 0 && instance->sight.seen_generation == instance->generation
                       : instance->generation > 0;
       const Revision *revision = runs && instance->desired_running
                                      ? deployment_revision(deployment, instance->revision)

@@ -2,7 +2,10 @@
  * everything has come to rest. */
 #include "sim.h"
 
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/instance.h"
+#include "core/objects.h"
+#include "core/spec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -298,7 +301,7 @@ static void check_alive(Sim *sim, const Instance *instance)
         " generation %" G_GINT64_FORMAT " seen %" G_GINT64_FORMAT,
         agent, instance->id, name, instance_state_word(instance->state),
         instance_step_word(instance->step), instance->epoch, instance->generation,
-        instance->seen_generation);
+        instance->sight.seen_generation);
   if (lives && instance->desired_running &&
       (shim->generation != instance->generation || shim->epoch != instance->epoch))
     sim_break(sim,

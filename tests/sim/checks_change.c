@@ -22,9 +22,10 @@ static int change_replicas(const Instance *instance, int number)
 static bool change_ready(const Instance *instance)
 {
   const AgentSpec *agent = change_agent(instance, instance->revision);
-  return agent && agent->kind == AGENT_SERVICE && instance->desired_running && instance->present &&
-         instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY &&
-         instance->seen_generation == instance->generation;
+  return agent && agent->kind == AGENT_SERVICE && instance->desired_running &&
+         instance->sight.present && instance->state == INSTANCE_RUNNING &&
+         instance->health == HEALTH_HEALTHY &&
+         instance->sight.seen_generation == instance->generation;
 }
 
 /* The rollout of @deployment when it has to be gentle, or NULL. */

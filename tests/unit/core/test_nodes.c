@@ -228,7 +228,7 @@ static void test_stopped_slots_are_not_stopped_again(void)
   world->answers = false;
   world_connect(world);
   g_assert_cmpuint(stops_sent(world), ==, 0);
-  g_assert_true(world_slot(world, "a", 0)->present);
+  g_assert_true(world_slot(world, "a", 0)->sight.present);
   g_assert_cmpint(world_slot(world, "a", 0)->since_ms, ==, world_slot(world, "a", 0)->ended_at_ms);
   world->answers = true;
   g_autoptr(Job) job = world_job("a b");
@@ -249,7 +249,7 @@ static void test_former_lives_are_stopped_again(void)
   world_reload(world);
   world->answers = false;
   world_connect(world);
-  g_assert_false(world_slot(world, "a", 0)->present);
+  g_assert_false(world_slot(world, "a", 0)->sight.present);
   g_assert_cmpuint(stops_sent(world), ==, 1);
 }
 

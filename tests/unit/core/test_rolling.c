@@ -1,7 +1,9 @@
 /* Updates of what runs: how many slots are out at once, extra slots of agents without port, scale,
  * gentle restarts. */
 #include "base/error.h"
-#include "core/internal.h"
+#include "core/build.h"
+#include "core/instance.h"
+#include "core/rolling.h"
 #include "world.h"
 
 #include <string.h>

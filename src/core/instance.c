@@ -1,6 +1,11 @@
 /* One slot: what is wanted in it, what the node reports of it, and the instruction that follows
  * from the difference. */
-#include "core/internal.h"
+#include "core/instance.h"
+
+#include "core/build.h"
+#include "core/spec.h"
+#include "core/state.h"
+#include "core/turn.h"
 
 #include <string.h>
 
@@ -24,41 +29,32 @@ bool instance_live(const Instance *instance)
       [INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
       [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
   InstanceState state = instance->state == INSTANCE_LOST ? instance->told_state : instance->state;
-  return instance->seen_generation > 0 && live[state];
+  return instance->sight.seen_generation > 0 && live[state];
 }
 
 bool instance_on_its_way(const Instance *instance)
 {
-  return instance->sent_generation == instance->generation &&
-         instance->seen_generation < instance->generation;
+  return instance->sight.sent_generation == instance->generation &&
+         instance->sight.seen_generation < instance->generation;
 }
 
 bool instance_ended(const Instance *instance)
 {
-  return instance->present && !instance_live(instance) && !instance_on_its_way(instance);
+  return instance->sight.present && !instance_live(instance) && !instance_on_its_way(instance);
 }
 
 /* A reboot that came in the middle of a change can leave a slot stopped that nobody asked to stop
  * and that no rollout will start. */
 bool instance_stopped_unasked(const Instance *instance)
 {
-  return instance->desired_running && instance->present && !instance->outcome &&
-         instance->state == INSTANCE_STOPPED && instance->seen_generation == instance->generation &&
-         instance->step != STEP_WAITING;
-}
-
-bool instance_start_unasked(Core *core, Instance *instance)
-{
-  if (!instance_stopped_unasked(instance) || !instance_can_start(instance))
-    return false;
-  instance_is_scheduled(instance) ? schedule_interrupted(core, instance)
-                                  : instance_start(core, instance, instance->revision);
-  return true;
+  return instance->desired_running && instance->sight.present && !instance->outcome &&
+         instance->state == INSTANCE_STOPPED &&
+         instance->sight.seen_generation == instance->generation && instance->step != STEP_WAITING;
 }
 
 bool instance_ready(const Instance *instance)
 {
-  if (instance->seen_generation != instance->generation)
+  if (instance->sight.seen_generation != instance->generation)
     return false;
 #ifdef REEVE_BUG_ADVANCE_ON_START
   if (instance->state == INSTANCE_RUNNING || instance->state == INSTANCE_STARTING)
@@ -69,6 +65,36 @@ bool instance_ready(const Instance *instance)
   return instance->state == INSTANCE_RUNNING && instance->health == HEALTH_HEALTHY &&
          !instance_is_batch(instance);
 }
+
+bool instance_is_left_over(const Instance *instance)
+{
+  const Deployment *deployment = instance->deployment;
+  int number =
+      deployment->revision || !deployment->rollout ? deployment->revision : deployment->rollout->to;
+  const Revision *revision = revision_find(deployment, number);
+  const AgentSpec *agent = revision_agent(deployment, number, instance->agent);
+  if (instance->desired_running || instance->target > 0)
+    return false;
+  if (revision && !revision_job(revision))
+    /* what it wants is not known, but it runs without the slot */
+    return deployment->settled != DEPLOYMENT_STOPPED;
+  return !agent || instance->replica >= agent->replicas;
+}
+
+char *instance_name(const Instance *instance)
+{
+  const Instance *second = deployment_slot(instance->deployment, instance->agent, 1);
+  bool several = instance->replica > 0 || (second && !instance_is_left_over(second));
+  return several ? slot_key(instance->agent, instance->replica) : g_strdup(instance->agent);
+}
+
+char *instance_short_name(const Instance *instance)
+{
+  return instance->replica > 0 ? slot_key(instance->agent, instance->replica)
+                               : g_strdup(instance->agent);
+}
+
+/* ---- what is wanted ---- */
 
 void instance_recount(Instance *instance)
 {
@@ -90,6 +116,14 @@ void instance_recount(Instance *instance)
   instance->coming = unknown;
 }
 
+void registration_drop(Core *core, Instance *instance)
+{
+  if (!instance->registration)
+    return;
+  turn_remove(core, TABLE_REGISTRATIONS, instance->id);
+  g_clear_pointer(&instance->registration, registration_free);
+}
+
 void instance_set_step(Core *core, Instance *instance, InstanceStep step)
 {
   if (instance->step == step)
@@ -107,8 +141,8 @@ void instance_place(Core *core, Instance *instance, const char *node)
     g_hash_table_remove(old->instances, instance);
   text_set(&instance->node, node);
   instance->epoch++;
-  instance->sent_generation = instance->seen_generation = 0;
-  instance->present = false;
+  instance->sight.sent_generation = instance->sight.seen_generation = 0;
+  instance->sight.present = false;
   if (new)
     g_hash_table_add(new->instances, instance);
   touch_instance(core, instance, TOUCH_STORED);
@@ -117,14 +151,14 @@ void instance_place(Core *core, Instance *instance, const char *node)
 int64_t instance_new_epoch(const Core *core, int64_t present)
 {
   enum { EPOCHS_OF_A_TERM = 1000 }; /* two restored backups never come to the same epoch */
-  return MAX(present, (core->term - 1) * EPOCHS_OF_A_TERM) + 1;
+  return MAX(present, (core_term(core) - 1) * EPOCHS_OF_A_TERM) + 1;
 }
 
 void instance_start(Core *core, Instance *instance, int revision)
 {
   /* Records from a restored backup may be behind what the node holds. Before it has told, its
    * generations are anybody's guess. */
-  if (instance->generation > 0 && !instance->present)
+  if (instance->generation > 0 && !instance->sight.present)
     instance->epoch = instance_new_epoch(core, instance->epoch);
   instance->generation++;
   instance->revision = revision;
@@ -148,12 +182,46 @@ void instance_stop(Core *core, Instance *instance)
 {
   if (instance->desired_running) {
     instance->desired_running = false;
-    instance->sent_stop = false;
+    instance->sight.sent_stop = false;
     touch_instance(core, instance, TOUCH_STORED);
   }
   instance_recount(instance);
   instance_reconcile(core, instance);
 }
+
+/* A reboot ended its run. */
+static void instance_interrupt(Core *core, Instance *instance)
+{
+  instance->desired_running = false;
+  text_set(&instance->outcome, "failed");
+  text_set(&instance->reason, "interrupted by a restart of the machine");
+  instance->ended_at_ms = core_now(core).wall_ms;
+  touch_instance(core, instance, TOUCH_STORED);
+  turn_mark(core, TURN_ENDED, instance);
+}
+
+bool instance_start_unasked(Core *core, Instance *instance)
+{
+  if (!instance_stopped_unasked(instance) || !instance_can_start(instance))
+    return false;
+  if (instance_is_scheduled(instance))
+    instance_interrupt(core, instance);
+  else
+    instance_start(core, instance, instance->revision);
+  return true;
+}
+
+void instance_doom(Core *core, Instance *instance)
+{
+  turn_mark(core, TURN_DOOMED, instance);
+}
+
+void instance_spare(Core *core, Instance *instance)
+{
+  turn_unmark(core, TURN_DOOMED, instance);
+}
+
+/* ---- what its node must hear ---- */
 
 static void instance_send(Core *core, Instance *instance, FrameType type, int64_t epoch)
 {
@@ -169,29 +237,47 @@ void instance_reconcile(Core *core, Instance *instance)
     /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is
      * answered by "stopped". */
     turn_unsend_start(core, instance->node, instance->id);
-    if (!instance_ended(instance) && !instance->sent_stop && instance->epoch > 0 &&
+    if (!instance_ended(instance) && !instance->sight.sent_stop && instance->epoch > 0 &&
         instance->generation > 0) {
       instance_send(core, instance, FRAME_STOP, instance->epoch);
-      instance->sent_stop = true;
+      instance->sight.sent_stop = true;
     }
     return;
   }
-  bool known = instance->present && instance->seen_generation >= instance->generation;
+  bool known = instance->sight.present && instance->sight.seen_generation >= instance->generation;
   /* completed or failed before the node forgot: not again */
-  bool finished = instance->outcome && !instance->present;
+  bool finished = instance->outcome && !instance->sight.present;
   if (known || finished || instance->step == STEP_WAITING ||
-      instance->sent_generation == instance->generation)
+      instance->sight.sent_generation == instance->generation)
     return;
   if (!instance_can_start(instance))
     return;
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
   instruction->spec = instance_make_spec(instance);
-  instance_peers_digest(instruction->spec->peers, instance->peers_known);
+  instance_peers_digest(instruction->spec->peers, instance->sight.peers_known);
   turn_send(core, instance->node, FRAME_START, instruction);
-  instance->sent_generation = instance->generation;
+  instance->sight.sent_generation = instance->generation;
   instance->sent_start = true;
-  instance->sent_stop = false;
+  instance->sight.sent_stop = false;
 }
+
+void instance_send_peers(Core *core, Instance *instance)
+{
+  const NodeObject *node = core_node(core, instance->node);
+  if (!node || !node->linked || !instance_can_start(instance))
+    return; /* the last: whom it is connected to is not known, which is not nobody */
+  g_autofree char *peers = instance_peers(instance);
+  char digest[PEERS_DIGEST_BYTES];
+  instance_peers_digest(peers, digest);
+  if (strcmp(instance->sight.peers_known, digest) == 0)
+    return;
+  g_strlcpy(instance->sight.peers_known, digest, sizeof instance->sight.peers_known);
+  Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
+  instruction->peers = g_steal_pointer(&peers);
+  turn_send(core, node->id, FRAME_PEERS, instruction);
+}
+
+/* ---- what is seen ---- */
 
 /* Stores a final state of the wanted generation: it must be readable after every restart. */
 static void instance_keep_outcome(Core *core, Instance *instance, const InstanceReport *report)
@@ -206,15 +292,15 @@ static void instance_keep_outcome(Core *core, Instance *instance, const Instance
   g_autofree char *reason = report->reason ? g_strndup(report->reason, INSTANCE_REASON_MAX) : NULL;
   text_set(&instance->reason, reason);
   instance->last_exit = report->last_exit;
-  instance->ended_at_ms = core->now.wall_ms;
+  instance->ended_at_ms = core_now(core).wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
-  schedule_instance_ended(core, instance);
+  turn_mark(core, TURN_ENDED, instance);
 }
 
 void instance_keep_port(Core *core, Instance *instance)
 {
-  bool told = instance->present && instance_live(instance) && instance->desired_running &&
-              instance->seen_generation == instance->generation;
+  bool told = instance->sight.present && instance_live(instance) && instance->desired_running &&
+              instance->sight.seen_generation == instance->generation;
   /* it may be of a former life, which another port was given to */
   bool leaves = instance->state == INSTANCE_STOPPING;
   if (!told || leaves || instance->step == STEP_WAITING || instance->port == instance->seen_port)
@@ -226,8 +312,9 @@ void instance_keep_port(Core *core, Instance *instance)
 
 static bool instance_same(const Instance *instance, const InstanceReport *report)
 {
-  return instance->present && instance->state == report->state &&
-         instance->health == report->health && instance->seen_generation == report->generation &&
+  return instance->sight.present && instance->state == report->state &&
+         instance->health == report->health &&
+         instance->sight.seen_generation == report->generation &&
          instance->attempt == report->attempt && instance->pid == report->pid &&
          g_strcmp0(instance->observed_reason, report->reason) == 0;
 }
@@ -245,31 +332,31 @@ static InstanceReport instance_hear(const Instance *instance, const InstanceRepo
   return heard;
 }
 
-void instance_observe(Core *core, Instance *instance, const InstanceReport *told)
+bool instance_observe(Core *core, Instance *instance, const InstanceReport *told)
 {
   const InstanceReport heard = instance_hear(instance, told), *report = &heard;
 #ifndef REEVE_BUG_NO_EPOCH_CHECK
   if (report->epoch != instance->epoch)
-    return;
+    return false;
 #endif
   if (report->generation < instance->generation && instance->desired_running) {
     /* the old life of the slot is still ending; until then nobody may think that nothing runs */
-    instance->present = true;
-    if (report->generation < instance->seen_generation)
-      return;
+    instance->sight.present = true;
+    if (report->generation < instance->sight.seen_generation)
+      return false;
     instance->state = report->state;
-    instance->seen_generation = report->generation;
+    instance->sight.seen_generation = report->generation;
     instance->seen_port = report->port;
-    return;
+    return false;
   }
   bool same = instance_same(instance, report);
-  instance->present = true;
+  instance->sight.present = true;
   instance->state = report->state;
   instance->health = report->health;
-  if (instance->attempt > 0 && instance->seen_generation == report->generation &&
+  if (instance->attempt > 0 && instance->sight.seen_generation == report->generation &&
       report->attempt > instance->attempt)
-    core->restarts += (uint64_t)(report->attempt - instance->attempt);
-  instance->seen_generation = report->generation;
+    core_count_restarts(core, (uint64_t)(report->attempt - instance->attempt));
+  instance->sight.seen_generation = report->generation;
   instance->attempt = report->attempt;
   instance->restarts = report->restarts;
   instance->pid = report->pid;
@@ -285,10 +372,39 @@ void instance_observe(Core *core, Instance *instance, const InstanceReport *told
   if (!instance_ready(instance))
     instance->healthy_boot_ms = 0;
   else if (!instance->healthy_boot_ms)
-    instance->healthy_boot_ms = core->now.boot_ms;
+    instance->healthy_boot_ms = core_now(core).boot_ms;
   if (!same)
     touch_instance(core, instance, TOUCH_SEEN);
-  if (!core->greeting) /* a node's list is heard to its end before anything follows from it */
-    rollout_instance_changed(core, instance);
-  deployment_settle(core, instance->deployment);
+  turn_mark(core, TURN_UNSETTLED, instance->deployment);
+  return true;
+}
+
+void instance_unhear(Instance *instance)
+{
+  instance->sight = (Sight){0};
+  instance->state = INSTANCE_PENDING;
+  instance->pid = 0;
+  instance_recount(instance);
+}
+
+void instances_run(Core *core)
+{
+  Instance *instance;
+  g_autoptr(GPtrArray) greeted = g_ptr_array_new();
+  while ((instance = turn_next(core, TURN_UNASKED)))
+    if (!deployment_changes(instance->deployment))
+      instance_start_unasked(core, instance);
+  while ((instance = turn_next(core, TURN_GREETED))) {
+    instance_reconcile(core, instance);
+    instance_start_unasked(core, instance);
+    g_ptr_array_add(greeted, instance);
+  }
+  /* Peers that changed while the node was away, or of which it was told by a link or a server that
+   * broke. Those that a rollout is about to change are sent at its end. */
+  for (guint i = 0; i < greeted->len; i++) {
+    instance = greeted->pdata[i];
+    if (instance->sight.present && instance->desired_running &&
+        !deployment_changes(instance->deployment))
+      instance_send_peers(core, instance);
+  }
 }

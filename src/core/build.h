@@ -1,0 +1,61 @@
+#pragma once
+/* The core's objects by themselves: made, freed, put in order, and what their revisions say. No
+ * function here knows a core. An object belongs to the one that it was made for. */
+#include "core/objects.h"
+#include "plan/plan.h"
+
+/* Copies @text (NULL = none) into @slot, whose former text is freed; @text may lie inside it. */
+void text_set(char **slot, const char *text);
+
+/* A stopped deployment without revisions; texts are copied. Free with deployment_free. */
+Deployment *deployment_new(const char *id, const char *name);
+void deployment_free(Deployment *deployment);
+/* Puts the slots into their order: stage, then declaration, then replica. */
+void deployment_sort(Deployment *deployment);
+/* The slot, or NULL. */
+Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);
+/* Is something of it being changed? */
+bool deployment_changes(const Deployment *deployment);
+
+/* The revision that a change starts from, and goes back to when it fails: the present one while all
+ * or some of it runs; 0 = there is none. */
+int deployment_base(const Deployment *deployment);
+/* The last good revision, which a rollback without a number goes to; 0 = there is none. */
+int deployment_previous(const Deployment *deployment);
+/* The command that starts @deployment: "reeve up FILE" of its last revision, "reeve deploy NAME"
+ * for one of the agents directory. Caller frees. */
+char *deployment_way_up(const Deployment *deployment);
+
+/* NULL when there is none. */
+Revision *revision_find(const Deployment *deployment, int number);
+/* NULL when its job cannot be read, and of NULL. Borrowed; cached inside. */
+const Plan *revision_plan(const Revision *revision);
+/* Its text has changed: what was made of it is made again when it is asked for. */
+void revision_forget_cache(Revision *revision);
+/* Agent @id as revision @number has it; NULL when there is no such revision, it cannot be read, or
+ * it has no such agent. */
+const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
+
+/* A slot that has not run yet, owned by @deployment. */
+Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
+/* Does it run by the clock, as the job of its revision says? */
+bool instance_is_scheduled(const Instance *instance);
+void registration_free(Registration *registration);
+
+/* An open rollout, owned by @deployment. */
+Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
+bool rollout_is_open(const Rollout *rollout);
+
+/* A schedule that is not in force, owned by @deployment. */
+Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent);
+void schedule_free(Schedule *schedule);
+/* A run, the last of @schedule, which owns it. */
+ScheduleRun *schedule_add_run(Schedule *schedule, const char *id);
+
+/* A silent node. */
+NodeObject *node_object_new(const char *id);
+void node_object_free(NodeObject *node);
+
+void token_free(Token *token);
+void secret_free(Secret *secret);
+void notice_free(Notice *notice);

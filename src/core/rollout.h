@@ -1,0 +1,25 @@
+#pragma once
+/* The loop that changes what runs; its diagram stands in rollout.c. */
+#include "core/objects.h"
+
+/* Begins a change of @deployment to revision @to, whose job must be readable; 0 = nothing of it is
+ * to run. One that is open is cancelled for it. @command: who asks; NULL = we do. */
+Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int to,
+                       const Command *command);
+/* Who asked for it wants it no more (@cause): it turns back, or ends where there is no way back. */
+void rollout_cancel(Core *core, Rollout *rollout, const char *cause);
+/* @node was started anew: what ran there is started again. */
+void rollout_after_reboot(Core *core, Deployment *deployment, const char *node);
+/* @node (linked) answers a reserve. */
+void rollout_on_reserved(Core *core, const char *node, const Frame *frame);
+/* No node is asked for anything any more, since the answer would be lost. */
+void rollouts_unlink(Core *core);
+/* A node is there again: what waited for it has time again, and is asked for anew. Marks
+ * TURN_RESUMED. */
+void rollouts_resume(Core *core);
+/* The phase of the turn for TURN_NEWS and TURN_RESUMED. */
+void rollouts_run(Core *core);
+/* What was healthy for long enough by now; what has taken too long. */
+void rollouts_tick(Core *core);
+/* Boot clock; INT64_MAX = none. */
+int64_t rollouts_next_deadline(const Core *core);
