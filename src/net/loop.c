@@ -4,6 +4,7 @@
 #include "net/loop.h"
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/system.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ struct LoopTimer {
   LoopFn fn;
   void *data;
   int64_t at_boot_ms; /* INT64_MAX = not armed */
-  guint slot;         /* in Loop.heap; G_MAXUINT = not in it */
+  HeapNode armed;     /* in Loop.timers */
 };
 
 struct LoopWatch {
@@ -38,7 +39,7 @@ struct LoopWatch {
 
 struct Loop {
   struct event_base *base;
-  GPtrArray *heap; /* of LoopTimer*, a binary min-heap by at_boot_ms */
+  Heap timers; /* of LoopTimer by at_boot_ms: those that are armed */
   int timer_fd;
   struct event *timer_event;
   int64_t timer_set_ms; /* what timer_fd is armed for */
@@ -49,73 +50,34 @@ struct Loop {
   GArray *running;      /* those that are being called, or NULL */
 };
 
-/* ---- heap ---- */
-
-static LoopTimer *loop_heap_at(Loop *loop, guint i)
-{
-  return loop->heap->pdata[i];
-}
-
-static void loop_heap_put(Loop *loop, guint i, LoopTimer *timer)
-{
-  loop->heap->pdata[i] = timer;
-  timer->slot = i;
-}
-
-static void loop_heap_up(Loop *loop, guint i)
-{
-  LoopTimer *timer = loop_heap_at(loop, i);
-  while (i > 0 && loop_heap_at(loop, (i - 1) / 2)->at_boot_ms > timer->at_boot_ms) {
-    loop_heap_put(loop, i, loop_heap_at(loop, (i - 1) / 2));
-    i = (i - 1) / 2;
-  }
-  loop_heap_put(loop, i, timer);
-}
-
-static void loop_heap_down(Loop *loop, guint i)
-{
-  LoopTimer *timer = loop_heap_at(loop, i);
-  for (;;) {
-    guint child = 2 * i + 1;
-    if (child >= loop->heap->len)
-      break;
-    if (child + 1 < loop->heap->len &&
-        loop_heap_at(loop, child + 1)->at_boot_ms < loop_heap_at(loop, child)->at_boot_ms)
-      child++;
-    if (loop_heap_at(loop, child)->at_boot_ms >= timer->at_boot_ms)
-      break;
-    loop_heap_put(loop, i, loop_heap_at(loop, child));
-    i = child;
-  }
-  loop_heap_put(loop, i, timer);
-}
-
-static void loop_heap_remove(Loop *loop, LoopTimer *timer)
-{
-  guint i = timer->slot;
-  if (i == G_MAXUINT)
-    return;
-  LoopTimer *last = loop_heap_at(loop, loop->heap->len - 1);
-  g_ptr_array_set_size(loop->heap, (gint)loop->heap->len - 1);
-  timer->slot = G_MAXUINT;
-  if (last == timer)
-    return;
-  loop_heap_put(loop, i, last);
-  loop_heap_up(loop, i);
-  loop_heap_down(loop, last->slot);
-}
-
 /* ---- timers ---- */
 
+static int loop_timer_compare(const HeapNode *a, const HeapNode *b)
+{
+  int64_t x = HEAP_OWNER(a, LoopTimer, armed)->at_boot_ms,
+          y = HEAP_OWNER(b, LoopTimer, armed)->at_boot_ms;
+  return (x > y) - (x < y);
+}
+
+/* The timer that fires next, or NULL. */
+static LoopTimer *loop_timer_first(const Loop *loop)
+{
+  HeapNode *first = heap_first(&loop->timers);
+  return first ? HEAP_OWNER(first, LoopTimer, armed) : NULL;
+}
+
+/* Sets the timerfd for the first timer, when that has moved: most timers that are set are not the
+ * first, and cost no system call. */
 static void loop_arm(Loop *loop)
 {
-  int64_t first = loop->heap->len ? loop_heap_at(loop, 0)->at_boot_ms : INT64_MAX;
-  if (first == loop->timer_set_ms)
+  const LoopTimer *first = loop_timer_first(loop);
+  int64_t first_ms = first ? first->at_boot_ms : INT64_MAX;
+  if (first_ms == loop->timer_set_ms)
     return;
-  loop->timer_set_ms = first;
-  int64_t at = MAX(first, 1);
+  loop->timer_set_ms = first_ms;
+  int64_t at = MAX(first_ms, 1); /* 0 would disarm it */
   struct itimerspec when = {0};
-  if (first != INT64_MAX)
+  if (first)
     when.it_value = (struct timespec){.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
   timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
@@ -129,11 +91,11 @@ static void loop_on_timer(evutil_socket_t fd, short what, void *data)
     return;
   int64_t now = clock_boot_ms();
   loop->timer_set_ms = 0; /* spent: arm again below */
-  while (loop->heap->len && loop_heap_at(loop, 0)->at_boot_ms <= now) {
-    LoopTimer *timer = loop_heap_at(loop, 0);
-    loop_heap_remove(loop, timer);
+  for (LoopTimer *timer = loop_timer_first(loop); timer && timer->at_boot_ms <= now;
+       timer = loop_timer_first(loop)) {
+    heap_remove(&loop->timers, &timer->armed);
     timer->at_boot_ms = INT64_MAX;
-    timer->fn(timer->data);
+    timer->fn(timer->data); /* may set it again, free it, or do so with any other */
   }
   loop_arm(loop);
 }
@@ -141,8 +103,7 @@ static void loop_on_timer(evutil_socket_t fd, short what, void *data)
 LoopTimer *loop_timer_new(Loop *loop, LoopFn fn, void *data)
 {
   LoopTimer *timer = g_new0(LoopTimer, 1);
-  *timer =
-      (LoopTimer){.loop = loop, .fn = fn, .data = data, .at_boot_ms = INT64_MAX, .slot = G_MAXUINT};
+  *timer = (LoopTimer){.loop = loop, .fn = fn, .data = data, .at_boot_ms = INT64_MAX};
   return timer;
 }
 
@@ -159,13 +120,13 @@ void loop_timer_set(LoopTimer *timer, int64_t at_boot_ms)
   if (timer->at_boot_ms == at_boot_ms)
     return;
   Loop *loop = timer->loop;
-  loop_heap_remove(loop, timer);
   timer->at_boot_ms = at_boot_ms;
-  if (at_boot_ms != INT64_MAX) {
-    g_ptr_array_add(loop->heap, timer);
-    timer->slot = loop->heap->len - 1;
-    loop_heap_up(loop, timer->slot);
-  }
+  if (at_boot_ms == INT64_MAX)
+    heap_remove(&loop->timers, &timer->armed);
+  else if (heap_has(&timer->armed))
+    heap_update(&loop->timers, &timer->armed);
+  else
+    heap_insert(&loop->timers, &timer->armed);
   loop_arm(loop);
 }
 
@@ -286,7 +247,7 @@ Loop *loop_new(void)
   loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
   loop->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   g_assert(loop->base && loop->timer_fd >= 0 && loop->post_fd >= 0);
-  loop->heap = g_ptr_array_new();
+  heap_init(&loop->timers, loop_timer_compare);
   loop->timer_set_ms = INT64_MAX;
   loop->posts = g_array_new(FALSE, FALSE, sizeof(LoopPost));
   pthread_mutex_init(&loop->lock, NULL);
@@ -307,7 +268,7 @@ void loop_free(Loop *loop)
   event_base_free(loop->base);
   close(loop->timer_fd);
   close(loop->post_fd);
-  g_ptr_array_unref(loop->heap);
+  heap_done(&loop->timers);
   g_array_unref(loop->posts);
   pthread_mutex_destroy(&loop->lock);
   g_free(loop);

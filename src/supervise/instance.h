@@ -9,6 +9,7 @@
  *   ADOPTING: read from disk, nothing known of its process yet. ORPHAN: its shim died or does not
  * answer; the shim and its tree are being ended. A passing failure to store, start the shim or exec
  * leads to BACKOFF, whatever `restart` says: nothing ran. */
+#include "base/heap.h"
 #include "supervise/coverage.h"
 #include "supervise/supervise.h"
 
@@ -62,15 +63,15 @@ typedef struct Held {
   bool probing, was_healthy;
   bool killed; /* SIGKILL was sent */
   int failures;
-  char *probe_path;   /* that answered */
-  GSequenceIter *due; /* place in the supervisor's queue of deadlines, or NULL */
-  bool dirty;         /* to be reported */
+  char *probe_path; /* that answered */
+  HeapNode due;     /* in the supervisor's queue of deadlines */
+  bool dirty;       /* to be reported */
 } Held;
 
 struct Supervisor {
   char *node_id, *node_name, *boot_id, *version, *cgroups, *unenforced;
   GHashTable *held; /* id -> Held*; owned */
-  GSequence *queue; /* of Held* by deadline */
+  Heap queue;       /* of Held by deadline, then id: those that have one */
   GPtrArray *dirty; /* of Held* */
   /* every file was told; so were the shims' answers, or they took too long; the link is up */
   bool files_done, ready, link;

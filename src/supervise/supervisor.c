@@ -55,21 +55,30 @@ static int64_t held_deadline(const Held *held)
   return MIN(held->act_boot_ms, held->probe_boot_ms);
 }
 
-static gint held_compare(gconstpointer a, gconstpointer b, gpointer data)
+/* Two that are due in the same millisecond are worked off in id order, so that one history gives
+ * one run. */
+static int held_compare(const HeapNode *a, const HeapNode *b)
 {
-  (void)data;
-  const Held *x = a, *y = b;
+  const Held *x = HEAP_OWNER(a, Held, due), *y = HEAP_OWNER(b, Held, due);
   int64_t dx = held_deadline(x), dy = held_deadline(y);
   return dx != dy ? (dx < dy ? -1 : 1) : strcmp(x->id, y->id);
 }
 
+static Held *supervisor_first_due(const Supervisor *supervisor)
+{
+  HeapNode *first = heap_first(&supervisor->queue);
+  return first ? HEAP_OWNER(first, Held, due) : NULL;
+}
+
 void held_schedule(Held *held)
 {
-  if (held->due)
-    g_sequence_remove(held->due);
-  held->due = held_deadline(held) == INT64_MAX
-                  ? NULL
-                  : g_sequence_insert_sorted(held->supervisor->queue, held, held_compare, NULL);
+  Heap *queue = &held->supervisor->queue;
+  if (held_deadline(held) == INT64_MAX)
+    heap_remove(queue, &held->due);
+  else if (heap_has(&held->due))
+    heap_update(queue, &held->due);
+  else
+    heap_insert(queue, &held->due);
 }
 
 void held_changed(Held *held)
@@ -453,15 +462,10 @@ static void supervisor_on_file(Supervisor *supervisor, const NodeEvent *event)
 
 static void supervisor_tick(Supervisor *supervisor)
 {
-  for (;;) {
-    GSequenceIter *first = g_sequence_get_begin_iter(supervisor->queue);
-    if (g_sequence_iter_is_end(first))
-      break;
-    Held *held = g_sequence_get(first);
-    if (held_deadline(held) > supervisor->now.boot_ms)
-      break;
-    held_due(held);
-  }
+  for (Held *first = supervisor_first_due(supervisor);
+       first && held_deadline(first) <= supervisor->now.boot_ms;
+       first = supervisor_first_due(supervisor))
+    held_due(first);
   if (!supervisor->link || !supervisor->heartbeat_ms ||
       supervisor->heartbeat_boot_ms > supervisor->now.boot_ms)
     return;
@@ -525,8 +529,8 @@ static void supervisor_was_away(Supervisor *supervisor)
 
 static int64_t supervisor_wake_at(const Supervisor *supervisor)
 {
-  GSequenceIter *first = g_sequence_get_begin_iter(supervisor->queue);
-  int64_t at_ms = g_sequence_iter_is_end(first) ? INT64_MAX : held_deadline(g_sequence_get(first));
+  const Held *first = supervisor_first_due(supervisor);
+  int64_t at_ms = first ? held_deadline(first) : INT64_MAX;
   if (supervisor->link && supervisor->heartbeat_ms)
     at_ms = MIN(at_ms, supervisor->heartbeat_boot_ms);
   if (supervisor->files_done && !supervisor->ready)
@@ -573,7 +577,7 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
       config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
   supervisor->store = g_strdup(config->store);
   supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
-  supervisor->queue = g_sequence_new(NULL);
+  heap_init(&supervisor->queue, held_compare);
   supervisor->wake_at_ms = INT64_MAX;
   supervisor->dirty = g_ptr_array_new();
   return supervisor;
@@ -583,7 +587,7 @@ void supervisor_free(Supervisor *supervisor)
 {
   if (!supervisor)
     return;
-  g_sequence_free(supervisor->queue);
+  heap_done(&supervisor->queue);
   g_hash_table_unref(supervisor->held);
   g_ptr_array_unref(supervisor->dirty);
   g_free(supervisor->node_id);
