@@ -51,29 +51,30 @@ bool node_open_to_user(const Node *node, GError **error)
 }
 
 /* Writes @path for the user @uid to read. */
-static bool access_write(const Hold *hold, const char *path, uid_t uid, const char *text,
+static bool access_write(const Runner *runner, const char *path, uid_t uid, const char *text,
                          GError **error)
 {
   bool other = uid != geteuid();
   if (!fs_write(path, text, strlen(text), other ? 0400 : 0644, false, error))
     return false;
-  if (!other || (chown(path, uid, (gid_t)-1) == 0 && chmod(hold->directory, ACCESS_PASS) == 0))
+  if (!other || (chown(path, uid, (gid_t)-1) == 0 && chmod(runner->directory, ACCESS_PASS) == 0))
     return true;
   g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "give '%s' to the user with id %u: %s",
               path, (unsigned)uid, g_strerror(errno));
   return false;
 }
 
-bool hold_write_file(const Hold *hold, const User *user, const char *name, const char *text,
-                     GError **error)
+bool runner_write_file(const Runner *runner, const User *user, const char *name, const char *text,
+                       GError **error)
 {
-  g_autofree char *path = g_build_filename(hold->directory, name, NULL);
-  return access_write(hold, path, user ? user->uid : geteuid(), text, error);
+  g_autofree char *path = g_build_filename(runner->directory, name, NULL);
+  return access_write(runner, path, user ? user->uid : geteuid(), text, error);
 }
 
-bool hold_write_file_again(const Hold *hold, const char *name, const char *text, GError **error)
+bool runner_write_file_again(const Runner *runner, const char *name, const char *text,
+                             GError **error)
 {
-  g_autofree char *path = g_build_filename(hold->directory, name, NULL);
+  g_autofree char *path = g_build_filename(runner->directory, name, NULL);
   struct stat st;
-  return lstat(path, &st) != 0 || access_write(hold, path, st.st_uid, text, error);
+  return lstat(path, &st) != 0 || access_write(runner, path, st.st_uid, text, error);
 }

@@ -17,36 +17,37 @@ enum {
 
 /* ---- shims ---- */
 
-static void adopt_absent(Hold *hold)
+static void adopt_absent(Runner *runner)
 {
-  hold->adopting = false;
-  groups_remove(hold->node->groups, hold->id);
-  bool known = identity_read(hold->directory, &hold->orphan);
-  NodeEvent absent = {.type = NODE_EVENT_SHIM_ABSENT,
-                      .instance = hold->id,
-                      .generation = hold->orphan.generation,
-                      .attempt = hold->orphan.attempt,
-                      .orphan = known && identity_alive(&hold->orphan)};
-  node_event(hold->node, &absent, NULL);
+  runner->adopting = false;
+  groups_remove(runner->node->groups, runner->id);
+  bool known = identity_read(runner->directory, &runner->main_process);
+  NodeEvent absent = {.type = NODE_EVENT_ABSENT,
+                      .instance = runner->id,
+                      .generation = runner->main_process.generation,
+                      .attempt = runner->main_process.attempt,
+                      .tree_lives = known && identity_alive(&runner->main_process)};
+  node_event(runner->node, &absent, NULL);
 }
 
 /* A shim may hold the lock and not listen yet, or be frozen with many callers waiting: it is asked
  * until the supervisor has it ended; never is a second one started beside it. */
 static void adopt_connect(void *data)
 {
-  Hold *hold = data;
-  bool held;
-  hold->shim = shim_connect(hold->node->loop, hold->directory, &hold_shim_events, hold, &held);
-  if (hold->shim)
+  Runner *runner = data;
+  bool locked;
+  runner->shim =
+      shim_connect(runner->node->loop, runner->directory, &runner_shim_events, runner, &locked);
+  if (runner->shim)
     return; /* its hello follows */
-  if (!held) {
-    adopt_absent(hold);
+  if (!locked) {
+    adopt_absent(runner);
     return;
   }
-  int64_t gap_ms = (int64_t)ADOPT_FIRST_MS << MIN(hold->adopt_tries, 16);
-  hold->adopt_tries++;
+  int64_t gap_ms = (int64_t)ADOPT_FIRST_MS << MIN(runner->adopt_tries, 16);
+  runner->adopt_tries++;
   gap_ms = MIN(gap_ms, ADOPT_MOST_MS);
-  loop_timer_set(hold->timer, clock_boot_ms() + gap_ms);
+  loop_timer_set(runner->timer, clock_boot_ms() + gap_ms);
 }
 
 /* ---- files ---- */
@@ -60,15 +61,15 @@ static void adopt_told(Node *node)
   node_event(node, &done, NULL);
 }
 
-static void adopt_file(Hold *hold, const char *text, const char *why)
+static void adopt_file(Runner *runner, const char *text, const char *why)
 {
-  loop_timer_free(hold->timer);
-  hold->timer = loop_timer_new(hold->node->loop, adopt_connect, hold);
-  hold->adopt_tries = 0;
-  NodeEvent file = {.type = NODE_EVENT_FILE, .instance = hold->id, .text = text, .found = why};
-  node_event(hold->node, &file, NULL);
-  adopt_connect(hold);
-  adopt_told(hold->node);
+  loop_timer_free(runner->timer);
+  runner->timer = loop_timer_new(runner->node->loop, adopt_connect, runner);
+  runner->adopt_tries = 0;
+  NodeEvent file = {.type = NODE_EVENT_FILE, .instance = runner->id, .text = text, .found = why};
+  node_event(runner->node, &file, NULL);
+  adopt_connect(runner);
+  adopt_told(runner->node);
 }
 
 /* Only a file that is not there was never stored. One that cannot be read for the moment - no
@@ -76,27 +77,27 @@ static void adopt_file(Hold *hold, const char *text, const char *why)
  * then told as what it is. */
 static void adopt_read(void *data)
 {
-  Hold *hold = data;
-  g_autofree char *path = g_build_filename(hold->directory, "instance.json", NULL);
+  Runner *runner = data;
+  g_autofree char *path = g_build_filename(runner->directory, "instance.json", NULL);
   g_autoptr(GError) error = NULL;
   g_autofree char *text = fs_read(path, ADOPT_FILE_MAX, NULL, &error);
   if (text || (!g_error_matches(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND) &&
-               ++hold->adopt_tries > ADOPT_READ_TRIES)) {
+               ++runner->adopt_tries > ADOPT_READ_TRIES)) {
     if (!text)
       log_error("instance file cannot be read: what runs is ended, its logs stay",
-                "instance=%s error=\"%s\"", hold->id, error->message);
-    adopt_file(hold, text, error ? error->message : NULL);
+                "instance=%s error=\"%s\"", runner->id, error->message);
+    adopt_file(runner, text, error ? error->message : NULL);
     return;
   }
   if (!g_error_matches(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND)) {
-    loop_timer_set(hold->timer, clock_boot_ms() + ADOPT_READ_MS);
+    loop_timer_set(runner->timer, clock_boot_ms() + ADOPT_READ_MS);
     return;
   }
-  Node *node = hold->node;
+  Node *node = runner->node;
   /* made but never stored: nothing was started from it */
-  log_warn("instance without a file removed", "instance=%s", hold->id);
-  fs_remove_tree(hold->directory, NULL);
-  g_hash_table_remove(node->holds, hold->id);
+  log_warn("instance without a file removed", "instance=%s", runner->id);
+  fs_remove_tree(runner->directory, NULL);
+  g_hash_table_remove(node->runners, runner->id);
   adopt_told(node);
 }
 
@@ -107,11 +108,11 @@ void adopt_begin(Node *node)
   node->adopting = 1; /* ours: nothing is done before everything was looked at */
   for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
     if (id_is(name, "ins"))
-      g_ptr_array_add(all, node_hold(node, name, true));
+      g_ptr_array_add(all, node_runner(node, name, true));
   for (guint i = 0; i < all->len; i++) {
-    Hold *hold = all->pdata[i];
-    hold->adopting = true;
-    hold->timer = loop_timer_new(node->loop, adopt_read, hold);
+    Runner *runner = all->pdata[i];
+    runner->adopting = true;
+    runner->timer = loop_timer_new(node->loop, adopt_read, runner);
     node->adopting++;
   }
   for (guint i = 0; i < all->len; i++)
@@ -120,30 +121,30 @@ void adopt_begin(Node *node)
   adopt_told(node);
 }
 
-/* ---- orphans ---- */
+/* ---- trees without a shim ---- */
 
-static void orphan_ended(void *data, const ProcessIdentity *was)
+static void runner_on_tree_ended(void *data, const ProcessIdentity *was)
 {
-  Hold *hold = data;
-  hold->end = NULL;
-  groups_remove(hold->node->groups, hold->id);
-  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED,
-                     .instance = hold->id,
+  Runner *runner = data;
+  runner->end = NULL;
+  groups_remove(runner->node->groups, runner->id);
+  NodeEvent ended = {.type = NODE_EVENT_CLEARED,
+                     .instance = runner->id,
                      .generation = was->generation,
                      .attempt = was->attempt};
-  node_event(hold->node, &ended, NULL);
+  node_event(runner->node, &ended, NULL);
 }
 
-void adopt_orphan_end(Hold *hold)
+void runner_clear_tree(Runner *runner)
 {
-  loop_timer_free(g_steal_pointer(&hold->timer));
-  hold_drop_probe(hold);
-  shim_free(g_steal_pointer(&hold->shim));
-  hold->adopting = hold->shim_starting = false;
-  log_info("ending what is left without a shim", "instance=%s", hold->id);
-  end_forget(hold->end);
-  hold->end = ends_tree(hold->node->ends, &(EndSpec){.directory = hold->directory,
-                                                     .with_shim = true,
-                                                     .ended = orphan_ended,
-                                                     .data = hold});
+  loop_timer_free(g_steal_pointer(&runner->timer));
+  runner_drop_probe(runner);
+  shim_free(g_steal_pointer(&runner->shim));
+  runner->adopting = runner->preparing = false;
+  log_info("ending what is left without a shim", "instance=%s", runner->id);
+  end_forget(runner->end);
+  runner->end = ends_tree(runner->node->ends, &(EndSpec){.directory = runner->directory,
+                                                         .with_shim = true,
+                                                         .ended = runner_on_tree_ended,
+                                                         .data = runner});
 }

@@ -23,20 +23,20 @@ static void asks_arm(Asks *asks, int64_t in_ms)
 }
 
 /* One question is open at a time: a frozen shim does not read, and what is sent to it piles up. */
-static void asks_look(const Asks *asks, Hold *hold, int64_t now_ms)
+static void asks_look(const Asks *asks, Runner *runner, int64_t now_ms)
 {
-  if (!hold->shim || hold->shim_starting || hold->adopting || hold->silent)
+  if (!runner->shim || runner->preparing || runner->adopting || runner->unreachable)
     return;
-  if (!hold->asked_ms) {
-    if (shim_sleeps(hold->shim))
+  if (!runner->asked_ms) {
+    if (shim_sleeps(runner->shim))
       return;
-    hold->asked_ms = now_ms;
-    shim_query(hold->shim);
-  } else if (now_ms - hold->asked_ms >= asks->period_ms - asks->period_ms / ASKS_SLICES) {
-    hold->silent = true;
-    NodeEvent silent = {
-        .type = NODE_EVENT_SHIM_SILENT, .instance = hold->id, .up_ms = now_ms - hold->asked_ms};
-    node_event(hold->node, &silent, NULL);
+    runner->asked_ms = now_ms;
+    shim_query(runner->shim);
+  } else if (now_ms - runner->asked_ms >= asks->period_ms - asks->period_ms / ASKS_SLICES) {
+    runner->unreachable = true;
+    NodeEvent unreachable = {
+        .type = NODE_EVENT_UNREACHABLE, .instance = runner->id, .up_ms = now_ms - runner->asked_ms};
+    node_event(runner->node, &unreachable, NULL);
   }
 }
 
@@ -46,21 +46,12 @@ static void asks_anew(Asks *asks, int64_t now_ms)
 {
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, asks->node->holds);
+  g_hash_table_iter_init(&iter, asks->node->runners);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    Hold *hold = value;
-    if (hold->asked_ms)
-      hold->asked_ms = now_ms;
+    Runner *runner = value;
+    if (runner->asked_ms)
+      runner->asked_ms = now_ms;
   }
-}
-
-static void asks_begin_round(Asks *asks)
-{
-  GHashTableIter iter;
-  gpointer id;
-  g_hash_table_iter_init(&iter, asks->node->holds);
-  while (g_hash_table_iter_next(&iter, &id, NULL))
-    g_ptr_array_add(asks->round, g_strdup(id));
 }
 
 static void asks_due(void *data)
@@ -69,27 +60,31 @@ static void asks_due(void *data)
   int64_t now_ms = clock_boot_ms();
   if (now_ms - ASKS_LATE_MS > asks->due_ms)
     asks_anew(asks, now_ms);
-  if (!asks->round->len)
-    asks_begin_round(asks);
-  guint n = g_hash_table_size(asks->node->holds),
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, asks->node->runners);
+  bool begins = !asks->round->len; /* by id: a runner may be gone before its turn */
+  while (begins && g_hash_table_iter_next(&iter, &value, NULL))
+    g_ptr_array_add(asks->round, g_strdup(value));
+  guint n = g_hash_table_size(asks->node->runners),
         slice = CLAMP((n + ASKS_SLICES - 1) / ASKS_SLICES, 1, ASKS_SLICE_MOST);
   for (guint i = 0; i < slice && asks->round->len; i++) {
     g_autofree char *id = g_ptr_array_steal_index_fast(asks->round, asks->round->len - 1);
-    Hold *hold = node_hold(asks->node, id, false);
-    if (hold)
-      asks_look(asks, hold, now_ms);
+    Runner *runner = node_runner(asks->node, id, false);
+    if (runner)
+      asks_look(asks, runner, now_ms);
   }
   asks_arm(asks, asks->period_ms / CLAMP(n, 1, ASKS_SLICES));
 }
 
-void asks_answered(Hold *hold)
+void asks_answered(Runner *runner)
 {
-  hold->asked_ms = 0;
-  if (!hold->silent)
+  runner->asked_ms = 0;
+  if (!runner->unreachable)
     return;
-  hold->silent = false;
-  NodeEvent heard = {.type = NODE_EVENT_SHIM_HEARD, .instance = hold->id};
-  node_event(hold->node, &heard, NULL);
+  runner->unreachable = false;
+  NodeEvent reachable = {.type = NODE_EVENT_REACHABLE, .instance = runner->id};
+  node_event(runner->node, &reachable, NULL);
 }
 
 Asks *asks_new(Node *node, int64_t period_ms)

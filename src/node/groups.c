@@ -18,8 +18,8 @@ struct Groups {
  * has joined, they are empty and wanted. */
 static bool groups_wanted(const Groups *groups, const char *id)
 {
-  const Hold *hold = node_hold(groups->node, id, false);
-  return hold && (hold->shim || hold->runs > 0);
+  const Runner *runner = node_runner(groups->node, id, false);
+  return runner && (runner->shim || runner->runs > 0);
 }
 
 static gboolean groups_is_done(gpointer id, gpointer value, gpointer data)
@@ -55,7 +55,7 @@ void groups_sweep(Groups *groups)
   gpointer id;
   g_hash_table_iter_init(&iter, ids);
   while (g_hash_table_iter_next(&iter, &id, NULL))
-    if (id_is(id, "ins") && !node_hold(groups->node, id, false))
+    if (id_is(id, "ins") && !node_runner(groups->node, id, false))
       groups_remove(groups, id);
 }
 

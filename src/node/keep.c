@@ -38,7 +38,7 @@ static int64_t keep_time_ms(const struct stat *st)
 
 /* Adds the log files of one instance to @files. Returns when anything was last written about it; 0
  * = nothing is there. */
-static int64_t keep_collect(const char *directory, bool held, GPtrArray *files)
+static int64_t keep_collect(const char *directory, bool written, GPtrArray *files)
 {
   static const char *const names[] = {"log", "log.1", "log.2", "log.3", "log.4", "instance.json"};
   int64_t last_ms = 0;
@@ -54,7 +54,7 @@ static int64_t keep_collect(const char *directory, bool held, GPtrArray *files)
     *file = (KeepFile){.path = g_steal_pointer(&path),
                        .bytes = st.st_size,
                        .at_ms = keep_time_ms(&st),
-                       .written = held && i == 0};
+                       .written = written && i == 0};
     g_ptr_array_add(files, file);
   }
   return last_ms;
@@ -81,7 +81,8 @@ static int64_t keep_remove(const GPtrArray *files, guint first, int64_t most)
   return removed;
 }
 
-int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const KeepLimits *limits)
+int64_t keep_sweep(const char *instances_dir, KeepWrittenFn written, void *data,
+                   const KeepLimits *limits)
 {
   g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(keep_file_free);
   g_autoptr(GDir) dir = g_dir_open(instances_dir, 0, NULL);
@@ -90,10 +91,10 @@ int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const
     if (!id_is(name, "ins"))
       continue;
     g_autofree char *directory = g_build_filename(instances_dir, name, NULL);
-    bool is_held = held(name, data);
+    bool is_written = written(name, data);
     guint first = files->len;
-    int64_t last_ms = keep_collect(directory, is_held, files);
-    if (is_held || last_ms >= limits->now_ms - limits->gone_ms)
+    int64_t last_ms = keep_collect(directory, is_written, files);
+    if (is_written || last_ms >= limits->now_ms - limits->gone_ms)
       continue;
     removed += keep_remove(files, first, -1);
     g_ptr_array_set_size(files, (gint)first);
@@ -102,38 +103,39 @@ int64_t keep_sweep(const char *instances_dir, KeepHeldFn held, void *data, const
   return removed + keep_remove(files, 0, limits->cap_bytes);
 }
 
-/* One sweep, on the writer's thread; what is held was looked up before. */
+/* One sweep, on the writer's thread; what is being written was looked up before, on the loop. */
 typedef struct KeepJob {
   char *instances_dir;
-  GHashTable *held; /* set of ids */
+  GHashTable *written; /* set of ids */
   KeepLimits limits;
   int64_t removed;
 } KeepJob;
 
-static bool keep_job_held(const char *id, void *data)
+static bool keep_job_written(const char *id, void *data)
 {
   const KeepJob *job = data;
-  return g_hash_table_contains(job->held, id);
+  return g_hash_table_contains(job->written, id);
 }
 
 static void keep_job_work(void *data)
 {
   KeepJob *job = data;
-  job->removed = keep_sweep(job->instances_dir, keep_job_held, job, &job->limits);
+  job->removed = keep_sweep(job->instances_dir, keep_job_written, job, &job->limits);
 }
 
-static GHashTable *keep_held(const Node *node)
+/* The instances whose log a shim may be writing now. */
+static GHashTable *keep_written(const Node *node)
 {
-  GHashTable *held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, node->holds);
+  g_hash_table_iter_init(&iter, node->runners);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    const Hold *hold = value;
-    if (hold->shim || hold->adopting || hold->shim_starting)
-      g_hash_table_add(held, g_strdup(hold->id));
+    const Runner *runner = value;
+    if (runner->shim || runner->adopting || runner->preparing)
+      g_hash_table_add(ids, g_strdup(runner->id));
   }
-  return held;
+  return ids;
 }
 
 static void keep_arm(Keep *keep, int64_t in_ms)
@@ -147,7 +149,7 @@ static void keep_job_done(void *data)
   KeepJob *job = data;
   if (job->removed > 0)
     log_info("old logs removed", "bytes=%" G_GINT64_FORMAT, job->removed);
-  g_hash_table_unref(job->held);
+  g_hash_table_unref(job->written);
   g_free(job->instances_dir);
   g_free(job);
 }
@@ -158,7 +160,7 @@ static void keep_due(void *data)
   KeepJob *job = g_new0(KeepJob, 1);
   *job = (KeepJob){
       .instances_dir = g_strdup(keep->node->instances_dir),
-      .held = keep_held(keep->node),
+      .written = keep_written(keep->node),
       .limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()}};
   writer_do(keep->node->writer, keep_job_work, keep_job_done, job);
   keep_arm(keep, KEEP_EVERY_MS);

@@ -17,40 +17,41 @@
 
 enum { NODE_ASK_MS = 30000 };
 
-/* ---- holds ---- */
+/* ---- runners ---- */
 
-static void hold_free(gpointer data)
+static void runner_free(gpointer data)
 {
-  Hold *hold = data;
-  hold_drop_probe(hold);
-  instance_spec_free(hold->waiting);
-  users_forget(hold->asking);
-  secrets_drop(hold);
-  end_forget(hold->end);
-  shim_free(hold->shim);
-  loop_timer_free(hold->timer);
-  g_free(hold->id);
-  g_free(hold->directory);
-  g_free(hold);
+  Runner *runner = data;
+  runner_drop_probe(runner);
+  instance_spec_free(runner->waiting);
+  users_forget(runner->asking);
+  secrets_drop(runner);
+  end_forget(runner->end);
+  shim_free(runner->shim);
+  loop_timer_free(runner->timer);
+  g_free(runner->id);
+  g_free(runner->directory);
+  g_free(runner);
 }
 
-Hold *node_hold(Node *node, const char *id, bool make)
+Runner *node_runner(Node *node, const char *id, bool make)
 {
-  Hold *hold = g_hash_table_lookup(node->holds, id);
-  if (hold || !make)
-    return hold;
-  hold = g_new0(Hold, 1);
-  hold->node = node;
-  hold->id = g_strdup(id);
-  hold->directory = g_build_filename(node->instances_dir, id, NULL);
-  g_hash_table_insert(node->holds, hold->id, hold);
-  return hold;
+  Runner *runner = g_hash_table_lookup(node->runners, id);
+  if (runner || !make)
+    return runner;
+  runner = g_new0(Runner, 1);
+  runner->node = node;
+  runner->id = g_strdup(id);
+  runner->directory = g_build_filename(node->instances_dir, id, NULL);
+  g_hash_table_insert(node->runners, runner->id, runner);
+  return runner;
 }
 
-bool node_may_pass(const GError *error)
+FailureClass node_failure(const GError *error)
 {
-  return error->domain == REEVE_ERROR &&
-         (error->code == REEVE_ERROR_UNAVAILABLE || error->code == REEVE_ERROR_STORE_FULL);
+  bool passing = error->domain == REEVE_ERROR &&
+                 (error->code == REEVE_ERROR_UNAVAILABLE || error->code == REEVE_ERROR_STORE_FULL);
+  return passing ? FAILURE_PASSING : FAILURE_FINAL;
 }
 
 /* ---- actions ---- */
@@ -71,81 +72,81 @@ static void do_send(Node *node, const NodeAction *action)
 
 static void do_store(Node *node, const NodeAction *action)
 {
-  const Hold *hold = node_hold(node, action->instance, true);
-  writer_store(node->writer, hold->id, hold->directory, action->generation, action->text);
+  const Runner *runner = node_runner(node, action->instance, true);
+  writer_store(node->writer, runner->id, runner->directory, action->generation, action->text);
 }
 
-static void do_start_shim(Node *node, const NodeAction *action)
+static void do_prepare(Node *node, const NodeAction *action)
 {
-  hold_start_shim(node_hold(node, action->instance, true), action);
+  runner_prepare(node_runner(node, action->instance, true), action);
 }
 
 static void do_start(Node *node, const NodeAction *action)
 {
-  Hold *hold = node_hold(node, action->instance, true);
-  ports_release_instance(node->ports, hold->id);
-  if (hold->shim) {
-    hold->oom_kills = hold->limited ? cgroups_oom_kills(node->cgroups, hold->id) : 0;
-    shim_start(hold->shim, action->attempt);
+  Runner *runner = node_runner(node, action->instance, true);
+  port_book_release_instance(node->ports, runner->id);
+  if (runner->shim) {
+    runner->oom_kills = runner->limited ? cgroups_oom_kills(node->cgroups, runner->id) : 0;
+    shim_start(runner->shim, action->attempt);
     return;
   }
-  NodeEvent gone = {.type = NODE_EVENT_SHIM_GONE, .instance = hold->id, .orphan = true};
+  NodeEvent gone = {.type = NODE_EVENT_VANISHED, .instance = runner->id, .tree_lives = true};
   node_event(node, &gone, NULL);
 }
 
 static void do_signal(Node *node, const NodeAction *action)
 {
-  const Hold *hold = node_hold(node, action->instance, true);
-  if (hold->shim)
-    shim_signal(hold->shim, action->signal);
+  const Runner *runner = node_runner(node, action->instance, true);
+  if (runner->shim)
+    shim_signal(runner->shim, action->signal);
 }
 
 static void do_kill(Node *node, const NodeAction *action)
 {
-  const Hold *hold = node_hold(node, action->instance, true);
-  if (hold->shim)
-    shim_kill(hold->shim);
+  const Runner *runner = node_runner(node, action->instance, true);
+  if (runner->shim)
+    shim_kill(runner->shim);
 }
 
-static void do_end_shim(Node *node, const NodeAction *action)
+static void do_release(Node *node, const NodeAction *action)
 {
-  Hold *hold = node_hold(node, action->instance, true);
-  hold_drop_probe(hold);
-  ports_release_instance(node->ports, hold->id);
-  hold_end_shim(hold);
-  groups_remove(node->groups, hold->id);
+  Runner *runner = node_runner(node, action->instance, true);
+  runner_drop_probe(runner);
+  port_book_release_instance(node->ports, runner->id);
+  runner_release(runner);
+  groups_remove(node->groups, runner->id);
 }
 
-static void do_end_orphan(Node *node, const NodeAction *action)
+static void do_clear(Node *node, const NodeAction *action)
 {
-  adopt_orphan_end(node_hold(node, action->instance, true));
+  runner_clear_tree(node_runner(node, action->instance, true));
 }
 
 static void do_probe(Node *node, const NodeAction *action)
 {
-  probe_start(node_hold(node, action->instance, true), action);
+  probe_start(node_runner(node, action->instance, true), action);
 }
 
-static void do_reserve(Node *node, const NodeAction *action)
+static void do_reserve_ports(Node *node, const NodeAction *action)
 {
   node_reserve(node, action->frame);
 }
 
-static void do_release(Node *node, const NodeAction *action)
+static void do_release_ports(Node *node, const NodeAction *action)
 {
   node_reserve_release(node, action->frame->request);
 }
 
 static void do_peers(Node *node, const NodeAction *action)
 {
-  const Hold *hold = node_hold(node, action->instance, true);
+  const Runner *runner = node_runner(node, action->instance, true);
   g_autoptr(GError) error = NULL;
-  if (hold->waiting) { /* it writes the file when it is started */
-    g_free(hold->waiting->peers);
-    hold->waiting->peers = g_strdup(action->text);
+  if (runner->waiting) { /* it writes the file when it is started */
+    g_free(runner->waiting->peers);
+    runner->waiting->peers = g_strdup(action->text);
   }
-  if (!hold_write_file_again(hold, "peers.json", action->text, &error))
-    log_warn("peers file not written", "instance=%s error=\"%s\"", hold->id, error->message);
+  if (!runner_write_file_again(runner, "peers.json", action->text, &error))
+    log_warn("peers file not written", "instance=%s error=\"%s\"", runner->id, error->message);
 }
 
 /* On the writer's thread: there may be 50 MB of logs. A file of the same instance that is stored
@@ -159,10 +160,10 @@ static void node_remove_directory(void *directory)
 
 static void do_remove(Node *node, const NodeAction *action)
 {
-  Hold *hold = node_hold(node, action->instance, true);
-  writer_do(node->writer, node_remove_directory, g_free, g_strdup(hold->directory));
-  ports_release_instance(node->ports, hold->id);
-  g_hash_table_remove(node->holds, action->instance);
+  Runner *runner = node_runner(node, action->instance, true);
+  writer_do(node->writer, node_remove_directory, g_free, g_strdup(runner->directory));
+  port_book_release_instance(node->ports, runner->id);
+  g_hash_table_remove(node->runners, action->instance);
   groups_remove(node->groups, action->instance);
 }
 
@@ -195,15 +196,15 @@ static void node_carry_out(Node *node, const NodeAction *action)
   static void (*const table[NODE_ACTION_N])(Node *, const NodeAction *) = {
       [NODE_ACTION_SEND] = do_send,
       [NODE_ACTION_STORE] = do_store,
-      [NODE_ACTION_START_SHIM] = do_start_shim,
+      [NODE_ACTION_PREPARE] = do_prepare,
       [NODE_ACTION_START] = do_start,
       [NODE_ACTION_SIGNAL] = do_signal,
       [NODE_ACTION_KILL] = do_kill,
-      [NODE_ACTION_END_SHIM] = do_end_shim,
-      [NODE_ACTION_END_ORPHAN] = do_end_orphan,
+      [NODE_ACTION_RELEASE] = do_release,
+      [NODE_ACTION_CLEAR] = do_clear,
       [NODE_ACTION_PROBE] = do_probe,
-      [NODE_ACTION_RESERVE_PORTS] = do_reserve,
-      [NODE_ACTION_RELEASE_PORTS] = do_release,
+      [NODE_ACTION_RESERVE_PORTS] = do_reserve_ports,
+      [NODE_ACTION_RELEASE_PORTS] = do_release_ports,
       [NODE_ACTION_PEERS] = do_peers,
       [NODE_ACTION_REMOVE] = do_remove,
       [NODE_ACTION_LOG] = do_log,
@@ -211,7 +212,7 @@ static void node_carry_out(Node *node, const NodeAction *action)
       [NODE_ACTION_KEEP_STORE] = do_keep_store,
       [NODE_ACTION_REFUSED] = do_refused,
   };
-  bool ends = action->type == NODE_ACTION_END_SHIM || action->type == NODE_ACTION_SIGNAL ||
+  bool ends = action->type == NODE_ACTION_RELEASE || action->type == NODE_ACTION_SIGNAL ||
               action->type == NODE_ACTION_KILL;
   if (!node->leaving || ends)
     table[action->type](node, action);
@@ -228,6 +229,7 @@ static void queued_free(QueuedEvent *queued)
   g_free(queued);
 }
 
+/* One event at a time: what its actions cause is queued behind it. */
 static void node_work(Node *node)
 {
   node->working = true;
@@ -291,7 +293,7 @@ void node_receive(Node *node, const char *text, size_t length)
     log_warn("frame from the server refused", "error=\"%s\"", error->message);
     return;
   }
-  if (frame->type == FRAME_SECRETS) {
+  if (frame->type == FRAME_SECRETS) { /* not for the supervisor, whose state is written down */
     secrets_frame(node, frame);
     frame_free(frame);
     return;
@@ -345,7 +347,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->reeve_path = g_strdup(config->reeve_path);
   node->node_id = g_strdup(config->node_id);
   node->agents_user = g_strdup(config->agents_user);
-  node->holds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, hold_free);
+  node->runners = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, runner_free);
   g_queue_init(&node->events);
   g_queue_init(&node->departing);
   g_autofree char *store = NULL;
@@ -371,7 +373,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->reaper = reaper_new(loop);
   node->http = http_client_new(loop);
   node->writer = writer_new(node);
-  node->ports = ports_new();
+  node->ports = port_book_new();
   node->logs = node_logs_new(node);
   node->execs = node_execs_new(node);
   node->keep = keep_new(node);
@@ -397,13 +399,13 @@ void node_free(Node *node)
   node_execs_free(node->execs);
   asks_free(node->asks);
   groups_free(node->groups);
-  g_hash_table_unref(node->holds); /* both look at it */
+  g_hash_table_unref(node->runners); /* both look at it */
   node_logs_free(node->logs);
   keep_free(node->keep);
   ends_free(node->ends);
   users_free(node->users);
   departures_free(node);
-  ports_free(node->ports);
+  port_book_free(node->ports);
   writer_free(node->writer);
   http_client_free(node->http);
   reaper_free(node->reaper);

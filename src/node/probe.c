@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 typedef struct ProbeRun {
-  Hold *hold;
+  Runner *runner;
   int attempt, port;
   int64_t timeout_ms;
   const HealthSpec *health; /* lives as long as the attempt */
@@ -46,18 +46,18 @@ void probe_cancel(ProbeRun *run)
 /* Ends the run and tells the supervisor. */
 static void probe_done(ProbeRun *run, bool ok, const char *text)
 {
-  Hold *hold = run->hold;
+  Runner *runner = run->runner;
   g_autofree char *found = ok ? g_strdup(run->path) : NULL;
   g_autofree char *seen = g_strdup(text);
   NodeEvent event = {.type = NODE_EVENT_PROBE,
-                     .instance = hold->id,
+                     .instance = runner->id,
                      .attempt = run->attempt,
                      .ok = ok,
                      .text = seen,
                      .found = found};
-  hold->probe = NULL;
+  runner->probe = NULL;
   probe_cancel(run);
-  node_event(hold->node, &event, NULL);
+  node_event(runner->node, &event, NULL);
 }
 
 /* ---- HTTP ---- */
@@ -126,7 +126,7 @@ static void probe_ask(ProbeRun *run)
                        .connect_ms = run->timeout_ms,
                        .headers = headers,
                        .head_only = true};
-  run->call = http_client_call(run->hold->node->http, &spec, NULL, probe_on_answer, run);
+  run->call = http_client_call(run->runner->node->http, &spec, NULL, probe_on_answer, run);
 }
 
 /* ---- TCP ---- */
@@ -184,7 +184,7 @@ static void probe_connect(ProbeRun *run)
   }
   struct timeval limit = {run->timeout_ms / 1000, run->timeout_ms % 1000 * 1000};
   run->event =
-      event_new(loop_base(run->hold->node->loop), run->fd, EV_WRITE, probe_on_connected, run);
+      event_new(loop_base(run->runner->node->loop), run->fd, EV_WRITE, probe_on_connected, run);
   event_add(run->event, &limit);
 }
 
@@ -215,30 +215,31 @@ static void probe_spawn(ProbeRun *run, const InstanceSpec *spec)
 {
   int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   const int fds[2] = {null, null};
-  ExecSpec what = {.instance = run->hold->id, .spec = spec, .argv = run->health->argv, .fds = fds};
+  ExecSpec what = {
+      .instance = run->runner->id, .spec = spec, .argv = run->health->argv, .fds = fds};
   g_autoptr(GError) error = NULL;
-  run->command = exec_run_new(run->hold->node, &what, probe_on_ended, run, &error);
+  run->command = exec_run_new(run->runner->node, &what, probe_on_ended, run, &error);
   if (null >= 0)
     close(null);
   if (!run->command) {
     probe_on_ended(run, (ExitStatus){.code = -1}, error->message);
     return;
   }
-  run->timer = loop_timer_new(run->hold->node->loop, probe_on_late, run);
+  run->timer = loop_timer_new(run->runner->node->loop, probe_on_late, run);
   loop_timer_set(run->timer, clock_boot_ms() + run->timeout_ms);
 }
 
-void probe_start(Hold *hold, const NodeAction *action)
+void probe_start(Runner *runner, const NodeAction *action)
 {
-  hold_drop_probe(hold);
+  runner_drop_probe(runner);
   ProbeRun *run = g_new0(ProbeRun, 1);
-  *run = (ProbeRun){.hold = hold,
+  *run = (ProbeRun){.runner = runner,
                     .attempt = action->attempt,
                     .port = action->port,
                     .timeout_ms = action->timeout_ms,
                     .health = action->health,
                     .fd = -1};
-  hold->probe = run;
+  runner->probe = run;
   switch (action->health->kind) {
   case HEALTH_TCP:
     probe_connect(run);

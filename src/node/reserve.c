@@ -36,7 +36,7 @@ static void reserving_free(Reserving *reserving)
 static void reserve_now(Node *node, const Frame *reserve, GHashTable *no_users)
 {
   NodeEvent reserved = {.type = NODE_EVENT_RESERVED};
-  node_event(node, &reserved, ports_reserve(node->ports, reserve, no_users));
+  node_event(node, &reserved, port_book_reserve(node->ports, reserve, no_users));
 }
 
 static void reserve_on_user(void *data, const User *user, const GError *error)
@@ -97,7 +97,7 @@ void node_reserve_release(Node *node, int64_t request)
     if (request == 0 || reserving->frame->request == request)
       reserving_free(g_ptr_array_remove_index(node->reserving, i - 1));
   }
-  ports_release_request(node->ports, request);
+  port_book_release_request(node->ports, request);
 }
 
 void node_reserve_free(Node *node)

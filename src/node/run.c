@@ -53,7 +53,7 @@ static void run_on_exited(void *data, const ShimMessage *message)
   run->ended(run->data, message->exit, NULL);
 }
 
-static void run_on_orphan_ended(void *data, const ProcessIdentity *was)
+static void run_on_tree_ended(void *data, const ProcessIdentity *was)
 {
   ExecRun *run = data;
   (void)was;
@@ -68,7 +68,7 @@ static void run_on_gone(void *data)
   shim_free(g_steal_pointer(&run->shim));
   run->end = ends_tree(run->node->ends, &(EndSpec){.directory = run->directory,
                                                    .remove = true,
-                                                   .ended = run_on_orphan_ended,
+                                                   .ended = run_on_tree_ended,
                                                    .data = run});
 }
 
@@ -81,7 +81,7 @@ static bool run_spawn(ExecRun *run, const ExecSpec *spec, const User *user, GErr
 {
   Node *node = run->node;
   g_autofree char *instance_dir = g_build_filename(node->instances_dir, spec->instance, NULL);
-  const Hold *hold = node_hold(node, spec->instance, false);
+  const Runner *runner = node_runner(node, spec->instance, false);
   ShimLaunch launch = {.shim_path = node->shim_path,
                        .directory = run->directory,
                        .instance_dir = instance_dir,
@@ -90,7 +90,7 @@ static bool run_spawn(ExecRun *run, const ExecSpec *spec, const User *user, GErr
                        .cgroups = node->cgroups,
                        .spec = spec->spec,
                        .user = user,
-                       .secrets = hold ? hold->secrets : NULL,
+                       .secrets = runner ? runner->secrets : NULL,
                        .argv = spec->argv,
                        .attached = spec->fds};
   run->shim = shim_spawn(node->loop, node->reaper, &launch, &run_events, run, error);
@@ -149,9 +149,9 @@ ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *d
                    .directory = g_steal_pointer(&directory),
                    .ended = ended,
                    .data = data};
-  Hold *hold = node_hold(node, spec->instance, false);
-  if (hold)
-    hold->runs++;
+  Runner *runner = node_runner(node, spec->instance, false);
+  if (runner)
+    runner->runs++;
   const char *user = node_user_of(node, spec->spec);
   if (user) {
     run_ask(run, spec, user);
@@ -171,9 +171,9 @@ void exec_run_signal(ExecRun *run, int signal)
 
 static void run_leave_groups(const ExecRun *run)
 {
-  Hold *hold = node_hold(run->node, run->instance, false);
-  if (hold)
-    hold->runs--;
+  Runner *runner = node_runner(run->node, run->instance, false);
+  if (runner)
+    runner->runs--;
   groups_remove(run->node->groups, run->instance);
 }
 

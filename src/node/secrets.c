@@ -12,38 +12,38 @@
 
 enum { SECRET_FILE_MAX = 64 * 1024 };
 
-static void secrets_fail(Hold *hold, const char *why)
+static void secrets_fail(Runner *runner, const char *why)
 {
-  g_clear_pointer(&hold->waiting, instance_spec_free);
-  NodeEvent failed = {.type = NODE_EVENT_SHIM_FAILED, .instance = hold->id, .text = why};
-  node_event(hold->node, &failed, NULL);
+  g_clear_pointer(&runner->waiting, instance_spec_free);
+  NodeEvent failed = {.type = NODE_EVENT_PREPARE_FAILED, .instance = runner->id, .text = why};
+  node_event(runner->node, &failed, NULL);
 }
 
-static void secrets_send(const Hold *hold)
+static void secrets_send(const Runner *runner)
 {
   g_autoptr(Frame) frame = frame_new(FRAME_SECRET_READ);
-  frame->instance = g_strdup(hold->id);
-  frame->request = hold->waiting_generation;
-  node_send_frame(hold->node, frame);
+  frame->instance = g_strdup(runner->id);
+  frame->request = runner->waiting_generation;
+  node_send_frame(runner->node, frame);
 }
 
-void secrets_ask(Hold *hold, const NodeAction *action)
+void secrets_ask(Runner *runner, const NodeAction *action)
 {
-  g_clear_pointer(&hold->waiting, instance_spec_free);
+  g_clear_pointer(&runner->waiting, instance_spec_free);
   /* the action's lives no longer than the action */
-  hold->waiting = instance_spec_copy(action->spec);
-  hold->waiting_generation = action->generation;
-  secrets_send(hold); /* without a link, and before the hello: secrets_welcome */
+  runner->waiting = instance_spec_copy(action->spec);
+  runner->waiting_generation = action->generation;
+  secrets_send(runner); /* without a link, and before the hello: secrets_welcome */
 }
 
 void secrets_welcome(Node *node)
 {
   GHashTableIter iter;
-  gpointer hold;
-  g_hash_table_iter_init(&iter, node->holds);
-  while (g_hash_table_iter_next(&iter, NULL, &hold))
-    if (((Hold *)hold)->waiting && !((Hold *)hold)->asking)
-      secrets_send(hold);
+  gpointer runner;
+  g_hash_table_iter_init(&iter, node->runners);
+  while (g_hash_table_iter_next(&iter, NULL, &runner))
+    if (((Runner *)runner)->waiting && !((Runner *)runner)->asking)
+      secrets_send(runner);
 }
 
 /* "KEY=value" of one reference, or NULL. */
@@ -75,9 +75,9 @@ static void secrets_wipe(char **pairs)
   g_strfreev(pairs);
 }
 
-void secrets_drop(Hold *hold)
+void secrets_drop(Runner *runner)
 {
-  secrets_wipe(g_steal_pointer(&hold->secrets));
+  secrets_wipe(g_steal_pointer(&runner->secrets));
 }
 
 static char **secrets_values(const InstanceSpec *spec, const json_t *given, GError **error)
@@ -96,26 +96,26 @@ static char **secrets_values(const InstanceSpec *spec, const json_t *given, GErr
 
 void secrets_frame(Node *node, const Frame *frame)
 {
-  Hold *hold = frame->instance ? node_hold(node, frame->instance, false) : NULL;
-  if (!hold || !hold->waiting || hold->asking || hold->waiting_generation != frame->request)
+  Runner *runner = frame->instance ? node_runner(node, frame->instance, false) : NULL;
+  if (!runner || !runner->waiting || runner->asking || runner->waiting_generation != frame->request)
     return; /* an answer to a start that is over */
   if (frame->error) {
-    secrets_fail(hold, frame->error);
+    secrets_fail(runner, frame->error);
     return;
   }
   g_autoptr(GError) error = NULL;
   json_t *given = frame->data ? json_parse(frame->data, strlen(frame->data), &error) : NULL;
-  char **pairs = given ? secrets_values(hold->waiting, given, &error) : NULL;
+  char **pairs = given ? secrets_values(runner->waiting, given, &error) : NULL;
   json_decref(given);
   if (frame->data)
     explicit_bzero(frame->data, strlen(frame->data));
   if (!pairs) {
-    secrets_fail(hold, error ? error->message : "the server gave no values");
+    secrets_fail(runner, error ? error->message : "the server gave no values");
     return;
   }
-  InstanceSpec *spec = g_steal_pointer(&hold->waiting);
-  secrets_drop(hold);
-  hold->secrets = pairs;
-  hold_launch(hold, spec, hold->waiting_generation);
+  InstanceSpec *spec = g_steal_pointer(&runner->waiting);
+  secrets_drop(runner);
+  runner->secrets = pairs;
+  runner_launch(runner, spec, runner->waiting_generation);
   instance_spec_free(spec);
 }

@@ -73,27 +73,24 @@ static void writer_tell(Writer *writer, guint most)
                        .instance = item->id,
                        .generation = item->generation,
                        .text = item->error ? item->error->message : NULL,
-                       .passing = item->error && node_may_pass(item->error)};
+                       .failure = item->error ? node_failure(item->error) : FAILURE_FINAL};
     node_event(writer->node, &event, NULL);
     writer_item_free(item);
   }
 }
 
-/* A new directory is durable when the one above it is synced. */
-static bool writer_sync_parent(const char *directory, GError **error)
-{
-  g_autofree char *parent = g_path_get_dirname(directory);
-  return fs_sync_directory(parent, error);
-}
-
+/* Writes one file. With @sync it is durable afterwards: of a new directory that takes a sync of the
+ * one above it, too. */
 static void writer_write(WriterItem *item, bool sync)
 {
   bool fresh = access(item->directory, F_OK) != 0;
   if (!fs_mkdirs(item->directory, 0755, &item->error))
     return;
   g_autofree char *path = g_build_filename(item->directory, "instance.json", NULL);
-  if (fs_write(path, item->text, strlen(item->text), 0600, sync, &item->error) && sync && fresh)
-    writer_sync_parent(item->directory, &item->error);
+  if (!fs_write(path, item->text, strlen(item->text), 0600, sync, &item->error) || !sync || !fresh)
+    return;
+  g_autofree char *parent = g_path_get_dirname(item->directory);
+  fs_sync_directory(parent, &item->error);
 }
 
 /* The file system that all of the batch is on. What it does not confirm was not stored. */

@@ -1,5 +1,6 @@
 /* The life of one instance as a table: life x event -> what to do. An empty cell is news of
- * something that is over, and is ignored. */
+ * something that is over, and is ignored. The table is at the end of the file; what follows the end
+ * of a process is restart.c. */
 #include "supervise/instance.h"
 
 #include <string.h>
@@ -15,121 +16,128 @@ const char *life_word(Life life)
   return life_words[life];
 }
 
-Held *held_new(Supervisor *supervisor, const char *id)
+NodeInstance *node_instance_new(Supervisor *supervisor, const char *id)
 {
-  Held *held = g_new0(Held, 1);
-  held->supervisor = supervisor;
-  held->id = g_strdup(id);
-  held->last_exit.code = -1;
-  held->act_boot_ms = held->probe_boot_ms = INT64_MAX;
-  held->life = LIFE_STOPPED;
-  g_hash_table_insert(supervisor->held, held->id, held);
-  return held;
+  NodeInstance *instance = g_new0(NodeInstance, 1);
+  instance->supervisor = supervisor;
+  instance->id = g_strdup(id);
+  instance->last_exit.code = -1;
+  instance->act_boot_ms = instance->probe_boot_ms = INT64_MAX;
+  instance->life = LIFE_STOPPED;
+  g_hash_table_insert(supervisor->instances, instance->id, instance);
+  return instance;
 }
 
-void held_free(Held *held)
+void node_instance_free(NodeInstance *instance)
 {
-  if (!held)
+  if (!instance)
     return;
-  instance_spec_free(held->spec);
-  instruction_free(held->pending);
-  g_free(held->id);
-  g_free(held->reason);
-  g_free(held->output);
-  g_free(held->probe_path);
-  g_free(held);
+  instance_spec_free(instance->spec);
+  instruction_free(instance->pending);
+  g_free(instance->id);
+  g_free(instance->reason);
+  g_free(instance->output);
+  g_free(instance->probe_path);
+  g_free(instance);
 }
 
-static bool held_alive(const Held *held)
+/* May anything of it live, as far as we know? Then a successor waits. */
+static bool node_instance_alive(const NodeInstance *instance)
 {
   static const bool alive[LIFE_N] = {
-      [LIFE_ADOPTING] = true, [LIFE_SHIM] = true,     [LIFE_STARTING] = true,
-      [LIFE_RUNNING] = true,  [LIFE_STOPPING] = true, [LIFE_ORPHAN] = true};
-  return alive[held->life];
+      [LIFE_ADOPTING] = true, [LIFE_PREPARING] = true, [LIFE_STARTING] = true,
+      [LIFE_RUNNING] = true,  [LIFE_STOPPING] = true,  [LIFE_CLEARING] = true};
+  return alive[instance->life];
 }
 
-Life held_face(const Held *held)
+Life node_instance_shown_life(const NodeInstance *instance)
 {
-  return held->life == LIFE_ADOPTING ? held->outcome : held->life;
+  return instance->life == LIFE_ADOPTING ? instance->outcome : instance->life;
 }
 
-static bool held_final(const Held *held)
+static bool node_instance_is_final(const NodeInstance *instance)
 {
-  Life face = held_face(held);
-  return face == LIFE_COMPLETED || face == LIFE_FAILED || face == LIFE_STOPPED;
+  Life shown = node_instance_shown_life(instance);
+  return shown == LIFE_COMPLETED || shown == LIFE_FAILED || shown == LIFE_STOPPED;
 }
 
-void held_owes_answer(Held *held)
+void node_instance_await_answer(NodeInstance *instance)
 {
-  held->act_boot_ms =
-      held->supervisor->now.boot_ms + (held->killed ? HELD_KILLED_MS : HELD_ANSWER_MS);
-  held_schedule(held);
+  instance->act_boot_ms = instance->supervisor->now.boot_ms +
+                          (instance->killed ? INSTANCE_KILLED_MS : INSTANCE_ANSWER_MS);
+  node_instance_schedule(instance);
 }
 
-void held_owes_anew(Held *held)
+void node_instance_await_anew(NodeInstance *instance)
 {
-  bool owes = held->life == LIFE_ADOPTING || held->life == LIFE_SHIM ||
-              held->life == LIFE_STARTING || held->killed;
-  if (owes && held->act_boot_ms != INT64_MAX)
-    held_owes_answer(held);
+  bool owes = instance->life == LIFE_ADOPTING || instance->life == LIFE_PREPARING ||
+              instance->life == LIFE_STARTING || instance->killed;
+  if (owes && instance->act_boot_ms != INT64_MAX)
+    node_instance_await_answer(instance);
 }
 
-/* Its shim was told to do it, or is told now; the node does it when that takes too long. */
-static void held_kill(Held *held)
+/* Its handle is told to do it; the tree is cleared when that takes too long. */
+static void node_instance_kill(NodeInstance *instance)
 {
-  held->killed = true;
-  act(held->supervisor, NODE_ACTION_KILL, held);
-  held_owes_answer(held);
+  instance->killed = true;
+  act(instance->supervisor, NODE_ACTION_KILL, instance);
+  node_instance_await_answer(instance);
 }
 
-void held_set_life(Held *held, Life life, const char *reason)
+void node_instance_set_life(NodeInstance *instance, Life life, const char *reason)
 {
-  if (held->life == LIFE_ADOPTING && life != LIFE_ADOPTING)
-    held->supervisor->adopting--;
-  if (life != held->life) { /* what it had to do in its former life has no deadline any more */
-    held->act_boot_ms = INT64_MAX;
-    held->silent_since_ms = 0;
-    held_schedule(held);
+  if (instance->life == LIFE_ADOPTING && life != LIFE_ADOPTING)
+    instance->supervisor->adopting--;
+  if (life != instance->life) { /* what it had to do in its former life has no deadline any more */
+    instance->act_boot_ms = INT64_MAX;
+    instance->unreachable_since_ms = 0;
+    node_instance_schedule(instance);
   }
-  if (held->life != life)
-    held->since_ms = held->supervisor->now.wall_ms;
-  held->life = life;
-  if (held->reason != reason) {
+  if (instance->life != life)
+    instance->since_ms = instance->supervisor->now.wall_ms;
+  instance->life = life;
+  if (instance->reason != reason) { /* it may be its own: copied before it is freed */
     char *copy = g_strdup(reason);
-    g_free(held->reason);
-    held->reason = copy;
+    g_free(instance->reason);
+    instance->reason = copy;
   }
-  held_changed(held);
+  node_instance_changed(instance);
 }
 
-void held_store(Held *held)
+void node_instance_store(NodeInstance *instance)
 {
-  NodeAction *action = act(held->supervisor, NODE_ACTION_STORE, held);
-  action->text = instance_file_write(held);
-  action->generation = held->generation;
-  held->stores++;
+  NodeAction *action = act(instance->supervisor, NODE_ACTION_STORE, instance);
+  action->text = instance_file_write(instance);
+  action->generation = instance->generation;
+  instance->stores++;
+}
+
+void node_instance_release(NodeInstance *instance)
+{
+  if (instance->prepared)
+    act(instance->supervisor, NODE_ACTION_RELEASE, instance);
+  instance->prepared = false;
 }
 
 /* ---- start ---- */
 
-/* Takes over what @instruction says; nothing of an older generation lives. */
-static void held_adopt_spec(Held *held, const Instruction *instruction)
+/* Takes over what @instruction says; nothing of an older generation lives. A handle belongs to one
+ * generation, whose spec it was given. */
+static void node_instance_take_spec(NodeInstance *instance, const Instruction *instruction)
 {
-  if (held->shim_up)
-    act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
-  held->epoch = instruction->epoch;
-  held->generation = instruction->generation;
-  instance_spec_free(held->spec);
-  held->spec = instance_spec_copy(instruction->spec);
-  held->desired_running = true;
-  held->rebooted = held->forget = held->unhealthy_stop = held->shim_wanted_away = held->unstarted =
-      held->unstored = false;
-  held->attempt = held->restarts = held->passing = 0;
-  held->last_exit = (ExitStatus){.code = -1};
-  held->health = HEALTH_UNKNOWN;
-  g_clear_pointer(&held->output, g_free);
-  g_clear_pointer(&held->probe_path, g_free);
+  node_instance_release(instance);
+  instance->epoch = instruction->epoch;
+  instance->generation = instruction->generation;
+  instance_spec_free(instance->spec);
+  instance->spec = instance_spec_copy(instruction->spec);
+  instance->desired_running = true;
+  instance->rebooted = instance->forget = instance->unhealthy_stop = instance->release_wanted =
+      instance->unstarted = instance->unstored = false;
+  instance->attempt = instance->restarts = instance->passing_failures = 0;
+  instance->last_exit = (ExitStatus){.code = -1};
+  instance->health = HEALTH_UNKNOWN;
+  g_clear_pointer(&instance->output, g_free);
+  g_clear_pointer(&instance->probe_path, g_free);
 }
 
 static Instruction *instruction_copy(const Instruction *instruction)
@@ -139,130 +147,131 @@ static Instruction *instruction_copy(const Instruction *instruction)
   return copy;
 }
 
-void held_start(Held *held, const Instruction *instruction)
+void node_instance_start(NodeInstance *instance, const Instruction *instruction)
 {
 #ifdef REEVE_BUG_SUCCESSOR_BEFORE_END
-  bool wait = held->life == LIFE_ADOPTING || held->life == LIFE_SHIM;
+  bool wait = instance->life == LIFE_ADOPTING || instance->life == LIFE_PREPARING;
 #else
-  bool wait = held_alive(held);
+  bool wait = node_instance_alive(instance);
 #endif
-  if (wait) {
+  if (wait) { /* of several newer ones only the last is followed */
     Instruction *copy = instruction_copy(instruction);
-    instruction_free(held->pending);
-    held->pending = copy;
-    held_begin_stop(held, "replaced by a newer generation");
+    instruction_free(instance->pending);
+    instance->pending = copy;
+    node_instance_begin_stop(instance, "replaced by a newer generation");
     return;
   }
-  held->act_boot_ms = INT64_MAX;
-  held_schedule(held);
-  held_adopt_spec(held, instruction);
-  held_set_life(held, LIFE_STORING, NULL);
-  held_store(held);
+  instance->act_boot_ms = INT64_MAX;
+  node_instance_schedule(instance);
+  node_instance_take_spec(instance, instruction);
+  node_instance_set_life(instance, LIFE_STORING, NULL);
+  node_instance_store(instance);
 }
 
 /* Files are written in order. While an earlier one is on its way, this answer is about that, even
  * when it names the same generation of another epoch. */
-static bool stored_all(const Held *held, const NodeEvent *event)
+static bool stored_all(const NodeInstance *instance, const NodeEvent *event)
 {
-  return held->stores == 0 && event->generation == held->generation;
+  return instance->stores == 0 && event->generation == instance->generation;
 }
 
-static void on_stored(Held *held, const NodeEvent *event)
+static void on_stored(NodeInstance *instance, const NodeEvent *event)
 {
-  if (!stored_all(held, event))
+  if (!stored_all(instance, event))
     return;
-  act(held->supervisor, NODE_ACTION_START_SHIM, held)->spec = held->spec;
-  held_set_life(held, LIFE_SHIM, NULL);
+  act(instance->supervisor, NODE_ACTION_PREPARE, instance)->spec = instance->spec;
+  node_instance_set_life(instance, LIFE_PREPARING, NULL);
 }
 
-static void on_store_failed(Held *held, const NodeEvent *event)
+static void on_store_failed(NodeInstance *instance, const NodeEvent *event)
 {
-  if (!stored_all(held, event))
+  if (!stored_all(instance, event))
     return;
   g_autofree char *why =
       g_strdup_printf("instance file: %s", event->text ? event->text : "cannot be written");
-  held->unstored = event->passing;
-  if (event->passing)
-    restart_passing(held, why);
+  instance->unstored = event->failure == FAILURE_PASSING;
+  if (instance->unstored)
+    restart_passing(instance, why);
   else
-    held_set_life(held, LIFE_FAILED, why);
+    node_instance_set_life(instance, LIFE_FAILED, why);
 }
 
-static void on_shim_spawned(Held *held, const NodeEvent *event)
+static void on_created(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
-  held_owes_answer(held);
+  node_instance_await_answer(instance);
 }
 
-static void on_shim_up(Held *held, const NodeEvent *event)
+static void on_prepared(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
-  held->shim_up = true;
-  if (held->shim_wanted_away || held->pending) {
-    held->shim_wanted_away = false;
-    held_ended(held, held->reason);
+  instance->prepared = true;
+  if (instance->release_wanted || instance->pending) { /* stopped meanwhile: nothing ran in it */
+    instance->release_wanted = false;
+    node_instance_ended(instance, instance->reason);
     return;
   }
-  act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
-  held_set_life(held, LIFE_STARTING, held->reason);
-  held_owes_answer(held);
+  act(instance->supervisor, NODE_ACTION_START, instance)->attempt = ++instance->attempt;
+  node_instance_set_life(instance, LIFE_STARTING, instance->reason);
+  node_instance_await_answer(instance);
 }
 
-static void on_shim_failed(Held *held, const NodeEvent *event)
+static void on_prepare_failed(NodeInstance *instance, const NodeEvent *event)
 {
-  held->shim_up = false;
+  instance->prepared = false;
   g_autofree char *why =
       g_strdup_printf("its shim did not start: %s", event->text ? event->text : "unknown");
-  if (held->pending || !held->desired_running)
-    held_ended(held, why);
-  else if (event->passing)
-    restart_passing(held, why);
+  if (instance->pending || !instance->desired_running)
+    node_instance_ended(instance, why);
+  else if (event->failure == FAILURE_PASSING)
+    restart_passing(instance, why);
   else
-    held_set_life(held, LIFE_FAILED, why);
+    node_instance_set_life(instance, LIFE_FAILED, why);
 }
 
-static void on_started(Held *held, const NodeEvent *event)
+static void on_started(NodeInstance *instance, const NodeEvent *event)
 {
-  if (event->attempt != held->attempt)
+  if (event->attempt != instance->attempt)
     return;
-  held->pid = event->pid;
-  held->passing = 0;
-  held->started_boot_ms = held->supervisor->now.boot_ms;
-  held_set_life(held, LIFE_RUNNING, NULL);
-  probes_begin(held);
+  instance->pid = event->pid;
+  instance->passing_failures = 0;
+  instance->started_boot_ms = instance->supervisor->now.boot_ms;
+  node_instance_set_life(instance, LIFE_RUNNING, NULL);
+  probes_begin(instance);
 }
 
-static void on_started_late(Held *held, const NodeEvent *event)
+/* A stop was asked while it started, and found nothing to signal: what we owe follows now. */
+static void on_started_late(NodeInstance *instance, const NodeEvent *event)
 {
-  held->pid = event->pid; /* stop was asked while it started: what we owe follows now */
-  if (held->killed)
+  instance->pid = event->pid;
+  if (instance->killed)
     /* the grace is over, and the first kill found nothing */
-    act(held->supervisor, NODE_ACTION_KILL, held);
+    act(instance->supervisor, NODE_ACTION_KILL, instance);
   else
-    act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
+    act(instance->supervisor, NODE_ACTION_SIGNAL, instance)->signal = instance->spec->stop.signal;
 }
 
-static void on_start_failed(Held *held, const NodeEvent *event)
+static void on_start_failed(NodeInstance *instance, const NodeEvent *event)
 {
-  g_autofree char *why = g_strdup_printf("start '%s': %s", held->spec->argv[0],
+  g_autofree char *why = g_strdup_printf("start '%s': %s", instance->spec->argv[0],
                                          event->text ? event->text : "unknown error");
-  held->last_exit = (ExitStatus){.code = 127};
-  if (held->pending || !held->desired_running) {
-    held_ended(held, why);
+  instance->last_exit = (ExitStatus){.code = 127};
+  if (instance->pending || !instance->desired_running) {
+    node_instance_ended(instance, why);
     return;
   }
-  if (event->passing) {
-    restart_passing(held, why);
+  if (event->failure == FAILURE_PASSING) {
+    restart_passing(instance, why);
     return;
   }
   /* a command that cannot be executed does not get better by repeating */
-  held_set_life(held, LIFE_FAILED, why);
-  held_store(held);
+  node_instance_set_life(instance, LIFE_FAILED, why);
+  node_instance_store(instance);
 }
 
 /* ---- end ---- */
 
-static char *exit_reason(const Held *held, const NodeEvent *event)
+static char *exit_reason(const NodeInstance *instance, const NodeEvent *event)
 {
   const ExitStatus *status = &event->exit;
   GString *reason = g_string_new(NULL);
@@ -273,9 +282,9 @@ static char *exit_reason(const Held *held, const NodeEvent *event)
     g_string_printf(reason, "exit status %d", status->code);
   else
     g_string_assign(reason, "it ended unseen");
-  if (event->out_of_memory && held->spec && held->spec->resources.memory_bytes > 0)
+  if (event->out_of_memory && instance->spec && instance->spec->resources.memory_bytes > 0)
     g_string_append_printf(reason, ", out of memory: its limit is %" G_GINT64_FORMAT " MiB",
-                           held->spec->resources.memory_bytes >> 20);
+                           instance->spec->resources.memory_bytes >> 20);
   else if (event->out_of_memory)
     g_string_append(reason, ", out of memory");
   return g_string_free(reason, FALSE);
@@ -283,314 +292,316 @@ static char *exit_reason(const Held *held, const NodeEvent *event)
 
 /* Only what this attempt said counts; "" tells the server that it said nothing, where an earlier
  * one did. */
-static void held_set_output(Held *held, const char *text)
+static void node_instance_set_output(NodeInstance *instance, const char *text)
 {
-  if (!text && !held->output)
+  if (!text && !instance->output)
     return;
-  g_free(held->output);
-  held->output = g_strdup(text ? text : "");
+  g_free(instance->output);
+  instance->output = g_strdup(text ? text : "");
 }
 
 /* Has it done what a stop asked for? Then the signal that it ended by was ours, and is no news. */
-static bool held_obeyed(const Held *held, const ExitStatus *status)
+static bool node_instance_obeyed(const NodeInstance *instance, const ExitStatus *status)
 {
-  return held->life == LIFE_STOPPING && !held->desired_running && held->reason && held->spec &&
-         status->signal == held->spec->stop.signal;
+  return instance->life == LIFE_STOPPING && !instance->desired_running && instance->reason &&
+         instance->spec && status->signal == instance->spec->stop.signal;
 }
 
-static void on_exited(Held *held, const NodeEvent *event)
+static void on_exited(NodeInstance *instance, const NodeEvent *event)
 {
-  if (event->attempt != held->attempt)
+  if (event->attempt != instance->attempt)
     return;
-  if (!held->outcome) {
-    held->last_exit = event->exit;
-    held_set_output(held, event->text);
+  if (!instance->outcome) {
+    instance->last_exit = event->exit;
+    node_instance_set_output(instance, event->text);
   }
-  g_autofree char *why =
-      held_obeyed(held, &event->exit) ? g_strdup(held->reason) : exit_reason(held, event);
-  held_ended(held, why);
+  g_autofree char *why = node_instance_obeyed(instance, &event->exit)
+                             ? g_strdup(instance->reason)
+                             : exit_reason(instance, event);
+  node_instance_ended(instance, why);
 }
 
-/* What is left of it has no shim, or none that does anything: the node ends it by identity. */
-static void held_end_orphan(Held *held, const char *reason)
+/* What is left of it has no handle, or none that does anything: the driver ends it by identity. */
+static void node_instance_begin_clear(NodeInstance *instance, const char *reason)
 {
-  held->shim_up = held->shim_wanted_away = false;
-  probes_end(held);
-  act(held->supervisor, NODE_ACTION_END_ORPHAN, held);
-  held_set_life(held, LIFE_ORPHAN, reason);
+  instance->prepared = instance->release_wanted = false;
+  probes_end(instance);
+  act(instance->supervisor, NODE_ACTION_CLEAR, instance);
+  node_instance_set_life(instance, LIFE_CLEARING, reason);
 }
 
-static void on_shim_gone(Held *held, const NodeEvent *event)
+/* How it ended is not known, and will not be: nobody else was told. */
+static void on_vanished(NodeInstance *instance, const NodeEvent *event)
 {
-  held->shim_up = false;
-  if (event->orphan) {
-    held_end_orphan(held, "its shim died");
+  instance->prepared = false;
+  if (event->tree_lives) {
+    node_instance_begin_clear(instance, "its shim died");
     return;
   }
-  held->last_exit = (ExitStatus){.code = -1};
-  held_ended(held, "its shim died");
+  instance->last_exit = (ExitStatus){.code = -1};
+  node_instance_ended(instance, "its shim died");
 }
 
-/* The last thing that was written is the outcome, and it is durable: nobody needs the shim any
+/* The last thing that was written is the outcome, and it is durable: nobody needs the handle any
  * more. */
-static void on_outcome_stored(Held *held, const NodeEvent *event)
+static void on_outcome_stored(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
-  if (held->stores > 0 || !held->shim_up)
-    return;
-  act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
+  if (instance->stores == 0)
+    node_instance_release(instance);
 }
 
-/* The shim is the only one that knows how it ended: it stays until the disk takes the outcome. */
-static void on_outcome_not_stored(Held *held, const NodeEvent *event)
+/* The handle alone remembers how it ended: it stays until the disk takes the outcome. */
+static void on_outcome_not_stored(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
-  if (held->stores > 0 || !held->shim_up)
+  if (instance->stores > 0 || !instance->prepared)
     return;
-  held->act_boot_ms = held->supervisor->now.boot_ms + HELD_STORE_AGAIN_MS;
-  held_schedule(held);
+  instance->act_boot_ms = instance->supervisor->now.boot_ms + INSTANCE_STORE_AGAIN_MS;
+  node_instance_schedule(instance);
 }
 
-/* An idle shim (between attempts, or after the end) is gone: the next attempt gets a new one. */
-static void on_idle_shim_gone(Held *held, const NodeEvent *event)
+/* An idle handle (between attempts, or after the end) is gone: the next attempt gets a new one. */
+static void on_vanished_idle(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
-  held->shim_up = false;
+  instance->prepared = false;
 }
 
-static void on_orphan_ended(Held *held, const NodeEvent *event)
+static void on_cleared(NodeInstance *instance, const NodeEvent *event)
 {
-  if (event->generation > 0 && event->generation != held->generation)
-    held->unstarted = true; /* what ended says nothing about ours */
-  held->attempt = MAX(held->attempt, held->unstarted ? 0 : event->attempt);
-  if (!held->outcome)
-    held->last_exit = (ExitStatus){.code = -1, .signal = 9};
-  g_autofree char *why = g_strdup(held->reason);
-  held_ended(held, why);
+  if (event->generation > 0 && event->generation != instance->generation)
+    instance->unstarted = true; /* what ended says nothing about ours */
+  instance->attempt = MAX(instance->attempt, instance->unstarted ? 0 : event->attempt);
+  if (!instance->outcome)
+    instance->last_exit = (ExitStatus){.code = -1, .signal = 9};
+  g_autofree char *why = g_strdup(instance->reason);
+  node_instance_ended(instance, why);
 }
 
-void held_begin_stop(Held *held, const char *reason)
+void node_instance_begin_stop(NodeInstance *instance, const char *reason)
 {
-  if (held->life == LIFE_STOPPING || held->life == LIFE_ADOPTING || held->life == LIFE_ORPHAN)
+  if (instance->life == LIFE_STOPPING || instance->life == LIFE_ADOPTING ||
+      instance->life == LIFE_CLEARING)
     return;
-  if (held->life == LIFE_SHIM) {
-    held->shim_wanted_away = true;
-    held_set_life(held, LIFE_SHIM, reason);
+  if (instance->life == LIFE_PREPARING) { /* nothing to signal yet: PREPARED is waited for */
+    instance->release_wanted = true;
+    node_instance_set_life(instance, LIFE_PREPARING, reason);
     return;
   }
-  bool known = held->life == LIFE_RUNNING;
-  probes_end(held);
-  held_set_life(held, LIFE_STOPPING, reason);
+  bool known = instance->life == LIFE_RUNNING;
+  probes_end(instance);
+  node_instance_set_life(instance, LIFE_STOPPING, reason);
   if (known)
-    act(held->supervisor, NODE_ACTION_SIGNAL, held)->signal = held->spec->stop.signal;
-  held->act_boot_ms = held->supervisor->now.boot_ms + held->spec->stop.grace_ms;
-  held_schedule(held);
+    act(instance->supervisor, NODE_ACTION_SIGNAL, instance)->signal = instance->spec->stop.signal;
+  instance->act_boot_ms = instance->supervisor->now.boot_ms + instance->spec->stop.grace_ms;
+  node_instance_schedule(instance);
 }
 
-void held_stop(Held *held)
+void node_instance_stop(NodeInstance *instance)
 {
-  bool wanted = held->desired_running;
-  held->desired_running = false;
-  held->unhealthy_stop = false;
-  instruction_free(g_steal_pointer(&held->pending));
-  if (held_final(held)) {
+  bool wanted = instance->desired_running;
+  instance->desired_running = false;
+  instance->unhealthy_stop = false;
+  instruction_free(g_steal_pointer(&instance->pending));
+  if (node_instance_is_final(instance)) {
     if (wanted)
-      held_store(held);
-    held_changed(held);
+      node_instance_store(instance);
+    node_instance_changed(instance);
     return;
   }
-  if (held_alive(held)) {
-    held_store(held); /* a node that dies now goes on stopping when it is back */
-    held_begin_stop(held, "stopped by request");
-    held_changed(held);
+  if (node_instance_alive(instance)) {
+    node_instance_store(instance); /* a node that dies now goes on stopping when it is back */
+    node_instance_begin_stop(instance, "stopped by request");
+    node_instance_changed(instance);
     return;
   }
-  held->act_boot_ms = INT64_MAX;
-  held_schedule(held);
-  held_ended(held, "stopped by request"); /* backing off, or its file was being written */
+  instance->act_boot_ms = INT64_MAX;
+  node_instance_schedule(instance);
+  node_instance_ended(instance,
+                      "stopped by request"); /* backing off, or its file was being written */
 }
 
-void held_forget(Held *held)
+void node_instance_forget(NodeInstance *instance)
 {
-  if (held->forget && held_alive(held) && !held->desired_running && !held->pending)
+  if (instance->forget && node_instance_alive(instance) && !instance->desired_running &&
+      !instance->pending)
     return; /* on its way; a report would be answered by the next forget */
-  held->forget = true;
-  if (held_alive(held)) {
-    held_stop(held);
+  instance->forget = true;
+  if (node_instance_alive(instance)) {
+    node_instance_stop(instance);
     return;
   }
-  if (held->shim_up)
-    act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
-  if (held->stores == 0) {
-    held_drop(held);
+  node_instance_release(instance);
+  if (instance->stores == 0) {
+    node_instance_drop(instance);
     return;
   }
   /* a file that is on its way to the disk would come after the directory went: wait for it */
-  held->life = LIFE_STOPPED;
-  held->desired_running = false;
-  held->act_boot_ms = INT64_MAX;
-  held_schedule(held);
+  instance->life = LIFE_STOPPED;
+  instance->desired_running = false;
+  instance->act_boot_ms = INT64_MAX;
+  node_instance_schedule(instance);
 }
 
 /* ---- adoption ---- */
 
-static void adopt_resume(Held *held, const NodeEvent *event)
+static void adopt_resume(NodeInstance *instance, const NodeEvent *event)
 {
-  held->shim_up = true;
-  held->attempt = event->attempt;
-  if (held->pid || event->pid) {
-    held->pid = event->pid;
-    held->started_boot_ms = held->supervisor->now.boot_ms;
-    held_set_life(held, LIFE_RUNNING, NULL);
+  instance->prepared = true;
+  instance->attempt = event->attempt;
+  if (instance->pid || event->pid) {
+    instance->pid = event->pid;
+    instance->started_boot_ms = instance->supervisor->now.boot_ms;
+    node_instance_set_life(instance, LIFE_RUNNING, NULL);
     /* nothing changed for the agent */
-    held->since_ms = held->supervisor->now.wall_ms - event->up_ms;
-    probes_begin(held);
-    if (!held->desired_running || held->pending)
-      held_begin_stop(held, "stopped by request");
+    instance->since_ms = instance->supervisor->now.wall_ms - event->up_ms;
+    probes_begin(instance);
+    if (!instance->desired_running || instance->pending)
+      node_instance_begin_stop(instance, "stopped by request");
     return;
   }
-  if (event->attempt == 0 && held->desired_running && !held->pending) { /* it had just come up */
-    act(held->supervisor, NODE_ACTION_START, held)->attempt = ++held->attempt;
-    held_set_life(held, LIFE_STARTING, NULL);
-    held_owes_answer(held);
+  if (event->attempt == 0 && instance->desired_running &&
+      !instance->pending) { /* it had just come up */
+    act(instance->supervisor, NODE_ACTION_START, instance)->attempt = ++instance->attempt;
+    node_instance_set_life(instance, LIFE_STARTING, NULL);
+    node_instance_await_answer(instance);
     return;
   }
-  held->last_exit = event->exit;
-  held_set_output(held, event->text);
-  g_autofree char *ended = exit_reason(held, event);
+  instance->last_exit = event->exit;
+  node_instance_set_output(instance, event->text);
+  g_autofree char *ended = exit_reason(instance, event);
   g_autofree char *why = g_strdup_printf("%s, while nobody watched", ended);
-  held_ended(held, why);
+  node_instance_ended(instance, why);
 }
 
-/* A final life read from disk: a shim that is still there may go, a process that is still there
+/* A final life read from disk: a handle that is still there may go, a process that is still there
  * must. */
-static void adopt_outcome_found(Held *held, const NodeEvent *event)
+static void adopt_outcome_found(NodeInstance *instance, const NodeEvent *event)
 {
-  held->shim_up = true;
+  instance->prepared = true;
   if (event->pid) {
-    held->attempt = event->attempt;
-    held->pid = event->pid;
-    held_set_life(held, LIFE_STOPPING, held->reason);
-    held_kill(held);
+    instance->attempt = event->attempt;
+    instance->pid = event->pid;
+    node_instance_set_life(instance, LIFE_STOPPING, instance->reason);
+    node_instance_kill(instance);
     return;
   }
-  act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
-  held_ended(held, held->reason);
+  node_instance_release(instance);
+  node_instance_ended(instance, instance->reason);
 }
 
-static void on_adopt_found(Held *held, const NodeEvent *event)
+static void on_found(NodeInstance *instance, const NodeEvent *event)
 {
-  if (held->outcome) {
-    adopt_outcome_found(held, event);
+  if (instance->outcome) {
+    adopt_outcome_found(instance, event);
     return;
   }
-  if (held->spec && (event->generation == held->generation || !held->desired_running)) {
-    adopt_resume(held, event);
+  if (instance->spec && (event->generation == instance->generation || !instance->desired_running)) {
+    adopt_resume(instance, event);
     return;
   }
-  /* A shim of a former generation: its process, if any, is ended; the shim goes with it; ours
+  /* A handle of a former generation: its process, if any, is ended; the handle goes with it; ours
    * starts for the first time. */
-  held->shim_up = held->unstarted = true;
+  instance->prepared = instance->unstarted = true;
   if (event->pid) {
-    held->attempt = event->attempt;
-    held->pid = event->pid;
-    held_set_life(held, LIFE_STOPPING, "of a former generation");
-    held_kill(held);
+    instance->attempt = event->attempt;
+    instance->pid = event->pid;
+    node_instance_set_life(instance, LIFE_STOPPING, "of a former generation");
+    node_instance_kill(instance);
     return;
   }
-  held_ended(held, "of a former generation");
+  node_instance_ended(instance, "of a former generation");
 }
 
-static void on_adopt_absent(Held *held, const NodeEvent *event)
+static void on_absent(NodeInstance *instance, const NodeEvent *event)
 {
   /* what was left says nothing of the wanted one */
-  bool former = event->generation > 0 && event->generation != held->generation;
+  bool former = event->generation > 0 && event->generation != instance->generation;
   /* Without a spec the file was not read, and told no end. */
-  bool nothing = !event->orphan && (held->spec || event->attempt == 0);
-  if (held->outcome && nothing) {
-    held_ended(held, held->reason);
+  bool nothing = !event->tree_lives && (instance->spec || event->attempt == 0);
+  if (instance->outcome && nothing) {
+    node_instance_ended(instance, instance->reason);
     return;
   }
-  held->attempt = former ? 0 : event->attempt;
-  if (held->rebooted && held->desired_running && !held->outcome && !held->pending) {
-    held_set_life(held, LIFE_STOPPED, "the machine was restarted");
+  instance->attempt = former ? 0 : event->attempt;
+  if (instance->rebooted && instance->desired_running && !instance->outcome && !instance->pending) {
+    node_instance_set_life(instance, LIFE_STOPPED, "the machine was restarted");
     return;
   }
   /* its main process may be dead and others of its tree not */
-  if (event->orphan || event->attempt > 0) {
-    held->unstarted = former;
-    held_end_orphan(held, held->outcome ? held->reason : "its shim died while nobody watched");
+  if (event->tree_lives || event->attempt > 0) {
+    instance->unstarted = former;
+    node_instance_begin_clear(instance, instance->outcome ? instance->reason
+                                                          : "its shim died while nobody watched");
     return;
   }
-  if (held->attempt == 0 && held->desired_running && !held->pending) { /* stored, never started */
-    act(held->supervisor, NODE_ACTION_START_SHIM, held)->spec = held->spec;
-    held_set_life(held, LIFE_SHIM, NULL);
+  if (instance->attempt == 0 && instance->desired_running &&
+      !instance->pending) { /* stored, never started */
+    act(instance->supervisor, NODE_ACTION_PREPARE, instance)->spec = instance->spec;
+    node_instance_set_life(instance, LIFE_PREPARING, NULL);
     return;
   }
-  held->last_exit = (ExitStatus){.code = -1, .signal = 9};
-  held_ended(held, "it died with its shim while nobody watched");
+  instance->last_exit = (ExitStatus){.code = -1, .signal = 9};
+  node_instance_ended(instance, "it died with its shim while nobody watched");
 }
 
 /* Nothing is asked of it now, so nothing is done to it: its agent may be well. A stop ends both, as
- * that of any frozen shim. */
-static void on_shim_silent(Held *held, const NodeEvent *event)
+ * that of any frozen handle. */
+static void on_unreachable(NodeInstance *instance, const NodeEvent *event)
 {
-  held->silent_since_ms = held->supervisor->now.wall_ms - event->up_ms;
-  held_changed(held);
+  instance->unreachable_since_ms = instance->supervisor->now.wall_ms - event->up_ms;
+  node_instance_changed(instance);
 }
 
-static void on_shim_heard(Held *held, const NodeEvent *event)
+static void on_reachable(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
-  held->silent_since_ms = 0;
-  held_changed(held);
+  instance->unreachable_since_ms = 0;
+  node_instance_changed(instance);
 }
 
-static void on_probe(Held *held, const NodeEvent *event)
+static void on_probe(NodeInstance *instance, const NodeEvent *event)
 {
-  probes_result(held, event);
+  probes_result(instance, event);
 }
 
 /* ---- the table ---- */
 
-typedef void (*LifeMove)(Held *held, const NodeEvent *event);
+typedef void (*LifeMove)(NodeInstance *instance, const NodeEvent *event);
 
 static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
-    [LIFE_ADOPTING] =
-        {[NODE_EVENT_SHIM_FOUND] = on_adopt_found, [NODE_EVENT_SHIM_ABSENT] = on_adopt_absent},
+    [LIFE_ADOPTING] = {[NODE_EVENT_FOUND] = on_found, [NODE_EVENT_ABSENT] = on_absent},
     [LIFE_STORING] = {[NODE_EVENT_STORED] = on_stored,
                       [NODE_EVENT_STORE_FAILED] = on_store_failed,
-                      [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
-    [LIFE_SHIM] = {[NODE_EVENT_SHIM_SPAWNED] = on_shim_spawned,
-                   [NODE_EVENT_SHIM_UP] = on_shim_up,
-                   [NODE_EVENT_SHIM_FAILED] = on_shim_failed},
+                      [NODE_EVENT_VANISHED] = on_vanished_idle},
+    [LIFE_PREPARING] = {[NODE_EVENT_CREATED] = on_created,
+                        [NODE_EVENT_PREPARED] = on_prepared,
+                        [NODE_EVENT_PREPARE_FAILED] = on_prepare_failed},
     [LIFE_STARTING] = {[NODE_EVENT_STARTED] = on_started,
                        [NODE_EVENT_START_FAILED] = on_start_failed,
                        [NODE_EVENT_EXITED] = on_exited,
-                       [NODE_EVENT_SHIM_GONE] = on_shim_gone},
+                       [NODE_EVENT_VANISHED] = on_vanished},
     [LIFE_RUNNING] = {[NODE_EVENT_EXITED] = on_exited,
-                      [NODE_EVENT_SHIM_GONE] = on_shim_gone,
+                      [NODE_EVENT_VANISHED] = on_vanished,
                       [NODE_EVENT_PROBE] = on_probe,
-                      [NODE_EVENT_SHIM_SILENT] = on_shim_silent,
-                      [NODE_EVENT_SHIM_HEARD] = on_shim_heard},
-    [LIFE_BACKOFF] = {[NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+                      [NODE_EVENT_UNREACHABLE] = on_unreachable,
+                      [NODE_EVENT_REACHABLE] = on_reachable},
+    [LIFE_BACKOFF] = {[NODE_EVENT_VANISHED] = on_vanished_idle},
     [LIFE_STOPPING] = {[NODE_EVENT_EXITED] = on_exited,
                        [NODE_EVENT_STARTED] = on_started_late,
                        [NODE_EVENT_START_FAILED] = on_start_failed,
-                       [NODE_EVENT_SHIM_GONE] = on_shim_gone},
-    [LIFE_ORPHAN] = {[NODE_EVENT_ORPHAN_ENDED] = on_orphan_ended},
+                       [NODE_EVENT_VANISHED] = on_vanished},
+    [LIFE_CLEARING] = {[NODE_EVENT_CLEARED] = on_cleared},
     [LIFE_STOPPED] = {[NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                       [NODE_EVENT_STORED] = on_outcome_stored,
-                      [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+                      [NODE_EVENT_VANISHED] = on_vanished_idle},
     [LIFE_COMPLETED] = {[NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                         [NODE_EVENT_STORED] = on_outcome_stored,
-                        [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+                        [NODE_EVENT_VANISHED] = on_vanished_idle},
     [LIFE_FAILED] = {[NODE_EVENT_STORE_FAILED] = on_outcome_not_stored,
                      [NODE_EVENT_STORED] = on_outcome_stored,
-                     [NODE_EVENT_SHIM_GONE] = on_idle_shim_gone},
+                     [NODE_EVENT_VANISHED] = on_vanished_idle},
 };
 
 int supervise_cell_exists(int life, int event)
@@ -598,60 +609,64 @@ int supervise_cell_exists(int life, int event)
   return life_moves[life][event] != NULL;
 }
 
-void held_event(Held *held, const NodeEvent *event)
+void node_instance_event(NodeInstance *instance, const NodeEvent *event)
 {
   if ((event->type == NODE_EVENT_STORED || event->type == NODE_EVENT_STORE_FAILED) &&
-      held->stores > 0)
-    held->stores--;
-  if (held->forget && held->stores == 0 && !held_alive(held)) {
-    held_forget(held);
+      instance->stores > 0)
+    instance->stores--;
+  if (instance->forget && instance->stores == 0 && !node_instance_alive(instance)) {
+    node_instance_forget(instance);
     return;
   }
-  LifeMove move = life_moves[held->life][event->type];
+  LifeMove move = life_moves[instance->life][event->type];
   if (!move)
     return;
-  if (held->supervisor->coverage)
-    held->supervisor->coverage((int)held->life, (int)event->type, held->supervisor->coverage_data);
-  move(held, event);
+  if (instance->supervisor->coverage)
+    instance->supervisor->coverage((int)instance->life, (int)event->type,
+                                   instance->supervisor->coverage_data);
+  move(instance, event);
 }
 
 /* ---- deadlines ---- */
 
-static void due_settled(Held *held)
+static void due_settled(NodeInstance *instance)
 {
-  held->was_healthy = true;
-  held->health = HEALTH_HEALTHY;
-  held_changed(held);
+  instance->was_healthy = true;
+  instance->health = HEALTH_HEALTHY;
+  node_instance_changed(instance);
 }
 
-static void due_stopping(Held *held)
+static void due_stopping(NodeInstance *instance)
 {
-  if (held->killed)
-    held_end_orphan(held, held->reason);
+  if (instance->killed)
+    node_instance_begin_clear(instance, instance->reason);
   else
-    held_kill(held);
+    node_instance_kill(instance);
 }
 
 /* Frozen, or waiting for a disk that is away. Whether the agent in it is well cannot be known, and
  * nothing can be done to it any more. */
-static void due_answer(Held *held)
+static void due_answer(NodeInstance *instance)
 {
-  held_end_orphan(held, held->outcome ? held->reason : "its shim did not answer");
+  node_instance_begin_clear(instance,
+                            instance->outcome ? instance->reason : "its shim did not answer");
 }
 
-void held_due(Held *held)
+void node_instance_due(NodeInstance *instance)
 {
-  static void (*const due[LIFE_N])(Held *) = {
-      [LIFE_ADOPTING] = due_answer, [LIFE_SHIM] = due_answer,      [LIFE_STARTING] = due_answer,
-      [LIFE_RUNNING] = due_settled, [LIFE_BACKOFF] = restart_now,  [LIFE_STOPPING] = due_stopping,
-      [LIFE_STOPPED] = held_store,  [LIFE_COMPLETED] = held_store, [LIFE_FAILED] = held_store};
-  int64_t now = held->supervisor->now.boot_ms;
-  if (held->act_boot_ms <= now) {
-    held->act_boot_ms = INT64_MAX;
-    if (due[held->life])
-      due[held->life](held);
+  static void (*const due[LIFE_N])(NodeInstance *) = {
+      [LIFE_ADOPTING] = due_answer,         [LIFE_PREPARING] = due_answer,
+      [LIFE_STARTING] = due_answer,         [LIFE_RUNNING] = due_settled,
+      [LIFE_BACKOFF] = restart_now,         [LIFE_STOPPING] = due_stopping,
+      [LIFE_STOPPED] = node_instance_store, [LIFE_COMPLETED] = node_instance_store,
+      [LIFE_FAILED] = node_instance_store};
+  int64_t now = instance->supervisor->now.boot_ms;
+  if (instance->act_boot_ms <= now) {
+    instance->act_boot_ms = INT64_MAX;
+    if (due[instance->life])
+      due[instance->life](instance);
   }
-  if (held->probe_boot_ms <= now)
-    probes_due(held);
-  held_schedule(held);
+  if (instance->probe_boot_ms <= now)
+    probes_due(instance);
+  node_instance_schedule(instance);
 }

@@ -1,27 +1,39 @@
 #pragma once
 /* One instance's life on a node. Shared by the files of supervise/ and looked at by tests.
  *
- *   STORING -stored-> SHIM -up-> STARTING -started-> RUNNING -exited-> BACKOFF -due-> STARTING ...
- *                                                      |  \-> COMPLETED, FAILED
- *                                       stop, replace, unhealthy
- *                                                      v
- *   STOPPING -exited-> STOPPED, or STORING (a newer generation), or BACKOFF
- *   ADOPTING: read from disk, nothing known of its process yet. ORPHAN: its shim died or does not
- * answer; the shim and its tree are being ended. A passing failure to store, start the shim or exec
- * leads to BACKOFF, whatever `restart` says: nothing ran. */
+ *   STORING -stored-> PREPARING -prepared-> STARTING -started-> RUNNING -exited-> BACKOFF
+ *                                              ^                   |  \-> COMPLETED, FAILED
+ *                                              '--due-- BACKOFF    | stop, replace, unhealthy
+ *                                                                  v
+ *         STOPPED, STORING (a newer generation) or BACKOFF <-exited- STOPPING
+ *
+ * ADOPTING: read from disk, nothing known of its process yet. CLEARING: its handle vanished or does
+ * not answer; the handle and its tree are being ended. A passing failure to store, prepare or exec
+ * leads to BACKOFF, whatever `restart` says: nothing ran.
+ *
+ * Invariants:
+ * - One handle at a time. PREPARE is wanted only while `prepared` is false, in STORING, BACKOFF and
+ *   ADOPTING; RELEASE only when nothing runs in the handle.
+ * - The file of a generation is durable before anything of that generation starts.
+ * - The outcome is durable before the handle, which remembers it, is released. */
 #include "base/heap.h"
 #include "supervise/coverage.h"
 #include "supervise/supervise.h"
 
-#define LIVES(X)          \
-  X(ADOPTING, "adopting") \
-  X(STORING, "storing")   \
-  X(SHIM, "shim")         \
-  X(STARTING, "starting") \
-  X(RUNNING, "running")   \
-  X(BACKOFF, "backoff")   \
-  X(STOPPING, "stopping") \
-  X(ORPHAN, "orphan") X(STOPPED, "stopped") X(COMPLETED, "completed") X(FAILED, "failed")
+/* Final lives come last, from STOPPED on: instance_file.c counts on it, and their words are on
+ * disk. All other words are for people who look at coverage. */
+#define LIVES(X)            \
+  X(ADOPTING, "adopting")   \
+  X(STORING, "storing")     \
+  X(PREPARING, "preparing") \
+  X(STARTING, "starting")   \
+  X(RUNNING, "running")     \
+  X(BACKOFF, "backoff")     \
+  X(STOPPING, "stopping")   \
+  X(CLEARING, "clearing")   \
+  X(STOPPED, "stopped")     \
+  X(COMPLETED, "completed") \
+  X(FAILED, "failed")
 typedef enum Life {
 #define X(id, word) LIFE_##id,
   LIVES(X)
@@ -29,60 +41,65 @@ typedef enum Life {
       LIFE_N
 } Life;
 
-typedef struct Held {
+typedef struct NodeInstance {
   Supervisor *supervisor;
   char *id;
-  int64_t epoch, generation;
-  bool desired_running;
-  InstanceSpec *spec;
+  int64_t epoch, generation; /* of the instruction that it follows */
+  bool desired_running;      /* what the last instruction wants */
+  InstanceSpec *spec;        /* owned; NULL = its file could not be read */
   Life life;
   Life outcome; /* ADOPTING: the final life that its file tells; LIFE_ADOPTING = none */
-  int attempt, restarts;
-  int64_t pid;
+  int attempt;  /* of this generation, the present or last one; 0 = none */
+  int restarts; /* since it was stable last */
+  int64_t pid;  /* 0 = nothing runs */
   ExitStatus last_exit;
   Health health;
-  char *reason, *output;
-  int64_t since_ms;        /* wall */
-  int64_t silent_since_ms; /* wall: RUNNING, and its shim does not answer; 0 = it does */
-  bool shim_up;            /* a shim with the present spec holds it */
-  bool rebooted;           /* its last process belongs to another boot */
-  bool forget;             /* remove once nothing lives */
-  int stores;              /* files on their way to the disk */
-  bool unhealthy_stop;     /* STOPPING because of its probes: start again */
-  bool shim_wanted_away;   /* stop came while the shim was starting */
+  char *reason, *output;        /* for people; output: what its last attempt said last */
+  int64_t since_ms;             /* wall */
+  int64_t unreachable_since_ms; /* wall: RUNNING, and its handle does not answer; 0 = it does */
+  bool prepared;                /* the driver has a handle with the present spec for it */
+  bool rebooted;                /* its last process belongs to another boot */
+  bool forget;                  /* remove once nothing lives */
+  int stores;                   /* files on their way to the disk */
+  bool unhealthy_stop;          /* STOPPING because of its probes: start again */
+  bool release_wanted;          /* stop came while the handle was being prepared */
   /* what was found at start is of a former generation: its end says nothing about ours */
   bool unstarted;
   bool unstored;        /* BACKOFF: the disk did not take the file of this generation */
-  int passing;          /* failures in a row of which each may pass */
+  int passing_failures; /* FAILURE_PASSING in a row */
   Instruction *pending; /* a newer start that waits for the old tree's end; owned */
+  /* when its attempt was seen to run; 0 = it was not */
   int64_t started_boot_ms;
-  /* end of grace, of back-off, of settling, of waiting for a shim's answer; INT64_MAX = none */
+  /* end of grace, of back-off, of settling, of waiting for an answer, by its life; INT64_MAX = none
+   */
   int64_t act_boot_ms;
   int64_t probe_boot_ms; /* next probe; INT64_MAX = none */
   int64_t probe_gap_ms;  /* grows to the interval until the first healthy answer */
-  bool probing, was_healthy;
-  bool killed; /* SIGKILL was sent */
-  int failures;
-  char *probe_path; /* that answered */
-  HeapNode due;     /* in the supervisor's queue of deadlines */
-  bool dirty;       /* to be reported */
-} Held;
+  bool probing;          /* an answer is on its way */
+  bool was_healthy;      /* this attempt, at least once */
+  bool killed;           /* SIGKILL was sent */
+  int failures;          /* of probes, in a row */
+  char *probe_path;      /* that answered */
+  HeapNode due;          /* in the supervisor's queue of deadlines */
+  bool dirty;            /* to be reported */
+} NodeInstance;
 
 struct Supervisor {
   char *node_id, *node_name, *boot_id, *version, *cgroups, *unenforced;
-  GHashTable *held; /* id -> Held*; owned */
-  Heap queue;       /* of Held by deadline, then id: those that have one */
-  GPtrArray *dirty; /* of Held* */
-  /* every file was told; so were the shims' answers, or they took too long; the link is up */
+  GHashTable *instances; /* id -> NodeInstance*; owned */
+  Heap queue;            /* of NodeInstance by deadline, then id: those that have one */
+  GPtrArray *dirty;      /* of NodeInstance* */
+  /* every file was told; so were the handles' answers, or they took too long; the link is up */
   bool files_done, ready, link;
   guint adopting;        /* how many are ADOPTING */
   int64_t ready_boot_ms; /* when answers took too long */
   int64_t wake_at_ms;    /* that was asked for last */
-  int64_t term;
-  char *store; /* id of the store that what is held belongs to; NULL = not known */
+  int64_t term;          /* highest that a server of our store has shown */
+  char *store;           /* id of the store that what is held belongs to; NULL = not known */
   /* the server at the other end of this link has another store: nothing that it says counts */
   bool refused;
   int64_t heartbeat_ms, heartbeat_boot_ms, heartbeat_seq;
+  /* of the node_apply that is under way; @actions is NULL outside of one */
   Now now;
   NodeActions *actions;
   SuperviseCoverageFn coverage;
@@ -90,60 +107,98 @@ struct Supervisor {
 };
 
 enum {
-  HELD_SETTLE_MS = 50, /* an agent without a probe is healthy when it stayed up so long */
+  INSTANCE_SETTLE_MS = 50, /* an agent without a probe is healthy when it stayed up so long */
   /* an outcome that the disk did not take is written again after so long */
-  HELD_STORE_AGAIN_MS = 10000,
-  HELD_ANSWER_MS = 30000, /* for a shim's answer; then it and its tree are ended */
-  /* for the end of a tree that its shim was told to kill; then the node does it */
+  INSTANCE_STORE_AGAIN_MS = 10000,
+  INSTANCE_ANSWER_MS =
+      30000,                 /* for the driver's answer; then the handle and its tree are cleared */
+  INSTANCE_KILLED_MS = 5000, /* for the end of a tree that was killed; then it is cleared */
+  INSTANCE_RETRY_MS = 100,   /* at least, between two tries of what may pass */
+  SUPERVISOR_HELLO_MS = 500, /* that the hello waits for handles to answer after a start */
   /* woken so much too late, we were away (a suspended machine): answers have their whole time again
    */
-  HELD_KILLED_MS = 5000,
-  HELD_PASSING_MS = 100,     /* at least, between two tries of what may pass */
-  SUPERVISOR_HELLO_MS = 500, /* that the hello waits for shims to answer after a start */
   SUPERVISOR_LATE_MS = 5000
 };
 
-/* supervisor.c */
-NodeAction *act(Supervisor *supervisor, NodeActionType type, const Held *held);
-void held_changed(Held *held);
-void held_schedule(Held *held); /* after act_boot_ms or probe_boot_ms moved */
-void held_drop(Held *held);     /* out of the supervisor, freed */
+/* ---- supervisor.c ---- */
+
+/* Appends an action of @type about @instance (NULL = the node as a whole), with its id, attempt,
+ * generation and port filled in. The caller sets the rest at once: the next call moves it. */
+NodeAction *act(Supervisor *supervisor, NodeActionType type, const NodeInstance *instance);
+/* Reported when the event that is being applied is done; may be called again and again. */
+void node_instance_changed(NodeInstance *instance);
+/* To be called right after act_boot_ms or probe_boot_ms moved: it is its place in the queue. */
+void node_instance_schedule(NodeInstance *instance);
+/* Out of the supervisor, with its directory; freed. */
+void node_instance_drop(NodeInstance *instance);
+/* Sends @frame, or drops it when there is no link: a hello tells everything anew. */
 void supervisor_send(Supervisor *supervisor, const Frame *frame);
 
-/* instance.c */
-/* Nothing of it runs (STOPPED), until its caller knows more. */
-Held *held_new(Supervisor *supervisor, const char *id);
-void held_free(Held *held);
-void held_start(Held *held, const Instruction *instruction);
-void held_stop(Held *held);
-void held_forget(Held *held);
-void held_event(Held *held, const NodeEvent *event);
-void held_due(Held *held);
-void held_set_life(Held *held, Life life, const char *reason);
-void held_begin_stop(Held *held, const char *reason);
-void held_store(Held *held);
-const char *life_word(Life life);
-/* its life, or while ADOPTING the final one that its file tells */
-Life held_face(const Held *held);
-/* A shim owes an answer from now on, or all of them do once more. */
-void held_owes_answer(Held *held);
-void held_owes_anew(Held *held);
+/* ---- instance.c ---- */
 
-/* restart.c: what follows when the main process of @held has ended. */
-void held_ended(Held *held, const char *reason);
-/* Starts the next attempt, in the present shim when there is one. */
-void restart_now(Held *held);
+/* Makes the instance @id, which the supervisor does not hold yet and owns from now on. Nothing of
+ * it runs (STOPPED), until its caller knows more. */
+NodeInstance *node_instance_new(Supervisor *supervisor, const char *id);
+/* For the supervisor alone; others: node_instance_drop. */
+void node_instance_free(NodeInstance *instance);
+/* Follows @instruction, a newer one with a spec (copied); at once, or after the end of what lives.
+ */
+void node_instance_start(NodeInstance *instance, const Instruction *instruction);
+/* It is not wanted any more: ends what lives; reports how it stands in any case. */
+void node_instance_stop(NodeInstance *instance);
+/* Stops it and drops it with its logs once nothing of it lives. May free @instance. */
+void node_instance_forget(NodeInstance *instance);
+/* Looks @event up in the table of lives. May free @instance. */
+void node_instance_event(NodeInstance *instance, const NodeEvent *event);
+/* One of its deadlines has passed. */
+void node_instance_due(NodeInstance *instance);
+/* How `life` moves: a new life drops the deadline of the old one, and is reported. (Set beside it
+ * only in one that was just made, and in one that only waits to be dropped.) @reason for people,
+ * copied; NULL = none. */
+void node_instance_set_life(NodeInstance *instance, Life life, const char *reason);
+/* Signal now, kill after the grace of its spec. Where it cannot be signalled yet the stop is noted
+ * and follows later. */
+void node_instance_begin_stop(NodeInstance *instance, const char *reason);
+/* Writes its file as it is now; STORED or STORE_FAILED answers. */
+void node_instance_store(NodeInstance *instance);
+/* The handle, should there be one, is not needed any more; nothing runs in it. */
+void node_instance_release(NodeInstance *instance);
+/* Of the LIVES list; static. */
+const char *life_word(Life life);
+/* Its life, or while ADOPTING the final one that its file tells (LIFE_ADOPTING: none). */
+Life node_instance_shown_life(const NodeInstance *instance);
+/* The driver owes an answer from now on: else it is taken for frozen. */
+void node_instance_await_answer(NodeInstance *instance);
+/* The same for one that owed an answer already; nothing for any other. */
+void node_instance_await_anew(NodeInstance *instance);
+
+/* ---- restart.c ---- */
+
+/* Nothing of @instance lives any more, for @reason (copied): replaced, stopped, completed,
+ * restarted or failed follows. May free @instance. */
+void node_instance_ended(NodeInstance *instance, const char *reason);
+/* Starts the next attempt, in the present handle when there is one. */
+void restart_now(NodeInstance *instance);
 /* Nothing ran, for @reason, which may pass: tries again with the delays of restarts. It does not
  * count as one. */
-void restart_passing(Held *held, const char *reason);
+void restart_passing(NodeInstance *instance, const char *reason);
 
-/* probes.c */
-void probes_begin(Held *held);
-void probes_end(Held *held);
-void probes_due(Held *held);
-void probes_result(Held *held, const NodeEvent *event);
+/* ---- probes.c ---- */
 
-/* instance_file.c */
-char *instance_file_write(const Held *held);
-/* Fills @held from the text; REEVE_ERROR_INVALID. */
-bool instance_file_parse(Held *held, const char *text, GError **error);
+/* An attempt runs: probes it as its spec says, or lets it settle. */
+void probes_begin(NodeInstance *instance);
+/* No probe any more; an answer that is on its way is not listened to. */
+void probes_end(NodeInstance *instance);
+/* It is probe_boot_ms. */
+void probes_due(NodeInstance *instance);
+/* A PROBE event; may stop the instance. */
+void probes_result(NodeInstance *instance, const NodeEvent *event);
+
+/* ---- instance_file.c ---- */
+
+/* The file that a node keeps for an instance, so that its next life goes on where it was: JSON
+ * {"version","id","epoch","generation","desired","restarts","boot_id","outcome","exit_code",
+ * "exit_signal","reason","spec"}. Members are added, none change. Caller frees. */
+char *instance_file_write(const NodeInstance *instance);
+/* Fills @instance from the text; REEVE_ERROR_INVALID: no such object, or of another instance. */
+bool instance_file_parse(NodeInstance *instance, const char *text, GError **error);

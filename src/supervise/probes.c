@@ -7,114 +7,116 @@
 
 enum { PROBE_FIRST_MS = 10, PROBE_STARTING_MS = 1000 };
 
-static bool probes_needed(const Held *held)
+static bool probes_needed(const NodeInstance *instance)
 {
-  const HealthSpec *health = &held->spec->health;
-  if (held->spec->kind == AGENT_BATCH || health->kind == HEALTH_NONE)
+  const HealthSpec *health = &instance->spec->health;
+  if (instance->spec->kind == AGENT_BATCH || health->kind == HEALTH_NONE)
     return false;
-  return health->kind != HEALTH_DISCOVER || held->spec->port > 0;
+  return health->kind != HEALTH_DISCOVER || instance->spec->port > 0;
 }
 
-void probes_begin(Held *held)
+void probes_begin(NodeInstance *instance)
 {
-  held->failures = 0;
-  held->probing = held->was_healthy = false;
-  held->health = HEALTH_UNKNOWN;
-  if (probes_needed(held)) {
-    held->probe_gap_ms = PROBE_FIRST_MS;
-    held->probe_boot_ms = held->supervisor->now.boot_ms + PROBE_FIRST_MS;
-  } else if (held->spec->kind != AGENT_BATCH) {
-    held->act_boot_ms = held->supervisor->now.boot_ms + HELD_SETTLE_MS;
+  instance->failures = 0;
+  instance->probing = instance->was_healthy = false;
+  instance->health = HEALTH_UNKNOWN;
+  if (probes_needed(instance)) {
+    instance->probe_gap_ms = PROBE_FIRST_MS;
+    instance->probe_boot_ms = instance->supervisor->now.boot_ms + PROBE_FIRST_MS;
+  } else if (instance->spec->kind != AGENT_BATCH) {
+    instance->act_boot_ms = instance->supervisor->now.boot_ms + INSTANCE_SETTLE_MS;
   }
-  held_schedule(held);
+  node_instance_schedule(instance);
 }
 
-void probes_end(Held *held)
+void probes_end(NodeInstance *instance)
 {
-  held->probe_boot_ms = INT64_MAX;
-  held->probing = held->was_healthy = false;
-  held->health = HEALTH_UNKNOWN;
-  held_schedule(held);
+  instance->probe_boot_ms = INT64_MAX;
+  instance->probing = instance->was_healthy = false;
+  instance->health = HEALTH_UNKNOWN;
+  node_instance_schedule(instance);
 }
 
-void probes_due(Held *held)
+void probes_due(NodeInstance *instance)
 {
-  NodeAction *action = act(held->supervisor, NODE_ACTION_PROBE, held);
-  action->spec = held->spec;
-  action->health = &held->spec->health;
-  action->port = held->spec->port;
-  action->path = g_strdup(held->probe_path);
-  action->attempt = held->attempt;
-  action->timeout_ms = held->spec->health.timeout_ms;
-  held->probing = true;
-  held->probe_boot_ms = INT64_MAX;
-  held_schedule(held);
+  NodeAction *action = act(instance->supervisor, NODE_ACTION_PROBE, instance);
+  action->spec = instance->spec;
+  action->health = &instance->spec->health;
+  action->port = instance->spec->port;
+  action->path = g_strdup(instance->probe_path);
+  action->attempt = instance->attempt;
+  action->timeout_ms = instance->spec->health.timeout_ms;
+  instance->probing = true;
+  instance->probe_boot_ms = INT64_MAX;
+  node_instance_schedule(instance);
 }
 
-static void probes_next(Held *held)
+static void probes_next(NodeInstance *instance)
 {
-  const HealthSpec *health = &held->spec->health;
-  held->probe_gap_ms = MIN(held->probe_gap_ms * 2, MIN(health->interval_ms, PROBE_STARTING_MS));
-  int64_t gap = held->was_healthy ? health->interval_ms : held->probe_gap_ms;
-  held->probe_boot_ms = held->supervisor->now.boot_ms + gap;
-  held_schedule(held);
+  const HealthSpec *health = &instance->spec->health;
+  instance->probe_gap_ms =
+      MIN(instance->probe_gap_ms * 2, MIN(health->interval_ms, PROBE_STARTING_MS));
+  int64_t gap = instance->was_healthy ? health->interval_ms : instance->probe_gap_ms;
+  instance->probe_boot_ms = instance->supervisor->now.boot_ms + gap;
+  node_instance_schedule(instance);
 }
 
-static void probes_set(Held *held, Health health, const char *reason)
+static void probes_set(NodeInstance *instance, Health health, const char *reason)
 {
-  bool same = held->health == health && g_strcmp0(held->reason, reason) == 0;
+  bool same = instance->health == health && g_strcmp0(instance->reason, reason) == 0;
   if (same)
     return;
   /* to learn how it is changes nothing */
-  if (held->health != health && held->health != HEALTH_UNKNOWN)
-    held->since_ms = held->supervisor->now.wall_ms;
-  held->health = health;
-  g_free(held->reason);
-  held->reason = g_strdup(reason);
-  held_changed(held);
+  if (instance->health != health && instance->health != HEALTH_UNKNOWN)
+    instance->since_ms = instance->supervisor->now.wall_ms;
+  instance->health = health;
+  g_free(instance->reason);
+  instance->reason = g_strdup(reason);
+  node_instance_changed(instance);
 }
 
 /* It had its chance: @start_period and as many intervals as failures are allowed. */
-static bool probes_out_of_time(const Held *held)
+static bool probes_out_of_time(const NodeInstance *instance)
 {
-  const HealthSpec *health = &held->spec->health;
+  const HealthSpec *health = &instance->spec->health;
   int64_t allowed =
       health->start_period_ms + health->retries * (health->interval_ms + health->timeout_ms);
-  return held->supervisor->now.boot_ms - held->started_boot_ms >= allowed;
+  return instance->supervisor->now.boot_ms - instance->started_boot_ms >= allowed;
 }
 
-void probes_result(Held *held, const NodeEvent *event)
+void probes_result(NodeInstance *instance, const NodeEvent *event)
 {
-  const HealthSpec *health = &held->spec->health;
-  if (event->attempt != held->attempt || !held->probing)
+  const HealthSpec *health = &instance->spec->health;
+  if (event->attempt != instance->attempt || !instance->probing)
     return;
-  held->probing = false;
+  instance->probing = false;
   if (event->ok) {
-    held->failures = 0;
-    held->was_healthy = true;
-    g_free(held->probe_path);
-    held->probe_path = g_strdup(event->found);
-    probes_set(held, HEALTH_HEALTHY, NULL);
-    probes_next(held);
+    instance->failures = 0;
+    instance->was_healthy = true;
+    g_free(instance->probe_path);
+    instance->probe_path = g_strdup(event->found);
+    probes_set(instance, HEALTH_HEALTHY, NULL);
+    probes_next(instance);
     return;
   }
   bool answered = event->text &&
                   (g_str_has_prefix(event->text, "HTTP") || g_str_has_prefix(event->text, "exit"));
   Health bad = answered ? HEALTH_UNHEALTHY : HEALTH_UNREACHABLE;
-  held->failures++;
-  bool counts = held->was_healthy ? held->failures >= health->retries : probes_out_of_time(held);
+  instance->failures++;
+  bool counts =
+      instance->was_healthy ? instance->failures >= health->retries : probes_out_of_time(instance);
   if (!counts) {
-    if (!held->was_healthy)
-      probes_set(held, bad, event->text);
-    probes_next(held);
+    if (!instance->was_healthy)
+      probes_set(instance, bad, event->text);
+    probes_next(instance);
     return;
   }
-  probes_set(held, bad, event->text);
-  if (held->spec->restart.policy == RESTART_NEVER) {
-    probes_next(held);
+  probes_set(instance, bad, event->text);
+  if (instance->spec->restart.policy == RESTART_NEVER) {
+    probes_next(instance);
     return;
   }
   g_autofree char *why = g_strdup_printf("unhealthy: %s", event->text ? event->text : "no answer");
-  held->unhealthy_stop = true;
-  held_begin_stop(held, why);
+  instance->unhealthy_stop = true;
+  node_instance_begin_stop(instance, why);
 }

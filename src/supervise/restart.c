@@ -4,135 +4,138 @@
 
 #include "base/text.h"
 
-static bool restart_clean(const Held *held)
+static bool restart_clean(const NodeInstance *instance)
 {
-  return held->last_exit.code == 0 && held->last_exit.signal == 0;
+  return instance->last_exit.code == 0 && instance->last_exit.signal == 0;
 }
 
-/* Nothing runs and nothing shall: the outcome is stored, and only then may the shim go that
+/* Nothing runs and nothing shall: the outcome is stored, and only then may the handle go that
  * remembers how it ended. */
-static void restart_final(Held *held, Life life, const char *reason)
+static void restart_final(NodeInstance *instance, Life life, const char *reason)
 {
-  held_set_life(held, life, reason);
-  if (held->forget)
-    held_forget(held);
+  node_instance_set_life(instance, life, reason);
+  if (instance->forget)
+    node_instance_forget(instance);
   else
-    held_store(held);
+    node_instance_store(instance);
 }
 
 /* Its file tells a final life, and now nothing of it is left. */
-static void restart_outcome(Held *held, Life outcome)
+static void restart_outcome(NodeInstance *instance, Life outcome)
 {
-  if (held->shim_up) /* what it remembers is on the disk, or was told */
-    act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = false;
-  held_set_life(held, outcome, held->reason);
-  if (held->forget)
-    held_forget(held);
+  node_instance_release(instance); /* what it remembers is on the disk, or was told */
+  node_instance_set_life(instance, outcome, instance->reason);
+  if (instance->forget)
+    node_instance_forget(instance);
 }
 
-static bool restart_wanted(const Held *held, bool unhealthy)
+/* Does the policy of its spec want another attempt? A batch that ended well is done. */
+static bool restart_wanted(const NodeInstance *instance, bool unhealthy)
 {
-  const RestartSpec *restart = &held->spec->restart;
-  if (restart->policy == RESTART_NEVER || (held->spec->kind == AGENT_BATCH && restart_clean(held)))
+  const RestartSpec *restart = &instance->spec->restart;
+  if (restart->policy == RESTART_NEVER ||
+      (instance->spec->kind == AGENT_BATCH && restart_clean(instance)))
     return false;
-  return unhealthy || restart->policy == RESTART_ALWAYS || !restart_clean(held);
+  return unhealthy || restart->policy == RESTART_ALWAYS || !restart_clean(instance);
 }
 
-void restart_now(Held *held)
+void restart_now(NodeInstance *instance)
 {
-  if (held->unstored) {
-    held->unstored = false;
-    held_set_life(held, LIFE_STORING, held->reason);
-    held_store(held);
+  if (instance->unstored) { /* nothing of a generation starts before its file is durable */
+    instance->unstored = false;
+    node_instance_set_life(instance, LIFE_STORING, instance->reason);
+    node_instance_store(instance);
     return;
   }
-  NodeAction *action =
-      act(held->supervisor, held->shim_up ? NODE_ACTION_START : NODE_ACTION_START_SHIM, held);
-  if (held->shim_up)
-    action->attempt = ++held->attempt;
+  NodeAction *action = act(instance->supervisor,
+                           instance->prepared ? NODE_ACTION_START : NODE_ACTION_PREPARE, instance);
+  if (instance->prepared)
+    action->attempt = ++instance->attempt;
   else
-    action->spec = held->spec;
-  held_set_life(held, held->shim_up ? LIFE_STARTING : LIFE_SHIM, held->reason);
-  if (held->shim_up)
-    held_owes_answer(held);
+    action->spec = instance->spec;
+  node_instance_set_life(instance, instance->prepared ? LIFE_STARTING : LIFE_PREPARING,
+                         instance->reason);
+  if (instance->prepared)
+    node_instance_await_answer(instance);
 }
 
-void restart_passing(Held *held, const char *reason)
+void restart_passing(NodeInstance *instance, const char *reason)
 {
-  int64_t delay = restart_delay_ms(&held->spec->restart, ++held->passing);
-  held_set_life(held, LIFE_BACKOFF, reason);
-  held->act_boot_ms = held->supervisor->now.boot_ms + MAX(delay, HELD_PASSING_MS);
-  held_schedule(held);
+  int64_t delay = restart_delay_ms(&instance->spec->restart, ++instance->passing_failures);
+  node_instance_set_life(instance, LIFE_BACKOFF, reason);
+  instance->act_boot_ms = instance->supervisor->now.boot_ms + MAX(delay, INSTANCE_RETRY_MS);
+  node_instance_schedule(instance);
 }
 
 /* The first start of a generation that was stored and got no further; no restart, whatever became
  * of its predecessor. */
-static void restart_first(Held *held)
+static void restart_first(NodeInstance *instance)
 {
-  if (held->shim_up)
-    act(held->supervisor, NODE_ACTION_END_SHIM, held);
-  held->shim_up = held->unstarted = false;
-  held->attempt = 0;
-  held->last_exit = (ExitStatus){.code = -1};
-  g_clear_pointer(&held->output, g_free);
-  g_clear_pointer(&held->reason, g_free);
-  restart_now(held);
+  node_instance_release(instance);
+  instance->unstarted = false;
+  instance->attempt = 0;
+  instance->last_exit = (ExitStatus){.code = -1};
+  g_clear_pointer(&instance->output, g_free);
+  g_clear_pointer(&instance->reason, g_free);
+  restart_now(instance);
 }
 
-static void restart_again(Held *held, const char *reason)
+static void restart_again(NodeInstance *instance, const char *reason)
 {
-  const RestartSpec *restart = &held->spec->restart;
-  int64_t up_ms = held->started_boot_ms ? held->supervisor->now.boot_ms - held->started_boot_ms : 0;
+  const RestartSpec *restart = &instance->spec->restart;
+  int64_t up_ms =
+      instance->started_boot_ms ? instance->supervisor->now.boot_ms - instance->started_boot_ms : 0;
   /* an attempt that ends before it ran was not up as long as the one before it */
-  held->started_boot_ms = 0;
+  instance->started_boot_ms = 0;
   if (up_ms >= restart->stable_ms)
-    held->restarts = 0;
-  if (restart->max >= 0 && held->restarts >= restart->max) {
-    g_autofree char *why = restart->max
-                               ? g_strdup_printf("%s, after %d restart%s", reason, held->restarts,
-                                                 text_plural(held->restarts))
-                               : g_strdup(reason);
-    restart_final(held, LIFE_FAILED, why);
+    instance->restarts = 0;
+  if (restart->max >= 0 && instance->restarts >= restart->max) {
+    g_autofree char *why =
+        restart->max ? g_strdup_printf("%s, after %d restart%s", reason, instance->restarts,
+                                       text_plural(instance->restarts))
+                     : g_strdup(reason);
+    restart_final(instance, LIFE_FAILED, why);
     return;
   }
-  held->restarts++;
-  int64_t delay = restart_delay_ms(restart, held->restarts);
-  held_set_life(held, LIFE_BACKOFF, reason);
+  instance->restarts++;
+  int64_t delay = restart_delay_ms(restart, instance->restarts);
+  node_instance_set_life(instance, LIFE_BACKOFF, reason);
   if (delay == 0) {
-    restart_now(held);
+    restart_now(instance);
     return;
   }
-  held->act_boot_ms = held->supervisor->now.boot_ms + delay;
-  held_schedule(held);
+  instance->act_boot_ms = instance->supervisor->now.boot_ms + delay;
+  node_instance_schedule(instance);
 }
 
-void held_ended(Held *held, const char *reason)
+/* What is left over of the attempt goes first, so that whatever follows begins clean; @reason may
+ * be the instance's own. */
+void node_instance_ended(NodeInstance *instance, const char *reason)
 {
-  bool unhealthy = held->unhealthy_stop;
-  g_autofree char *kept = g_strdup(unhealthy && held->reason ? held->reason : reason);
-  probes_end(held);
-  held->pid = 0;
-  held->unhealthy_stop = held->killed = false;
-  held->act_boot_ms = INT64_MAX;
-  held_schedule(held);
-  Life outcome = held->outcome;
-  held->outcome = LIFE_ADOPTING;
-  if (held->pending) {
-    Instruction *next = g_steal_pointer(&held->pending);
-    held_set_life(held, LIFE_STOPPED, kept);
-    held_start(held, next);
+  bool unhealthy = instance->unhealthy_stop;
+  g_autofree char *kept = g_strdup(unhealthy && instance->reason ? instance->reason : reason);
+  probes_end(instance);
+  instance->pid = 0;
+  instance->unhealthy_stop = instance->killed = false;
+  instance->act_boot_ms = INT64_MAX;
+  node_instance_schedule(instance);
+  Life outcome = instance->outcome;
+  instance->outcome = LIFE_ADOPTING;
+  if (instance->pending) {
+    Instruction *next = g_steal_pointer(&instance->pending);
+    node_instance_set_life(instance, LIFE_STOPPED, kept);
+    node_instance_start(instance, next);
     instruction_free(next);
     return;
   }
   if (outcome)
-    restart_outcome(held, outcome);
-  else if (!held->desired_running)
-    restart_final(held, LIFE_STOPPED, kept);
-  else if (held->unstarted)
-    restart_first(held);
-  else if (restart_wanted(held, unhealthy))
-    restart_again(held, kept);
+    restart_outcome(instance, outcome);
+  else if (!instance->desired_running)
+    restart_final(instance, LIFE_STOPPED, kept);
+  else if (instance->unstarted)
+    restart_first(instance);
+  else if (restart_wanted(instance, unhealthy))
+    restart_again(instance, kept);
   else
-    restart_final(held, restart_clean(held) ? LIFE_COMPLETED : LIFE_FAILED, kept);
+    restart_final(instance, restart_clean(instance) ? LIFE_COMPLETED : LIFE_FAILED, kept);
 }

@@ -35,14 +35,14 @@ void node_actions_clear(NodeActions *actions)
   g_array_set_size(actions->items, 0);
 }
 
-NodeAction *act(Supervisor *supervisor, NodeActionType type, const Held *held)
+NodeAction *act(Supervisor *supervisor, NodeActionType type, const NodeInstance *instance)
 {
   GArray *items = supervisor->actions->items;
-  NodeAction action = {.type = type, .instance = held ? g_strdup(held->id) : NULL};
-  if (held) {
-    action.attempt = held->attempt;
-    action.generation = held->generation;
-    action.port = held->spec ? held->spec->port : 0;
+  NodeAction action = {.type = type, .instance = instance ? g_strdup(instance->id) : NULL};
+  if (instance) {
+    action.attempt = instance->attempt;
+    action.generation = instance->generation;
+    action.port = instance->spec ? instance->spec->port : 0;
   }
   g_array_append_val(items, action);
   return &g_array_index(items, NodeAction, items->len - 1);
@@ -50,74 +50,76 @@ NodeAction *act(Supervisor *supervisor, NodeActionType type, const Held *held)
 
 /* ---- the queue of deadlines ---- */
 
-static int64_t held_deadline(const Held *held)
+static int64_t node_instance_deadline(const NodeInstance *instance)
 {
-  return MIN(held->act_boot_ms, held->probe_boot_ms);
+  return MIN(instance->act_boot_ms, instance->probe_boot_ms);
 }
 
 /* Two that are due in the same millisecond are worked off in id order, so that one history gives
  * one run. */
-static int held_compare(const HeapNode *a, const HeapNode *b)
+static int node_instance_compare(const HeapNode *a, const HeapNode *b)
 {
-  const Held *x = HEAP_OWNER(a, Held, due), *y = HEAP_OWNER(b, Held, due);
-  int64_t dx = held_deadline(x), dy = held_deadline(y);
+  const NodeInstance *x = HEAP_OWNER(a, NodeInstance, due), *y = HEAP_OWNER(b, NodeInstance, due);
+  int64_t dx = node_instance_deadline(x), dy = node_instance_deadline(y);
   return dx != dy ? (dx < dy ? -1 : 1) : strcmp(x->id, y->id);
 }
 
-static Held *supervisor_first_due(const Supervisor *supervisor)
+static NodeInstance *supervisor_first_due(const Supervisor *supervisor)
 {
   HeapNode *first = heap_first(&supervisor->queue);
-  return first ? HEAP_OWNER(first, Held, due) : NULL;
+  return first ? HEAP_OWNER(first, NodeInstance, due) : NULL;
 }
 
-void held_schedule(Held *held)
+void node_instance_schedule(NodeInstance *instance)
 {
-  Heap *queue = &held->supervisor->queue;
-  if (held_deadline(held) == INT64_MAX)
-    heap_remove(queue, &held->due);
-  else if (heap_has(&held->due))
-    heap_update(queue, &held->due);
+  Heap *queue = &instance->supervisor->queue;
+  if (node_instance_deadline(instance) == INT64_MAX)
+    heap_remove(queue, &instance->due);
+  else if (heap_has(&instance->due))
+    heap_update(queue, &instance->due);
   else
-    heap_insert(queue, &held->due);
+    heap_insert(queue, &instance->due);
 }
 
-void held_changed(Held *held)
+void node_instance_changed(NodeInstance *instance)
 {
-  if (held->dirty)
+  if (instance->dirty)
     return;
-  held->dirty = true;
-  g_ptr_array_add(held->supervisor->dirty, held);
+  instance->dirty = true;
+  g_ptr_array_add(instance->supervisor->dirty, instance);
 }
 
 /* ---- reports ---- */
 
-static InstanceState held_state(const Held *held)
+static InstanceState node_instance_state(const NodeInstance *instance)
 {
   static const InstanceState states[LIFE_N] = {
-      [LIFE_ADOPTING] = INSTANCE_STARTING, [LIFE_STORING] = INSTANCE_STARTING,
-      [LIFE_SHIM] = INSTANCE_STARTING,     [LIFE_STARTING] = INSTANCE_STARTING,
-      [LIFE_RUNNING] = INSTANCE_RUNNING,   [LIFE_BACKOFF] = INSTANCE_BACKOFF,
-      [LIFE_STOPPING] = INSTANCE_STOPPING, [LIFE_ORPHAN] = INSTANCE_STOPPING,
-      [LIFE_STOPPED] = INSTANCE_STOPPED,   [LIFE_COMPLETED] = INSTANCE_COMPLETED,
+      [LIFE_ADOPTING] = INSTANCE_STARTING,  [LIFE_STORING] = INSTANCE_STARTING,
+      [LIFE_PREPARING] = INSTANCE_STARTING, [LIFE_STARTING] = INSTANCE_STARTING,
+      [LIFE_RUNNING] = INSTANCE_RUNNING,    [LIFE_BACKOFF] = INSTANCE_BACKOFF,
+      [LIFE_STOPPING] = INSTANCE_STOPPING,  [LIFE_CLEARING] = INSTANCE_STOPPING,
+      [LIFE_STOPPED] = INSTANCE_STOPPED,    [LIFE_COMPLETED] = INSTANCE_COMPLETED,
       [LIFE_FAILED] = INSTANCE_FAILED};
-  bool unwanted = held->life == LIFE_ADOPTING && !held->outcome && !held->desired_running;
-  /* it will be stopped as soon as its shim answers */
-  return unwanted ? INSTANCE_STOPPING : states[held_face(held)];
+  bool unwanted =
+      instance->life == LIFE_ADOPTING && !instance->outcome && !instance->desired_running;
+  /* it will be stopped as soon as its handle answers */
+  return unwanted ? INSTANCE_STOPPING : states[node_instance_shown_life(instance)];
 }
 
-/* The limits that @held asks for and that this node cannot enforce, separated by blanks, or NULL.
+/* The limits that @instance asks for and that this node cannot enforce, separated by blanks, or
+ * NULL.
  */
-static char *held_unenforced(const Held *held)
+static char *node_instance_unenforced(const NodeInstance *instance)
 {
-  if (!held->spec || !held->supervisor->unenforced)
+  if (!instance->spec || !instance->supervisor->unenforced)
     return NULL;
-  const ResourceSpec *asked = &held->spec->resources;
+  const ResourceSpec *asked = &instance->spec->resources;
   const struct {
     const char *word;
     bool asked;
   } limits[] = {
       {"memory", asked->memory_bytes > 0}, {"cpu", asked->cpu > 0}, {"pids", asked->pids > 0}};
-  g_auto(GStrv) missing = g_strsplit(held->supervisor->unenforced, " ", -1);
+  g_auto(GStrv) missing = g_strsplit(instance->supervisor->unenforced, " ", -1);
   g_autoptr(GString) text = g_string_new(NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(limits); i++)
     if (limits[i].asked && g_strv_contains((const char *const *)missing, limits[i].word))
@@ -126,34 +128,34 @@ static char *held_unenforced(const Held *held)
 }
 
 /* Why it is in its state: what is not known of it comes first. */
-static char *held_reason(const Held *held)
+static char *node_instance_reason(const NodeInstance *instance)
 {
-  if (held->life == LIFE_ADOPTING && !held->outcome)
+  if (instance->life == LIFE_ADOPTING && !instance->outcome)
     return g_strdup("its shim has not answered since the node started");
-  if (!held->silent_since_ms)
-    return g_strdup(held->reason);
+  if (!instance->unreachable_since_ms)
+    return g_strdup(instance->reason);
   char since[ISO_TIME_BYTES];
-  time_iso(held->silent_since_ms, since);
+  time_iso(instance->unreachable_since_ms, since);
   return g_strdup_printf("its shim has not answered since %s: how its agent does is not known",
                          since);
 }
 
-static InstanceReport *held_report(const Held *held)
+static InstanceReport *node_instance_report(const NodeInstance *instance)
 {
-  InstanceReport *report = instance_report_new(held->id);
-  report->epoch = held->epoch;
-  report->generation = held->generation;
-  report->state = held_state(held);
-  report->health = held->health;
-  report->attempt = held->attempt;
-  report->restarts = held->restarts;
-  report->pid = held->pid;
-  report->port = held->spec ? held->spec->port : 0;
-  report->last_exit = held->last_exit;
-  report->since_ms = held->since_ms;
-  report->reason = held_reason(held);
-  report->output = g_strdup(held->output);
-  report->unenforced = held_unenforced(held);
+  InstanceReport *report = instance_report_new(instance->id);
+  report->epoch = instance->epoch;
+  report->generation = instance->generation;
+  report->state = node_instance_state(instance);
+  report->health = instance->health;
+  report->attempt = instance->attempt;
+  report->restarts = instance->restarts;
+  report->pid = instance->pid;
+  report->port = instance->spec ? instance->spec->port : 0;
+  report->last_exit = instance->last_exit;
+  report->since_ms = instance->since_ms;
+  report->reason = node_instance_reason(instance);
+  report->output = g_strdup(instance->output);
+  report->unenforced = node_instance_unenforced(instance);
   return report;
 }
 
@@ -163,31 +165,34 @@ void supervisor_send(Supervisor *supervisor, const Frame *frame)
     act(supervisor, NODE_ACTION_SEND, NULL)->text = frame_write(frame);
 }
 
-static gint supervisor_compare_held(gconstpointer a, gconstpointer b)
+static gint supervisor_compare_ids(gconstpointer a, gconstpointer b)
 {
-  return strcmp((*(Held *const *)a)->id, (*(Held *const *)b)->id);
+  return strcmp((*(NodeInstance *const *)a)->id, (*(NodeInstance *const *)b)->id);
 }
 
 /* Everything that it holds, in id order: two runs of one history send the same text. */
 static GPtrArray *supervisor_sorted(const Supervisor *supervisor)
 {
-  GPtrArray *all = g_ptr_array_sized_new(g_hash_table_size(supervisor->held));
+  GPtrArray *all = g_ptr_array_sized_new(g_hash_table_size(supervisor->instances));
   GHashTableIter iter;
-  gpointer held;
-  g_hash_table_iter_init(&iter, supervisor->held);
-  while (g_hash_table_iter_next(&iter, NULL, &held))
-    g_ptr_array_add(all, held);
-  g_ptr_array_sort(all, supervisor_compare_held);
+  gpointer instance;
+  g_hash_table_iter_init(&iter, supervisor->instances);
+  while (g_hash_table_iter_next(&iter, NULL, &instance))
+    g_ptr_array_add(all, instance);
+  g_ptr_array_sort(all, supervisor_compare_ids);
   return all;
 }
 
+/* Everything that was to be reported was, or will be by a hello. */
 static void supervisor_clear_dirty(Supervisor *supervisor)
 {
   for (guint i = 0; i < supervisor->dirty->len; i++)
-    ((Held *)supervisor->dirty->pdata[i])->dirty = false;
+    ((NodeInstance *)supervisor->dirty->pdata[i])->dirty = false;
   g_ptr_array_set_size(supervisor->dirty, 0);
 }
 
+/* The whole list: what the server does not find in it, the node does not hold. So it is not sent
+ * before every file was told (ready). */
 static void supervisor_hello(Supervisor *supervisor)
 {
   if (!supervisor->link || !supervisor->ready)
@@ -201,14 +206,14 @@ static void supervisor_hello(Supervisor *supervisor)
   hello->cgroups = g_strdup(supervisor->cgroups);
   hello->unenforced = g_strdup(supervisor->unenforced);
   /* else there is nothing to be mistaken about */
-  hello->store = g_hash_table_size(supervisor->held) ? g_strdup(supervisor->store) : NULL;
+  hello->store = g_hash_table_size(supervisor->instances) ? g_strdup(supervisor->store) : NULL;
   g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
   for (guint i = 0; i < all->len; i++) {
-    const Held *held = all->pdata[i];
-    InstanceReport *report = held_report(held);
-    if (held->desired_running && held->spec) {
+    const NodeInstance *instance = all->pdata[i];
+    InstanceReport *report = node_instance_report(instance);
+    if (instance->desired_running && instance->spec) {
       report->peers = g_malloc(PEERS_DIGEST_BYTES);
-      instance_peers_digest(held->spec->peers, report->peers);
+      instance_peers_digest(instance->spec->peers, report->peers);
     }
     g_ptr_array_add(hello->reports, report);
   }
@@ -223,44 +228,45 @@ static void supervisor_flush(Supervisor *supervisor)
   if (supervisor->link && supervisor->ready) {
     g_autoptr(Frame) report = frame_new(FRAME_REPORT);
     for (guint i = 0; i < supervisor->dirty->len; i++)
-      g_ptr_array_add(report->reports, held_report(supervisor->dirty->pdata[i]));
+      g_ptr_array_add(report->reports, node_instance_report(supervisor->dirty->pdata[i]));
     supervisor_send(supervisor, report);
   }
   supervisor_clear_dirty(supervisor);
 }
 
-void held_drop(Held *held)
+void node_instance_drop(NodeInstance *instance)
 {
-  Supervisor *supervisor = held->supervisor;
-  held->act_boot_ms = held->probe_boot_ms = INT64_MAX;
-  held_schedule(held);
-  if (held->dirty)
-    g_ptr_array_remove(supervisor->dirty, held);
-  act(supervisor, NODE_ACTION_REMOVE, held);
-  g_hash_table_steal(supervisor->held, held->id);
-  held_free(held);
+  Supervisor *supervisor = instance->supervisor;
+  instance->act_boot_ms = instance->probe_boot_ms = INT64_MAX;
+  node_instance_schedule(instance);
+  if (instance->dirty)
+    g_ptr_array_remove(supervisor->dirty, instance);
+  act(supervisor, NODE_ACTION_REMOVE, instance);
+  g_hash_table_steal(supervisor->instances, instance->id);
+  node_instance_free(instance);
 }
 
 /* ---- instructions ---- */
 
+/* Instructions are idempotent and may come twice or late: only a newer (epoch, generation) than the
+ * one that is followed, or waits, is one to follow. */
 static void supervisor_on_start(Supervisor *supervisor, const Frame *frame)
 {
   for (guint i = 0; i < frame->instructions->len; i++) {
     const Instruction *instruction = frame->instructions->pdata[i];
     if (!instruction->spec)
       continue;
-    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
-    if (!held) {
-      held = held_new(supervisor, instruction->id);
-    }
-    int64_t epoch = held->pending ? held->pending->epoch : held->epoch;
-    int64_t generation = held->pending ? held->pending->generation : held->generation;
+    NodeInstance *instance = g_hash_table_lookup(supervisor->instances, instruction->id);
+    if (!instance)
+      instance = node_instance_new(supervisor, instruction->id);
+    int64_t epoch = instance->pending ? instance->pending->epoch : instance->epoch;
+    int64_t generation = instance->pending ? instance->pending->generation : instance->generation;
     bool newer = instruction->epoch > epoch ||
                  (instruction->epoch == epoch && instruction->generation > generation);
     if (newer)
-      held_start(held, instruction);
+      node_instance_start(instance, instruction);
     else
-      held_changed(held); /* heard before: say how it stands */
+      node_instance_changed(instance); /* heard before: say how it stands */
   }
 }
 
@@ -281,26 +287,27 @@ static void supervisor_on_stop(Supervisor *supervisor, const Frame *frame)
 {
   for (guint i = 0; i < frame->instructions->len; i++) {
     const Instruction *instruction = frame->instructions->pdata[i];
-    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
-    if (!held)
+    NodeInstance *instance = g_hash_table_lookup(supervisor->instances, instruction->id);
+    if (!instance)
       supervisor_report_absent(supervisor, instruction);
-    else if (instruction->epoch >= held->epoch) {
+    else if (instruction->epoch >= instance->epoch) {
       /* after a restored backup the server counts from a later epoch than ours */
-      held->epoch = instruction->epoch;
-      held->generation = MAX(held->generation, instruction->generation);
-      held_stop(held);
+      instance->epoch = instruction->epoch;
+      instance->generation = MAX(instance->generation, instruction->generation);
+      node_instance_stop(instance);
     } else
-      held_changed(held);
+      node_instance_changed(instance);
   }
 }
 
+/* Of an older epoch it is about an instance that is not this one any more. */
 static void supervisor_on_forget(Supervisor *supervisor, const Frame *frame)
 {
   for (guint i = 0; i < frame->instructions->len; i++) {
     const Instruction *instruction = frame->instructions->pdata[i];
-    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
-    if (held && instruction->epoch >= held->epoch)
-      held_forget(held);
+    NodeInstance *instance = g_hash_table_lookup(supervisor->instances, instruction->id);
+    if (instance && instruction->epoch >= instance->epoch)
+      node_instance_forget(instance);
   }
 }
 
@@ -317,18 +324,18 @@ static void supervisor_on_peers(Supervisor *supervisor, const Frame *frame)
 {
   for (guint i = 0; i < frame->instructions->len; i++) {
     const Instruction *instruction = frame->instructions->pdata[i];
-    Held *held = g_hash_table_lookup(supervisor->held, instruction->id);
-    if (!held || !instruction->peers)
+    NodeInstance *instance = g_hash_table_lookup(supervisor->instances, instruction->id);
+    if (!instance || !instruction->peers)
       continue;
-    if (held->pending && held->pending->spec) /* it starts when its predecessor has ended */
-      supervisor_set_peers(held->pending->spec, instruction->peers);
-    if (!held->spec || !supervisor_set_peers(held->spec, instruction->peers))
+    if (instance->pending && instance->pending->spec) /* it starts when its predecessor has ended */
+      supervisor_set_peers(instance->pending->spec, instruction->peers);
+    if (!instance->spec || !supervisor_set_peers(instance->spec, instruction->peers))
       continue;
-    NodeAction *action = act(supervisor, NODE_ACTION_PEERS, held);
+    NodeAction *action = act(supervisor, NODE_ACTION_PEERS, instance);
     action->text = g_strdup(instruction->peers);
-    action->spec = held->spec;
-    if (held->life != LIFE_STORING)
-      held_store(held);
+    action->spec = instance->spec;
+    if (instance->life != LIFE_STORING)
+      node_instance_store(instance);
   }
 }
 
@@ -338,6 +345,7 @@ static void supervisor_on_ack(Supervisor *supervisor, const Frame *frame)
   (void)frame; /* the lease of a remote node is counted from it, later */
 }
 
+/* What node/ answers by itself, without a decision of ours. */
 static void supervisor_pass(Supervisor *supervisor, NodeActionType type, const Frame *frame)
 {
   act(supervisor, type, NULL)->frame = frame;
@@ -356,7 +364,7 @@ static bool supervisor_is_foreign(Supervisor *supervisor, const Frame *frame)
 {
   if (!frame->store || g_strcmp0(frame->store, supervisor->store) == 0)
     return false;
-  if (supervisor->store && g_hash_table_size(supervisor->held)) {
+  if (supervisor->store && g_hash_table_size(supervisor->instances)) {
     supervisor->refused = true;
     act(supervisor, NODE_ACTION_REFUSED, NULL)->text =
         g_strdup_printf("what is held here belongs to another store (%.8s, the server's is %.8s)",
@@ -396,17 +404,17 @@ static void supervisor_on_log(Supervisor *supervisor, const Frame *frame)
 /* What is stopped has nothing to look at; what failed or backs off has. */
 static void supervisor_on_exec(Supervisor *supervisor, const Frame *frame)
 {
-  const Held *held =
-      frame->instance ? g_hash_table_lookup(supervisor->held, frame->instance) : NULL;
+  const NodeInstance *instance =
+      frame->instance ? g_hash_table_lookup(supervisor->instances, frame->instance) : NULL;
   NodeAction *action = act(supervisor, NODE_ACTION_EXEC, NULL);
   action->frame = frame;
   if (frame->type != FRAME_EXEC)
     return;
-  if (held && held->spec && held->desired_running)
-    action->spec = held->spec;
+  if (instance && instance->spec && instance->desired_running)
+    action->spec = instance->spec;
   else
-    action->text = g_strdup(held ? "the agent is stopped; exec needs one that runs"
-                                 : "its node does not hold it");
+    action->text = g_strdup(instance ? "the agent is stopped; exec needs one that runs"
+                                     : "its node does not hold it");
 }
 
 static void supervisor_on_unknown(Supervisor *supervisor, const Frame *frame)
@@ -442,30 +450,30 @@ static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
 
 static void supervisor_on_file(Supervisor *supervisor, const NodeEvent *event)
 {
-  Held *held = held_new(supervisor, event->instance);
-  held->life = LIFE_ADOPTING;
-  held->since_ms = supervisor->now.wall_ms;
+  NodeInstance *instance = node_instance_new(supervisor, event->instance);
+  instance->life = LIFE_ADOPTING;
+  instance->since_ms = supervisor->now.wall_ms;
   supervisor->adopting++;
-  held_owes_answer(held);
+  node_instance_await_answer(instance);
   g_autoptr(GError) error = NULL;
-  if (event->text && instance_file_parse(held, event->text, &error))
+  if (event->text && instance_file_parse(instance, event->text, &error))
     return;
   /* unreadable: end what may run, keep the logs, let the server start it anew */
-  held->desired_running = false;
-  held->outcome = LIFE_FAILED;
-  g_clear_pointer(&held->spec, instance_spec_free);
-  g_free(held->reason);
-  held->reason = g_strdup_printf("instance file: %s", error          ? error->message
-                                                      : event->found ? event->found
-                                                                     : "cannot be read");
+  instance->desired_running = false;
+  instance->outcome = LIFE_FAILED;
+  g_clear_pointer(&instance->spec, instance_spec_free);
+  g_free(instance->reason);
+  instance->reason = g_strdup_printf("instance file: %s", error          ? error->message
+                                                          : event->found ? event->found
+                                                                         : "cannot be read");
 }
 
 static void supervisor_tick(Supervisor *supervisor)
 {
-  for (Held *first = supervisor_first_due(supervisor);
-       first && held_deadline(first) <= supervisor->now.boot_ms;
+  for (NodeInstance *first = supervisor_first_due(supervisor);
+       first && node_instance_deadline(first) <= supervisor->now.boot_ms;
        first = supervisor_first_due(supervisor))
-    held_due(first);
+    node_instance_due(first);
   if (!supervisor->link || !supervisor->heartbeat_ms ||
       supervisor->heartbeat_boot_ms > supervisor->now.boot_ms)
     return;
@@ -505,7 +513,7 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
   }
 }
 
-/* The list that the hello carries is whole once every shim has answered. One that does not answer
+/* The list that the hello carries is whole once every handle has answered. One that does not answer
  * must not keep the node away. */
 static void supervisor_try_ready(Supervisor *supervisor)
 {
@@ -516,21 +524,20 @@ static void supervisor_try_ready(Supervisor *supervisor)
   supervisor_hello(supervisor);
 }
 
-/* We were away - suspended, or stopped - and so may have been the shims: none of them is late yet.
- */
+/* We were away - suspended, or stopped - and so may have been the handles: none is late yet. */
 static void supervisor_was_away(Supervisor *supervisor)
 {
   GHashTableIter iter;
-  gpointer held;
-  g_hash_table_iter_init(&iter, supervisor->held);
-  while (g_hash_table_iter_next(&iter, NULL, &held))
-    held_owes_anew(held);
+  gpointer instance;
+  g_hash_table_iter_init(&iter, supervisor->instances);
+  while (g_hash_table_iter_next(&iter, NULL, &instance))
+    node_instance_await_anew(instance);
 }
 
 static int64_t supervisor_wake_at(const Supervisor *supervisor)
 {
-  const Held *first = supervisor_first_due(supervisor);
-  int64_t at_ms = first ? held_deadline(first) : INT64_MAX;
+  const NodeInstance *first = supervisor_first_due(supervisor);
+  int64_t at_ms = first ? node_instance_deadline(first) : INT64_MAX;
   if (supervisor->link && supervisor->heartbeat_ms)
     at_ms = MIN(at_ms, supervisor->heartbeat_boot_ms);
   if (supervisor->files_done && !supervisor->ready)
@@ -544,11 +551,11 @@ void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeAct
   supervisor->actions = actions;
   if (now.boot_ms - SUPERVISOR_LATE_MS > supervisor->wake_at_ms)
     supervisor_was_away(supervisor);
-  Held *held = event->instance && event->type != NODE_EVENT_FILE
-                   ? g_hash_table_lookup(supervisor->held, event->instance)
-                   : NULL;
-  if (held)
-    held_event(held, event);
+  NodeInstance *instance = event->instance && event->type != NODE_EVENT_FILE
+                               ? g_hash_table_lookup(supervisor->instances, event->instance)
+                               : NULL;
+  if (instance)
+    node_instance_event(instance, event);
   else
     supervisor_whole(supervisor, event);
   supervisor_tick(supervisor);
@@ -560,9 +567,9 @@ void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeAct
 
 /* ---- life ---- */
 
-static void supervisor_held_free(gpointer data)
+static void supervisor_instance_free(gpointer data)
 {
-  held_free(data);
+  node_instance_free(data);
 }
 
 Supervisor *supervisor_new(const SupervisorConfig *config)
@@ -576,8 +583,9 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->unenforced =
       config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
   supervisor->store = g_strdup(config->store);
-  supervisor->held = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_held_free);
-  heap_init(&supervisor->queue, held_compare);
+  supervisor->instances =
+      g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_instance_free);
+  heap_init(&supervisor->queue, node_instance_compare);
   supervisor->wake_at_ms = INT64_MAX;
   supervisor->dirty = g_ptr_array_new();
   return supervisor;
@@ -588,7 +596,7 @@ void supervisor_free(Supervisor *supervisor)
   if (!supervisor)
     return;
   heap_done(&supervisor->queue);
-  g_hash_table_unref(supervisor->held);
+  g_hash_table_unref(supervisor->instances);
   g_ptr_array_unref(supervisor->dirty);
   g_free(supervisor->node_id);
   g_free(supervisor->node_name);
@@ -617,21 +625,21 @@ const char *supervise_event_name(int event)
                                                   [NODE_EVENT_LINK_DOWN] = "link-down",
                                                   [NODE_EVENT_FRAME] = "frame",
                                                   [NODE_EVENT_FILE] = "file",
-                                                  [NODE_EVENT_SHIM_FOUND] = "shim-found",
-                                                  [NODE_EVENT_SHIM_ABSENT] = "shim-absent",
+                                                  [NODE_EVENT_FOUND] = "found",
+                                                  [NODE_EVENT_ABSENT] = "absent",
                                                   [NODE_EVENT_FILES_DONE] = "files-done",
                                                   [NODE_EVENT_STORED] = "stored",
                                                   [NODE_EVENT_STORE_FAILED] = "store-failed",
-                                                  [NODE_EVENT_SHIM_SPAWNED] = "shim-spawned",
-                                                  [NODE_EVENT_SHIM_UP] = "shim-up",
-                                                  [NODE_EVENT_SHIM_FAILED] = "shim-failed",
+                                                  [NODE_EVENT_CREATED] = "created",
+                                                  [NODE_EVENT_PREPARED] = "prepared",
+                                                  [NODE_EVENT_PREPARE_FAILED] = "prepare-failed",
                                                   [NODE_EVENT_STARTED] = "started",
                                                   [NODE_EVENT_START_FAILED] = "start-failed",
                                                   [NODE_EVENT_EXITED] = "exited",
-                                                  [NODE_EVENT_SHIM_GONE] = "shim-gone",
-                                                  [NODE_EVENT_SHIM_SILENT] = "shim-silent",
-                                                  [NODE_EVENT_SHIM_HEARD] = "shim-heard",
-                                                  [NODE_EVENT_ORPHAN_ENDED] = "orphan-ended",
+                                                  [NODE_EVENT_VANISHED] = "vanished",
+                                                  [NODE_EVENT_UNREACHABLE] = "unreachable",
+                                                  [NODE_EVENT_REACHABLE] = "reachable",
+                                                  [NODE_EVENT_CLEARED] = "cleared",
                                                   [NODE_EVENT_PROBE] = "probe",
                                                   [NODE_EVENT_RESERVED] = "reserved",
                                                   [NODE_EVENT_TICK] = "tick"};
@@ -640,17 +648,17 @@ const char *supervise_event_name(int event)
 
 guint supervisor_size(const Supervisor *supervisor)
 {
-  return g_hash_table_size(supervisor->held);
+  return g_hash_table_size(supervisor->instances);
 }
 
-const InstanceSpec *supervisor_spec(const Supervisor *supervisor, const char *instance)
+const InstanceSpec *supervisor_spec(const Supervisor *supervisor, const char *id)
 {
-  const Held *held = g_hash_table_lookup(supervisor->held, instance);
-  return held ? held->spec : NULL;
+  const NodeInstance *instance = g_hash_table_lookup(supervisor->instances, id);
+  return instance ? instance->spec : NULL;
 }
 
-InstanceReport *supervisor_report(const Supervisor *supervisor, const char *instance)
+InstanceReport *supervisor_report(const Supervisor *supervisor, const char *id)
 {
-  const Held *held = g_hash_table_lookup(supervisor->held, instance);
-  return held ? held_report(held) : NULL;
+  const NodeInstance *instance = g_hash_table_lookup(supervisor->instances, id);
+  return instance ? node_instance_report(instance) : NULL;
 }

@@ -26,22 +26,16 @@ static void deed_free(gpointer data)
   g_free(deed);
 }
 
-static void node_tell(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
+static void node_tell(Sim *sim, const Deed *deed, NodeEventType type)
 {
-  NodeEvent event = {.type = type,
-                     .instance = deed->id,
-                     .generation = deed->generation,
-                     .attempt = deed->attempt,
-                     .text = text};
-  bool failed = type == NODE_EVENT_STORE_FAILED || type == NODE_EVENT_SHIM_FAILED ||
-                type == NODE_EVENT_START_FAILED;
-  event.passing = failed && sim_chance(sim, 50);
+  NodeEvent event = {
+      .type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt};
   sim_node_event(sim, &event);
 }
 
 static void node_stored(Sim *sim, void *data)
 {
-  node_tell(sim, data, NODE_EVENT_STORED, NULL);
+  node_tell(sim, data, NODE_EVENT_STORED);
 }
 
 /* What went wrong may pass, or not. */
@@ -51,8 +45,8 @@ static void node_tell_failed(Sim *sim, const Deed *deed, NodeEventType type, con
                      .instance = deed->id,
                      .generation = deed->generation,
                      .attempt = deed->attempt,
-                     .text = text};
-  event.passing = sim_chance(sim, 50);
+                     .text = text,
+                     .failure = sim_chance(sim, 50) ? FAILURE_PASSING : FAILURE_FINAL};
   sim_node_event(sim, &event);
 }
 
@@ -73,22 +67,22 @@ static void deed_store(Sim *sim, const Deed *deed)
   sim_at(sim, 1, LIVES_WITH_NODE, failed ? node_not_stored : node_stored, told, deed_free);
 }
 
-static void deed_start_shim(Sim *sim, const Deed *deed)
+static void deed_prepare(Sim *sim, const Deed *deed)
 {
   if (sim_shim(sim, deed->id)->frozen) { /* it was told to leave, and has its lock */
-    NodeEvent held = {.type = NODE_EVENT_SHIM_FAILED,
-                      .instance = deed->id,
-                      .text = "another shim holds it",
-                      .passing = true};
-    sim_node_event(sim, &held);
+    NodeEvent locked = {.type = NODE_EVENT_PREPARE_FAILED,
+                        .instance = deed->id,
+                        .text = "another shim holds it",
+                        .failure = FAILURE_PASSING};
+    sim_node_event(sim, &locked);
     return;
   }
   if (sim_fault_chance(sim, sim->rates.shim_failed)) {
-    node_tell_failed(sim, deed, NODE_EVENT_SHIM_FAILED, "no memory");
+    node_tell_failed(sim, deed, NODE_EVENT_PREPARE_FAILED, "no memory");
     return;
   }
   sim_shim_start(sim, deed->id, deed->generation);
-  node_tell(sim, deed, NODE_EVENT_SHIM_SPAWNED, NULL);
+  node_tell(sim, deed, NODE_EVENT_CREATED);
 }
 
 static void deed_start(Sim *sim, const Deed *deed)
@@ -116,11 +110,11 @@ static void node_shim_stayed(Sim *sim, void *data)
 {
   SimShim *shim = sim_shim(sim, data);
   if (shim->frozen && !shim->running && !g_queue_is_empty(&shim->inbox))
-    sim_orphan_end(sim, data);
+    sim_tree_end(sim, data);
 }
 
 /* The node looks whether it leaves, and kills it otherwise. */
-static void deed_end_shim(Sim *sim, const Deed *deed)
+static void deed_release(Sim *sim, const Deed *deed)
 {
   enum { STAYED_MS = 1000 };
   sim_release_instance(sim, deed->id);
@@ -129,12 +123,12 @@ static void deed_end_shim(Sim *sim, const Deed *deed)
     sim_at(sim, STAYED_MS, LIVES_WITH_NODE, node_shim_stayed, g_strdup(deed->id), g_free);
 }
 
-static void node_orphan_ended(Sim *sim, void *data)
+static void node_cleared(Sim *sim, void *data)
 {
   const Deed *deed = data;
   SimShim *shim = sim_shim(sim, deed->id);
   shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
-  NodeEvent ended = {.type = NODE_EVENT_ORPHAN_ENDED,
+  NodeEvent ended = {.type = NODE_EVENT_CLEARED,
                      .instance = deed->id,
                      .generation = shim->generation,
                      .attempt = shim->known_attempt};
@@ -142,12 +136,12 @@ static void node_orphan_ended(Sim *sim, void *data)
 }
 
 /* Processes that were killed take a moment to be gone, and the node looks until they are. */
-static void deed_end_orphan(Sim *sim, const Deed *deed)
+static void deed_clear(Sim *sim, const Deed *deed)
 {
-  sim_orphan_end(sim, deed->id);
+  sim_tree_end(sim, deed->id);
   Deed *told = g_new0(Deed, 1);
   told->id = g_strdup(deed->id);
-  sim_at(sim, 1 + (sim->faults ? sim_below(sim, 300) : 0), LIVES_WITH_NODE, node_orphan_ended, told,
+  sim_at(sim, 1 + (sim->faults ? sim_below(sim, 300) : 0), LIVES_WITH_NODE, node_cleared, told,
          deed_free);
 }
 
@@ -176,14 +170,10 @@ static void deed_remove(Sim *sim, const Deed *deed)
 static void deed_do(Sim *sim, void *data)
 {
   static void (*const table[NODE_ACTION_N])(Sim *, const Deed *) = {
-      [NODE_ACTION_STORE] = deed_store,
-      [NODE_ACTION_START_SHIM] = deed_start_shim,
-      [NODE_ACTION_START] = deed_start,
-      [NODE_ACTION_SIGNAL] = deed_signal,
-      [NODE_ACTION_KILL] = deed_kill,
-      [NODE_ACTION_END_SHIM] = deed_end_shim,
-      [NODE_ACTION_END_ORPHAN] = deed_end_orphan,
-      [NODE_ACTION_PROBE] = deed_probe,
+      [NODE_ACTION_STORE] = deed_store,  [NODE_ACTION_PREPARE] = deed_prepare,
+      [NODE_ACTION_START] = deed_start,  [NODE_ACTION_SIGNAL] = deed_signal,
+      [NODE_ACTION_KILL] = deed_kill,    [NODE_ACTION_RELEASE] = deed_release,
+      [NODE_ACTION_CLEAR] = deed_clear,  [NODE_ACTION_PROBE] = deed_probe,
       [NODE_ACTION_REMOVE] = deed_remove};
   const Deed *deed = data;
   if (table[deed->type])
@@ -194,7 +184,7 @@ static void deed_do(Sim *sim, void *data)
 static int64_t node_delay(Sim *sim, NodeActionType type)
 {
   switch (type) {
-  case NODE_ACTION_END_SHIM:
+  case NODE_ACTION_RELEASE:
   case NODE_ACTION_REMOVE:
     return 0;
   case NODE_ACTION_STORE: {
@@ -213,13 +203,13 @@ static int64_t node_delay(Sim *sim, NodeActionType type)
 /* What was handed to the kernel or a shim may still happen after the node died. */
 static SimLife node_lives(Sim *sim, NodeActionType type)
 {
-  static const bool survives[NODE_ACTION_N] = {[NODE_ACTION_START_SHIM] = true,
+  static const bool survives[NODE_ACTION_N] = {[NODE_ACTION_PREPARE] = true,
                                                [NODE_ACTION_START] = true,
                                                [NODE_ACTION_SIGNAL] = true,
                                                [NODE_ACTION_KILL] = true,
-                                               [NODE_ACTION_END_SHIM] = true};
-  return survives[type] && (type == NODE_ACTION_END_SHIM || sim_below(sim, 2)) ? LIVES_WITH_MACHINE
-                                                                               : LIVES_WITH_NODE;
+                                               [NODE_ACTION_RELEASE] = true};
+  return survives[type] && (type == NODE_ACTION_RELEASE || sim_below(sim, 2)) ? LIVES_WITH_MACHINE
+                                                                              : LIVES_WITH_NODE;
 }
 
 static void node_carry_out(Sim *sim, const NodeAction *action)

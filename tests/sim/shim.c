@@ -101,7 +101,7 @@ void sim_shim_dies(Sim *sim, SimShim *shim)
   bool ran = shim->attempt > 0 && !(shim->ended && !shim->unreaped);
   shim->alive = shim->running = shim->frozen = shim->unreaped = false;
   g_queue_clear_full(&shim->inbox, g_free);
-  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = ran});
+  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_VANISHED, .tree_lives = ran});
   shim->told_life = -1;
 }
 
@@ -181,7 +181,7 @@ static void proc_settles(Sim *sim, const SimShim *shim)
 {
   News *news = g_new0(News, 1);
   *news = (News){.id = g_strdup(shim->id), .pid = shim->proc.pid};
-  sim_at(sim, HELD_SETTLE_MS, LIVES_WITH_MACHINE, proc_settled, news, news_free);
+  sim_at(sim, INSTANCE_SETTLE_MS, LIVES_WITH_MACHINE, proc_settled, news, news_free);
 }
 
 /* What the agent will do: come up, hang, flap, fail, refuse to stop. */
@@ -243,7 +243,7 @@ void sim_shim_start(Sim *sim, const char *id, int64_t generation)
   shim->exit = (ExitStatus){.code = -1};
   shim->proc = (Proc){0};
   shim_met(sim, shim);
-  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_PREPARED});
 }
 
 void sim_shim_run(Sim *sim, const char *id, int attempt)
@@ -298,7 +298,7 @@ void sim_shim_end(Sim *sim, const char *id)
     shim->told_life = -1;
 }
 
-void sim_orphan_end(Sim *sim, const char *id)
+void sim_tree_end(Sim *sim, const char *id)
 {
   SimShim *shim = sim_shim(sim, id);
   if (shim->alive)
@@ -326,11 +326,11 @@ bool sim_answers(Sim *sim, const char *id)
 
 static void shim_answers(Sim *sim, SimShim *shim)
 {
-  NodeEvent event = {.type = shim->alive ? NODE_EVENT_SHIM_FOUND : NODE_EVENT_SHIM_ABSENT,
+  NodeEvent event = {.type = shim->alive ? NODE_EVENT_FOUND : NODE_EVENT_ABSENT,
                      .instance = shim->id,
                      .generation = shim->generation};
   event.attempt = shim->alive ? shim->attempt : shim->known_attempt;
-  event.orphan = !shim->alive && shim->proc.alive;
+  event.tree_lives = !shim->alive && shim->proc.alive;
   event.pid = shim->alive && shim->running ? shim->proc.pid : 0;
   event.exit = shim->exit;
   if (shim->alive)
@@ -376,7 +376,7 @@ static void shim_wakes(Sim *sim, void *data)
   sim_say(sim, "the shim of %s wakes", shim->id);
   shim->frozen = false;
   if (shim->silent && sim->node_up)
-    sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_SHIM_HEARD, .instance = shim->id});
+    sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_REACHABLE, .instance = shim->id});
   shim->silent = false;
   if (shim->unreaped) {
     shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
@@ -400,7 +400,7 @@ static void shim_is_silent(Sim *sim, void *data)
     return;
   shim->silent = true;
   sim_node_event(
-      sim, &(NodeEvent){.type = NODE_EVENT_SHIM_SILENT, .instance = shim->id, .up_ms = SIM_ASK_MS});
+      sim, &(NodeEvent){.type = NODE_EVENT_UNREACHABLE, .instance = shim->id, .up_ms = SIM_ASK_MS});
 }
 
 /* Those that shall, at the end of faults. */

@@ -237,9 +237,9 @@ void sim_shim_dies(Sim *sim, SimShim *shim);
 void sim_some_shim_dies(Sim *sim);
 void sim_shims_wake(Sim *sim);
 void sim_some_shim_freezes(Sim *sim);
-bool sim_shim_lives(const SimShim *shim);      /* may anything of its tree be alive? */
-void sim_orphan_end(Sim *sim, const char *id); /* kills the shim, and all of the tree */
-bool sim_answers(Sim *sim, const char *id);    /* would a probe of its agent succeed now? */
+bool sim_shim_lives(const SimShim *shim);    /* may anything of its tree be alive? */
+void sim_tree_end(Sim *sim, const char *id); /* kills the shim, and all of the tree */
+bool sim_answers(Sim *sim, const char *id);  /* would a probe of its agent succeed now? */
 /* A node asks at its start: what it is told, at once or when the shim wakes. */
 void sim_shim_ask(Sim *sim, const char *id);
 

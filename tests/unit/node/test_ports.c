@@ -1,4 +1,4 @@
-/* Ports that are held between reserve and start: who gets which, who is named, and what is given
+/* PortBook that are held between reserve and start: who gets which, who is named, and what is given
  * back. */
 #include "node/internal.h"
 
@@ -66,97 +66,97 @@ static const Reservation *reservation(const Frame *reserved, guint i)
 
 static void test_held_until_given_back(void)
 {
-  Ports *ports = ports_new();
+  PortBook *ports = port_book_new();
   int port = free_port();
   g_autoptr(Frame) reserve = reserve_frame(7, 20000);
   add(reserve, "ins_a", port, true);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
+  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, NULL);
   g_assert_cmpint(reserved->request, ==, 7);
   g_assert_cmpint(reservation(reserved, 0)->port, ==, port);
   g_assert_null(reservation(reserved, 0)->error);
   g_assert_false(can_listen(port));
-  ports_release_instance(ports, "ins_b");
-  ports_release_request(ports, 8);
+  port_book_release_instance(ports, "ins_b");
+  port_book_release_request(ports, 8);
   g_assert_false(can_listen(port));
-  ports_release_request(ports, 7);
+  port_book_release_request(ports, 7);
   g_assert_true(can_listen(port));
-  g_autoptr(Frame) again = ports_reserve(ports, reserve, NULL);
+  g_autoptr(Frame) again = port_book_reserve(ports, reserve, NULL);
   g_assert_cmpint(reservation(again, 0)->port, ==, port);
   g_assert_false(can_listen(port));
-  ports_release_request(ports, 0); /* of every request */
+  port_book_release_request(ports, 0); /* of every request */
   g_assert_true(can_listen(port));
-  ports_free(ports);
+  port_book_free(ports);
 }
 
 static void test_asked_twice(void)
 {
-  Ports *ports = ports_new();
+  PortBook *ports = port_book_new();
   int port = free_port();
   for (int round = 0; round < 2; round++) {
     g_autoptr(Frame) reserve = reserve_frame(round, 20000);
     add(reserve, "ins_a", port, true);
-    g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
+    g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, NULL);
     g_assert_cmpint(reservation(reserved, 0)->port, ==, port);
   }
-  ports_release_instance(ports, "ins_a");
+  port_book_release_instance(ports, "ins_a");
   g_assert_true(can_listen(port));
-  ports_free(ports);
+  port_book_free(ports);
 }
 
 static void test_a_fixed_port_that_is_taken(void)
 {
-  Ports *ports = ports_new();
+  PortBook *ports = port_book_new();
   int port, fd = listener(&port);
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
   add(reserve, "ins_a", port, true);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
+  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, NULL);
   g_autofree char *wanted = g_strdup_printf("port %d is in use by pid %d (", port, (int)getpid());
   g_assert_cmpint(reservation(reserved, 0)->port, ==, 0);
   g_assert_true(g_str_has_prefix(reservation(reserved, 0)->error, wanted));
   close(fd);
-  ports_free(ports);
+  port_book_free(ports);
 }
 
 static void test_an_automatic_port_moves_on(void)
 {
-  Ports *ports = ports_new();
+  PortBook *ports = port_book_new();
   int port, fd = listener(&port);
   g_autoptr(Frame) reserve = reserve_frame(1, port);
   add(reserve, "ins_a", port, false);
   add(reserve, "ins_b", port, false);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
+  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, NULL);
   int first = reservation(reserved, 0)->port, second = reservation(reserved, 1)->port;
   g_assert_cmpint(first, >, port);
   g_assert_cmpint(second, >, first);
-  ports_free(ports);
+  port_book_free(ports);
   g_assert_true(can_listen(first) && can_listen(second));
   close(fd);
 }
 
 static void test_nothing_to_bind(void)
 {
-  Ports *ports = ports_new();
+  PortBook *ports = port_book_new();
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
   add(reserve, "ins_a", 0, true);
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, NULL);
+  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, NULL);
   g_assert_cmpint(reservation(reserved, 0)->port, ==, 0);
   g_assert_null(reservation(reserved, 0)->error);
-  ports_free(ports);
+  port_book_free(ports);
 }
 
 static void refused(InstanceSpec *(*change)(InstanceSpec *spec), const char *wanted)
 {
-  Ports *ports = ports_new();
+  PortBook *ports = port_book_new();
   int port = free_port();
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
   g_autoptr(GHashTable) no_users = g_hash_table_new(g_str_hash, g_str_equal);
   g_hash_table_insert(no_users, (char *)"no-such-user", (char *)"no such user");
   change(add(reserve, "ins_a", port, true));
-  g_autoptr(Frame) reserved = ports_reserve(ports, reserve, no_users);
+  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, no_users);
   g_assert_nonnull(reservation(reserved, 0)->error);
   g_assert_nonnull(strstr(reservation(reserved, 0)->error, wanted));
   g_assert_true(can_listen(port));
-  ports_free(ports);
+  port_book_free(ports);
 }
 
 static InstanceSpec *with_command(InstanceSpec *spec, const char *command)

@@ -40,15 +40,15 @@ static void rig_note(Rig *rig, const NodeAction *action)
     const char *word;
     char mark; /* g: generation, a: attempt, s: signal */
   } notes[NODE_ACTION_N] = {[NODE_ACTION_STORE] = {"store", 'g'},
-                            [NODE_ACTION_START_SHIM] = {"shim", 'g'},
+                            [NODE_ACTION_PREPARE] = {"prepare", 'g'},
                             [NODE_ACTION_START] = {"start", 'a'},
                             [NODE_ACTION_SIGNAL] = {"signal", 's'},
                             [NODE_ACTION_KILL] = {"kill", 0},
-                            [NODE_ACTION_END_SHIM] = {"end-shim", 0},
-                            [NODE_ACTION_END_ORPHAN] = {"end-orphan", 0},
+                            [NODE_ACTION_RELEASE] = {"release", 0},
+                            [NODE_ACTION_CLEAR] = {"clear", 0},
                             [NODE_ACTION_PROBE] = {"probe", 'a'},
-                            [NODE_ACTION_RESERVE_PORTS] = {"reserve", 0},
-                            [NODE_ACTION_RELEASE_PORTS] = {"release", 0},
+                            [NODE_ACTION_RESERVE_PORTS] = {"reserve-ports", 0},
+                            [NODE_ACTION_RELEASE_PORTS] = {"release-ports", 0},
                             [NODE_ACTION_PEERS] = {"peers", 0},
                             [NODE_ACTION_REMOVE] = {"remove", 0},
                             [NODE_ACTION_LOG] = {"log", 0},
@@ -188,8 +188,8 @@ Rig *rig_running(const InstanceSpec *spec)
   rig_frame(rig, FRAME_START, 1, 1, spec);
   rig_wants(rig, "store g1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
-  rig_wants(rig, "shim g1; start a1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
+  rig_wants(rig, "prepare g1; start a1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = 1, .pid = 101});
   rig_is(rig, "running unknown a1 r0 -");
   rig_forget(rig);

@@ -7,7 +7,7 @@ typedef struct Rig {
   Supervisor *node;
   NodeActions *actions;
   Now now;
-  GString *log;      /* "store g1; shim g1; start a1; probe a1; ..." since rig_wants */
+  GString *log;      /* "store g1; prepare g1; start a1; probe a1; ..." since rig_wants */
   GString *files;    /* text of the last STORE */
   GPtrArray *frames; /* of Frame*: sent since rig_wants */
   int stores;        /* STORE actions not answered yet */

@@ -31,7 +31,7 @@ static void life_over(Rig *rig, int64_t generation)
   g_autofree char *wanted = g_strdup_printf("store g%" G_GINT64_FORMAT, generation);
   rig_wants(rig, wanted);
   rig_stored(rig, generation);
-  rig_wants(rig, "end-shim");
+  rig_wants(rig, "release");
 }
 
 static Rig *life_healthy(const InstanceSpec *spec)
@@ -153,7 +153,7 @@ static void test_settles(void)
   spec->health.kind = HEALTH_DISCOVER;
   spec->port = 0;
   g_autoptr(Rig) rig = rig_running(spec);
-  rig_pass(rig, HELD_SETTLE_MS - 1);
+  rig_pass(rig, INSTANCE_SETTLE_MS - 1);
   rig_is(rig, "running unknown a1 r0 -");
   rig_pass(rig, 1);
   rig_is(rig, "running healthy a1 r0 -");
@@ -220,7 +220,7 @@ static void test_unborn_is_not_stable(void)
   life_exit(rig, 1, 1, 0);
   rig_is(rig, "backoff unknown a1 r1 exit status 1");
   rig_pass(rig, 100);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_GONE}); /* before attempt 2 was said to run */
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_VANISHED}); /* before attempt 2 was said to run */
   rig_is(rig, "backoff unknown a2 r2 its shim died");
 }
 
@@ -339,13 +339,13 @@ static void test_replace(void)
   rig_pass(rig, 500);
   rig_wants(rig, "kill");
   life_exit(rig, 1, -1, 9);
-  rig_wants(rig, "end-shim; store g3");
+  rig_wants(rig, "release; store g3");
   rig_is(rig, "starting unknown a0 r0 -");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 2}); /* of something else */
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 3});
-  rig_wants(rig, "shim g3");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "prepare g3");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
   rig_wants(rig, "start a1");
   life_exit(rig, 7, 0, 0); /* news of an attempt that is over */
   life_started(rig, 1);
@@ -387,9 +387,9 @@ static void test_start_failures(void)
   rig_is(rig, "failed unknown a0 r0 instance file: No space left on device");
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 2});
-  rig_event(
-      rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED, .text = "Resource temporarily unavailable"});
-  rig_wants(rig, "store g2; shim g2");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARE_FAILED,
+                             .text = "Resource temporarily unavailable"});
+  rig_wants(rig, "store g2; prepare g2");
   rig_is(rig, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
 }
 
@@ -405,25 +405,25 @@ static void test_passing(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
                              .generation = 1,
                              .text = "No space left on device",
-                             .passing = true});
+                             .failure = FAILURE_PASSING});
   rig_wants(rig, "store g1");
   rig_is(rig, "backoff unknown a0 r0 instance file: No space left on device");
   rig_pass(rig, 100);
   rig_wants(rig, "store g1"); /* nothing starts that is not stored */
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FAILED,
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARE_FAILED,
                              .text = "Cannot allocate memory",
-                             .passing = true});
-  rig_wants(rig, "shim g1");
+                             .failure = FAILURE_PASSING});
+  rig_wants(rig, "prepare g1");
   rig_pass(rig, 199);
   rig_wants(rig, "");
   rig_pass(rig, 1);
-  rig_wants(rig, "shim g1");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "prepare g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_START_FAILED,
                              .attempt = 1,
                              .text = "Text file busy",
-                             .passing = true});
+                             .failure = FAILURE_PASSING});
   rig_wants(rig, "start a1");
   rig_is(rig, "backoff unknown a1 r0 start '/bin/clerk': Text file busy");
   rig_pass(rig, 300);
@@ -441,44 +441,45 @@ static void test_shim_silent(void)
   rig_stored(rig, 1);
   rig_pass(rig, 500);
   rig_wants(rig, "store g1; signal 15; kill");
-  rig_pass(rig, HELD_KILLED_MS - 1);
+  rig_pass(rig, INSTANCE_KILLED_MS - 1);
   rig_wants(rig, "");
   rig_pass(rig, 1);
-  rig_wants(rig, "end-orphan");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
+  rig_wants(rig, "clear");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED, .generation = 1, .attempt = 1});
   rig_is(rig, "stopped unknown a1 r0 stopped by request");
   g_autoptr(Rig) start = rig_new("boot-1");
   rig_event(start, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
   rig_frame(start, FRAME_START, 1, 1, spec);
   rig_stored(start, 1);
-  rig_pass(start, 10 * HELD_ANSWER_MS); /* its secrets have not come yet: nobody owes anything */
-  rig_event(start, (NodeEvent){.type = NODE_EVENT_SHIM_SPAWNED});
-  rig_wants(start, "store g1; shim g1");
-  rig_pass(start, HELD_ANSWER_MS);
-  rig_wants(start, "end-orphan");
-  rig_event(start, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_pass(start,
+           10 * INSTANCE_ANSWER_MS); /* its secrets have not come yet: nobody owes anything */
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_CREATED});
+  rig_wants(start, "store g1; prepare g1");
+  rig_pass(start, INSTANCE_ANSWER_MS);
+  rig_wants(start, "clear");
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_CLEARED});
   rig_is(start, "backoff unknown a0 r1 its shim did not answer");
   rig_pass(start, 100);
-  rig_event(start, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
-  rig_wants(start, "shim g1; start a1");
-  rig_pass(start, HELD_ANSWER_MS);
-  rig_wants(start, "end-orphan"); /* it does not say whether it started */
+  rig_event(start, (NodeEvent){.type = NODE_EVENT_PREPARED});
+  rig_wants(start, "prepare g1; start a1");
+  rig_pass(start, INSTANCE_ANSWER_MS);
+  rig_wants(start, "clear"); /* it does not say whether it started */
 }
 
-/* A shim that dies leaves an orphan tree: ended first, then a new shim and a new attempt. */
+/* A shim that dies leaves a tree: cleared first, then a new shim and a new attempt. */
 static void test_shim_dies(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autoptr(Rig) rig = life_healthy(spec);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_GONE, .orphan = true});
-  rig_wants(rig, "end-orphan");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_VANISHED, .tree_lives = true});
+  rig_wants(rig, "clear");
   rig_pass(rig, 5000);
   rig_wants(rig, "");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED});
   rig_is(rig, "backoff unknown a1 r1 its shim died");
   rig_pass(rig, 100);
-  rig_wants(rig, "shim g1");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "prepare g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
   rig_wants(rig, "start a2");
 }
 
@@ -496,7 +497,7 @@ static void test_outcome_before_shim(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1}); /* of the stop */
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
-  rig_wants(rig, "end-shim");
+  rig_wants(rig, "release");
   g_autoptr(Rig) full = rig_running(spec);
   life_exit(full, 1, 0, 0);
   rig_event(full, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
@@ -505,7 +506,7 @@ static void test_outcome_before_shim(void)
   rig_wants(full, "store g1");
   rig_is(full, "completed unknown a1 r0 exit status 0");
   rig_frame(full, FRAME_START, 1, 2, spec);
-  rig_wants(full, "end-shim; store g2");
+  rig_wants(full, "release; store g2");
 }
 
 /* A restored server counts epochs anew and may name the same generation again: what answers an
@@ -518,12 +519,12 @@ static void test_same_generation_of_another_epoch(void)
   life_exit(rig, 1, 0, 0);
   rig_wants(rig, "store g1");
   rig_frame(rig, FRAME_START, 1001, 1, spec);
-  rig_wants(rig, "end-shim; store g1");
+  rig_wants(rig, "release; store g1");
   /* the outcome of epoch 1 */
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
-  rig_wants(rig, "shim g1");
+  rig_wants(rig, "prepare g1");
 }
 
 /* A disk that is full for a while: the shim stays, and the outcome is written again. */
@@ -537,11 +538,11 @@ static void test_outcome_is_written_again(void)
                              .generation = 1,
                              .text = "No space left on device"});
   rig_wants(rig, "store g1");
-  rig_pass(rig, HELD_STORE_AGAIN_MS);
+  rig_pass(rig, INSTANCE_STORE_AGAIN_MS);
   rig_wants(rig, "store g1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 1});
-  rig_wants(rig, "end-shim");
-  rig_pass(rig, 10 * HELD_STORE_AGAIN_MS);
+  rig_wants(rig, "release");
+  rig_pass(rig, 10 * INSTANCE_STORE_AGAIN_MS);
   rig_wants(rig, "");
 }
 

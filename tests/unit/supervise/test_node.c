@@ -34,8 +34,7 @@ static void test_hello(void)
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
   g_assert_cmpuint(rig->frames->len, ==, 0); /* not before it knows what it holds */
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 4, .pid = 77});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
   g_assert_cmpuint(rig->frames->len, ==, 1);
   const Frame *hello = node_frame(rig, 0);
@@ -107,7 +106,7 @@ static void test_term(void)
   welcome->term = 2;
   welcome->heartbeat_ms = 1000;
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
-  rig_wants(rig, "release");              /* what was reserved over the former link */
+  rig_wants(rig, "release-ports");        /* what was reserved over the former link */
   rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* term 1 */
   rig_wants(rig, "");
   rig_is(rig, "running unknown a1 r0 -");
@@ -137,7 +136,7 @@ static void test_frames_pass(void)
   g_autoptr(Rig) rig = rig_running(spec);
   rig_frame(rig, FRAME_RESERVE, 1, 2, spec);
   rig_frame(rig, FRAME_RELEASE, 1, 2, NULL);
-  rig_wants(rig, "reserve; release");
+  rig_wants(rig, "reserve-ports; release-ports");
   g_autoptr(Frame) reserved = frame_new(FRAME_RESERVED);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_RESERVED, .frame = reserved});
   g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_RESERVED);
@@ -193,10 +192,9 @@ static void test_adopt_running(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(
-      rig,
-      (NodeEvent){
-          .type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 4, .pid = 77, .up_ms = 5000});
+  rig_event(rig,
+            (NodeEvent){
+                .type = NODE_EVENT_FOUND, .generation = 1, .attempt = 4, .pid = 77, .up_ms = 5000});
   rig_is(rig, "running unknown a4 r0 -");
   /* a node that was started anew is no news of the agent */
   int64_t since_ms = rig->now.wall_ms - 5000;
@@ -214,9 +212,8 @@ static void test_adopt_ended(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig,
-            (NodeEvent){
-                .type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 3}});
+  rig_event(rig, (NodeEvent){
+                     .type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 3}});
   rig_is(rig, "backoff unknown a1 r1 exit status 3, while nobody watched");
   rig_pass(rig, 100);
   rig_wants(rig, "start a2");
@@ -231,32 +228,31 @@ static void test_adopt_batch_done(void)
   g_autofree char *then = NULL;
   {
     g_autoptr(Rig) rig = node_reborn("boot-1", file);
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_FOUND,
-                               .generation = 1,
-                               .attempt = 1,
-                               .exit = {.code = 0}});
+    rig_event(
+        rig,
+        (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .exit = {.code = 0}});
     rig_wants(rig, "store g1");
     then = g_strdup(rig->files->str);
   }
   g_autoptr(Rig) rig = node_reborn("boot-1", then);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 1});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ABSENT, .attempt = 1});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
   rig_pass(rig, 100000);
   rig_wants(rig, "");
   rig_is(rig, "completed unknown a0 r0 exit status 0, while nobody watched");
 }
 
-static void test_adopt_orphan(void)
+static void test_adopt_tree(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .orphan = true});
-  rig_wants(rig, "end-orphan");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ABSENT, .attempt = 2, .tree_lives = true});
+  rig_wants(rig, "clear");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED});
   rig_pass(rig, 100);
-  rig_wants(rig, "shim g1");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "prepare g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
   rig_wants(rig, "start a3");
 }
 
@@ -267,17 +263,17 @@ static void test_adopt_former_state(void)
   spec->restart.policy = RESTART_NEVER;
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) gone = node_reborn("boot-1", file);
-  rig_event(gone, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7});
-  rig_wants(gone, "end-orphan"); /* its main process is dead; others of its tree may not be */
-  rig_event(gone, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .attempt = 2, .generation = 7});
-  rig_wants(gone, "shim g1");
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_ABSENT, .attempt = 2, .generation = 7});
+  rig_wants(gone, "clear"); /* its main process is dead; others of its tree may not be */
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_CLEARED, .attempt = 2, .generation = 7});
+  rig_wants(gone, "prepare g1");
   g_autoptr(Rig) lives = node_reborn("boot-1", file);
   rig_event(
       lives,
-      (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 2, .generation = 7, .orphan = true});
-  rig_wants(lives, "end-orphan");
-  rig_event(lives, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
-  rig_wants(lives, "shim g1");
+      (NodeEvent){.type = NODE_EVENT_ABSENT, .attempt = 2, .generation = 7, .tree_lives = true});
+  rig_wants(lives, "clear");
+  rig_event(lives, (NodeEvent){.type = NODE_EVENT_CLEARED});
+  rig_wants(lives, "prepare g1");
 }
 
 /* Stored and never started: that is no failure, it starts now. */
@@ -288,16 +284,15 @@ static void test_adopt_never_started(void)
   g_autofree char *file = node_file(spec);
   {
     g_autoptr(Rig) rig = node_reborn("boot-1", file);
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT});
-    rig_wants(rig, "shim g1");
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_ABSENT});
+    rig_wants(rig, "prepare g1");
   }
   /* the shim is an idle one of a former generation */
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig,
-            (NodeEvent){
-                .type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .exit = {.code = 0}});
-  rig_wants(rig, "end-shim; shim g1");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_event(rig, (NodeEvent){
+                     .type = NODE_EVENT_FOUND, .generation = 0, .attempt = 5, .exit = {.code = 0}});
+  rig_wants(rig, "release; prepare g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
   rig_wants(rig, "start a1");
   rig_is(rig, "starting unknown a1 r0 -");
 }
@@ -310,12 +305,11 @@ static void test_adopt_former_generation(void)
   spec->restart.policy = RESTART_NEVER;
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-1", file);
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 0, .attempt = 5, .pid = 55});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 0, .attempt = 5, .pid = 55});
   rig_wants(rig, "kill");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED, .attempt = 5, .exit = {.code = 0}});
-  rig_wants(rig, "end-shim; shim g1");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP});
+  rig_wants(rig, "release; prepare g1");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED});
   rig_wants(rig, "start a1");
 }
 
@@ -325,7 +319,7 @@ static void test_adopt_rebooted(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autofree char *file = node_file(spec);
   g_autoptr(Rig) rig = node_reborn("boot-2", file);
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 1});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ABSENT, .attempt = 1});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
   rig_pass(rig, 100000);
   rig_wants(rig, "");
@@ -342,21 +336,20 @@ static void test_adopt_unreadable(void)
                                     "{\"id\":\"ins_1\",\"spec\":{\"argv\":7}}"};
   for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
     g_autoptr(Rig) rig = node_reborn("boot-1", bad[i]);
-    rig_event(rig,
-              (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .pid = 77});
     rig_wants(rig, "kill");
     rig_frame(rig, FRAME_START, 1, 1, spec);
     rig_wants(rig, "");
     rig_event(rig, (NodeEvent){
                        .type = NODE_EVENT_EXITED, .attempt = 1, .exit = {.code = -1, .signal = 9}});
-    rig_wants(rig, "end-shim; store g1");
+    rig_wants(rig, "release; store g1");
   }
   g_autoptr(Rig) rig = node_reborn("boot-1", "{");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .attempt = 1, .orphan = true});
-  rig_wants(rig, "end-orphan");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ABSENT, .attempt = 1, .tree_lives = true});
+  rig_wants(rig, "clear");
   rig_frame(rig, FRAME_START, 1, 1, spec);
   rig_wants(rig, ""); /* not before the old tree ended */
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED});
   rig_wants(rig, "store g1");
 }
 
@@ -365,19 +358,18 @@ static void test_adopt_file_error(void)
 {
   g_autoptr(Rig) rig = rig_new("boot-1");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILE, .found = "read: Input/output error"});
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_wants(rig, "kill");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_EXITED,
                              .attempt = 1,
                              .out_of_memory = true,
                              .exit = {.code = -1, .signal = 9}});
-  rig_wants(rig, "end-shim");
+  rig_wants(rig, "release");
   rig_is(rig, "failed unknown a1 r0 instance file: read: Input/output error");
   g_autoptr(Rig) gone = rig_new("boot-1");
   rig_event(gone, (NodeEvent){.type = NODE_EVENT_FILE, .found = "read: Input/output error"});
-  rig_event(gone, (NodeEvent){.type = NODE_EVENT_SHIM_ABSENT, .generation = 1, .attempt = 1});
-  rig_wants(gone, "end-orphan"); /* of what ran, something may be left */
+  rig_event(gone, (NodeEvent){.type = NODE_EVENT_ABSENT, .generation = 1, .attempt = 1});
+  rig_wants(gone, "clear"); /* of what ran, something may be left */
 }
 
 /* A shim that does not answer keeps nobody away: it is said, waited for, and in the end not left
@@ -400,16 +392,15 @@ static void test_adopt_frozen(void)
   rig->now.boot_ms += 3600000;
   /* the machine slept for an hour, and so did the shim */
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_TICK});
-  rig_pass(rig, HELD_ANSWER_MS - 1);
+  rig_pass(rig, INSTANCE_ANSWER_MS - 1);
   rig_wants(rig, "");
   rig_pass(rig, 1);
-  rig_wants(rig, "end-orphan");
+  rig_wants(rig, "clear");
   /* too late */
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
-  rig_pass(rig, HELD_ANSWER_MS);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_pass(rig, INSTANCE_ANSWER_MS);
   rig_wants(rig, "");
-  rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED, .generation = 1, .attempt = 1});
   rig_wants(rig, "store g2");
 }
 
@@ -434,9 +425,9 @@ static void test_adopt_frozen_outcome(void)
       rig_frame(rig, FRAME_FORGET, 1, 1, NULL);
     rig_stored(rig, 1);
     rig_forget(rig);
-    rig_pass(rig, HELD_ANSWER_MS);
-    rig_wants(rig, "end-orphan");
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_ORPHAN_ENDED, .generation = 1, .attempt = 1});
+    rig_pass(rig, INSTANCE_ANSWER_MS);
+    rig_wants(rig, "clear");
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED, .generation = 1, .attempt = 1});
     rig_wants(rig, wanted[i]);
     rig_is(rig, *then[i] == 'f' ? "absent"
                 : *then[i]      ? "starting unknown a0 r0 -"
@@ -451,8 +442,7 @@ static void test_adopt_stopping(void)
   rig_frame(before, FRAME_STOP, 1, 1, NULL);
   g_autoptr(Rig) rig = node_reborn("boot-1", before->files->str);
   rig_is(rig, "stopping unknown a0 r0 its shim has not answered since the node started");
-  rig_event(rig,
-            (NodeEvent){.type = NODE_EVENT_SHIM_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .pid = 77});
   rig_wants(rig, "signal 15"); /* it goes on stopping */
   rig_pass(rig, 500);
   rig_wants(rig, "kill");
@@ -477,7 +467,7 @@ static void test_ten_thousand(void)
     g_autofree char *id = g_strdup_printf("ins_%05d", i);
     rig->now.boot_ms++;
     rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .instance = id, .generation = 1});
-    rig_event(rig, (NodeEvent){.type = NODE_EVENT_SHIM_UP, .instance = id});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED, .instance = id});
     rig_event(
         rig, (NodeEvent){.type = NODE_EVENT_STARTED, .instance = id, .attempt = 1, .pid = 100 + i});
   }
@@ -517,7 +507,7 @@ static void test_store(void)
   g_assert_null(node_frame(rig, 0)->store);
   rig_forget(rig);
   node_welcomed(rig, "aaaa");
-  rig_wants(rig, "keep-store; release");
+  rig_wants(rig, "keep-store; release-ports");
   node_dials(rig);
   g_assert_cmpstr(node_frame(rig, 0)->store, ==, "aaaa");
   rig_forget(rig);
@@ -533,7 +523,7 @@ static void test_store(void)
   node_dials(rig);
   rig_forget(rig);
   node_welcomed(rig, NULL); /* of an older release */
-  rig_wants(rig, "release");
+  rig_wants(rig, "release-ports");
   node_dials(rig);
   rig_forget(rig);
   g_autoptr(Frame) refuse = frame_new(FRAME_REFUSE);
@@ -543,7 +533,7 @@ static void test_store(void)
   node_dials(rig);
   rig_forget(rig);
   node_welcomed(rig, "aaaa");
-  rig_wants(rig, "release");
+  rig_wants(rig, "release-ports");
   rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* its term is still the right server's */
   rig_wants(rig, "store g1; signal 15");
 }
@@ -567,7 +557,7 @@ int main(int argc, char **argv)
   g_test_add_func("/node/adopt-file-error", test_adopt_file_error);
   g_test_add_func("/node/adopt-frozen", test_adopt_frozen);
   g_test_add_func("/node/adopt-frozen-outcome", test_adopt_frozen_outcome);
-  g_test_add_func("/node/adopt-orphan", test_adopt_orphan);
+  g_test_add_func("/node/adopt-tree", test_adopt_tree);
   g_test_add_func("/node/adopt-never-started", test_adopt_never_started);
   g_test_add_func("/node/adopt-former-generation", test_adopt_former_generation);
   g_test_add_func("/node/adopt-rebooted", test_adopt_rebooted);
