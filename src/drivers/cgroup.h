@@ -8,6 +8,7 @@ typedef struct Cgroups Cgroups;
 /* Looks, and changes nothing. @root: NULL = /sys/fs/cgroup; @own: text of /proc/self/cgroup, NULL =
  * ours. */
 Cgroups *cgroups_new(const char *root, const char *own);
+/* NULL is fine; the groups stay. */
 void cgroups_free(Cgroups *cgroups);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cgroups, cgroups_free)
 /* Before groups are made. The names of ours begin with @owner, a file name without '/' that no

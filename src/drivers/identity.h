@@ -29,6 +29,7 @@ typedef struct ProcStat {
   pid_t parent, session;
   uint64_t start_time;
 } ProcStat;
+/* False, and @out as it was, when there is no such process or it cannot be read. */
 bool proc_stat(pid_t pid, ProcStat *out);
 /* A zombie, or less. */
 bool proc_dead(const ProcStat *stat);

@@ -372,28 +372,28 @@ Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const Shi
 }
 
 /* Has a shim locked the instance? Those of earlier builds locked `lock`. */
-static bool shim_holds(int dir)
+static bool shim_is_locked(int dir)
 {
   static const char *const names[] = {"state", "lock"};
-  bool held = false;
+  bool locked = false;
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
     int fd = openat(dir, names[i], O_RDWR | O_CLOEXEC);
-    held = held || (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0);
+    locked = locked || (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0);
     if (fd >= 0)
       close(fd);
   }
-  return held;
+  return locked;
 }
 
 Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data,
-                   bool *held)
+                   bool *locked)
 {
   int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
       fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", dir);
   bool up = dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-  *held = up || shim_holds(dir);
+  *locked = up || shim_is_locked(dir);
   if (dir >= 0)
     close(dir);
   struct ucred peer = {0};

@@ -2,6 +2,7 @@
 /* What a shim says (docs/protocol.md "Shim"), read from one datagram. */
 #include "model/frame.h"
 
+/* First word of a message; its spelling is in shim_message.c. */
 typedef enum ShimNews {
   SHIM_NEWS_UNKNOWN,
   SHIM_HELLO,

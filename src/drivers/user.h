@@ -17,5 +17,6 @@ typedef struct User {
  * for the loop, and from any thread. Caller frees; NULL with REEVE_ERROR_NOT_FOUND "no such user",
  * or REEVE_ERROR_UNAVAILABLE when it cannot be asked. */
 User *user_look_up(const char *name, GError **error);
+/* NULL is fine. */
 void user_free(User *user);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(User, user_free)
