@@ -132,6 +132,8 @@ void loop_timer_set(LoopTimer *timer, int64_t at_boot_ms)
 
 /* ---- posts ---- */
 
+/* The list is taken out first: what is posted by a callback is called in the next turn, so that
+ * posts which beget posts starve nobody. */
 static void loop_on_post(evutil_socket_t fd, short what, void *data)
 {
   (void)what;
@@ -158,7 +160,7 @@ void loop_post(Loop *loop, LoopFn fn, void *data)
 {
   LoopPost post = {.fn = fn, .data = data};
   pthread_mutex_lock(&loop->lock);
-  bool wake = loop->posts->len == 0;
+  bool wake = loop->posts->len == 0; /* else the eventfd is set already */
   g_array_append_val(loop->posts, post);
   pthread_mutex_unlock(&loop->lock);
   uint64_t one = 1;
@@ -223,6 +225,8 @@ void loop_watch_free(LoopWatch *watch)
 
 /* ---- life ---- */
 
+/* A realloc that leaves no copy behind: the C library's may move the bytes and free the old ones.
+ */
 static void *loop_realloc_wiped(void *memory, size_t size)
 {
   void *moved = size ? malloc(size) : NULL;

@@ -39,11 +39,13 @@ void loop_timer_free(LoopTimer *timer);
  * disarmed. INT64_MAX disarms. Timers of one millisecond fire in any order. */
 void loop_timer_set(LoopTimer *timer, int64_t at_boot_ms);
 
-/* Calls @fn whenever @fd is readable, until loop_watch_free; the descriptor stays the caller's. */
+/* A descriptor or a signal that the loop listens to. */
 typedef struct LoopWatch LoopWatch;
+/* Calls @fn whenever @fd is readable, until loop_watch_free; the descriptor stays the caller's, who
+ * closes it after that. Caller frees. */
 LoopWatch *loop_watch_new(Loop *loop, int fd, LoopFn fn, void *data);
 /* @fn is not called any more; may be called from inside it. NULL is fine. Also of loop_signal_new.
  */
 void loop_watch_free(LoopWatch *watch);
-/* Calls @fn on the loop whenever @signal comes, until loop_watch_free. */
+/* Calls @fn on the loop whenever @signal comes, until loop_watch_free; caller frees. */
 LoopWatch *loop_signal_new(Loop *loop, int signal, LoopFn fn, void *data);

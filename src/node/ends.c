@@ -36,6 +36,7 @@ static void end_free(gpointer data)
   g_free(end);
 }
 
+/* On the loop: tells of all that have ended. What is told may begin another end. */
 static void ends_on_done(void *data)
 {
   Ends *ends = data;
@@ -109,6 +110,8 @@ static bool ends_take(Ends *ends, GPtrArray *all, int64_t gap_ms)
   return !ending;
 }
 
+/* What is killed needs a moment, and what is stuck in the kernel may need for ever: looks come ever
+ * more seldom until something new is to be ended. */
 static void *ends_main(void *data)
 {
   Ends *ends = data;

@@ -196,6 +196,7 @@ void end_forget(End *end);
 /* ---- writer.c: a thread for what may block on the disk: instance files, with one sync for all
  * that wait, and what must come after them ---- */
 
+/* Starts the thread. */
 Writer *writer_new(Node *node);
 /* Ends the thread once everything is written, and tells the node of the last of it. Nothing can be
  * stored after it. */
@@ -220,6 +221,7 @@ void probe_cancel(struct ProbeRun *run);
 
 /* ---- ports.c: ports that are bound for instances until they start ---- */
 
+/* Nothing is claimed yet. */
 PortBook *port_book_new(void);
 /* Closes what is claimed; NULL is fine. */
 void port_book_free(PortBook *book);
@@ -237,6 +239,7 @@ void port_book_release_instance(PortBook *book, const char *id);
 void node_reserve(Node *node, const Frame *reserve);
 /* What was reserved, or is waited for, is void; 0 = of every request. */
 void node_reserve_release(Node *node, int64_t request);
+/* All that was reserved or waits is void. */
 void node_reserve_free(Node *node);
 
 /* ---- check.c ---- */
@@ -250,6 +253,7 @@ char *check_start_failed(const ShimMessage *message, const InstanceSpec *spec);
 
 /* ---- logs.c: log requests of the server ---- */
 
+/* Takes an inotify instance, for requests that follow. */
 NodeLogs *node_logs_new(Node *node);
 /* Open requests end without a word; NULL is fine. */
 void node_logs_free(NodeLogs *logs);
@@ -262,6 +266,7 @@ void node_logs_link_down(NodeLogs *logs);
 
 /* Looks soon whether logs must go, and then every hour. */
 Keep *keep_new(Node *node);
+/* NULL is fine; a sweep that is under way goes on by itself. */
 void keep_free(Keep *keep);
 /* Logs have grown: looks within seconds. */
 void keep_soon(Keep *keep);
@@ -279,6 +284,7 @@ int64_t keep_sweep(const char *instances_dir, KeepWrittenFn written, void *data,
 
 /* ---- groups.c: control groups of instances go when nothing needs them any more ---- */
 
+/* Nothing waits for its end yet. */
 Groups *groups_new(Node *node);
 /* Removes the group around all of them too, when nothing is left. */
 void groups_free(Groups *groups);
@@ -294,6 +300,7 @@ void groups_sweep(Groups *groups);
 /* Each every @period_ms; UNREACHABLE follows when one that was asked has not answered by its next
  * turn. */
 Asks *asks_new(Node *node, int64_t period_ms);
+/* NULL is fine. */
 void asks_free(Asks *asks);
 /* The shim of @runner has said something; REACHABLE follows when it was unreachable. */
 void asks_answered(Runner *runner);
@@ -322,6 +329,7 @@ void exec_runs_sweep(Node *node);
 
 /* ---- exec.c: commands that the server asks for ---- */
 
+/* None runs yet. */
 NodeExecs *node_execs_new(Node *node);
 /* Ends them all without a word; NULL is fine. */
 void node_execs_free(NodeExecs *execs);

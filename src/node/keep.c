@@ -60,6 +60,7 @@ static int64_t keep_collect(const char *directory, bool written, GPtrArray *file
   return last_ms;
 }
 
+/* By age, then by path, so that a sweep is the same twice. */
 static gint keep_older(gconstpointer a, gconstpointer b)
 {
   const KeepFile *x = *(KeepFile *const *)a, *y = *(KeepFile *const *)b;

@@ -81,6 +81,7 @@ static void do_prepare(Node *node, const NodeAction *action)
   runner_prepare(node_runner(node, action->instance, true), action);
 }
 
+/* The agent binds its port itself, so ours is closed first. */
 static void do_start(Node *node, const NodeAction *action)
 {
   Runner *runner = node_runner(node, action->instance, true);
@@ -90,6 +91,7 @@ static void do_start(Node *node, const NodeAction *action)
     shim_start(runner->shim, action->attempt);
     return;
   }
+  /* it has died since, and this start must not be waited for */
   NodeEvent gone = {.type = NODE_EVENT_VANISHED, .instance = runner->id, .tree_lives = true};
   node_event(node, &gone, NULL);
 }
@@ -191,6 +193,8 @@ static void do_refused(Node *node, const NodeAction *action)
             action->text);
 }
 
+/* While the node leaves only what ends something is carried out: an agent that runs stays, a shim
+ * whose agent has ended does not. */
 static void node_carry_out(Node *node, const NodeAction *action)
 {
   static void (*const table[NODE_ACTION_N])(Node *, const NodeAction *) = {
@@ -307,6 +311,8 @@ void node_receive(Node *node, const char *text, size_t length)
 
 /* ---- life ---- */
 
+/* Two nodes with one directory would start everything twice. Released by the kernel, so that a dead
+ * node is in nobody's way. */
 static bool node_lock(Node *node, GError **error)
 {
   g_autofree char *path = g_build_filename(node->state_dir, "lock", NULL);

@@ -28,14 +28,18 @@ typedef struct NodeConfig {
  * @error: directory unusable or held by another node; REEVE_ERROR_DENIED, NOT_FOUND or INVALID when
  * agents cannot run as @config->agents_user. */
 Node *node_new(Loop *loop, const NodeConfig *config, GError **error);
-/* Leaves every agent running. */
+/* Leaves every agent running, after what was to be written is. NULL is fine. */
 void node_free(Node *node);
 
-/* The link to the server, whatever carries it. @send is given one line of JSON without line end. */
+/* The link to the server, whatever carries it: gives away one line of JSON without line end. May
+ * end the link by node_link_down. */
 typedef void (*NodeSend)(const char *frame, void *data);
+/* There is a link: a hello follows, and frames by @send until node_link_down. */
 void node_link_up(Node *node, NodeSend send, void *data);
+/* It is gone; agents go on. Nothing when there was none. */
 void node_link_down(Node *node);
-/* One frame from the server. */
+/* One frame from the server; @text need not end with a NUL. What is no frame is logged and dropped.
+ */
 void node_receive(Node *node, const char *text, size_t length);
 
 typedef struct NodeOptions {

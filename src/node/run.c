@@ -62,6 +62,8 @@ static void run_on_tree_ended(void *data, const ProcessIdentity *was)
   run->ended(run->data, (ExitStatus){.code = -1}, "its shim died");
 }
 
+/* It has not said that the command ended: whatever is left of its tree is ended before anybody
+ * hears of it. */
 static void run_on_gone(void *data)
 {
   ExecRun *run = data;
@@ -127,6 +129,7 @@ static void run_on_user(void *data, const User *user, const GError *unknown)
     run->ended(run->data, (ExitStatus){.code = -1}, error->message);
 }
 
+/* What @spec lends is gone when the user is known: copies of it wait. */
 static void run_ask(ExecRun *run, const ExecSpec *spec, const char *user)
 {
   RunWait *wait = run->wait = g_new0(RunWait, 1);
@@ -169,6 +172,7 @@ void exec_run_signal(ExecRun *run, int signal)
     shim_signal(run->shim, signal);
 }
 
+/* The groups of its instance go with the last that needs them. */
 static void run_leave_groups(const ExecRun *run)
 {
   Runner *runner = node_runner(run->node, run->instance, false);

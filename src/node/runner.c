@@ -37,6 +37,7 @@ static bool runner_out_of_memory(const Runner *runner)
          cgroups_oom_kills(runner->node->cgroups, runner->id) > runner->oom_kills;
 }
 
+/* The first hello of a connection says where the shim stands; a later one only that it answers. */
 static void runner_on_hello(void *data, const ShimMessage *message)
 {
   Runner *runner = data;
@@ -49,7 +50,7 @@ static void runner_on_hello(void *data, const ShimMessage *message)
   if (!runner->adopting)
     return;
   runner->adopting = false;
-  runner->limited = true; /* as far as anybody knows */
+  runner->limited = true; /* as far as we know: it was started by an earlier node */
   g_autofree char *output = message->ended ? runner_output(runner, message) : NULL;
   ProcessIdentity identity;
   bool known = message->pid && identity_read(runner->directory, &identity);
@@ -104,6 +105,8 @@ static void runner_on_rotated(void *data, const ShimMessage *message)
   keep_soon(runner->node->keep);
 }
 
+/* The connection broke, and that only a dead shim does. What it held may live: its state file says
+ * who that is. */
 static void runner_on_gone(void *data)
 {
   Runner *runner = data;
@@ -152,6 +155,7 @@ static bool runner_write_files(const Runner *runner, const InstanceSpec *spec, c
                            error);
 }
 
+/* Everything that the spec asks for is here. */
 static void runner_spawn(Runner *runner, const InstanceSpec *spec, int64_t generation,
                          const User *user)
 {
@@ -257,6 +261,8 @@ void runner_release(Runner *runner)
     loop_timer_set(node->departure, departing->at_ms);
 }
 
+/* Three steps, each only where it is needed: secrets, user, shim. What an earlier start still waits
+ * for is void. */
 void runner_prepare(Runner *runner, const NodeAction *action)
 {
   shim_free(g_steal_pointer(&runner->shim));

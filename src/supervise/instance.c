@@ -55,7 +55,7 @@ Life node_instance_shown_life(const NodeInstance *instance)
   return instance->life == LIFE_ADOPTING ? instance->outcome : instance->life;
 }
 
-static bool node_instance_is_final(const NodeInstance *instance)
+bool node_instance_is_final(const NodeInstance *instance)
 {
   Life shown = node_instance_shown_life(instance);
   return shown == LIFE_COMPLETED || shown == LIFE_FAILED || shown == LIFE_STOPPED;
@@ -196,6 +196,7 @@ static void on_store_failed(NodeInstance *instance, const NodeEvent *event)
     node_instance_set_life(instance, LIFE_FAILED, why);
 }
 
+/* From here on there is somebody who can be silent; before, only the machine can be slow. */
 static void on_created(NodeInstance *instance, const NodeEvent *event)
 {
   (void)event;
@@ -271,6 +272,7 @@ static void on_start_failed(NodeInstance *instance, const NodeEvent *event)
 
 /* ---- end ---- */
 
+/* How an attempt ended, for people; caller frees. */
 static char *exit_reason(const NodeInstance *instance, const NodeEvent *event)
 {
   const ExitStatus *status = &event->exit;
@@ -300,13 +302,6 @@ static void node_instance_set_output(NodeInstance *instance, const char *text)
   instance->output = g_strdup(text ? text : "");
 }
 
-/* Has it done what a stop asked for? Then the signal that it ended by was ours, and is no news. */
-static bool node_instance_obeyed(const NodeInstance *instance, const ExitStatus *status)
-{
-  return instance->life == LIFE_STOPPING && !instance->desired_running && instance->reason &&
-         instance->spec && status->signal == instance->spec->stop.signal;
-}
-
 static void on_exited(NodeInstance *instance, const NodeEvent *event)
 {
   if (event->attempt != instance->attempt)
@@ -315,9 +310,10 @@ static void on_exited(NodeInstance *instance, const NodeEvent *event)
     instance->last_exit = event->exit;
     node_instance_set_output(instance, event->text);
   }
-  g_autofree char *why = node_instance_obeyed(instance, &event->exit)
-                             ? g_strdup(instance->reason)
-                             : exit_reason(instance, event);
+  /* has it done what a stop asked for? Then the signal that it ended by was ours, and is no news */
+  bool obeyed = instance->life == LIFE_STOPPING && !instance->desired_running && instance->reason &&
+                instance->spec && event->exit.signal == instance->spec->stop.signal;
+  g_autofree char *why = obeyed ? g_strdup(instance->reason) : exit_reason(instance, event);
   node_instance_ended(instance, why);
 }
 
@@ -561,11 +557,6 @@ static void on_reachable(NodeInstance *instance, const NodeEvent *event)
   node_instance_changed(instance);
 }
 
-static void on_probe(NodeInstance *instance, const NodeEvent *event)
-{
-  probes_result(instance, event);
-}
-
 /* ---- the table ---- */
 
 typedef void (*LifeMove)(NodeInstance *instance, const NodeEvent *event);
@@ -584,7 +575,7 @@ static const LifeMove life_moves[LIFE_N][NODE_EVENT_N] = {
                        [NODE_EVENT_VANISHED] = on_vanished},
     [LIFE_RUNNING] = {[NODE_EVENT_EXITED] = on_exited,
                       [NODE_EVENT_VANISHED] = on_vanished,
-                      [NODE_EVENT_PROBE] = on_probe,
+                      [NODE_EVENT_PROBE] = probes_result,
                       [NODE_EVENT_UNREACHABLE] = on_unreachable,
                       [NODE_EVENT_REACHABLE] = on_reachable},
     [LIFE_BACKOFF] = {[NODE_EVENT_VANISHED] = on_vanished_idle},
@@ -629,6 +620,7 @@ void node_instance_event(NodeInstance *instance, const NodeEvent *event)
 
 /* ---- deadlines ---- */
 
+/* RUNNING without a probe: it has stayed up long enough. */
 static void due_settled(NodeInstance *instance)
 {
   instance->was_healthy = true;
@@ -636,6 +628,7 @@ static void due_settled(NodeInstance *instance)
   node_instance_changed(instance);
 }
 
+/* The grace is over: kill; the kill's time is over: clear. */
 static void due_stopping(NodeInstance *instance)
 {
   if (instance->killed)

@@ -165,6 +165,8 @@ void node_instance_store(NodeInstance *instance);
 void node_instance_release(NodeInstance *instance);
 /* Of the LIVES list; static. */
 const char *life_word(Life life);
+/* Is its life, as shown, one that only a newer instruction ends? */
+bool node_instance_is_final(const NodeInstance *instance);
 /* Its life, or while ADOPTING the final one that its file tells (LIFE_ADOPTING: none). */
 Life node_instance_shown_life(const NodeInstance *instance);
 /* The driver owes an answer from now on: else it is taken for frozen. */

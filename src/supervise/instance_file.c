@@ -6,15 +6,6 @@
 
 #include <string.h>
 
-/* Final lives are stored, so that a failed or completed instance stays so after a restart of the
- * node. */
-static const char *file_outcome(const NodeInstance *instance)
-{
-  Life life = node_instance_shown_life(instance);
-  return life == LIFE_COMPLETED || life == LIFE_FAILED || life == LIFE_STOPPED ? life_word(life)
-                                                                               : NULL;
-}
-
 char *instance_file_write(const NodeInstance *instance)
 {
   GString *out = g_string_sized_new(2048);
@@ -26,7 +17,9 @@ char *instance_file_write(const NodeInstance *instance)
   jw_str(out, "desired", instance->desired_running ? "running" : "stopped");
   jw_int(out, "restarts", instance->restarts);
   jw_str(out, "boot_id", instance->supervisor->boot_id);
-  jw_str(out, "outcome", file_outcome(instance));
+  /* final lives are stored, so that what failed or completed stays so in the node's next life */
+  jw_str(out, "outcome",
+         node_instance_is_final(instance) ? life_word(node_instance_shown_life(instance)) : NULL);
   jw_int(out, "exit_code", instance->last_exit.code);
   jw_int(out, "exit_signal", instance->last_exit.signal);
   jw_str(out, "reason", instance->reason);
@@ -38,6 +31,7 @@ char *instance_file_write(const NodeInstance *instance)
   return g_string_free(out, FALSE);
 }
 
+/* The final life that @outcome names; LIFE_ADOPTING = none. */
 static Life file_life(const char *outcome)
 {
   for (Life life = LIFE_STOPPED; life < LIFE_N; life++)

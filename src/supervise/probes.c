@@ -7,6 +7,7 @@
 
 enum { PROBE_FIRST_MS = 10, PROBE_STARTING_MS = 1000 };
 
+/* A batch is done when it ends, and an agent without a port has nothing to discover. */
 static bool probes_needed(const NodeInstance *instance)
 {
   const HealthSpec *health = &instance->spec->health;
@@ -61,6 +62,7 @@ static void probes_next(NodeInstance *instance)
   node_instance_schedule(instance);
 }
 
+/* Reported only when something changes: probes come for as long as an agent lives. */
 static void probes_set(NodeInstance *instance, Health health, const char *reason)
 {
   bool same = instance->health == health && g_strcmp0(instance->reason, reason) == 0;
@@ -99,6 +101,7 @@ void probes_result(NodeInstance *instance, const NodeEvent *event)
     probes_next(instance);
     return;
   }
+  /* something is there that is not well, or nothing answers at all */
   bool answered = event->text &&
                   (g_str_has_prefix(event->text, "HTTP") || g_str_has_prefix(event->text, "exit"));
   Health bad = answered ? HEALTH_UNHEALTHY : HEALTH_UNREACHABLE;
@@ -112,7 +115,7 @@ void probes_result(NodeInstance *instance, const NodeEvent *event)
     return;
   }
   probes_set(instance, bad, event->text);
-  if (instance->spec->restart.policy == RESTART_NEVER) {
+  if (instance->spec->restart.policy == RESTART_NEVER) { /* said, and left running */
     probes_next(instance);
     return;
   }

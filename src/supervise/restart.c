@@ -87,7 +87,7 @@ static void restart_again(NodeInstance *instance, const char *reason)
       instance->started_boot_ms ? instance->supervisor->now.boot_ms - instance->started_boot_ms : 0;
   /* an attempt that ends before it ran was not up as long as the one before it */
   instance->started_boot_ms = 0;
-  if (up_ms >= restart->stable_ms)
+  if (up_ms >= restart->stable_ms) /* it was well: the count begins anew */
     instance->restarts = 0;
   if (restart->max >= 0 && instance->restarts >= restart->max) {
     g_autofree char *why =

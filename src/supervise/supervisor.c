@@ -91,6 +91,7 @@ void node_instance_changed(NodeInstance *instance)
 
 /* ---- reports ---- */
 
+/* What the server is told of a life: it knows nothing of files and handles. */
 static InstanceState node_instance_state(const NodeInstance *instance)
 {
   static const InstanceState states[LIFE_N] = {
@@ -221,6 +222,7 @@ static void supervisor_hello(Supervisor *supervisor)
   supervisor_clear_dirty(supervisor);
 }
 
+/* One frame for all that changed in this event; without a link the next hello tells it. */
 static void supervisor_flush(Supervisor *supervisor)
 {
   if (!supervisor->dirty->len)
@@ -311,6 +313,7 @@ static void supervisor_on_forget(Supervisor *supervisor, const Frame *frame)
   }
 }
 
+/* False when @spec had them already. */
 static bool supervisor_set_peers(InstanceSpec *spec, const char *peers)
 {
   if (strcmp(spec->peers, peers) == 0)
@@ -468,6 +471,7 @@ static void supervisor_on_file(Supervisor *supervisor, const NodeEvent *event)
                                                                          : "cannot be read");
 }
 
+/* Works off what is due, in the order of the queue, and the heartbeat. */
 static void supervisor_tick(Supervisor *supervisor)
 {
   for (NodeInstance *first = supervisor_first_due(supervisor);
@@ -483,6 +487,7 @@ static void supervisor_tick(Supervisor *supervisor)
   supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
 }
 
+/* Events of the node as a whole; those of an instance that is not held are over. */
 static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
 {
   switch (event->type) {
@@ -549,6 +554,7 @@ void node_apply(Supervisor *supervisor, const NodeEvent *event, Now now, NodeAct
 {
   supervisor->now = now;
   supervisor->actions = actions;
+  /* the boot clock counts a suspend, so that deadlines pass in it */
   if (now.boot_ms - SUPERVISOR_LATE_MS > supervisor->wake_at_ms)
     supervisor_was_away(supervisor);
   NodeInstance *instance = event->instance && event->type != NODE_EVENT_FILE
@@ -613,6 +619,9 @@ void supervisor_set_coverage(Supervisor *supervisor, SuperviseCoverageFn fn, voi
   supervisor->coverage = fn;
   supervisor->coverage_data = data;
 }
+
+G_STATIC_ASSERT(SUPERVISE_LIVES == (int)LIFE_N);
+G_STATIC_ASSERT(SUPERVISE_EVENTS == (int)NODE_EVENT_N);
 
 const char *supervise_life_name(int life)
 {
