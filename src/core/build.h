@@ -32,6 +32,11 @@ Revision *revision_find(const Deployment *deployment, int number);
 const Plan *revision_plan(const Revision *revision);
 /* Its text has changed: what was made of it is made again when it is asked for. */
 void revision_forget_cache(Revision *revision);
+/* What stands in every agent's AGENT_ALLOWED_HOSTS: this machine's names and the hosts of the job,
+ * which must be readable. Borrowed; cached, since every start of thousands asks. */
+const char *revision_hosts(const Revision *revision);
+/* The longest grace period of its agents, whose job must be readable. Cached. */
+int64_t revision_grace_ms(const Revision *revision);
 /* Agent @id as revision @number has it; NULL when there is no such revision, it cannot be read, or
  * it has no such agent. */
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id);
@@ -40,6 +45,10 @@ const AgentSpec *revision_agent(const Deployment *deployment, int number, const 
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
 /* Does it run by the clock, as the job of its revision says? */
 bool instance_is_scheduled(const Instance *instance);
+/* A process may be alive, as far as its node has told. */
+bool instance_live(const Instance *instance);
+/* Takes it out of the index of live ports that it is in: see core/ports.h. */
+void instance_unlist_port(Instance *instance);
 void registration_free(Registration *registration);
 
 /* An open rollout, owned by @deployment. */

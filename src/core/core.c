@@ -20,12 +20,6 @@ void command_tick(Core *core, const Command *command)
   schedules_tick(core);
 }
 
-static int64_t core_next_wake(const Core *core)
-{
-  int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
-  return MIN(first, rollouts_next_deadline(core));
-}
-
 /* A handler changes objects and puts those that something follows from into a queue of the turn.
  * Then every phase empties its queues and may fill those of later ones, never of earlier ones: what
  * happens goes down this page, and no file of the core calls one that stands above it. */
@@ -63,6 +57,7 @@ void core_apply(Core *core, const Command *command, Now now, Effects *effects)
   deployments_run(core); /* rollouts that are done are settled; the status, and peers */
   notices_run(core);     /* webhooks are told what became worse, or well again */
   announce(core);        /* records and events of what changed, and frames */
+  rollouts_arm(core);    /* when each wants to be looked at again */
   effects->wake_at_ms = core_next_wake(core);
   turn_end(core);
 }

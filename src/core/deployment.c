@@ -158,9 +158,10 @@ static void deployment_tell_peers(Core *core, Deployment *deployment)
 
 void deployments_run(Core *core)
 {
-  const Rollout *closed;
+  Rollout *closed;
   Deployment *deployment;
-  for (guint i = 0; (closed = turn_peek(core, TURN_CLOSED, i)); i++) {
+  while ((closed = turn_next(core, TURN_CLOSED))) {
+    turn_mark(core, TURN_SETTLED, closed);
     schedules_settle(core, closed->deployment);
     deployment_retain(core, closed->deployment);
   }

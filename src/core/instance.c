@@ -3,6 +3,7 @@
 #include "core/instance.h"
 
 #include "core/build.h"
+#include "core/ports.h"
 #include "core/spec.h"
 #include "core/state.h"
 #include "core/turn.h"
@@ -21,15 +22,6 @@ bool instance_is_batch(const Instance *instance)
 bool instance_can_start(const Instance *instance)
 {
   return revision_plan(revision_find(instance->deployment, instance->revision));
-}
-
-bool instance_live(const Instance *instance)
-{
-  static const bool live[INSTANCE_N] = {
-      [INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
-      [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
-  InstanceState state = instance->state == INSTANCE_LOST ? instance->told_state : instance->state;
-  return instance->sight.seen_generation > 0 && live[state];
 }
 
 bool instance_on_its_way(const Instance *instance)
@@ -136,15 +128,9 @@ void instance_place(Core *core, Instance *instance, const char *node)
 {
   if (g_strcmp0(instance->node, node) == 0)
     return;
-  NodeObject *old = core_node(core, instance->node), *new = core_node(core, node);
-  if (old)
-    g_hash_table_remove(old->instances, instance);
-  text_set(&instance->node, node);
+  core_place_instance(core, instance, node);
   instance->epoch++;
-  instance->sight.sent_generation = instance->sight.seen_generation = 0;
-  instance->sight.present = false;
-  if (new)
-    g_hash_table_add(new->instances, instance);
+  instance->sight = (Sight){0};
   touch_instance(core, instance, TOUCH_STORED);
 }
 
@@ -347,6 +333,7 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
     instance->state = report->state;
     instance->sight.seen_generation = report->generation;
     instance->seen_port = report->port;
+    ports_seen(core, instance);
     return false;
   }
   bool same = instance_same(instance, report);
@@ -362,6 +349,7 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
   instance->pid = report->pid;
   instance->seen_port = report->port;
   instance->since_ms = report->since_ms;
+  ports_seen(core, instance);
   instance_keep_port(core, instance);
   if (report->last_exit.code >= 0 || report->last_exit.signal)
     text_set(&instance->output, report->output ? report->output : instance->output);
@@ -379,11 +367,12 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
   return true;
 }
 
-void instance_unhear(Instance *instance)
+void instance_unhear(const Core *core, Instance *instance)
 {
   instance->sight = (Sight){0};
   instance->state = INSTANCE_PENDING;
   instance->pid = 0;
+  ports_seen(core, instance);
   instance_recount(instance);
 }
 

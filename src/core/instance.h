@@ -6,8 +6,6 @@
 
 /* ---- what is so ---- */
 
-/* A process may be alive, as far as its node has told. */
-bool instance_live(const Instance *instance);
 /* Its start was sent, and nothing was heard of it yet. */
 bool instance_on_its_way(const Instance *instance);
 /* Its node says that nothing runs, and no start is on its way to it. */
@@ -55,7 +53,7 @@ void instance_spare(Core *core, Instance *instance);
  * TURN_UNSETTLED. True when its rollout must hear of it. */
 bool instance_observe(Core *core, Instance *instance, const InstanceReport *report);
 /* What was told of it over a former link counts no more: its node lists it anew. */
-void instance_unhear(Instance *instance);
+void instance_unhear(const Core *core, Instance *instance);
 /* Its port is the one that the process was started with, unless a start with another one is on its
  * way. */
 void instance_keep_port(Core *core, Instance *instance);

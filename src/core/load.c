@@ -6,6 +6,7 @@
 #include "core/instance.h"
 #include "core/node.h"
 #include "core/notices.h"
+#include "core/rollout.h"
 #include "core/rollout_stage.h"
 #include "core/schedule.h"
 #include "core/secrets.h"
@@ -266,6 +267,9 @@ static void load_link_rollout(Core *core, Deployment *deployment, Now now)
 #endif
   g_ptr_array_add(core_list(core, CORE_OPEN), rollout);
   rollout_recount(rollout);
+  for (guint i = 0; i < deployment->instances->len; i++)
+    if (((const Instance *)deployment->instances->pdata[i])->target == 0)
+      g_ptr_array_add(rollout->leaving, deployment->instances->pdata[i]);
 }
 
 static gint load_compare_run(gconstpointer a, gconstpointer b)
@@ -287,18 +291,14 @@ void core_load_done(Core *core, Now now, Effects *effects)
   turn_begin(core, now, effects);
   core_load_sort(core);
   g_ptr_array_sort(core_list(core, CORE_NOTICES), load_compare_notice);
-  for (guint i = 0; i < core_nodes(core)->len; i++)
-    /* our absence is nobody's fault */
-    ((NodeObject *)core_nodes(core)->pdata[i])->heard_boot_ms = now.boot_ms;
+  nodes_loaded(core);
   for (guint i = 0; i < core_deployments(core)->len; i++) {
     Deployment *deployment = core_deployments(core)->pdata[i];
     deployment_sort(deployment);
     g_ptr_array_sort(deployment->revisions, load_compare_revision);
     for (guint k = 0; k < deployment->instances->len; k++) {
       Instance *instance = deployment->instances->pdata[k];
-      NodeObject *node = core_node(core, instance->node);
-      if (node)
-        g_hash_table_add(node->instances, instance);
+      core_load_place(core, instance);
       instance_recount(instance);
     }
     load_link_rollout(core, deployment, now);
@@ -306,10 +306,7 @@ void core_load_done(Core *core, Now now, Effects *effects)
     deployment->status = deployment_derive(deployment);
   }
   secrets_loaded(core);
-  int64_t first = MIN(nodes_next_deadline(core), schedules_next_deadline(core));
-  const GPtrArray *open = core_list(core, CORE_OPEN);
-  for (guint i = 0; i < open->len; i++) /* also of nodes that have not said hello yet */
-    first = MIN(first, ((const Rollout *)open->pdata[i])->deadline_boot_ms);
-  effects->wake_at_ms = first;
+  rollouts_loaded(core);
+  effects->wake_at_ms = core_next_wake(core);
   turn_end(core);
 }

@@ -13,12 +13,56 @@
 
 #include <string.h>
 
+static gint node_compare_deployment(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(Deployment *const *)a)->name, (*(Deployment *const *)b)->name);
+}
+
+/* When its lease is over, or its silence, or the time of what runs there unexplained. */
+static void node_arm(Core *core, NodeObject *node)
+{
+  const CoreConfig *config = core_config(core);
+  int64_t at_boot_ms = INT64_MAX;
+  if (node->status != NODE_LOST)
+    at_boot_ms =
+        node->heard_boot_ms + (node->status == NODE_ONLINE ? config->lease_ms : config->lost_ms);
+  GHashTableIter iter;
+  gpointer unknown;
+  g_hash_table_iter_init(&iter, node->unknown);
+  while (node->linked && node->confirmed && g_hash_table_iter_next(&iter, NULL, &unknown))
+    at_boot_ms =
+        MIN(at_boot_ms, ((const UnknownInstance *)unknown)->since_boot_ms + config->unknown_ms);
+  core_wake_at(core, DEADLINE_NODE, &node->deadline, at_boot_ms);
+}
+
+/* The deployments that have slots at @node (of Deployment*), sorted by name; caller unrefs. */
+static GPtrArray *node_deployments(const NodeObject *node)
+{
+  g_autoptr(GHashTable) set = g_hash_table_new(NULL, NULL);
+  GPtrArray *deployments = g_ptr_array_new();
+  GHashTableIter iter;
+  gpointer instance;
+  g_hash_table_iter_init(&iter, node->instances);
+  while (g_hash_table_iter_next(&iter, &instance, NULL))
+    if (g_hash_table_add(set, ((const Instance *)instance)->deployment))
+      g_ptr_array_add(deployments, ((const Instance *)instance)->deployment);
+  g_ptr_array_sort(deployments, node_compare_deployment);
+  return deployments;
+}
+
+/* Rollouts that have slots there are judged anew: no time runs out while a node is silent. */
 static void node_set_status(Core *core, NodeObject *node, NodeStatus status)
 {
   if (node->status == status)
     return;
   node->status = status;
   touch_node(core, node, TOUCH_SEEN);
+  g_autoptr(GPtrArray) deployments = node_deployments(node);
+  for (guint i = 0; i < deployments->len; i++) {
+    const Deployment *deployment = deployments->pdata[i];
+    if (deployment_changes(deployment))
+      turn_mark(core, TURN_TIMED, deployment->rollout);
+  }
 }
 
 static GPtrArray *node_instances(const NodeObject *node)
@@ -78,6 +122,7 @@ static void node_refuse_instance(Core *core, NodeObject *node, const InstanceRep
   unknown->epoch = report->epoch;
   unknown->generation = report->generation;
   unknown->listed = true;
+  node_arm(core, node);
 }
 
 /* Forgets the unknown instances of @node whose time is up. */
@@ -157,7 +202,7 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     touch_instance(core, instance, TOUCH_STORED);
     /* only when its list is heard to the end are the ports known that a start may have */
     if (listing)
-      reserve_doubt(instance, report->port);
+      reserve_doubt(core, instance, report->port);
     else
       /* what was on its way is older than what the node has: it will not be taken */
       instance_reconcile(core, instance);
@@ -198,6 +243,7 @@ static void node_refuse(Core *core, NodeObject *node, const char *store)
   node->linked = node->confirmed = false;
   if (node->status == NODE_ONLINE)
     node_set_status(core, node, NODE_SILENT);
+  node_arm(core, node);
   touch_node(core, node, TOUCH_SEEN);
   Frame *refuse = turn_frame(core, node->id, FRAME_REFUSE, 0);
   text_set(&refuse->store, core_store_id(core));
@@ -216,22 +262,14 @@ static void node_welcome(Core *core, const NodeObject *node)
 
 static void node_rebooted(Core *core, const NodeObject *node)
 {
-  g_autoptr(GPtrArray) affected = g_ptr_array_new();
-  for (guint i = 0; i < core_deployments(core)->len; i++) {
-    const Deployment *deployment = core_deployments(core)->pdata[i];
-    for (guint k = 0; k < deployment->instances->len; k++)
-      if (g_strcmp0(((const Instance *)deployment->instances->pdata[k])->node, node->id) == 0) {
-        g_ptr_array_add(affected, core_deployments(core)->pdata[i]);
-        break;
-      }
-  }
+  g_autoptr(GPtrArray) affected = node_deployments(node);
   for (guint i = 0; i < affected->len; i++)
     rollout_after_reboot(core, affected->pdata[i], node->id);
 }
 
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop
  * would be answered by just that, and with years of stopped slots those are most of them. */
-static void node_note_absent(Instance *instance)
+static void node_note_absent(const Core *core, Instance *instance)
 {
   if (instance->sight.listed || instance->desired_running || !instance->outcome ||
       instance->sent_start)
@@ -240,6 +278,7 @@ static void node_note_absent(Instance *instance)
   instance->state = INSTANCE_STOPPED;
   instance->sight.seen_generation = instance->generation;
   instance->since_ms = instance->ended_at_ms;
+  ports_seen(core, instance);
 }
 
 /* The whole of what @node holds: an unknown instance that is not in it is gone. */
@@ -274,23 +313,25 @@ static void node_hello(Core *core, const Command *command)
   g_autoptr(GPtrArray) instances = node_instances(node);
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++)
-    instance_unhear(instances->pdata[i]);
+    instance_unhear(core, instances->pdata[i]);
   if (rebooted) {
-    reserve_missing(core); /* nothing runs there: nothing has to be heard first */
+    reserve_missing(core, node); /* nothing runs there: nothing has to be heard first */
     node_rebooted(core, node);
   }
   node_list(core, node, command->frame);
-  reserve_missing(core);
+  reserve_missing(core, node);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
-    node_note_absent(instance);
+    node_note_absent(core, instance);
     if (instance->sight.present)
       turn_mark(core, TURN_NEWS, instance);
     turn_mark(core, TURN_GREETED, instance);
   }
-  rollouts_resume(core);
-  for (guint i = 0; i < core_deployments(core)->len; i++)
-    turn_mark(core, TURN_UNSETTLED, core_deployments(core)->pdata[i]);
+  g_autoptr(GPtrArray) deployments = node_deployments(node);
+  for (guint i = 0; i < deployments->len; i++)
+    turn_mark(core, TURN_UNSETTLED, deployments->pdata[i]);
+  rollouts_resume(core, node, deployments);
+  node_arm(core, node);
 }
 
 /* It is heard of again over a link that never broke (the machine was suspended): it will not repeat
@@ -300,6 +341,7 @@ static void node_found(Core *core, NodeObject *node)
   bool lost = node->status == NODE_LOST;
   node->heard_boot_ms = core_now(core).boot_ms;
   node_set_status(core, node, NODE_ONLINE);
+  node_arm(core, node);
   g_autoptr(GPtrArray) instances = lost ? node_instances(node) : g_ptr_array_new();
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
@@ -337,8 +379,9 @@ static void node_on_report(Core *core, const Command *command)
 
 static void node_on_reserved(Core *core, const Command *command)
 {
-  if (core_node(core, command->node))
-    rollout_on_reserved(core, command->node, command->frame);
+  NodeObject *node = core_node(core, command->node);
+  if (node)
+    rollout_on_reserved(core, node, command->frame);
 }
 
 void command_node_frame(Core *core, const Command *command)
@@ -362,7 +405,8 @@ void command_node_gone(Core *core, const Command *command)
   node->linked = false;
   if (node->status != NODE_LOST)
     node_set_status(core, node, NODE_SILENT);
-  rollouts_unlink(core);
+  rollouts_unlink(core, node);
+  node_arm(core, node);
 }
 
 static void node_lost(Core *core, NodeObject *node)
@@ -385,34 +429,29 @@ static void node_lost(Core *core, NodeObject *node)
   }
 }
 
+static void node_due(Core *core, NodeObject *node)
+{
+  int64_t away_ms = core_now(core).boot_ms - node->heard_boot_ms;
+  if (node->status != NODE_LOST && away_ms >= core_config(core)->lost_ms)
+    node_lost(core, node);
+  else if (node->status == NODE_ONLINE && away_ms >= core_config(core)->lease_ms)
+    node_set_status(core, node, NODE_SILENT);
+  node_end_unknown(core, node);
+  node_arm(core, node);
+}
+
 void nodes_tick(Core *core)
+{
+  Deadline *deadline;
+  while ((deadline = core_next_due(core, DEADLINE_NODE)))
+    node_due(core, HEAP_OWNER(deadline, NodeObject, deadline));
+}
+
+void nodes_loaded(Core *core)
 {
   for (guint i = 0; i < core_nodes(core)->len; i++) {
     NodeObject *node = core_nodes(core)->pdata[i];
-    int64_t away = core_now(core).boot_ms - node->heard_boot_ms;
-    if (node->status != NODE_LOST && away >= core_config(core)->lost_ms)
-      node_lost(core, node);
-    else if (node->status == NODE_ONLINE && away >= core_config(core)->lease_ms)
-      node_set_status(core, node, NODE_SILENT);
-    node_end_unknown(core, node);
+    node->heard_boot_ms = core_now(core).boot_ms; /* our absence is nobody's fault */
+    node_arm(core, node);
   }
-}
-
-int64_t nodes_next_deadline(const Core *core)
-{
-  int64_t first = INT64_MAX;
-  for (guint i = 0; i < core_nodes(core)->len; i++) {
-    const NodeObject *node = core_nodes(core)->pdata[i];
-    if (node->status != NODE_LOST)
-      first = MIN(first,
-                  node->heard_boot_ms + (node->status == NODE_ONLINE ? core_config(core)->lease_ms
-                                                                     : core_config(core)->lost_ms));
-    GHashTableIter iter;
-    gpointer unknown;
-    g_hash_table_iter_init(&iter, node->unknown);
-    while (node->linked && node->confirmed && g_hash_table_iter_next(&iter, NULL, &unknown))
-      first = MIN(first, ((const UnknownInstance *)unknown)->since_boot_ms +
-                             core_config(core)->unknown_ms);
-  }
-  return first;
 }

@@ -2,6 +2,7 @@
 /* Nodes that are silent or lost by now, and what runs there that nobody explains. */
 #include "core/objects.h"
 
+/* Those whose time has come. */
 void nodes_tick(Core *core);
-/* Boot clock; INT64_MAX = none. */
-int64_t nodes_next_deadline(const Core *core);
+/* They were loaded: every lease begins anew. */
+void nodes_loaded(Core *core);

@@ -257,7 +257,7 @@ void notices_run(Core *core)
   const Rollout *closed;
   const Instance *instance;
   Deployment *deployment;
-  while ((closed = turn_next(core, TURN_CLOSED)))
+  while ((closed = turn_next(core, TURN_SETTLED)))
     notices_rollout(core, closed);
   for (guint i = 0; (instance = turn_peek(core, TURN_INSTANCES, i)); i++)
     if (instance->deployment->told)

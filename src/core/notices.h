@@ -4,6 +4,6 @@
 
 /* The static word for a stored one; NULL when it is none. */
 const char *notice_told(const char *word);
-/* The phase of the turn for TURN_CLOSED and for every deployment whose news are about to be
+/* The phase of the turn for TURN_SETTLED and for every deployment whose news are about to be
  * announced: webhooks are told when that is bad, worse, or well again. */
 void notices_run(Core *core);

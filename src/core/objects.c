@@ -30,6 +30,7 @@ static void revision_free(gpointer data)
   plan_free(revision->plan);
   job_free(revision->job);
   g_free(revision->problem);
+  g_free(revision->hosts);
   g_free(revision->source_name);
   g_clear_pointer(&revision->source, g_ref_string_release);
   g_clear_pointer(&revision->job_json, g_ref_string_release);
@@ -61,6 +62,8 @@ static void instance_free(gpointer data)
 static void rollout_free(gpointer data)
 {
   Rollout *rollout = data;
+  g_ptr_array_unref(rollout->reserves);
+  g_ptr_array_unref(rollout->leaving);
   g_free(rollout->cause);
   g_free(rollout->actor);
   g_free(rollout->failed);
@@ -78,6 +81,7 @@ Deployment *deployment_new(const char *id, const char *name)
   deployment->rollouts = g_ptr_array_new_with_free_func(rollout_free);
   deployment->instances = g_ptr_array_new_with_free_func(instance_free);
   deployment->schedules = g_ptr_array_new_with_free_func((GDestroyNotify)schedule_free);
+  deployment->nodes = g_hash_table_new(NULL, NULL);
   deployment->slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   return deployment;
 }
@@ -87,6 +91,7 @@ void deployment_free(Deployment *deployment)
   if (!deployment)
     return;
   g_hash_table_unref(deployment->slots);
+  g_hash_table_unref(deployment->nodes);
   g_ptr_array_unref(deployment->instances);
   g_ptr_array_unref(deployment->schedules);
   g_ptr_array_unref(deployment->rollouts);
@@ -144,6 +149,8 @@ void revision_forget_cache(Revision *revision)
   g_clear_pointer(&revision->plan, plan_free);
   g_clear_pointer(&revision->job, job_free);
   g_clear_pointer(&revision->problem, g_free);
+  g_clear_pointer(&revision->hosts, g_free);
+  revision->grace_end_ms = 0;
 }
 
 const AgentSpec *revision_agent(const Deployment *deployment, int number, const char *id)
@@ -151,6 +158,33 @@ const AgentSpec *revision_agent(const Deployment *deployment, int number, const 
   const Revision *revision = revision_find(deployment, number);
   const Job *job = revision_job(revision);
   return job ? job_agent_named(job, id) : NULL;
+}
+
+const char *revision_hosts(const Revision *revision)
+{
+  const Job *job = revision_job(revision);
+  Revision *cache = (Revision *)(uintptr_t)revision;
+  if (revision->hosts)
+    return revision->hosts;
+  GString *hosts = g_string_new("localhost,127.0.0.1");
+  for (guint i = 0; i < job->agents->len; i++) {
+    const AgentSpec *agent = job_agent(job, i);
+    if (agent->target == TARGET_REMOTE && agent->host && !strstr(hosts->str, agent->host))
+      g_string_append_printf(hosts, ",%s", agent->host);
+  }
+  return cache->hosts = g_string_free(hosts, FALSE);
+}
+
+int64_t revision_grace_ms(const Revision *revision)
+{
+  const Job *job = revision_job(revision);
+  Revision *cache = (Revision *)(uintptr_t)revision;
+  int64_t longest_ms = 0;
+  for (guint i = 0; i < job->agents->len && !revision->grace_end_ms; i++)
+    longest_ms = MAX(longest_ms, job_agent(job, i)->stop.grace_ms);
+  if (!revision->grace_end_ms)
+    cache->grace_end_ms = longest_ms + 1;
+  return revision->grace_end_ms - 1;
 }
 
 const Plan *revision_plan(const Revision *revision)
@@ -198,11 +232,42 @@ Instance *deployment_slot(const Deployment *deployment, const char *agent, int r
   return g_hash_table_lookup(deployment->slots, key);
 }
 
+/* ---- what processes have ---- */
+
+bool instance_live(const Instance *instance)
+{
+  static const bool live[INSTANCE_N] = {
+      [INSTANCE_PENDING] = true, [INSTANCE_STARTING] = true, [INSTANCE_RUNNING] = true,
+      [INSTANCE_BACKOFF] = true, [INSTANCE_STOPPING] = true, [INSTANCE_LOST] = true};
+  InstanceState state = instance->state == INSTANCE_LOST ? instance->told_state : instance->state;
+  return instance->sight.seen_generation > 0 && live[state];
+}
+
+void instance_unlist_port(Instance *instance)
+{
+  if (!instance->live_at)
+    return;
+  GHashTable *live = instance->live_at->live;
+  gpointer key = GINT_TO_POINTER(instance->live_port);
+  Instance *first = g_hash_table_lookup(live, key), **link = &first;
+  while (*link != instance)
+    link = &(*link)->live_next;
+  *link = instance->live_next;
+  if (first)
+    g_hash_table_insert(live, key, first);
+  else
+    g_hash_table_remove(live, key);
+  instance->live_at = NULL;
+  instance->live_next = NULL;
+}
+
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
 {
   Rollout *rollout = g_new0(Rollout, 1);
   g_strlcpy(rollout->id, id, sizeof rollout->id);
   rollout->deployment = deployment;
+  rollout->reserves = g_ptr_array_new_with_free_func(g_free);
+  rollout->leaving = g_ptr_array_new();
   rollout->kind = kind;
   rollout->outcome = OUTCOME_OPEN;
   rollout->verdict = OUTCOME_SUCCEEDED;
@@ -323,6 +388,8 @@ NodeObject *node_object_new(const char *id)
   node->id = g_strdup(id);
   node->status = NODE_SILENT;
   node->instances = g_hash_table_new(NULL, NULL);
+  node->live = g_hash_table_new(NULL, NULL);
+  node->outbox = g_ptr_array_new();
   node->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   return node;
 }
@@ -330,6 +397,8 @@ NodeObject *node_object_new(const char *id)
 void node_object_free(NodeObject *node)
 {
   g_hash_table_unref(node->instances);
+  g_hash_table_unref(node->live);
+  g_ptr_array_unref(node->outbox);
   g_hash_table_unref(node->unknown);
   g_free(node->problem);
   g_free(node->id);

@@ -2,7 +2,20 @@
 /* The core's objects, for reading: server/ renders them, tests look at them. Only core/ writes
  * them. Fields marked (volatile) are not stored and differ after a reload: they are listed once in
  * core_dump's exclusions (core/dump.c). */
+#include "base/heap.h"
 #include "core/core.h"
+
+/* When an object wants the core to look at it: in one of the core's heaps while it does. */
+typedef enum DeadlineKind {
+  DEADLINE_NODE,
+  DEADLINE_ROLLOUT,
+  DEADLINE_SCHEDULE,
+  DEADLINE_N
+} DeadlineKind;
+typedef struct Deadline {
+  int64_t at_boot_ms;
+  HeapNode slot;
+} Deadline;
 
 typedef struct Revision {
   char id[20];
@@ -12,9 +25,11 @@ typedef struct Revision {
   char *job_json; /* GRefString; parsed lazily */
   int64_t created_at_ms;
   char *actor;
-  char *cause;       /* "deploy", "rollback to 3" */
-  Job *job;          /* (volatile) cache */
-  struct Plan *plan; /* (volatile) cache */
+  char *cause;          /* "deploy", "rollback to 3" */
+  Job *job;             /* (volatile) cache */
+  struct Plan *plan;    /* (volatile) cache */
+  char *hosts;          /* (volatile) cache, see revision_hosts */
+  int64_t grace_end_ms; /* (volatile) cache, 1 + revision_grace_ms; 0 = not looked up */
   char *problem; /* (volatile) why @job_json cannot be read; NULL = it can, or nobody has tried */
 } Revision;
 
@@ -83,6 +98,10 @@ typedef struct Instance {
   int attempt, restarts;
   int64_t pid;
   int seen_port; /* that its process was started with */
+  /* (volatile) where and by which port it is in an index of live ports: core/ports.h */
+  struct NodeObject *live_at;
+  struct Instance *live_next;
+  int live_port;
   int64_t since_ms;
   char *observed_reason;
   char *output;
@@ -117,16 +136,29 @@ typedef struct Rollout {
   RolloutOutcome verdict; /* what the outcome will be once its work is done */
   char *agent;            /* restart: only this agent; NULL = all */
   bool rolling;           /* restart: as gently as an update, see rolling.c */
-  int64_t request;        /* (volatile) of the reserve in flight */
-  guint waiting;          /* (volatile) instances that the present stage still waits for */
-  guint queued;           /* (volatile) those of them whose turn has not come: rolling.c */
-  bool blocked;           /* (volatile) some of the queued wait for a port of another slot */
+  Deadline deadline;      /* (volatile) the earlier of the two times below */
+  GPtrArray *reserves;    /* (volatile) of Reserve*: the nodes that were asked for ports */
+  bool unplaced;          /* (volatile) some slots have no node that can be asked */
+  /* (volatile) of Instance*: slots that are to go, and that may have a port which another waits for
+   */
+  GPtrArray *leaving;
+  guint waiting; /* (volatile) instances that the present stage still waits for */
+  guint queued;  /* (volatile) those of them whose turn has not come: rolling.c */
+  bool blocked;  /* (volatile) some of the queued wait for a port of another slot */
   /* (volatile) when the first of those that are healthy has been so for long enough; INT64_MAX =
    * none is */
   int64_t settle_boot_ms;
   bool dirty;  /* (volatile) */
   guint marks; /* (volatile) see Instance */
 } Rollout;
+
+/* What one node was asked for a rollout. */
+typedef struct Reserve {
+  struct NodeObject *node;
+  int64_t request; /* number of its RESERVE frame; the answer repeats it */
+  bool answered;
+  bool fresh; /* its frame is being filled in this turn */
+} Reserve;
 
 /* One time that a scheduled agent ran, or should have. */
 typedef struct ScheduleRun {
@@ -149,6 +181,7 @@ typedef struct Schedule {
   int64_t queued_due_ms;
   char *spec;         /* the text of what is in force, NULL = not in force */
   GPtrArray *runs;    /* of ScheduleRun*, ascending; the last 20 */
+  Deadline deadline;  /* (volatile) */
   int64_t next_at_ms; /* (volatile) derived; INT64_MAX = never */
   /* (volatile) of `every`: when the next time is by a clock that nobody sets; INT64_MAX = of cron
    */
@@ -172,6 +205,7 @@ typedef struct Deployment {
   char *unreadable;
   RolloutOutcome outcome; /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
+  GHashTable *nodes; /* (volatile) NodeObject* -> how many of its slots are there */
   GHashTable *slots; /* (volatile) "agent/replica" -> Instance* */
   /* the bad news that webhooks were told last, "failed" or "degraded" (static); NULL = none since
    * it was well */
@@ -201,6 +235,9 @@ typedef struct NodeObject {
   char *cgroups;         /* (volatile) what it enforces limits with; NULL = it did not say */
   char *unenforced;      /* (volatile) limits that it cannot enforce, NULL = none */
   GHashTable *instances; /* (volatile) placed here: Instance* set */
+  GHashTable *live;      /* (volatile) port -> Instance*: what their processes have */
+  Deadline deadline;     /* (volatile) of its lease, or of what runs there unexplained */
+  GPtrArray *outbox;     /* (volatile) of Frame*: what it is told at the end of the turn */
   bool confirmed;        /* (volatile) it knows that what it holds belongs to our store */
   char *problem;         /* (volatile) why nothing can be done with it; NULL = nothing is wrong */
   GHashTable *unknown; /* (volatile) id -> UnknownInstance*: what it holds and no record explains */

@@ -4,15 +4,8 @@
 #include "base/json.h"
 #include "core/build.h"
 #include "core/instance.h"
+#include "core/rollout_stage.h"
 #include "core/spec.h"
-
-static int render_stages(const Deployment *deployment)
-{
-  int stages = 0;
-  for (guint i = 0; i < deployment->instances->len; i++)
-    stages = MAX(stages, ((const Instance *)deployment->instances->pdata[i])->stage + 1);
-  return stages;
-}
 
 void render_rollout(GString *out, const Rollout *rollout)
 {
@@ -22,7 +15,7 @@ void render_rollout(GString *out, const Rollout *rollout)
   jw_str(out, "kind", rollout_kind_word(rollout->kind));
   jw_str(out, "phase", rollout_phase_word(rollout->phase));
   jw_int(out, "stage", rollout->stage);
-  jw_int(out, "stages", render_stages(rollout->deployment));
+  jw_int(out, "stages", rollout_stages(rollout->deployment));
   jw_int(out, "from", rollout->from);
   jw_int(out, "to", rollout->to);
   jw_str(out, "outcome", rollout_outcome_word(rollout->outcome));

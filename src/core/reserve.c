@@ -17,138 +17,54 @@ static bool reserve_wanted(const Instance *instance)
   return instance->step == STEP_WAITING && instance->target > 0;
 }
 
-int reserve_declared_by(const Instance *instance, int number)
-{
-  const Revision *revision = revision_find(instance->deployment, number);
-  const Job *job = revision_job(revision);
-  int index = job ? job_find_agent(job, instance->agent) : -1;
-  return index < 0 ? PORT_NONE : plan_declared_port(job, (guint)index, instance->replica);
-}
-
-/* By the target revision. */
-static int reserve_declared(const Instance *instance)
-{
-  return reserve_declared_by(instance, instance->target);
-}
-
-/* The fixed port that the open rollout of its deployment would give back to the slot, should it
- * fail. */
-static int reserve_way_back(const Instance *instance)
-{
-  const Rollout *rollout = instance->deployment->rollout;
-  bool may = rollout && rollout_is_open(rollout) && rollout->verdict == OUTCOME_SUCCEEDED &&
-             rollout->from > 0;
-  return may ? reserve_declared_by(instance, rollout->from) : PORT_NONE;
-}
-
-/* Which slot may have a port: the first that claims it. */
-static void reserve_claim(GHashTable *used, int port, Instance *instance)
-{
-  if (port > 0 && !g_hash_table_contains(used, GINT_TO_POINTER(port)))
-    g_hash_table_insert(used, GINT_TO_POINTER(port), instance);
-}
-
-/* What processes have, until they are replaced. */
-static void reserve_claim_live(GHashTable *used, const Deployment *deployment)
-{
-  for (guint i = 0; i < deployment->instances->len; i++)
-    if (instance_live(deployment->instances->pdata[i]))
-      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->seen_port,
-                    deployment->instances->pdata[i]);
-}
-
-/* What slots are to have. @asks: it is for this deployment, whose waiting slots may still get
- * another. */
-static void reserve_claim_wanted(GHashTable *used, const Deployment *deployment, bool asks)
-{
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    Instance *instance = deployment->instances->pdata[i];
-    bool waits = !asks && instance->step == STEP_WAITING;
-    if (instance->desired_running || instance_live(instance) || waits)
-      reserve_claim(used, instance->port, instance);
-    if (!asks)
-      reserve_claim(used, reserve_way_back(instance), instance);
-  }
-}
-
-/* Ports that are not free for a proposal, each with its slot: what processes have anywhere, what
- * other deployments are to have, then what
- * @deployment does, declares, and what its agents had before - so that neither a running nor a
- * declared port is proposed to another, and an agent keeps its port over a stop. */
-static GHashTable *reserve_used(const Core *core, const Deployment *deployment)
-{
-  GHashTable *used = g_hash_table_new(NULL, NULL);
-  for (guint i = 0; i < core_deployments(core)->len; i++)
-    reserve_claim_live(used, core_deployments(core)->pdata[i]);
-  for (guint i = 0; i < core_deployments(core)->len; i++)
-    if (core_deployments(core)->pdata[i] != deployment)
-      reserve_claim_wanted(used, core_deployments(core)->pdata[i], false);
-  reserve_claim_wanted(used, deployment, true);
-  for (guint i = 0; i < deployment->instances->len; i++)
-    if (reserve_wanted(deployment->instances->pdata[i]))
-      reserve_claim(used, reserve_declared(deployment->instances->pdata[i]),
-                    deployment->instances->pdata[i]);
-  for (guint i = 0; i < deployment->instances->len; i++)
-    if (reserve_wanted(deployment->instances->pdata[i]))
-      reserve_claim(used, ((const Instance *)deployment->instances->pdata[i])->port,
-                    deployment->instances->pdata[i]);
-  return used;
-}
-
 /* 0 while nobody knows which ports the processes of its node have - reserve_missing follows with
- * the node's list - and when none is left.
- */
-static int reserve_next_port(const Core *core, GHashTable *used, Instance *instance)
+ * the node's list - and when none is left. */
+static int reserve_next_port(const Core *core, Ports *used, Instance *instance)
 {
   const NodeObject *node = core_node(core, instance->node);
   if (node && !node->linked)
     return 0;
-  int port = core_config(core)->port_base;
-  while (port <= 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
-    port++;
-  if (port > 65535)
-    return 0;
-  reserve_claim(used, port, instance);
-  return port;
+  return ports_next(used, instance, core_config(core)->port_base);
 }
 
 void reserve_back(const Core *core, Deployment *deployment)
 {
-  GHashTable *used = NULL;
+  g_autoptr(Ports) used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     bool runs = instance->port > 0 && (instance->step != STEP_WAITING || instance_live(instance));
-    if (instance->target == 0 || runs || reserve_declared(instance) != PORT_AUTO)
+    if (instance->target == 0 || runs || ports_declared(instance) != PORT_AUTO)
       continue;
     if (!used)
-      used = reserve_used(core, deployment);
-    const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
+      used = ports_used(core, deployment);
+    const Instance *owner = ports_owner(used, instance, instance->port);
     if (instance->port > 0 && (!owner || owner == instance))
       continue; /* nobody took it meanwhile */
     instance->port = reserve_next_port(core, used, instance);
   }
-  g_clear_pointer(&used, g_hash_table_unref);
 }
 
-GHashTable *reserve_held(const Deployment *deployment)
+/* Who has it: a process, or a slot that is to go and whose start may still be on its way. */
+static Instance *reserve_holder(const Core *core, const Instance *instance, int port)
 {
-  GHashTable *held = g_hash_table_new(NULL, NULL);
-  reserve_claim_live(held, deployment);
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    Instance *instance = deployment->instances->pdata[i];
-    if (instance->target == 0 && instance->desired_running && !instance->outcome)
-      reserve_claim(held, instance->port, instance); /* its start may be on the way */
+  const GPtrArray *leaving = instance->deployment->rollout->leaving;
+  Instance *holder = ports_live(core, instance, port);
+  for (guint i = 0; !holder && i < leaving->len; i++) {
+    Instance *other = leaving->pdata[i];
+    if (other->port == port && other->desired_running && !other->outcome &&
+        g_strcmp0(other->node, instance->node) == 0)
+      holder = other;
   }
-  return held;
+  return holder;
 }
 
-Instance *reserve_giver(GHashTable *held, const Instance *instance, int port)
+Instance *reserve_giver(const Core *core, const Instance *instance, int port)
 {
-  Instance *holder = port > 0 ? g_hash_table_lookup(held, GINT_TO_POINTER(port)) : NULL;
+  Instance *holder = port > 0 ? reserve_holder(core, instance, port) : NULL;
   if (!holder || holder == instance)
     return NULL;
-  bool leaves = holder->target == 0 ||
-                (holder->step == STEP_WAITING && reserve_declared(holder) != PORT_AUTO);
+  bool leaves =
+      holder->target == 0 || (holder->step == STEP_WAITING && ports_declared(holder) != PORT_AUTO);
   /* its successor is asked for, its process still there */
   bool left = holder->step == STEP_STARTING && holder->port != port;
   return leaves || left ? holder : NULL;
@@ -156,20 +72,18 @@ Instance *reserve_giver(GHashTable *held, const Instance *instance, int port)
 
 /* Proposes a port for @instance and puts it into @frame. A slot whose process runs holds its port
  * itself. False when no port is left. */
-static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashTable *held,
-                        Frame *frame)
+static bool reserve_add(Core *core, Instance *instance, Ports *used, Frame *frame)
 {
-  int declared = reserve_declared(instance), port = declared;
+  int declared = ports_declared(instance), port = declared;
   if (declared == PORT_AUTO) {
-    bool keeps = instance->port > 0 &&
-                 g_hash_table_lookup(used, GINT_TO_POINTER(instance->port)) == instance;
+    bool keeps = ports_owner(used, instance, instance->port) == instance;
     port = keeps ? instance->port : reserve_next_port(core, used, instance);
     if (port == 0)
       return false;
   }
   bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
   /* it is free when its turn comes: rollout_clear_port */
-  bool given = declared != PORT_AUTO && reserve_giver(held, instance, port);
+  bool given = declared != PORT_AUTO && reserve_giver(core, instance, port);
   int revision = instance->revision;
   instance->revision = instance->target; /* the spec of what shall run */
   Instruction *instruction =
@@ -182,44 +96,13 @@ static bool reserve_add(Core *core, Instance *instance, GHashTable *used, GHashT
   return true;
 }
 
-/* No automatic port is left. What the node was to be asked already is taken back: the answer to
- * nothing is let go like any of a rollout that is gone. */
-static ReserveResult reserve_exhausted(const Core *core, Rollout *rollout, const Instance *instance,
-                                       Frame *frame, Refusal *refusal)
-{
-  g_ptr_array_set_size(frame->instructions, 0);
-  rollout->request = 0;
-  refusal->instance = instance;
-  refusal->cause =
-      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below",
-                      instance->agent, core_config(core)->port_base);
-  return RESERVE_REFUSED;
-}
-
-/* Ports of what shall run in other deployments. */
-static GHashTable *reserve_elsewhere(const Core *core, const Deployment *deployment)
-{
-  GHashTable *used = g_hash_table_new(NULL, NULL);
-  for (guint i = 0; i < core_deployments(core)->len; i++) {
-    const Deployment *other = core_deployments(core)->pdata[i];
-    for (guint k = 0; other != deployment && k < other->instances->len; k++) {
-      Instance *instance = other->instances->pdata[k];
-      bool given = instance->step == STEP_WAITING && other->rollout->phase == ROLLOUT_PHASE_APPLY;
-      if (given || (instance->desired_running && !instance->outcome))
-        reserve_claim(used, instance->port, instance);
-      reserve_claim(used, reserve_way_back(instance), instance);
-    }
-  }
-  return used;
-}
-
 bool reserve_taken(const Core *core, const Deployment *deployment, Refusal *refusal)
 {
-  g_autoptr(GHashTable) used = reserve_elsewhere(core, deployment);
+  g_autoptr(Ports) used = ports_elsewhere(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    int port = reserve_wanted(instance) ? reserve_declared(instance) : PORT_NONE;
-    const Instance *owner = port > 0 ? g_hash_table_lookup(used, GINT_TO_POINTER(port)) : NULL;
+    int port = reserve_wanted(instance) ? ports_declared(instance) : PORT_NONE;
+    const Instance *owner = ports_owner(used, instance, port);
     if (!owner)
       continue;
     refusal->instance = instance;
@@ -230,37 +113,115 @@ bool reserve_taken(const Core *core, const Deployment *deployment, Refusal *refu
   return false;
 }
 
-ReserveResult reserve_ask(Core *core, Rollout *rollout, Refusal *refusal)
+/* ---- what nodes are asked ---- */
+
+static Reserve *reserve_of(const Rollout *rollout, const NodeObject *node)
 {
-  if (rollout->request)
-    return RESERVE_WAITS;
-  Deployment *deployment = rollout->deployment;
-  if (reserve_taken(core, deployment, refusal))
-    return RESERVE_REFUSED;
-  g_autoptr(GHashTable) used = reserve_used(core, deployment), held = reserve_held(deployment);
-  const char *on_node = NULL;
-  Frame *frame = NULL;
+  for (guint i = 0; i < rollout->reserves->len; i++) {
+    Reserve *reserve = rollout->reserves->pdata[i];
+    if (reserve->node == node)
+      return reserve;
+  }
+  return NULL;
+}
+
+void reserve_release(Core *core, Rollout *rollout, const NodeObject *node)
+{
+  for (guint i = rollout->reserves->len; i > 0; i--) {
+    const Reserve *reserve = rollout->reserves->pdata[i - 1];
+    if (node && reserve->node != node)
+      continue;
+    if (reserve->node->linked)
+      turn_frame(core, reserve->node->id, FRAME_RELEASE, reserve->request);
+    g_ptr_array_remove_index(rollout->reserves, i - 1);
+  }
+}
+
+/* Every waiting slot is given a node that can be asked. False when there is none for some. */
+static bool reserve_place(Core *core, const Deployment *deployment)
+{
   bool placed = true;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     if (!reserve_wanted(instance))
       continue;
-    NodeObject *node = place_choose(core, instance);
-    if (!node || !node->linked || (on_node && strcmp(on_node, node->id) != 0)) {
-      placed = false;
-      continue;
-    }
-    if (!frame) {
-      rollout->request = core_next_request(core);
-      frame = turn_frame(core, node->id, FRAME_RESERVE, rollout->request);
-      frame->port_base = core_config(core)->port_base;
-      on_node = node->id;
-    }
-    instance_place(core, instance, node->id);
-    if (!reserve_add(core, instance, used, held, frame))
-      return reserve_exhausted(core, rollout, instance, frame, refusal);
+    const NodeObject *node = place_choose(core, instance);
+    if (node && node->linked)
+      instance_place(core, instance, node->id);
+    placed &= node && node->linked;
   }
-  return !frame && placed ? RESERVE_READY : RESERVE_WAITS;
+  return placed;
+}
+
+/* No automatic port is left for @instance. What nodes were to be asked in this turn is taken back:
+ * the answer to nothing is let go like any of a rollout that is gone. */
+static ReserveResult reserve_exhausted(Core *core, Rollout *rollout, const Instance *instance,
+                                       Refusal *refusal)
+{
+  for (guint i = rollout->reserves->len; i > 0; i--) {
+    const Reserve *reserve = rollout->reserves->pdata[i - 1];
+    if (!reserve->fresh)
+      continue;
+    Frame *frame = turn_frame(core, reserve->node->id, FRAME_RESERVE, reserve->request);
+    g_ptr_array_set_size(frame->instructions, 0);
+    g_ptr_array_remove_index(rollout->reserves, i - 1);
+  }
+  refusal->instance = instance;
+  refusal->cause =
+      g_strdup_printf("agent '%s': no port from %d to 65535 is left; give it a fixed one below",
+                      instance->agent, core_config(core)->port_base);
+  return RESERVE_REFUSED;
+}
+
+/* Asks the nodes that were not asked yet about their waiting slots. */
+static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *refusal)
+{
+  Deployment *deployment = rollout->deployment;
+  g_autoptr(Ports) used = ports_used(core, deployment);
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    Instance *instance = deployment->instances->pdata[i];
+    NodeObject *node = reserve_wanted(instance) ? core_node(core, instance->node) : NULL;
+    Reserve *reserve = node ? reserve_of(rollout, node) : NULL;
+    if (!node || !node->linked || (reserve && !reserve->fresh))
+      continue;
+    if (!reserve) {
+      reserve = g_new0(Reserve, 1);
+      *reserve = (Reserve){.node = node, .request = core_next_request(core), .fresh = true};
+      g_ptr_array_add(rollout->reserves, reserve);
+    }
+    Frame *frame = turn_frame(core, node->id, FRAME_RESERVE, reserve->request);
+    frame->port_base = core_config(core)->port_base;
+    if (!reserve_add(core, instance, used, frame))
+      return reserve_exhausted(core, rollout, instance, refusal);
+  }
+  for (guint i = 0; i < rollout->reserves->len; i++)
+    ((Reserve *)rollout->reserves->pdata[i])->fresh = false;
+  return RESERVE_WAITS;
+}
+
+static bool reserve_is_answered(const Core *core, const Rollout *rollout)
+{
+  const Deployment *deployment = rollout->deployment;
+  for (guint i = 0; i < rollout->reserves->len; i++)
+    if (!((const Reserve *)rollout->reserves->pdata[i])->answered)
+      return false;
+  for (guint i = 0; i < deployment->instances->len; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (reserve_wanted(instance) && !reserve_of(rollout, core_node(core, instance->node)))
+      return false;
+  }
+  return true;
+}
+
+ReserveResult reserve_ask(Core *core, Rollout *rollout, Refusal *refusal)
+{
+  if (rollout->reserves->len == 0 && reserve_taken(core, rollout->deployment, refusal))
+    return RESERVE_REFUSED;
+  bool placed = reserve_place(core, rollout->deployment);
+  core_set_unplaced(core, rollout, !placed);
+  if (reserve_ask_nodes(core, rollout, refusal) == RESERVE_REFUSED)
+    return RESERVE_REFUSED;
+  return placed && reserve_is_answered(core, rollout) ? RESERVE_READY : RESERVE_WAITS;
 }
 
 static void reserve_give(Core *core, Instance *instance, int port)
@@ -273,22 +234,22 @@ static void reserve_give(Core *core, Instance *instance, int port)
 }
 
 /* The port of its last process, unless somebody else has it by now. */
-static void reserve_keep_auto(Core *core, Instance *instance, GHashTable **used)
+static void reserve_keep_auto(Core *core, Instance *instance, Ports **used)
 {
   if (!*used)
-    *used = reserve_used(core, instance->deployment);
+    *used = ports_used(core, instance->deployment);
   int port = instance->seen_port > 0 ? instance->seen_port : instance->port;
-  const Instance *owner = g_hash_table_lookup(*used, GINT_TO_POINTER(port));
+  const Instance *owner = ports_owner(*used, instance, port);
   bool ours = port > 0 && (!owner || owner == instance || instance_live(instance));
   reserve_give(core, instance, ours ? port : reserve_next_port(core, *used, instance));
-  reserve_claim(*used, instance->port, instance);
+  ports_claim(*used, instance, instance->port);
 }
 
-void reserve_keep(Core *core, Instance *instance, GHashTable **used)
+void reserve_keep(Core *core, Instance *instance, Ports **used)
 {
   if (instance->revision > 0 && !instance_can_start(instance))
     return; /* what it declares is not known: it keeps what it has */
-  int declared = reserve_declared_by(instance, instance->revision);
+  int declared = ports_declared_by(instance, instance->revision);
   if (declared == PORT_AUTO)
     reserve_keep_auto(core, instance, used);
   else if (instance->generation > 0)
@@ -303,10 +264,11 @@ static int reserve_revision(const Instance *instance)
                                                                 : instance->revision;
 }
 
-void reserve_doubt(Instance *instance, int port)
+void reserve_doubt(const Core *core, Instance *instance, int port)
 {
   instance->seen_port = port;
-  if (reserve_declared_by(instance, reserve_revision(instance)) == PORT_AUTO)
+  ports_seen(core, instance);
+  if (ports_declared_by(instance, reserve_revision(instance)) == PORT_AUTO)
     instance->port = 0;
 }
 
@@ -318,21 +280,38 @@ static bool reserve_misses(const Instance *instance)
   bool idle = instance->step != STEP_WAITING && (!instance->desired_running || instance->outcome);
   if (instance->port > 0 || asks || idle || instance_is_scheduled(instance))
     return false;
-  return reserve_declared_by(instance, reserve_revision(instance)) == PORT_AUTO;
+  return ports_declared_by(instance, reserve_revision(instance)) == PORT_AUTO;
 }
 
-static void reserve_missing_in(Core *core, const Deployment *deployment)
+/* Deployment by deployment, each in its order: what one is given the next does not get. */
+static gint reserve_compare(gconstpointer a, gconstpointer b)
 {
-  g_autoptr(GHashTable) used = NULL;
-  for (guint i = 0; i < deployment->instances->len; i++)
-    if (reserve_misses(deployment->instances->pdata[i]))
-      reserve_keep_auto(core, deployment->instances->pdata[i], &used);
+  const Instance *x = *(Instance *const *)a, *y = *(Instance *const *)b;
+  int order = strcmp(x->deployment->name, y->deployment->name);
+  if (!order)
+    order = x->stage - y->stage;
+  return order ? order : strcmp(x->id, y->id);
 }
 
-void reserve_missing(Core *core)
+void reserve_missing(Core *core, const NodeObject *node)
 {
-  for (guint i = 0; i < core_deployments(core)->len; i++)
-    reserve_missing_in(core, core_deployments(core)->pdata[i]);
+  g_autoptr(GPtrArray) missing = g_ptr_array_new();
+  g_autoptr(Ports) used = NULL;
+  GHashTableIter iter;
+  gpointer instance;
+  g_hash_table_iter_init(&iter, node->instances);
+  while (g_hash_table_iter_next(&iter, &instance, NULL))
+    if (reserve_misses(instance))
+      g_ptr_array_add(missing, instance);
+  g_ptr_array_sort(missing, reserve_compare);
+  const Deployment *last = NULL;
+  for (guint i = 0; i < missing->len; i++) {
+    Instance *of = missing->pdata[i];
+    if (of->deployment != last)
+      g_clear_pointer(&used, ports_free);
+    last = of->deployment;
+    reserve_keep_auto(core, of, &used);
+  }
 }
 
 static Instance *reserve_instance(const Core *core, const Rollout *rollout,
@@ -369,7 +348,7 @@ static GHashTable *reserve_apply(Core *core, const Rollout *rollout, const Frame
     if (!instance)
       continue;
     g_hash_table_add(asked, instance);
-    int declared = reserve_declared(instance);
+    int declared = ports_declared(instance);
     if (declared != PORT_AUTO)
       reserve_give(core, instance, MAX(declared, 0));
     else if (reservation->port > 0) /* else its process has it */
@@ -381,42 +360,40 @@ static GHashTable *reserve_apply(Core *core, const Rollout *rollout, const Frame
 /* The node put an automatic port in the place of one that was taken. It sees what is bound, not
  * what we gave to a slot whose process is not there at the moment: such a slot is given the next
  * port above, and the node is asked again. */
-static bool reserve_clash(Core *core, const Rollout *rollout, GHashTable *used, GHashTable *asked)
+static bool reserve_clash(Core *core, const Rollout *rollout, Ports *used, GHashTable *asked)
 {
   bool clash = false;
   for (guint i = 0; i < rollout->deployment->instances->len; i++) {
     Instance *instance = rollout->deployment->instances->pdata[i];
-    const Instance *owner = g_hash_table_lookup(used, GINT_TO_POINTER(instance->port));
+    const Instance *owner = ports_owner(used, instance, instance->port);
     bool moves = owner && g_hash_table_contains(asked, owner) && owner->port != instance->port &&
                  !instance_on_its_way(owner);
     bool ours = !owner || owner == instance || moves;
-    if (!g_hash_table_contains(asked, instance) || ours || reserve_declared(instance) != PORT_AUTO)
+    if (!g_hash_table_contains(asked, instance) || ours || ports_declared(instance) != PORT_AUTO)
       continue;
     int port = instance->port;
-    while (port < 65535 && g_hash_table_contains(used, GINT_TO_POINTER(port)))
+    while (port < 65535 && ports_owner(used, instance, port))
       port++;
     reserve_give(core, instance, port);
-    reserve_claim(used, port, instance);
+    ports_claim(used, instance, port);
     clash = true;
   }
   return clash;
 }
 
-ReserveResult reserve_answer(Core *core, Rollout *rollout, const char *node, const Frame *frame,
-                             Refusal *refusal)
+ReserveResult reserve_answer(Core *core, Rollout *rollout, const NodeObject *node,
+                             const Frame *frame, Refusal *refusal)
 {
-  if (reserve_refused(core, rollout, frame, refusal)) {
-    turn_frame(core, node, FRAME_RELEASE, frame->request);
+  if (reserve_refused(core, rollout, frame, refusal))
     return RESERVE_REFUSED;
-  }
   if (reserve_taken(core, rollout->deployment, refusal)) /* since it was asked */
     return RESERVE_REFUSED;
   /* before the answer is applied */
-  g_autoptr(GHashTable) used = reserve_used(core, rollout->deployment);
+  g_autoptr(Ports) used = ports_used(core, rollout->deployment);
   g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);
-  if (!reserve_clash(core, rollout, used, asked))
-    return RESERVE_READY;
-  turn_frame(core, node, FRAME_RELEASE, frame->request);
-  rollout->request = 0;
+  if (reserve_clash(core, rollout, used, asked))
+    reserve_release(core, rollout, node);
+  else
+    reserve_of(rollout, node)->answered = true;
   return reserve_ask(core, rollout, refusal);
 }

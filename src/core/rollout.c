@@ -38,14 +38,14 @@ static const PhaseRow phase_rows[ROLLOUT_PHASE_N];
 /* Slots of the stage whose port another one has: that one goes before its turn - at once if its
  * turn is in another stage, else when nothing of this stage moves by itself (@moves), as when two
  * swap their ports. */
-static void rollout_clear_ports(Core *core, const Rollout *rollout, GHashTable *held, bool moves)
+static void rollout_clear_ports(Core *core, const Rollout *rollout, bool moves)
 {
   const Deployment *deployment = rollout->deployment;
   for (guint i = rollout_first(deployment, rollout->stage);
        i < rollout_first(deployment, rollout->stage + 1); i++) {
     const Instance *instance = deployment->instances->pdata[i];
     Instance *holder =
-        instance->step == STEP_WAITING ? reserve_giver(held, instance, instance->port) : NULL;
+        instance->step == STEP_WAITING ? reserve_giver(core, instance, instance->port) : NULL;
     if (!holder || holder->step == STEP_STARTING)
       continue;
     bool here = holder->step == STEP_WAITING && holder->stage == rollout->stage;
@@ -91,7 +91,6 @@ static void apply_start_slots(Core *core, Rollout *rollout)
   guint first = rollout_first(deployment, rollout->stage),
         end = rollout_first(deployment, rollout->stage + 1);
   g_autoptr(Rolling) rolling = rolling_new(rollout, first, end);
-  g_autoptr(GHashTable) held = reserve_held(deployment);
   bool moves = false;
   rollout->queued = 0;
   rollout->blocked = false;
@@ -100,7 +99,7 @@ static void apply_start_slots(Core *core, Rollout *rollout)
     moves |= instance->step == STEP_STARTING;
     if (instance->step != STEP_WAITING)
       continue;
-    bool clear = !reserve_giver(held, instance, instance->port);
+    bool clear = !reserve_giver(core, instance, instance->port);
     if (!clear || !rolling_take(rolling, instance)) {
       rollout->queued++;
       rollout->blocked |= !clear;
@@ -112,7 +111,7 @@ static void apply_start_slots(Core *core, Rollout *rollout)
     moves = true;
   }
   if (rollout->blocked)
-    rollout_clear_ports(core, rollout, held, moves);
+    rollout_clear_ports(core, rollout, moves);
 }
 
 /* The stage has so long from now. */
@@ -121,6 +120,7 @@ static void rollout_begin_time(Core *core, Rollout *rollout)
   rollout->stage_at_ms = core_now(core).wall_ms;
   rollout->duration_ms = rollout_duration(rollout);
   rollout->deadline_boot_ms = core_now(core).boot_ms + rollout->duration_ms;
+  turn_mark(core, TURN_TIMED, rollout);
   touch_rollout(core, rollout, TOUCH_STORED);
 }
 
@@ -150,6 +150,7 @@ static void rollout_drop_extra(Core *core, Rollout *rollout)
     if (instance->target == 0 || !rolling_is_extra(rollout, instance))
       continue;
     instance->target = 0;
+    g_ptr_array_add(rollout->leaving, instance);
     touch_instance(core, instance, TOUCH_STORED);
   }
 }
@@ -267,6 +268,7 @@ static void rollout_settle(Core *core, Rollout *rollout)
   /* what follows may give the slots another order */
   g_autoptr(GPtrArray) starting = g_ptr_array_new();
   rollout->settle_boot_ms = INT64_MAX;
+  turn_mark(core, TURN_TIMED, rollout);
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
     if (instance->step == STEP_STARTING && instance_ready(instance))
@@ -277,18 +279,6 @@ static void rollout_settle(Core *core, Rollout *rollout)
 }
 
 /* ---- failure ---- */
-
-static void rollout_release(Core *core, Rollout *rollout)
-{
-  if (!rollout->request)
-    return;
-  for (guint i = 0; i < core_nodes(core)->len; i++) {
-    const NodeObject *node = core_nodes(core)->pdata[i];
-    if (node->linked)
-      turn_frame(core, node->id, FRAME_RELEASE, rollout->request);
-  }
-  rollout->request = 0;
-}
 
 static void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome);
 
@@ -377,7 +367,7 @@ static void rollout_fail(Core *core, Rollout *rollout, RolloutOutcome verdict,
     text_set(&rollout->cause, cause);
     text_set(&rollout->failed, failed ? failed->id : NULL);
   }
-  rollout_release(core, rollout);
+  reserve_release(core, rollout, NULL);
   if (rollout->kind == ROLLOUT_KIND_RECOVER || rollout->kind == ROLLOUT_KIND_RESTART) {
     rollout_note_failure(core, rollout, failed);
     return;
@@ -425,7 +415,7 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
   bool replaces = deployment_changes(deployment);
   if (replaces) {
     text_set(&deployment->rollout->cause, "replaced by a newer rollout");
-    rollout_release(core, deployment->rollout);
+    reserve_release(core, deployment->rollout, NULL);
     rollout_close(core, deployment->rollout, OUTCOME_CANCELLED);
   }
   char id[ID_BYTES];
@@ -474,7 +464,7 @@ static void rollout_end_extra(Core *core, Rollout *rollout)
  * has gone. */
 static void rollout_give_up_waiting(Core *core, Deployment *deployment)
 {
-  g_autoptr(GHashTable) used = NULL;
+  g_autoptr(Ports) used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     bool waited = instance->step == STEP_WAITING;
@@ -495,11 +485,14 @@ static void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   Deployment *deployment = rollout->deployment;
   core_cover(core, "rollout", (int)ROLLOUT_PHASE_DONE, (int)rollout->kind);
   core_cover(core, "outcome", (int)rollout->kind, (int)outcome);
-  rollout_release(core, rollout);
+  reserve_release(core, rollout, NULL);
   rollout->phase = ROLLOUT_PHASE_DONE;
   rollout->outcome = rollout->verdict = outcome;
   rollout->ended_at_ms = core_now(core).wall_ms;
-  rollout->deadline_boot_ms = INT64_MAX;
+  rollout->deadline_boot_ms = rollout->settle_boot_ms = INT64_MAX;
+  core_wake_at(core, DEADLINE_ROLLOUT, &rollout->deadline, INT64_MAX);
+  core_set_unplaced(core, rollout, false);
+  g_ptr_array_set_size(rollout->leaving, 0);
   rollout->waiting = 0;
   g_ptr_array_remove(core_list(core, CORE_OPEN), rollout);
   touch_rollout(core, rollout, TOUCH_STORED);
@@ -587,17 +580,22 @@ static bool rollout_ask(Core *core, Rollout *rollout)
   return rollout_reserved(core, rollout, reserve_ask(core, rollout, &refusal), &refusal);
 }
 
-void rollout_on_reserved(Core *core, const char *node, const Frame *frame)
+void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame)
 {
+  GHashTableIter iter;
+  gpointer instance;
   Rollout *rollout = NULL;
-  const GPtrArray *open = core_list(core, CORE_OPEN);
-  for (guint i = 0; i < open->len && frame->request && !rollout; i++) {
-    Rollout *asking = open->pdata[i];
-    if (asking->phase == ROLLOUT_PHASE_RESERVE && asking->request == frame->request)
-      rollout = asking;
+  g_hash_table_iter_init(&iter, node->instances);
+  while (frame->request && !rollout && g_hash_table_iter_next(&iter, &instance, NULL)) {
+    const Deployment *deployment = ((const Instance *)instance)->deployment;
+    bool asks =
+        deployment_changes(deployment) && deployment->rollout->phase == ROLLOUT_PHASE_RESERVE;
+    for (guint i = 0; asks && i < deployment->rollout->reserves->len; i++)
+      if (((const Reserve *)deployment->rollout->reserves->pdata[i])->request == frame->request)
+        rollout = deployment->rollout;
   }
-  if (!rollout) {
-    turn_frame(core, node, FRAME_RELEASE, frame->request); /* the rollout that asked is gone */
+  if (!rollout) { /* the rollout that asked is gone */
+    turn_frame(core, node->id, FRAME_RELEASE, frame->request);
     return;
   }
   Refusal refusal;
@@ -606,65 +604,90 @@ void rollout_on_reserved(Core *core, const char *node, const Frame *frame)
     rollout_pump(core, rollout);
 }
 
-void rollouts_unlink(Core *core)
+/* What @node was asked is forgotten without a word: it forgets it itself when its link breaks. */
+static void rollout_forget_reserve(Rollout *rollout, const NodeObject *node)
+{
+  for (guint i = rollout->reserves->len; i > 0; i--)
+    if (((const Reserve *)rollout->reserves->pdata[i - 1])->node == node)
+      g_ptr_array_remove_index(rollout->reserves, i - 1);
+}
+
+void rollouts_unlink(Core *core, const NodeObject *node)
 {
   const GPtrArray *open = core_list(core, CORE_OPEN);
   for (guint i = 0; i < open->len; i++)
-    ((Rollout *)open->pdata[i])->request = 0;
+    rollout_forget_reserve(open->pdata[i], node);
 }
 
-void rollouts_resume(Core *core)
+static gint rollout_compare(gconstpointer a, gconstpointer b)
 {
-  const GPtrArray *open = core_list(core, CORE_OPEN);
-  for (guint i = 0; i < open->len; i++) {
-    Rollout *rollout = open->pdata[i];
+  return strcmp((*(Rollout *const *)a)->id, (*(Rollout *const *)b)->id);
+}
+
+void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deployments)
+{
+  g_autoptr(GPtrArray) waiting = g_ptr_array_copy(core_list(core, CORE_UNPLACED), NULL, NULL);
+  for (guint i = 0; i < deployments->len; i++) {
+    const Deployment *deployment = deployments->pdata[i];
+    if (deployment_changes(deployment) && !deployment->rollout->unplaced && !deployment->unreadable)
+      g_ptr_array_add(waiting, deployment->rollout);
+  }
+  g_ptr_array_sort(waiting, rollout_compare);
+  for (guint i = 0; i < waiting->len; i++) {
+    Rollout *rollout = waiting->pdata[i];
     int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
     if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
       rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
-    rollout->request = 0;
+    rollout_forget_reserve(rollout, node);
+    turn_mark(core, TURN_TIMED, rollout);
     turn_mark(core, TURN_RESUMED, rollout);
   }
 }
 
-void rollouts_tick(Core *core)
+/* ---- time ---- */
+
+static void rollout_due(Core *core, Rollout *rollout)
 {
-  g_autoptr(GPtrArray) open = g_ptr_array_copy(core_list(core, CORE_OPEN), NULL, NULL);
-  for (guint i = 0; i < open->len; i++) {
-    Rollout *rollout = open->pdata[i];
-    if (rollout->settle_boot_ms <= core_now(core).boot_ms)
-      rollout_settle(core, rollout);
-    if (!rollout_is_open(rollout) || rollout->deadline_boot_ms > core_now(core).boot_ms ||
-        !rollout_deadline_counts(core, rollout))
-      continue;
-    if (rollout_only_settles(rollout)) {
-      /* it was healthy in time; that it stays so may take longer */
-      rollout->deadline_boot_ms = rollout->settle_boot_ms;
-      continue;
-    }
-    g_autofree char *cause = rollout_late_cause(core, rollout);
-    const Instance *failed = NULL;
-    for (guint k = 0; k < rollout->deployment->instances->len && !failed; k++) {
-      const Instance *instance = rollout->deployment->instances->pdata[k];
-      if (instance->step == STEP_STARTING && instance->stage == rollout->stage &&
-          rollout->kind != ROLLOUT_KIND_RECOVER && rollout->kind != ROLLOUT_KIND_RESTART)
-        failed = instance;
-    }
-    rollout_fail(core, rollout, OUTCOME_FAILED, failed, cause);
-    rollout_pump(core, rollout);
+  turn_mark(core, TURN_TIMED, rollout);
+  if (rollout->settle_boot_ms <= core_now(core).boot_ms)
+    rollout_settle(core, rollout);
+  if (!rollout_is_open(rollout) || rollout->deadline_boot_ms > core_now(core).boot_ms ||
+      !rollout_deadline_counts(rollout))
+    return;
+  if (rollout_only_settles(rollout)) {
+    /* it was healthy in time; that it stays so may take longer */
+    rollout->deadline_boot_ms = rollout->settle_boot_ms;
+    return;
   }
+  g_autofree char *cause = rollout_late_cause(core, rollout);
+  const Deployment *deployment = rollout->deployment;
+  bool blames = rollout->kind != ROLLOUT_KIND_RECOVER && rollout->kind != ROLLOUT_KIND_RESTART;
+  const Instance *failed = NULL;
+  for (guint i = 0; blames && i < deployment->instances->len && !failed; i++) {
+    const Instance *instance = deployment->instances->pdata[i];
+    if (instance->step == STEP_STARTING && instance->stage == rollout->stage)
+      failed = instance;
+  }
+  rollout_fail(core, rollout, OUTCOME_FAILED, failed, cause);
+  rollout_pump(core, rollout);
 }
 
-int64_t rollouts_next_deadline(const Core *core)
+void rollouts_tick(Core *core)
+{
+  Deadline *deadline;
+  while ((deadline = core_next_due(core, DEADLINE_ROLLOUT)))
+    rollout_due(core, HEAP_OWNER(deadline, Rollout, deadline));
+}
+
+void rollouts_loaded(Core *core)
 {
   const GPtrArray *open = core_list(core, CORE_OPEN);
-  int64_t first = INT64_MAX;
   for (guint i = 0; i < open->len; i++) {
-    const Rollout *rollout = open->pdata[i];
-    first = MIN(first, rollout->settle_boot_ms);
-    if (rollout_deadline_counts(core, rollout))
-      first = MIN(first, rollout->deadline_boot_ms);
+    Rollout *rollout = open->pdata[i];
+    /* whichever node says hello first may be the one that it waits for; and its time runs again */
+    core_set_unplaced(core, rollout, rollout->phase == ROLLOUT_PHASE_RESERVE);
+    core_wake_at(core, DEADLINE_ROLLOUT, &rollout->deadline, rollout->deadline_boot_ms);
   }
-  return first;
 }
 
 /* ---- the phase ---- */
@@ -677,6 +700,15 @@ void rollouts_run(Core *core)
     rollout_hear(core, instance);
   while ((rollout = turn_next(core, TURN_RESUMED)))
     rollout_pump(core, rollout);
+}
+
+void rollouts_arm(Core *core)
+{
+  Rollout *rollout;
+  while ((rollout = turn_next(core, TURN_TIMED))) {
+    int64_t late_ms = rollout_deadline_counts(rollout) ? rollout->deadline_boot_ms : INT64_MAX;
+    core_wake_at(core, DEADLINE_ROLLOUT, &rollout->deadline, MIN(rollout->settle_boot_ms, late_ms));
+  }
 }
 
 static bool apply_go_on(Core *core, Rollout *rollout)

@@ -11,15 +11,18 @@ void rollout_cancel(Core *core, Rollout *rollout, const char *cause);
 /* @node was started anew: what ran there is started again. */
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node);
 /* @node (linked) answers a reserve. */
-void rollout_on_reserved(Core *core, const char *node, const Frame *frame);
-/* No node is asked for anything any more, since the answer would be lost. */
-void rollouts_unlink(Core *core);
-/* A node is there again: what waited for it has time again, and is asked for anew. Marks
- * TURN_RESUMED. */
-void rollouts_resume(Core *core);
+void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame);
+/* @node has no link any more: it is not asked for anything, since the answer would be lost. */
+void rollouts_unlink(Core *core, const NodeObject *node);
+/* @node is there again, with slots of @deployments (of Deployment*): what waited for it has time
+ * again, and asks anew. Marks TURN_RESUMED. */
+void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deployments);
+
 /* The phase of the turn for TURN_NEWS and TURN_RESUMED. */
 void rollouts_run(Core *core);
-/* What was healthy for long enough by now; what has taken too long. */
+/* The phase for TURN_TIMED: when each wants to be looked at. */
+void rollouts_arm(Core *core);
+/* Those whose time has come: what was healthy for long enough, what has taken too long. */
 void rollouts_tick(Core *core);
-/* Boot clock; INT64_MAX = none. */
-int64_t rollouts_next_deadline(const Core *core);
+/* They were loaded, with their deadlines. */
+void rollouts_loaded(Core *core);

@@ -6,6 +6,7 @@
 #include "core/instance.h"
 #include "core/rolling.h"
 #include "core/state.h"
+#include "core/turn.h"
 
 /* @UNKNOWN_GRACE: when no job can be read that says what the agents were promised. */
 enum { ROLLOUT_STOP_SLACK_MS = 60000, ROLLOUT_UNKNOWN_GRACE_MS = 600000, ROLLOUT_CAUSE_MAX = 2000 };
@@ -60,33 +61,30 @@ void rollout_recount(Rollout *rollout)
   rollout->blocked = rollout->queued > 0; /* until somebody looked */
 }
 
-/* The job whose times hold for @rollout; NULL when none of those that come into question can be
- * read. */
-static const Job *rollout_job(const Rollout *rollout)
+/* The revision whose times hold for @rollout; NULL when no job of those that come into question can
+ * be read. */
+static const Revision *rollout_revision(const Rollout *rollout)
 {
   const Deployment *deployment = rollout->deployment;
   const Revision *candidates[] = {revision_find(deployment, rollout->to),
                                   revision_find(deployment, rollout->from),
                                   deployment_last_revision(deployment)};
-  const Job *job = NULL;
-  for (size_t i = 0; i < G_N_ELEMENTS(candidates) && !job; i++)
-    job = revision_job(candidates[i]);
-  return job;
+  for (size_t i = 0; i < G_N_ELEMENTS(candidates); i++)
+    if (revision_job(candidates[i]))
+      return candidates[i];
+  return NULL;
 }
 
 /* Longest grace period of the slots that stop now: ending them may take that long. */
 int64_t rollout_duration(const Rollout *rollout)
 {
-  const Job *job = rollout_job(rollout);
-  if (!job)
+  const Revision *revision = rollout_revision(rollout);
+  if (!revision)
     return rollout->deployment->revisions->len ? ROLLOUT_UNKNOWN_GRACE_MS + ROLLOUT_STOP_SLACK_MS
                                                : ROLLOUT_STOP_SLACK_MS;
   if (rollout->phase != ROLLOUT_PHASE_PRUNE)
-    return job->timeout_ms;
-  int64_t grace = 0;
-  for (guint i = 0; i < job->agents->len; i++)
-    grace = MAX(grace, job_agent(job, i)->stop.grace_ms);
-  return grace + ROLLOUT_STOP_SLACK_MS;
+    return revision_job(revision)->timeout_ms;
+  return revision_grace_ms(revision) + ROLLOUT_STOP_SLACK_MS;
 }
 
 /* Has the present generation ended before it was ready? A recovery leaves restarts to the node and
@@ -120,7 +118,7 @@ int64_t rollout_min_healthy(const Rollout *rollout, const Instance *instance)
 
 /* Is the slot ready, and has it been so for long enough? When only the time is missing, the rollout
  * wakes for it. */
-bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance *instance)
+bool rollout_is_ready(Core *core, Rollout *rollout, const Instance *instance)
 {
   if (!instance_ready(instance))
     return false;
@@ -128,6 +126,7 @@ bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance *instan
   if (settled <= core_now(core).boot_ms)
     return true;
   rollout->settle_boot_ms = MIN(rollout->settle_boot_ms, settled);
+  turn_mark(core, TURN_TIMED, rollout);
   return false;
 }
 
@@ -228,19 +227,14 @@ DeploymentStatus rollout_settled_status(const Rollout *rollout)
   }
 }
 
-/* A rollout whose node is merely silent has not failed: it goes on or is judged when the node is
- * back or lost. */
-bool rollout_deadline_counts(const Core *core, const Rollout *rollout)
+bool rollout_deadline_counts(const Rollout *rollout)
 {
-  const Deployment *deployment = rollout->deployment;
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    const Instance *instance = deployment->instances->pdata[i];
-    const NodeObject *node = core_node(core, instance->node);
-    if (node && node->status == NODE_SILENT)
+  GHashTableIter iter;
+  gpointer node;
+  g_hash_table_iter_init(&iter, rollout->deployment->nodes);
+  while (g_hash_table_iter_next(&iter, &node, NULL))
+    if (((const NodeObject *)node)->status == NODE_SILENT)
       return false;
-    if (node)
-      break; /* one node carries a deployment so far */
-  }
   return true;
 }
 

@@ -13,9 +13,9 @@ bool rollout_waits_for(const Rollout *rollout, const Instance *instance);
 void rollout_recount(Rollout *rollout);
 /* So many milliseconds the present stage has. */
 int64_t rollout_duration(const Rollout *rollout);
-/* A rollout whose node is merely silent has not failed: it goes on or is judged when the node is
- * back or lost. */
-bool rollout_deadline_counts(const Core *core, const Rollout *rollout);
+/* A rollout one of whose nodes is merely silent has not failed: it goes on or is judged when the
+ * node is back or lost. */
+bool rollout_deadline_counts(const Rollout *rollout);
 
 /* Has the present generation ended before it was ready? A recovery leaves restarts to the node and
  * gives up only with it. */
@@ -24,7 +24,7 @@ bool rollout_start_failed(const Rollout *rollout, const Instance *instance);
 int64_t rollout_min_healthy(const Rollout *rollout, const Instance *instance);
 /* Is the slot ready, and has it been so for long enough? When only the time is missing, the rollout
  * wakes for it. */
-bool rollout_is_ready(const Core *core, Rollout *rollout, const Instance *instance);
+bool rollout_is_ready(Core *core, Rollout *rollout, const Instance *instance);
 /* What its stage waits for is healthy, and only not yet for long enough. */
 bool rollout_only_settles(const Rollout *rollout);
 

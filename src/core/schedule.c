@@ -99,6 +99,48 @@ static char *schedule_text(const ScheduleSpec *spec)
                          spec->tz_rule ? spec->tz_rule : "");
 }
 
+/* What runs is being changed: afterwards. That is also when it has been changed in this very turn,
+ * since whether the schedule is still in force is settled later in it. */
+static bool schedule_waits(const Schedule *schedule)
+{
+  const Deployment *deployment = schedule->deployment;
+  return deployment_changes(deployment) ||
+         (deployment->rollout && turn_is_marked(TURN_CLOSED, deployment->rollout));
+}
+
+static ScheduleRun *schedule_present_run(const Schedule *schedule)
+{
+  for (guint i = schedule->runs->len; i > 0; i--) {
+    ScheduleRun *run = schedule->runs->pdata[i - 1];
+    if (strcmp(run->outcome, "running") == 0)
+      return run;
+  }
+  return NULL;
+}
+
+/* A run waits, and what it waited for is over. */
+static bool schedule_owes_a_run(const Schedule *schedule)
+{
+  return schedule->queued_due_ms > 0 && schedule_spec(schedule) && !schedule_waits(schedule) &&
+         !schedule_present_run(schedule);
+}
+
+/* When the core is to look at it: at its next time by the wall clock, which may be set meanwhile,
+ * so it is looked at so often; `every` goes by the clock that nobody sets. While its deployment
+ * changes, never: the end of that attaches it anew. */
+static void schedule_wake(Core *core, Schedule *schedule)
+{
+  Now now = core_now(core);
+  int64_t at_boot_ms = INT64_MAX;
+  if (schedule_owes_a_run(schedule))
+    at_boot_ms = now.boot_ms;
+  else if (schedule->next_at_ms != INT64_MAX && !schedule_waits(schedule)) {
+    at_boot_ms = now.boot_ms + CLAMP(schedule->next_at_ms - now.wall_ms, 0, SCHEDULE_LOOK_MS);
+    at_boot_ms = MIN(at_boot_ms, MAX(schedule->every_boot_ms, now.boot_ms));
+  }
+  core_wake_at(core, DEADLINE_SCHEDULE, &schedule->deadline, at_boot_ms);
+}
+
 static void schedule_disarm(Core *core, Schedule *schedule)
 {
   bool stored = schedule->queued_due_ms > 0 || schedule->spec;
@@ -106,6 +148,7 @@ static void schedule_disarm(Core *core, Schedule *schedule)
   schedule->queued_due_ms = 0;
   text_set(&schedule->spec, NULL);
   g_ptr_array_remove(core_list(core, CORE_SCHEDULES), schedule);
+  core_wake_at(core, DEADLINE_SCHEDULE, &schedule->deadline, INT64_MAX);
   if (stored)
     schedule_store(core, schedule);
 }
@@ -132,24 +175,16 @@ void schedule_attach(Core *core, Schedule *schedule)
   const ScheduleSpec *spec = schedule_spec(schedule);
   Instance *instance = deployment_slot(schedule->deployment, schedule->agent, 0);
   g_ptr_array_remove(core_list(core, CORE_SCHEDULES), schedule);
+  core_wake_at(core, DEADLINE_SCHEDULE, &schedule->deadline, INT64_MAX);
   if (!spec || !schedule->spec)
     return;
   schedule_arm(core, schedule, spec);
+  schedule_wake(core, schedule);
   g_ptr_array_add(core_list(core, CORE_SCHEDULES), schedule);
   if (instance) {
     instance->scheduled = true;
     instance_recount(instance);
   }
-}
-
-static ScheduleRun *schedule_present_run(const Schedule *schedule)
-{
-  for (guint i = schedule->runs->len; i > 0; i--) {
-    ScheduleRun *run = schedule->runs->pdata[i - 1];
-    if (strcmp(run->outcome, "running") == 0)
-      return run;
-  }
-  return NULL;
 }
 
 static void schedule_end_run(Core *core, ScheduleRun *run, const char *outcome, const char *reason)
@@ -198,15 +233,6 @@ void schedules_settle(Core *core, Deployment *deployment)
 }
 
 /* ---- runs ---- */
-
-/* What runs is being changed: afterwards. That is also when it has been changed in this very turn,
- * since whether the schedule is still in force is settled later in it. */
-static bool schedule_waits(const Schedule *schedule)
-{
-  const Deployment *deployment = schedule->deployment;
-  return deployment_changes(deployment) ||
-         (deployment->rollout && turn_is_marked(TURN_CLOSED, deployment->rollout));
-}
 
 /* Starts the agent. */
 static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_at_ms,
@@ -301,13 +327,6 @@ static void schedule_follow_clock(const Core *core, Schedule *schedule)
   schedule->next_at_ms = core_now(core).wall_ms;
 }
 
-/* A run waits, and what it waited for is over. */
-static bool schedule_owes_a_run(const Schedule *schedule)
-{
-  return schedule->queued_due_ms > 0 && schedule_spec(schedule) && !schedule_waits(schedule) &&
-         !schedule_present_run(schedule);
-}
-
 static void schedule_start_queued(Core *core, Schedule *schedule)
 {
   int64_t due_at_ms = schedule->queued_due_ms;
@@ -316,36 +335,23 @@ static void schedule_start_queued(Core *core, Schedule *schedule)
   schedule_start(core, schedule, due_at_ms, "schedule");
 }
 
-void schedules_tick(Core *core)
+static void schedule_look(Core *core, Schedule *schedule)
 {
-  g_autoptr(GPtrArray) all = g_ptr_array_copy(core_list(core, CORE_SCHEDULES), NULL, NULL);
-  for (guint i = 0; i < all->len; i++) {
-    Schedule *schedule = all->pdata[i];
-    if (schedule_owes_a_run(schedule)) /* the former one ended while what runs was being changed */
-      schedule_start_queued(core, schedule);
-    if (!schedule_waits(schedule))
-      schedule_follow_clock(core, schedule);
-    if (schedule->next_at_ms <= core_now(core).wall_ms && !schedule_waits(schedule))
+  if (schedule_owes_a_run(schedule)) /* the former one ended while what runs was being changed */
+    schedule_start_queued(core, schedule);
+  if (!schedule_waits(schedule)) {
+    schedule_follow_clock(core, schedule);
+    if (schedule->next_at_ms <= core_now(core).wall_ms)
       schedule_due(core, schedule);
   }
+  schedule_wake(core, schedule);
 }
 
-int64_t schedules_next_deadline(const Core *core)
+void schedules_tick(Core *core)
 {
-  int64_t first = INT64_MAX;
-  for (guint i = 0; i < core_list(core, CORE_SCHEDULES)->len; i++) {
-    const Schedule *schedule = core_list(core, CORE_SCHEDULES)->pdata[i];
-    if (schedule_owes_a_run(schedule))
-      return core_now(core).boot_ms;
-    if (schedule->next_at_ms == INT64_MAX || schedule_waits(schedule))
-      continue;
-    int64_t wall_ms = CLAMP(schedule->next_at_ms - core_now(core).wall_ms, 0, SCHEDULE_LOOK_MS);
-    int64_t every_ms = schedule->every_boot_ms == INT64_MAX
-                           ? wall_ms
-                           : MAX(schedule->every_boot_ms - core_now(core).boot_ms, 0);
-    first = MIN(first, MIN(wall_ms, every_ms));
-  }
-  return first == INT64_MAX ? first : core_now(core).boot_ms + first;
+  Deadline *deadline;
+  while ((deadline = core_next_due(core, DEADLINE_SCHEDULE)))
+    schedule_look(core, HEAP_OWNER(deadline, Schedule, deadline));
 }
 
 /* What ran in @instance has an outcome. */
@@ -362,6 +368,9 @@ static void schedule_instance_ended(Core *core, const Instance *instance)
 
 void schedules_run(Core *core)
 {
+  const GPtrArray *all = core_list(core, CORE_SCHEDULES);
+  for (guint i = 0, n = turn_clock_was_set(core) ? all->len : 0; i < n; i++)
+    schedule_wake(core, all->pdata[i]); /* their times are by that clock */
   const Instance *instance;
   while ((instance = turn_next(core, TURN_ENDED)))
     schedule_instance_ended(core, instance);

@@ -8,7 +8,5 @@ void schedules_settle(Core *core, Deployment *deployment);
 void schedule_attach(Core *core, Schedule *schedule);
 /* The phase of the turn for TURN_ENDED: runs that are over, and those that waited for them. */
 void schedules_run(Core *core);
-/* Runs that are due. */
+/* Those whose time has come. */
 void schedules_tick(Core *core);
-/* Boot clock; INT64_MAX = none. */
-int64_t schedules_next_deadline(const Core *core);

@@ -28,18 +28,10 @@ static void spec_config_environment(StrMap *environment, const AgentSpec *agent)
 }
 
 /* Hosts that appear in the plan, this machine's names, and what the user allowed. */
-static char *spec_allowed_hosts(const Job *job, const StrMap *environment)
+static char *spec_allowed_hosts(const Revision *revision, const StrMap *environment)
 {
-  GString *hosts = g_string_new("localhost,127.0.0.1");
-  for (guint i = 0; i < job->agents->len; i++) {
-    const AgentSpec *agent = job_agent(job, i);
-    if (agent->target == TARGET_REMOTE && agent->host && !strstr(hosts->str, agent->host))
-      g_string_append_printf(hosts, ",%s", agent->host);
-  }
   const char *given = strmap_get(environment, "AGENT_ALLOWED_HOSTS");
-  if (given && given[0])
-    g_string_append_printf(hosts, ",%s", given);
-  return g_string_free(hosts, FALSE);
+  return g_strconcat(revision_hosts(revision), given && given[0] ? "," : NULL, given, NULL);
 }
 
 /* What stands in the environment as it is goes to @environment, what the node fetches to
@@ -98,16 +90,17 @@ static void spec_derive(InstanceSpec *spec, const StrMap *map, const char *key, 
         g_strdup_printf("%s=%s:%s", key, kind, deployment->id);
 }
 
-static void spec_environment(InstanceSpec *spec, const Instance *instance, const Plan *plan,
+static void spec_environment(InstanceSpec *spec, const Instance *instance, const Revision *revision,
                              guint index)
 {
+  const Plan *plan = revision_plan(revision);
   const Job *job = plan->job;
   const AgentSpec *agent = job_agent(job, index);
   StrMap map;
   strmap_init(&map);
   spec_merge_caller(&map, job, agent);
   strmap_merge(&map, &job->environment);
-  g_autofree char *hosts = spec_allowed_hosts(job, &map);
+  g_autofree char *hosts = spec_allowed_hosts(revision, &map);
   g_autofree char *replica = g_strdup_printf("%d", instance->replica);
   g_autofree char *connected =
       plan_connected_agents(plan, index, spec_port, (void *)(uintptr_t)instance);
@@ -191,7 +184,7 @@ InstanceSpec *instance_make_spec(const Instance *instance)
   spec->replica = instance->replica;
   spec->kind = agent->kind;
   spec->argv = spec_argv(instance, plan->job, agent);
-  spec_environment(spec, instance, plan, (guint)index);
+  spec_environment(spec, instance, revision, (guint)index);
   spec->working_dir = spec_directory(plan->job, agent);
   spec->user = g_strdup(agent->user);
   spec->port = MAX(instance->port, 0);

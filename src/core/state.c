@@ -7,6 +7,13 @@
 
 #include <string.h>
 
+static int core_compare_deadline(const HeapNode *a, const HeapNode *b)
+{
+  int64_t x = HEAP_OWNER(a, Deadline, slot)->at_boot_ms,
+          y = HEAP_OWNER(b, Deadline, slot)->at_boot_ms;
+  return (x > y) - (x < y);
+}
+
 Core *core_new(const CoreConfig *config)
 {
   static const GDestroyNotify frees[CORE_LIST_N] = {
@@ -38,8 +45,9 @@ Core *core_new(const CoreConfig *config)
     core->lists[i] = g_ptr_array_new_with_free_func(frees[i]);
   for (int i = 0; i < TURN_QUEUE_N; i++)
     core->queues[i].objects = g_ptr_array_new();
+  for (int i = 0; i < DEADLINE_N; i++)
+    heap_init(&core->deadlines[i], core_compare_deadline);
   core->removed = g_ptr_array_new();
-  core->outbox = g_ptr_array_new();
   return core;
 }
 
@@ -51,8 +59,9 @@ void core_free(Core *core)
     g_ptr_array_unref(core->queues[i].objects);
   for (int i = 0; i < CORE_LIST_N; i++)
     g_ptr_array_unref(core->lists[i]);
+  for (int i = 0; i < DEADLINE_N; i++)
+    heap_done(&core->deadlines[i]);
   g_ptr_array_unref(core->removed);
-  g_ptr_array_unref(core->outbox);
   g_ptr_array_unref(core->deployments);
   g_ptr_array_unref(core->nodes);
   g_hash_table_unref(core->by_key);
@@ -134,6 +143,41 @@ int64_t core_next_request(Core *core)
   return ++core->next_request;
 }
 
+/* ---- deadlines ---- */
+
+void core_wake_at(Core *core, DeadlineKind kind, Deadline *deadline, int64_t at_boot_ms)
+{
+  Heap *heap = &core->deadlines[kind];
+  deadline->at_boot_ms = at_boot_ms;
+  if (at_boot_ms == INT64_MAX)
+    heap_remove(heap, &deadline->slot);
+  else if (heap_has(&deadline->slot))
+    heap_update(heap, &deadline->slot);
+  else
+    heap_insert(heap, &deadline->slot);
+}
+
+Deadline *core_next_due(Core *core, DeadlineKind kind)
+{
+  HeapNode *first = heap_first(&core->deadlines[kind]);
+  Deadline *deadline = first ? HEAP_OWNER(first, Deadline, slot) : NULL;
+  if (!deadline || deadline->at_boot_ms > core->now.boot_ms)
+    return NULL;
+  heap_remove(&core->deadlines[kind], first);
+  return deadline;
+}
+
+int64_t core_next_wake(const Core *core)
+{
+  int64_t first_ms = INT64_MAX;
+  for (int i = 0; i < DEADLINE_N; i++) {
+    const HeapNode *first = heap_first(&core->deadlines[i]);
+    if (first)
+      first_ms = MIN(first_ms, HEAP_OWNER(first, Deadline, slot)->at_boot_ms);
+  }
+  return first_ms;
+}
+
 /* ---- deployments ---- */
 
 Deployment *core_find(const Core *core, const char *key)
@@ -176,13 +220,14 @@ void core_remove_deployment(Core *core, Deployment *deployment)
 {
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    NodeObject *node = core_node(core, instance->node);
-    if (node)
-      g_hash_table_remove(node->instances, instance);
+    core_place_instance(core, instance, NULL);
     g_hash_table_remove(core->instances, instance->id);
   }
-  for (guint i = 0; i < deployment->schedules->len; i++)
-    g_ptr_array_remove(core->lists[CORE_SCHEDULES], deployment->schedules->pdata[i]);
+  for (guint i = 0; i < deployment->schedules->len; i++) {
+    Schedule *schedule = deployment->schedules->pdata[i];
+    core_wake_at(core, DEADLINE_SCHEDULE, &schedule->deadline, INT64_MAX);
+    g_ptr_array_remove(core->lists[CORE_SCHEDULES], schedule);
+  }
   g_hash_table_remove(core->by_key, deployment->name);
   g_hash_table_remove(core->by_key, deployment->id);
   /* frees */
@@ -209,16 +254,60 @@ void core_add_instance(Core *core, Instance *instance)
 void core_remove_instance(Core *core, Instance *instance)
 {
   Deployment *deployment = instance->deployment;
-  NodeObject *node = core_node(core, instance->node);
   g_autofree char *key = slot_key(instance->agent, instance->replica);
-  if (node)
-    g_hash_table_remove(node->instances, instance);
+  core_place_instance(core, instance, NULL);
   deployment->bad -= instance->bad;
   deployment->healthy -= instance->fine;
   deployment->coming -= instance->coming;
+  if (deployment->rollout)
+    g_ptr_array_remove(deployment->rollout->leaving, instance);
   g_hash_table_remove(deployment->slots, key);
   g_hash_table_remove(core->instances, instance->id);
   g_ptr_array_remove(deployment->instances, instance); /* frees */
+}
+
+/* Counts @instance at @node, or no more. */
+static void core_count_at(Instance *instance, NodeObject *node, bool there)
+{
+  GHashTable *nodes = instance->deployment->nodes;
+  guint n = GPOINTER_TO_UINT(g_hash_table_lookup(nodes, node)) + (there ? 1 : -1u);
+  if (n)
+    g_hash_table_insert(nodes, node, GUINT_TO_POINTER(n));
+  else
+    g_hash_table_remove(nodes, node);
+  if (there)
+    g_hash_table_add(node->instances, instance);
+  else
+    g_hash_table_remove(node->instances, instance);
+}
+
+void core_place_instance(Core *core, Instance *instance, const char *node)
+{
+  NodeObject *old = core_node(core, instance->node), *new = core_node(core, node);
+  instance_unlist_port(instance);
+  if (old)
+    core_count_at(instance, old, false);
+  text_set(&instance->node, node);
+  if (new)
+    core_count_at(instance, new, true);
+}
+
+void core_load_place(Core *core, Instance *instance)
+{
+  NodeObject *node = core_node(core, instance->node);
+  if (node)
+    core_count_at(instance, node, true);
+}
+
+void core_set_unplaced(Core *core, Rollout *rollout, bool unplaced)
+{
+  if (rollout->unplaced == unplaced)
+    return;
+  rollout->unplaced = unplaced;
+  if (unplaced)
+    g_ptr_array_add(core->lists[CORE_UNPLACED], rollout);
+  else
+    g_ptr_array_remove(core->lists[CORE_UNPLACED], rollout);
 }
 
 /* ---- nodes ---- */

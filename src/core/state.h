@@ -8,6 +8,7 @@
 /* Lists that one file each keeps in order. */
 typedef enum CoreList {
   CORE_OPEN,      /* of Rollout*: those that are not done (volatile); rollout.c */
+  CORE_UNPLACED,  /* of Rollout*: those that any node may help (volatile); core_set_unplaced */
   CORE_SCHEDULES, /* of Schedule*: those in force (volatile); schedule.c */
   CORE_TOKENS,    /* of Token*, sorted by name; owned; tokens.c */
   CORE_SECRETS,   /* of Secret*, sorted by name; owned; secrets.c */
@@ -36,6 +37,14 @@ void core_count_restarts(Core *core, uint64_t n);
 /* Tells the simulator that a cell of a state table was reached. */
 void core_cover(Core *core, const char *table, int state, int event);
 
+/* When the core is to look at the object of @deadline, of kind @kind: boot clock, INT64_MAX = not.
+ */
+void core_wake_at(Core *core, DeadlineKind kind, Deadline *deadline, int64_t at_boot_ms);
+/* Takes out the earliest of @kind whose time has come; NULL when there is none. */
+Deadline *core_next_due(Core *core, DeadlineKind kind);
+/* The earliest of all; INT64_MAX = none. */
+int64_t core_next_wake(const Core *core);
+
 /* Deployment by name or id; NULL when there is none, and of NULL. */
 Deployment *core_find(const Core *core, const char *key);
 /* Takes @deployment, whose name and id are new. */
@@ -48,6 +57,12 @@ Instance *core_find_instance(const Core *core, const char *id);
 void core_add_instance(Core *core, Instance *instance);
 /* Frees @instance and takes it out of its deployment and its node. */
 void core_remove_instance(Core *core, Instance *instance);
+/* @instance is at node @node (id, which may be unknown; NULL = nowhere) from now on. */
+void core_place_instance(Core *core, Instance *instance, const char *node);
+/* Every instance was loaded: notes which node it is at. */
+void core_load_place(Core *core, Instance *instance);
+/* Some slots of @rollout have no node that can be asked: whichever comes may help. */
+void core_set_unplaced(Core *core, Rollout *rollout, bool unplaced);
 /* NULL when there is none, and of NULL. */
 NodeObject *core_node(const Core *core, const char *id);
 /* Takes @node, whose id is new. */

@@ -26,13 +26,14 @@ struct Core {
   GPtrArray *nodes;              /* of NodeObject*; owned */
   GHashTable *nodes_by_id;       /* id -> NodeObject* */
   GPtrArray *lists[CORE_LIST_N]; /* see CoreList */
+  Heap deadlines[DEADLINE_N];    /* of Deadline, by time */
   uint64_t restarts;             /* that nodes made since this core was loaded (volatile) */
   CoreCoverageFn coverage;
   void *coverage_data;
   /* the present turn */
   Now now;
-  Effects *effects; /* NULL between turns */
+  int64_t clocks_ms; /* wall - boot, when the wall clock was found to be set last */
+  Effects *effects;  /* NULL between turns */
   TurnQueue queues[TURN_QUEUE_N];
   GPtrArray *removed; /* of Record*: deletions */
-  GPtrArray *outbox;  /* of Outgoing*: frames by node and type */
 };

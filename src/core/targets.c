@@ -70,7 +70,7 @@ static int rollout_port_back(const Rollout *rollout, const Instance *instance, i
   if (declared != PORT_AUTO)
     return MAX(declared, 0);
   bool has = revision_agent(instance->deployment, rollout->to, instance->agent);
-  int given = has ? reserve_declared_by(instance, rollout->to) : PORT_AUTO;
+  int given = has ? ports_declared_by(instance, rollout->to) : PORT_AUTO;
   if (rollout->phase == ROLLOUT_PHASE_RESERVE || given == PORT_AUTO ||
       instance->port != MAX(given, 0))
     return instance->port; /* no port of the abandoned revision was given to it */
@@ -130,7 +130,7 @@ static void rollout_target_slot(Core *core, Rollout *rollout, Wanted *wanted, in
 /* Starts that slots waited for do not come: each has the port of what it runs again. */
 static void rollout_forget_ports(Core *core, const Deployment *deployment)
 {
-  g_autoptr(GHashTable) used = NULL;
+  g_autoptr(Ports) used = NULL;
   for (guint i = 0; i < deployment->instances->len; i++)
     if (((const Instance *)deployment->instances->pdata[i])->step == STEP_WAITING)
       reserve_keep(core, deployment->instances->pdata[i], &used);
@@ -154,6 +154,7 @@ void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
   Deployment *deployment = rollout->deployment;
   if (rollout->verdict != OUTCOME_SUCCEEDED)
     rollout_forget_ports(core, deployment);
+  g_ptr_array_set_size(rollout->leaving, 0);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     instance->target = 0;
@@ -178,6 +179,8 @@ void rollout_targets(Core *core, Rollout *rollout, int revision, bool goes_on)
     reserve_back(core, deployment);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
+    if (instance->target == 0)
+      g_ptr_array_add(rollout->leaving, instance);
     if (instance->target == 0 && instance->step == STEP_STARTING)
       instance->step = STEP_IDLE;
     if (instance->target > 0 && instance->step == STEP_IDLE && instance->desired_running)

@@ -9,11 +9,6 @@
 
 #include <string.h>
 
-typedef struct Outgoing {
-  char *node;
-  Frame *frame;
-} Outgoing;
-
 void turn_begin(Core *core, Now now, Effects *effects)
 {
   core->now = now;
@@ -32,6 +27,16 @@ void turn_end(Core *core)
   core->effects = NULL;
 }
 
+bool turn_clock_was_set(Core *core)
+{
+  enum { CLOCK_SLEWS_MS = 1000 };
+  int64_t clocks_ms = core->now.wall_ms - core->now.boot_ms;
+  if (ABS(clocks_ms - core->clocks_ms) <= CLOCK_SLEWS_MS)
+    return false;
+  core->clocks_ms = clocks_ms;
+  return true;
+}
+
 /* ---- queues ---- */
 
 /* Where an object of each queue notes that it is in it. */
@@ -42,12 +47,15 @@ static const size_t turn_marks_at[TURN_QUEUE_N] = {
     [TURN_UNASKED] = offsetof(Instance, marks),
     [TURN_ENDED] = offsetof(Instance, marks),
     [TURN_CLOSED] = offsetof(Rollout, marks),
+    [TURN_SETTLED] = offsetof(Rollout, marks),
     [TURN_UNSETTLED] = offsetof(Deployment, marks),
     [TURN_NODES] = offsetof(NodeObject, marks),
     [TURN_INSTANCES] = offsetof(Instance, marks),
     [TURN_DOOMED] = offsetof(Instance, marks),
     [TURN_ROLLOUTS] = offsetof(Rollout, marks),
     [TURN_DEPLOYMENTS] = offsetof(Deployment, marks),
+    [TURN_TIMED] = offsetof(Rollout, marks),
+    [TURN_OUTBOX] = offsetof(NodeObject, marks),
 };
 
 static guint *turn_marks(TurnQueueId queue, gpointer object)
@@ -153,19 +161,19 @@ void turn_event(Core *core, const char *type, const char *deployment, const char
 
 Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request)
 {
-  for (guint i = 0; i < core->outbox->len; i++) {
-    Outgoing *outgoing = core->outbox->pdata[i];
-    if (outgoing->frame->type == type && outgoing->frame->request == request &&
-        strcmp(outgoing->node, node) == 0)
-      return outgoing->frame;
+  NodeObject *to = g_hash_table_lookup(core->nodes_by_id, node);
+  g_assert(to);
+  for (guint i = 0; i < to->outbox->len; i++) {
+    Frame *frame = to->outbox->pdata[i];
+    if (frame->type == type && frame->request == request)
+      return frame;
   }
-  Outgoing *outgoing = g_new0(Outgoing, 1);
-  outgoing->node = g_strdup(node);
-  outgoing->frame = frame_new(type);
-  outgoing->frame->request = request;
-  outgoing->frame->term = core->term;
-  g_ptr_array_add(core->outbox, outgoing);
-  return outgoing->frame;
+  Frame *frame = frame_new(type);
+  frame->request = request;
+  frame->term = core->term;
+  g_ptr_array_add(to->outbox, frame);
+  turn_mark(core, TURN_OUTBOX, to);
+  return frame;
 }
 
 void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction)
@@ -175,14 +183,12 @@ void turn_send(Core *core, const char *node, FrameType type, Instruction *instru
 
 void turn_unsend_start(Core *core, const char *node, const char *instance)
 {
-  for (guint i = 0; i < core->outbox->len; i++) {
-    const Outgoing *outgoing = core->outbox->pdata[i];
-    if (outgoing->frame->type != FRAME_START || strcmp(outgoing->node, node) != 0)
-      continue;
-    for (guint k = outgoing->frame->instructions->len; k > 0; k--)
-      if (strcmp(((const Instruction *)outgoing->frame->instructions->pdata[k - 1])->id,
-                 instance) == 0)
-        g_ptr_array_remove_index(outgoing->frame->instructions, k - 1);
+  const NodeObject *to = g_hash_table_lookup(core->nodes_by_id, node);
+  for (guint i = 0; i < to->outbox->len; i++) {
+    const Frame *frame = to->outbox->pdata[i];
+    for (guint k = frame->type == FRAME_START ? frame->instructions->len : 0; k > 0; k--)
+      if (strcmp(((const Instruction *)frame->instructions->pdata[k - 1])->id, instance) == 0)
+        g_ptr_array_remove_index(frame->instructions, k - 1);
   }
 }
 
@@ -200,24 +206,25 @@ static int turn_rank(FrameType type)
 
 static gint turn_compare(gconstpointer a, gconstpointer b)
 {
-  const Outgoing *x = *(Outgoing *const *)a, *y = *(Outgoing *const *)b;
-  return turn_rank(x->frame->type) - turn_rank(y->frame->type);
+  return turn_rank((*(Frame *const *)a)->type) - turn_rank((*(Frame *const *)b)->type);
 }
 
 void turn_flush(Core *core)
 {
-  g_ptr_array_sort(core->outbox, turn_compare);
-  for (guint i = 0; i < core->outbox->len; i++) {
-    Outgoing *outgoing = core->outbox->pdata[i];
-    Message *message = g_new0(Message, 1);
-    message->node = g_steal_pointer(&outgoing->node);
-    message->frame = frame_write(outgoing->frame);
-    message->of_link = outgoing->frame->type != FRAME_PEERS;
-    g_ptr_array_add(core->effects->messages, message);
-    frame_free(outgoing->frame);
-    g_free(outgoing);
+  NodeObject *node;
+  while ((node = turn_next(core, TURN_OUTBOX))) {
+    g_ptr_array_sort(node->outbox, turn_compare);
+    for (guint i = 0; i < node->outbox->len; i++) {
+      Frame *frame = node->outbox->pdata[i];
+      Message *message = g_new0(Message, 1);
+      message->node = g_strdup(node->id);
+      message->frame = frame_write(frame);
+      message->of_link = frame->type != FRAME_PEERS;
+      g_ptr_array_add(core->effects->messages, message);
+      frame_free(frame);
+    }
+    g_ptr_array_set_size(node->outbox, 0);
   }
-  g_ptr_array_set_size(core->outbox, 0);
   for (guint i = 0; i < core->removed->len; i++)
     turn_store(core, core->removed->pdata[i]);
   g_ptr_array_set_size(core->removed, 0);

@@ -10,7 +10,8 @@ typedef enum TurnQueueId {
   TURN_GREETED,   /* Instance: its node is there again and hears what holds for it */
   TURN_UNASKED,   /* Instance: perhaps it was stopped and nobody asked for that */
   TURN_ENDED,     /* Instance: what runs in it has an outcome, which its schedule must hear */
-  TURN_CLOSED,    /* Rollout: it is done */
+  TURN_CLOSED,    /* Rollout: it is done, and its deployment not settled yet */
+  TURN_SETTLED,   /* Rollout: ... and now it is */
   TURN_UNSETTLED, /* Deployment: its status may be another */
   /* what changed, to be announced at the end, and to be stored when it is dirty: see touch_* */
   TURN_NODES,
@@ -18,12 +19,17 @@ typedef enum TurnQueueId {
   TURN_DOOMED, /* Instance: leaves for good, with its logs */
   TURN_ROLLOUTS,
   TURN_DEPLOYMENTS,
+  TURN_TIMED,  /* Rollout: the core is to look at it at another time than before */
+  TURN_OUTBOX, /* NodeObject: it is told something */
   TURN_QUEUE_N
 } TurnQueueId;
 
 void turn_begin(Core *core, Now now, Effects *effects);
 /* Records what ids were given, and forgets the effects. Every queue must be empty by now. */
 void turn_end(Core *core);
+
+/* Was the wall clock set since this said so last? */
+bool turn_clock_was_set(Core *core);
 
 /* Puts @object, of the type that @queue says, at the end of it, unless it is in it. */
 void turn_mark(Core *core, TurnQueueId queue, gpointer object);
@@ -49,8 +55,8 @@ void turn_remove(Core *core, TableId table, const char *id);
 void turn_event(Core *core, const char *type, const char *deployment, const char *object,
                 GString *data);
 
-/* The frame of @type that goes to @node at the end of the turn; made by the first call. @request: 0
- * = it belongs to none. Borrowed until then. */
+/* The frame of @type that goes to @node, which is known, at the end of the turn; made by the first
+ * call. @request: 0 = it belongs to none. Borrowed until then. */
 Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request);
 /* Adds @instruction (ownership moves) to that frame. */
 void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction);

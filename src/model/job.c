@@ -190,10 +190,12 @@ const char *job_entry_agent(const Job *job)
 
 bool job_has_registry(const Job *job)
 {
+  if (job->topology.type != TOPOLOGY_DYNAMIC || job->agents->len < 2)
+    return false;
   bool port = false;
   for (guint i = 0; i < job->agents->len && !port; i++)
     port = job_agent(job, i)->port != PORT_NONE;
-  return port && job->agents->len > 1 && job->topology.type == TOPOLOGY_DYNAMIC;
+  return port;
 }
 
 void topology_add_group(Topology *topology, const guint *members, guint n)

@@ -5,6 +5,7 @@
 #include "core/build.h"
 #include "core/instance.h"
 #include "core/objects.h"
+#include "core/ports.h"
 #include "core/spec.h"
 
 #include <stdio.h>
@@ -155,6 +156,8 @@ static void check_port_of(Sim *sim, GHashTable *used, Instance *instance)
  * refuses the second.) */
 void sim_check_ports(Sim *sim)
 {
+  if (!ports_are_right(sim->core))
+    sim_break(sim, "the index of live ports is not what the instances say");
   g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
   const GPtrArray *deployments = core_deployments(sim->core);
   for (guint i = 0; i < deployments->len; i++) {

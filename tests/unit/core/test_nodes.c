@@ -446,7 +446,7 @@ static void test_late_answer_to_reserve(void)
   world->answers = false;
   world_deploy(world, job, false);
   const Rollout *rollout = world_desk(world)->rollout;
-  int64_t request = rollout->request;
+  int64_t request = ((const Reserve *)rollout->reserves->pdata[0])->request;
   g_assert_cmpint(request, >, 0);
   world_do(world, COMMAND_CANCEL, "desk");
   while (!g_queue_is_empty(world->mail))
