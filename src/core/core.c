@@ -135,16 +135,13 @@ void core_accept(Core *core, const Command *command, int status, const char *bod
 void core_audit(Core *core, const Command *command, const char *action, const char *object,
                 const char *detail)
 {
-  char id[ID_BYTES];
-  core_new_id(core, id, "aud");
-  Record *record = record_new(TABLE_AUDIT);
-  record_text(record, AUD_ID, id);
-  record_int(record, AUD_AT, core->now.wall_ms);
-  record_text(record, AUD_ACTOR, command->actor);
-  record_text(record, AUD_ACTION, action);
-  record_text(record, AUD_OBJECT, object);
-  record_text(record, AUD_DETAIL, detail);
-  g_ptr_array_add(core->effects->records, record);
+  AuditEntry entry = {.at_ms = core->now.wall_ms,
+                      .actor = command->actor,
+                      .action = action,
+                      .object = object,
+                      .detail = detail};
+  core_new_id(core, entry.id, "aud");
+  g_ptr_array_add(core->effects->records, record_of_audit(&entry));
 }
 
 /* A rollout whose node is merely silent has not failed: it goes on or is judged when the node is

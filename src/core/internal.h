@@ -85,7 +85,8 @@ Record *record_of_secret(const Secret *secret);
 Record *record_of_notice(const Notice *notice);
 /* @instance->registration is there. */
 Record *record_of_registration(const Instance *instance);
-Record *record_of_meta(const char *key, const char *value);
+Record *record_of_meta(const MetaEntry *meta);
+Record *record_of_audit(const AuditEntry *audit);
 
 /* objects.c */
 Deployment *deployment_new(const char *id, const char *name);
@@ -284,13 +285,13 @@ void command_tick(Core *core, const Command *command);
 /* tokens.c */
 void command_token_create(Core *core, const Command *command);
 void command_token_revoke(Core *core, const Command *command);
-bool load_token(Core *core, const Value *values);
+gint token_compare(gconstpointer a, gconstpointer b); /* of two places in a list: by name */
 void token_free(Token *token);
 
 /* secrets.c */
 void command_secret_set(Core *core, const Command *command);
 void command_secret_remove(Core *core, const Command *command);
-bool load_secret(Core *core, const Value *values);
+gint secret_compare(gconstpointer a, gconstpointer b); /* as token_compare */
 void secret_free(Secret *secret);
 void command_secrets_given(Core *core, const Command *command);
 /* which instances run with an environment that is no longer what it should be */
@@ -300,7 +301,6 @@ char *secrets_missing(const Core *core, const Job *job);
 
 /* notices.c */
 void command_notice_tried(Core *core, const Command *command);
-bool load_notice(Core *core, const Value *values);
 void notice_free(Notice *notice);
 /* the static word for a stored one; NULL when it is none */
 const char *notice_told(const char *word);
@@ -312,7 +312,6 @@ void notices_look(Core *core, Deployment *deployment);
 /* registry.c */
 void command_register(Core *core, const Command *command);
 void command_deregister(Core *core, const Command *command);
-bool load_registration(Core *core, const Value *values);
 void registration_free(Registration *registration);
 /* what it told goes, in the store too; also when it told nothing */
 void registration_drop(Core *core, Instance *instance);

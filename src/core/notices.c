@@ -90,24 +90,6 @@ void command_notice_tried(Core *core, const Command *command)
   notice_wait(core, notice);
 }
 
-bool load_notice(Core *core, const Value *values)
-{
-  if (!values[NTC_DEPLOYMENT].text || !values[NTC_URL].text || !values[NTC_EVENT].text ||
-      !values[NTC_BODY].text)
-    return false;
-  Notice *notice = g_new0(Notice, 1);
-  g_strlcpy(notice->id, values[NTC_ID].text, sizeof notice->id);
-  notice->deployment = g_strdup(values[NTC_DEPLOYMENT].text);
-  notice->url = g_strdup(values[NTC_URL].text);
-  notice->event = g_strdup(values[NTC_EVENT].text);
-  notice->body = g_strdup(values[NTC_BODY].text);
-  notice->created_at_ms = values[NTC_CREATED_AT].number;
-  notice->tries = (int)values[NTC_TRIES].number;
-  notice->next_at_ms = values[NTC_NEXT_AT].number;
-  g_ptr_array_add(core->notices, notice); /* sorted when all are there */
-  return true;
-}
-
 /* ---- a new one ---- */
 
 static void notice_write_agents(GString *out, const Deployment *deployment)

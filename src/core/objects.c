@@ -3,16 +3,12 @@
 
 #include <string.h>
 
-static const char *const step_words[STEP_N] = {
-#define X(id, word) word,
-    INSTANCE_STEPS(X)
-#undef X
-};
+#define STEP_WORD(id, word) word,
+const Words instance_step_words = {STEP_N, (const char *const[]){INSTANCE_STEPS(STEP_WORD)}};
 
 const char *instance_step_word(InstanceStep step)
 {
-  g_assert((int)step >= 0 && step < STEP_N);
-  return step_words[step];
+  return words_at(&instance_step_words, (int)step);
 }
 
 void text_set(char **slot, const char *text)

@@ -366,18 +366,3 @@ void command_deregister(Core *core, const Command *command)
   jw_close(body, '}');
   core_accept(core, command, 200, body->str);
 }
-
-bool load_registration(Core *core, const Value *values)
-{
-  Instance *instance = g_hash_table_lookup(core->instances, values[REG_INSTANCE].text);
-  if (!instance || instance->registration)
-    return false;
-  Registration *registration = g_new0(Registration, 1);
-  registration->generation = values[REG_GENERATION].number;
-  registration->said = g_strdup(values[REG_SAID].text);
-  registration->said_at_ms = values[REG_SAID_AT].number;
-  registration->hidden = values[REG_HIDDEN].number != 0;
-  registration->attempt = (int)values[REG_ATTEMPT].number;
-  instance->registration = registration;
-  return true;
-}

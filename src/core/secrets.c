@@ -18,7 +18,7 @@ void secret_free(Secret *secret)
   g_free(secret);
 }
 
-static gint secret_compare(gconstpointer a, gconstpointer b)
+gint secret_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Secret *const *)a)->name, (*(Secret *const *)b)->name);
 }
@@ -294,20 +294,4 @@ void command_secret_remove(Core *core, const Command *command)
   core_audit(core, command, "secret-remove", secret->name, NULL);
   g_ptr_array_remove(core->secrets, secret);
   core_accept(core, command, 200, "{}");
-}
-
-bool load_secret(Core *core, const Value *values)
-{
-  if (!values[SEC_SEALED].text)
-    return false;
-  Secret *secret = g_new0(Secret, 1);
-  secret->name = g_strdup(values[SEC_NAME].text);
-  secret->sealed = g_strdup(values[SEC_SEALED].text);
-  secret->version = values[SEC_VERSION].number;
-  secret->created_at_ms = values[SEC_CREATED_AT].number;
-  secret->updated_at_ms = values[SEC_UPDATED_AT].number;
-  secret->actor = g_strdup(values[SEC_ACTOR].text);
-  g_ptr_array_add(core->secrets, secret);
-  g_ptr_array_sort(core->secrets, secret_compare);
-  return true;
 }

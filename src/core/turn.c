@@ -235,7 +235,7 @@ void turn_flush(Core *core)
   g_ptr_array_set_size(core->removed, 0);
   if (core->next_id != core->stored_next_id) {
     g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
-    g_ptr_array_add(core->effects->records, record_of_meta("next_id", next));
+    g_ptr_array_add(core->effects->records, record_of_meta(&(MetaEntry){"next_id", next}));
     core->stored_next_id = core->next_id;
   }
 }

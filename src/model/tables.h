@@ -10,7 +10,7 @@
  *   TEXT    char *, NULL = none
  *   SHARED  GRefString; NULL is read as ""
  *   INT     int, int64_t or bool; NULL is read as 0
- *   WORD    an enum, stored as its word of the list that is named behind it
+ *   WORD    an enum, stored as its word (model/states.h)
  *   OWNER   no member: the id of the object that it belongs to, which is of that noun
  *   OTHER   no member: text that two functions of core/rows.c write and read */
 
@@ -40,13 +40,13 @@
 #define DEPLOYMENTS_COLUMNS(X, T) \
   X(T, DEP_ID,         "id",         ID,     id) \
   X(T, DEP_NAME,       "name",       NEEDED, name) \
-  X(T, DEP_STATUS,     "status",     WORD,   settled, deployment_status) \
+  X(T, DEP_STATUS,     "status",     WORD,   settled) \
   X(T, DEP_REVISION,   "revision",   INT,    revision) \
   X(T, DEP_ROLLOUT,    "rollout",    OTHER,  last_rollout) \
   X(T, DEP_CREATED_AT, "created_at", INT,    created_at_ms) \
   X(T, DEP_UPDATED_AT, "updated_at", INT,    updated_at_ms) \
   X(T, DEP_REASON,     "reason",     TEXT,   reason) \
-  X(T, DEP_OUTCOME,    "outcome",    WORD,   outcome, rollout_outcome) \
+  X(T, DEP_OUTCOME,    "outcome",    WORD,   outcome) \
   X(T, DEP_TOLD,       "told",       OTHER,  told)
 
 #define REVISIONS_COLUMNS(X, T) \
@@ -70,7 +70,7 @@
   X(T, INS_GENERATION, "generation", INT,    generation) \
   X(T, INS_REVISION,   "revision",   INT,    revision) \
   X(T, INS_DESIRED,    "desired",    OTHER,  desired) \
-  X(T, INS_STEP,       "step",       WORD,   step, instance_step) \
+  X(T, INS_STEP,       "step",       WORD,   step) \
   X(T, INS_STAGE,      "stage",      INT,    stage) \
   X(T, INS_PORT,       "port",       INT,    port) \
   X(T, INS_OUTCOME,    "outcome",    TEXT,   outcome) \
@@ -84,12 +84,12 @@
 #define ROLLOUTS_COLUMNS(X, T) \
   X(T, ROL_ID,         "id",            ID,    id) \
   X(T, ROL_DEPLOYMENT, "deployment",    OWNER, deployment) \
-  X(T, ROL_KIND,       "kind",          WORD,  kind, rollout_kind) \
-  X(T, ROL_PHASE,      "phase",         WORD,  phase, rollout_phase) \
+  X(T, ROL_KIND,       "kind",          WORD,  kind) \
+  X(T, ROL_PHASE,      "phase",         WORD,  phase) \
   X(T, ROL_STAGE,      "stage",         INT,   stage) \
   X(T, ROL_FROM,       "from_revision", INT,   from) \
   X(T, ROL_TO,         "to_revision",   INT,   to) \
-  X(T, ROL_OUTCOME,    "outcome",       WORD,  outcome, rollout_outcome) \
+  X(T, ROL_OUTCOME,    "outcome",       WORD,  outcome) \
   X(T, ROL_CAUSE,      "cause",         TEXT,  cause) \
   X(T, ROL_STARTED_AT, "started_at",    INT,   started_at_ms) \
   X(T, ROL_STAGE_AT,   "stage_at",      INT,   stage_at_ms) \
@@ -97,7 +97,7 @@
   X(T, ROL_ENDED_AT,   "ended_at",      INT,   ended_at_ms) \
   X(T, ROL_ACTOR,      "actor",         TEXT,  actor) \
   X(T, ROL_FAILED,     "failed",        TEXT,  failed) \
-  X(T, ROL_VERDICT,    "verdict",       WORD,  verdict, rollout_outcome) \
+  X(T, ROL_VERDICT,    "verdict",       WORD,  verdict) \
   X(T, ROL_AGENT,      "agent",         TEXT,  agent) \
   X(T, ROL_ROLLING,    "rolling",       INT,   rolling)
 
@@ -130,7 +130,7 @@
 #define TOKENS_COLUMNS(X, T) \
   X(T, TOK_ID,         "id",         ID,     id) \
   X(T, TOK_NAME,       "name",       NEEDED, name) \
-  X(T, TOK_ROLE,       "role",       WORD,   role, role) \
+  X(T, TOK_ROLE,       "role",       WORD,   role) \
   X(T, TOK_HASH,       "hash",       NEEDED, hash) \
   X(T, TOK_CREATED_AT, "created_at", INT,    created_at_ms) \
   X(T, TOK_EXPIRES_AT, "expires_at", INT,    expires_at_ms) \
