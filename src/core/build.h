@@ -68,3 +68,5 @@ void node_object_free(NodeObject *node);
 void token_free(Token *token);
 void secret_free(Secret *secret);
 void notice_free(Notice *notice);
+/* The static text that Deployment.told may be, for one that is equal; NULL when it is none. */
+const char *notice_told(const char *word);

@@ -7,21 +7,11 @@
 #include "core/build.h"
 #include "core/command.h"
 #include "core/instance.h"
-#include "core/load.h"
 #include "core/records.h"
 #include "core/state.h"
 #include "core/turn.h"
 
 #include <string.h>
-
-static const char told_failed[] = "failed", told_degraded[] = "degraded";
-
-const char *notice_told(const char *word)
-{
-  return g_strcmp0(word, told_failed) == 0     ? told_failed
-         : g_strcmp0(word, told_degraded) == 0 ? told_degraded
-                                               : NULL;
-}
 
 const GPtrArray *core_notices(const Core *core)
 {
@@ -86,24 +76,6 @@ void command_notice_tried(Core *core, const Command *command)
     pause *= 4;
   notice->next_at_ms = core_now(core).wall_ms + MIN(pause, NOTICE_LONGEST_MS);
   notice_wait(core, notice);
-}
-
-bool load_notice(Core *core, const Value *values)
-{
-  if (!values[NTC_DEPLOYMENT].text || !values[NTC_URL].text || !values[NTC_EVENT].text ||
-      !values[NTC_BODY].text)
-    return false;
-  Notice *notice = g_new0(Notice, 1);
-  g_strlcpy(notice->id, values[NTC_ID].text, sizeof notice->id);
-  notice->deployment = g_strdup(values[NTC_DEPLOYMENT].text);
-  notice->url = g_strdup(values[NTC_URL].text);
-  notice->event = g_strdup(values[NTC_EVENT].text);
-  notice->body = g_strdup(values[NTC_BODY].text);
-  notice->created_at_ms = values[NTC_CREATED_AT].number;
-  notice->tries = (int)values[NTC_TRIES].number;
-  notice->next_at_ms = values[NTC_NEXT_AT].number;
-  g_ptr_array_add(core_list(core, CORE_NOTICES), notice); /* sorted when all are there */
-  return true;
 }
 
 /* ---- a new one ---- */
@@ -236,16 +208,16 @@ static void notices_rollout(Core *core, const Rollout *rollout)
   if (!failed && rollout->outcome != OUTCOME_ROLLED_BACK)
     return;
   if (notices_tell(core, deployment, NOTIFY_FAILED) && failed)
-    notices_remember(core, deployment, told_failed);
+    notices_remember(core, deployment, notice_told("failed"));
 }
 
 /* How @deployment is. */
 static void notices_look(Core *core, Deployment *deployment)
 {
   bool well = deployment->status == DEPLOYMENT_RUNNING && deployment->coming == 0;
-  if (deployment->status == DEPLOYMENT_DEGRADED && deployment->told != told_degraded) {
+  if (deployment->status == DEPLOYMENT_DEGRADED && deployment->told != notice_told("degraded")) {
     if (notices_tell(core, deployment, NOTIFY_DEGRADED))
-      notices_remember(core, deployment, told_degraded);
+      notices_remember(core, deployment, notice_told("degraded"));
   } else if (well && deployment->told) {
     notices_tell(core, deployment, NOTIFY_RECOVERED);
     notices_remember(core, deployment, NULL);

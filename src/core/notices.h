@@ -2,8 +2,6 @@
 /* Messages for webhooks. */
 #include "core/objects.h"
 
-/* The static word for a stored one; NULL when it is none. */
-const char *notice_told(const char *word);
 /* The phase of the turn for TURN_SETTLED and for every deployment whose news are about to be
  * announced: webhooks are told when that is bad, worse, or well again. */
 void notices_run(Core *core);

@@ -3,16 +3,12 @@
 
 #include <string.h>
 
-static const char *const step_words[STEP_N] = {
-#define X(id, word) word,
-    INSTANCE_STEPS(X)
-#undef X
-};
+#define STEP_WORD(id, word) word,
+const Words instance_step_words = {STEP_N, (const char *const[]){INSTANCE_STEPS(STEP_WORD)}};
 
 const char *instance_step_word(InstanceStep step)
 {
-  g_assert((int)step >= 0 && step < STEP_N);
-  return step_words[step];
+  return words_at(&instance_step_words, (int)step);
 }
 
 void text_set(char **slot, const char *text)
@@ -407,6 +403,15 @@ void node_object_free(NodeObject *node)
   g_free(node->cgroups);
   g_free(node->unenforced);
   g_free(node);
+}
+
+const char *notice_told(const char *word)
+{
+  static const char *const told[] = {"failed", "degraded"};
+  for (size_t i = 0; i < G_N_ELEMENTS(told); i++)
+    if (g_strcmp0(word, told[i]) == 0)
+      return told[i];
+  return NULL;
 }
 
 void token_free(Token *token)

@@ -1,7 +1,7 @@
 #pragma once
 /* The core's objects, for reading: server/ renders them, tests look at them. Only core/ writes
- * them. Fields marked (volatile) are not stored and differ after a reload: they are listed once in
- * core_dump's exclusions (core/dump.c). */
+ * them. What is stored of them: model/tables.h. Fields marked (volatile) are not, and differ after
+ * a reload. */
 #include "base/heap.h"
 #include "core/core.h"
 
@@ -245,6 +245,7 @@ typedef struct NodeObject {
   guint marks;         /* (volatile) see Instance */
 } NodeObject;
 
+enum { TOKEN_HASH_LENGTH = 64 };
 /* A bearer token: what is stored of it. */
 typedef struct Token {
   char id[20];
@@ -350,3 +351,15 @@ const char *deployment_reason(const Deployment *deployment);
 /* When the present revision says that @schedule runs; NULL when it does no more. */
 const ScheduleSpec *schedule_spec(const Schedule *schedule);
 const char *instance_step_word(InstanceStep step);
+extern const Words instance_step_words;
+
+/* Two tables whose rows are of no object: what the store says of itself, and the audit trail, which
+ * is only written. */
+typedef struct MetaEntry {
+  const char *key, *value;
+} MetaEntry;
+typedef struct AuditEntry {
+  char id[20];
+  int64_t at_ms;
+  const char *actor, *action, *object, *detail;
+} AuditEntry;

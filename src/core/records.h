@@ -1,6 +1,6 @@
 #pragma once
-/* Every stored object as its row: the one place that says what is stored of it. Callers own what
- * they get. */
+/* Every stored object as its row; callers own what they get. What stands in them: model/tables.h.
+ */
 #include "core/objects.h"
 
 Record *record_of_deployment(const Deployment *deployment);
@@ -15,4 +15,5 @@ Record *record_of_secret(const Secret *secret);
 Record *record_of_notice(const Notice *notice);
 /* @instance->registration is there. */
 Record *record_of_registration(const Instance *instance);
-Record *record_of_meta(const char *key, const char *value);
+Record *record_of_meta(const MetaEntry *meta);
+Record *record_of_audit(const AuditEntry *audit);

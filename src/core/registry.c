@@ -4,7 +4,6 @@
 #include "core/build.h"
 #include "core/command.h"
 #include "core/instance.h"
-#include "core/load.h"
 #include "core/records.h"
 #include "core/spec.h"
 #include "core/state.h"
@@ -356,19 +355,4 @@ void command_deregister(Core *core, const Command *command)
   jw_str(body, "agent_id", id);
   jw_close(body, '}');
   turn_accept(core, command, 200, body->str);
-}
-
-bool load_registration(Core *core, const Value *values)
-{
-  Instance *instance = core_find_instance(core, values[REG_INSTANCE].text);
-  if (!instance || instance->registration)
-    return false;
-  Registration *registration = g_new0(Registration, 1);
-  registration->generation = values[REG_GENERATION].number;
-  registration->said = g_strdup(values[REG_SAID].text);
-  registration->said_at_ms = values[REG_SAID_AT].number;
-  registration->hidden = values[REG_HIDDEN].number != 0;
-  registration->attempt = (int)values[REG_ATTEMPT].number;
-  instance->registration = registration;
-  return true;
 }

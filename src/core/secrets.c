@@ -5,7 +5,6 @@
 #include "core/build.h"
 #include "core/command.h"
 #include "core/instance.h"
-#include "core/load.h"
 #include "core/records.h"
 #include "core/spec.h"
 #include "core/state.h"
@@ -19,7 +18,7 @@
 
 enum { SECRETS_MISSING_TEXT_MAX = 4000 };
 
-static gint secret_compare(gconstpointer a, gconstpointer b)
+gint secret_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Secret *const *)a)->name, (*(Secret *const *)b)->name);
 }
@@ -295,20 +294,4 @@ void command_secret_remove(Core *core, const Command *command)
   turn_audit(core, command, "secret-remove", secret->name, NULL);
   g_ptr_array_remove(core_list(core, CORE_SECRETS), secret);
   turn_accept(core, command, 200, "{}");
-}
-
-bool load_secret(Core *core, const Value *values)
-{
-  if (!values[SEC_SEALED].text)
-    return false;
-  Secret *secret = g_new0(Secret, 1);
-  secret->name = g_strdup(values[SEC_NAME].text);
-  secret->sealed = g_strdup(values[SEC_SEALED].text);
-  secret->version = values[SEC_VERSION].number;
-  secret->created_at_ms = values[SEC_CREATED_AT].number;
-  secret->updated_at_ms = values[SEC_UPDATED_AT].number;
-  secret->actor = g_strdup(values[SEC_ACTOR].text);
-  g_ptr_array_add(core_list(core, CORE_SECRETS), secret);
-  g_ptr_array_sort(core_list(core, CORE_SECRETS), secret_compare);
-  return true;
 }

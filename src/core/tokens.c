@@ -1,8 +1,9 @@
 /* Bearer tokens: made, revoked, found. Only the hash of a token is held here or stored; its text
  * passes through once, in the reply. */
+#include "core/tokens.h"
 #include "core/build.h"
+
 #include "core/command.h"
-#include "core/load.h"
 #include "core/records.h"
 #include "core/state.h"
 #include "core/turn.h"
@@ -13,9 +14,7 @@
 
 #include <string.h>
 
-enum { TOKEN_HASH_LENGTH = 64 };
-
-static gint token_compare(gconstpointer a, gconstpointer b)
+gint token_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Token *const *)a)->name, (*(Token *const *)b)->name);
 }
@@ -113,23 +112,4 @@ void command_token_revoke(Core *core, const Command *command)
   turn_audit(core, command, "token-revoke", token->name, role_word(token->role));
   g_ptr_array_remove(core_list(core, CORE_TOKENS), token);
   turn_accept(core, command, 200, "{}");
-}
-
-bool load_token(Core *core, const Value *values)
-{
-  int role = role_parse(values[TOK_ROLE].text);
-  if (!values[TOK_NAME].text || !values[TOK_HASH].text ||
-      strlen(values[TOK_HASH].text) != TOKEN_HASH_LENGTH || role <= ROLE_PUBLIC)
-    return false;
-  Token *token = g_new0(Token, 1);
-  g_strlcpy(token->id, values[TOK_ID].text, sizeof token->id);
-  token->name = g_strdup(values[TOK_NAME].text);
-  token->role = (Role)role;
-  token->hash = g_strdup(values[TOK_HASH].text);
-  token->created_at_ms = values[TOK_CREATED_AT].number;
-  token->expires_at_ms = values[TOK_EXPIRES_AT].number;
-  token->actor = g_strdup(values[TOK_ACTOR].text);
-  g_ptr_array_add(core_list(core, CORE_TOKENS), token);
-  g_ptr_array_sort(core_list(core, CORE_TOKENS), token_compare);
-  return true;
 }

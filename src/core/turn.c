@@ -21,7 +21,7 @@ void turn_end(Core *core)
     g_assert(core->queues[i].objects->len == 0); /* Invariant: no phase leaves work for a turn */
   if (core->next_id != core->stored_next_id) {
     g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
-    turn_store(core, record_of_meta("next_id", next));
+    turn_store(core, record_of_meta(&(MetaEntry){"next_id", next}));
     core->stored_next_id = core->next_id;
   }
   core->effects = NULL;
@@ -259,14 +259,11 @@ void turn_accept(Core *core, const Command *command, int status, const char *bod
 void turn_audit(Core *core, const Command *command, const char *action, const char *object,
                 const char *detail)
 {
-  char id[ID_BYTES];
-  id_format(id, "aud", core->next_id++);
-  Record *record = record_new(TABLE_AUDIT);
-  record_text(record, AUD_ID, id);
-  record_int(record, AUD_AT, core->now.wall_ms);
-  record_text(record, AUD_ACTOR, command->actor);
-  record_text(record, AUD_ACTION, action);
-  record_text(record, AUD_OBJECT, object);
-  record_text(record, AUD_DETAIL, detail);
-  turn_store(core, record);
+  AuditEntry entry = {.at_ms = core->now.wall_ms,
+                      .actor = command->actor,
+                      .action = action,
+                      .object = object,
+                      .detail = detail};
+  id_format(entry.id, "aud", core->next_id++);
+  turn_store(core, record_of_audit(&entry));
 }

@@ -1,25 +1,30 @@
 /* Words of states, both ways; see states.h. */
 #include "model/states.h"
 
-static int states_find(const char *const *words, int n, const char *word)
+const char *words_at(const Words *words, int value)
 {
-  for (int i = 0; i < n; i++)
-    if (g_strcmp0(words[i], word) == 0)
+  g_assert(value >= 0 && value < words->n);
+  return words->words[value];
+}
+
+int words_find(const Words *words, const char *word)
+{
+  for (int i = 0; i < words->n; i++)
+    if (g_strcmp0(words->words[i], word) == 0)
       return i;
   return -1;
 }
 
 #define WORD_ITEM(id, word) word,
-#define STATES_WORDS(name, Type, LIST, COUNT)                  \
-  static const char *const name##_words[] = {LIST(WORD_ITEM)}; \
-  const char *name##_word(Type value)                          \
-  {                                                            \
-    g_assert((int)value >= 0 && (int)value < (int)(COUNT));    \
-    return name##_words[value];                                \
-  }                                                            \
-  int name##_parse(const char *word)                           \
-  {                                                            \
-    return states_find(name##_words, (int)(COUNT), word);      \
+#define STATES_WORDS(name, Type, LIST, COUNT)                                        \
+  const Words name##_words = {(int)(COUNT), (const char *const[]){LIST(WORD_ITEM)}}; \
+  const char *name##_word(Type value)                                                \
+  {                                                                                  \
+    return words_at(&name##_words, (int)value);                                      \
+  }                                                                                  \
+  int name##_parse(const char *word)                                                 \
+  {                                                                                  \
+    return words_find(&name##_words, word);                                          \
   }
 
 STATES_WORDS(deployment_status, DeploymentStatus, DEPLOYMENT_STATUSES, DEPLOYMENT_N)

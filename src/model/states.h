@@ -63,6 +63,19 @@ STATES_ENUM(Health, HEALTH, HEALTHS);
 STATES_ENUM(NodeStatus, NODE, NODE_STATUSES);
 STATES_ENUM(Role, ROLE, ROLES);
 
+/* The words of one list, by the value of its enum. */
+typedef struct Words {
+  int n;
+  const char *const *words;
+} Words;
+extern const Words deployment_status_words, rollout_outcome_words, rollout_kind_words,
+    rollout_phase_words, instance_state_words, health_words, node_status_words, role_words;
+
+/* The word of @value; out of range is a defect (g_assert). */
+const char *words_at(const Words *words, int value);
+/* The value whose word is @word, or -1. */
+int words_find(const Words *words, const char *word);
+
 /* The JSON word of a state; static. Out of range is a defect (g_assert). */
 const char *deployment_status_word(DeploymentStatus status);
 const char *rollout_outcome_word(RolloutOutcome outcome);

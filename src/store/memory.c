@@ -64,16 +64,6 @@ static bool memory_failing(Store *store, GError **error)
   return true;
 }
 
-static Record *memory_copy(const Record *record)
-{
-  Record *copy = record_new(record->table);
-  *copy = *record;
-  for (int i = 0; i < RECORD_COLUMNS_MAX; i++)
-    if (copy->values[i].text)
-      g_ref_string_acquire(copy->values[i].text);
-  return copy;
-}
-
 static bool memory_commit(Store *store, const GPtrArray *records, GError **error)
 {
   if (memory_failing(store, error))
@@ -84,7 +74,7 @@ static bool memory_commit(Store *store, const GPtrArray *records, GError **error
       g_hash_table_remove(store->rows[record->table], record->values[0].text);
       continue;
     }
-    Record *copy = memory_copy(record);
+    Record *copy = record_copy(record);
     g_hash_table_replace(store->rows[record->table], copy->values[0].text, copy);
   }
   return true;

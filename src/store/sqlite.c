@@ -380,8 +380,7 @@ static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void 
   while (ok && (step = sqlite3_step(statement)) == SQLITE_ROW) {
     Value values[RECORD_COLUMNS_MAX] = {0};
     for (int i = 0; i < spec->n_columns; i++) {
-      values[i].is_int = spec->columns[i].type == COLUMN_INT;
-      if (values[i].is_int)
+      if (spec->columns[i].type == COLUMN_INT)
         values[i].number = sqlite3_column_int64(statement, i);
       else
         values[i].text = (char *)(uintptr_t)sqlite3_column_text(statement, i);
@@ -410,10 +409,11 @@ static bool sqlite_write(Store *store, const Record *record)
 {
   sqlite3_stmt *statement =
       record->deleted ? store->delete[record->table] : store->upsert[record->table];
-  int columns = record->deleted ? 1 : table_specs[record->table].n_columns;
+  const TableSpec *spec = &table_specs[record->table];
+  int columns = record->deleted ? 1 : spec->n_columns;
   for (int i = 0; i < columns; i++) {
     const Value *value = &record->values[i];
-    if (value->is_int)
+    if (spec->columns[i].type == COLUMN_INT)
       sqlite3_bind_int64(statement, i + 1, value->number);
     else if (value->text)
       sqlite3_bind_text(statement, i + 1, value->text, (int)g_ref_string_length(value->text),

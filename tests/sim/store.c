@@ -44,16 +44,6 @@ void sim_store_done(Sim *sim)
   g_hash_table_unref(sim->restored);
 }
 
-static Record *store_copy(const Record *record)
-{
-  Record *copy = record_new(record->table);
-  *copy = *record;
-  for (int i = 0; i < RECORD_COLUMNS_MAX; i++)
-    if (copy->values[i].text)
-      g_ref_string_acquire(copy->values[i].text);
-  return copy;
-}
-
 void sim_write_rows(Sim *sim, const GPtrArray *records)
 {
   for (guint i = 0; i < records->len; i++) {
@@ -78,7 +68,7 @@ void sim_write_rows(Sim *sim, const GPtrArray *records)
               record->values[ROL_KIND].text, record->values[ROL_PHASE].text,
               (int)record->values[ROL_STAGE].number, record->values[ROL_OUTCOME].text);
     sim_check_row(sim, g_hash_table_lookup(rows, record->values[0].text), record);
-    Record *copy = store_copy(record);
+    Record *copy = record_copy(record);
     g_hash_table_replace(rows, copy->values[0].text, copy);
   }
 }
@@ -89,7 +79,7 @@ void sim_leave_in_log(Sim *sim, const GPtrArray *records)
 {
   g_ptr_array_set_size(sim->log_tail, 0);
   for (guint i = 0; i < records->len; i++)
-    g_ptr_array_add(sim->log_tail, store_copy(records->pdata[i]));
+    g_ptr_array_add(sim->log_tail, record_copy(records->pdata[i]));
 }
 
 void sim_cut_log(Sim *sim)
@@ -162,7 +152,7 @@ static void store_copy_rows(GHashTable *from, GHashTable *to)
   gpointer record;
   g_hash_table_iter_init(&iter, from);
   while (g_hash_table_iter_next(&iter, NULL, &record)) {
-    Record *copy = store_copy(record);
+    Record *copy = record_copy(record);
     g_hash_table_replace(to, copy->values[0].text, copy);
   }
 }

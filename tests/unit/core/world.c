@@ -30,12 +30,7 @@ static void world_fold(World *world, const GPtrArray *records)
       g_assert_true(g_hash_table_remove(world->rows[record->table], key));
       continue;
     }
-    Record *copy = record_new(record->table);
-    *copy = *record;
-    for (int k = 0; k < RECORD_COLUMNS_MAX; k++)
-      if (copy->values[k].text)
-        g_ref_string_acquire(copy->values[k].text);
-    g_hash_table_replace(world->rows[record->table], g_strdup(key), copy);
+    g_hash_table_replace(world->rows[record->table], g_strdup(key), record_copy(record));
   }
 }
 
