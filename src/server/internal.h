@@ -37,7 +37,7 @@ struct Server {
   Loop *loop;
   Store *store_handle; /* owned by @store; used directly only to load at the start */
   StoreThread *store;
-  History *history; /* NULL = the store has none */
+  History *history;
   StoreState store_state;
   char *store_reason; /* why not OK */
   Core *core;

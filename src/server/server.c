@@ -99,8 +99,7 @@ bool server_open(Server *server, const ServerOptions *options, Store *store, GEr
   server->store_handle = store;
   server->loop = loop_new();
   server->store = store_thread_new(server->loop, store);
-  server->history =
-      store->driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
+  server->history = history_new(server->loop, store_beside(store->uri, NULL));
   server->drain = loop_timer_new(server->loop, server_drain, server);
   HttpServerConfig config = {.handler = routes_handle,
                              .body_limit = routes_body_limit,

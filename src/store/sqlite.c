@@ -1,5 +1,6 @@
-/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file
- * that names who holds it.
+/* The embedded store, as its owner has it: one SQLite file in WAL mode, synchronous=FULL, one
+ * connection, one lock file that names who holds it. What goes on beside it is in sqlite_side.c,
+ * the way back to a backup in sqlite_restore.c.
  *
  * A commit whose sync fails has left its frames in the log, commit mark included, and whoever reads
  * the log next would take them for committed. So after a failed commit the log is cut back to the
@@ -9,7 +10,7 @@
  *
  * Hence the outcomes of a commit that fails: NOT when the cut succeeded, UNKNOWN until it does. The
  * number of the batch, in the same transaction, is looked at besides: it has the last word. */
-#include "store/store.h"
+#include "store/sqlite.h"
 
 #include "base/error.h"
 #include "base/fs.h"
@@ -18,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 enum {
-  SQLITE_APPLICATION_ID = 0x52454556, /* "REEV" */
   STORE_BUSY_MS = 2000, /* another program holds the database: so long one try waits */
   LOG_HEADER_BYTES = 32,
   LOG_FRAME_BYTES = 24, /* before each page */
@@ -72,7 +71,7 @@ static bool sqlite_fail(SqliteStore *store, const char *what, GError **error)
 
 static bool sqlite_lock(SqliteStore *store, GError **error)
 {
-  g_autofree char *path = g_build_filename(store->directory, "lock", NULL);
+  g_autofree char *path = g_build_filename(store->directory, SQLITE_LOCK, NULL);
   store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (store->lock < 0) {
     int e = errno;
@@ -249,7 +248,7 @@ static void sqlite_close(Store *base)
  * is open to others and not ours to close. */
 static bool sqlite_close_to_others(const char *where, GError **error)
 {
-  static const char *const names[] = {"reeve.db", "reeve.db-wal", "reeve.db-shm"};
+  static const char *const names[] = SQLITE_FILES;
   struct stat status;
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *path = g_build_filename(where, names[i], NULL);
@@ -521,7 +520,7 @@ static Store *sqlite_open(const char *where, GError **error)
   SqliteStore *store = g_new0(SqliteStore, 1);
   store->lock = -1;
   store->directory = g_strdup(where);
-  store->path = g_build_filename(where, "reeve.db", NULL);
+  store->path = g_build_filename(where, SQLITE_FILE, NULL);
   if (sqlite_lock(store, error) && sqlite_connect(store, error) &&
       (store->base.last_batch = sqlite_last_batch(store, error)) >= 0) {
     /* Without room, or while another program reads, the log stays as it is. */
@@ -541,4 +540,10 @@ const StoreDriver store_sqlite = {
     .commit = sqlite_commit,
     .settle = sqlite_settle,
     .probe = sqlite_probe,
+    .side_open = sqlite_side_open,
+    .side_close = sqlite_side_close,
+    .audit = sqlite_audit,
+    .maintain = sqlite_maintain,
+    .backup = sqlite_backup,
+    .restore = sqlite_restore,
 };

@@ -10,7 +10,9 @@ static const StoreDriver *const store_drivers[] = {&store_sqlite, &store_memory}
 static void store_check(const StoreDriver *driver)
 {
   g_assert(driver->scheme && driver->form && driver->open && driver->close && driver->load &&
-           driver->commit && driver->settle && driver->probe);
+           driver->commit && driver->settle && driver->probe && driver->side_open &&
+           driver->side_close && driver->audit && driver->maintain && driver->backup &&
+           driver->restore);
 }
 
 /* The row of @uri; @where: what is left of it for the driver. */
@@ -19,11 +21,12 @@ static const StoreDriver *store_find(const char *uri, const char **where, GError
   size_t length = strspn(uri, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
   bool named = g_ascii_islower(uri[0]) && uri[length] == ':';
   *where = named ? uri + length + 1 : uri;
-  if (!named)
-    return &store_sqlite;
   g_autoptr(GString) forms = g_string_new(NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(store_drivers); i++) {
     const StoreDriver *driver = store_drivers[i];
+    store_check(driver);
+    if (!named) /* a directory: the first row's */
+      return driver;
     if (strlen(driver->scheme) == length && strncmp(driver->scheme, uri, length) == 0)
       return driver;
     g_string_append_printf(forms, "%s%s", i ? ", " : "", driver->form);
@@ -38,17 +41,42 @@ Store *store_open(const char *uri, GError **error)
 {
   const char *where;
   const StoreDriver *driver = store_find(uri, &where, error);
-  if (!driver)
+  Store *store = driver ? driver->open(where, error) : NULL;
+  if (!store)
     return NULL;
-  store_check(driver);
-  Store *store = driver->open(where, error);
-  if (store)
-    store->driver = driver;
+  store->driver = driver;
+  store->uri = g_strdup(uri);
   return store;
 }
 
 void store_close(Store *store)
 {
-  if (store)
-    store->driver->close(store);
+  if (!store)
+    return;
+  g_free(store->uri);
+  store->driver->close(store);
+}
+
+StoreSide *store_beside(const char *uri, GError **error)
+{
+  const char *where;
+  const StoreDriver *driver = store_find(uri, &where, error);
+  if (!driver)
+    return NULL;
+  StoreSide *side = driver->side_open(where);
+  side->driver = driver;
+  return side;
+}
+
+void store_side_close(StoreSide *side)
+{
+  if (side)
+    side->driver->side_close(side);
+}
+
+bool store_restore(const char *uri, const StoreRestore *restore, int64_t *term, GError **error)
+{
+  const char *where;
+  const StoreDriver *driver = store_find(uri, &where, error);
+  return driver && driver->restore(where, restore, term, error);
 }

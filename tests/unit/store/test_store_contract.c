@@ -385,6 +385,249 @@ static void test_second_owner(gconstpointer data)
   row->remove(uri);
 }
 
+/* ---- beside the owner ---- */
+
+static StoreSide *beside(const char *uri)
+{
+  g_autoptr(GError) error = NULL;
+  StoreSide *side = store_beside(uri, &error);
+  g_assert_no_error(error);
+  return side;
+}
+
+static bool see_entry(TableId table, const Value *values, void *data, GError **error)
+{
+  (void)error;
+  g_assert_cmpint(table, ==, TABLE_AUDIT);
+  g_assert_true(values[AUD_AT].is_int);
+  g_assert_cmpstr(values[AUD_ACTION].text, ==, "deploy");
+  g_assert_null(values[AUD_DETAIL].text);
+  g_string_append_printf(data, "%s ", values[AUD_ID].text);
+  return true;
+}
+
+static void assert_audit(StoreSide *side, const AuditQuery *query, const char *wanted)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_autoptr(GError) error = NULL;
+  g_assert_true(side->driver->audit(side, query, see_entry, text, &error));
+  g_assert_no_error(error);
+  g_assert_cmpstr(text->str, ==, wanted);
+}
+
+/* Entries a1.. by "one" and "two" in turn, of object "even" or "odd", one each second. */
+static void write_audit(Store *store, int from, int to)
+{
+  g_autoptr(GPtrArray) records = batch();
+  for (int i = from; i <= to; i++) {
+    g_autofree char *id = g_strdup_printf("a%d", i);
+    Record *record = record_new(TABLE_AUDIT);
+    record_text(record, AUD_ID, id);
+    record_int(record, AUD_AT, i * 1000);
+    record_text(record, AUD_ACTOR, i % 2 ? "one" : "two");
+    record_text(record, AUD_ACTION, "deploy");
+    record_text(record, AUD_OBJECT, i % 2 ? "odd" : "even");
+    g_ptr_array_add(records, record);
+  }
+  g_assert_cmpint(commit(store, records), ==, STORE_DONE);
+}
+
+static void test_audit(gconstpointer data)
+{
+  const Row *row = data;
+  g_autofree char *uri = row->uri();
+  Store *store = opened(uri);
+  StoreSide *side = beside(uri);
+  assert_audit(side, &(AuditQuery){.limit = 10}, "");
+  write_audit(store, 1, 5);
+  assert_audit(side, &(AuditQuery){.limit = 10}, "a5 a4 a3 a2 a1 ");
+  write_audit(store, 6, 7);
+  assert_audit(side, &(AuditQuery){.limit = 3}, "a7 a6 a5 ");
+  assert_audit(side, &(AuditQuery){.limit = 3, .before = "a5"}, "a4 a3 a2 ");
+  assert_audit(side, &(AuditQuery){.limit = 3, .before = "a2"}, "a1 ");
+  assert_audit(side, &(AuditQuery){.limit = 2, .actor = "one"}, "a7 a5 ");
+  assert_audit(side, &(AuditQuery){.limit = 9, .object = "even", .since_ms = 4000}, "a6 a4 ");
+  assert_audit(side, &(AuditQuery){.limit = 9, .action = "down"}, "");
+  assert_audit(side, &(AuditQuery){.limit = 9, .object = "' OR 1=1 --"}, "");
+  store_side_close(side);
+  store_close(store);
+  row->remove(uri);
+}
+
+/* What a row is refused by is the answer of the question. */
+static void test_audit_stops(gconstpointer data)
+{
+  const Row *row = data;
+  g_autofree char *uri = row->uri();
+  g_autoptr(GError) error = NULL;
+  Store *store = opened(uri);
+  StoreSide *side = beside(uri);
+  write_audit(store, 1, 5);
+  int seen = 0;
+  g_assert_false(side->driver->audit(side, &(AuditQuery){.limit = 9}, refuse_row, &seen, &error));
+  g_assert_error(error, REEVE_ERROR, REEVE_ERROR_INVALID);
+  g_assert_cmpint(seen, ==, 1);
+  store_side_close(side);
+  store_close(store);
+  row->remove(uri);
+}
+
+/* House-keeping at any time changes nothing that anybody sees. */
+static void test_maintain(gconstpointer data)
+{
+  const Row *row = data;
+  g_autofree char *uri = row->uri(), *big = g_strnfill(1 << 20, 'x');
+  StoreSide *side = beside(uri);
+  side->driver->maintain(side); /* before there is a store */
+  Store *store = opened(uri);
+  for (int i = 0; i < 20; i++) {
+    g_assert_cmpint(commit_one(store, "big", i % 2 ? big : "small"), ==, STORE_DONE);
+    side->driver->maintain(side);
+  }
+  commit_one(store, "big", "over");
+  assert_holds(store, "meta:big=over;");
+  store_side_close(side);
+  store_close(store);
+  store = opened(uri);
+  assert_holds(store, "meta:big=over;");
+  store_close(store);
+  row->remove(uri);
+}
+
+/* ---- backups ---- */
+
+/* What a restore is given, and what it said. */
+typedef struct Back {
+  const char *file, *former; /* a backup; where the former store goes */
+  bool refuse, damage;
+  GString *told;
+} Back;
+
+static bool back_unpack(const char *file, void *data, GError **error)
+{
+  const Back *back = data;
+  g_autofree char *text = NULL;
+  gsize length;
+  g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+  g_assert_true(g_file_get_contents(back->file, &text, &length, NULL));
+  g_string_append(back->told, "unpack ");
+  return fs_write(file, text, back->damage ? length / 2 : length, 0600, true, error);
+}
+
+static bool back_keep(bool any, char **former, void *data, GError **error)
+{
+  const Back *back = data;
+  (void)error;
+  g_string_append(back->told, any ? "keep " : "nothing ");
+  *former = any ? g_strdup(back->former) : NULL;
+  return true;
+}
+
+static bool back_place(const char *id, void *data, GError **error)
+{
+  const Back *back = data;
+  (void)id;
+  g_string_append(back->told, "place ");
+  if (back->refuse)
+    g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "refused");
+  return !back->refuse;
+}
+
+static bool back(const char *uri, Back *back, int64_t *term, GError **error)
+{
+  StoreRestore steps = {
+      .unpack = back_unpack, .keep = back_keep, .place = back_place, .data = back};
+  g_string_truncate(back->told, 0);
+  return store_restore(uri, &steps, term, error);
+}
+
+typedef struct Wanted {
+  const char *key;
+  int64_t number;
+} Wanted;
+
+static bool see_number(TableId table, const Value *values, void *data, GError **error)
+{
+  Wanted *wanted = data;
+  (void)error;
+  if (table == TABLE_META && g_str_equal(values[META_KEY].text, wanted->key))
+    wanted->number = g_ascii_strtoll(values[META_VALUE].text, NULL, 10);
+  return true;
+}
+
+static int64_t meta_number(Store *store, const char *key)
+{
+  Wanted wanted = {key, -1};
+  g_assert_true(store->driver->load(store, see_number, &wanted, NULL));
+  return wanted.number;
+}
+
+static void test_backup(gconstpointer data)
+{
+  const Row *row = data;
+  g_autofree char *uri = row->uri(), *fresh = row->uri();
+  g_autofree char *directory = g_dir_make_tmp("reeve-backup-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename(directory, "backup", NULL);
+  g_autoptr(GError) error = NULL;
+  StoreSide *side = beside(uri);
+  StoreFacts facts = {0};
+  Store *store = opened(uri);
+  commit_one(store, "term", "3");
+  commit_one(store, "next_id", "70");
+  commit_one(store, "a", "1");
+  write_audit(store, 1, 3);
+  g_assert_true(side->driver->backup(side, file, &facts, &error)); /* while an owner has it */
+  g_assert_no_error(error);
+  g_assert_true(facts.schema == STORE_SCHEMA_VERSION && facts.term == 3 && facts.next_id == 70);
+  commit_one(store, "a", "2");
+  commit_one(store, "next_id", "90");
+  int64_t term = 0;
+  g_autofree char *former = g_build_filename(directory, "former", NULL);
+  g_assert_true(fs_mkdirs(former, 0700, NULL));
+  Back given = {.file = file, .former = former, .told = g_string_new(NULL)};
+  g_assert_false(back(uri, &given, &term, &error)); /* it is held */
+  g_assert_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT);
+  g_assert_cmpstr(given.told->str, ==, "");
+  g_clear_error(&error);
+  store_close(store);
+  given.damage = true;
+  g_assert_false(back(uri, &given, &term, &error));
+  g_assert_nonnull(error);
+  g_clear_error(&error);
+  given.damage = false;
+  given.refuse = true;
+  g_assert_false(back(uri, &given, &term, &error));
+  g_assert_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL);
+  g_clear_error(&error);
+  store = opened(uri);
+  g_assert_cmpint(meta_number(store, "a"), ==, 2); /* nothing was changed */
+  g_assert_cmpint(meta_number(store, "term"), ==, 3);
+  store_close(store);
+  given.refuse = false;
+  g_assert_true(fs_remove_tree(former, NULL) && fs_mkdirs(former, 0700, NULL));
+  g_assert_true(back(uri, &given, &term, &error));
+  g_assert_no_error(error);
+  g_assert_cmpstr(given.told->str, ==, "unpack keep place ");
+  g_assert_cmpint(term, ==, 4);
+  store = opened(uri);
+  g_assert_cmpint(meta_number(store, "a"), ==, 1);
+  g_assert_cmpint(meta_number(store, "term"), ==, 4);
+  g_assert_cmpint(meta_number(store, "next_id"), ==, 90 + STORE_ID_GAP);
+  assert_audit(side, &(AuditQuery){.limit = 9}, "a3 a2 a1 ");
+  g_assert_cmpint(commit_one(store, "a", "5"), ==, STORE_DONE);
+  store_close(store);
+  g_assert_true(back(fresh, &given, &term, &error)); /* to where there was none */
+  g_assert_cmpstr(given.told->str, ==, "unpack nothing place ");
+  store = opened(fresh);
+  g_assert_cmpint(meta_number(store, "a"), ==, 1);
+  store_close(store);
+  store_side_close(side);
+  g_string_free(given.told, TRUE);
+  g_assert_true(fs_remove_tree(directory, NULL));
+  row->remove(uri);
+  row->remove(fresh);
+}
+
 static void in_child(const char *uri)
 {
   Store *store = store_open(uri, NULL);
@@ -479,7 +722,11 @@ static void test_unknown_scheme(void)
                   strstr(error->message, "memory:NAME"));
     g_assert_null(strstr(error->message, "hunter2"));
   }
-  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) error = NULL, besides = NULL, restored = NULL;
+  g_assert_null(store_beside("postgresql:x", &besides));
+  g_assert_error(besides, REEVE_ERROR, REEVE_ERROR_USAGE);
+  g_assert_false(store_restore("postgresql:x", NULL, NULL, &restored));
+  g_assert_error(restored, REEVE_ERROR, REEVE_ERROR_USAGE);
   g_assert_null(store_open("sqlite:", &error));
   g_assert_error(error, REEVE_ERROR, REEVE_ERROR_USAGE);
 }
@@ -499,6 +746,10 @@ int main(int argc, char **argv)
       {"unknown-and-never", test_unknown_and_never},
       {"busy", test_busy},
       {"second-owner", test_second_owner},
+      {"audit", test_audit},
+      {"audit-stops", test_audit_stops},
+      {"maintain", test_maintain},
+      {"backup", test_backup},
   };
   g_test_init(&argc, &argv, NULL);
   for (size_t r = 0; r < G_N_ELEMENTS(rows); r++)

@@ -245,7 +245,7 @@ static void test_history_answers(void)
   g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL);
   Store *store = store_open(where, NULL);
   Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
-  History *history = history_new(asked.loop, where);
+  History *history = history_new(asked.loop, store_beside(where, NULL));
   g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 10}), ==,
                   "{\"entries\":[],\"next\":null}");
   write_audit(store, 1, 10);
@@ -283,7 +283,7 @@ static void test_history_limits(void)
                                NULL, NULL, NULL),
                   ==, SQLITE_OK);
   Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
-  History *history = history_new(asked.loop, where);
+  History *history = history_new(asked.loop, store_beside(where, NULL));
   int64_t began_ms = clock_boot_ms();
   ask(&asked, history, &(AuditQuery){.limit = 1});
   g_assert_cmpint(asked.code, ==, REEVE_ERROR_TIMEOUT);
@@ -316,7 +316,7 @@ static void test_history_folds(void)
   g_autofree char *value = g_strnfill(1 << 20, 'x');
   Loop *loop = loop_new();
   StoreThread *thread = store_thread_new(loop, store_open(where, NULL));
-  History *history = history_new(loop, where);
+  History *history = history_new(loop, store_beside(where, NULL));
   struct stat status = {0};
   bool grew = false, small = false;
   int64_t deadline_ms = clock_boot_ms() + 30000;
@@ -328,7 +328,7 @@ static void test_history_folds(void)
     g_ptr_array_add(records, record);
     store_thread_commit(thread, records, fold_committed, loop);
     loop_run(loop);
-    history_checkpoint(history);
+    history_maintain(history);
     g_assert_cmpint(stat(wal, &status), ==, 0);
     grew = grew || status.st_size > 4 * 1024 * 1024;
     small = grew && status.st_size < 2 * 1024 * 1024;
