@@ -35,10 +35,9 @@ typedef struct CoreLoad CoreLoad;
 struct Server {
   const ServerOptions *options;
   Loop *loop;
-  const StoreDriver *driver;
   Store *store_handle; /* owned by @store; used directly only to load at the start */
   StoreThread *store;
-  History *history; /* NULL = the store has none */
+  History *history;
   StoreState store_state;
   char *store_reason; /* why not OK */
   Core *core;
@@ -82,11 +81,9 @@ struct Server {
 };
 
 /* --- server.c --- */
-/* Opens everything but the embedded node on @store (opened with @driver; ownership moves on
- * success): core loaded, socket listening. NULL members of @server are set. False with @error:
- * nothing stays. */
-bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver,
-                 Store *store, GError **error);
+/* Opens everything but the embedded node on @store (ownership moves on success): core loaded,
+ * socket listening. NULL members of @server are set. False with @error: nothing stays. */
+bool server_open(Server *server, const ServerOptions *options, Store *store, GError **error);
 /* Ends streams, closes links, store and sockets. Agents stay. */
 void server_close(Server *server);
 /* Begins to leave: no new connections; the loop stops once every answer and commit is through, at

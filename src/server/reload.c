@@ -63,11 +63,11 @@ static bool load_row(TableId table, const Value *values, void *data, GError **er
 }
 
 /* Makes the core of what is stored: on the store's thread, or at the start. */
-static bool load_run(const StoreDriver *driver, Store *store, void *data, GError **error)
+static bool load_run(Store *store, void *data, GError **error)
 {
   CoreLoad *load = data;
   load->core = core_new(&load->config);
-  if (!driver->load(store, load_row, load, error))
+  if (!store->driver->load(store, load_row, load, error))
     return false;
   Now now = clock_now();
   now.boot_ms -= load->absent_ms;
@@ -77,9 +77,8 @@ static bool load_run(const StoreDriver *driver, Store *store, void *data, GError
 }
 
 /* Frees a core on the store's thread: that takes long too when there are many rows. */
-static bool load_drop(const StoreDriver *driver, Store *store, void *data, GError **error)
+static bool load_drop(Store *store, void *data, GError **error)
 {
-  (void)driver;
   (void)store;
   (void)error;
   g_clear_pointer(&((CoreLoad *)data)->core, core_free);
@@ -113,7 +112,7 @@ bool reload_first(Server *server, GError **error)
 {
   g_autoptr(CoreLoad) load = load_new(server);
   server->held = g_ptr_array_new_with_free_func(g_free);
-  if (!load_run(server->driver, server->store_handle, load, error))
+  if (!load_run(server->store_handle, load, error))
     return false;
   reload_swap(server, load);
   return true;

@@ -45,15 +45,11 @@ void get_audit(RouteCall *call)
                       .limit = (int)limit};
   AuditCall *waiting = g_new0(AuditCall, 1);
   *waiting = (AuditCall){.server = server, .request = call->request};
-  if (server->history && !server->leaving &&
-      history_audit(server->history, &query, audit_done, waiting)) {
+  if (!server->leaving && history_audit(server->history, &query, audit_done, waiting)) {
     http_request_on_gone(call->request, audit_gone, waiting);
     return;
   }
   g_free(waiting);
   route_problem(server, call->request, REEVE_ERROR_UNAVAILABLE,
-                server->history
-                    ? "too many questions about the past wait, or the server is stopping"
-                    : "this store has no history",
-                NULL, NULL);
+                "too many questions about the past wait, or the server is stopping", NULL, NULL);
 }

@@ -90,18 +90,16 @@ static bool server_load(Server *server, GError **error)
   return true;
 }
 
-bool server_open(Server *server, const ServerOptions *options, const StoreDriver *driver,
-                 Store *store, GError **error)
+bool server_open(Server *server, const ServerOptions *options, Store *store, GError **error)
 {
   g_autofree char *run =
       g_strdup_printf("%" G_GINT64_MODIFIER "x.%x", clock_wall_ms(), (unsigned)getpid());
   server->options = options;
   server->started_boot_ms = clock_boot_ms();
-  server->driver = driver;
   server->store_handle = store;
   server->loop = loop_new();
-  server->store = store_thread_new(server->loop, driver, store);
-  server->history = driver == &store_sqlite ? history_new(server->loop, options->data_dir) : NULL;
+  server->store = store_thread_new(server->loop, store);
+  server->history = history_new(server->loop, store_beside(store->uri, NULL));
   server->drain = loop_timer_new(server->loop, server_drain, server);
   HttpServerConfig config = {.handler = routes_handle,
                              .body_limit = routes_body_limit,
@@ -217,8 +215,8 @@ static bool server_begin(ServerLife *life, const ServerOptions *options, GError 
 {
   if (!fs_mkdirs(options->data_dir, 0700, error) || !server_open_to_agents(options, error))
     return false;
-  Store *store = store_sqlite.open(options->data_dir, error);
-  if (!store || !server_open(&life->server, options, &store_sqlite, store, error))
+  Store *store = store_open(options->data_dir, error);
+  if (!store || !server_open(&life->server, options, store, error))
     return false;
   Loop *loop = life->server.loop;
   life->signals[0] = loop_signal_new(loop, SIGTERM, server_on_signal, &life->server);

@@ -171,8 +171,7 @@ static void turn_committed(const GError *error, void *data)
   } else {
     fs_crash_point("server committed");
     server->metrics.commits++;
-    if (server->history)
-      history_checkpoint(server->history);
+    history_maintain(server->history);
     server->in_turn = true;
     release_committed(server->queue);
     server->in_turn = false;

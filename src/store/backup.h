@@ -1,10 +1,10 @@
 #pragma once
-/* A backup: one file with the database as it was at one moment, a manifest, and checksums over
- * both. Layout:
+/* A backup: one file with what the store held at one moment, a manifest, and checksums over both.
+ * Layout:
  *
  *   REEVE-BACKUP 1 <SHA-256 of the manifest>\n
  *   <manifest: one line of JSON>\n
- *   <the database><the key of the secrets, 32 bytes, when it was asked for>
+ *   <what the store wrote of itself><the key of the secrets, 32 bytes, when it was asked for>
  *
  * Functions block and work on connections of their own: the server goes on meanwhile. */
 #include <glib.h>
@@ -19,7 +19,7 @@ typedef struct BackupManifest {
   int64_t schema;
   int64_t term, next_id;
   int64_t deployments, secrets;
-  int64_t database_bytes;
+  int64_t database_bytes; /* of the store's part */
   char database_sha256[65];
   bool with_key;
   char key_sha256[65];
@@ -31,7 +31,7 @@ bool backup_head_parse(const char *bytes, size_t length, BackupManifest *manifes
                        GError **error);
 
 typedef struct BackupOptions {
-  const char *directory; /* data directory */
+  const char *directory; /* data directory, which is the store's URI, too */
   const char *file;
   bool with_key;
   const char *version;

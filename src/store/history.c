@@ -1,22 +1,11 @@
-/* Owns the second thread of the store: questions about the past, and checkpoints; see history.h. */
+/* Owns the second thread of the store: questions about the past, and house-keeping; see history.h.
+ */
 #include "store/history.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
-#include <string.h>
-#include <sys/stat.h>
-
-enum {
-  HISTORY_LIMIT_MS = 1000,
-  HISTORY_STEPS = 1000, /* of SQLite between two looks at the clock */
-  HISTORY_WAL_BYTES = 4 * 1024 * 1024,
-  HISTORY_WAL_LARGE = 16 * 1024 * 1024,
-  HISTORY_FOLD_MS = 200
-};
 
 typedef struct Question {
   History *history;
@@ -31,15 +20,13 @@ typedef struct Question {
 
 struct History {
   Loop *loop;
-  char *path, *wal;
+  StoreSide *side; /* the thread's own */
   pthread_t thread;
-  pthread_mutex_t lock; /* guards waiting, checkpoint, ending */
+  pthread_mutex_t lock; /* guards waiting, maintain, ending */
   pthread_cond_t wake;
   GQueue waiting; /* of Question* */
-  bool checkpoint, ending;
-  GQueue answered;          /* of Question*; guarded too: taken by the loop */
-  sqlite3 *reader, *folder; /* the thread's own */
-  int64_t deadline_ms;      /* of the present question; the thread's own */
+  bool maintain, ending;
+  GQueue answered; /* of Question*; guarded too: taken by the loop */
 };
 
 static void question_free(Question *question)
@@ -56,115 +43,52 @@ static void question_free(Question *question)
 
 /* ---- on the thread ---- */
 
-static int history_progress(void *data)
-{
-  return clock_boot_ms() >= ((History *)data)->deadline_ms;
-}
+/* An answer that is being put together. */
+typedef struct Answer {
+  const Question *question;
+  GString *body;
+  char *last; /* id of the last entry; owned */
+  int n;
+  bool more;
+} Answer;
 
-static bool history_open(History *history, GError **error)
+static bool audit_row(TableId table, const Value *values, void *data, GError **error)
 {
-  if (history->reader)
+  Answer *answer = data;
+  const TableSpec *spec = &table_specs[table];
+  (void)error;
+  answer->more = answer->n++ == answer->question->limit;
+  if (answer->more) /* asked for only to know that it is there: the last one */
     return true;
-  if (sqlite3_open_v2(history->path, &history->reader, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-                      NULL) == SQLITE_OK) {
-    sqlite3_busy_timeout(history->reader, HISTORY_LIMIT_MS);
-    sqlite3_progress_handler(history->reader, HISTORY_STEPS, history_progress, history);
-    return true;
-  }
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read history '%s': %s", history->path,
-              sqlite3_errmsg(history->reader));
-  g_clear_pointer(&history->reader, sqlite3_close);
-  return false;
-}
-
-static void audit_bind(sqlite3_stmt *statement, const Question *question)
-{
-  const char *texts[] = {question->actor, question->action, question->object, question->before};
-  for (int i = 0; i < (int)G_N_ELEMENTS(texts); i++)
-    sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC); /* NULL binds NULL */
-  sqlite3_bind_int64(statement, 5, question->since_ms);
-  sqlite3_bind_int(statement, 6, question->limit + 1); /* one more says whether there is more */
-}
-
-static void audit_row(GString *out, sqlite3_stmt *statement)
-{
-  static const char *const names[] = {"id", "at", "actor", "action", "object", "detail"};
-  jw_open(out, NULL, '{');
-  for (int i = 0; i < (int)G_N_ELEMENTS(names); i++)
-    if (i == 1)
-      jw_time(out, names[i], sqlite3_column_int64(statement, i));
+  jw_open(answer->body, NULL, '{');
+  for (int i = 0; i < spec->n_columns; i++)
+    if (i == AUD_AT)
+      jw_time(answer->body, spec->columns[i].name, values[i].number);
     else
-      jw_str(out, names[i], (const char *)sqlite3_column_text(statement, i));
-  jw_close(out, '}');
-}
-
-static int audit_rows(sqlite3_stmt *statement, const Question *question, GString *out)
-{
-  g_autofree char *last = NULL;
-  int step, n = 0;
-  bool more = false;
-  jw_open(out, NULL, '{');
-  jw_open(out, "entries", '[');
-  while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-    more = n++ == question->limit;
-    if (more)
-      break;
-    audit_row(out, statement);
-    g_free(last);
-    last = g_strdup((const char *)sqlite3_column_text(statement, 0));
-  }
-  jw_close(out, ']');
-  jw_str(out, "next", more ? last : NULL);
-  jw_close(out, '}');
-  return more ? SQLITE_DONE : step;
+      jw_str(answer->body, spec->columns[i].name, values[i].text);
+  jw_close(answer->body, '}');
+  g_free(answer->last);
+  answer->last = g_strdup(values[AUD_ID].text);
+  return true;
 }
 
 static void audit_answer(History *history, Question *question)
 {
-  static const char sql[] =
-      "SELECT id, at, actor, action, object, detail FROM audit WHERE (?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR action = ?2) "
-      "AND (?3 IS NULL OR object = ?3) AND (?4 IS NULL OR id < ?4) AND at >= ?5 ORDER BY id DESC LIMIT ?6";
-  sqlite3_stmt *statement = NULL;
-  history->deadline_ms = clock_boot_ms() + HISTORY_LIMIT_MS;
-  if (!history_open(history, &question->error))
-    return;
-  int code = sqlite3_prepare_v2(history->reader, sql, -1, &statement, NULL);
-  question->body = g_string_new(NULL);
-  if (code == SQLITE_OK) {
-    audit_bind(statement, question);
-    code = audit_rows(statement, question, question->body);
-  }
-  if (code == SQLITE_INTERRUPT || code == SQLITE_BUSY)
-    g_set_error(&question->error, REEVE_ERROR, REEVE_ERROR_TIMEOUT,
-                "the question took longer than %d s; ask for less, with since or a limit",
-                HISTORY_LIMIT_MS / 1000);
-  else if (code != SQLITE_DONE)
-    g_set_error(&question->error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "read history '%s': %s",
-                history->path, sqlite3_errmsg(history->reader));
-  sqlite3_finalize(statement);
-}
-
-/* Passive: no writer waits for it. Under commits without a pause it never comes to the end; then
- * the little that is left is folded with the writer held back, which waits for readers for a moment
- * only. */
-static void history_fold(History *history)
-{
-  struct stat status;
-  if (stat(history->wal, &status) != 0 || status.st_size < HISTORY_WAL_BYTES)
-    return;
-  bool fresh = !history->folder;
-  /* which finds the log */
-  if (fresh &&
-      (sqlite3_open_v2(history->path, &history->folder, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                       NULL) != SQLITE_OK ||
-       sqlite3_exec(history->folder, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)) {
-    g_clear_pointer(&history->folder, sqlite3_close);
-    return;
-  }
-  sqlite3_wal_checkpoint_v2(history->folder, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-  sqlite3_busy_timeout(history->folder, HISTORY_FOLD_MS);
-  if (status.st_size >= HISTORY_WAL_LARGE)
-    sqlite3_wal_checkpoint_v2(history->folder, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  AuditQuery query = {.actor = question->actor,
+                      .action = question->action,
+                      .object = question->object,
+                      .before = question->before,
+                      .since_ms = question->since_ms,
+                      .limit = question->limit + 1};
+  Answer answer = {.question = question, .body = g_string_new(NULL)};
+  question->body = answer.body;
+  jw_open(answer.body, NULL, '{');
+  jw_open(answer.body, "entries", '[');
+  history->side->driver->audit(history->side, &query, audit_row, &answer, &question->error);
+  jw_close(answer.body, ']');
+  jw_str(answer.body, "next", answer.more ? answer.last : NULL);
+  jw_close(answer.body, '}');
+  g_free(answer.last);
 }
 
 static void history_on_answered(void *data)
@@ -184,11 +108,11 @@ static void *history_main(void *data)
   History *history = data;
   for (;;) {
     pthread_mutex_lock(&history->lock);
-    while (g_queue_is_empty(&history->waiting) && !history->checkpoint && !history->ending)
+    while (g_queue_is_empty(&history->waiting) && !history->maintain && !history->ending)
       pthread_cond_wait(&history->wake, &history->lock);
     Question *question = history->ending ? NULL : g_queue_pop_head(&history->waiting);
-    bool fold = history->checkpoint, over = history->ending;
-    history->checkpoint = false;
+    bool maintain = history->maintain, over = history->ending;
+    history->maintain = false;
     pthread_mutex_unlock(&history->lock);
     if (over)
       return NULL;
@@ -199,19 +123,18 @@ static void *history_main(void *data)
       pthread_mutex_unlock(&history->lock);
       loop_post(history->loop, history_on_answered, history);
     }
-    if (fold)
-      history_fold(history);
+    if (maintain)
+      history->side->driver->maintain(history->side);
   }
 }
 
 /* ---- on the loop ---- */
 
-History *history_new(Loop *loop, const char *directory)
+History *history_new(Loop *loop, StoreSide *side)
 {
   History *history = g_new0(History, 1);
   history->loop = loop;
-  history->path = g_build_filename(directory, "reeve.db", NULL);
-  history->wal = g_strconcat(history->path, "-wal", NULL);
+  history->side = side;
   g_queue_init(&history->waiting);
   g_queue_init(&history->answered);
   pthread_mutex_init(&history->lock, NULL);
@@ -243,12 +166,9 @@ void history_free(History *history)
   loop_post_cancel(history->loop, history);
   history_refuse_all(&history->answered);
   history_refuse_all(&history->waiting);
-  sqlite3_close(history->reader);
-  sqlite3_close(history->folder);
+  store_side_close(history->side);
   pthread_cond_destroy(&history->wake);
   pthread_mutex_destroy(&history->lock);
-  g_free(history->path);
-  g_free(history->wal);
   g_free(history);
 }
 
@@ -277,10 +197,10 @@ bool history_audit(History *history, const AuditQuery *query, HistoryDone done, 
   return room;
 }
 
-void history_checkpoint(History *history)
+void history_maintain(History *history)
 {
   pthread_mutex_lock(&history->lock);
-  history->checkpoint = true;
+  history->maintain = true;
   pthread_cond_signal(&history->wake);
   pthread_mutex_unlock(&history->lock);
 }

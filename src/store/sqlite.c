@@ -1,12 +1,16 @@
-/* The embedded store: one SQLite file in WAL mode, synchronous=FULL, one connection, one lock file
- * that names who holds it.
+/* The embedded store, as its owner has it: one SQLite file in WAL mode, synchronous=FULL, one
+ * connection, one lock file that names who holds it. What goes on beside it is in sqlite_side.c,
+ * the way back to a backup in sqlite_restore.c.
  *
  * A commit whose sync fails has left its frames in the log, commit mark included, and whoever reads
  * the log next would take them for committed. So after a failed commit the log is cut back to the
  * end of the last one that succeeded, before anybody is answered. A process that is killed before
  * the cut has answered nobody; what the next one then finds is folded into the database at once,
- * because the kernel may hold frames of a failed sync in memory only and never write them again. */
-#include "store/store.h"
+ * because the kernel may hold frames of a failed sync in memory only and never write them again.
+ *
+ * Hence the outcomes of a commit that fails: NOT when the cut succeeded, UNKNOWN until it does. The
+ * number of the batch, in the same transaction, is looked at besides: it has the last word. */
+#include "store/sqlite.h"
 
 #include "base/error.h"
 #include "base/fs.h"
@@ -15,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +27,6 @@
 #include <unistd.h>
 
 enum {
-  SQLITE_APPLICATION_ID = 0x52454556, /* "REEV" */
   STORE_BUSY_MS = 2000, /* another program holds the database: so long one try waits */
   LOG_HEADER_BYTES = 32,
   LOG_FRAME_BYTES = 24, /* before each page */
@@ -41,18 +43,19 @@ typedef struct LogIndex {
   uint32_t last_frame; /* of the last commit that succeeded; 0 = the log holds nothing */
 } LogIndex;
 
-struct Store {
+typedef struct SqliteStore {
+  Store base;
   char *directory, *path;
   int lock;
   sqlite3 *db;
-  sqlite3_stmt *upsert[TABLE_N], *delete[TABLE_N], *begin, *commit, *rollback;
+  sqlite3_stmt *upsert[TABLE_N], *delete[TABLE_N], *begin, *commit, *rollback, *batch;
   bool broken; /* a sync failed, or it could not be opened: this connection is not used again */
   bool uncut;  /* the log still holds a commit that failed */
-};
+} SqliteStore;
 
 /* ---- errors ---- */
 
-static bool sqlite_fail(Store *store, const char *what, GError **error)
+static bool sqlite_fail(SqliteStore *store, const char *what, GError **error)
 {
   int code = sqlite3_extended_errcode(store->db), saved = sqlite3_system_errno(store->db);
   bool full = (code & 0xff) == SQLITE_FULL || saved == ENOSPC || saved == EDQUOT;
@@ -66,9 +69,9 @@ static bool sqlite_fail(Store *store, const char *what, GError **error)
 
 /* ---- opening ---- */
 
-static bool sqlite_lock(Store *store, GError **error)
+static bool sqlite_lock(SqliteStore *store, GError **error)
 {
-  g_autofree char *path = g_build_filename(store->directory, "lock", NULL);
+  g_autofree char *path = g_build_filename(store->directory, SQLITE_LOCK, NULL);
   store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (store->lock < 0) {
     int e = errno;
@@ -108,13 +111,13 @@ static char *sqlite_create_sql(const TableSpec *spec)
   return g_string_free(sql, FALSE);
 }
 
-static bool sqlite_run(Store *store, const char *sql, GError **error)
+static bool sqlite_run(SqliteStore *store, const char *sql, GError **error)
 {
   return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
          sqlite_fail(store, "prepare store", error);
 }
 
-static int sqlite_number(Store *store, const char *sql)
+static int sqlite_number(SqliteStore *store, const char *sql)
 {
   sqlite3_stmt *statement = NULL;
   int value = 0;
@@ -125,7 +128,7 @@ static int sqlite_number(Store *store, const char *sql)
   return value;
 }
 
-static bool sqlite_create(Store *store, GError **error)
+static bool sqlite_create(SqliteStore *store, GError **error)
 {
   GString *sql = g_string_new("BEGIN IMMEDIATE;");
   for (int table = 0; table < TABLE_N; table++) {
@@ -139,7 +142,7 @@ static bool sqlite_create(Store *store, GError **error)
   return ok;
 }
 
-static bool sqlite_migrate(Store *store, GError **error)
+static bool sqlite_migrate(SqliteStore *store, GError **error)
 {
   int version = sqlite_number(store, "PRAGMA user_version");
   if (version == 0)
@@ -162,13 +165,13 @@ static bool sqlite_migrate(Store *store, GError **error)
 
 /* Gives the store its id, by which nodes know whose instances they hold. Without room it has none
  * until the next start; nodes go with it as with one of an older release. */
-static void sqlite_name(Store *store)
+static void sqlite_name(SqliteStore *store)
 {
   if (sqlite_number(store, "SELECT count(*) FROM meta WHERE key='store'") == 0)
     sqlite3_exec(store->db, STORE_NAME_SQL, NULL, NULL, NULL);
 }
 
-static bool sqlite_prepare(Store *store, GError **error)
+static bool sqlite_prepare(SqliteStore *store, GError **error)
 {
   bool ok = true;
   for (int table = 0; ok && table < TABLE_N; table++) {
@@ -188,10 +191,13 @@ static bool sqlite_prepare(Store *store, GError **error)
   ok = ok && sqlite3_prepare_v2(store->db, "BEGIN IMMEDIATE", -1, &store->begin, NULL) == SQLITE_OK;
   ok = ok && sqlite3_prepare_v2(store->db, "COMMIT", -1, &store->commit, NULL) == SQLITE_OK;
   ok = ok && sqlite3_prepare_v2(store->db, "ROLLBACK", -1, &store->rollback, NULL) == SQLITE_OK;
+  ok = ok &&
+       sqlite3_prepare_v2(store->db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key='batch'",
+                          -1, &store->batch, NULL) == SQLITE_OK;
   return ok || sqlite_fail(store, "prepare store", error);
 }
 
-static void sqlite_disconnect(Store *store)
+static void sqlite_disconnect(SqliteStore *store)
 {
   for (int table = 0; table < TABLE_N; table++) {
     g_clear_pointer(&store->upsert[table], sqlite3_finalize);
@@ -200,10 +206,11 @@ static void sqlite_disconnect(Store *store)
   g_clear_pointer(&store->begin, sqlite3_finalize);
   g_clear_pointer(&store->commit, sqlite3_finalize);
   g_clear_pointer(&store->rollback, sqlite3_finalize);
+  g_clear_pointer(&store->batch, sqlite3_finalize);
   g_clear_pointer(&store->db, sqlite3_close);
 }
 
-static bool sqlite_connect(Store *store, GError **error)
+static bool sqlite_connect(SqliteStore *store, GError **error)
 {
   store->broken = true;
   if (sqlite3_open_v2(store->path, &store->db,
@@ -223,8 +230,9 @@ static bool sqlite_connect(Store *store, GError **error)
   return !store->broken;
 }
 
-static void sqlite_close(Store *store)
+static void sqlite_close(Store *base)
 {
+  SqliteStore *store = (SqliteStore *)base;
   if (!store)
     return;
   sqlite_disconnect(store);
@@ -240,7 +248,7 @@ static void sqlite_close(Store *store)
  * is open to others and not ours to close. */
 static bool sqlite_close_to_others(const char *where, GError **error)
 {
-  static const char *const names[] = {"reeve.db", "reeve.db-wal", "reeve.db-shm"};
+  static const char *const names[] = SQLITE_FILES;
   struct stat status;
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *path = g_build_filename(where, names[i], NULL);
@@ -266,23 +274,6 @@ static bool sqlite_close_to_others(const char *where, GError **error)
   return false;
 }
 
-static Store *sqlite_open(const char *where, GError **error)
-{
-  if (!fs_mkdirs(where, 0700, error) || !sqlite_close_to_others(where, error))
-    return NULL;
-  Store *store = g_new0(Store, 1);
-  store->lock = -1;
-  store->directory = g_strdup(where);
-  store->path = g_build_filename(where, "reeve.db", NULL);
-  if (sqlite_lock(store, error) && sqlite_connect(store, error)) {
-    /* Without room, or while another program reads, the log stays as it is. */
-    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    return store;
-  }
-  sqlite_close(store);
-  return NULL;
-}
-
 /* ---- after a failed commit ---- */
 
 static bool store_step(sqlite3_stmt *statement)
@@ -294,7 +285,7 @@ static bool store_step(sqlite3_stmt *statement)
 
 /* Where the last commit that succeeded ends in the log, in bytes; -1 = it cannot be told. The
  * caller holds the writer's lock. */
-static off_t sqlite_log_end(const Store *store)
+static off_t sqlite_log_end(const SqliteStore *store)
 {
   sqlite3_file *file = NULL;
   void volatile *region = NULL;
@@ -314,7 +305,7 @@ static off_t sqlite_log_end(const Store *store)
 /* Takes what lies behind the last commit that succeeded out of the log, so that nobody reads it: no
  * other connection, and no process after a kill. True when it is out. The sync is for the loss of
  * power and may fail as the commit's did. */
-static bool sqlite_cut(Store *store)
+static bool sqlite_cut(SqliteStore *store)
 {
   if (!store_step(store->begin)) /* nobody else may add to the log meanwhile */
     return false;
@@ -334,7 +325,7 @@ static bool sqlite_cut(Store *store)
 }
 
 /* A connection that can be trusted. */
-static bool sqlite_again(Store *store, GError **error)
+static bool sqlite_again(SqliteStore *store, GError **error)
 {
   if (store->uncut && !sqlite_cut(store)) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED,
@@ -348,26 +339,55 @@ static bool sqlite_again(Store *store, GError **error)
   return sqlite_connect(store, error);
 }
 
-/* The transaction that ran did not succeed: nothing of it may be read again. */
-static bool sqlite_undo(Store *store, GError **error)
+/* What ran did not succeed: @cause, and nothing of it may be read again. False when it could not be
+ * taken out of the log. */
+static bool sqlite_undo(SqliteStore *store, GError **cause)
 {
-  g_autoptr(GError) cause = NULL;
-  sqlite_fail(store, "write", &cause);
+  sqlite_fail(store, "write", cause);
   if (!sqlite3_get_autocommit(store->db))
     store_step(store->rollback);
   store->uncut = !sqlite_cut(store);
-  if (store->uncut)
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED,
-                "%s; whether the change was made is not known, look before you try again",
-                cause->message);
-  else
-    g_propagate_error(error, g_steal_pointer(&cause));
-  return false;
+  return !store->uncut;
+}
+
+/* Number of the last batch that is stored, 0 = none has one; -1 with @error when it cannot be read.
+ */
+static int64_t sqlite_last_batch(SqliteStore *store, GError **error)
+{
+  int step = sqlite3_step(store->batch);
+  int64_t number = step == SQLITE_ROW ? sqlite3_column_int64(store->batch, 0) : 0;
+  sqlite3_reset(store->batch);
+  if (step == SQLITE_ROW || step == SQLITE_DONE)
+    return number;
+  sqlite_fail(store, "read", error);
+  return -1;
+}
+
+/* Did batch @number happen? There is nothing in the log any more that could become part of the
+ * store, so what is read now is the truth for good. @error: why the commit failed, cleared when it
+ * did not. */
+static StoreOutcome sqlite_decide(SqliteStore *store, int64_t number, GError **error)
+{
+  int64_t last = sqlite_last_batch(store, error && *error ? NULL : error);
+  if (last < 0)
+    return STORE_UNKNOWN;
+  if (last != number)
+    return STORE_NOT;
+  g_clear_error(error);
+  return STORE_DONE;
+}
+
+static StoreOutcome sqlite_settle(Store *base, int64_t number, GError **error)
+{
+  SqliteStore *store = (SqliteStore *)base;
+  if (sqlite_again(store, error))
+    return sqlite_decide(store, number, error);
+  return store->uncut && sqlite3_errcode(store->db) == SQLITE_BUSY ? STORE_BUSY : STORE_UNKNOWN;
 }
 
 /* ---- reading ---- */
 
-static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void *data,
+static bool sqlite_load_table(SqliteStore *store, TableId table, StoreRowFn row, void *data,
                               GError **error)
 {
   const TableSpec *spec = &table_specs[table];
@@ -393,8 +413,9 @@ static bool sqlite_load_table(Store *store, TableId table, StoreRowFn row, void 
   return ok;
 }
 
-static bool sqlite_load(Store *store, StoreRowFn row, void *data, GError **error)
+static bool sqlite_load(Store *base, StoreRowFn row, void *data, GError **error)
 {
+  SqliteStore *store = (SqliteStore *)base;
   if (!sqlite_again(store, error))
     return false;
   for (int table = 0; table < TABLE_N; table++)
@@ -405,7 +426,7 @@ static bool sqlite_load(Store *store, StoreRowFn row, void *data, GError **error
 
 /* ---- writing ---- */
 
-static bool sqlite_write(Store *store, const Record *record)
+static bool sqlite_write(SqliteStore *store, const Record *record)
 {
   sqlite3_stmt *statement =
       record->deleted ? store->delete[record->table] : store->upsert[record->table];
@@ -424,30 +445,52 @@ static bool sqlite_write(Store *store, const Record *record)
   return store_step(statement);
 }
 
-static bool sqlite_commit(Store *store, const GPtrArray *records, GError **error)
+static bool sqlite_write_batch(SqliteStore *store, int64_t number)
 {
+  char text[24];
+  sqlite3_stmt *statement = store->upsert[TABLE_META];
+  int length = snprintf(text, sizeof text, "%" G_GINT64_FORMAT, number);
+  sqlite3_bind_text(statement, META_KEY + 1, "batch", -1, SQLITE_STATIC);
+  sqlite3_bind_text(statement, META_VALUE + 1, text, length, SQLITE_STATIC);
+  return store_step(statement);
+}
+
+static StoreOutcome sqlite_commit(Store *base, const GPtrArray *records, int64_t number,
+                                  GError **error)
+{
+  SqliteStore *store = (SqliteStore *)base;
   if (!sqlite_again(store, error))
-    return false;
+    return STORE_NOT;
   fs_crash_point("commit begins");
   if (!store_step(store->begin)) {
-    if (sqlite3_errcode(store->db) != SQLITE_BUSY)
-      return sqlite_fail(store, "write", error);
+    if (sqlite3_errcode(store->db) != SQLITE_BUSY) {
+      sqlite_fail(store, "write", error);
+      return STORE_NOT;
+    }
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE,
                 "write '%s': another program holds the database", store->path);
-    return false;
+    return STORE_BUSY;
   }
-  bool ok = true;
+  bool ok = sqlite_write_batch(store, number);
   for (guint i = 0; ok && i < records->len; i++)
     ok = sqlite_write(store, records->pdata[i]);
   ok = ok && store_step(store->commit);
-  if (!ok)
-    return sqlite_undo(store, error);
+  if (!ok) {
+    g_autoptr(GError) cause = NULL;
+    StoreOutcome outcome =
+        sqlite_undo(store, &cause) ? sqlite_decide(store, number, &cause) : STORE_UNKNOWN;
+    if (outcome != STORE_DONE) {
+      g_propagate_error(error, g_steal_pointer(&cause));
+      return outcome;
+    }
+  }
   fs_crash_point("commit done");
-  return true;
+  return STORE_DONE;
 }
 
-static bool sqlite_probe(Store *store, GError **error)
+static bool sqlite_probe(Store *base, GError **error)
 {
+  SqliteStore *store = (SqliteStore *)base;
   if (!sqlite_again(store, error))
     return false;
   /* Enough to see room for a batch, not only for one page. */
@@ -456,15 +499,51 @@ static bool sqlite_probe(Store *store, GError **error)
       "COMMIT; DELETE FROM meta WHERE key='probe';";
   if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
     return true;
-  return sqlite3_errcode(store->db) == SQLITE_BUSY ? sqlite_fail(store, "write", error)
-                                                   : sqlite_undo(store, error);
+  if (sqlite3_errcode(store->db) == SQLITE_BUSY)
+    return sqlite_fail(store, "write", error);
+  /* Should it stay in the log, the next use of the store takes it out first. */
+  sqlite_undo(store, error);
+  return false;
+}
+
+/* ---- opening and the table ---- */
+
+static Store *sqlite_open(const char *where, GError **error)
+{
+  if (!*where) {
+    g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_USAGE,
+                        "open store 'sqlite:': it names no directory");
+    return NULL;
+  }
+  if (!fs_mkdirs(where, 0700, error) || !sqlite_close_to_others(where, error))
+    return NULL;
+  SqliteStore *store = g_new0(SqliteStore, 1);
+  store->lock = -1;
+  store->directory = g_strdup(where);
+  store->path = g_build_filename(where, SQLITE_FILE, NULL);
+  if (sqlite_lock(store, error) && sqlite_connect(store, error) &&
+      (store->base.last_batch = sqlite_last_batch(store, error)) >= 0) {
+    /* Without room, or while another program reads, the log stays as it is. */
+    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return &store->base;
+  }
+  sqlite_close(&store->base);
+  return NULL;
 }
 
 const StoreDriver store_sqlite = {
-    .name = "sqlite",
+    .scheme = "sqlite",
+    .form = "sqlite:DIRECTORY",
     .open = sqlite_open,
     .close = sqlite_close,
     .load = sqlite_load,
     .commit = sqlite_commit,
+    .settle = sqlite_settle,
     .probe = sqlite_probe,
+    .side_open = sqlite_side_open,
+    .side_close = sqlite_side_close,
+    .audit = sqlite_audit,
+    .maintain = sqlite_maintain,
+    .backup = sqlite_backup,
+    .restore = sqlite_restore,
 };

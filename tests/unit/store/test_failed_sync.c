@@ -2,42 +2,14 @@
  * program holds: what was refused is not there, whoever reads next. */
 #include "base/error.h"
 #include "base/fs.h"
+#include "disk.h"
 #include "store/store.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int syncs_to_fail; /* of the next ones */
-static int sync_kills; /* so many syncs from now, the last thing that the process does; 0 = never */
-
-static int sync_now(long call, int fd)
-{
-  if (sync_kills > 0 && --sync_kills == 0)
-    kill(getpid(), SIGKILL);
-  if (syncs_to_fail > 0) {
-    syncs_to_fail--;
-    errno = EIO;
-    return -1;
-  }
-  return (int)syscall(call, fd);
-}
-
-/* Found by SQLite before those of the C library. */
-int fsync(int fd)
-{
-  return sync_now(SYS_fsync, fd);
-}
-
-int fdatasync(int fd)
-{
-  return sync_now(SYS_fdatasync, fd);
-}
 
 static char *directory(void)
 {
@@ -68,7 +40,7 @@ static void assert_holds(Store *store, const char *wanted)
 {
   g_autoptr(GString) text = g_string_new(NULL);
   g_autoptr(GError) error = NULL;
-  store_sqlite.load(store, see_row, text, &error);
+  store->driver->load(store, see_row, text, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(text->str, ==, wanted);
 }
@@ -76,16 +48,21 @@ static void assert_holds(Store *store, const char *wanted)
 static Store *opened(const char *where)
 {
   g_autoptr(GError) error = NULL;
-  Store *store = store_sqlite.open(where, &error);
+  Store *store = store_open(where, &error);
   g_assert_no_error(error);
   return store;
+}
+
+static StoreOutcome commit_of(Store *store, const GPtrArray *records, GError **error)
+{
+  return store->driver->commit(store, records, ++store->last_batch, error);
 }
 
 static void commit(Store *store, const char *key, const char *value)
 {
   g_autoptr(GPtrArray) records = batch(key, value);
   g_autoptr(GError) error = NULL;
-  store_sqlite.commit(store, records, &error);
+  g_assert_cmpint(commit_of(store, records, &error), ==, STORE_DONE);
   g_assert_no_error(error);
 }
 
@@ -93,10 +70,9 @@ static void refuse(Store *store, const char *key, const char *value, int syncs)
 {
   g_autoptr(GPtrArray) records = batch(key, value);
   g_autoptr(GError) error = NULL;
-  syncs_to_fail = syncs;
-  g_assert_false(store_sqlite.commit(store, records, &error));
+  disk_syncs_to_fail = syncs;
+  g_assert_cmpint(commit_of(store, records, &error), ==, STORE_NOT);
   g_assert_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED);
-  g_assert_null(strstr(error->message, "not known"));
 }
 
 /* The first commit of a log, one in its middle, one after a fold; and what follows goes on. */
@@ -112,7 +88,7 @@ static void test_refused_is_not_there(void)
   assert_holds(store, "a=1;");
   refuse(store, "a", "3", 100);
   assert_holds(store, "a=1;");
-  syncs_to_fail = 0;
+  disk_syncs_to_fail = 0;
   commit(store, "b", "1");
   g_autofree char *path = g_build_filename(where, "reeve.db", NULL);
   sqlite3 *folder = NULL;
@@ -124,10 +100,10 @@ static void test_refused_is_not_there(void)
   assert_holds(store, "a=1;b=1;");
   sqlite3_close(folder);
   commit(store, "c", "1");
-  store_sqlite.close(store);
+  store_close(store);
   store = opened(where);
   assert_holds(store, "a=1;b=1;c=1;");
-  store_sqlite.close(store);
+  store_close(store);
   g_assert_true(fs_remove_tree(where, NULL));
 }
 
@@ -135,7 +111,7 @@ static void in_child(const char *where, void (*act)(Store *store))
 {
   pid_t pid = fork();
   if (pid == 0) {
-    Store *store = store_sqlite.open(where, NULL);
+    Store *store = store_open(where, NULL);
     act(store);
     _exit(0); /* no close: as kill -9 would */
   }
@@ -152,8 +128,8 @@ static void child_refused(Store *store)
 static void child_probed(Store *store)
 {
   commit(store, "c", "1");
-  syncs_to_fail = 100;
-  g_assert_false(store_sqlite.probe(store, NULL));
+  disk_syncs_to_fail = 100;
+  g_assert_false(store->driver->probe(store, NULL));
 }
 
 /* Killed after the refusal: the next process reads the log afresh. */
@@ -163,17 +139,17 @@ static void test_killed_after_refusal(void)
   in_child(where, child_refused);
   Store *store = opened(where);
   assert_holds(store, "a=1;");
-  store_sqlite.close(store);
+  store_close(store);
   in_child(where, child_probed);
   store = opened(where);
   assert_holds(store, "a=1;c=1;");
-  store_sqlite.close(store);
+  store_close(store);
   g_assert_true(fs_remove_tree(where, NULL));
 }
 
 static void child_killed(Store *store)
 {
-  sync_kills = 2; /* the first is that of the new log's head */
+  disk_sync_kills = 2; /* the first is that of the new log's head */
   commit(store, "d", "1");
 }
 
@@ -188,7 +164,98 @@ static void test_killed_in_sync(void)
   g_assert_cmpint(stat(log, &status), ==, 0);
   g_assert_cmpint(status.st_size, ==, 0);
   assert_holds(store, "d=1;");
-  store_sqlite.close(store);
+  store_close(store);
+  g_assert_true(fs_remove_tree(where, NULL));
+}
+
+/* ---- what cannot be taken back ---- */
+
+/* The sync fails, and the log cannot be cut either. */
+static void lose(Store *store, const char *key, const char *value)
+{
+  g_autoptr(GPtrArray) records = batch(key, value);
+  g_autoptr(GError) error = NULL;
+  disk_syncs_to_fail = disk_cuts_to_fail = 1000;
+  g_assert_cmpint(commit_of(store, records, &error), ==, STORE_UNKNOWN);
+  g_assert_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED);
+}
+
+static StoreOutcome settle(Store *store)
+{
+  g_autoptr(GError) error = NULL;
+  StoreOutcome outcome = store->driver->settle(store, store->last_batch, &error);
+  g_assert_cmpint(error != NULL, ==, outcome == STORE_BUSY || outcome == STORE_UNKNOWN);
+  return outcome;
+}
+
+static sqlite3 *stranger(const char *where)
+{
+  g_autofree char *path = g_build_filename(where, "reeve.db", NULL);
+  sqlite3 *db = NULL;
+  g_assert_cmpint(sqlite3_open(path, &db), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), ==, SQLITE_OK);
+  return db;
+}
+
+/* As long as the disk takes nothing, nor anybody lets us, it stays unknown; then it never happened.
+ */
+static void test_unknown_until_it_is_cut(void)
+{
+  g_autofree char *where = directory();
+  Store *store = opened(where);
+  commit(store, "a", "1");
+  lose(store, "a", "2");
+  g_assert_cmpint(settle(store), ==, STORE_UNKNOWN);
+  sqlite3 *other = stranger(where);
+  disk_syncs_to_fail = disk_cuts_to_fail = 0;
+  g_assert_cmpint(settle(store), ==, STORE_BUSY);
+  sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL);
+  sqlite3_close(other);
+  g_assert_cmpint(settle(store), ==, STORE_NOT);
+  assert_holds(store, "a=1;");
+  commit(store, "b", "1");
+  store_close(store);
+  store = opened(where);
+  assert_holds(store, "a=1;b=1;");
+  store_close(store);
+  g_assert_true(fs_remove_tree(where, NULL));
+}
+
+/* The number in the store has the last word. */
+static void test_unknown_and_stored(void)
+{
+  g_autofree char *where = directory();
+  Store *store = opened(where);
+  lose(store, "a", "1");
+  disk_syncs_to_fail = disk_cuts_to_fail = 0;
+  sqlite3 *other = stranger(where);
+  g_assert_cmpint(sqlite3_exec(other, "REPLACE INTO meta VALUES ('batch', '1'), ('a', '1'); COMMIT",
+                               NULL, NULL, NULL),
+                  ==, SQLITE_OK);
+  sqlite3_close(other);
+  g_assert_cmpint(settle(store), ==, STORE_DONE);
+  assert_holds(store, "a=1;");
+  store_close(store);
+  g_assert_true(fs_remove_tree(where, NULL));
+}
+
+static void child_lost(Store *store)
+{
+  commit(store, "a", "1");
+  lose(store, "b", "1");
+}
+
+/* Killed before it could be settled: nobody was answered, and the number tells the next process
+ * what it is that it found. */
+static void test_killed_while_unknown(void)
+{
+  g_autofree char *where = directory();
+  in_child(where, child_lost);
+  Store *store = opened(where);
+  g_assert_cmpint(store->last_batch, ==, 2);
+  assert_holds(store, "a=1;b=1;");
+  g_assert_cmpint(settle(store), ==, STORE_DONE);
+  store_close(store);
   g_assert_true(fs_remove_tree(where, NULL));
 }
 
@@ -197,21 +264,18 @@ static void test_busy(void)
 {
   g_autofree char *where = directory();
   Store *store = opened(where);
-  g_autofree char *path = g_build_filename(where, "reeve.db", NULL);
-  sqlite3 *other = NULL;
-  g_assert_cmpint(sqlite3_open(path, &other), ==, SQLITE_OK);
-  g_assert_cmpint(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3 *other = stranger(where);
   g_autoptr(GPtrArray) records = batch("a", "1");
   g_autoptr(GError) busy = NULL, error = NULL;
-  g_assert_false(store_sqlite.commit(store, records, &busy));
+  g_assert_cmpint(commit_of(store, records, &busy), ==, STORE_BUSY);
   g_assert_error(busy, REEVE_ERROR, REEVE_ERROR_UNAVAILABLE);
   assert_holds(store, "");
   g_assert_cmpint(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), ==, SQLITE_OK);
   sqlite3_close(other);
-  store_sqlite.commit(store, records, &error);
+  g_assert_cmpint(store->driver->commit(store, records, store->last_batch, &error), ==, STORE_DONE);
   g_assert_no_error(error);
   assert_holds(store, "a=1;");
-  store_sqlite.close(store);
+  store_close(store);
   g_assert_true(fs_remove_tree(where, NULL));
 }
 
@@ -221,6 +285,9 @@ int main(int argc, char **argv)
   g_test_add_func("/store/sync/refused", test_refused_is_not_there);
   g_test_add_func("/store/sync/killed-after-refusal", test_killed_after_refusal);
   g_test_add_func("/store/sync/killed-in-sync", test_killed_in_sync);
+  g_test_add_func("/store/sync/unknown-until-it-is-cut", test_unknown_until_it_is_cut);
+  g_test_add_func("/store/sync/unknown-and-stored", test_unknown_and_stored);
+  g_test_add_func("/store/sync/killed-while-unknown", test_killed_while_unknown);
   g_test_add_func("/store/sync/busy", test_busy);
   return g_test_run();
 }

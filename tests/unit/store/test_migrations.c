@@ -110,13 +110,13 @@ static void test_version(gconstpointer more)
   g_assert_cmpint(sqlite3_exec(db, schema_1, NULL, NULL, NULL), ==, SQLITE_OK);
   g_assert_cmpint(sqlite3_exec(db, more, NULL, NULL, NULL), ==, SQLITE_OK);
   sqlite3_close(db);
-  Store *store = store_sqlite.open(old, &error);
+  Store *store = store_open(old, &error);
   g_assert_no_error(error);
   int rows = 0;
-  g_assert_true(store_sqlite.load(store, count_row, &rows, &error));
+  g_assert_true(store->driver->load(store, count_row, &rows, &error));
   g_assert_cmpint(rows, ==, 3);
-  store_sqlite.close(store);
-  store_sqlite.close(store_sqlite.open(fresh, &error));
+  store_close(store);
+  store_close(store_open(fresh, &error));
   g_autofree char *migrated = schema_of(old), *made = schema_of(fresh);
   g_assert_cmpstr(migrated, ==, made);
   g_assert_true(fs_remove_tree(old, NULL) && fs_remove_tree(fresh, NULL));
@@ -126,11 +126,11 @@ static void test_newer(void)
 {
   g_autoptr(GError) error = NULL;
   g_autofree char *where = g_dir_make_tmp("reeve-store-XXXXXX", NULL);
-  store_sqlite.close(store_sqlite.open(where, &error));
+  store_close(store_open(where, &error));
   sqlite3 *db = database(where);
   g_assert_cmpint(sqlite3_exec(db, "PRAGMA user_version=9999", NULL, NULL, NULL), ==, SQLITE_OK);
   sqlite3_close(db);
-  g_assert_null(store_sqlite.open(where, &error));
+  g_assert_null(store_open(where, &error));
   g_assert_error(error, REEVE_ERROR, REEVE_ERROR_INVALID);
   g_assert_nonnull(g_strrstr(error->message, "newer"));
   g_assert_true(fs_remove_tree(where, NULL));

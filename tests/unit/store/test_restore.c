@@ -57,11 +57,11 @@ static bool see_row(TableId table, const Value *values, void *data, GError **err
 static char *contents(const char *where)
 {
   g_autoptr(GError) error = NULL;
-  Store *store = store_sqlite.open(where, &error);
+  Store *store = store_open(where, &error);
   g_assert_no_error(error);
   GString *text = g_string_new(NULL);
-  g_assert_true(store_sqlite.load(store, see_row, text, &error));
-  store_sqlite.close(store);
+  g_assert_true(store->driver->load(store, see_row, text, &error));
+  store_close(store);
   return g_string_free(text, FALSE);
 }
 
@@ -70,13 +70,13 @@ static void write_value(const char *where, const char *value)
 {
   pid_t pid = fork();
   if (pid == 0) {
-    Store *store = store_sqlite.open(where, NULL);
+    Store *store = store_open(where, NULL);
     g_autoptr(GPtrArray) records = g_ptr_array_new();
     Record *record = record_new(TABLE_META);
     record_text(record, META_KEY, "test");
     record_text(record, META_VALUE, value);
     g_ptr_array_add(records, record);
-    _exit(store && store_sqlite.commit(store, records, NULL) ? 0 : 1);
+    _exit(store && store->driver->commit(store, records, 1, NULL) == STORE_DONE ? 0 : 1);
   }
   int status;
   g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);

@@ -35,12 +35,12 @@ static void run_committed(const GError *error, void *data)
 }
 
 /* Other work has the store and the thread for itself; what it says is the answer. */
-static bool run_work(const StoreDriver *driver, Store *store, void *data, GError **error)
+static bool run_work(Store *store, void *data, GError **error)
 {
   Run *run = data;
   g_assert_false(pthread_equal(pthread_self(), run->loop_thread));
   run->worked++;
-  return driver->probe(store, error);
+  return store->driver->probe(store, error);
 }
 
 static void run_next(Run *run)
@@ -62,7 +62,7 @@ static void test_every_commit_is_answered(void)
 {
   Run run = {.loop = loop_new(), .wanted = 500, .loop_thread = pthread_self()};
   run.records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
-  run.thread = store_thread_new(run.loop, &store_memory, store_memory.open("", NULL));
+  run.thread = store_thread_new(run.loop, store_open("memory:", NULL));
   run_next(&run);
   loop_run(run.loop);
   g_assert_cmpint(run.answered, ==, 500);
@@ -70,6 +70,131 @@ static void test_every_commit_is_answered(void)
   store_thread_free(run.thread);
   g_ptr_array_unref(run.records);
   loop_free(run.loop);
+}
+
+/* ---- trouble ---- */
+
+typedef struct Trouble {
+  Loop *loop;
+  Store *store;
+  StoreThread *thread;
+  GPtrArray *records;
+  GError *error; /* of the last answer */
+} Trouble;
+
+static void trouble_open(Trouble *trouble)
+{
+  *trouble = (Trouble){.loop = loop_new(), .store = store_open("memory:", NULL)};
+  trouble->thread = store_thread_new(trouble->loop, trouble->store);
+  trouble->records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+}
+
+static void trouble_close(Trouble *trouble)
+{
+  store_thread_free(trouble->thread);
+  loop_free(trouble->loop);
+  g_ptr_array_unref(trouble->records);
+  g_clear_error(&trouble->error);
+}
+
+static void trouble_answered(const GError *error, void *data)
+{
+  Trouble *trouble = data;
+  g_clear_error(&trouble->error);
+  trouble->error = error ? g_error_copy(error) : NULL;
+  loop_stop(trouble->loop);
+}
+
+static void trouble_commit(Trouble *trouble, const char *key)
+{
+  Record *record = record_new(TABLE_META);
+  record_text(record, META_KEY, key);
+  record_text(record, META_VALUE, "yes");
+  g_ptr_array_set_size(trouble->records, 0);
+  g_ptr_array_add(trouble->records, record);
+  store_thread_commit(trouble->thread, trouble->records, trouble_answered, trouble);
+  loop_run(trouble->loop);
+}
+
+static bool trouble_row(TableId table, const Value *values, void *data, GError **error)
+{
+  (void)table;
+  (void)error;
+  g_string_append_printf(data, "%s=%s;", values[META_KEY].text, values[META_VALUE].text);
+  return true;
+}
+
+static bool trouble_load(Store *store, void *data, GError **error)
+{
+  return store->driver->load(store, trouble_row, data, error);
+}
+
+static void trouble_assert_holds(Trouble *trouble, const char *wanted)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  store_thread_work(trouble->thread, &(StoreWork){.run = trouble_load, .data = text},
+                    trouble_answered, trouble);
+  loop_run(trouble->loop);
+  g_assert_no_error(trouble->error);
+  g_assert_cmpstr(text->str, ==, wanted);
+}
+
+/* Held by another program, however often one looks: the commit waits, and is counted once. */
+static void test_held(void)
+{
+  Trouble trouble;
+  trouble_open(&trouble);
+  store_memory_hold(trouble.store, 5);
+  trouble_commit(&trouble, "a");
+  g_assert_no_error(trouble.error);
+  g_assert_cmpuint(store_thread_waits(trouble.thread), ==, 1);
+  trouble_assert_holds(&trouble, "a=yes;batch=1;");
+  store_memory_hold(trouble.store, 100000); /* and it ends when the thread is to end */
+  store_thread_commit(trouble.thread, trouble.records, trouble_answered, &trouble);
+  trouble_close(&trouble);
+}
+
+/* Whoever waits hears what became of it, and never that nobody knows. */
+static void test_unknown_is_settled(void)
+{
+  Trouble trouble;
+  trouble_open(&trouble);
+  store_memory_lose(trouble.store, true, 3);
+  trouble_commit(&trouble, "a");
+  g_assert_no_error(trouble.error);
+  store_memory_lose(trouble.store, false, 3);
+  trouble_commit(&trouble, "b");
+  g_assert_error(trouble.error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED);
+  g_assert_null(strstr(trouble.error->message, "not known"));
+  trouble_assert_holds(&trouble, "a=yes;batch=1;");
+  store_memory_fail(trouble.store, 1, REEVE_ERROR_STORE_FULL);
+  trouble_commit(&trouble, "c");
+  g_assert_error(trouble.error, REEVE_ERROR, REEVE_ERROR_STORE_FULL);
+  trouble_commit(&trouble, "d"); /* no number is used twice */
+  trouble_assert_holds(&trouble, "a=yes;batch=4;d=yes;");
+  trouble_close(&trouble);
+}
+
+/* A store that cannot say for long: the answer says so, and nothing is done with the store until it
+ * is settled. */
+static void test_unknown_for_long(void)
+{
+  Trouble trouble;
+  trouble_open(&trouble);
+  int64_t began_ms = clock_boot_ms();
+  store_memory_lose(trouble.store, true, 1 << 30);
+  trouble_commit(&trouble, "a");
+  g_assert_error(trouble.error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED);
+  g_assert_nonnull(strstr(trouble.error->message, "not known"));
+  g_assert_cmpint(clock_boot_ms() - began_ms, >=, STORE_SETTLE_MS);
+  store_thread_probe(trouble.thread, trouble_answered, &trouble);
+  loop_run(trouble.loop);
+  g_assert_error(trouble.error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED);
+  store_memory_settle(trouble.store);
+  trouble_assert_holds(&trouble, "a=yes;batch=1;");
+  trouble_commit(&trouble, "b");
+  g_assert_no_error(trouble.error);
+  trouble_close(&trouble);
 }
 
 /* ---- history ---- */
@@ -112,15 +237,15 @@ static void write_audit(Store *store, int from, int n)
     record_text(record, AUD_OBJECT, "desk");
     g_ptr_array_add(records, record);
   }
-  g_assert_true(store_sqlite.commit(store, records, NULL));
+  g_assert_cmpint(store->driver->commit(store, records, ++store->last_batch, NULL), ==, STORE_DONE);
 }
 
 static void test_history_answers(void)
 {
   g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL);
-  Store *store = store_sqlite.open(where, NULL);
+  Store *store = store_open(where, NULL);
   Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
-  History *history = history_new(asked.loop, where);
+  History *history = history_new(asked.loop, store_beside(where, NULL));
   g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 10}), ==,
                   "{\"entries\":[],\"next\":null}");
   write_audit(store, 1, 10);
@@ -138,7 +263,7 @@ static void test_history_answers(void)
   g_assert_cmpstr(ask(&asked, history, &(AuditQuery){.limit = 1, .object = "' OR 1=1 --"}), ==,
                   "{\"entries\":[],\"next\":null}");
   history_free(history);
-  store_sqlite.close(store);
+  store_close(store);
   g_string_free(asked.body, TRUE);
   loop_free(asked.loop);
   g_assert_true(fs_remove_tree(where, NULL));
@@ -150,7 +275,7 @@ static void test_history_limits(void)
 {
   g_autofree char *where = g_dir_make_tmp("reeve-history-XXXXXX", NULL),
                   *path = g_build_filename(where, "reeve.db", NULL);
-  store_sqlite.close(store_sqlite.open(where, NULL));
+  store_close(store_open(where, NULL));
   sqlite3 *holder = NULL;
   g_assert_cmpint(sqlite3_open(path, &holder), ==, SQLITE_OK);
   g_assert_cmpint(sqlite3_exec(holder,
@@ -158,7 +283,7 @@ static void test_history_limits(void)
                                NULL, NULL, NULL),
                   ==, SQLITE_OK);
   Asked asked = {.loop = loop_new(), .body = g_string_new(NULL)};
-  History *history = history_new(asked.loop, where);
+  History *history = history_new(asked.loop, store_beside(where, NULL));
   int64_t began_ms = clock_boot_ms();
   ask(&asked, history, &(AuditQuery){.limit = 1});
   g_assert_cmpint(asked.code, ==, REEVE_ERROR_TIMEOUT);
@@ -190,8 +315,8 @@ static void test_history_folds(void)
                   *wal = g_build_filename(where, "reeve.db-wal", NULL);
   g_autofree char *value = g_strnfill(1 << 20, 'x');
   Loop *loop = loop_new();
-  StoreThread *thread = store_thread_new(loop, &store_sqlite, store_sqlite.open(where, NULL));
-  History *history = history_new(loop, where);
+  StoreThread *thread = store_thread_new(loop, store_open(where, NULL));
+  History *history = history_new(loop, store_beside(where, NULL));
   struct stat status = {0};
   bool grew = false, small = false;
   int64_t deadline_ms = clock_boot_ms() + 30000;
@@ -203,7 +328,7 @@ static void test_history_folds(void)
     g_ptr_array_add(records, record);
     store_thread_commit(thread, records, fold_committed, loop);
     loop_run(loop);
-    history_checkpoint(history);
+    history_maintain(history);
     g_assert_cmpint(stat(wal, &status), ==, 0);
     grew = grew || status.st_size > 4 * 1024 * 1024;
     small = grew && status.st_size < 2 * 1024 * 1024;
@@ -219,6 +344,9 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/store/thread/commits", test_every_commit_is_answered);
+  g_test_add_func("/store/thread/held", test_held);
+  g_test_add_func("/store/thread/unknown-is-settled", test_unknown_is_settled);
+  g_test_add_func("/store/thread/unknown-for-long", test_unknown_for_long);
   g_test_add_func("/store/history/answers", test_history_answers);
   g_test_add_func("/store/history/limits", test_history_limits);
   g_test_add_func("/store/history/folds", test_history_folds);
