@@ -6,10 +6,13 @@
 #include <stdint.h>
 
 enum { ID_BYTES = 20 }; /* prefix of 3, '_', up to 13 digits, NUL */
+/* Smaller numbers have 6 digits, none of which begin with 'z'; all others have a 'z' and 12 more.
+ * So the order of two texts is that of their numbers, for ever: in lists, in indexes, in other
+ * programs. */
+#define ID_SHORT_END (UINT64_C(31) << 25)
 
-/* Writes "<prefix>_<number in base 32, at least 6 digits>" into @out. @prefix has 3 letters (dep,
- * ins, rev, rol, nod, tsk, run). Digits are 0-9a-z without i, l, o, u; text order equals number
- * order up to 32^6 (a thousand million). */
+/* Writes "<prefix>_<number in base 32>" into @out. @prefix has 3 letters (dep, ins, rev, rol, nod,
+ * tsk, run). Digits are 0-9a-z without i, l, o, u. @number: below 2^60. */
 void id_format(char out[ID_BYTES], const char *prefix, uint64_t number);
 /* True when @id is "<prefix>_" followed by 6..13 such digits. */
 bool id_is(const char *id, const char *prefix);

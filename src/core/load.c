@@ -148,9 +148,7 @@ static gint load_compare_revision(gconstpointer a, gconstpointer b)
 /* Of rollouts, runs and notices, whose ids come first: the order in which they were made. */
 static gint load_compare_id(gconstpointer a, gconstpointer b)
 {
-  const char *x = *(const char *const *)a, *y = *(const char *const *)b;
-  size_t n = strlen(x), m = strlen(y);
-  return n != m ? (n < m ? -1 : 1) : strcmp(x, y);
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static void load_link_rollout(Core *core, Deployment *deployment, Now now)

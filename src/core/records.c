@@ -77,7 +77,7 @@ static void dump_schedule(GPtrArray *lines, const Schedule *schedule)
 char *core_dump(const Core *core)
 {
   g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
-  g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core_numbers_end(core));
+  g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core_block_end(core));
   dump_line(lines, record_of_meta(&(MetaEntry){"next_id", next}));
   for (guint i = 0; i < core_deployments(core)->len; i++) {
     const Deployment *deployment = core_deployments(core)->pdata[i];

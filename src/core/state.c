@@ -33,7 +33,7 @@ Core *core_new(const CoreConfig *config)
     core->config.unknown_ms = 60000;
   if (!core->config.port_base)
     core->config.port_base = 8100;
-  core->next_id = core->stored_next_id = 1;
+  core->next_id = core->block_end = core->stored_block_end = 1;
   core->term = 1;
   core->deployments = g_ptr_array_new_with_free_func((GDestroyNotify)deployment_free);
   core->by_key = g_hash_table_new(g_str_hash, g_str_equal);
@@ -123,19 +123,27 @@ void core_cover(Core *core, const char *table, int state, int event)
 
 /* ---- numbers ---- */
 
-void core_new_id(Core *core, char out[ID_BYTES], const char *prefix)
-{
-  id_format(out, prefix, core->next_id++);
-}
-
 uint64_t core_next_number(Core *core)
 {
+  enum { BLOCK_NUMBERS = 4096 };
+  if (core->next_id == core->block_end)
+    core->block_end += BLOCK_NUMBERS;
   return core->next_id++;
+}
+
+void core_new_id(Core *core, char out[ID_BYTES], const char *prefix)
+{
+  id_format(out, prefix, core_next_number(core));
 }
 
 uint64_t core_numbers_end(const Core *core)
 {
   return core->next_id;
+}
+
+uint64_t core_block_end(const Core *core)
+{
+  return core->block_end;
 }
 
 int64_t core_next_request(Core *core)
@@ -333,7 +341,8 @@ void core_add_node(Core *core, NodeObject *node)
 void core_load_meta(Core *core, const char *key, const char *value)
 {
   if (strcmp(key, "next_id") == 0 && value)
-    core->next_id = core->stored_next_id = g_ascii_strtoull(value, NULL, 10);
+    core->next_id = core->block_end = core->stored_block_end =
+        MAX(1, g_ascii_strtoull(value, NULL, 10));
   if (strcmp(key, "term") == 0 && value)
     core->term = MAX(1, g_ascii_strtoll(value, NULL, 10));
   if (strcmp(key, "store") == 0)

@@ -30,6 +30,8 @@ void core_new_id(Core *core, char out[ID_BYTES], const char *prefix);
 uint64_t core_next_number(Core *core);
 /* The first number that no id of this store has; every lower one may have been given. */
 uint64_t core_numbers_end(const Core *core);
+/* The end of the block that numbers are taken from, which is what is stored. */
+uint64_t core_block_end(const Core *core);
 /* Of the next reserve; never 0. Not stored: after a reload the answers to former ones are unknown.
  */
 int64_t core_next_request(Core *core);

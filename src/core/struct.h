@@ -13,9 +13,11 @@ typedef struct TurnQueue {
 
 struct Core {
   CoreConfig config;
-  uint64_t next_id;        /* of every kind of object; stored in meta */
-  uint64_t stored_next_id; /* as last written */
-  int64_t next_request;    /* of reserves (volatile) */
+  /* The next number of an id, of whatever kind of object. Numbers are taken in blocks: stored, in
+   * meta, is the end of the present one, and a core that is loaded goes on from there. */
+  uint64_t next_id, block_end;
+  uint64_t stored_block_end; /* as last written */
+  int64_t next_request;      /* of reserves (volatile) */
   int64_t term;
   /* of the store that this core was loaded from; NULL = it has none (an older release, a test) */
   char *store_id;

@@ -19,10 +19,10 @@ void turn_end(Core *core)
 {
   for (int i = 0; i < TURN_QUEUE_N; i++)
     g_assert(core->queues[i].objects->len == 0); /* Invariant: no phase leaves work for a turn */
-  if (core->next_id != core->stored_next_id) {
-    g_autofree char *next = g_strdup_printf("%" G_GUINT64_FORMAT, core->next_id);
-    turn_store(core, record_of_meta(&(MetaEntry){"next_id", next}));
-    core->stored_next_id = core->next_id;
+  if (core->block_end != core->stored_block_end) {
+    g_autofree char *end = g_strdup_printf("%" G_GUINT64_FORMAT, core->block_end);
+    turn_store(core, record_of_meta(&(MetaEntry){"next_id", end}));
+    core->stored_block_end = core->block_end;
   }
   core->effects = NULL;
 }
@@ -264,6 +264,6 @@ void turn_audit(Core *core, const Command *command, const char *action, const ch
                       .action = action,
                       .object = object,
                       .detail = detail};
-  id_format(entry.id, "aud", core->next_id++);
+  core_new_id(core, entry.id, "aud");
   turn_store(core, record_of_audit(&entry));
 }

@@ -107,6 +107,7 @@ struct Sim {
   char *broken;
   /* store.c */
   GHashTable *rows[TABLE_N]; /* durable */
+  uint64_t first_id;         /* in every fifth run ids are about to become longer */
   bool store_full;
   GPtrArray *log_tail; /* of Record*: a commit whose sync failed, as long as it lies in the log */
   GHashTable *away[TABLE_N]; /* the rows, while a server runs on another, empty store; else NULL */

@@ -21,6 +21,11 @@ void sim_store_init(Sim *sim)
   sim->log_tail = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
   sim->refused = g_array_new(FALSE, FALSE, sizeof(SimRefused));
   store_name(sim, "own");
+  g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, sim->first_id);
+  Record *next_id = record_new(TABLE_META);
+  record_text(next_id, META_KEY, "next_id");
+  record_text(next_id, META_VALUE, text);
+  g_hash_table_replace(sim->rows[TABLE_META], next_id->values[0].text, next_id);
 }
 
 static void backup_free(SimBackup *backup)

@@ -2,6 +2,8 @@
  * faults, then quiet, then the checks. */
 #include "sim.h"
 
+#include "base/id.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -255,6 +257,7 @@ char *sim_run(uint64_t seed, bool verbose, uint64_t *digest)
              .verbose = verbose,
              .faults = true,
              .fold_every = seed % 10 ? 16 : 1,
+             .first_id = seed % 5 ? 1 : ID_SHORT_END - 4096 * (1 + seed / 5 % 2),
              .server_wake = INT64_MAX,
              .node_wake = INT64_MAX};
   sim_init(&sim);

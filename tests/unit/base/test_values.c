@@ -67,20 +67,33 @@ static void test_time_refused(void)
 
 static void test_ids(void)
 {
-  static const uint64_t numbers[] = {0, 1, 31, 32, 1023, 32767, 1073741823, 1073741824, UINT64_MAX};
+  static const uint64_t numbers[] = {0,
+                                     1,
+                                     31,
+                                     32,
+                                     1023,
+                                     32767,
+                                     ID_SHORT_END - 1,
+                                     ID_SHORT_END,
+                                     ID_SHORT_END + 1,
+                                     1073741823,
+                                     1073741824,
+                                     (UINT64_C(1) << 60) - 1};
   char before[ID_BYTES] = "", id[ID_BYTES];
   id_format(id, "dep", 0);
   g_assert_cmpstr(id, ==, "dep_000000");
   id_format(id, "ins", 33);
   g_assert_cmpstr(id, ==, "ins_000011");
-  id_format(id, "rol", UINT64_MAX);
-  g_assert_cmpstr(id, ==, "rol_fzzzzzzzzzzzz");
+  id_format(id, "rol", ID_SHORT_END - 1);
+  g_assert_cmpstr(id, ==, "rol_yzzzzz");
+  id_format(id, "rol", ID_SHORT_END);
+  g_assert_cmpstr(id, ==, "rol_z000000z00000");
   for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
     id_format(id, "tsk", numbers[i]);
     g_assert_true(id_is(id, "tsk"));
     g_assert_false(id_is(id, "run"));
-    if (strlen(id) == strlen(before))
-      g_assert_cmpstr(id, >, before); /* text order is number order */
+    g_assert_cmpuint(id_number(id), ==, numbers[i]);
+    g_assert_cmpstr(id, >, before); /* text order is number order */
     g_strlcpy(before, id, sizeof before);
   }
   static const char *const bad[] = {
