@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Reads every #include "..." below src/ and fails when one goes up a floor, across the columns, or when a pure room touches the world; and
-fails when files of one room call each other in a circle."""
+fails when files of one room use each other in a circle, by calls or by tables of functions."""
 import pathlib
 import re
 import sys
@@ -34,44 +34,105 @@ IO_CALLS = re.compile(r"(?<![\w>.])(fopen|open|read|write|printf|fprintf|getenv|
 CIRCLES_ALLOWED = {
 }
 # Rooms whose circles are not taken apart yet; no room may be added.
-CIRCLES_LEFT = {"agent", "cli", "formats", "net", "node", "server", "supervise"}
+CIRCLES_LEFT = {"node", "server", "supervise"}
 
 
 def code_of(path):
-    """The text without comments and strings."""
-    return re.sub(r'/\*.*?\*/|"(?:[^"\\\n]|\\.)*"', " ", path.read_text(), flags=re.S)
+    """The text without comments, texts, characters and includes."""
+    code = re.sub(r"""/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)+'""", " ", path.read_text(), flags=re.S)
+    return re.sub(r"^[ \t]*#[ \t]*include\b[^\n]*", "", code, flags=re.M)
 
 
-def public_names(code):
-    """What other files may call: functions and tables that are defined in @code and not static."""
-    names = set()
-    for head in re.findall(r"^((?!static|typedef|#|struct\b[^(]*\{|extern)[A-Za-z_][^;{}]*?)\n?\{", code, flags=re.M):
-        name = re.search(r"(\w+)\s*\(", head) or re.search(r"(\w+)(?:\[\w*\])?\s*=\s*$", head)
+DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)((?:\\\n|[^\n])*)", flags=re.M)
+DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", flags=re.M)
+# What stands beside a declaration and is none: attributes and GLib's macros that make functions or tell the compiler something.
+BESIDE = re.compile(r"__attribute__\s*\(\(.*?\)\)|\b(?:G_[A-Z_]+|_Static_assert|static_assert)\s*\([^()]*\)|\bG_GNUC_[A-Z_]+", flags=re.S)
+CLEANUP = re.compile(r"\bG_DEFINE_AUTO\w+\s*\(\s*(\w+)\s*,\s*(\w+)")
+CLEANED = re.compile(r"\bg_auto(?:ptr|list|slist|queue)?\s*\(\s*(\w+)\s*\)")
+
+
+def top_level(code):
+    """Each declaration of @code and the head of each definition, without body and initialiser; and whether one stood there."""
+    depth, item, body = 0, "", False
+    for char in BESIDE.sub(" ", DIRECTIVE.sub("", code)):
+        depth -= char == "}"
+        if depth == 0 and char not in "{}":
+            ended = body and "(" in item and "=" not in item and not char.isspace()  # behind a function stands no ';'
+            if char == ";" or ended:
+                yield item, body
+                item, body = "", False
+            item += char if char != ";" else ""
+        depth += char == "{"
+        body |= depth > 0
+    yield item, body
+
+
+def names_of(code):
+    """(public, own): functions and initialised variables that @code defines for other files, and those that are static. What a macro pastes together
+    is not seen."""
+    public, own = set(), set()
+    for head, body in top_level(code):
+        left, equals, _ = head.partition("=")
+        name = re.search(r"(\w+)\s*(?:\[[^\]]*\]\s*)*$", left) if equals else body and re.search(r"(\w+)\s*\((?:[^()]|\([^()]*\))*\)\s*$", left)
         if name:
-            names.add(name[1])
-    return names
+            (own if "static" in left.split() else public).add(name[1])
+    return public, own
+
+
+def hidden_uses(headers):
+    """What a word stands for that headers define: a macro for the words of its text; g_autoptr(TYPE) for the function that frees one."""
+    uses = {}
+    for code in map(code_of, headers):
+        for word, text in DEFINE.findall(code):
+            uses.setdefault(word, set()).update(re.findall(r"\w+", text))
+        for kind, free in CLEANUP.findall(code):
+            uses.setdefault(f"g_auto {kind}", set()).add(free)
+    return uses
+
+
+def words_of(code, uses):
+    """The names that @code uses, those behind macros too; members of structs are none."""
+    todo = set(re.findall(r"\w+", re.sub(r"(?:->|(?<!\.)\.)\s*[A-Za-z_]\w*", " ", code))) | {f"g_auto {kind}" for kind in CLEANED.findall(code)}
+    words = set()
+    while todo:
+        word = todo.pop()
+        words.add(word)
+        todo |= uses.get(word, set()) - words
+    return words
+
+
+def arrows_of(files):
+    """(from, to, name) for every name of another file of @files that a file uses, in a call or in a table."""
+    codes = {path: code_of(path) for path in files}
+    names = {path: names_of(code) for path, code in codes.items()}
+    owner = {name: path for path, (public, _) in names.items() for name in public}
+    uses = hidden_uses(header for folder in {path.parent for path in files} for header in folder.glob("*.h"))
+    for path, code in codes.items():
+        for word in words_of(code, uses) - names[path][1]:
+            if owner.get(word, path) != path:
+                yield path, owner[word], word
 
 
 def circles_of(files):
-    """Sorted lists of files that reach each other by calls."""
-    codes = {path: code_of(path) for path in files}
-    owner = {name: path for path, code in codes.items() for name in public_names(code)}
-    calls = {path: {owner[word] for word in set(re.findall(r"\w+", code)) if word in owner} - {path} for path, code in codes.items()}
-    calls = {path: {to for to in callees if frozenset((path.name, to.name)) not in CIRCLES_ALLOWED} for path, callees in calls.items()}
+    """Sorted lists of files that reach each other by arrows; and those arrows, each with up to three of its names."""
+    arrows = {}
+    for path, to, name in arrows_of(files):
+        if frozenset((path.name, to.name)) not in CIRCLES_ALLOWED:
+            arrows.setdefault((path, to), []).append(name)
 
     def reach(start):
         seen, todo = set(), [start]
         while todo:
-            for to in calls[todo.pop()] - seen:
-                seen.add(to)
-                todo.append(to)
+            at = todo.pop()
+            found = {to for path, to in arrows if path == at} - seen
+            seen |= found
+            todo += found
         return seen
 
     reached = {path: reach(path) for path in files}
     circles = {tuple(sorted({path} | {to for to in reached[path] if path in reached[to]})) for path in files if path in reached[path]}
     for circle in sorted(circles):
-        yield circle, [f"{a.name} -> {b.name} ({', '.join(sorted(n for n in set(re.findall(chr(92) + 'w+', codes[a])) if owner.get(n) == b)[:3])})"
-                       for a in circle for b in sorted(calls[a]) if b in circle]
+        yield circle, [f"{a.name} -> {b.name} ({', '.join(sorted(names)[:3])})" for (a, b), names in sorted(arrows.items()) if {a, b} <= set(circle)]
 
 
 def problems_of(path, room):

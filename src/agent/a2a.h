@@ -50,7 +50,11 @@ typedef enum A2aState {
       A2A_STATE_N
 } A2aState;
 
+/* ---- a2a_state.c ---- */
+
+/* The word that @version has for @state; static. */
 const char *a2a_state_word(A2aState state, A2aVersion version);
+/* Is it the end of a task? */
 bool a2a_state_ends(A2aState state);
 
 /* Codes of JSON-RPC and of A2A; the rows with their reasons are in a2a_write.c. */
@@ -100,6 +104,7 @@ typedef struct A2aFault {
 bool a2a_read(const char *bytes, size_t length, const char *version_header, A2aCall *call,
               A2aFault *fault);
 void a2a_call_clear(A2aCall *call);
+/* Sets @fault to @code and a message. */
 void a2a_fault(A2aFault *fault, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void a2a_fault_clear(A2aFault *fault);
 
@@ -121,6 +126,7 @@ typedef struct A2aTask {
 } A2aTask;
 
 typedef struct A2aTasks A2aTasks;
+/* None yet; a2a_tasks_free frees them. */
 A2aTasks *a2a_tasks_new(void);
 /* Every task must have ended or been abandoned: their asks are not touched. */
 void a2a_tasks_free(A2aTasks *tasks);
@@ -140,6 +146,7 @@ void a2a_tasks_move(A2aTasks *tasks, A2aTask *task, A2aState state, int64_t now_
 /* The first (most recently changed) and the one after @task, or NULL. */
 A2aTask *a2a_tasks_first(A2aTasks *tasks);
 A2aTask *a2a_tasks_next(A2aTask *task);
+/* How many are kept. */
 guint a2a_tasks_count(const A2aTasks *tasks);
 
 /* ---- a2a_write.c: all append to @out ---- */

@@ -7,25 +7,6 @@
 
 static const char artifact_id[] = "answer";
 
-static const struct {
-  const char *old, *new;
-  bool ends;
-} a2a_states[] = {
-#define X(id, old, new, ends) {old, new, ends},
-    A2A_STATES(X)
-#undef X
-};
-
-const char *a2a_state_word(A2aState state, A2aVersion version)
-{
-  return version == A2A_0_3 ? a2a_states[state].old : a2a_states[state].new;
-}
-
-bool a2a_state_ends(A2aState state)
-{
-  return a2a_states[state].ends;
-}
-
 void a2a_begin(GString *out, const char *id)
 {
   g_string_append(out, "{\"jsonrpc\":\"2.0\",\"id\":");

@@ -1,7 +1,7 @@
 #pragma once
 /* What the doors share. A door is one protocol in one file: rows of paths (DoorRow), how it says no
- * (DoorRefuse), and how it says an answer (ReplyShape). doors.c joins the rows; a new door is a
- * file and a line there. */
+ * (DoorRefuse), and how it says an answer (ReplyShape). doors.c joins the rows and is called by no
+ * door; a new door is a file and a line there. */
 #include "agent/ask.h"
 #include "agent/internal.h"
 #include "base/json.h"
@@ -40,7 +40,7 @@ typedef struct DoorRows {
   size_t n;
 } DoorRows;
 
-extern const DoorRows prompt_rows, ollama_rows, openai_rows, a2a_rows, session_rows;
+extern const DoorRows prompt_rows, ollama_rows, openai_rows, a2a_rows;
 
 /* What the doors keep between requests. */
 typedef struct DoorKeys DoorKeys;
@@ -50,12 +50,14 @@ struct Doors {
   A2aTasks *tasks;
 };
 
+/* ---- door_answer.c ---- */
+
 /* How many agents the question in @request passed through, 0..PEER_DEPTH_MAX (peers.h): its header
  * X-Reeve-Depth, which agents send when they ask agents. What is no such number counts as the most.
  * For AskSpec.depth. */
 int door_depth(const HttpRequest *request);
 
-/* doors.c: a JSON answer. */
+/* Answers with @json. */
 void door_reply(HttpRequest *request, int status, const char *json, size_t length);
 /* Refuses with @refuse; the texts are borrowed. */
 void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char *word,
@@ -64,11 +66,17 @@ void door_refuse(DoorRefuse refuse, HttpRequest *request, int status, const char
 void door_refuse_result(DoorRefuse refuse, HttpRequest *request, const AskResult *no);
 /* A problem document (RFC 9457): how the doors of our own refuse. */
 void door_refuse_problem(HttpRequest *request, const AskResult *no);
+/* The members of a problem document. */
+void door_problem_members(GString *out, const AskResult *no);
+/* 24 random hex digits and NUL. */
+void door_id(char out[DOOR_ID_BYTES]);
+/* Usage as members "prompt_tokens", "completion_tokens" (null = unknown), "rounds", "tool_calls".
+ */
+void door_usage(GString *out, const AskUsage *usage);
+
 /* As OpenAI and Ollama refuse (door_openai.c, door_ollama.c). */
 void openai_refuse(HttpRequest *request, const AskResult *no);
 void ollama_refuse(HttpRequest *request, const AskResult *no);
-/* 24 random hex digits and NUL. */
-void door_id(char out[DOOR_ID_BYTES]);
 /* GET /.well-known/agent-card.json (door_a2a_card.c): one document that clients of A2A 0.3 and
  * of 1.0 understand. */
 void door_open_a2a_card(Agent *agent, HttpRequest *request, const char *rest);
@@ -123,8 +131,11 @@ typedef struct DoorReader {
   size_t unread; /* when it was last looked at */
   bool slow;
 } DoorReader;
+/* Begins to look at what the reader of @request leaves behind, and tells @fn. @data outlives
+ * @reader. */
 void door_reader_init(DoorReader *reader, const Agent *agent, HttpRequest *request, DoorPaceFn fn,
                       void *data);
+/* Looks no more. */
 void door_reader_done(DoorReader *reader);
 /* To be called after each piece that was sent. False: the reader was given up (DOOR_PACE_STUCK was
  * told), and with it what it is part of may be gone. */
@@ -200,9 +211,3 @@ typedef enum DoorKeyState {
 /* May @request come in? Good when it needs no key. Compares in constant time; counts wrong ones per
  * peer, of which too many are LIMITED. */
 DoorKeyState door_keys_check(DoorKeys *keys, const HttpRequest *request);
-
-/* The members of a problem document. */
-void door_problem_members(GString *out, const AskResult *no);
-/* Usage as members "prompt_tokens", "completion_tokens" (null = unknown), "rounds", "tool_calls".
- */
-void door_usage(GString *out, const AskUsage *usage);

@@ -7,7 +7,12 @@
 #include "agent/tools.h"
 #include "net/http_server.h"
 
-enum { ASKS_RUNNING_DEFAULT = 8, ASKS_WAITING_MAX = 64, ASK_TIMEOUT_DEFAULT_MS = 120000 };
+enum {
+  ASKS_RUNNING_DEFAULT = 8,
+  ASKS_WAITING_MAX = 64,
+  ASK_TIMEOUT_DEFAULT_MS = 120000,
+  AGENT_LINGER_MS = 20 /* between two looks whether all that was said has been taken */
+};
 
 struct Agent {
   Loop *loop;
@@ -64,8 +69,11 @@ void agent_metrics(const Agent *agent, GString *out);
 void agent_init(Agent *agent, const AgentFile *file, const char *api_key);
 /* Ends what is under way. */
 void agent_done(Agent *agent);
-/* No new connections; leaves when nothing is in flight, at the latest after 10 s. Again: leaves at
- * once. */
+
+/* drain.c: no new connections; leaves when nothing is in flight, at the latest after 10 s. Again:
+ * leaves at once. */
 void agent_drain(Agent *agent);
 /* To be called whenever a request was answered or its peer left. */
 void agent_settle(Agent *agent);
+/* Are there questions that were not answered yet? */
+bool agent_is_busy(const Agent *agent);

@@ -1,4 +1,4 @@
-/* Owns the life of `reeve agent serve`: reads the agent file, listens, runs, drains, leaves. */
+/* Owns the life of `reeve agent serve`: reads the agent file, listens, runs, leaves. */
 #include "agent/brain_key.h"
 #include "agent/door.h"
 #include "agent/internal.h"
@@ -18,9 +18,7 @@
 
 enum {
   AGENT_FILE_MAX = 1024 * 1024,
-  DRAIN_MS = 10000,
   LAST_WORDS_MS = 500, /* for the refusals of those that were not answered in time */
-  LINGER_MS = 20,      /* between two looks whether all that was said has been taken */
   REPLY_SLACK_MS = 5000,
   /* beside those of questions; 1,000 in all unless the file allows more questions at once */
   CONNECTIONS_OTHER = 928,
@@ -100,11 +98,6 @@ static AgentFile *agent_read(const char *path, int *code)
   return NULL;
 }
 
-static bool agent_is_busy(const Agent *agent)
-{
-  return agent->running.length || agent->waiting.length || agent->ending.length;
-}
-
 /* Answers that the kernel has are as good as read; a slow reader gets the time of the drain for the
  * others. */
 static bool agent_is_heard(const Agent *agent)
@@ -116,7 +109,7 @@ static void agent_on_leave(void *data)
 {
   Agent *agent = data;
   if (!agent_is_busy(agent) && !agent_is_heard(agent) && clock_boot_ms() < agent->leave_by_ms) {
-    loop_timer_set(agent->leave, MIN(clock_boot_ms() + LINGER_MS, agent->leave_by_ms));
+    loop_timer_set(agent->leave, MIN(clock_boot_ms() + AGENT_LINGER_MS, agent->leave_by_ms));
     return;
   }
   if (agent_is_busy(agent)) {
@@ -124,29 +117,10 @@ static void agent_on_leave(void *data)
              agent->waiting.length);
     asks_give_up(agent);
     agent->leave_by_ms = clock_boot_ms() + LAST_WORDS_MS;
-    loop_timer_set(agent->leave, clock_boot_ms() + LINGER_MS);
+    loop_timer_set(agent->leave, clock_boot_ms() + AGENT_LINGER_MS);
     return;
   }
   loop_stop(agent->loop);
-}
-
-void agent_settle(Agent *agent)
-{
-  if (agent->draining && !agent_is_busy(agent))
-    loop_timer_set(agent->leave, clock_boot_ms() + LINGER_MS);
-}
-
-void agent_drain(Agent *agent)
-{
-  bool again = agent->draining;
-  agent->draining = true;
-  log_info("draining", "agent=%s in_flight=%u queued=%u", agent->file->name, agent->running.length,
-           agent->waiting.length);
-  http_server_close_listeners(agent->http);
-  agent->leave_by_ms = clock_boot_ms() + (again ? 0 : DRAIN_MS);
-  loop_timer_set(agent->leave, agent->leave_by_ms);
-  if (!again)
-    agent_settle(agent);
 }
 
 static void agent_on_signal(void *data)

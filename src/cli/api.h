@@ -80,13 +80,3 @@ bool api_stream(const Cli *cli, const char *path, HttpData data, void *user, GEr
  * @error when there was no answer, and without when nobody read our output any more. */
 int api_stream_post(const Cli *cli, const char *path, const char *body, HttpData data, void *user,
                     GError **error);
-/* Waits until the rollout @rollout of @name has an outcome, printing progress on stderr; returns
- * the exit code of the outcome. */
-int api_wait_rollout(const Cli *cli, const char *name, const char *rollout, int64_t timeout_ms,
-                     GError **error);
-/* POSTs a change of @name ("/down"), then waits for its rollout; returns the exit code. With -o
- * json or yaml prints how @name is then. */
-int api_change(const Cli *cli, const char *name, const char *verb, const char *body,
-               GError **error);
-/* Exit code of a rollout's outcome word. */
-int api_outcome_exit(const char *outcome);

@@ -16,10 +16,16 @@ typedef enum OutputFormat {
 } OutputFormat;
 
 typedef struct Verb Verb;
+/* The verbs in the order of `reeve help`. */
+typedef struct Verbs {
+  const Verb *rows;
+  guint n;
+} Verbs;
 typedef struct Cli {
   Options options;
   Paths paths;
-  const Verb *verb;
+  const Verbs *verbs; /* all that there are */
+  const Verb *verb;   /* the one that runs, NULL = none */
   OutputFormat output;
   bool color_out, color_err; /* a terminal, and nobody asked for none */
   bool quiet;
@@ -54,20 +60,21 @@ struct Verb {
   int (*run)(Cli *cli, GError **error);
 };
 
-/* The verbs in the order of `reeve help`; verbs_n of them. */
-extern const Verb verbs[];
-extern const guint verbs_n;
-const Verb *verb_find(const char *name); /* or NULL */
+/* The table (verbs.c). What verbs call is handed it by who calls: Cli.verbs. */
+extern const Verbs all_verbs;
+/* The row of @verbs that is called @name, or NULL. */
+const Verb *verb_find(const Verbs *verbs, const char *name);
 /* What one verb does, as text; the whole program's page; the man page of a verb (NULL: of the
  * program). Callers free. */
 char *help_verb(const Verb *verb, bool colors);
-char *help_all(bool colors);
-char *help_man(const Verb *verb);
+char *help_all(const Verbs *verbs, bool colors);
+char *help_man(const Verbs *verbs, const Verb *verb);
 /* Completion script for @shell ("bash", "zsh", "fish"), or NULL. Caller frees. */
 char *completion_script(const char *shell);
 
 /* Word @index of the command line, or NULL. */
 const char *cli_word(const Cli *cli, guint index);
+/* Was option @id given? */
 bool cli_flag(const Cli *cli, OptionId id);
 /* Milliseconds of a time option, or @fallback_ms. */
 int64_t cli_ms(const Cli *cli, OptionId id, int64_t fallback_ms);

@@ -54,7 +54,7 @@ int cmd_complete(Cli *cli, GError **error)
   const char *line = cli->options.text[OPT_LINE] ? cli->options.text[OPT_LINE] : "";
   line += strspn(line, " \t");
   line += strcspn(line, " \t"); /* this program, whatever it is called there */
-  g_autoptr(Completion) completion = complete_line(line, false, cli_names, cli);
+  g_autoptr(Completion) completion = complete_line(cli->verbs, line, false, cli_names, cli);
   cli_print("%s\n", words[completion->files]);
   for (guint i = 0; i < completion->candidates->len; i++) {
     const Candidate *candidate = &g_array_index(completion->candidates, Candidate, i);

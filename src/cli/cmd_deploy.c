@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cli/agents.h"
 #include "cli/api.h"
+#include "cli/rollout.h"
 
 int agents_change(Cli *cli, const char *name, const char *verb, bool *changed, GError **error)
 {
@@ -16,7 +17,7 @@ int agents_change(Cli *cli, const char *name, const char *verb, bool *changed, G
   json_decref(answer);
   *changed = status == 202;
   return *changed && rollout
-             ? api_wait_rollout(cli, declared, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error)
+             ? rollout_wait(cli, declared, rollout, cli_ms(cli, OPT_TIMEOUT, 0), error)
              : 0;
 }
 

@@ -1,11 +1,12 @@
 /* reeve down */
 #include "base/json.h"
 #include "cli/api.h"
+#include "cli/rollout.h"
 
 int cmd_down(Cli *cli, GError **error)
 {
   const char *name = cli_word(cli, 0);
-  int code = api_change(cli, name, "/down", "{}", error);
+  int code = rollout_change(cli, name, "/down", "{}", error);
   if (code != 0 || *error)
     return code;
   if (cli_flag(cli, OPT_FORGET)) {

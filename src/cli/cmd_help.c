@@ -5,14 +5,14 @@
 int cmd_help(Cli *cli, GError **error)
 {
   const char *name = cli_word(cli, 0);
-  const Verb *verb = name ? verb_find(name) : NULL;
+  const Verb *verb = name ? verb_find(cli->verbs, name) : NULL;
   if (name && !verb) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "unknown verb '%s'; see reeve help", name);
     return 1;
   }
-  g_autofree char *text = cli_flag(cli, OPT_MAN) ? help_man(verb)
+  g_autofree char *text = cli_flag(cli, OPT_MAN) ? help_man(cli->verbs, verb)
                           : verb                 ? help_verb(verb, cli->color_out)
-                                                 : help_all(cli->color_out);
+                                                 : help_all(cli->verbs, cli->color_out);
   cli_print("%s", text);
   return 0;
 }

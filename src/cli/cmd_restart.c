@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/agents.h"
-#include "cli/api.h"
+#include "cli/rollout.h"
 #include "cli/target.h"
 
 /* An agent of the agents directory that is not deployed is started; one that was called by its
@@ -33,7 +33,7 @@ int cmd_restart(Cli *cli, GError **error)
     jw_str(body, "agent", agent);
   jw_bool(body, "rolling", cli_flag(cli, OPT_ROLLING));
   jw_close(body, '}');
-  int code = api_change(cli, name, "/restart", body->str, error);
+  int code = rollout_change(cli, name, "/restart", body->str, error);
   bool changed;
   if (*error && !agent && restart_is_agent(cli, name, *error)) {
     g_clear_error(error);

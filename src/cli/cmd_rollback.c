@@ -1,6 +1,7 @@
 /* reeve rollback */
 #include "base/json.h"
 #include "cli/api.h"
+#include "cli/rollout.h"
 
 /* Where it goes is said before anything happens, and just that is asked for. 0 = the server knows
  * of nothing, and says so. */
@@ -29,7 +30,7 @@ int cmd_rollback(Cli *cli, GError **error)
   if (target)
     jw_int(body, "number", target);
   jw_close(body, '}');
-  int code = api_change(cli, name, "/rollback", body->str, error);
+  int code = rollout_change(cli, name, "/rollback", body->str, error);
   json_t *deployment = code == 0 && !*error ? api_deployment(cli, name, NULL) : NULL;
   if (deployment)
     cli_note(cli, "%s runs revision %d", name, (int)jget_int(deployment, "revision", 0));

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "cli/api.h"
+#include "cli/rollout.h"
 #include "cli/target.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ static int scale_one(Cli *cli, const Target *target, int64_t replicas, GError **
   jw_str(body, "agent", target->agent);
   jw_int(body, "replicas", replicas);
   jw_close(body, '}');
-  int code = api_change(cli, target->deployment, "/scale", body->str, error);
+  int code = rollout_change(cli, target->deployment, "/scale", body->str, error);
   if (code == 0 && !*error)
     cli_note(cli, "%s/%s has %d replica%s; the next `reeve up` takes the number of its file again",
              target->deployment, target->agent, (int)replicas, text_plural(replicas));

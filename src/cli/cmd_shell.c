@@ -151,7 +151,8 @@ static void shell_begin(Shell *shell)
   }
   g_autofree char *history =
       g_build_filename(g_get_user_state_dir(), "reeve", "shell_history", NULL);
-  shell->edit = shell_edit_new(history, cli_names, (void *)(uintptr_t)shell->cli);
+  shell->edit =
+      shell_edit_new(shell->cli->verbs, history, cli_names, (void *)(uintptr_t)shell->cli);
   signal(SIGINT, SIG_IGN); /* while a command runs it is the command's */
   signal(SIGQUIT, SIG_IGN);
   cli_note(shell->cli, "Reeve %s. help lists the verbs, Tab completes, Ctrl-D leaves.",

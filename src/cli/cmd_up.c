@@ -9,6 +9,7 @@
 #include "cli/log_lines.h"
 #include "cli/monitor.h"
 #include "cli/progress.h"
+#include "cli/rollout.h"
 #include "cli/show.h"
 #include "cli/show_diff.h"
 
@@ -163,7 +164,7 @@ static void up_settled_watching(Up *up)
 static void up_settled(Up *up)
 {
   progress_end(&up->progress);
-  up->code = api_outcome_exit(up->progress.outcome);
+  up->code = rollout_outcome_exit(up->progress.outcome);
   if (up->files) {
     up_settled_watching(up);
     return;
@@ -338,6 +339,16 @@ static bool up_send_again(Up *up, const JobFile *file, GError **error)
   return true;
 }
 
+/* As job_file_accept, and says that all stays as it is: other verbs change nothing anyway. */
+static bool up_accept(const Cli *cli, const char *path, JobFile *file, GError **error)
+{
+  g_autoptr(GError) refused = NULL;
+  if (job_file_accept(cli, path, file, &refused))
+    return true;
+  g_set_error(error, REEVE_ERROR, refused->code, "%s; nothing was changed", refused->message);
+  return false;
+}
+
 /* The files have changed and been left alone. One that is broken is told, and everything stays as
  * it is. */
 static void up_files_changed(void *data)
@@ -351,8 +362,7 @@ static void up_files_changed(void *data)
   }
   if (job_file_read(up->cli, up->path, true, &file, &error)) {
     file_watch_add(up->files, file.files);
-    if (job_file_accept(up->cli, up->path, &file, &error) && !up_send_again(up, &file, &error) &&
-        !error)
+    if (up_accept(up->cli, up->path, &file, &error) && !up_send_again(up, &file, &error) && !error)
       cli_note(up->cli, "%s is up to date; nothing to change", up->name);
     job_file_done(&file);
   }
@@ -504,7 +514,7 @@ int cmd_up(Cli *cli, GError **error)
   if (!job_file_read(cli, path, true, &file, error))
     return 1;
   int code = 1;
-  if (job_file_accept(cli, path, &file, error))
+  if (up_accept(cli, path, &file, error))
     code = cli_flag(cli, OPT_DRY_RUN) ? up_dry_run(cli, &file, error)
                                       : up_deploy(cli, path, &file, error);
   job_file_done(&file);

@@ -10,6 +10,7 @@
 
 typedef struct Completer {
   Completion *out;
+  const Verbs *verbs;
   bool aliases;
   ShellNamesFn names;
   void *data;
@@ -73,9 +74,10 @@ static void complete_names(Completer *completer, NameKind kind, const char *of, 
 
 static void complete_verbs(Completer *completer, bool aliases)
 {
-  for (guint i = 0; i < verbs_n; i++)
-    if (!verbs[i].hidden)
-      complete_offer(completer, verbs[i].name, verbs[i].summary);
+  const Verbs *verbs = completer->verbs;
+  for (guint i = 0; i < verbs->n; i++)
+    if (!verbs->rows[i].hidden)
+      complete_offer(completer, verbs->rows[i].name, verbs->rows[i].summary);
   for (guint i = 0; aliases && shell_alias(i); i++)
     if (!strchr(shell_alias(i), ' '))
       complete_offer(completer, shell_alias(i), NULL);
@@ -195,7 +197,7 @@ static void complete_after(Completer *completer, char *const *before)
   bool ended = false;
   guint n = g_strv_length((char **)(uintptr_t)before);
   g_autoptr(GPtrArray) words = complete_plain(before, &ended);
-  const Verb *verb = words->len ? verb_find(words->pdata[0]) : NULL;
+  const Verb *verb = words->len ? verb_find(completer->verbs, words->pdata[0]) : NULL;
   const OptionSpec *option = n ? complete_option(before[n - 1]) : NULL;
   if (ended)
     completer->out->files = COMPLETE_FILES; /* somebody else's command */
@@ -249,7 +251,8 @@ static int complete_compare(const void *a, const void *b)
   return strcmp(((const Candidate *)a)->text, ((const Candidate *)b)->text);
 }
 
-Completion *complete_line(const char *line, bool aliases, ShellNamesFn names, void *data)
+Completion *complete_line(const Verbs *verbs, const char *line, bool aliases, ShellNamesFn names,
+                          void *data)
 {
   Completion *out = g_new0(Completion, 1);
   out->candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
@@ -260,7 +263,8 @@ Completion *complete_line(const char *line, bool aliases, ShellNamesFn names, vo
   g_auto(GStrv) before = NULL;
   if (!g_shell_parse_argv(front, NULL, &before, NULL))
     before = g_new0(char *, 1);
-  Completer completer = {.out = out, .aliases = aliases, .names = names, .data = data};
+  Completer completer = {
+      .out = out, .verbs = verbs, .aliases = aliases, .names = names, .data = data};
   complete_after(&completer, before + (aliases && before[0] && g_str_equal(before[0], "reeve")));
   g_array_sort(out->candidates, complete_compare);
   return out;
@@ -306,9 +310,10 @@ static int typed_compare(const void *a, const void *b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-GPtrArray *shell_candidates(const char *line, ShellNamesFn names, void *data, size_t *start)
+GPtrArray *shell_candidates(const Verbs *verbs, const char *line, ShellNamesFn names, void *data,
+                            size_t *start)
 {
-  g_autoptr(Completion) completion = complete_line(line, true, names, data);
+  g_autoptr(Completion) completion = complete_line(verbs, line, true, names, data);
   GPtrArray *out = g_ptr_array_new_with_free_func(g_free);
   *start = completion->start;
   for (guint i = 0; i < completion->candidates->len; i++) {

@@ -88,15 +88,15 @@ char *help_verb(const Verb *verb, bool colors)
   return g_string_free(out, FALSE);
 }
 
-char *help_all(bool colors)
+char *help_all(const Verbs *verbs, bool colors)
 {
   GString *out = g_string_new("reeve - deploys and supervises agents from one job file\n");
   help_heading(out, "Usage", colors);
   g_string_append(out, "  reeve VERB [OPTIONS] [WORDS]\n");
   help_heading(out, "Verbs", colors);
-  for (guint i = 0; i < verbs_n; i++)
-    if (!verbs[i].hidden)
-      g_string_append_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
+  for (guint i = 0; i < verbs->n; i++)
+    if (!verbs->rows[i].hidden)
+      g_string_append_printf(out, "  %-11s %s\n", verbs->rows[i].name, verbs->rows[i].summary);
   help_heading(out, "Options of every verb", colors);
   help_options(out, NULL, help_global);
   g_string_append(
@@ -159,28 +159,28 @@ static void man_verb(GString *out, const Verb *verb)
   man_options(out, verb);
 }
 
-static void man_program(GString *out)
+static void man_program(GString *out, const Verbs *verbs)
 {
   g_string_append_printf(
       out, ".TH REEVE 1 \"\" \"reeve %s\" \"User commands\"\n.SH NAME\nreeve \\- ", REEVE_VERSION);
   g_string_append(
       out,
       "deploys and supervises agents from one job file\n.SH SYNOPSIS\n.B reeve\nVERB [OPTIONS] [WORDS]\n.SH VERBS\n");
-  for (guint i = 0; i < verbs_n; i++) {
-    if (verbs[i].hidden)
+  for (guint i = 0; i < verbs->n; i++) {
+    if (verbs->rows[i].hidden)
       continue;
-    g_string_append_printf(out, ".TP\n.B %s\n", verbs[i].name);
-    man_escape(out, verbs[i].summary);
+    g_string_append_printf(out, ".TP\n.B %s\n", verbs->rows[i].name);
+    man_escape(out, verbs->rows[i].summary);
   }
   man_options(out, NULL);
 }
 
-char *help_man(const Verb *verb)
+char *help_man(const Verbs *verbs, const Verb *verb)
 {
   GString *out = g_string_new(NULL);
   if (verb)
     man_verb(out, verb);
   else
-    man_program(out);
+    man_program(out, verbs);
   return g_string_free(out, FALSE);
 }

@@ -94,10 +94,7 @@ bool job_file_accept(const Cli *cli, const char *path, JobFile *file, GError **e
   if (file->job && !file->problems->errors)
     return true;
   int n = file->problems->errors;
-  /* the others change nothing anyway */
-  const char *kept = cli->verb->run == cmd_up ? "; nothing was changed" : "";
-  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s: %d error%s%s", path, n, text_plural(n),
-              kept);
+  g_set_error(error, REEVE_ERROR, REEVE_ERROR_INVALID, "%s: %d error%s", path, n, text_plural(n));
   return false;
 }
 

@@ -64,9 +64,9 @@ static const char *run_known_word(const char *name)
 }
 
 /* Option letters of verbs differ; the ones before the verb are only the global ones. */
-static const Verb *run_find_verb(const char *name, GError **error)
+static const Verb *run_find_verb(const Verbs *verbs, const char *name, GError **error)
 {
-  const Verb *verb = verb_find(name);
+  const Verb *verb = verb_find(verbs, name);
   if (verb)
     return verb;
   const char *here = run_known_word(name);
@@ -74,10 +74,10 @@ static const Verb *run_find_verb(const char *name, GError **error)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_USAGE, "there is no verb '%s'; %s", name, here);
     return NULL;
   }
-  g_autofree const char **names = g_new0(const char *, verbs_n + 1);
-  for (guint i = 0, n = 0; i < verbs_n; i++)
-    if (!verbs[i].hidden)
-      names[n++] = verbs[i].name;
+  g_autofree const char **names = g_new0(const char *, verbs->n + 1);
+  for (guint i = 0, n = 0; i < verbs->n; i++)
+    if (!verbs->rows[i].hidden)
+      names[n++] = verbs->rows[i].name;
   const char *nearest = problems_nearest(name, names);
   g_autofree char *hint =
       nearest ? g_strdup_printf("; did you mean '%s'?", nearest) : g_strdup("; see reeve help");
@@ -134,12 +134,12 @@ static int run_verb(Cli *cli, GError **error)
 {
   if (cli_flag(cli, OPT_HELP)) {
     g_autofree char *text =
-        cli->verb ? help_verb(cli->verb, cli->color_out) : help_all(cli->color_out);
+        cli->verb ? help_verb(cli->verb, cli->color_out) : help_all(cli->verbs, cli->color_out);
     cli_print("%s", text);
     return 0;
   }
   if (!cli->verb) {
-    g_autofree char *text = help_all(cli->color_err);
+    g_autofree char *text = help_all(cli->verbs, cli->color_err);
     fputs(text, stderr);
     return reeve_error_exit(REEVE_ERROR_USAGE);
   }
@@ -160,7 +160,7 @@ static bool run_parse(Cli *cli, int argc, const char *const *argv, GError **erro
     return false;
   if (used == argc)
     return true;
-  cli->verb = run_find_verb(argv[used], error);
+  cli->verb = run_find_verb(cli->verbs, argv[used], error);
   return cli->verb && options_parse(&cli->options, argc - used - 1, argv + used + 1,
                                     cli->verb->options, false, NULL, error);
 }
@@ -258,11 +258,11 @@ static int run_flush(int code)
 int cli_run(int argc, char **argv)
 {
   g_autoptr(GError) error = NULL;
-  Cli cli = {0};
+  Cli cli = {.verbs = &all_verbs};
   int code = 0;
   options_init(&cli.options);
   if (argc == 2 && g_str_equal(argv[1], "--version"))
-    cli.verb = verb_find("version");
+    cli.verb = verb_find(cli.verbs, "version");
   else
     run_parse(&cli, argc - 1, (const char *const *)argv + 1, &error);
   run_take_options(&cli);

@@ -45,19 +45,24 @@ typedef struct Completion {
   char *word;          /* what is typed of the last word, without quotes */
   size_t start;        /* where it begins in the line */
 } Completion;
-/* How @line, without the name of this program, can go on. @aliases: it is a line of `reeve shell`.
- * For `reeve shell`, and for `reeve complete`, which the completion scripts of bash, zsh and fish
- * ask. */
-Completion *complete_line(const char *line, bool aliases, ShellNamesFn names, void *data);
+/* How @line of one of @verbs, without the name of this program, can go on. @aliases: it is a line
+ * of `reeve shell`. For `reeve shell`, and for `reeve complete`, which the completion scripts of
+ * bash, zsh and fish ask. */
+Completion *complete_line(const Verbs *verbs, const char *line, bool aliases, ShellNamesFn names,
+                          void *data);
 void completion_free(Completion *completion);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Completion, completion_free)
 /* What may stand in place of the last word of a line of `reeve shell`, files too, sorted, each as
  * it is to be typed. *@start: where that word begins in @line. */
-GPtrArray *shell_candidates(const char *line, ShellNamesFn names, void *data, size_t *start);
+GPtrArray *shell_candidates(const Verbs *verbs, const char *line, ShellNamesFn names, void *data,
+                            size_t *start);
 
 /* A line editor on the terminal: history in a file of the user's own, completion on Tab. */
 typedef struct ShellEdit ShellEdit;
-ShellEdit *shell_edit_new(const char *history_path, ShellNamesFn names, void *data);
+/* @verbs and @data outlive it; the directory of @history_path is made. */
+ShellEdit *shell_edit_new(const Verbs *verbs, const char *history_path, ShellNamesFn names,
+                          void *data);
+/* NULL is allowed. */
 void shell_edit_free(ShellEdit *edit);
 /* Shows @prompt and reads a line without its end; valid until the next call. NULL at the end of
  * input. Ctrl-C gives an empty line. */

@@ -16,6 +16,7 @@ struct ShellEdit {
   History *history;
   char *history_path, *line;
   const char *prompt;
+  const Verbs *verbs;
   ShellNamesFn names;
   void *data;
   bool interrupted;
@@ -78,7 +79,7 @@ static unsigned char edit_complete(EditLine *el, int key)
   const LineInfo *info = el_line(el);
   g_autofree char *line = g_strndup(info->buffer, (gsize)(info->cursor - info->buffer));
   size_t start;
-  g_autoptr(GPtrArray) words = shell_candidates(line, edit->names, edit->data, &start);
+  g_autoptr(GPtrArray) words = shell_candidates(edit->verbs, line, edit->names, edit->data, &start);
   if (!words->len)
     return CC_REFRESH_BEEP;
   size_t common = edit_common(words), typed = strlen(line + start);
@@ -118,10 +119,12 @@ static void edit_history_open(ShellEdit *edit)
     history(edit->history, &event, H_LOAD, edit->history_path);
 }
 
-ShellEdit *shell_edit_new(const char *history_path, ShellNamesFn names, void *data)
+ShellEdit *shell_edit_new(const Verbs *verbs, const char *history_path, ShellNamesFn names,
+                          void *data)
 {
   ShellEdit *edit = g_new0(ShellEdit, 1);
   edit->history_path = g_strdup(history_path);
+  edit->verbs = verbs;
   edit->names = names;
   edit->data = data;
   edit->el = el_init("reeve", stdin, stdout, stderr);

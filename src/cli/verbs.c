@@ -1,11 +1,11 @@
 /* Owns the table of verbs. Help, completion and man pages are written from these rows and from
- * nothing else. */
+ * nothing else; they are handed the table, so that verbs may call them. */
 #include "cli/cli.h"
 
 #define OPTIONS(...) ((const OptionId[]){__VA_ARGS__, OPT_N})
 #define TEXTS(...)   ((const OptionText[]){__VA_ARGS__, {OPT_N, NULL}})
 
-const Verb verbs[] = {
+static const Verb rows[] = {
     {.name = "validate",
      .words = "FILE",
      .summary = "check a job file and say everything that is wrong with it",
@@ -520,12 +520,4 @@ const Verb verbs[] = {
      .run = cmd_complete},
 };
 
-const guint verbs_n = G_N_ELEMENTS(verbs);
-
-const Verb *verb_find(const char *name)
-{
-  for (guint i = 0; i < verbs_n; i++)
-    if (g_str_equal(verbs[i].name, name))
-      return &verbs[i];
-  return NULL;
-}
+const Verbs all_verbs = {rows, G_N_ELEMENTS(rows)};

@@ -63,6 +63,7 @@ extern const char *const agent_llm_providers[];
  */
 AgentFile *agent_file_read(const char *text, size_t length, const char *file_name,
                            Problems *problems);
+/* NULL is allowed. */
 void agent_file_free(AgentFile *file);
 /* Puts @model and @url (NULL or "" = the default stays) in place of what the file does not name
  * itself: REEVE_MODEL and REEVE_MODEL_URL, which problems are told about. */

@@ -134,23 +134,6 @@ static void row_working_dir(Reader *reader, const Row *row, struct fy_node *valu
   agent->working_dir = absolute;
 }
 
-char *reader_load(Reader *reader, struct fy_node *at, const char *what, const char *path,
-                  size_t max)
-{
-  g_autoptr(GError) error = NULL;
-  size_t length = 0;
-  char *text = reader->options->read_file
-                   ? reader->options->read_file(path, max, &length, reader->options->data, &error)
-                   : NULL;
-  if (!text)
-    reader_error(reader, at, "%s: %s", what, error ? error->message : "cannot be read here");
-  else if (!g_utf8_validate(text, (gssize)length, NULL)) {
-    reader_error(reader, at, "%s '%s': not a UTF-8 text file", what, path);
-    g_clear_pointer(&text, g_free);
-  }
-  return text;
-}
-
 typedef struct EnvFileAt {
   Reader *reader;
   struct fy_node *at; /* that names the file */

@@ -18,9 +18,11 @@ typedef struct JobTree {
  * false with nothing to close when there is one. Limits: JOB_FILE_* of job_reader.h. */
 bool job_tree_open(JobTree *tree, const char *text, size_t length, const char *file,
                    Problems *problems);
+/* Frees what job_tree_open made; positions of its nodes are void. */
 void job_tree_close(JobTree *tree);
 
-/* Where @node stands: its first text, or the nearest thing around it that has a place. */
+/* Where @node stands: its first text, or the nearest thing around it that has a place
+ * (tree_pos.c). */
 SourcePos job_tree_pos(const char *file, struct fy_node *node);
 
 /* What the parsed document @root must hold before aliases may be expanded: keys are texts and

@@ -32,7 +32,9 @@ struct Row {
   const char *help;
 };
 
+/* Where @node stands in the job file. */
 SourcePos reader_pos(const Reader *reader, struct fy_node *node);
+/* Notes that what stands at @at is wrong, or may be. */
 void reader_error(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void reader_warn(Reader *reader, struct fy_node *at, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Reads every pair of @node by @rows into @base; unknown keys are named with the nearest known one.
@@ -49,6 +51,8 @@ char *reader_key(Reader *reader, struct fy_node *node, const char *path, const c
 /* Any value as text, with its variables: scalars as they are, lists and maps as JSON. Caller frees.
  */
 char *reader_any(Reader *reader, struct fy_node *node);
+/* @text as an absolute path: from the home directory where it begins with ~, else from the job
+ * file's directory. Caller frees. */
 char *reader_path(const Reader *reader, const char *text);
 /* An agent that does not exist, with the nearest that does. */
 void reader_unknown_agent(Reader *reader, SourcePos pos, const char *path, const char *id);
@@ -67,6 +71,7 @@ bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const
                    const char *wanted);
 /* Is @text one finite number and nothing else? */
 bool reader_number(const char *text, double *out);
+/* "@path.@key", or @key alone when @path is "". Caller frees. */
 char *reader_join(const char *path, const char *key);
 
 /* Kinds of values; offset leads to the type in the comment. */
@@ -88,21 +93,19 @@ void row_notify(Reader *, const Row *, struct fy_node *, void *, const char *); 
 /* named as not honoured */
 void row_ignored(Reader *, const Row *, struct fy_node *, void *, const char *);
 
-/* job_schema.c */
-extern const Row job_rows[];
-/* job_life.c */
+extern const Row job_rows[];      /* job_schema.c */
 extern const Row schedule_rows[]; /* job_schedule.c */
 extern const Row notify_rows[];   /* job_notify.c */
 extern const Row reeve_rows[];    /* job_agent_file.c */
+/* job_life.c */
 extern const Row health_rows[], health_check_rows[], restart_rows[], stop_rows[], resource_rows[];
-/* job_agents.c */
-extern const Row agent_rows[];
+extern const Row agent_rows[];    /* job_agents.c */
+extern const Row topology_rows[]; /* job_topology.c */
 #define ROWS_END \
   {              \
     .key = NULL  \
   }
-/* job_topology.c */
-extern const Row topology_rows[];
+/* job_agents.c: reads the list @node into job->agents, each with what its agent file says. */
 void reader_agents(Reader *reader, struct fy_node *node);
 
 /* job_agent_file.c: what the agent file of @agent says, after all of @node was read, for what the

@@ -1,6 +1,6 @@
 #pragma once
-/* One connection of the HTTP server: shared by http_server.c (reading), http_reply.c (answering)
- * and http_listen.c. */
+/* One connection of the HTTP server: shared by http_conn.c, http_reply.c (answering), http_server.c
+ * (reading) and http_listen.c, each of which calls only those before it. */
 #include "net/http_head.h"
 #include "net/http_server.h"
 
@@ -75,18 +75,31 @@ struct HttpServer {
   bool paused;
 };
 
-/* http_server.c */
-void conn_free(Conn *conn);
-void conn_close_after_write(Conn *conn);
-/* The request was answered whole: next one, or close. */
-void conn_answered(Conn *conn);
-void request_free(HttpRequest *request);
-void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                      int length, void *data);
+/* ---- http_conn.c ---- */
 
-/* http_listen.c */
+/* An empty request of @conn; request_free frees it, NULL is allowed. */
+HttpRequest *request_new(Conn *conn);
+void request_free(HttpRequest *request);
+/* Closes @conn at once; who waits with its request is told (http_request_on_gone). */
+void conn_free(Conn *conn);
+/* Nothing more is read; closes @conn when the peer has taken what was written, or takes nothing. */
+void conn_close_after_write(Conn *conn);
+/* The request was answered whole, and is freed: next one, or close. */
+void conn_answered(Conn *conn);
+/* Stops accepting when there are as many connections as there may be, and begins again. To be
+ * called whenever their number has changed. */
+void conn_watch_cap(HttpServer *server);
 /* Listens again after descriptors were out. @data: the server. */
 void server_resume(void *data);
 
-/* http_reply.c */
+/* ---- http_reply.c ---- */
+
+/* Refuses, before any handler, what @conn reads; nothing more is read from it. @detail NULL: it is
+ * malformed. */
 void reply_front_error(Conn *conn, int status, const char *detail);
+
+/* ---- http_server.c ---- */
+
+/* Takes a connection; the evconnlistener_cb of http_listen.c. @data: the server. */
+void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int length, void *data);

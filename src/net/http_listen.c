@@ -18,13 +18,6 @@
 
 enum { HTTP_EMFILE_PAUSE_MS = 100 };
 
-void server_resume(void *data)
-{
-  HttpServer *server = data;
-  for (guint i = 0; !server->paused && i < server->listeners->len; i++)
-    evconnlistener_enable(server->listeners->pdata[i]);
-}
-
 /* No descriptors left: a listener that stays enabled would spin. */
 static void server_on_accept_error(struct evconnlistener *listener, void *data)
 {
@@ -124,9 +117,4 @@ int http_server_listen_tcp(HttpServer *server, const char *host, int port, GErro
     return -1;
   }
   return server_add_listener(server, fd, error) ? server_port(fd) : -1;
-}
-
-void http_server_close_listeners(HttpServer *server)
-{
-  g_ptr_array_set_size(server->listeners, 0);
 }

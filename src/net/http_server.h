@@ -43,15 +43,19 @@ typedef struct HttpServerConfig {
                  void *data);
 } HttpServerConfig;
 
+/* A server that listens nowhere yet; @config is copied, @loop outlives it. */
 HttpServer *http_server_new(Loop *loop, const HttpServerConfig *config);
+/* Closes all connections at once; who waits with a request is told (http_request_on_gone). NULL is
+ * allowed. */
 void http_server_free(HttpServer *server);
 /* Listens on the unix socket @path (mode 0600; a stale file is replaced, a live listener is
  * REEVE_ERROR_CONFLICT). */
 bool http_server_listen_unix(HttpServer *server, const char *path, GError **error);
 /* Listens on @host:@port; port 0 picks one. Returns the port, or -1 with @error. */
 int http_server_listen_tcp(HttpServer *server, const char *host, int port, GError **error);
-/* Stops accepting; requests in flight go on. http_server_open counts those. */
+/* Stops accepting; requests in flight go on. */
 void http_server_close_listeners(HttpServer *server);
+/* Requests that are being handled or streamed. */
 int http_server_open(const HttpServer *server);
 /* Bytes of answers that peers have not taken yet, of all connections. */
 size_t http_server_backlog(const HttpServer *server);
@@ -69,12 +73,14 @@ const char *http_request_query(HttpRequest *request, const char *name);
  * none), each once: an unknown one, one that is given twice, broken escapes. NULL = nothing; caller
  * frees. */
 char *http_request_query_wrong(HttpRequest *request, const char *const *known);
+/* The first header @name (in any case) of @request, or NULL; borrowed. */
 const char *http_request_header(const HttpRequest *request, const char *name);
 /* The key or token that @request brings: X-API-Key, or Authorization: Bearer. What stands before us
  * may use the other header for itself, so that the first one counts. "" for Authorization of
  * another scheme alone, NULL for neither; borrowed. */
 const char *http_request_credential(const HttpRequest *request);
-const char *http_request_body(const HttpRequest *request, size_t *length); /* NUL-terminated too */
+/* The body and, unless @length is NULL, how long it is; NUL-terminated too; borrowed. */
+const char *http_request_body(const HttpRequest *request, size_t *length);
 /* Uid of the peer on a unix socket, -1 on TCP. */
 int http_request_peer_uid(const HttpRequest *request);
 /* What @peer_kind of the server's configuration said of the peer on a unix socket; 0 without one,
@@ -92,7 +98,7 @@ void http_request_on_gone(HttpRequest *request, LoopFn fn, void *data);
 /* Hands @request, of which nothing was answered yet, to the handler of its server once more. */
 void http_request_again(HttpRequest *request);
 
-/* Response header to add before answering. */
+/* Adds a header to the answer that comes; a line end in @value becomes a blank. */
 void http_reply_header(HttpRequest *request, const char *name, const char *value);
 /* Answers and ends. @body is copied. HEAD, 204 and 304 get no body. */
 void http_reply(HttpRequest *request, int status, const char *content_type, const char *body,

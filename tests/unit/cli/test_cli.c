@@ -171,7 +171,7 @@ static void test_option_texts(void)
               {"node", "node socket of the server to dial", "REEVE_SERVER"},
               {"ps", "Every verb also has --output, --data-dir,", "state directory"}};
   for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-    g_autofree char *help = help_verb(verb_find(rows[i].verb), false);
+    g_autofree char *help = help_verb(verb_find(&all_verbs, rows[i].verb), false);
     g_assert_nonnull(strstr(help, rows[i].has));
     g_assert_null(strstr(help, rows[i].has_not));
   }
@@ -194,10 +194,10 @@ static void test_yaml(void)
 /* Every verb explains itself with an example that names it, and every row is whole. */
 static void test_help(void)
 {
-  g_autofree char *all = help_all(false);
-  for (guint i = 0; i < verbs_n; i++) {
-    const Verb *verb = &verbs[i];
-    g_autofree char *text = help_verb(verb, false), *man = help_man(verb);
+  g_autofree char *all = help_all(&all_verbs, false);
+  for (guint i = 0; i < all_verbs.n; i++) {
+    const Verb *verb = &all_verbs.rows[i];
+    g_autofree char *text = help_verb(verb, false), *man = help_man(&all_verbs, verb);
     g_autofree char *example = g_strdup_printf("reeve %s", verb->name);
     g_assert_nonnull(strstr(verb->examples, example));
     g_assert_nonnull(strstr(text, "Examples\n  "));
@@ -210,9 +210,9 @@ static void test_help(void)
     g_assert_nonnull(verb->run);
     g_assert_true(verb->words_max < 0 || verb->words_max >= verb->words_min);
     g_assert_true((verb->word_kind == WORDS_CHOICE) == (verb->choices != NULL));
-    g_assert_true(verb_find(verb->name) == verb);
+    g_assert_true(verb_find(&all_verbs, verb->name) == verb);
   }
-  g_assert_null(verb_find("nothing"));
+  g_assert_null(verb_find(&all_verbs, "nothing"));
   for (guint id = 0; id < OPT_N; id++) {
     g_assert_nonnull(option_specs[id].name);
     g_assert_true((option_specs[id].kind == OPTION_FLAG) == (option_specs[id].value == NULL));

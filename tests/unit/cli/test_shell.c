@@ -53,7 +53,7 @@ static char **names(NameKind kind, const char *of, void *data)
 
 static char *candidates(const char *line, size_t *start)
 {
-  g_autoptr(GPtrArray) words = shell_candidates(line, names, NULL, start);
+  g_autoptr(GPtrArray) words = shell_candidates(&all_verbs, line, names, NULL, start);
   g_ptr_array_add(words, NULL);
   return g_strjoinv("|", (char **)words->pdata);
 }
