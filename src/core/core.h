@@ -20,6 +20,7 @@ typedef struct CoreConfig {
    * taken */
   bool ports_fixed;
   const char *version; /* for welcome frames */
+  size_t page_bytes;   /* of frames to nodes, see frame_pages; 0 = the default */
 } CoreConfig;
 
 typedef enum CommandType {

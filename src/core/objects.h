@@ -152,10 +152,11 @@ typedef struct Rollout {
   guint marks; /* (volatile) see Instance */
 } Rollout;
 
-/* What one node was asked for a rollout. */
+/* What one node was asked for a rollout; for many slots there are several. */
 typedef struct Reserve {
   struct NodeObject *node;
   int64_t request; /* number of its RESERVE frame; the answer repeats it */
+  guint slots;     /* that its frame asks for */
   bool answered;
   bool fresh; /* its frame is being filled in this turn */
 } Reserve;

@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* Of one frame, which is answered as a whole and so is not split (frame_pages). */
+enum { RESERVE_SLOTS_MAX = 250 };
+
 /* Does this rollout have to ask the node about @instance? */
 static bool reserve_wanted(const Instance *instance)
 {
@@ -115,14 +118,24 @@ bool reserve_taken(const Core *core, const Deployment *deployment, Refusal *refu
 
 /* ---- what nodes are asked ---- */
 
+/* What @node was asked last; NULL = nothing. */
 static Reserve *reserve_of(const Rollout *rollout, const NodeObject *node)
 {
-  for (guint i = 0; i < rollout->reserves->len; i++) {
-    Reserve *reserve = rollout->reserves->pdata[i];
+  for (guint i = rollout->reserves->len; i > 0; i--) {
+    Reserve *reserve = rollout->reserves->pdata[i - 1];
     if (reserve->node == node)
       return reserve;
   }
   return NULL;
+}
+
+/* The one with this request, which is there. */
+static Reserve *reserve_asked(const Rollout *rollout, int64_t request)
+{
+  guint i = 0;
+  while (((const Reserve *)rollout->reserves->pdata[i])->request != request)
+    i++;
+  return rollout->reserves->pdata[i];
 }
 
 void reserve_release(Core *core, Rollout *rollout, const NodeObject *node)
@@ -184,13 +197,14 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
     Reserve *reserve = node ? reserve_of(rollout, node) : NULL;
     if (!node || !node->linked || (reserve && !reserve->fresh))
       continue;
-    if (!reserve) {
+    if (!reserve || reserve->slots == RESERVE_SLOTS_MAX) {
       reserve = g_new0(Reserve, 1);
       *reserve = (Reserve){.node = node, .request = core_next_request(core), .fresh = true};
       g_ptr_array_add(rollout->reserves, reserve);
     }
     Frame *frame = turn_frame(core, node->id, FRAME_RESERVE, reserve->request);
     frame->port_base = core_config(core)->port_base;
+    reserve->slots++;
     if (!reserve_add(core, instance, used, frame))
       return reserve_exhausted(core, rollout, instance, refusal);
   }
@@ -394,6 +408,6 @@ ReserveResult reserve_answer(Core *core, Rollout *rollout, const NodeObject *nod
   if (reserve_clash(core, rollout, used, asked))
     reserve_release(core, rollout, node);
   else
-    reserve_of(rollout, node)->answered = true;
+    reserve_asked(rollout, frame->request)->answered = true;
   return reserve_ask(core, rollout, refusal);
 }

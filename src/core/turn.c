@@ -216,11 +216,15 @@ void turn_flush(Core *core)
     g_ptr_array_sort(node->outbox, turn_compare);
     for (guint i = 0; i < node->outbox->len; i++) {
       Frame *frame = node->outbox->pdata[i];
-      Message *message = g_new0(Message, 1);
-      message->node = g_strdup(node->id);
-      message->frame = frame_write(frame);
-      message->of_link = frame->type != FRAME_PEERS;
-      g_ptr_array_add(core->effects->messages, message);
+      g_autoptr(GPtrArray) pages = frame_pages(frame, core->config.page_bytes);
+      g_ptr_array_set_free_func(pages, NULL); /* the texts move */
+      for (guint k = 0; k < pages->len; k++) {
+        Message *message = g_new0(Message, 1);
+        message->node = g_strdup(node->id);
+        message->frame = pages->pdata[k];
+        message->of_link = frame->type != FRAME_PEERS;
+        g_ptr_array_add(core->effects->messages, message);
+      }
       frame_free(frame);
     }
     g_ptr_array_set_size(node->outbox, 0);

@@ -6,12 +6,21 @@
 #include "model/instance_spec.h"
 #include "model/states.h"
 
-enum { PROTOCOL_VERSION = 1, FRAME_BYTES_MAX = 8 * 1024 * 1024, BULK_BYTES_MAX = 16 * 1024 };
+/* Limits of one line. A frame with many items goes as several of about FRAME_PAGE_BYTES, so only
+ * one item that is larger than FRAME_BYTES_MAX by itself cannot be sent. */
+enum {
+  PROTOCOL_VERSION = 1,
+  FRAME_BYTES_MAX = 8 * 1024 * 1024,
+  FRAME_PAGE_BYTES = 256 * 1024,
+  FRAME_LIST_BYTES_MAX = 64 * 1024 * 1024, /* of all pages of one hello */
+  BULK_BYTES_MAX = 16 * 1024
+};
 
 /*        enum            word            direction */
 #define FRAME_TYPES(X)                                                                             \
   X(UNKNOWN, "?")                                                                                  \
   X(HELLO, "hello")               /* node: who I am, my boot, all instances that I hold */         \
+  X(LIST, "list")                 /* node: what follows hello when that says that there is more */ \
   X(HEARTBEAT, "heartbeat")       /* node: alive; capacity */                                      \
   X(REPORT, "report")             /* node: instances[] as they are now */                          \
   X(RESERVED, "reserved")         /* node: answer to reserve */                                    \
@@ -106,11 +115,12 @@ typedef struct Frame {
   /* hello: limits that the node cannot enforce, "memory cpu pids" or some of them; NULL = none */
   char *unenforced;
   int64_t protocol;               /* hello, welcome */
-  int64_t seq;                    /* heartbeat, heartbeat-ack */
+  int64_t seq;                    /* heartbeat, heartbeat-ack; list: 1, 2, ... behind its hello */
+  int64_t more;                   /* hello, list: 1 = a list frame with further reports follows */
   int64_t lease_ms, heartbeat_ms; /* welcome */
   int64_t request;         /* reserve, reserved, release; log-*, exec*: chosen by the server */
   int port_base;           /* reserve: first automatic port */
-  GPtrArray *reports;      /* of InstanceReport* (hello, report) */
+  GPtrArray *reports;      /* of InstanceReport* (hello, list, report) */
   GPtrArray *instructions; /* of Instruction* (reserve, start, stop, forget, peers) */
   GPtrArray *reservations; /* of Reservation* (reserved) */
   char *instance;          /* log-read, exec: instance id */
@@ -144,3 +154,11 @@ char *frame_write(const Frame *frame);
  * REEVE_ERROR_INVALID that names the field. */
 Frame *frame_parse(const char *text, size_t length, GError **error);
 const char *frame_type_word(FrameType type);
+
+/* @frame as lines of about @page_bytes (0 = FRAME_PAGE_BYTES) at most, unless one item needs more:
+ * of char*, caller unrefs. Reports of a hello go on in list frames; instructions and reports in
+ * further frames of the same type. Frames that are answered as one (reserve) are never split. */
+GPtrArray *frame_pages(const Frame *frame, size_t page_bytes);
+/* Adds what @page, the next list frame behind the hello @hello, tells; its reports move. False when
+ * it is another one than the next; one that came before changes nothing. */
+bool frame_join(Frame *hello, Frame *page);

@@ -22,6 +22,7 @@ static const struct {
   frame_ints[] = {{"term", offsetof(Frame, term)},
                   {"protocol", offsetof(Frame, protocol)},
                   {"seq", offsetof(Frame, seq)},
+                  {"more", offsetof(Frame, more)},
                   {"lease_ms", offsetof(Frame, lease_ms)},
                   {"heartbeat_ms", offsetof(Frame, heartbeat_ms)},
                   {"request", offsetof(Frame, request)},

@@ -86,6 +86,7 @@ typedef struct NodeInstance {
 
 struct Supervisor {
   char *node_id, *node_name, *boot_id, *version, *cgroups, *unenforced;
+  size_t page_bytes;     /* of frames to the server, see frame_pages; 0 = the default */
   GHashTable *instances; /* id -> NodeInstance*; owned */
   Heap queue;            /* of NodeInstance by deadline, then id: those that have one */
   GPtrArray *dirty;      /* of NodeInstance* */

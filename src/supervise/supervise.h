@@ -26,6 +26,7 @@ typedef struct SupervisorConfig {
    * none */
   const char *unenforced;
   const char *store; /* id of the store that what is held belongs to; NULL = not known yet */
+  size_t page_bytes; /* of frames to the server, see frame_pages; 0 = the default */
 } SupervisorConfig;
 
 /* Does it help to try again what has failed? */

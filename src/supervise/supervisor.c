@@ -162,8 +162,12 @@ static InstanceReport *node_instance_report(const NodeInstance *instance)
 
 void supervisor_send(Supervisor *supervisor, const Frame *frame)
 {
-  if (supervisor->link)
-    act(supervisor, NODE_ACTION_SEND, NULL)->text = frame_write(frame);
+  if (!supervisor->link)
+    return;
+  g_autoptr(GPtrArray) pages = frame_pages(frame, supervisor->page_bytes);
+  g_ptr_array_set_free_func(pages, NULL); /* the texts move */
+  for (guint i = 0; i < pages->len; i++)
+    act(supervisor, NODE_ACTION_SEND, NULL)->text = pages->pdata[i];
 }
 
 static gint supervisor_compare_ids(gconstpointer a, gconstpointer b)
@@ -589,6 +593,7 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->unenforced =
       config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
   supervisor->store = g_strdup(config->store);
+  supervisor->page_bytes = config->page_bytes;
   supervisor->instances =
       g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_instance_free);
   heap_init(&supervisor->queue, node_instance_compare);

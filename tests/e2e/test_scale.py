@@ -100,6 +100,33 @@ def test_a_reserved_port_is_free_when_its_agent_starts(reeve, binder):
         reeve.run("down", "-q", "ports")
 
 
+def test_more_than_one_line_holds(sleeper):
+    """A mesh of 330 agents, each of which is given the addresses of all others: 11 MB for one stage, where a line between server and node may have 8. And
+    what the node then tells in its hello is longer than a page, too: all of it is there again after the server was killed."""
+    one = Reeve(tempfile.mkdtemp(prefix="reeve-e2e-"), "process")
+    try:
+        one.start()
+        lines = "".join(f"  - {{id: agent-{n:03}, command: [{sleeper}], config: {{port: {21000 + n}}}}}\n" for n in range(330))
+        names = ", ".join(f"agent-{n:03}" for n in range(330))
+        noisy = "[sh, -c, \"head -c 3900 /dev/zero | tr '\\\\0' x; exit 3\"]"
+        job = one.job(f"job: {{name: mesh}}\nagents:\n{lines}topology: {{type: mesh, agents: [{names}]}}\ndeployment: {{timeout: 120, health_check: {{enabled: false}}}}\n")
+        one.run("up", "-q", "-d", job, timeout=150)
+        loud = one.job(f"job: {{name: loud}}\nagents: [{{id: a, command: {noisy}, replicas: 150, restart: {{policy: never}}}}]\n"
+                       "deployment: {timeout: 60, on_failure: keep}\n", "loud.yaml")
+        one.run("up", "-q", "-d", loud, code=None)
+        failed = lambda: [i["state"] for i in one.deployment("loud")["instances"]].count("failed")
+        wait_until(lambda: failed() == 150, 60, "all have failed")
+        pids = {i["id"]: i["pid"] for i in one.deployment("mesh")["instances"]}
+        one.kill_server()
+        one.start()
+        wait_until(lambda: {i["id"]: i["pid"] for i in one.deployment("mesh")["instances"]} == pids, 60, "every agent is there again")
+        assert failed() == 150 and one.deployment("mesh")["status"] == "running"
+        one.run("down", "-q", "mesh", timeout=120)
+    finally:
+        one.close()
+        shutil.rmtree(one.directory, ignore_errors=True)
+
+
 @pytest.mark.parametrize("node", ["embedded", "process"])
 def test_more_agents_than_files_were_given(sleeper, node):
     """Server and node take as many open files as they may; agents get what was given."""

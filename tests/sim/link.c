@@ -18,14 +18,30 @@ static void link_at_node(Sim *sim, void *data)
     sim_node_event(sim, &event);
 }
 
+/* As the server's hub does: a hello of several pages is one. */
+static Frame *link_whole(Sim *sim, Frame *frame)
+{
+  if (frame->type != FRAME_HELLO && frame->type != FRAME_LIST)
+    return frame;
+  if (frame->type == FRAME_HELLO) {
+    frame_free(sim->hello);
+    sim->hello = frame;
+  }
+  g_autoptr(Frame) page = frame->type == FRAME_LIST ? frame : NULL;
+  if (page && sim->hello && !frame_join(sim->hello, page))
+    sim_break(sim, "a page of a hello is missing");
+  return sim->hello && !sim->hello->more ? g_steal_pointer(&sim->hello) : NULL;
+}
+
 static void link_at_server(Sim *sim, void *data)
 {
-  g_autoptr(Frame) frame = frame_parse(data, strlen(data), NULL);
-  if (!frame)
+  Frame *parsed = frame_parse(data, strlen(data), NULL);
+  if (!parsed)
     g_error("frame that does not parse: %s", (const char *)data);
+  g_autoptr(Frame) frame = link_whole(sim, parsed);
   Command command = {
       .type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame};
-  if (sim->server_up)
+  if (frame && sim->server_up)
     sim_apply(sim, &command);
 }
 
@@ -42,8 +58,20 @@ static void link_arrives(Sim *sim, SimWay way, int64_t delay_ms, const char *tex
          way == TO_NODE ? link_at_node : link_at_server, g_strdup(text), g_free);
 }
 
+/* One item may be larger than a page, two may not: unless they are answered as one. */
+static void link_check_size(Sim *sim, const char *text)
+{
+  if (!sim->page_bytes || strlen(text) <= sim->page_bytes)
+    return;
+  g_autoptr(Frame) frame = frame_parse(text, strlen(text), NULL);
+  if (frame->reports->len > 1 || frame->instructions->len > 1)
+    if (frame->type != FRAME_RESERVE)
+      sim_break(sim, "a frame of %zu bytes", strlen(text));
+}
+
 void sim_send(Sim *sim, SimWay way, const char *text)
 {
+  link_check_size(sim, text);
   sim_digest_text(&sim->digest, way == TO_NODE ? "-> node" : "-> server");
   sim_digest_text(&sim->digest, text);
   if (sim->verbose)
@@ -70,6 +98,7 @@ static void link_down(Sim *sim, bool server_knows)
     return;
   sim->link_up = false;
   sim->lives[LIVES_WITH_LINK]++;
+  g_clear_pointer(&sim->hello, frame_free);
   if (sim->server_up && server_knows) {
     Command gone = {.type = COMMAND_NODE_GONE, .node = "local", .actor = "local"};
     sim_apply(sim, &gone);

@@ -291,7 +291,8 @@ void sim_node_start(Sim *sim, void *data)
 {
   (void)data;
   sim_say(sim, "node starts, boot %s", sim->boot_id);
-  SupervisorConfig config = {.node_id = "local",
+  SupervisorConfig config = {.page_bytes = sim->page_bytes,
+                             .node_id = "local",
                              .node_name = "sim",
                              .boot_id = sim->boot_id,
                              .version = "sim",

@@ -135,7 +135,7 @@ void sim_own_store(Sim *sim)
 
 Core *sim_load(const Sim *sim, Effects *effects)
 {
-  Core *core = core_new(NULL);
+  Core *core = core_new(&(CoreConfig){.page_bytes = sim->page_bytes});
   g_autoptr(GError) error = NULL;
   for (int table = 0; table < TABLE_N; table++) {
     GHashTableIter iter;

@@ -202,6 +202,7 @@ static void sim_done(Sim *sim)
   supervisor_free(sim->node);
   node_actions_free(sim->actions);
   sim_store_done(sim);
+  frame_free(sim->hello);
   g_hash_table_unref(sim->promised);
   g_hash_table_unref(sim->files);
   g_hash_table_unref(sim->shims);
@@ -257,6 +258,7 @@ char *sim_run(uint64_t seed, bool verbose, uint64_t *digest)
              .verbose = verbose,
              .faults = true,
              .fold_every = seed % 10 ? 16 : 1,
+             .page_bytes = seed % 3 ? 0 : 1500,
              .first_id = seed % 5 ? 1 : ID_SHORT_END - 4096 * (1 + seed / 5 % 2),
              .server_wake = INT64_MAX,
              .node_wake = INT64_MAX};
