@@ -41,6 +41,7 @@ typedef enum ReeveError {
 } ReeveError;
 
 #define REEVE_ERROR reeve_error_quark()
+/* The one error domain: REEVE_ERROR. */
 GQuark reeve_error_quark(void);
 
 /* The stable word of @code in problem documents ("not-found"); a static string. Out of range gives

@@ -27,6 +27,8 @@ typedef struct JsonWalk {
   int depth, deepest; /* of brackets outside texts */
   bool quoted, escaped;
 } JsonWalk;
+/* Goes on through @length bytes of JSON, which may be cut anywhere; @walk is all zero before the
+ * first. */
 void json_walk(JsonWalk *walk, const char *text, size_t length);
 /* Is @text no larger than JSON_BYTES_MAX and not nested deeper than @depth_max? false with
  * REEVE_ERROR_LIMIT. */

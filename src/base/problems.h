@@ -32,7 +32,9 @@ typedef struct Problems {
   int warnings;
 } Problems;
 
+/* None yet. Caller frees. */
 Problems *problems_new(void);
+/* NULL is fine. */
 void problems_free(Problems *problems);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Problems, problems_free)
 

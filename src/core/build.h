@@ -65,6 +65,7 @@ ScheduleRun *schedule_add_run(Schedule *schedule, const char *id);
 NodeObject *node_object_new(const char *id);
 void node_object_free(NodeObject *node);
 
+/* NULL is not allowed in these; what an object owns goes with it. */
 void token_free(Token *token);
 void secret_free(Secret *secret);
 void notice_free(Notice *notice);

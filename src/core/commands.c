@@ -160,7 +160,7 @@ void command_deploy(Core *core, const Command *command)
   if (revision)
     command_take_caller(core, deployment, revision, command);
   if (revision && !open && deployment->rollout && deployment->settled == DEPLOYMENT_RUNNING &&
-      deployment->revision == revision->number && deployment->bad == 0) {
+      deployment->revision == revision->number && deployment->degraded == 0) {
     command_accept_rollout(core, command, deployment->rollout, false);
     return;
   }

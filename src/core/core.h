@@ -133,14 +133,20 @@ typedef struct Effects {
   GPtrArray *replies;  /* of Reply* */
   int64_t wake_at_ms;  /* boot clock; INT64_MAX = no need */
 } Effects;
+/* Empty, without a wake-up. Caller frees. */
 Effects *effects_new(void);
+/* With everything that is left in it; NULL is fine. */
 void effects_free(Effects *effects);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Effects, effects_free)
+/* NULL is fine, also in the two that follow. */
 void core_message_free(Message *message);
 void event_free_(Event *event); /* libevent owns the name event_free */
 void reply_free(Reply *reply);
 
+/* A core without objects, term 1. @config is copied; NULL, and members that are 0, stand for the
+ * defaults. Caller frees. */
 Core *core_new(const CoreConfig *config);
+/* With all its objects; NULL is fine. Not inside core_apply. */
 void core_free(Core *core);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_free)
 

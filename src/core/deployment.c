@@ -20,7 +20,7 @@ DeploymentStatus deployment_derive(const Deployment *deployment)
                   (rollout->phase == ROLLOUT_PHASE_PRUNE && rollout->verdict != OUTCOME_SUCCEEDED);
     return ending ? DEPLOYMENT_STOPPING : DEPLOYMENT_DEPLOYING;
   }
-  if (deployment->settled == DEPLOYMENT_RUNNING && deployment->bad > 0)
+  if (deployment->settled == DEPLOYMENT_RUNNING && deployment->degraded > 0)
     return DEPLOYMENT_DEGRADED;
   return deployment->settled;
 }

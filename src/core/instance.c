@@ -91,21 +91,20 @@ char *instance_short_name(const Instance *instance)
 void instance_recount(Instance *instance)
 {
   Deployment *deployment = instance->deployment;
+  bool wanted = instance->desired_running;
   bool completed = g_strcmp0(instance->outcome, "completed") == 0;
-  bool fine =
-      instance->scheduled || (instance->desired_running && (instance_ready(instance) || completed));
-  bool coming = instance->health == HEALTH_UNKNOWN &&
+  bool ready = instance->scheduled || (wanted && (instance_ready(instance) || completed));
+  bool begins = instance->health == HEALTH_UNKNOWN && !instance->outcome &&
                 (instance->state == INSTANCE_PENDING || instance->state == INSTANCE_STARTING ||
                  instance->state == INSTANCE_RUNNING);
-  /* not yet probed is not yet bad */
-  bool bad = instance->desired_running && !fine && !(coming && !instance->outcome);
-  deployment->bad += (guint)bad - (guint)instance->bad;
-  deployment->healthy += (guint)fine - (guint)instance->fine;
-  bool unknown = instance->desired_running && !fine && !bad;
-  deployment->coming += (guint)unknown - (guint)instance->coming;
-  instance->bad = bad;
-  instance->fine = fine;
-  instance->coming = unknown;
+  bool degraded = wanted && !ready && !begins; /* not yet probed is not yet degraded */
+  bool unknown = wanted && !ready && !degraded;
+  deployment->degraded += (guint)degraded - (guint)instance->degraded;
+  deployment->ready += (guint)ready - (guint)instance->counts_ready;
+  deployment->unknown += (guint)unknown - (guint)instance->unknown;
+  instance->degraded = degraded;
+  instance->counts_ready = ready;
+  instance->unknown = unknown;
 }
 
 void registration_drop(Core *core, Instance *instance)

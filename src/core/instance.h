@@ -28,6 +28,7 @@ char *instance_short_name(const Instance *instance);
 
 /* ---- what is wanted ---- */
 
+/* Stores and announces it when it is another. */
 void instance_set_step(Core *core, Instance *instance, InstanceStep step);
 /* The next generation runs @revision, whose job must be readable; its start is sent when its node
  * is linked, else by the hello. */

@@ -89,7 +89,7 @@ static void notice_write_agents(GString *out, const Deployment *deployment)
     bool culprit = deployment->rollout && g_strcmp0(deployment->rollout->failed, instance->id) == 0;
     bool failed = g_strcmp0(instance->outcome, "failed") == 0 &&
                   (culprit || !instance_is_left_over(instance));
-    if ((!instance->bad && !failed) || ++bad > NOTICE_AGENTS_MAX)
+    if ((!instance->degraded && !failed) || ++bad > NOTICE_AGENTS_MAX)
       continue;
     jw_open(out, NULL, '{');
     jw_str(out, "agent", instance->agent);
@@ -214,7 +214,7 @@ static void notices_rollout(Core *core, const Rollout *rollout)
 /* How @deployment is. */
 static void notices_look(Core *core, Deployment *deployment)
 {
-  bool well = deployment->status == DEPLOYMENT_RUNNING && deployment->coming == 0;
+  bool well = deployment->status == DEPLOYMENT_RUNNING && deployment->unknown == 0;
   if (deployment->status == DEPLOYMENT_DEGRADED && deployment->told != notice_told("degraded")) {
     if (notices_tell(core, deployment, NOTIFY_DEGRADED))
       notices_remember(core, deployment, notice_told("degraded"));

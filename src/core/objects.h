@@ -107,12 +107,12 @@ typedef struct Instance {
   char *output;
   char *unenforced; /* limits that its node cannot enforce, NULL = none */
   Sight sight;
-  bool sent_start; /* a start left, or may leave, since this core was loaded */
-  bool stale;      /* a secret of its environment has changed or gone since it was given */
-  bool bad;        /* counted in Deployment.bad */
-  bool fine;       /* counted in Deployment.healthy */
-  bool coming;     /* counted in Deployment.coming */
-  bool scheduled;  /* runs by the clock: fine whether it runs or not */
+  bool sent_start;   /* a start left, or may leave, since this core was loaded */
+  bool stale;        /* a secret of its environment has changed or gone since it was given */
+  bool degraded;     /* counted in Deployment.degraded */
+  bool counts_ready; /* counted in Deployment.ready */
+  bool unknown;      /* counted in Deployment.unknown */
+  bool scheduled;    /* runs by the clock: fine whether it runs or not */
   /* since when this core has seen the present process ready without a break; 0 = it is not */
   int64_t healthy_boot_ms;
   bool dirty;  /* is stored at the end of the turn */
@@ -212,8 +212,8 @@ typedef struct Deployment {
    * it was well */
   const char *told;
   /* (volatile) instances that are not as they should be; that are healthy or completed */
-  guint bad, healthy;
-  guint coming; /* (volatile) instances of which nobody knows yet */
+  guint degraded, ready;
+  guint unknown; /* (volatile) instances of which nobody knows yet */
   /* (volatile) agents may know other peers than they have: they are told when no rollout is open */
   bool peers_moved;
   bool dirty;  /* (volatile) */

@@ -3,6 +3,7 @@
  */
 #include "core/objects.h"
 
+/* The row of each, of the table that is named after it; the object stays as it is. */
 Record *record_of_deployment(const Deployment *deployment);
 Record *record_of_revision(const Deployment *deployment, const Revision *revision);
 Record *record_of_instance(const Instance *instance);

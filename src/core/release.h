@@ -15,7 +15,9 @@ enum { RELEASE_BYTES_MAX = 16 * 1024 * 1024, RELEASE_RECORDS_MAX = 50000 };
  */
 typedef void (*ReleaseFn)(Effects *effects, void *data);
 
+/* An empty queue; @leave and @data are kept. Caller frees. */
 ReleaseQueue *release_new(ReleaseFn leave, void *data);
+/* With all that waits in it, which never leaves. NULL is fine. */
 void release_free(ReleaseQueue *queue);
 /* Adds one turn. Takes ownership of @effects. May call leave before it returns (nothing uncommitted
  * and no records). */

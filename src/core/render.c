@@ -127,13 +127,13 @@ static void render_counts(const Deployment *deployment, guint *agents, guint *he
     *agents += (guint)job_agent(job, i)->replicas;
   for (guint i = 0; job && i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    const AgentSpec *agent = instance->fine ? job_agent_named(job, instance->agent) : NULL;
+    const AgentSpec *agent = instance->counts_ready ? job_agent_named(job, instance->agent) : NULL;
     *healthy += agent && instance->replica < agent->replicas;
   }
   for (guint i = 0; revision && !job && i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
     *agents += instance->desired_running;
-    *healthy += instance->desired_running && instance->fine;
+    *healthy += instance->desired_running && instance->counts_ready;
   }
 }
 

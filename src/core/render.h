@@ -6,6 +6,7 @@
 /* RENDER_FULL adds what only its reader needs and what costs the parsed job: the entry point. */
 typedef enum RenderDepth { RENDER_BRIEF, RENDER_INSTANCES, RENDER_FULL } RenderDepth;
 
+/* One object each. */
 void render_deployment(GString *out, const Deployment *deployment, RenderDepth depth);
 void render_rollout(GString *out, const Rollout *rollout);
 void render_instance(GString *out, const Instance *instance);

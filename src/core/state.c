@@ -264,9 +264,9 @@ void core_remove_instance(Core *core, Instance *instance)
   Deployment *deployment = instance->deployment;
   g_autofree char *key = slot_key(instance->agent, instance->replica);
   core_place_instance(core, instance, NULL);
-  deployment->bad -= instance->bad;
-  deployment->healthy -= instance->fine;
-  deployment->coming -= instance->coming;
+  deployment->degraded -= instance->degraded;
+  deployment->ready -= instance->counts_ready;
+  deployment->unknown -= instance->unknown;
   if (deployment->rollout)
     g_ptr_array_remove(deployment->rollout->leaving, instance);
   g_hash_table_remove(deployment->slots, key);

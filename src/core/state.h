@@ -72,6 +72,7 @@ void core_add_node(Core *core, NodeObject *node);
 
 /* ---- while rows are loaded ---- */
 
+/* A row of meta; keys that a core does not know are passed by. */
 void core_load_meta(Core *core, const char *key, const char *value);
 /* Like core_add_deployment, in whatever order; core_load_sort follows. */
 void core_load_deployment(Core *core, Deployment *deployment);

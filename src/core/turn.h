@@ -24,6 +24,7 @@ typedef enum TurnQueueId {
   TURN_QUEUE_N
 } TurnQueueId;
 
+/* The turn of @now begins; what it leaves goes to @effects, borrowed until turn_end. */
 void turn_begin(Core *core, Now now, Effects *effects);
 /* Records what ids were given, and forgets the effects. Every queue must be empty by now. */
 void turn_end(Core *core);
@@ -42,6 +43,7 @@ gpointer turn_next(Core *core, TurnQueueId queue);
 gpointer turn_peek(const Core *core, TurnQueueId queue, guint i);
 
 typedef enum Touch { TOUCH_SEEN, TOUCH_STORED } Touch; /* announce only; store and announce */
+/* The object has changed: announced, and stored, once at the end of the turn. */
 void touch_deployment(Core *core, Deployment *deployment, Touch touch);
 void touch_rollout(Core *core, Rollout *rollout, Touch touch);
 void touch_instance(Core *core, Instance *instance, Touch touch);

@@ -137,14 +137,20 @@ typedef struct Frame {
   int64_t exit_code, exit_signal; /* exec-end; without error */
 } Frame;
 
+/* A frame with nothing in it. Caller frees. */
 Frame *frame_new(FrameType type);
+/* With its texts overwritten, since there may be secrets in it. NULL is fine. */
 void frame_free(Frame *frame);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Frame, frame_free)
+/* Of an instance that has not started; the id is copied. Caller frees, or a frame does. */
 InstanceReport *instance_report_new(const char *id);
 InstanceReport *instance_report_copy(const InstanceReport *report);
+/* NULL is fine, also for the others below. */
 void instance_report_free(InstanceReport *report);
+/* Without a spec; the id is copied. Caller frees, or a frame does. */
 Instruction *instruction_new(const char *id, int64_t epoch, int64_t generation);
 void instruction_free(Instruction *instruction);
+/* Texts are copied; @error NULL = it has @port. Caller frees, or a frame does. */
 Reservation *reservation_new(const char *id, int port, const char *error);
 void reservation_free(Reservation *reservation);
 

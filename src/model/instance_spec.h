@@ -28,8 +28,11 @@ typedef struct InstanceSpec {
   ResourceSpec resources;
 } InstanceSpec;
 
+/* With the defaults of a job file. Caller frees. */
 InstanceSpec *instance_spec_new(void);
+/* Caller frees. */
 InstanceSpec *instance_spec_copy(const InstanceSpec *spec);
+/* With its texts overwritten: an environment may hold secrets. NULL is fine. */
 void instance_spec_free(InstanceSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceSpec, instance_spec_free)
 enum { PEERS_DIGEST_BYTES = 17 }; /* 16 hexadecimal digits and a NUL */

@@ -29,6 +29,7 @@ typedef struct StrPair {
   char *value; /* owned, never NULL */
   ValueFrom from;
 } StrPair;
+/* Empty, in the caller's memory; strmap_done frees what it comes to own. */
 void strmap_init(StrMap *map);
 void strmap_done(StrMap *map);
 /* Sets @key to @value (both copied), in place when it exists, else at the end. */

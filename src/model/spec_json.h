@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+/* Member @key: a list of texts. */
 void spec_write_strv(GString *out, const char *key, char *const *strings);
 /* Values that come from elsewhere are {"secret": NAME} and {"file": PATH}. */
 void spec_write_map(GString *out, const char *key, const StrMap *map);

@@ -54,6 +54,7 @@ typedef struct HttpResult {
 typedef void (*HttpDone)(const HttpResult *result, void *data); /* exactly once, unless cancelled */
 typedef bool (*HttpData)(const char *bytes, size_t length, void *data); /* false = stop the call */
 
+/* No connection yet; @loop must outlive it. Caller frees. */
 HttpClient *http_client_new(Loop *loop);
 void http_client_free(HttpClient *client); /* cancels what is open */
 /* Connections to one host at once, 64 unless told; calls beyond wait for one. */

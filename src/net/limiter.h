@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 typedef struct Limiter Limiter;
+/* Nobody has failed yet. Caller frees. */
 Limiter *limiter_new(void);
+/* NULL is fine. */
 void limiter_free(Limiter *limiter);
 /* One more refusal of @address at @boot_ms. False: too many; it should be told so and nothing else.
  */

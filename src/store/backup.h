@@ -47,6 +47,7 @@ typedef struct BackupRestored {
   int64_t term;
   bool key_present; /* the secrets can be opened, or there are none */
 } BackupRestored;
+/* Frees what a restore told; the caller's memory stays. */
 void backup_restored_done(BackupRestored *restored);
 
 /* Puts the backup in place of the store: everything is checked first (checksums, integrity,

@@ -92,7 +92,7 @@ static bool hook_wanted(const Deployment *deployment)
 void sim_check_hooks(Sim *sim, const Deployment *deployment)
 {
   bool degraded = deployment->status == DEPLOYMENT_DEGRADED,
-       well = deployment->status == DEPLOYMENT_RUNNING && deployment->coming == 0;
+       well = deployment->status == DEPLOYMENT_RUNNING && deployment->unknown == 0;
   if (hook_wanted(deployment) && degraded && g_strcmp0(deployment->told, "degraded") != 0)
     sim_break(sim, "'%s' is degraded, and no webhook was told", deployment->name);
   if (well && deployment->told)

@@ -55,7 +55,7 @@ static void test_one_at_a_time(void)
   for (int replica = 0; replica < 3; replica++) {
     g_assert_cmpint(rolling_starts(world), ==, replica + 1);
     g_assert_cmpint(world_slot(world, "a", replica)->step, ==, STEP_STARTING);
-    g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
+    g_assert_cmpuint(world_desk(world)->ready, ==, 2);
     world_report(world, "a", replica, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   }
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
@@ -86,20 +86,20 @@ static void test_surge_covers(void)
   world_habit(world, "a", HABIT_HANGS);
   rolling_update(world, 2, false, 1, 1);
   g_assert_cmpstr(world->log->str, ==, "start a/2 g1; ");
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 2);
   world_report(world, "a", 2, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   g_assert_cmpstr(world->log->str, ==, "start a/2 g1; start a/0 g2; ");
   world_reload(world); /* the count of what is out is made again from what is stored */
   world_connect(world);
   world_report(world, "a", 0, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   g_assert_nonnull(strstr(world->log->str, "start a/1 g2; "));
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 2);
   world_report(world, "a", 1, INSTANCE_RUNNING, HEALTH_HEALTHY, NULL);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
   g_assert_nonnull(strstr(world->log->str, "stop a/2"));
   g_assert_null(strstr(world->log->str, "forget; ")); /* its logs stay */
   g_assert_cmpuint(world_desk(world)->instances->len, ==, 3);
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 2);
 }
 
 /* What an update leaves over for its logs does not make an agent one of several. */
@@ -125,7 +125,7 @@ static void test_surge_fails_and_all_is_as_before(void)
   g_assert_cmpstr(world_slot(world, "a", 2)->outcome, ==, "failed");
   g_assert_null(strstr(world->log->str, "forget"));
   g_assert_cmpint(world_desk(world)->revision, ==, 1);
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 2);
 }
 
 static void test_no_surge_in_place(void)
@@ -173,7 +173,7 @@ static void test_scale(void)
   world_apply(
       world, (Command){.type = COMMAND_ROLLBACK, .deployment = "desk", .number = 2, .reply_to = 6});
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 3);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 3);
 }
 
 static void test_gentle_restart(void)
@@ -210,7 +210,7 @@ static void test_retention(void)
   g_assert_null(deployment_revision(world_desk(world), 1));
   world_apply(world,
               (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 30});
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 30);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 30);
   world_apply(world,
               (Command){.type = COMMAND_SCALE, .deployment = "desk", .agent = "a", .number = 1});
   g_assert_cmpuint(world_desk(world)->instances->len, ==, 11);

@@ -22,8 +22,8 @@ static void test_three_stages(void)
   g_assert_cmpstr(world->log->str, ==, "start a/0 g1; start b/0 g1; start c/0 g1; ");
   world_assert_reply(world, -1, 202, "\"name\":\"desk\"");
   world_assert_reply(world, -1, 202, "\"revision\":1,\"changed\":true");
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 3);
-  g_assert_cmpuint(world_desk(world)->bad, ==, 0);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 3);
+  g_assert_cmpuint(world_desk(world)->degraded, ==, 0);
   g_assert_cmpuint(g_hash_table_size(world->rows[TABLE_AUDIT]), ==, 1);
   for (const char *const *type =
            (const char *const[]){"node", "instance", "rollout", "deployment", NULL};
@@ -187,7 +187,7 @@ static void test_update_adds_and_removes(void)
   g_assert_true(g_str_has_prefix(world->log->str, "start a/1 g1; stop b/0; start c/0 g1; "));
   g_assert_cmpint(world_held(world, "a", 1)->spec->port, ==, 9001);
   g_assert_cmpint(world_held(world, "b", 0)->state, ==, INSTANCE_STOPPED);
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 3);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 3);
 }
 
 /* What runs on is told of a peer that moved, by its file. */
@@ -265,7 +265,7 @@ static void test_update_fails_and_goes_back(void)
   g_assert_null(world_environment(other, "a", 0, "LEVEL"));
   g_assert_cmpint(world_desk(other)->revision, ==, 1);
   g_assert_cmpint(world_slot(other, "c", 0)->revision, ==, 1);
-  g_assert_cmpuint(world_desk(other)->healthy, ==, 3);
+  g_assert_cmpuint(world_desk(other)->ready, ==, 3);
 }
 
 /* A revision that goes back takes its ports back. */

@@ -70,7 +70,7 @@ static void test_fires_and_completes(void)
   world_report(world, "b", 0, INSTANCE_FAILED, HEALTH_UNKNOWN, "exit status 3");
   scheduled_is(world, "completed failed");
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
-  g_assert_cmpuint(world_desk(world)->healthy, ==, 2);
+  g_assert_cmpuint(world_desk(world)->ready, ==, 2);
 }
 
 /* `every` is a duration: the wall clock that is set back an hour does not stretch it, and one that
