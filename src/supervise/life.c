@@ -35,6 +35,13 @@ void node_instance_start(NodeInstance *instance, const Instruction *instruction)
   node_instance_begin(instance, instruction);
 }
 
+/* The same would happen again. Its file says so, or the node's next life would try it anew. */
+static void on_failed_for_good(NodeInstance *instance, const char *why)
+{
+  node_instance_set_life(instance, LIFE_FAILED, why);
+  node_instance_store(instance);
+}
+
 /* Files are written in order. While an earlier one is on its way, this answer is about that, even
  * when it names the same generation of another epoch. */
 static bool stored_all(const NodeInstance *instance, const NodeEvent *event)
@@ -59,7 +66,7 @@ static void on_store_failed(NodeInstance *instance, const NodeEvent *event)
   if (instance->unstored)
     restart_passing(instance, why);
   else
-    node_instance_set_life(instance, LIFE_FAILED, why);
+    on_failed_for_good(instance, why);
 }
 
 /* From here on there is somebody who can be silent; before, only the machine can be slow. */
@@ -91,7 +98,7 @@ static void on_prepare_failed(NodeInstance *instance, const NodeEvent *event)
   else if (event->failure == FAILURE_PASSING)
     restart_passing(instance, why);
   else
-    node_instance_set_life(instance, LIFE_FAILED, why);
+    on_failed_for_good(instance, why);
 }
 
 static void on_started(NodeInstance *instance, const NodeEvent *event)
@@ -129,9 +136,7 @@ static void on_start_failed(NodeInstance *instance, const NodeEvent *event)
     restart_passing(instance, why);
     return;
   }
-  /* a command that cannot be executed does not get better by repeating */
-  node_instance_set_life(instance, LIFE_FAILED, why);
-  node_instance_store(instance);
+  on_failed_for_good(instance, why); /* it does not get better by repeating */
 }
 
 /* ---- end ---- */

@@ -383,14 +383,25 @@ static void test_start_failures(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
                              .generation = 1,
                              .text = "No space left on device"});
-  rig_wants(rig, "store g1"); /* nothing starts that is not stored */
+  rig_wants(rig, "store g1; store g1"); /* nothing starts that is not stored; then its outcome */
   rig_is(rig, "failed unknown a0 r0 instance file: No space left on device");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "again"});
+  rig_pass(rig, 10 * INSTANCE_STORE_AGAIN_MS);
+  rig_wants(rig, ""); /* nothing is lost with a file that never was */
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 2});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARE_FAILED,
                              .text = "Resource temporarily unavailable"});
-  rig_wants(rig, "store g2; prepare g2");
+  rig_wants(rig, "store g2; prepare g2; store g2");
   rig_is(rig, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
+  g_assert_nonnull(strstr(rig->files->str, "\"outcome\":\"failed\""));
+  g_autofree char *file = g_strdup(rig->files->str);
+  g_autoptr(Rig) next = rig_new("boot-1"); /* the node's next life does not try it again */
+  rig_event(next, (NodeEvent){.type = NODE_EVENT_FILE, .text = file});
+  rig_event(next, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_event(next, (NodeEvent){.type = NODE_EVENT_ABSENT});
+  rig_wants(next, "");
+  rig_is(next, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
 }
 
 /* What may pass is tried again, whatever `restart` says, and is no restart: a full disk, a table of
