@@ -2,7 +2,8 @@
  * of dying. */
 #include "base/clock.h"
 #include "base/fs.h"
-#include "node/internal.h"
+#include "drivers/asks.h"
+#include "node/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -451,7 +452,7 @@ static void test_frozen_later(void)
   rig_send(&rig, FRAME_START, "ins_00000b", 1, sleeper("exec sleep 60"));
   rig_wait(&rig, "ins_00000b", INSTANCE_RUNNING, 1);
   int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
-  Asks *asks = asks_new(rig.node, ASK_MS);
+  Asks *asks = asks_new((ProcessDriver *)rig.node->driver, ASK_MS);
   pid_t shim = shim_of("ins_00000a");
   g_assert_cmpint(kill(shim, SIGSTOP), ==, 0);
   rig_wait_reason(&rig, "ins_00000a", "its shim has not answered since 20");

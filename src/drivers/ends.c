@@ -1,9 +1,10 @@
 /* Ends trees that have no shim, or a frozen one, on a thread: each look reads all of /proc, for all
  * of them at once, and is repeated until nothing is left. */
+#include "drivers/ends.h"
+
 #include "base/fs.h"
 #include "base/log.h"
 #include "drivers/tree.h"
-#include "node/internal.h"
 
 #include <pthread.h>
 #include <time.h>
