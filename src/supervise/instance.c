@@ -155,15 +155,18 @@ void node_instance_schedule(NodeInstance *instance)
 
 void node_instance_await_answer(NodeInstance *instance)
 {
-  instance->act_boot_ms = instance->supervisor->now.boot_ms +
-                          (instance->killed ? INSTANCE_KILLED_MS : INSTANCE_ANSWER_MS);
+  int64_t within_ms = instance->life == LIFE_CLEARING ? INSTANCE_CLEAR_MS
+                      : instance->killed              ? INSTANCE_KILLED_MS
+                                                      : INSTANCE_ANSWER_MS;
+  instance->act_boot_ms = instance->supervisor->now.boot_ms + within_ms;
   node_instance_schedule(instance);
 }
 
 void node_instance_await_anew(NodeInstance *instance)
 {
   bool owes = instance->life == LIFE_ADOPTING || instance->life == LIFE_PREPARING ||
-              instance->life == LIFE_STARTING || instance->killed;
+              instance->life == LIFE_STARTING || instance->life == LIFE_CLEARING ||
+              instance->killed;
   if (owes && instance->act_boot_ms != INT64_MAX)
     node_instance_await_answer(instance);
 }

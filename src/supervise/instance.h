@@ -79,6 +79,7 @@ typedef struct NodeInstance {
   bool probing;          /* an answer is on its way */
   bool was_healthy;      /* this attempt, at least once */
   bool killed;           /* SIGKILL was sent */
+  bool clear_late;       /* CLEARING: that has not helped for INSTANCE_CLEAR_MS */
   int failures;          /* of probes, in a row */
   char *probe_path;      /* that answered */
   HeapNode due;          /* in the supervisor's queue of deadlines */
@@ -114,6 +115,8 @@ enum {
   INSTANCE_ANSWER_MS =
       30000,                 /* for the driver's answer; then the handle and its tree are cleared */
   INSTANCE_KILLED_MS = 5000, /* for the end of a tree that was killed; then it is cleared */
+  /* for the end of what is being cleared; then people are told, and it is cleared again */
+  INSTANCE_CLEAR_MS = 30000,
   INSTANCE_RETRY_MS = 100,   /* at least, between two tries of what may pass */
   SUPERVISOR_HELLO_MS = 500, /* that the hello waits for handles to answer after a start */
   /* woken so much too late, we were away (a suspended machine): answers have their whole time again

@@ -483,14 +483,23 @@ static void due_answer(NodeInstance *instance)
                             instance->outcome ? instance->reason : "its shim did not answer");
 }
 
+/* It is stuck in the kernel, or who should end it cannot be reached. Nothing starts beside it. */
+static void due_clearing(NodeInstance *instance)
+{
+  instance->clear_late = true;
+  act(instance->supervisor, NODE_ACTION_CLEAR, instance);
+  node_instance_await_answer(instance);
+  node_instance_changed(instance);
+}
+
 void node_instance_due(NodeInstance *instance)
 {
   static void (*const due[LIFE_N])(NodeInstance *) = {
-      [LIFE_ADOPTING] = due_answer,         [LIFE_PREPARING] = due_answer,
-      [LIFE_STARTING] = due_answer,         [LIFE_RUNNING] = due_settled,
-      [LIFE_BACKOFF] = restart_now,         [LIFE_STOPPING] = due_stopping,
-      [LIFE_STOPPED] = node_instance_store, [LIFE_COMPLETED] = node_instance_store,
-      [LIFE_FAILED] = node_instance_store};
+      [LIFE_ADOPTING] = due_answer,           [LIFE_PREPARING] = due_answer,
+      [LIFE_STARTING] = due_answer,           [LIFE_RUNNING] = due_settled,
+      [LIFE_BACKOFF] = restart_now,           [LIFE_STOPPING] = due_stopping,
+      [LIFE_CLEARING] = due_clearing,         [LIFE_STOPPED] = node_instance_store,
+      [LIFE_COMPLETED] = node_instance_store, [LIFE_FAILED] = node_instance_store};
   int64_t now = instance->supervisor->now.boot_ms;
   if (instance->act_boot_ms <= now) {
     instance->act_boot_ms = INT64_MAX;

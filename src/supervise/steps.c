@@ -74,10 +74,11 @@ void node_instance_kill(NodeInstance *instance)
 
 void node_instance_begin_clear(NodeInstance *instance, const char *reason)
 {
-  instance->prepared = instance->release_wanted = false;
+  instance->prepared = instance->release_wanted = instance->clear_late = false;
   probes_end(instance);
   act(instance->supervisor, NODE_ACTION_CLEAR, instance);
   node_instance_set_life(instance, LIFE_CLEARING, reason);
+  node_instance_await_answer(instance);
 }
 
 void node_instance_begin_stop(NodeInstance *instance, const char *reason)

@@ -51,9 +51,14 @@ static char *node_instance_reason(const NodeInstance *instance)
 {
   if (instance->life == LIFE_ADOPTING && !instance->outcome)
     return g_strdup("its shim has not answered since the node started");
+  char since[ISO_TIME_BYTES];
+  if (instance->life == LIFE_CLEARING && instance->clear_late) {
+    time_iso(instance->since_ms, since);
+    return g_strdup_printf("%s; processes of it have been killed since %s and do not end",
+                           instance->reason ? instance->reason : "it is being ended", since);
+  }
   if (!instance->unreachable_since_ms)
     return g_strdup(instance->reason);
-  char since[ISO_TIME_BYTES];
   time_iso(instance->unreachable_since_ms, since);
   return g_strdup_printf("its shim has not answered since %s: how its agent does is not known",
                          since);
