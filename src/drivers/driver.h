@@ -174,7 +174,7 @@ struct DriverOps {
   /* Nothing runs in the handle: it may go, and its end is no news. */
   void (*release)(Driver *driver, const char *id);
   /* Ends the handle, should there be one, and then all of the tree, by other means, however long it
-   * takes. Asked again meanwhile it goes on. */
+   * takes. Asked again meanwhile it goes on, and tells once. */
   void (*clear)(Driver *driver, const char *id);
   /* The node holds the instance no more; whatever the driver keeps of it may go. */
   void (*forget)(Driver *driver, const char *id);
