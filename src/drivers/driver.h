@@ -7,8 +7,8 @@
  * attempt started, with all that this started, is its *tree*.
  *
  * Invariants that every driver keeps:
- * - It calls nobody back from inside a slot but by `tell`, and `tell` never calls into the driver:
- *   news are queued above it. Slots and news are on the loop's thread; no slot blocks.
+ * - Slots and news are on the loop's thread; no slot blocks. `tell` may call slots again, also
+ * about the same instance: whoever tells does it last, when what it keeps is right.
  * - News of one instance are told in the order in which they happened.
  * - EXITED, CLEARED and VANISHED without tree_lives are promises: nothing of the tree lives. A
  *   successor starts on nothing else, and never because time has passed.
@@ -18,21 +18,21 @@
  *
  * What a driver owes, and what the layers above do when it does not come in time:
  *
- *   slot     owes                                 within                       else
- *   find     FOUND or ABSENT                      INSTANCE_ANSWER_MS           clear
- *            (the node's hello waits for it)      SUPERVISOR_HELLO_MS          hello without it
- *   prepare  CREATED or PREPARE_FAILED            before it returns            asserted
- *            then PREPARED or PREPARE_FAILED;     INSTANCE_ANSWER_MS           clear
- *            CREATED again says: goes on          (from the last CREATED)
- *   start    STARTED or START_FAILED              INSTANCE_ANSWER_MS           clear
- *   signal   EXITED                               the grace of the spec        kill
- *   kill     EXITED                               INSTANCE_KILLED_MS           clear
- *   release  nothing; a handle that stays is the driver's to end
- *   clear    CLEARED                              INSTANCE_CLEAR_MS            said, and clear
- * again exec     its own `started`                    EXEC_START_MS                ended with an
- * error then `ended`                         the caller's time, or no end: it is a command
- *   exec_free  nothing; what is left is the driver's to end
- *   check, limits, log_*                          they answer at once
+ *   slot     owes                              within                else
+ *   find     FOUND or ABSENT                   INSTANCE_ANSWER_MS    clear
+ *            (the node's hello waits for it)   SUPERVISOR_HELLO_MS   hello without it
+ *   prepare  CREATED or PREPARE_FAILED         before it returns     the contract suite fails
+ *            PREPARED or PREPARE_FAILED        INSTANCE_ANSWER_MS    clear
+ *            (from CREATED, which may be told again when it takes long)
+ *   start    STARTED or START_FAILED           INSTANCE_ANSWER_MS    clear
+ *   signal   EXITED                            grace of the spec     kill
+ *   kill     EXITED                            INSTANCE_KILLED_MS    clear
+ *   release  nothing: a handle that stays is the driver's to end
+ *   clear    CLEARED                           INSTANCE_CLEAR_MS     said, and clear again
+ *   exec     `started`                         EXEC_START_MS         ended with an error
+ *            `ended`                           time of the caller    signal, then exec_free
+ *   exec_free  nothing: what is left is the driver's to end
+ *   check, limits, log_ slots                  answer at once
  *
  * VANISHED may take the place of any answer that a handle owes. The first six deadlines are
  * supervise/instance.h, those of exec node/exec.c. */

@@ -10,6 +10,7 @@ typedef struct End End;
 typedef void (*EndedFn)(void *data, const ProcessIdentity *was);
 typedef struct EndSpec {
   const char *directory; /* of the shim */
+  const char *group;     /* its control group (copied); NULL = none */
   bool with_shim;        /* its shim too, should there be one */
   bool remove;           /* the directory when nothing is left */
   EndedFn ended;         /* NULL = nobody waits */

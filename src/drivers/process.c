@@ -173,10 +173,10 @@ static void process_connect(void *data)
     return;
   }
   int64_t gap_ms = (int64_t)FIND_FIRST_MS << MIN(process->find_tries, 16);
-  if (gap_ms > FIND_MOST_MS)
-    asks_is_late(process, FIND_LATE_MS);
   process->find_tries++;
   loop_timer_set(process->timer, clock_boot_ms() + MIN(gap_ms, FIND_MOST_MS));
+  if (gap_ms > FIND_MOST_MS)
+    asks_is_late(process, FIND_LATE_MS);
 }
 
 static void process_find(Driver *base, const char *id)
@@ -275,7 +275,10 @@ static void process_clear(Driver *base, const char *id)
   if (process->end) /* it goes on */
     return;
   log_info("ending what is left without a shim", "instance=%s", process->id);
+  /* by v2 its commands share the group for its limits, and end with it */
+  g_autofree char *group = cgroups_tree(process->driver->cgroups, id);
   process->end = ends_tree(process->driver->ends, &(EndSpec){.directory = process->directory,
+                                                             .group = group,
                                                              .with_shim = true,
                                                              .ended = process_on_cleared,
                                                              .data = process});

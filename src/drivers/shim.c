@@ -224,6 +224,9 @@ static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
       cgroups_make(launch->cgroups, launch->id, &launch->spec->resources, &missing);
   for (size_t i = 0; procs && procs[i]; i++)
     spec_put(out, "cgroup", procs[i]);
+  g_autofree char *tree = launch->attached ? NULL : cgroups_make_tree(launch->cgroups, launch->id);
+  if (tree)
+    spec_put(out, "cgroup_tree", tree);
   if (missing)
     log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing);
 }
