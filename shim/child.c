@@ -72,19 +72,25 @@ static int child_write_state(int attempt, pid_t pid, unsigned long long start_ti
   return n == STATE_BYTES ? 0 : n < 0 ? errno : ENOSPC;
 }
 
+/* 0 or an errno. */
+static int child_join(const char *procs)
+{
+  int fd = open(procs, O_WRONLY | O_CLOEXEC);
+  if (fd < 0)
+    return errno;
+  int e = write(fd, "0", 1) == 1 ? 0 : errno;
+  close(fd);
+  return e;
+}
+
 static int child_join_cgroups(const ShimSpec *spec)
 {
-  for (int i = 0; i < spec->n_cgroups; i++) {
-    int fd = open(spec->cgroups[i], O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-      return errno;
-    ssize_t n = write(fd, "0", 1);
-    int e = errno;
-    close(fd);
-    if (n != 1)
-      return e;
-  }
-  return 0;
+  int e = 0;
+  for (int i = 0; i < spec->n_cgroups && !e; i++)
+    e = child_join(spec->cgroups[i]);
+  if (spec->cgroup_tree)
+    child_join(spec->cgroup_tree);
+  return e;
 }
 
 /* In the order in which they are taken; CHILD_STARTED: none of them failed. */

@@ -23,6 +23,7 @@ enum { SHIM_WORDS_MAX = 4096, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
 typedef struct ShimSpec {
   char *cwd;
   char *cgroups[SHIM_CGROUPS_MAX + 1]; /* cgroup.procs files that the child joins */
+  char *cgroup_tree; /* likewise, when it can: nothing but its end depends on it */
   gid_t groups[SHIM_GROUPS_MAX];
   int n_argv, n_env, n_groups, n_cgroups;
   long uid, gid;                 /* -1 = stay */

@@ -40,6 +40,8 @@ static const char *spec_take(ShimSpec *spec, const char *key, char *text)
     return spec_word(spec->envp, &spec->n_env, SHIM_WORDS_MAX, text);
   if (strcmp(key, "cgroup") == 0)
     return spec_word(spec->cgroups, &spec->n_cgroups, SHIM_CGROUPS_MAX, text);
+  if (strcmp(key, "cgroup_tree") == 0)
+    spec->cgroup_tree = text;
   if (strcmp(key, "cwd") == 0)
     spec->cwd = text;
   if (strcmp(key, "group") == 0 && spec->n_groups < SHIM_GROUPS_MAX)

@@ -9,14 +9,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CGROUP_PERIOD_US = 100000, CGROUP_EVENTS_MAX = 4096 };
+enum { CGROUP_PERIOD_US = 100000, CGROUP_EVENTS_MAX = 4096, CGROUP_MOUNTS_MAX = 1024 * 1024 };
 enum { LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, LIMITS };
+/* where our groups are: with v1 one for each limit, with v2 the first; and that of @tree */
+enum { PLACE_TREE = LIMITS, PLACES };
 
 typedef enum CgroupKind { CGROUP_NONE, CGROUP_V1, CGROUP_V2 } CgroupKind;
 
 struct Cgroups {
   CgroupKind kind;
   char *root, *base; /* v2: @base is the group that is ours to divide */
+  char *tree; /* v2 beside v1, or without controllers: its root; NULL = none, or @base is it */
   /* of the names of our groups: other nodes of this machine have theirs beside them, with the same
    * ids */
   char *prefix;
@@ -85,6 +88,26 @@ static char *cgroup_base(const char *root, const char *own)
   return g_strdup(root);
 }
 
+/* A v2 tree beside v1: where systemd has it below @root, or else wherever one is mounted. Caller
+ * frees; NULL = there is none that we may write. @anywhere: false = look below @root alone. */
+static char *cgroup_find_tree(const char *root, bool anywhere)
+{
+  g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+  g_ptr_array_add(found, g_build_filename(root, "unified", NULL));
+  g_autofree char *text =
+      anywhere ? fs_read("/proc/self/mounts", CGROUP_MOUNTS_MAX, NULL, NULL) : NULL;
+  g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+  for (size_t i = 0; lines[i]; i++) {
+    g_auto(GStrv) words = g_strsplit(lines[i], " ", 4);
+    if (g_strv_length(words) == 4 && strcmp(words[2], "cgroup2") == 0)
+      g_ptr_array_add(found, g_strcompress(words[1])); /* a blank in it is \040 */
+  }
+  for (guint i = 0; i < found->len; i++)
+    if (cgroup_writable(found->pdata[i], "cgroup.procs") && cgroup_writable(found->pdata[i], "."))
+      return g_strdup(found->pdata[i]);
+  return NULL;
+}
+
 static void cgroups_conclude(Cgroups *cgroups)
 {
   static const char *const where[] = {
@@ -121,6 +144,7 @@ Cgroups *cgroups_new(const char *root, const char *own)
       cgroups->enforced[i] = cgroup_writable(cgroups->root, limits[i].controller);
       cgroups->kind = cgroups->enforced[i] ? CGROUP_V1 : cgroups->kind;
     }
+    cgroups->tree = cgroup_find_tree(cgroups->root, !root);
   }
   cgroups_conclude(cgroups);
   return cgroups;
@@ -132,6 +156,7 @@ void cgroups_free(Cgroups *cgroups)
     return;
   g_free(cgroups->root);
   g_free(cgroups->base);
+  g_free(cgroups->tree);
   g_free(cgroups->prefix);
   g_free(cgroups->unenforced);
   g_free(cgroups->description);
@@ -169,16 +194,19 @@ static bool cgroup_hand_on(const char *directory, const char *controller)
          cgroup_write(directory, "cgroup.subtree_control", text);
 }
 
-/* How many places our groups are in: one with v2, one for each controller with v1. */
-static int cgroup_places(const Cgroups *cgroups)
+/* Are groups of ours at @place? */
+static bool cgroup_is_place(const Cgroups *cgroups, int place)
 {
-  static const int places[] = {[CGROUP_NONE] = 0, [CGROUP_V1] = LIMITS, [CGROUP_V2] = 1};
-  return places[cgroups->kind];
+  if (place == PLACE_TREE)
+    return cgroups->tree != NULL;
+  return cgroups->kind == CGROUP_V1 || (cgroups->kind == CGROUP_V2 && place == 0);
 }
 
-/* The group around those of all instances. */
+/* The group around those of all instances, at the place of @limit or PLACE_TREE. */
 static char *cgroup_around(const Cgroups *cgroups, int limit)
 {
+  if (limit == PLACE_TREE)
+    return g_build_filename(cgroups->tree, "reeve", NULL);
   return cgroups->kind == CGROUP_V2
              ? g_build_filename(cgroups->base, "reeve", NULL)
              : g_build_filename(cgroups->root, limits[limit].controller, "reeve", NULL);
@@ -267,6 +295,36 @@ char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *
   return (char **)g_ptr_array_free(procs, FALSE);
 }
 
+/* ---- the tree of an instance ---- */
+
+/* The place in which it has a group of its own for its whole tree; PLACES = none. */
+static int cgroup_tree_place(const Cgroups *cgroups)
+{
+  return cgroups->kind == CGROUP_V2 ? 0 : cgroups->tree ? PLACE_TREE : PLACES;
+}
+
+char *cgroups_tree(const Cgroups *cgroups, const char *id)
+{
+  int place = cgroup_tree_place(cgroups);
+  return place < PLACES ? cgroup_directory(cgroups, place, id) : NULL;
+}
+
+char *cgroups_make_tree(const Cgroups *cgroups, const char *id)
+{
+  g_autofree char *directory = cgroups_tree(cgroups, id);
+  if (!directory || !cgroup_make(cgroups, cgroup_tree_place(cgroups), directory))
+    return NULL;
+  return g_build_filename(directory, "cgroup.procs", NULL);
+}
+
+bool cgroup_kill(const char *directory)
+{
+  g_autofree char *path = g_build_filename(directory, "cgroup.events", NULL);
+  cgroup_write(directory, "cgroup.kill", "1"); /* since Linux 5.14; before, only the look is left */
+  g_autofree char *text = fs_read(path, CGROUP_EVENTS_MAX, NULL, NULL);
+  return text && strstr(text, "populated 1");
+}
+
 int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id)
 {
   if (cgroups->kind == CGROUP_NONE)
@@ -284,7 +342,9 @@ int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id)
 bool cgroups_remove(const Cgroups *cgroups, const char *id)
 {
   bool gone = true;
-  for (int i = 0; i < cgroup_places(cgroups); i++) {
+  for (int i = 0; i < PLACES; i++) {
+    if (!cgroup_is_place(cgroups, i))
+      continue;
     g_autofree char *directory = cgroup_directory(cgroups, i, id);
     bool busy = rmdir(directory) != 0 && (errno == EBUSY || errno == ENOTEMPTY);
     gone = gone && !busy;
@@ -295,7 +355,9 @@ bool cgroups_remove(const Cgroups *cgroups, const char *id)
 GHashTable *cgroups_ids(const Cgroups *cgroups)
 {
   GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  for (int i = 0; i < cgroup_places(cgroups); i++) {
+  for (int i = 0; i < PLACES; i++) {
+    if (!cgroup_is_place(cgroups, i))
+      continue;
     g_autofree char *around = cgroup_around(cgroups, i);
     g_autoptr(GDir) dir = g_dir_open(around, 0, NULL);
     for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
@@ -307,7 +369,9 @@ GHashTable *cgroups_ids(const Cgroups *cgroups)
 
 void cgroups_leave(const Cgroups *cgroups)
 {
-  for (int i = 0; i < cgroup_places(cgroups); i++) {
+  for (int i = 0; i < PLACES; i++) {
+    if (!cgroup_is_place(cgroups, i))
+      continue;
     g_autofree char *around = cgroup_around(cgroups, i);
     rmdir(around);
   }

@@ -1,6 +1,6 @@
 #pragma once
 /* Limits by control groups where this machine permits them: v2 where it is ours to divide, v1, or
- * none. */
+ * none. And a group for the tree of each instance, wherever v2 is mounted at all. */
 #include "model/job.h"
 
 typedef struct Cgroups Cgroups;
@@ -27,6 +27,15 @@ bool cgroups_wanted(const ResourceSpec *resources);
  * set is named in @missing (caller frees; NULL = all is set). */
 char **cgroups_make(const Cgroups *cgroups, const char *id, const ResourceSpec *resources,
                     char **missing);
+/* Makes the group of @id in which its whole tree is ended at once, wherever there is a v2 tree that
+ * we may write, also one without controllers beside v1. Returns the cgroup.procs file that its
+ * process joins when it can (caller frees), or NULL. With limits by v2 it is their group. */
+char *cgroups_make_tree(const Cgroups *cgroups, const char *id);
+/* The directory of that group, made or not, or NULL where there can be none; caller frees. */
+char *cgroups_tree(const Cgroups *cgroups, const char *id);
+/* SIGKILL to all that is in the group @directory and in those below it. True when something of it
+ * still lives, which needs a moment; false also when there is no such group. Any thread. */
+bool cgroup_kill(const char *directory);
 /* How many processes in the group of @id the kernel has killed for want of memory; 0 also when
  * there is no such group. */
 int64_t cgroups_oom_kills(const Cgroups *cgroups, const char *id);

@@ -1,5 +1,5 @@
-/* The last lines that an agent wrote, for people who want to know why it ended; see process.h. */
-#include "drivers/process.h"
+/* The last lines that an agent wrote, for people who want to know why it ended; see shim.h. */
+#include "drivers/shim.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,408 +1,429 @@
-/* Starts shims and speaks protocol 1 with them; see process.h. */
+/* The process driver: what the slots of its row mean for a shim, and what a shim's messages are to
+ * those above. Who holds an instance is found by the lock of its directory, what it ran by the
+ * state file in it, and whatever got away from both by mark and control group (tree.h). The row is
+ * at the end. */
 #include "drivers/process.h"
 
-#include "base/error.h"
-#include "base/fs.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/system.h"
-#include "base/text.h"
+#include "drivers/asks.h"
+#include "drivers/check.h"
+#include "drivers/ends.h"
+#include "drivers/groups.h"
+#include "drivers/keep.h"
+#include "drivers/log_read.h"
+#include "drivers/run.h"
 #include "drivers/tree.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 enum {
-  SHIM_FIRST_FD = 10,
-  SHIM_TEXT = 512,
-  SHIM_LOG_BYTES = 10 * 1024 * 1024,
-  SHIM_LOG_FILES = 5,
-  SHIM_FDS = 5
+  PROCESS_OUTPUT_BYTES = 4000,
+  PROCESS_ASK_MS = 30000,
+  PROCESS_DEPARTURE_MS = 1000,
+  /* between two tries to reach a shim that is there */
+  FIND_FIRST_MS = 20,
+  FIND_MOST_MS = 1000,
+  FIND_LATE_MS = 1000 /* without a word of a shim that was reached, it is said to be unreachable */
 };
 
-struct Shim {
-  int fd;
-  LoopWatch *watch;
-  const ShimEvents *events;
-  void *data;
-  ProcessIdentity identity;
-};
+/* ---- what a shim tells ---- */
 
-/* ---- messages ---- */
-
-static void shim_dispatch(const Shim *shim, const char *text)
+/* What the attempt that ended said last, unless it ended well. */
+static char *process_output(const Process *process, const ShimMessage *message)
 {
-  ShimMessage message = shim_message_parse(text);
-  const ShimNewsFn listeners[SHIM_NEWS_N] = {[SHIM_HELLO] = shim->events->hello,
-                                             [SHIM_STARTED] = shim->events->started,
-                                             [SHIM_START_FAILED] = shim->events->start_failed,
-                                             [SHIM_EXITED] = shim->events->exited,
-                                             [SHIM_ROTATED] = shim->events->rotated};
-  if (listeners[message.news])
-    listeners[message.news](shim->data, &message);
+  bool clean = message->exit.code == 0 && message->exit.signal == 0;
+  return clean ? NULL : shim_log_tail(process->directory, PROCESS_OUTPUT_BYTES, message->output);
 }
 
-/* One datagram a wake-up: the callbacks may free the shim, so nothing of it is touched after them.
- */
-static void shim_on_readable(void *data)
+/* Was a process of the attempt that ended killed for want of memory? */
+static bool process_out_of_memory(const Process *process)
 {
-  Shim *shim = data;
-  char text[SHIM_TEXT];
-  ssize_t n = recv(shim->fd, text, sizeof text - 1, MSG_DONTWAIT);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR))
-    return;
-  if (n > 0) {
-    text[n] = '\0';
-    shim_dispatch(shim, text);
+  return process->limited &&
+         cgroups_oom_kills(process->driver->cgroups, process->id) > process->oom_kills;
+}
+
+/* The first hello of a connection says where the shim stands; a later one only that it answers. */
+static void process_on_hello(void *data, const ShimMessage *message)
+{
+  Process *process = data;
+  asks_answered(process);
+  if (process->preparing) {
+    process->preparing = false;
+    process_tell(process, (DriverNews){.type = DRIVER_PREPARED});
     return;
   }
-  loop_watch_free(g_steal_pointer(&shim->watch));
-  shim->events->gone(shim->data);
-}
-
-static Shim *shim_new(Loop *loop, int fd, pid_t pid, const ShimEvents *events, void *data)
-{
-  Shim *shim = g_new0(Shim, 1);
-  ProcStat stat;
-  *shim = (Shim){.fd = fd, .events = events, .data = data};
-  if (pid > 0 && proc_stat(pid, &stat))
-    shim->identity = (ProcessIdentity){.pid = pid, .start_time = stat.start_time};
-  shim->watch = loop_watch_new(loop, fd, shim_on_readable, shim);
-  return shim;
-}
-
-ProcessIdentity shim_identity(const Shim *shim)
-{
-  return shim->identity;
-}
-
-bool shim_sleeps(const Shim *shim)
-{
-  ProcStat stat;
-  return shim->identity.pid > 0 && proc_stat(shim->identity.pid, &stat) &&
-         stat.start_time == shim->identity.start_time && stat.state == 'S';
-}
-
-void shim_free(Shim *shim)
-{
-  if (!shim)
+  if (!process->finding)
     return;
-  loop_watch_free(shim->watch);
-  close(shim->fd);
-  g_free(shim);
+  process->finding = false;
+  loop_timer_set(process->timer, INT64_MAX);
+  process->limited = true; /* as far as we know: it was started by an earlier node */
+  g_autofree char *output = message->ended ? process_output(process, message) : NULL;
+  ProcessIdentity was;
+  bool known = message->pid && identity_read(process->directory, &was);
+  process_tell(
+      process,
+      (DriverNews){.type = DRIVER_FOUND,
+                   .generation = message->generation,
+                   .attempt = message->attempt,
+                   .pid = message->pid,
+                   .up_ms = known ? MAX(clock_boot_ms() - identity_started_boot_ms(&was), 0) : 0,
+                   .exit = message->exit,
+                   .out_of_memory = message->ended && process_out_of_memory(process),
+                   .text = output});
 }
 
-G_GNUC_PRINTF(2, 3) static void shim_say(Shim *shim, const char *format, ...)
+static void process_on_started(void *data, const ShimMessage *message)
 {
-  char text[SHIM_TEXT];
-  va_list args;
-  va_start(args, format);
-  int n = g_vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  fs_crash_point("message to shim");
-  if (send(shim->fd, text, (size_t)n, MSG_NOSIGNAL) < 0)
-    /* its end is read next */
-    log_debug("shim not reached", "message=\"%s\" error=\"%s\"", text, g_strerror(errno));
+  process_tell(
+      data, (DriverNews){.type = DRIVER_STARTED, .attempt = message->attempt, .pid = message->pid});
 }
 
-void shim_start(Shim *shim, int attempt)
+static void process_on_start_failed(void *data, const ShimMessage *message)
 {
-  shim_say(shim, "start attempt=%d", attempt);
+  const Process *process = data;
+  const DriverWorld *world = &process->driver->world;
+  g_autofree char *why = check_start_failed(message, world->spec_of(world->data, process->id));
+  bool passes = system_may_pass(message->error_number);
+  process_tell(process, (DriverNews){.type = DRIVER_START_FAILED,
+                                     .attempt = message->attempt,
+                                     .text = why,
+                                     .failure = passes ? FAILURE_PASSING : FAILURE_FINAL});
 }
 
-void shim_signal(Shim *shim, int signal)
+static void process_on_exited(void *data, const ShimMessage *message)
 {
-  shim_say(shim, "signal sig=%d", signal);
+  const Process *process = data;
+  g_autofree char *output = process_output(process, message);
+  process_tell(process, (DriverNews){.type = DRIVER_EXITED,
+                                     .attempt = message->attempt,
+                                     .exit = message->exit,
+                                     .out_of_memory = process_out_of_memory(process),
+                                     .text = output});
 }
 
-void shim_kill(Shim *shim)
+static void process_on_rotated(void *data, const ShimMessage *message)
 {
-  shim_say(shim, "kill");
+  const Process *process = data;
+  (void)message;
+  keep_soon(process->driver->keep);
 }
 
-void shim_query(Shim *shim)
+static void process_is_absent(Process *process)
 {
-  shim_say(shim, "query");
+  ProcessIdentity was;
+  bool known = identity_read(process->directory, &was);
+  process->finding = false;
+  groups_remove(process->driver->groups, process->id);
+  process_tell(process, (DriverNews){.type = DRIVER_ABSENT,
+                                     .generation = was.generation,
+                                     .attempt = was.attempt,
+                                     .tree_lives = known && identity_alive(&was)});
 }
 
-void shim_end(Shim *shim)
+/* The connection broke, and that only a dead shim does. What it held may live: its state file says
+ * who that is. */
+static void process_on_gone(void *data)
 {
-  shim_say(shim, "end");
-  shim_free(shim);
-}
-
-/* ---- spec ---- */
-
-/* Replaces the two placeholders in one word; caller frees. */
-static char *shim_substitute(const char *word, const char *directory, const char *reeve_path)
-{
-  if (!strchr(word, '@'))
-    return g_strdup(word);
-  GString *text = g_string_new(word);
-  g_string_replace(text, "@REEVE_INSTANCE_DIR@", directory, 0);
-  g_string_replace(text, "@REEVE_BIN@", reeve_path ? reeve_path : "reeve", 0);
-  return g_string_free(text, FALSE);
-}
-
-enum { SPEC_AROUND = 40 }; /* bytes of key, length and marks of an entry, at most */
-
-static void spec_put(GString *out, const char *key, const char *text)
-{
-  g_string_append_printf(out, "%s:%zu:", key, strlen(text));
-  g_string_append(out, text);
-  g_string_append_c(out, '\n');
-}
-
-static void spec_put_number(GString *out, const char *key, int64_t number)
-{
-  char text[24];
-  g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, number);
-  spec_put(out, key, text);
-}
-
-/* Is @pair, of the environment, the caller's own where the agent runs as another user? */
-static bool launch_is_callers(const ShimLaunch *launch, const char *pair)
-{
-  char *const *names = launch->user ? launch->spec->of_caller : NULL;
-  for (size_t i = 0; names && names[i]; i++)
-    if (g_str_has_prefix(pair, names[i]) && pair[strlen(names[i])] == '=')
-      return true;
-  return false;
-}
-
-/* One variable of the user's entry, unless the job sets it. */
-static void spec_put_default(GString *out, const ShimLaunch *launch, const char *key,
-                             const char *value)
-{
-  g_autofree char *start = g_strconcat(key, "=", NULL);
-  bool set = g_environ_getenv(launch->spec->environment, key) && !launch_is_callers(launch, start);
-  for (size_t i = 0; launch->secrets && launch->secrets[i]; i++)
-    set = set || g_str_has_prefix(launch->secrets[i], start);
-  g_autofree char *pair = g_strconcat(start, value, NULL);
-  if (!set && value && value[0])
-    spec_put(out, "env", pair);
-}
-
-/* The agent runs as the user of its spec: numbers, since the shim knows no names, and what belongs
- * to a user's environment. */
-static bool spec_put_user(GString *out, const ShimLaunch *launch, GError **error)
-{
-  const User *user = launch->user;
-  if (!user)
-    return true;
-  spec_put_default(out, launch, "HOME", user->home);
-  spec_put_default(out, launch, "USER", user->name);
-  spec_put_default(out, launch, "LOGNAME", user->name);
-  spec_put_default(out, launch, "SHELL", user->shell);
-  if (user->uid == geteuid())
-    return true;
-  if (geteuid() != 0) {
-    g_set_error(error, REEVE_ERROR, REEVE_ERROR_DENIED,
-                "run as '%s': only root may run agents as another user", user->name);
-    return false;
+  Process *process = data;
+  ProcessIdentity was;
+  shim_free(g_steal_pointer(&process->shim));
+  bool ran = identity_read(process->directory, &was), alive = ran && identity_alive(&was);
+  log_warn("shim died", "instance=%s agent=%s", process->id, alive ? "alive" : "dead");
+  if (process->finding) {
+    process_is_absent(process);
+    return;
   }
-  spec_put_number(out, "uid", user->uid);
-  spec_put_number(out, "gid", user->gid);
-  for (int i = 0; i < user->n_groups; i++)
-    spec_put_number(out, "group", user->groups[i]);
-  return true;
+  if (!alive)
+    groups_remove(process->driver->groups, process->id);
+  bool starting = process->preparing;
+  process->preparing = false;
+  process_tell(process, starting ? (DriverNews){.type = DRIVER_PREPARE_FAILED,
+                                                .text = "it ended at once",
+                                                .failure = FAILURE_PASSING}
+                                 : (DriverNews){.type = DRIVER_VANISHED, .tree_lives = ran});
 }
 
-static void spec_put_cgroups(GString *out, const ShimLaunch *launch)
+static const ShimEvents process_shim_events = {.hello = process_on_hello,
+                                               .started = process_on_started,
+                                               .start_failed = process_on_start_failed,
+                                               .exited = process_on_exited,
+                                               .rotated = process_on_rotated,
+                                               .gone = process_on_gone};
+
+/* ---- find ---- */
+
+/* A shim may hold the lock and not listen yet, or be frozen with many callers waiting: it is asked
+ * until it is told to be cleared; never is a second one started beside it. */
+static void process_connect(void *data)
 {
-  g_autofree char *missing = NULL;
-  g_auto(GStrv) procs =
-      cgroups_make(launch->cgroups, launch->id, &launch->spec->resources, &missing);
-  for (size_t i = 0; procs && procs[i]; i++)
-    spec_put(out, "cgroup", procs[i]);
-  if (missing)
-    log_warn("limits not enforced", "instance=%s limits=\"%s\"", launch->id, missing);
+  Process *process = data;
+  bool locked;
+  if (process->shim) { /* reached a while ago, and has not said a word */
+    asks_is_late(process, FIND_LATE_MS);
+    return;
+  }
+  process->shim = shim_connect(process->driver->world.loop, process->directory,
+                               &process_shim_events, process, &locked);
+  if (process->shim) {
+    loop_timer_set(process->timer, clock_boot_ms() + FIND_LATE_MS); /* its hello follows */
+    return;
+  }
+  if (!locked) {
+    process_is_absent(process);
+    return;
+  }
+  int64_t gap_ms = (int64_t)FIND_FIRST_MS << MIN(process->find_tries, 16);
+  process->find_tries++;
+  loop_timer_set(process->timer, clock_boot_ms() + MIN(gap_ms, FIND_MOST_MS));
+  if (gap_ms > FIND_MOST_MS)
+    asks_is_late(process, FIND_LATE_MS);
 }
 
-static void spec_put_word(GString *out, const char *key, const char *text, const ShimLaunch *launch)
+static void process_find(Driver *base, const char *id)
 {
-  g_autofree char *word = shim_substitute(text, launch->instance_dir, launch->reeve_path);
-  spec_put(out, key, word);
+  Process *process = process_of((ProcessDriver *)base, id, true);
+  process->finding = true;
+  process->find_tries = 0;
+  if (!process->timer)
+    process->timer = loop_timer_new(process->driver->world.loop, process_connect, process);
+  process_connect(process);
 }
 
-/* The first variable of the environment, so that it is found again also when a program writes over
- * the later ones. */
-static void spec_put_mark(GString *out, const char *directory)
+static void process_sweep(Driver *base)
 {
+  groups_sweep(((ProcessDriver *)base)->groups);
+}
+
+/* ---- a handle ---- */
+
+static char *process_check(const Driver *base, const InstanceSpec *spec, const char *no_user)
+{
+  (void)base;
+  return check_spec(spec, no_user);
+}
+
+static void process_prepare(Driver *base, const DriverJob *job)
+{
+  ProcessDriver *driver = (ProcessDriver *)base;
+  Process *process = process_of(driver, job->id, true);
+  ShimLaunch launch = {.shim_path = driver->world.shim_path,
+                       .directory = process->directory,
+                       .instance_dir = process->directory,
+                       .reeve_path = driver->world.reeve_path,
+                       .id = process->id,
+                       .cgroups = driver->cgroups,
+                       .spec = job->spec,
+                       .user = job->user,
+                       .secrets = job->secrets,
+                       .generation = job->generation};
+  g_autoptr(GError) error = NULL;
+  shim_free(g_steal_pointer(&process->shim));
+  process->shim = shim_spawn(driver->world.loop, driver->reaper, &launch, &process_shim_events,
+                             process, &error);
+  process->preparing = process->shim != NULL;
+  process->limited = cgroups_wanted(&job->spec->resources);
+  if (process->shim)
+    process_tell(process, (DriverNews){.type = DRIVER_CREATED});
+  else
+    process_tell(process, (DriverNews){.type = DRIVER_PREPARE_FAILED,
+                                       .text = error->message,
+                                       .failure = failure_class(error)});
+}
+
+static void process_start(Driver *base, const char *id, int attempt)
+{
+  Process *process = process_of((ProcessDriver *)base, id, true);
+  if (process->shim) {
+    process->oom_kills = process->limited ? cgroups_oom_kills(process->driver->cgroups, id) : 0;
+    shim_start(process->shim, attempt);
+    return;
+  }
+  /* it has died since, and this start must not be waited for */
+  process_tell(process, (DriverNews){.type = DRIVER_VANISHED, .tree_lives = true});
+}
+
+static void process_signal(Driver *base, const char *id, int signal)
+{
+  const Process *process = process_of((ProcessDriver *)base, id, false);
+  if (process && process->shim)
+    shim_signal(process->shim, signal);
+}
+
+static void process_kill(Driver *base, const char *id)
+{
+  const Process *process = process_of((ProcessDriver *)base, id, false);
+  if (process && process->shim)
+    shim_kill(process->shim);
+}
+
+static void process_on_cleared(void *data, const ProcessIdentity *was)
+{
+  Process *process = data;
+  process->end = NULL;
+  groups_remove(process->driver->groups, process->id);
+  process_tell(
+      process,
+      (DriverNews){.type = DRIVER_CLEARED, .generation = was->generation, .attempt = was->attempt});
+}
+
+static void process_clear(Driver *base, const char *id)
+{
+  Process *process = process_of((ProcessDriver *)base, id, true);
+  loop_timer_free(g_steal_pointer(&process->timer));
+  shim_free(g_steal_pointer(&process->shim));
+  process->finding = process->preparing = false;
+  if (process->end) /* it goes on */
+    return;
+  log_info("ending what is left without a shim", "instance=%s", process->id);
+  /* by v2 its commands share the group for its limits, and end with it */
+  g_autofree char *group = cgroups_tree(process->driver->cgroups, id);
+  process->end = ends_tree(process->driver->ends, &(EndSpec){.directory = process->directory,
+                                                             .group = group,
+                                                             .with_shim = true,
+                                                             .ended = process_on_cleared,
+                                                             .data = process});
+}
+
+/* ---- departures ---- */
+
+typedef struct Departing {
+  ProcessIdentity shim;
+  int64_t at_ms;
+} Departing;
+
+/* A shim that was told to leave and is there still is frozen. It holds nothing, and its lock is in
+ * the way of the next. */
+static void departures_due(void *data)
+{
+  ProcessDriver *driver = data;
+  for (Departing *first = g_queue_peek_head(&driver->departing); first;
+       first = g_queue_peek_head(&driver->departing)) {
+    if (first->at_ms > clock_boot_ms()) {
+      loop_timer_set(driver->departure, first->at_ms);
+      return;
+    }
+    if (identity_kill(&first->shim))
+      log_warn("a shim that did not leave was killed", "pid=%d", (int)first->shim.pid);
+    g_free(g_queue_pop_head(&driver->departing));
+  }
+}
+
+static void process_release(Driver *base, const char *id)
+{
+  ProcessDriver *driver = (ProcessDriver *)base;
+  Process *process = process_of(driver, id, false);
+  if (process && process->shim) {
+    Departing *departing = g_new0(Departing, 1);
+    *departing = (Departing){.shim = shim_identity(process->shim),
+                             .at_ms = clock_boot_ms() + PROCESS_DEPARTURE_MS};
+    shim_end(g_steal_pointer(&process->shim));
+    g_queue_push_tail(&driver->departing, departing);
+    if (driver->departing.length == 1)
+      loop_timer_set(driver->departure, departing->at_ms);
+  }
+  groups_remove(driver->groups, id);
+}
+
+/* ---- logs ---- */
+
+static DriverLog *process_log_open(Driver *base, const char *id, const DriverLogFrom *from,
+                                   void (*grown)(void *data), void *data)
+{
+  const ProcessDriver *driver = (const ProcessDriver *)base;
+  g_autofree char *directory = g_build_filename(driver->world.instances_dir, id, NULL);
+  return log_reads_open(driver->logs, directory, from, grown, data);
+}
+
+/* ---- life ---- */
+
+static void process_free(gpointer data)
+{
+  Process *process = data;
+  end_forget(process->end);
+  shim_free(process->shim);
+  loop_timer_free(process->timer);
+  g_free(process->id);
+  g_free(process->directory);
+  g_free(process);
+}
+
+static void process_forget(Driver *base, const char *id)
+{
+  ProcessDriver *driver = (ProcessDriver *)base;
+  g_hash_table_remove(driver->processes, id);
+  groups_remove(driver->groups, id);
+}
+
+static const char *process_limits(const Driver *base, const char **unenforced)
+{
+  const ProcessDriver *driver = (const ProcessDriver *)base;
+  *unenforced = cgroups_unenforced(driver->cgroups);
+  return cgroups_describe(driver->cgroups);
+}
+
+static Driver *process_open(const DriverWorld *world, GError **error)
+{
+  (void)error; /* a machine has processes */
+  ProcessDriver *driver = g_new0(ProcessDriver, 1);
+  driver->driver.ops = &process_driver;
+  driver->world = *world;
+  driver->runs_dir = g_build_filename(world->state_dir, "runs", NULL);
+  driver->processes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, process_free);
+  driver->reaper = reaper_new(world->loop);
+  driver->cgroups = cgroups_new(NULL, NULL);
   char mark[TREE_MARK_BYTES];
-  tree_mark(directory, mark);
-  g_autofree char *pair = g_strconcat(TREE_MARK_NAME "=", mark, NULL);
-  if (mark[0])
-    spec_put(out, "env", pair);
+  tree_mark(world->state_dir, mark);
+  cgroups_prepare(driver->cgroups, mark);
+  driver->ends = ends_new(world->loop);
+  driver->groups = groups_new(driver);
+  driver->keep = keep_new(driver);
+  driver->asks = asks_new(driver, PROCESS_ASK_MS);
+  driver->logs = log_reads_new(world->loop);
+  g_queue_init(&driver->departing);
+  driver->departure = loop_timer_new(world->loop, departures_due, driver);
+  runs_sweep(driver);
+  return &driver->driver;
 }
 
-static char *spec_text(const ShimLaunch *launch, size_t *length, GError **error)
+static void process_close(Driver *base)
 {
-  const InstanceSpec *spec = launch->spec;
-  GString *out = g_string_new(NULL);
-  char *const *argv = launch->argv ? launch->argv : spec->argv;
-  for (size_t i = 0; argv[i]; i++)
-    spec_put_word(out, "argv", argv[i], launch);
-  spec_put_mark(out, launch->directory);
-  for (size_t i = 0; spec->environment && spec->environment[i]; i++)
-    if (!launch_is_callers(launch, spec->environment[i]))
-      spec_put_word(out, "env", spec->environment[i], launch);
-  if (spec->working_dir)
-    spec_put(out, "cwd", spec->working_dir);
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    spec_put_number(out, "nofile_soft", (int64_t)system_files_given());
-    spec_put_number(out, "nofile_hard", (int64_t)limit.rlim_max);
-  }
-  guint64 core = 0;
-  if (system_core_given(&core))
-    spec_put_number(out, "core_soft", (int64_t)core); /* no limit is -1 on both sides */
-  spec_put_number(out, "log_bytes", SHIM_LOG_BYTES);
-  spec_put_number(out, "log_files", SHIM_LOG_FILES);
-  spec_put_number(out, "generation", launch->generation);
-  if (launch->attached)
-    spec_put_number(out, "attached", 1);
-  spec_put_cgroups(out, launch);
-  bool ok = spec_put_user(out, launch, error);
-  for (size_t i = 0; ok && launch->secrets && launch->secrets[i]; i++) {
-    text_room(&out, strlen(launch->secrets[i]) + SPEC_AROUND);
-    spec_put(out, "env", launch->secrets[i]);
-  }
-  *length = out->len;
-  return g_string_free(out, !ok);
+  ProcessDriver *driver = (ProcessDriver *)base;
+  if (!driver)
+    return;
+  asks_free(driver->asks);
+  groups_free(driver->groups); /* it looks at them */
+  g_hash_table_unref(driver->processes);
+  log_reads_free(driver->logs);
+  keep_free(driver->keep);
+  ends_free(driver->ends);
+  g_queue_clear_full(&driver->departing, g_free);
+  loop_timer_free(driver->departure);
+  reaper_free(driver->reaper);
+  cgroups_free(driver->cgroups);
+  g_free(driver->runs_dir);
+  g_free(driver);
 }
 
-/* ---- spawning ---- */
-
-/* A copy of @fd high enough that putting things at 3, 4, 5 in the child cannot hit it. Closes @fd.
- */
-static int shim_high(int fd)
-{
-  int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SHIM_FIRST_FD);
-  if (fd >= 0)
-    close(fd);
-  return high;
-}
-
-static int shim_memfd(const char *text, size_t length)
-{
-  int fd = memfd_create("reeve-spec", MFD_CLOEXEC);
-  if (fd >= 0 && write(fd, text, length) != (ssize_t)length) {
-    close(fd);
-    return -1;
-  }
-  return shim_high(fd);
-}
-
-static char **shim_environment(void)
-{
-  static const char *const passed[] = {"REEVE_CRASH_AT", "REEVE_CRASH_ROLE", "REEVE_CRASH_ONCE"};
-  char **environment = NULL;
-  for (size_t i = 0; i < G_N_ELEMENTS(passed); i++)
-    if (g_getenv(passed[i]))
-      environment = g_environ_setenv(environment, passed[i], g_getenv(passed[i]), TRUE);
-  return environment ? environment : g_new0(char *, 1);
-}
-
-/* @fds go to 3, 4, ...; -1 ends them. All others are closed before the exec, not by it: Linux lets
- * the parent go on before an exec closes them, and a reserved port that is held a moment longer is
- * in the way of its agent. */
-static int shim_posix_spawn(const ShimLaunch *launch, const int fds[SHIM_FDS], pid_t *pid)
-{
-  g_autofree char *name = g_strdup_printf("%s/%s", launch->spec->deployment, launch->spec->agent);
-  char *argv[] = {(char *)(uintptr_t) "reeve-shim", name, NULL};
-  g_auto(GStrv) environment = shim_environment();
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-  int end = 3;
-  for (int i = 0; i < SHIM_FDS && fds[i] >= 0; i++)
-    posix_spawn_file_actions_adddup2(&actions, fds[i], end++);
-  posix_spawn_file_actions_addclosefrom_np(&actions, end);
-  int code = posix_spawn(pid, launch->shim_path, &actions, NULL, argv, environment);
-  posix_spawn_file_actions_destroy(&actions);
-  return code;
-}
-
-Shim *shim_spawn(Loop *loop, Reaper *reaper, const ShimLaunch *launch, const ShimEvents *events,
-                 void *data, GError **error)
-{
-  size_t length;
-  g_autofree char *text = spec_text(launch, &length, error);
-  if (!text)
-    return NULL;
-  int pair[2] = {-1, -1};
-  int made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
-  int memory = shim_memfd(text, length);
-  explicit_bzero(text, length); /* there may be secrets in it */
-  int fds[SHIM_FDS] = {memory,
-                       shim_high(open(launch->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-                       shim_high(pair[1]), -1, -1};
-  bool ready = made == 0 && fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0;
-  for (int i = 0; i < 2 && launch->attached; i++) {
-    fds[3 + i] = fcntl(launch->attached[i], F_DUPFD_CLOEXEC, SHIM_FIRST_FD);
-    ready = ready && fds[3 + i] >= 0;
-  }
-  pid_t pid = 0;
-  fs_crash_point("shim spawn");
-  int code = ready ? shim_posix_spawn(launch, fds, &pid) : errno;
-  for (int i = 0; i < SHIM_FDS; i++)
-    if (fds[i] >= 0)
-      close(fds[i]);
-  if (code) {
-    if (pair[0] >= 0)
-      close(pair[0]);
-    g_set_error(error, REEVE_ERROR,
-                system_may_pass(code) ? REEVE_ERROR_UNAVAILABLE : REEVE_ERROR_INTERNAL,
-                "start '%s': %s", launch->shim_path, g_strerror(code));
-    return NULL;
-  }
-  reaper_watch(reaper, pid, NULL, NULL);
-  return shim_new(loop, pair[0], pid, events, data);
-}
-
-/* Has a shim locked the instance? Those of earlier builds locked `lock`. */
-static bool shim_is_locked(int dir)
-{
-  static const char *const names[] = {"state", "lock"};
-  bool locked = false;
-  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-    int fd = openat(dir, names[i], O_RDWR | O_CLOEXEC);
-    locked = locked || (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0);
-    if (fd >= 0)
-      close(fd);
-  }
-  return locked;
-}
-
-Shim *shim_connect(Loop *loop, const char *directory, const ShimEvents *events, void *data,
-                   bool *locked)
-{
-  int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-      fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", dir);
-  bool up = dir >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-  *locked = up || shim_is_locked(dir);
-  if (dir >= 0)
-    close(dir);
-  struct ucred peer = {0};
-  socklen_t length = sizeof peer;
-  if (up && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
-    peer.pid = 0;
-  if (up)
-    return shim_new(loop, fd, peer.pid, events, data);
-  if (fd >= 0)
-    close(fd);
-  return NULL;
-}
+const DriverOps process_driver = {
+    .name = "process",
+    .can = DRIVER_EXEC | DRIVER_LOGS | DRIVER_OUTLIVES_NODE,
+    .open = process_open,
+    .close = process_close,
+    .limits = process_limits,
+    .find = process_find,
+    .sweep = process_sweep,
+    .check = process_check,
+    .prepare = process_prepare,
+    .start = process_start,
+    .signal = process_signal,
+    .kill = process_kill,
+    .release = process_release,
+    .clear = process_clear,
+    .forget = process_forget,
+    .exec = run_new,
+    .exec_signal = run_signal,
+    .exec_free = run_free,
+    .log_open = process_log_open,
+    .log_read = log_read_block,
+    .log_free = log_read_free,
+};

@@ -2,6 +2,7 @@
 #include "drivers/tree.h"
 
 #include "base/fs.h"
+#include "drivers/cgroup.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -165,6 +166,8 @@ void trees_kill(ProcessTree *const *trees, size_t n)
   for (size_t i = 0; i < n; i++) {
     trees[i]->left = 0;
     identity_kill(&trees[i]->shim); /* first, so that it starts nothing more */
+    if (trees[i]->group && cgroup_kill(trees[i]->group))
+      trees[i]->left++;
   }
   for (guint i = 0; i < all->len; i++) {
     TreeProc *proc = all->pdata[i];

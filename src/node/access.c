@@ -1,9 +1,10 @@
 /* Agents that run as another user than their node: whom, and what of the node's directories they
  * may reach. Two files of an instance's directory are for its agent, agent.toml and peers.json; the
  * way there is open to pass through, everything else is not. */
+#include "node/access.h"
+
 #include "base/error.h"
 #include "base/fs.h"
-#include "node/internal.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -12,11 +13,6 @@
 #include <unistd.h>
 
 enum { ACCESS_PASS = 0711 };
-
-const char *node_user_of(const Node *node, const InstanceSpec *spec)
-{
-  return spec->user ? spec->user : node->agents_user;
-}
 
 /* Before anything runs: it may block. */
 static bool access_user_check(const char *user, GError **error)

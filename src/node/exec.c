@@ -1,9 +1,11 @@
 /* Commands that the server asks for: output by credit, so that a slow reader holds back the command
  * and nothing piles up; one end each. */
+#include "node/exec.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "node/internal.h"
+#include "node/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 
 /* 12 KiB are 16 KiB in base64 */
 enum { EXECS_MAX = 64, EXEC_READ = 12 * 1024, EXEC_GRACE_MS = 500, EXEC_STREAMS = 2 };
+/* in which its driver, and who knows its user, must have it running */
+enum { EXEC_START_MS = 30000 };
 
 typedef struct Exec Exec;
 
@@ -24,10 +28,11 @@ typedef struct ExecStream {
 
 struct Exec {
   NodeExecs *execs;
-  int64_t request, credit, timeout_ms;
-  ExecRun *run; /* NULL = ended */
+  int64_t request, credit, timeout_ms, begun_ms; /* boot clock */
+  ExecRun *run;                                  /* NULL = ended */
   ExecStream streams[EXEC_STREAMS];
   LoopTimer *timer; /* the time that it has; then its grace */
+  bool started;     /* it runs, or did */
   bool terminating; /* SIGTERM was sent */
   bool unheard;     /* nobody waits for its end */
   ExitStatus exit;
@@ -156,12 +161,29 @@ static void exec_on_ended(void *data, ExitStatus exit, const char *error)
   exec_pump(exec);
 }
 
-/* Time is up: SIGTERM first, and after a moment the end. */
+/* Its own time begins; without one it has all there is. */
+static void exec_on_started(void *data)
+{
+  Exec *exec = data;
+  exec->started = true;
+  if (!exec->terminating)
+    loop_timer_set(exec->timer,
+                   exec->timeout_ms > 0 ? exec->begun_ms + exec->timeout_ms : INT64_MAX);
+}
+
+/* Time is up: SIGTERM first, and after a moment the end. What never ran has nothing to tell. */
 static void exec_on_time(void *data)
 {
   Exec *exec = data;
   if (!exec->run)
     return;
+  bool timed_out = exec->timeout_ms > 0 && clock_boot_ms() >= exec->begun_ms + exec->timeout_ms;
+  if (!exec->started && !exec->unheard && !timed_out) {
+    exec_run_free(g_steal_pointer(&exec->run));
+    exec->error = g_strdup_printf("it did not start within %d s", EXEC_START_MS / 1000);
+    exec_pump(exec);
+    return;
+  }
   if (!exec->terminating) {
     exec->terminating = true;
     if (!exec->unheard)
@@ -187,6 +209,8 @@ static void exec_cancel(Exec *exec)
     exec_on_time(exec);
 }
 
+static const DriverExecNews exec_news = {.started = exec_on_started, .ended = exec_on_ended};
+
 /* ---- the beginning ---- */
 
 /* Runs @argv with two pipes as its output; they stay with @exec. */
@@ -205,7 +229,7 @@ static bool exec_begin(Exec *exec, const Frame *frame, const InstanceSpec *spec,
   }
   ExecSpec what = {.instance = frame->instance, .spec = spec, .argv = frame->argv, .fds = ends};
   if (ok)
-    exec->run = exec_run_new(exec->execs->node, &what, exec_on_ended, exec, error);
+    exec->run = exec_run_new(exec->execs->node, &what, &exec_news, exec, error);
   else
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_INTERNAL, "make pipes: %s", g_strerror(errno));
   for (int i = 0; i < EXEC_STREAMS; i++)
@@ -231,6 +255,7 @@ static void exec_open(NodeExecs *execs, const Frame *frame, const InstanceSpec *
                  .request = frame->request,
                  .credit = CLAMP(frame->credit, 0, INT32_MAX),
                  .timeout_ms = frame->timeout_ms,
+                 .begun_ms = clock_boot_ms(),
                  .exit.code = -1};
   exec->timer = loop_timer_new(execs->node->loop, exec_on_time, exec);
   g_autoptr(GError) error = NULL;
@@ -242,8 +267,8 @@ static void exec_open(NodeExecs *execs, const Frame *frame, const InstanceSpec *
   g_hash_table_insert(execs->all, &exec->request, exec);
   log_info("command started", "instance=%s request=%" G_GINT64_FORMAT, frame->instance,
            frame->request);
-  if (exec->timeout_ms > 0)
-    loop_timer_set(exec->timer, clock_boot_ms() + exec->timeout_ms);
+  int64_t most_ms = exec->timeout_ms > 0 ? MIN(exec->timeout_ms, EXEC_START_MS) : EXEC_START_MS;
+  loop_timer_set(exec->timer, exec->begun_ms + most_ms);
   exec_watch(exec);
 }
 

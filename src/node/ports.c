@@ -1,6 +1,6 @@
 /* Ports bound before the first stage and claimed until their agents start, so that nobody else
  * takes them meanwhile. */
-#include "node/internal.h"
+#include "node/ports.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -172,7 +172,7 @@ static int port_book_claim(PortBook *book, const Frame *reserve, const Instructi
   return port;
 }
 
-Frame *port_book_reserve(PortBook *book, const Frame *reserve, GHashTable *no_users)
+Frame *port_book_reserve(PortBook *book, const Frame *reserve, GHashTable *refused)
 {
   Frame *reserved = frame_new(FRAME_RESERVED);
   reserved->request = reserve->request;
@@ -182,9 +182,8 @@ Frame *port_book_reserve(PortBook *book, const Frame *reserve, GHashTable *no_us
       continue;
     port_book_release_instance(book, instruction->id);
     int port = 0;
-    const char *user = instruction->spec->user;
-    g_autofree char *error = check_spec(
-        instruction->spec, user && no_users ? g_hash_table_lookup(no_users, user) : NULL);
+    g_autofree char *error =
+        g_strdup(refused ? g_hash_table_lookup(refused, instruction->id) : NULL);
     if (!error && instruction->spec->port > 0)
       port = port_book_claim(book, reserve, instruction, &error);
     g_ptr_array_add(reserved->reservations, reservation_new(instruction->id, port, error));

@@ -1,6 +1,8 @@
 /* One probe of one agent: HTTP, TCP, a command, or the discovery of what it answers. */
+#include "node/probe.h"
+
 #include "base/clock.h"
-#include "node/internal.h"
+#include "node/run.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-typedef struct ProbeRun {
+struct ProbeRun {
   Runner *runner;
   int attempt, port;
   int64_t timeout_ms;
@@ -23,12 +25,12 @@ typedef struct ProbeRun {
   struct event *event;
   ExecRun *command; /* exec */
   LoopTimer *timer;
-} ProbeRun;
+};
 
 static const char *const probe_paths[] = {"/.well-known/agent-configuration",
                                           "/.well-known/agent-card.json", "/health"};
 
-void probe_cancel(ProbeRun *run)
+static void probe_free(ProbeRun *run)
 {
   if (!run)
     return;
@@ -41,6 +43,11 @@ void probe_cancel(ProbeRun *run)
   loop_timer_free(run->timer);
   g_free(run->path);
   g_free(run);
+}
+
+void probe_drop(Runner *runner)
+{
+  probe_free(g_steal_pointer(&runner->probe));
 }
 
 /* Ends the run and tells the supervisor. */
@@ -56,7 +63,7 @@ static void probe_done(ProbeRun *run, bool ok, const char *text)
                      .text = seen,
                      .found = found};
   runner->probe = NULL;
-  probe_cancel(run);
+  probe_free(run);
   node_event(runner->node, &event, NULL);
 }
 
@@ -201,6 +208,13 @@ static void probe_on_ended(void *data, ExitStatus exit, const char *error)
   probe_done(run, ok, ok ? NULL : text);
 }
 
+static void probe_on_started(void *data)
+{
+  (void)data; /* its time has begun with the probe */
+}
+
+static const DriverExecNews probe_news = {.started = probe_on_started, .ended = probe_on_ended};
+
 static void probe_on_late(void *data)
 {
   ProbeRun *run = data;
@@ -218,7 +232,7 @@ static void probe_spawn(ProbeRun *run, const InstanceSpec *spec)
   ExecSpec what = {
       .instance = run->runner->id, .spec = spec, .argv = run->health->argv, .fds = fds};
   g_autoptr(GError) error = NULL;
-  run->command = exec_run_new(run->runner->node, &what, probe_on_ended, run, &error);
+  run->command = exec_run_new(run->runner->node, &what, &probe_news, run, &error);
   if (null >= 0)
     close(null);
   if (!run->command) {
@@ -231,7 +245,7 @@ static void probe_spawn(ProbeRun *run, const InstanceSpec *spec)
 
 void probe_start(Runner *runner, const NodeAction *action)
 {
-  runner_drop_probe(runner);
+  probe_drop(runner);
   ProbeRun *run = g_new0(ProbeRun, 1);
   *run = (ProbeRun){.runner = runner,
                     .attempt = action->attempt,

@@ -1,6 +1,9 @@
 /* A RESERVE frame names the users that its agents are to run as. Who they are is asked first, all
  * of them at once; then ports are bound and commands checked, and one answer goes back. */
-#include "node/internal.h"
+#include "node/reserve.h"
+
+#include "node/ports.h"
+#include "node/users.h"
 
 #include <string.h>
 
@@ -35,8 +38,20 @@ static void reserving_free(Reserving *reserving)
 
 static void reserve_now(Node *node, const Frame *reserve, GHashTable *no_users)
 {
+  g_autoptr(GHashTable) refused = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+  for (guint i = 0; i < reserve->instructions->len; i++) {
+    const Instruction *instruction = reserve->instructions->pdata[i];
+    const InstanceSpec *spec = instruction->spec;
+    if (!spec)
+      continue;
+    Driver *driver = driver_of(node, spec);
+    char *why = driver->ops->check(
+        driver, spec, spec->user && no_users ? g_hash_table_lookup(no_users, spec->user) : NULL);
+    if (why)
+      g_hash_table_insert(refused, instruction->id, why);
+  }
   NodeEvent reserved = {.type = NODE_EVENT_RESERVED};
-  node_event(node, &reserved, port_book_reserve(node->ports, reserve, no_users));
+  node_event(node, &reserved, port_book_reserve(node->ports, reserve, refused));
 }
 
 static void reserve_on_user(void *data, const User *user, const GError *error)

@@ -1,10 +1,9 @@
-/* Commands that are no agents (exec, probes): each under a shim of its own that ends with our
- * connection, in a directory that goes with it.
- */
+/* Commands that are no agents (exec, probes): who runs them is looked up, and their driver does the
+ * rest. */
+#include "node/run.h"
+
 #include "base/error.h"
-#include "base/fs.h"
-#include "base/log.h"
-#include "node/internal.h"
+#include "node/users.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -22,81 +21,25 @@ typedef struct RunWait {
 
 struct ExecRun {
   Node *node;
-  RunWait *wait; /* NULL = it has its shim */
-  char *instance, *directory;
-  Shim *shim;
-  ExecEnded ended;
+  RunWait *wait; /* NULL = its driver has it */
+  char *instance;
+  Driver *driver;
+  DriverExec *exec; /* NULL = it waits, or could not be started */
+  const DriverExecNews *news;
   void *data;
-  bool over; /* nothing of it runs any more */
-  End *end;  /* its shim died: of what it left */
 };
 
-static void run_on_hello(void *data, const ShimMessage *message)
+static bool run_begin(ExecRun *run, const ExecSpec *spec, const User *user, GError **error)
 {
-  ExecRun *run = data;
-  (void)message;
-  shim_start(run->shim, 1);
-}
-
-static void run_on_start_failed(void *data, const ShimMessage *message)
-{
-  ExecRun *run = data;
-  g_autofree char *why = check_start_failed(message, NULL);
-  run->over = true;
-  run->ended(run->data, (ExitStatus){.code = 127}, why);
-}
-
-static void run_on_exited(void *data, const ShimMessage *message)
-{
-  ExecRun *run = data;
-  run->over = true;
-  run->ended(run->data, message->exit, NULL);
-}
-
-static void run_on_tree_ended(void *data, const ProcessIdentity *was)
-{
-  ExecRun *run = data;
-  (void)was;
-  run->end = NULL;
-  g_clear_pointer(&run->directory, g_free); /* removed by who ended the tree */
-  run->ended(run->data, (ExitStatus){.code = -1}, "its shim died");
-}
-
-/* It has not said that the command ended: whatever is left of its tree is ended before anybody
- * hears of it. */
-static void run_on_gone(void *data)
-{
-  ExecRun *run = data;
-  shim_free(g_steal_pointer(&run->shim));
-  run->end = ends_tree(run->node->ends, &(EndSpec){.directory = run->directory,
-                                                   .remove = true,
-                                                   .ended = run_on_tree_ended,
-                                                   .data = run});
-}
-
-static const ShimEvents run_events = {.hello = run_on_hello,
-                                      .start_failed = run_on_start_failed,
-                                      .exited = run_on_exited,
-                                      .gone = run_on_gone};
-
-static bool run_spawn(ExecRun *run, const ExecSpec *spec, const User *user, GError **error)
-{
-  Node *node = run->node;
-  g_autofree char *instance_dir = g_build_filename(node->instances_dir, spec->instance, NULL);
-  const Runner *runner = node_runner(node, spec->instance, false);
-  ShimLaunch launch = {.shim_path = node->shim_path,
-                       .directory = run->directory,
-                       .instance_dir = instance_dir,
-                       .reeve_path = node->reeve_path,
-                       .id = spec->instance,
-                       .cgroups = node->cgroups,
-                       .spec = spec->spec,
-                       .user = user,
-                       .secrets = runner ? runner->secrets : NULL,
-                       .argv = spec->argv,
-                       .attached = spec->fds};
-  run->shim = shim_spawn(node->loop, node->reaper, &launch, &run_events, run, error);
-  return run->shim != NULL;
+  const Runner *runner = node_runner(run->node, run->instance, false);
+  DriverCommand command = {.job = {.id = run->instance,
+                                   .spec = spec->spec,
+                                   .user = user,
+                                   .secrets = runner ? runner->secrets : NULL},
+                           .argv = spec->argv,
+                           .fds = spec->fds};
+  run->exec = run->driver->ops->exec(run->driver, &command, run->news, run->data, error);
+  return run->exec != NULL;
 }
 
 static void run_wait_free(RunWait *wait)
@@ -116,17 +59,16 @@ static void run_on_user(void *data, const User *user, const GError *unknown)
 {
   ExecRun *run = data;
   RunWait *wait = g_steal_pointer(&run->wait);
-  const ExecSpec spec = {
-      .instance = run->instance, .spec = wait->spec, .argv = wait->argv, .fds = wait->fds};
+  const ExecSpec spec = {.spec = wait->spec, .argv = wait->argv, .fds = wait->fds};
   g_autoptr(GError) error = NULL;
   wait->ask = NULL;
   if (!user)
     g_set_error(&error, REEVE_ERROR, unknown->code, "run as '%s': %s",
                 node_user_of(run->node, wait->spec), unknown->message);
-  run->over = !user || !run_spawn(run, &spec, user, &error);
+  bool begun = user && run_begin(run, &spec, user, &error);
   run_wait_free(wait);
-  if (run->over)
-    run->ended(run->data, (ExitStatus){.code = -1}, error->message);
+  if (!begun)
+    run->news->ended(run->data, (ExitStatus){.code = -1}, error->message);
 }
 
 /* What @spec lends is gone when the user is known: copies of it wait. */
@@ -140,75 +82,37 @@ static void run_ask(ExecRun *run, const ExecSpec *spec, const char *user)
   wait->ask = users_ask(run->node->users, user, run_on_user, run);
 }
 
-ExecRun *exec_run_new(Node *node, const ExecSpec *spec, ExecEnded ended, void *data, GError **error)
+ExecRun *exec_run_new(Node *node, const ExecSpec *spec, const DriverExecNews *news, void *data,
+                      GError **error)
 {
-  g_autofree char *directory =
-      g_strdup_printf("%s/%" G_GUINT64_FORMAT, node->runs_dir, ++node->last_run);
-  if (!fs_mkdirs(directory, 0700, error))
-    return NULL;
   ExecRun *run = g_new0(ExecRun, 1);
   *run = (ExecRun){.node = node,
                    .instance = g_strdup(spec->instance),
-                   .directory = g_steal_pointer(&directory),
-                   .ended = ended,
+                   .driver = driver_of(node, spec->spec),
+                   .news = news,
                    .data = data};
-  Runner *runner = node_runner(node, spec->instance, false);
-  if (runner)
-    runner->runs++;
   const char *user = node_user_of(node, spec->spec);
-  if (user) {
+  if (user)
     run_ask(run, spec, user);
-    return run;
+  else if (!run_begin(run, spec, NULL, error)) {
+    exec_run_free(run);
+    return NULL;
   }
-  if (run_spawn(run, spec, NULL, error))
-    return run;
-  exec_run_free(run);
-  return NULL;
+  return run;
 }
 
 void exec_run_signal(ExecRun *run, int signal)
 {
-  if (run->shim)
-    shim_signal(run->shim, signal);
-}
-
-/* The groups of its instance go with the last that needs them. */
-static void run_leave_groups(const ExecRun *run)
-{
-  Runner *runner = node_runner(run->node, run->instance, false);
-  if (runner)
-    runner->runs--;
-  groups_remove(run->node->groups, run->instance);
+  if (run->exec)
+    run->driver->ops->exec_signal(run->exec, signal);
 }
 
 void exec_run_free(ExecRun *run)
 {
   if (!run)
     return;
-  bool runs = run->shim && !run->over;
   run_wait_free(run->wait);
-  shim_free(run->shim);
-  g_autoptr(GError) error = NULL;
-  if (run->end)
-    end_forget(run->end); /* the directory goes with the tree */
-  else if (runs)          /* its shim ends it now that we are gone, unless it is frozen */
-    ends_tree(run->node->ends,
-              &(EndSpec){.directory = run->directory, .with_shim = true, .remove = true});
-  else if (run->directory && !fs_remove_tree(run->directory, &error))
-    log_warn("directory of a command not removed", "error=\"%s\"", error->message);
-  run_leave_groups(run);
+  run->driver->ops->exec_free(run->exec);
   g_free(run->instance);
-  g_free(run->directory);
   g_free(run);
-}
-
-void exec_runs_sweep(Node *node)
-{
-  g_autoptr(GDir) dir = g_dir_open(node->runs_dir, 0, NULL);
-  for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
-    g_autofree char *path = g_build_filename(node->runs_dir, name, NULL);
-    ends_tree(node->ends, &(EndSpec){.directory = path, .remove = true});
-    /* not into a directory that goes soon */
-    node->last_run = MAX(node->last_run, g_ascii_strtoull(name, NULL, 10));
-  }
 }

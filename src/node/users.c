@@ -2,9 +2,10 @@
  * thread of its own asks, and whoever waits is told on the loop. Who asks for a name that is being
  * looked up waits for the same answer; nothing is kept, so that the next one who asks hears of a
  * change. */
+#include "node/users.h"
+
 #include "base/clock.h"
 #include "base/error.h"
-#include "node/internal.h"
 
 #include <pthread.h>
 

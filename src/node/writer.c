@@ -1,9 +1,10 @@
 /* Instance files, durable before their shims start. One thread writes what waits and syncs once: a
  * batch of starts costs one flush. A batch has a bound, so that the first of many start while the
  * files of the others are written. What else may block on the disk comes in its turn. */
+#include "node/writer.h"
+
 #include "base/error.h"
 #include "base/fs.h"
-#include "node/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +74,7 @@ static void writer_tell(Writer *writer, guint most)
                        .instance = item->id,
                        .generation = item->generation,
                        .text = item->error ? item->error->message : NULL,
-                       .failure = item->error ? node_failure(item->error) : FAILURE_FINAL};
+                       .failure = item->error ? failure_class(item->error) : FAILURE_FINAL};
     node_event(writer->node, &event, NULL);
     writer_item_free(item);
   }

@@ -1,5 +1,6 @@
 #pragma once
-/* One instance's life on a node. Shared by the files of supervise/ and looked at by tests.
+/* One instance on a node, the supervisor that holds it, and the lives that it goes through. Shared
+ * by the files of supervise/ and looked at by tests.
  *
  *   STORING -stored-> PREPARING -prepared-> STARTING -started-> RUNNING -exited-> BACKOFF
  *                                              ^                   |  \-> COMPLETED, FAILED
@@ -78,6 +79,7 @@ typedef struct NodeInstance {
   bool probing;          /* an answer is on its way */
   bool was_healthy;      /* this attempt, at least once */
   bool killed;           /* SIGKILL was sent */
+  bool clear_late;       /* CLEARING: that has not helped for INSTANCE_CLEAR_MS */
   int failures;          /* of probes, in a row */
   char *probe_path;      /* that answered */
   HeapNode due;          /* in the supervisor's queue of deadlines */
@@ -114,6 +116,8 @@ enum {
   INSTANCE_ANSWER_MS =
       30000,                 /* for the driver's answer; then the handle and its tree are cleared */
   INSTANCE_KILLED_MS = 5000, /* for the end of a tree that was killed; then it is cleared */
+  /* for the end of what is being cleared; then people are told, and it is cleared again */
+  INSTANCE_CLEAR_MS = 30000,
   INSTANCE_RETRY_MS = 100,   /* at least, between two tries of what may pass */
   SUPERVISOR_HELLO_MS = 500, /* that the hello waits for handles to answer after a start */
   /* woken so much too late, we were away (a suspended machine): answers have their whole time again
@@ -121,87 +125,42 @@ enum {
   SUPERVISOR_LATE_MS = 5000
 };
 
-/* ---- supervisor.c ---- */
-
 /* Appends an action of @type about @instance (NULL = the node as a whole), with its id, attempt,
  * generation and port filled in. The caller sets the rest at once: the next call moves it. */
 NodeAction *act(Supervisor *supervisor, NodeActionType type, const NodeInstance *instance);
-/* Reported when the event that is being applied is done; may be called again and again. */
-void node_instance_changed(NodeInstance *instance);
-/* To be called right after act_boot_ms or probe_boot_ms moved: it is its place in the queue. */
-void node_instance_schedule(NodeInstance *instance);
-/* Out of the supervisor, with its directory; freed. */
-void node_instance_drop(NodeInstance *instance);
-/* Sends @frame, or drops it when there is no link: a hello tells everything anew. */
-void supervisor_send(Supervisor *supervisor, const Frame *frame);
-
-/* ---- instance.c ---- */
 
 /* Makes the instance @id, which the supervisor does not hold yet and owns from now on. Nothing of
  * it runs (STOPPED), until its caller knows more. */
 NodeInstance *node_instance_new(Supervisor *supervisor, const char *id);
 /* For the supervisor alone; others: node_instance_drop. */
 void node_instance_free(NodeInstance *instance);
-/* Follows @instruction, a newer one with a spec (copied); at once, or after the end of what lives.
- */
-void node_instance_start(NodeInstance *instance, const Instruction *instruction);
-/* It is not wanted any more: ends what lives; reports how it stands in any case. */
-void node_instance_stop(NodeInstance *instance);
-/* Stops it and drops it with its logs once nothing of it lives. May free @instance. */
-void node_instance_forget(NodeInstance *instance);
-/* Looks @event up in the table of lives. May free @instance. */
-void node_instance_event(NodeInstance *instance, const NodeEvent *event);
-/* One of its deadlines has passed. */
-void node_instance_due(NodeInstance *instance);
+/* Out of the supervisor, with its directory; freed. */
+void node_instance_drop(NodeInstance *instance);
+
+/* Of the LIVES list; static. */
+const char *life_word(Life life);
+/* May anything of it live, as far as we know? Then a successor waits. */
+bool node_instance_alive(const NodeInstance *instance);
+/* Its life, or while ADOPTING the final one that its file tells (LIFE_ADOPTING: none). */
+Life node_instance_shown_life(const NodeInstance *instance);
+/* Is its life, as shown, one that only a newer instruction ends? */
+bool node_instance_is_final(const NodeInstance *instance);
 /* How `life` moves: a new life drops the deadline of the old one, and is reported. (Set beside it
  * only in one that was just made, and in one that only waits to be dropped.) @reason for people,
  * copied; NULL = none. */
 void node_instance_set_life(NodeInstance *instance, Life life, const char *reason);
-/* Signal now, kill after the grace of its spec. Where it cannot be signalled yet the stop is noted
- * and follows later. */
-void node_instance_begin_stop(NodeInstance *instance, const char *reason);
-/* Writes its file as it is now; STORED or STORE_FAILED answers. */
-void node_instance_store(NodeInstance *instance);
-/* The handle, should there be one, is not needed any more; nothing runs in it. */
-void node_instance_release(NodeInstance *instance);
-/* Of the LIVES list; static. */
-const char *life_word(Life life);
-/* Is its life, as shown, one that only a newer instruction ends? */
-bool node_instance_is_final(const NodeInstance *instance);
-/* Its life, or while ADOPTING the final one that its file tells (LIFE_ADOPTING: none). */
-Life node_instance_shown_life(const NodeInstance *instance);
+/* Reported when the event that is being applied is done; may be called again and again. */
+void node_instance_changed(NodeInstance *instance);
+
+/* To be called right after act_boot_ms or probe_boot_ms moved: it is its place in the queue. */
+void node_instance_schedule(NodeInstance *instance);
+/* When it is due, on the boot clock; INT64_MAX = never. */
+int64_t node_instance_deadline(const NodeInstance *instance);
 /* The driver owes an answer from now on: else it is taken for frozen. */
 void node_instance_await_answer(NodeInstance *instance);
 /* The same for one that owed an answer already; nothing for any other. */
 void node_instance_await_anew(NodeInstance *instance);
-
-/* ---- restart.c ---- */
-
-/* Nothing of @instance lives any more, for @reason (copied): replaced, stopped, completed,
- * restarted or failed follows. May free @instance. */
-void node_instance_ended(NodeInstance *instance, const char *reason);
-/* Starts the next attempt, in the present handle when there is one. */
-void restart_now(NodeInstance *instance);
-/* Nothing ran, for @reason, which may pass: tries again with the delays of restarts. It does not
- * count as one. */
-void restart_passing(NodeInstance *instance, const char *reason);
-
-/* ---- probes.c ---- */
-
-/* An attempt runs: probes it as its spec says, or lets it settle. */
-void probes_begin(NodeInstance *instance);
-/* No probe any more; an answer that is on its way is not listened to. */
-void probes_end(NodeInstance *instance);
-/* It is probe_boot_ms. */
-void probes_due(NodeInstance *instance);
-/* A PROBE event; may stop the instance. */
-void probes_result(NodeInstance *instance, const NodeEvent *event);
-
-/* ---- instance_file.c ---- */
-
-/* The file that a node keeps for an instance, so that its next life goes on where it was: JSON
- * {"version","id","epoch","generation","desired","restarts","boot_id","outcome","exit_code",
- * "exit_signal","reason","spec"}. Members are added, none change. Caller frees. */
-char *instance_file_write(const NodeInstance *instance);
-/* Fills @instance from the text; REEVE_ERROR_INVALID: no such object, or of another instance. */
-bool instance_file_parse(NodeInstance *instance, const char *text, GError **error);
+/* Nothing is due yet. */
+void supervisor_queue_init(Supervisor *supervisor);
+/* The instance whose deadline comes first, or NULL when none has one. Borrowed. */
+NodeInstance *supervisor_first_due(const Supervisor *supervisor);

@@ -1,8 +1,9 @@
 /* The file that a node keeps of an instance: what is wanted, how far it got, how it ended. Synced
  * before anything of it starts. */
+#include "supervise/instance_file.h"
+
 #include "base/error.h"
 #include "base/json.h"
-#include "supervise/instance.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* When an agent is probed and what the answers mean. Until the first healthy answer probes come at
  * 10 ms, doubling to the interval or a second; failures count only after the first healthy answer,
  * or when the agent had all the time that its settings give it. */
-#include "supervise/instance.h"
+#include "supervise/probes.h"
 
 #include <string.h>
 
@@ -86,11 +86,11 @@ static bool probes_out_of_time(const NodeInstance *instance)
   return instance->supervisor->now.boot_ms - instance->started_boot_ms >= allowed;
 }
 
-void probes_result(NodeInstance *instance, const NodeEvent *event)
+char *probes_result(NodeInstance *instance, const NodeEvent *event)
 {
   const HealthSpec *health = &instance->spec->health;
   if (event->attempt != instance->attempt || !instance->probing)
-    return;
+    return NULL;
   instance->probing = false;
   if (event->ok) {
     instance->failures = 0;
@@ -99,7 +99,7 @@ void probes_result(NodeInstance *instance, const NodeEvent *event)
     instance->probe_path = g_strdup(event->found);
     probes_set(instance, HEALTH_HEALTHY, NULL);
     probes_next(instance);
-    return;
+    return NULL;
   }
   /* something is there that is not well, or nothing answers at all */
   bool answered = event->text &&
@@ -112,14 +112,12 @@ void probes_result(NodeInstance *instance, const NodeEvent *event)
     if (!instance->was_healthy)
       probes_set(instance, bad, event->text);
     probes_next(instance);
-    return;
+    return NULL;
   }
   probes_set(instance, bad, event->text);
   if (instance->spec->restart.policy == RESTART_NEVER) { /* said, and left running */
     probes_next(instance);
-    return;
+    return NULL;
   }
-  g_autofree char *why = g_strdup_printf("unhealthy: %s", event->text ? event->text : "no answer");
-  instance->unhealthy_stop = true;
-  node_instance_begin_stop(instance, why);
+  return g_strdup_printf("unhealthy: %s", event->text ? event->text : "no answer");
 }

@@ -1,8 +1,10 @@
 /* What follows the end of an agent's main process: replaced, stopped, completed, restarted after a
  * delay, or given up. */
-#include "supervise/instance.h"
+#include "supervise/restart.h"
 
 #include "base/text.h"
+#include "supervise/probes.h"
+#include "supervise/steps.h"
 
 static bool restart_clean(const NodeInstance *instance)
 {
@@ -15,7 +17,7 @@ static void restart_final(NodeInstance *instance, Life life, const char *reason)
 {
   node_instance_set_life(instance, life, reason);
   if (instance->forget)
-    node_instance_forget(instance);
+    node_instance_leave(instance);
   else
     node_instance_store(instance);
 }
@@ -26,7 +28,7 @@ static void restart_outcome(NodeInstance *instance, Life outcome)
   node_instance_release(instance); /* what it remembers is on the disk, or was told */
   node_instance_set_life(instance, outcome, instance->reason);
   if (instance->forget)
-    node_instance_forget(instance);
+    node_instance_leave(instance);
 }
 
 /* Does the policy of its spec want another attempt? A batch that ended well is done. */
@@ -47,16 +49,10 @@ void restart_now(NodeInstance *instance)
     node_instance_store(instance);
     return;
   }
-  NodeAction *action = act(instance->supervisor,
-                           instance->prepared ? NODE_ACTION_START : NODE_ACTION_PREPARE, instance);
   if (instance->prepared)
-    action->attempt = ++instance->attempt;
+    node_instance_start_attempt(instance, instance->reason);
   else
-    action->spec = instance->spec;
-  node_instance_set_life(instance, instance->prepared ? LIFE_STARTING : LIFE_PREPARING,
-                         instance->reason);
-  if (instance->prepared)
-    node_instance_await_answer(instance);
+    node_instance_prepare(instance, instance->reason);
 }
 
 void restart_passing(NodeInstance *instance, const char *reason)
@@ -124,7 +120,7 @@ void node_instance_ended(NodeInstance *instance, const char *reason)
   if (instance->pending) {
     Instruction *next = g_steal_pointer(&instance->pending);
     node_instance_set_life(instance, LIFE_STOPPED, kept);
-    node_instance_start(instance, next);
+    node_instance_begin(instance, next);
     instruction_free(next);
     return;
   }

@@ -12,6 +12,7 @@
  * Invariant: a successor starts only when the driver has said that nothing of its predecessor lives
  * (EXITED, CLEARED, or VANISHED before anything ran), never because time has passed. */
 #include "base/time.h"
+#include "model/failure.h"
 #include "model/frame.h"
 
 typedef struct Supervisor Supervisor;
@@ -28,12 +29,6 @@ typedef struct SupervisorConfig {
   const char *store; /* id of the store that what is held belongs to; NULL = not known yet */
   size_t page_bytes; /* of frames to the server, see frame_pages; 0 = the default */
 } SupervisorConfig;
-
-/* Does it help to try again what has failed? */
-typedef enum FailureClass {
-  FAILURE_FINAL,  /* the same would happen again: the spec or the machine must change first */
-  FAILURE_PASSING /* the machine had no room or was busy, and soon it may not be: tried again */
-} FailureClass;
 
 /* What happened; see NodeEvent for the members that are named here. @attempt guards against news of
  * an attempt that is over. */

@@ -1,93 +1,11 @@
 /* The node as a whole: which instances it holds, frames in and out, heartbeats, one queue of
  * deadlines. */
 #include "base/error.h"
-#include "supervise/instance.h"
+#include "supervise/instance_file.h"
+#include "supervise/life.h"
+#include "supervise/steps.h"
 
 #include <string.h>
-
-static void action_clear(gpointer data)
-{
-  NodeAction *action = data;
-  g_free(action->instance);
-  g_free(action->text);
-  g_free(action->path);
-}
-
-NodeActions *node_actions_new(void)
-{
-  NodeActions *actions = g_new0(NodeActions, 1);
-  actions->items = g_array_new(FALSE, TRUE, sizeof(NodeAction));
-  g_array_set_clear_func(actions->items, action_clear);
-  actions->wake_at_ms = INT64_MAX;
-  return actions;
-}
-
-void node_actions_free(NodeActions *actions)
-{
-  if (!actions)
-    return;
-  g_array_unref(actions->items);
-  g_free(actions);
-}
-
-void node_actions_clear(NodeActions *actions)
-{
-  g_array_set_size(actions->items, 0);
-}
-
-NodeAction *act(Supervisor *supervisor, NodeActionType type, const NodeInstance *instance)
-{
-  GArray *items = supervisor->actions->items;
-  NodeAction action = {.type = type, .instance = instance ? g_strdup(instance->id) : NULL};
-  if (instance) {
-    action.attempt = instance->attempt;
-    action.generation = instance->generation;
-    action.port = instance->spec ? instance->spec->port : 0;
-  }
-  g_array_append_val(items, action);
-  return &g_array_index(items, NodeAction, items->len - 1);
-}
-
-/* ---- the queue of deadlines ---- */
-
-static int64_t node_instance_deadline(const NodeInstance *instance)
-{
-  return MIN(instance->act_boot_ms, instance->probe_boot_ms);
-}
-
-/* Two that are due in the same millisecond are worked off in id order, so that one history gives
- * one run. */
-static int node_instance_compare(const HeapNode *a, const HeapNode *b)
-{
-  const NodeInstance *x = HEAP_OWNER(a, NodeInstance, due), *y = HEAP_OWNER(b, NodeInstance, due);
-  int64_t dx = node_instance_deadline(x), dy = node_instance_deadline(y);
-  return dx != dy ? (dx < dy ? -1 : 1) : strcmp(x->id, y->id);
-}
-
-static NodeInstance *supervisor_first_due(const Supervisor *supervisor)
-{
-  HeapNode *first = heap_first(&supervisor->queue);
-  return first ? HEAP_OWNER(first, NodeInstance, due) : NULL;
-}
-
-void node_instance_schedule(NodeInstance *instance)
-{
-  Heap *queue = &instance->supervisor->queue;
-  if (node_instance_deadline(instance) == INT64_MAX)
-    heap_remove(queue, &instance->due);
-  else if (heap_has(&instance->due))
-    heap_update(queue, &instance->due);
-  else
-    heap_insert(queue, &instance->due);
-}
-
-void node_instance_changed(NodeInstance *instance)
-{
-  if (instance->dirty)
-    return;
-  instance->dirty = true;
-  g_ptr_array_add(instance->supervisor->dirty, instance);
-}
 
 /* ---- reports ---- */
 
@@ -133,9 +51,14 @@ static char *node_instance_reason(const NodeInstance *instance)
 {
   if (instance->life == LIFE_ADOPTING && !instance->outcome)
     return g_strdup("its shim has not answered since the node started");
+  char since[ISO_TIME_BYTES];
+  if (instance->life == LIFE_CLEARING && instance->clear_late) {
+    time_iso(instance->since_ms, since);
+    return g_strdup_printf("%s; processes of it have been killed since %s and do not end",
+                           instance->reason ? instance->reason : "it is being ended", since);
+  }
   if (!instance->unreachable_since_ms)
     return g_strdup(instance->reason);
-  char since[ISO_TIME_BYTES];
   time_iso(instance->unreachable_since_ms, since);
   return g_strdup_printf("its shim has not answered since %s: how its agent does is not known",
                          since);
@@ -160,7 +83,8 @@ static InstanceReport *node_instance_report(const NodeInstance *instance)
   return report;
 }
 
-void supervisor_send(Supervisor *supervisor, const Frame *frame)
+/* Sends @frame, or drops it when there is no link: a hello tells everything anew. */
+static void supervisor_send(Supervisor *supervisor, const Frame *frame)
 {
   if (!supervisor->link)
     return;
@@ -238,18 +162,6 @@ static void supervisor_flush(Supervisor *supervisor)
     supervisor_send(supervisor, report);
   }
   supervisor_clear_dirty(supervisor);
-}
-
-void node_instance_drop(NodeInstance *instance)
-{
-  Supervisor *supervisor = instance->supervisor;
-  instance->act_boot_ms = instance->probe_boot_ms = INT64_MAX;
-  node_instance_schedule(instance);
-  if (instance->dirty)
-    g_ptr_array_remove(supervisor->dirty, instance);
-  act(supervisor, NODE_ACTION_REMOVE, instance);
-  g_hash_table_steal(supervisor->instances, instance->id);
-  node_instance_free(instance);
 }
 
 /* ---- instructions ---- */
@@ -596,7 +508,7 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->page_bytes = config->page_bytes;
   supervisor->instances =
       g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_instance_free);
-  heap_init(&supervisor->queue, node_instance_compare);
+  supervisor_queue_init(supervisor);
   supervisor->wake_at_ms = INT64_MAX;
   supervisor->dirty = g_ptr_array_new();
   return supervisor;

@@ -377,7 +377,7 @@ static void check_revision(Sim *sim, const Instance *instance)
  * change ended. */
 static void check_peers(Sim *sim, const Instance *instance)
 {
-  const InstanceSpec *spec = supervisor_spec(sim->node, instance->id);
+  const InstanceSpec *spec = supervisor_spec(dispatch_supervisor(sim->node), instance->id);
   const SimShim *shim = g_hash_table_lookup(sim->shims, instance->id);
   if (!instance->desired_running || !shim || !shim->proc.alive || !spec)
     return;

@@ -10,12 +10,10 @@ enum { LINK_SHOWN = 4000, LINK_LATE_MS = 4000, LINK_NOTICED_MS = 30000 };
 
 static void link_at_node(Sim *sim, void *data)
 {
-  g_autoptr(Frame) frame = frame_parse(data, strlen(data), NULL);
+  Frame *frame = frame_parse(data, strlen(data), NULL);
   if (!frame)
     g_error("frame that does not parse: %s", (const char *)data);
-  NodeEvent event = {.type = NODE_EVENT_FRAME, .frame = frame};
-  if (sim->node_up)
-    sim_node_event(sim, &event);
+  sim_node_frame(sim, frame);
 }
 
 /* As the server's hub does: a hello of several pages is one. */

@@ -1,6 +1,5 @@
-/* The node: the supervisor's actions carried out on a modelled disk and modelled shims, crashes
- * between any two of them, adoption at start.
- */
+/* The node: the real dispatcher and supervisor with hands on a modelled disk, over the driver of
+ * modelled shims; crashes between any two actions, adoption at start. */
 #include "sim.h"
 
 #include "base/json.h"
@@ -10,9 +9,8 @@
 
 enum { NODE_SLOW_DISK_MS = 3000 };
 
-/* One action on its way to the disk or to a shim. */
+/* One action on its way to the disk. */
 typedef struct Deed {
-  NodeActionType type;
   char *id, *text;
   int attempt;
   int64_t generation;
@@ -26,38 +24,34 @@ static void deed_free(gpointer data)
   g_free(deed);
 }
 
-static void node_tell(Sim *sim, const Deed *deed, NodeEventType type)
-{
-  NodeEvent event = {
-      .type = type, .instance = deed->id, .generation = deed->generation, .attempt = deed->attempt};
-  sim_node_event(sim, &event);
-}
+/* ---- deeds ---- */
 
 static void node_stored(Sim *sim, void *data)
 {
-  node_tell(sim, data, NODE_EVENT_STORED);
+  const Deed *deed = data;
+  sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_STORED,
+                                   .instance = deed->id,
+                                   .generation = deed->generation,
+                                   .attempt = deed->attempt});
 }
 
 /* What went wrong may pass, or not. */
-static void node_tell_failed(Sim *sim, const Deed *deed, NodeEventType type, const char *text)
-{
-  NodeEvent event = {.type = type,
-                     .instance = deed->id,
-                     .generation = deed->generation,
-                     .attempt = deed->attempt,
-                     .text = text,
-                     .failure = sim_chance(sim, 50) ? FAILURE_PASSING : FAILURE_FINAL};
-  sim_node_event(sim, &event);
-}
-
 static void node_not_stored(Sim *sim, void *data)
 {
-  node_tell_failed(sim, data, NODE_EVENT_STORE_FAILED, "no space left");
+  const Deed *deed = data;
+  sim_node_event(sim,
+                 &(NodeEvent){.type = NODE_EVENT_STORE_FAILED,
+                              .instance = deed->id,
+                              .generation = deed->generation,
+                              .attempt = deed->attempt,
+                              .text = "no space left",
+                              .failure = sim_chance(sim, 50) ? FAILURE_PASSING : FAILURE_FINAL});
 }
 
 /* The file is there; the node hears of it a little later, if it lives so long. */
-static void deed_store(Sim *sim, const Deed *deed)
+static void deed_store(Sim *sim, void *data)
 {
+  const Deed *deed = data;
   bool failed = sim_fault_chance(sim, sim->rates.store_failed);
   if (!failed)
     g_hash_table_replace(sim->files, g_strdup(deed->id), g_strdup(deed->text));
@@ -67,86 +61,17 @@ static void deed_store(Sim *sim, const Deed *deed)
   sim_at(sim, 1, LIVES_WITH_NODE, failed ? node_not_stored : node_stored, told, deed_free);
 }
 
-static void deed_prepare(Sim *sim, const Deed *deed)
-{
-  if (sim_shim(sim, deed->id)->frozen) { /* it was told to leave, and has its lock */
-    NodeEvent locked = {.type = NODE_EVENT_PREPARE_FAILED,
-                        .instance = deed->id,
-                        .text = "another shim holds it",
-                        .failure = FAILURE_PASSING};
-    sim_node_event(sim, &locked);
-    return;
-  }
-  if (sim_fault_chance(sim, sim->rates.shim_failed)) {
-    node_tell_failed(sim, deed, NODE_EVENT_PREPARE_FAILED, "no memory");
-    return;
-  }
-  sim_shim_start(sim, deed->id, deed->generation);
-  node_tell(sim, deed, NODE_EVENT_CREATED);
-}
-
-static void deed_start(Sim *sim, const Deed *deed)
-{
-  sim_release_instance(sim, deed->id);
-  if (!sim_shim(sim, deed->id)->alive)
-    return; /* the news of its death is on its way */
-  if (!sim_shim(sim, deed->id)->frozen && sim_fault_chance(sim, sim->rates.start_failed))
-    node_tell_failed(sim, deed, NODE_EVENT_START_FAILED, "no such file");
-  else
-    sim_shim_run(sim, deed->id, deed->attempt);
-}
-
-static void deed_signal(Sim *sim, const Deed *deed)
-{
-  sim_shim_signal(sim, deed->id, false);
-}
-
-static void deed_kill(Sim *sim, const Deed *deed)
-{
-  sim_shim_signal(sim, deed->id, true);
-}
-
-static void node_shim_stayed(Sim *sim, void *data)
-{
-  SimShim *shim = sim_shim(sim, data);
-  if (shim->frozen && !shim->running && !g_queue_is_empty(&shim->inbox))
-    sim_tree_end(sim, data);
-}
-
-/* The node looks whether it leaves, and kills it otherwise. */
-static void deed_release(Sim *sim, const Deed *deed)
-{
-  enum { STAYED_MS = 1000 };
-  sim_release_instance(sim, deed->id);
-  sim_shim_end(sim, deed->id);
-  if (sim_shim(sim, deed->id)->frozen)
-    sim_at(sim, STAYED_MS, LIVES_WITH_NODE, node_shim_stayed, g_strdup(deed->id), g_free);
-}
-
-static void node_cleared(Sim *sim, void *data)
+/* Nothing that it asks for has to be waited for. */
+static void deed_prepare(Sim *sim, void *data)
 {
   const Deed *deed = data;
-  SimShim *shim = sim_shim(sim, deed->id);
-  shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
-  NodeEvent ended = {.type = NODE_EVENT_CLEARED,
-                     .instance = deed->id,
-                     .generation = shim->generation,
-                     .attempt = shim->known_attempt};
-  sim_node_event(sim, &ended);
+  DriverJob job = {.id = deed->id, .generation = deed->generation};
+  sim->driver->ops->prepare(sim->driver, &job);
 }
 
-/* Processes that were killed take a moment to be gone, and the node looks until they are. */
-static void deed_clear(Sim *sim, const Deed *deed)
+static void deed_probe(Sim *sim, void *data)
 {
-  sim_tree_end(sim, deed->id);
-  Deed *told = g_new0(Deed, 1);
-  told->id = g_strdup(deed->id);
-  sim_at(sim, 1 + (sim->faults ? sim_below(sim, 300) : 0), LIVES_WITH_NODE, node_cleared, told,
-         deed_free);
-}
-
-static void deed_probe(Sim *sim, const Deed *deed)
-{
+  const Deed *deed = data;
   bool up = sim_answers(sim, deed->id);
   const char *what = up ? NULL : sim_below(sim, 2) ? "HTTP 503" : "connection refused";
   NodeEvent event = {.type = NODE_EVENT_PROBE,
@@ -158,106 +83,171 @@ static void deed_probe(Sim *sim, const Deed *deed)
   sim_node_event(sim, &event);
 }
 
-static void deed_remove(Sim *sim, const Deed *deed)
+static void deed_remove(Sim *sim, void *data)
 {
+  const Deed *deed = data;
   sim_release_instance(sim, deed->id);
-  SimShim *shim = sim_shim(sim, deed->id);
-  /* a restored backup may know it, and start it for the first time */
-  shim->starts = shim->known_attempt = 0;
   g_hash_table_remove(sim->files, deed->id);
 }
 
-static void deed_do(Sim *sim, void *data)
-{
-  static void (*const table[NODE_ACTION_N])(Sim *, const Deed *) = {
-      [NODE_ACTION_STORE] = deed_store,  [NODE_ACTION_PREPARE] = deed_prepare,
-      [NODE_ACTION_START] = deed_start,  [NODE_ACTION_SIGNAL] = deed_signal,
-      [NODE_ACTION_KILL] = deed_kill,    [NODE_ACTION_RELEASE] = deed_release,
-      [NODE_ACTION_CLEAR] = deed_clear,  [NODE_ACTION_PROBE] = deed_probe,
-      [NODE_ACTION_REMOVE] = deed_remove};
-  const Deed *deed = data;
-  if (table[deed->type])
-    table[deed->type](sim, deed);
-}
+/* ---- hands: what the dispatcher has done of its actions besides the driver's part ---- */
 
-/* How long an action takes. Files and directories keep their order: one thread writes them. */
-static int64_t node_delay(Sim *sim, NodeActionType type)
+static void node_plan(Sim *sim, const NodeAction *action, int64_t delay_ms, SimLife lives, SimFn fn)
 {
-  switch (type) {
-  case NODE_ACTION_RELEASE:
-  case NODE_ACTION_REMOVE:
-    return 0;
-  case NODE_ACTION_STORE: {
-    int64_t delay =
-        sim_fault_chance(sim, 20) ? sim_below(sim, NODE_SLOW_DISK_MS) : 1 + sim_below(sim, 10);
-    sim->disk_at = MAX(sim->disk_at, sim->boot_ms + delay);
-    return sim->disk_at - sim->boot_ms;
-  }
-  case NODE_ACTION_PROBE:
-    return 1 + (sim->faults ? sim_below(sim, 20) : 0);
-  default:
-    return 1;
-  }
-}
-
-/* What was handed to the kernel or a shim may still happen after the node died. */
-static SimLife node_lives(Sim *sim, NodeActionType type)
-{
-  static const bool survives[NODE_ACTION_N] = {[NODE_ACTION_PREPARE] = true,
-                                               [NODE_ACTION_START] = true,
-                                               [NODE_ACTION_SIGNAL] = true,
-                                               [NODE_ACTION_KILL] = true,
-                                               [NODE_ACTION_RELEASE] = true};
-  return survives[type] && (type == NODE_ACTION_RELEASE || sim_below(sim, 2)) ? LIVES_WITH_MACHINE
-                                                                              : LIVES_WITH_NODE;
-}
-
-static void node_carry_out(Sim *sim, const NodeAction *action)
-{
-  if (action->type == NODE_ACTION_SEND) {
-    sim_send(sim, TO_SERVER, action->text);
-    return;
-  }
-  if (action->type == NODE_ACTION_KEEP_STORE) {
-    g_strlcpy(sim->node_store, action->text, sizeof sim->node_store);
-    return;
-  }
-  if (action->type == NODE_ACTION_REFUSED) {
-    sim_say(sim, "the node does not obey: %s", action->text);
-    return;
-  }
-  if (action->type == NODE_ACTION_RELEASE_PORTS) {
-    sim_release_request(sim, action->frame->request);
-    return;
-  }
-  if (action->type == NODE_ACTION_RESERVE_PORTS) {
-    g_autofree char *text = sim_reserve(sim, action->frame);
-    sim_send(sim, TO_SERVER, text);
-    return;
-  }
   Deed *deed = g_new0(Deed, 1);
-  *deed = (Deed){.type = action->type,
-                 .id = g_strdup(action->instance),
+  *deed = (Deed){.id = g_strdup(action->instance),
                  .text = g_strdup(action->text),
                  .attempt = action->attempt,
                  .generation = action->generation};
-  SimLife lives = node_lives(sim, action->type);
-  sim_at(sim, node_delay(sim, action->type), lives, deed_do, deed, deed_free);
+  sim_at(sim, delay_ms, lives, fn, deed, deed_free);
 }
+
+static void do_send(void *data, const NodeAction *action)
+{
+  sim_send(data, TO_SERVER, action->text);
+}
+
+/* Files and directories keep their order: one thread writes them. */
+static void do_store(void *data, const NodeAction *action)
+{
+  Sim *sim = data;
+  int64_t delay =
+      sim_fault_chance(sim, 20) ? sim_below(sim, NODE_SLOW_DISK_MS) : 1 + sim_below(sim, 10);
+  sim->disk_at = MAX(sim->disk_at, sim->boot_ms + delay);
+  node_plan(sim, action, sim->disk_at - sim->boot_ms, LIVES_WITH_NODE, deed_store);
+}
+
+/* What was handed to the kernel may still happen after the node died. */
+static void do_prepare(void *data, const NodeAction *action)
+{
+  Sim *sim = data;
+  node_plan(sim, action, 1, sim_below(sim, 2) ? LIVES_WITH_MACHINE : LIVES_WITH_NODE, deed_prepare);
+}
+
+static void do_probe(void *data, const NodeAction *action)
+{
+  Sim *sim = data;
+  node_plan(sim, action, 1 + (sim->faults ? sim_below(sim, 20) : 0), LIVES_WITH_NODE, deed_probe);
+}
+
+static void do_reserve_ports(void *data, const NodeAction *action)
+{
+  g_autofree char *text = sim_reserve(data, action->frame);
+  sim_send(data, TO_SERVER, text);
+}
+
+static void do_release_ports(void *data, const NodeAction *action)
+{
+  sim_release_request(data, action->frame->request);
+}
+
+static void do_remove(void *data, const NodeAction *action)
+{
+  node_plan(data, action, 0, LIVES_WITH_NODE, deed_remove);
+}
+
+/* The model has no such files and commands. */
+static void do_nothing(void *data, const NodeAction *action)
+{
+  (void)data;
+  (void)action;
+}
+
+static void do_keep_store(void *data, const NodeAction *action)
+{
+  Sim *sim = data;
+  g_strlcpy(sim->node_store, action->text, sizeof sim->node_store);
+}
+
+static void do_refused(void *data, const NodeAction *action)
+{
+  sim_say(data, "the node does not obey: %s", action->text);
+}
+
+static Now hand_now(void *data)
+{
+  return sim_now(data);
+}
+
+static void hand_wake_at(void *data, int64_t boot_ms)
+{
+  ((Sim *)data)->node_wake = boot_ms;
+}
+
+/* A node can die between any two actions. */
+static bool hand_allows(void *data, const NodeAction *action)
+{
+  Sim *sim = data;
+  (void)action;
+  if (sim_fault_chance(sim, sim->rates.node_crash))
+    sim_node_crash(sim);
+  return sim->node_up;
+}
+
+static Driver *hand_driver(void *data, const char *id)
+{
+  (void)id;
+  return ((Sim *)data)->driver;
+}
+
+/* The port goes when the start or the release arrives, a moment later: sim_driver. */
+static void hand_free_port(void *data, const char *id)
+{
+  (void)data;
+  (void)id;
+}
+
+/* One that arrives too late is the supervisor's to ignore. */
+static void hand_drop_probe(void *data, const char *id)
+{
+  (void)data;
+  (void)id;
+}
+
+static const DispatchHands sim_hands = {.now = hand_now,
+                                        .wake_at = hand_wake_at,
+                                        .allows = hand_allows,
+                                        .driver = hand_driver,
+                                        .free_port = hand_free_port,
+                                        .drop_probe = hand_drop_probe,
+                                        .actions = {
+                                            [NODE_ACTION_SEND] = do_send,
+                                            [NODE_ACTION_STORE] = do_store,
+                                            [NODE_ACTION_PREPARE] = do_prepare,
+                                            [NODE_ACTION_PROBE] = do_probe,
+                                            [NODE_ACTION_RESERVE_PORTS] = do_reserve_ports,
+                                            [NODE_ACTION_RELEASE_PORTS] = do_release_ports,
+                                            [NODE_ACTION_PEERS] = do_nothing,
+                                            [NODE_ACTION_REMOVE] = do_remove,
+                                            [NODE_ACTION_LOG] = do_nothing,
+                                            [NODE_ACTION_EXEC] = do_nothing,
+                                            [NODE_ACTION_KEEP_STORE] = do_keep_store,
+                                            [NODE_ACTION_REFUSED] = do_refused,
+                                        }};
 
 void sim_node_event(Sim *sim, const NodeEvent *event)
 {
-  if (!sim->node_up)
-    return;
-  node_apply(sim->node, event, sim_now(sim), sim->actions);
-  sim->node_wake = sim->actions->wake_at_ms;
-  for (guint i = 0; i < sim->actions->items->len && sim->node_up; i++) {
-    if (sim_fault_chance(sim, sim->rates.node_crash))
-      sim_node_crash(sim);
-    else
-      node_carry_out(sim, &g_array_index(sim->actions->items, NodeAction, i));
-  }
-  node_actions_clear(sim->actions);
+  if (sim->node_up)
+    dispatch_event(sim->node, event, NULL);
+}
+
+void sim_node_frame(Sim *sim, Frame *frame)
+{
+  if (sim->node_up)
+    dispatch_event(sim->node, &(NodeEvent){.type = NODE_EVENT_FRAME}, frame);
+  else
+    frame_free(frame);
+}
+
+void sim_node_hears(void *data, const DriverNews *news)
+{
+  dispatch_tell(((Sim *)data)->node, news);
+}
+
+void sim_node_news(Sim *sim, const DriverNews *news)
+{
+  if (sim->node_up)
+    sim->world.tell(sim->world.data, news);
 }
 
 /* ---- life ---- */
@@ -270,14 +260,9 @@ void sim_node_crash(Sim *sim)
   sim->node_up = false;
   sim->lives[LIVES_WITH_NODE]++;
   sim_link_break(sim);
-  g_clear_pointer(&sim->node, supervisor_free);
+  dispatch_stop(sim->node); /* it may be carrying something out: freed at the next start */
   g_hash_table_remove_all(sim->reserved);
   sim_at(sim, 20 + sim_below(sim, 3000), LIVES_ALWAYS, sim_node_start, NULL, NULL);
-}
-
-static void node_asks(Sim *sim, void *data)
-{
-  sim_shim_ask(sim, data);
 }
 
 static void node_adopted(Sim *sim, void *data)
@@ -297,8 +282,9 @@ void sim_node_start(Sim *sim, void *data)
                              .boot_id = sim->boot_id,
                              .version = "sim",
                              .store = sim->node_store[0] ? sim->node_store : NULL};
-  sim->node = supervisor_new(&config);
-  supervisor_set_coverage(sim->node, sim_cover_life, NULL);
+  dispatch_free(sim->node);
+  sim->node = dispatch_new(&config, &sim_hands, sim);
+  supervisor_set_coverage(dispatch_supervisor(sim->node), sim_cover_life, NULL);
   sim->node_up = true;
   sim->node_starts++;
   sim->disk_at = sim->boot_ms;
@@ -313,8 +299,8 @@ void sim_node_start(Sim *sim, void *data)
       file.found = "input/output error";
       sim_shim(sim, at->data)->starts = 0; /* what it had done is not known any more */
     }
-    sim_at(sim, sim_below(sim, 20), LIVES_WITH_NODE, node_asks, g_strdup(at->data), g_free);
     sim_node_event(sim, &file);
+    sim->driver->ops->find(sim->driver, at->data);
   }
   if (sim->node_up)
     sim_at(sim, sim_below(sim, 5), LIVES_WITH_NODE, node_adopted, NULL, NULL);

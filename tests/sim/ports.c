@@ -77,9 +77,9 @@ char *sim_reserve(Sim *sim, const Frame *reserve)
     if (!instruction->spec)
       continue;
     sim_release_instance(sim, instruction->id);
-    bool missing = sim->command_missing && strcmp(instruction->spec->argv[0], "tool") == 0;
-    int port = missing || !instruction->spec->port ? 0 : ports_take(sim, reserve, instruction);
-    const char *error = missing                            ? "command 'tool': not found"
+    g_autofree char *refused = sim->driver->ops->check(sim->driver, instruction->spec, NULL);
+    int port = refused || !instruction->spec->port ? 0 : ports_take(sim, reserve, instruction);
+    const char *error = refused                            ? refused
                         : instruction->spec->port && !port ? "port is in use"
                                                            : NULL;
     if (error)

@@ -7,10 +7,12 @@
 
 #include <string.h>
 
+enum { SIM_ASK_MS = 30000, SIM_FIND_MS = 1000 };
+
 /* A message to the node, or the end of a process, that is on its way. */
 typedef struct News {
   char *id;
-  NodeEvent event;
+  DriverNews news;
   int64_t pid;
 } News;
 
@@ -55,17 +57,17 @@ void sim_shim_free(void *data)
 static void shim_told(Sim *sim, void *data)
 {
   News *news = data;
-  news->event.instance = news->id;
-  sim_node_event(sim, &news->event);
+  news->news.instance = news->id;
+  sim_node_news(sim, &news->news);
 }
 
 /* The node hears of it when it has a connection to the shim; messages keep their order. */
-static void shim_tell(Sim *sim, SimShim *shim, NodeEvent event)
+static void shim_tell(Sim *sim, SimShim *shim, DriverNews told)
 {
   if (!sim->node_up || shim->told_life != sim->lives[LIVES_WITH_NODE])
     return;
   News *news = g_new0(News, 1);
-  *news = (News){.id = g_strdup(shim->id), .event = event};
+  *news = (News){.id = g_strdup(shim->id), .news = told};
   shim->told_at = MAX(shim->told_at, sim->boot_ms + (sim->faults ? sim_below(sim, 4) : 0));
   sim_at(sim, shim->told_at - sim->boot_ms, LIVES_WITH_NODE, shim_told, news, news_free);
 }
@@ -101,7 +103,7 @@ void sim_shim_dies(Sim *sim, SimShim *shim)
   bool ran = shim->attempt > 0 && !(shim->ended && !shim->unreaped);
   shim->alive = shim->running = shim->frozen = shim->unreaped = false;
   g_queue_clear_full(&shim->inbox, g_free);
-  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_VANISHED, .tree_lives = ran});
+  shim_tell(sim, shim, (DriverNews){.type = DRIVER_VANISHED, .tree_lives = ran});
   shim->told_life = -1;
 }
 
@@ -133,10 +135,10 @@ static void shim_reaps(Sim *sim, SimShim *shim)
   sim_say(sim, "%s ends: %d/%d", shim->id, shim->exit.code, shim->exit.signal);
   shim_crash_point(sim, shim);
   shim_tell(sim, shim,
-            (NodeEvent){.type = NODE_EVENT_EXITED,
-                        .attempt = shim->attempt,
-                        .exit = shim->exit,
-                        .text = shim->exit.code ? "oops" : NULL});
+            (DriverNews){.type = DRIVER_EXITED,
+                         .attempt = shim->attempt,
+                         .exit = shim->exit,
+                         .text = shim->exit.code ? "oops" : NULL});
   shim_crash_point(sim, shim);
 }
 
@@ -150,7 +152,7 @@ static void proc_end(Sim *sim, void *data)
   shim->ended_at = sim->boot_ms;
   if (!shim->alive)
     return;
-  shim->exit = news->event.exit;
+  shim->exit = news->news.exit;
   if (shim->proc.batch && shim->exit.code == 0)
     sim_mark_healthy(sim, shim);
   if (shim->frozen)
@@ -164,7 +166,7 @@ static void proc_end_later(Sim *sim, const SimShim *shim, int64_t delay_ms, int 
   News *news = g_new0(News, 1);
   *news = (News){.id = g_strdup(shim->id),
                  .pid = shim->proc.pid,
-                 .event.exit = {.code = code, .signal = signal}};
+                 .news.exit = {.code = code, .signal = signal}};
   sim_at(sim, delay_ms, LIVES_WITH_MACHINE, proc_end, news, news_free);
 }
 
@@ -182,6 +184,28 @@ static void proc_settles(Sim *sim, const SimShim *shim)
   News *news = g_new0(News, 1);
   *news = (News){.id = g_strdup(shim->id), .pid = shim->proc.pid};
   sim_at(sim, INSTANCE_SETTLE_MS, LIVES_WITH_MACHINE, proc_settled, news, news_free);
+}
+
+/* ---- scripts ---- */
+
+/* "exit N", "hold" (ignores SIGTERM), "tree" (a child leaves it), "absent" and "busy" (no start).
+ */
+static void proc_follow_script(Sim *sim, SimShim *shim, const InstanceSpec *spec)
+{
+  const char *word = spec->argv[0];
+  shim->proc.healthy_at = sim->boot_ms;
+  shim->proc.ignores_term = strcmp(word, "hold") == 0;
+  shim->proc.escaped = strcmp(word, "tree") == 0;
+  if (strcmp(word, "exit") == 0)
+    proc_end_later(sim, shim, 20, (int)g_ascii_strtoll(spec->argv[1], NULL, 10), 0);
+}
+
+bool sim_script_fails(const Sim *sim, const char *id, FailureClass *failure)
+{
+  g_autoptr(InstanceSpec) spec = sim_file_spec(sim, id);
+  bool busy = spec && strcmp(spec->argv[0], "busy") == 0;
+  *failure = busy ? FAILURE_PASSING : FAILURE_FINAL;
+  return busy || (spec && strcmp(spec->argv[0], "absent") == 0);
 }
 
 /* What the agent will do: come up, hang, flap, fail, refuse to stop. */
@@ -221,7 +245,10 @@ static void proc_start(Sim *sim, SimShim *shim, const InstanceSpec *spec)
     return;
   }
   shim->proc.port = spec->port;
-  proc_draw_fate(sim, shim, spec);
+  if (sim->scripted)
+    proc_follow_script(sim, shim, spec);
+  else
+    proc_draw_fate(sim, shim, spec);
 }
 
 void sim_shim_start(Sim *sim, const char *id, int64_t generation)
@@ -243,7 +270,7 @@ void sim_shim_start(Sim *sim, const char *id, int64_t generation)
   shim->exit = (ExitStatus){.code = -1};
   shim->proc = (Proc){0};
   shim_met(sim, shim);
-  shim_tell(sim, shim, (NodeEvent){.type = NODE_EVENT_PREPARED});
+  shim_tell(sim, shim, (DriverNews){.type = DRIVER_PREPARED});
 }
 
 void sim_shim_run(Sim *sim, const char *id, int attempt)
@@ -272,7 +299,7 @@ void sim_shim_run(Sim *sim, const char *id, int attempt)
   proc_start(sim, shim, spec);
   shim_crash_point(sim, shim);
   shim_tell(sim, shim,
-            (NodeEvent){.type = NODE_EVENT_STARTED, .attempt = attempt, .pid = shim->proc.pid});
+            (DriverNews){.type = DRIVER_STARTED, .attempt = attempt, .pid = shim->proc.pid});
   shim_crash_point(sim, shim);
 }
 
@@ -326,23 +353,36 @@ bool sim_answers(Sim *sim, const char *id)
 
 static void shim_answers(Sim *sim, SimShim *shim)
 {
-  NodeEvent event = {.type = shim->alive ? NODE_EVENT_FOUND : NODE_EVENT_ABSENT,
-                     .instance = shim->id,
-                     .generation = shim->generation};
+  DriverNews event = {.type = shim->alive ? DRIVER_FOUND : DRIVER_ABSENT,
+                      .instance = shim->id,
+                      .generation = shim->generation};
   event.attempt = shim->alive ? shim->attempt : shim->known_attempt;
   event.tree_lives = !shim->alive && shim->proc.alive;
   event.pid = shim->alive && shim->running ? shim->proc.pid : 0;
   event.exit = shim->exit;
   if (shim->alive)
     shim_met(sim, shim);
-  sim_node_event(sim, &event);
+  sim_node_news(sim, &event);
+}
+
+/* The node asks now and then, and has had no answer. */
+static void shim_is_silent(Sim *sim, void *data)
+{
+  SimShim *shim = sim_shim(sim, data);
+  if (!shim->alive || !shim->frozen)
+    return;
+  shim->silent = true;
+  sim_node_news(
+      sim, &(DriverNews){.type = DRIVER_UNREACHABLE, .instance = shim->id, .up_ms = SIM_ASK_MS});
 }
 
 void sim_shim_ask(Sim *sim, const char *id)
 {
   SimShim *shim = sim_shim(sim, id);
   shim->decided_before = shim->alive && shim->attempt == 0;
-  if (!shim_mail(sim, shim, MAIL_ASK, 0))
+  if (shim_mail(sim, shim, MAIL_ASK, 0))
+    sim_at(sim, SIM_FIND_MS, LIVES_WITH_NODE, shim_is_silent, g_strdup(id), g_free);
+  else
     shim_answers(sim, shim);
 }
 
@@ -376,7 +416,7 @@ static void shim_wakes(Sim *sim, void *data)
   sim_say(sim, "the shim of %s wakes", shim->id);
   shim->frozen = false;
   if (shim->silent && sim->node_up)
-    sim_node_event(sim, &(NodeEvent){.type = NODE_EVENT_REACHABLE, .instance = shim->id});
+    sim_node_news(sim, &(DriverNews){.type = DRIVER_REACHABLE, .instance = shim->id});
   shim->silent = false;
   if (shim->unreaped) {
     shim->ended_at = sim->boot_ms; /* nobody can know that it ended before */
@@ -390,17 +430,12 @@ static void shim_wakes(Sim *sim, void *data)
   }
 }
 
-enum { SIM_ASK_MS = 30000 };
-
-/* The node asks now and then, and has had no answer. */
-static void shim_is_silent(Sim *sim, void *data)
+void sim_shim_freeze(Sim *sim, SimShim *shim, bool wakes)
 {
-  SimShim *shim = sim_shim(sim, data);
-  if (!shim->alive || !shim->frozen)
-    return;
-  shim->silent = true;
-  sim_node_event(
-      sim, &(NodeEvent){.type = NODE_EVENT_UNREACHABLE, .instance = shim->id, .up_ms = SIM_ASK_MS});
+  shim->wakes = wakes;
+  sim_say(sim, "the shim of %s freezes%s", shim->id, shim->wakes ? "" : " for ever");
+  shim->frozen = true;
+  sim_at(sim, SIM_ASK_MS, LIVES_WITH_NODE, shim_is_silent, g_strdup(shim->id), g_free);
 }
 
 /* Those that shall, at the end of faults. */
@@ -423,10 +458,7 @@ void sim_some_shim_freezes(Sim *sim)
     SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
     if (!shim->alive || shim->frozen || !sim_chance(sim, 20))
       continue;
-    shim->wakes = sim_chance(sim, 70);
-    sim_say(sim, "the shim of %s freezes%s", shim->id, shim->wakes ? "" : " for ever");
-    shim->frozen = true;
-    sim_at(sim, SIM_ASK_MS, LIVES_WITH_NODE, shim_is_silent, g_strdup(shim->id), g_free);
+    sim_shim_freeze(sim, shim, sim_chance(sim, 70));
     if (shim->wakes)
       sim_at(sim, 1 + sim_below(sim, FROZEN_MS), LIVES_WITH_MACHINE, shim_wakes, g_strdup(shim->id),
              g_free);

@@ -4,6 +4,8 @@
  * world's seed, so a seed that finds a bug finds it for ever. */
 #include "core/objects.h"
 #include "core/release.h"
+#include "drivers/driver.h"
+#include "node/dispatch.h"
 #include "supervise/supervise.h"
 
 enum {
@@ -40,6 +42,7 @@ typedef struct SimShim {
   int64_t spawned_at, started_at, ended_at; /* the shim; its agent */
   int starts, node_life;                    /* in a row, under one life of the node */
   bool silent;                              /* its node was told that it does not answer */
+  int clearing;                             /* 1 + the life of the node that clears it; 0 = none */
   /* does nothing until it wakes, which may be never; what it is sent waits in @inbox */
   bool frozen;
   bool wakes;    /* it will */
@@ -128,8 +131,10 @@ struct Sim {
   bool lossy[2];         /* a direction whose frames do not arrive any more */
   int64_t arrives_at[2]; /* of the last frame of a direction */
   /* node.c */
-  Supervisor *node;
-  NodeActions *actions;
+  Dispatch *node;
+  Driver *driver;    /* outlives the node, as messages that are on their way do */
+  DriverWorld world; /* of it */
+  bool scripted;     /* agents do what their first words say, for the contract of drivers */
   GHashTable *files; /* id -> text, durable */
   bool node_up;
   int64_t node_wake, disk_at; /* next timer; when its last write is done */
@@ -172,6 +177,11 @@ void sim_break(Sim *sim, const char *format, ...) G_GNUC_PRINTF(2, 3);
  * @done (NULL = not owned) in any case. */
 void sim_at(Sim *sim, int64_t delay_ms, SimLife lives, SimFn fn, void *data, GDestroyNotify done);
 GList *sim_sorted_keys(GHashTable *table); /* of text keys; the list is the caller's */
+/* A world in which nothing runs yet; what it made goes with sim_done. */
+void sim_init(Sim *sim);
+void sim_done(Sim *sim);
+/* The next thing happens. */
+void sim_step(Sim *sim);
 /* One run: the text of what broke (caller frees), or NULL. *@digest: of its trace. */
 char *sim_run(uint64_t seed, bool verbose, uint64_t *digest);
 
@@ -217,6 +227,9 @@ void sim_link_connect(Sim *sim);
 
 /* ---- node.c ---- */
 void sim_node_event(Sim *sim, const NodeEvent *event);
+void sim_node_frame(Sim *sim, Frame *frame);            /* from the server; takes @frame */
+void sim_node_news(Sim *sim, const DriverNews *news);   /* from its driver */
+void sim_node_hears(void *sim, const DriverNews *news); /* a DriverTell */
 void sim_node_start(Sim *sim, void *data);
 void sim_node_crash(Sim *sim);
 /* of the node's file, or NULL; the caller's */
@@ -229,6 +242,9 @@ void sim_release_request(Sim *sim, int64_t request);
 void sim_release_instance(Sim *sim, const char *id);
 bool sim_port_free(const Sim *sim, int port);
 
+/* ---- driver.c: the row of the modelled shims; its world's data is the Sim ---- */
+extern const DriverOps sim_driver;
+
 /* ---- shim.c ---- */
 SimShim *sim_shim(Sim *sim, const char *id);
 void sim_shim_free(void *shim);
@@ -240,6 +256,10 @@ void sim_shim_dies(Sim *sim, SimShim *shim);
 void sim_some_shim_dies(Sim *sim);
 void sim_shims_wake(Sim *sim);
 void sim_some_shim_freezes(Sim *sim);
+/* Scripted: does the agent of @id say that it cannot be started? */
+bool sim_script_fails(const Sim *sim, const char *id, FailureClass *failure);
+/* It does nothing from now on, until it wakes or for ever. */
+void sim_shim_freeze(Sim *sim, SimShim *shim, bool wakes);
 bool sim_shim_lives(const SimShim *shim);    /* may anything of its tree be alive? */
 void sim_tree_end(Sim *sim, const char *id); /* kills the shim, and all of the tree */
 bool sim_answers(Sim *sim, const char *id);  /* would a probe of its agent succeed now? */

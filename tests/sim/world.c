@@ -130,7 +130,7 @@ static void sim_node_tick(Sim *sim)
 }
 
 /* The earliest of the next event, the core's and the node's wake-up. */
-static void sim_step(Sim *sim)
+void sim_step(Sim *sim)
 {
   if (++sim->steps % SIM_STEPS_MAX == 0)
     sim_break(sim, "something goes round and round: %" G_GUINT64_FORMAT " steps", sim->steps);
@@ -166,7 +166,7 @@ static void sim_pulse(Sim *sim, void *data)
   sim_at(sim, sim->faults ? 1 + sim_below(sim, 2000) : 500, LIVES_ALWAYS, sim_pulse, NULL, NULL);
 }
 
-static void sim_init(Sim *sim)
+void sim_init(Sim *sim)
 {
   sim->events = g_sequence_new(NULL);
   sim_digest_init(&sim->digest);
@@ -183,12 +183,12 @@ static void sim_init(Sim *sim)
   sim->posts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   sim->heard = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->fired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  sim->actions = node_actions_new();
+  sim->driver = driver_open(&sim_driver, &(DriverWorld){.tell = sim_node_hears, .data = sim}, NULL);
   g_strlcpy(sim->boot_id, "boot-0", sizeof sim->boot_id);
   sim_draw_rates(sim);
 }
 
-static void sim_done(Sim *sim)
+void sim_done(Sim *sim)
 {
   for (GSequenceIter *at = g_sequence_get_begin_iter(sim->events); !g_sequence_iter_is_end(at);
        at = g_sequence_iter_next(at))
@@ -199,8 +199,8 @@ static void sim_done(Sim *sim)
       g_string_free(sim->trace[i], TRUE);
   release_free(sim->queue);
   core_free(sim->core);
-  supervisor_free(sim->node);
-  node_actions_free(sim->actions);
+  dispatch_free(sim->node);
+  sim->driver->ops->close(sim->driver);
   sim_store_done(sim);
   frame_free(sim->hello);
   g_hash_table_unref(sim->promised);

@@ -3,7 +3,13 @@
 #include "base/fs.h"
 #include "drivers/cgroup.h"
 
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct Fake {
   char *root;
@@ -246,6 +252,90 @@ static void test_v2_left_by_another(void)
   fake_done(&fake);
 }
 
+/* ---- a real v2 tree, without controllers, in a mount namespace of its own ---- */
+
+/* Mounts one at @directory; the text of why not, or NULL. */
+static const char *tree_mount(const char *directory)
+{
+  if (unshare(CLONE_NEWNS) != 0)
+    return "unshare";
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+    return "make mounts private";
+  return mount("none", directory, "cgroup2", 0, NULL) == 0 ? NULL : "mount cgroup2";
+}
+
+/* A process that joins the group of @procs, forks one that leaves its session and parent, and
+ * sleeps; both write a byte to @ready. */
+static pid_t tree_fork(const char *procs, int ready)
+{
+  pid_t pid = fork();
+  if (pid)
+    return pid;
+  g_autofree char *text = g_strdup_printf("%d", (int)getpid());
+  if (!g_file_set_contents_full(procs, text, -1, G_FILE_SET_CONTENTS_NONE, 0644, NULL))
+    _exit(1);
+  if (fork() == 0 && fork() != 0)
+    _exit(0);
+  setsid();
+  for (ssize_t n = write(ready, "x", 1);; n = 0)
+    n == 1 || n == 0 ? (void)pause() : _exit(2);
+}
+
+/* Everything of the tree ends by one write, also what left its parent and has no mark; nobody else.
+ */
+static void test_tree(void)
+{
+  g_autofree char *root = g_dir_make_tmp("reeve-cgroup-XXXXXX", NULL);
+  g_autofree char *unified = g_build_filename(root, "unified", NULL);
+  g_assert_true(fs_mkdirs(unified, 0755, NULL));
+  const char *step = tree_mount(unified);
+  if (step) {
+    g_autofree char *why = g_strdup_printf(
+        "no v2 tree of control groups may be mounted here: %s: %s", step, g_strerror(errno));
+    fs_remove_tree(root, NULL);
+    g_test_skip(why);
+    return;
+  }
+  g_autofree char *owner = g_strdup_printf("test%d", (int)getpid());
+  g_autoptr(Cgroups) cgroups = cgroups_new(root, "");
+  cgroups_prepare(cgroups, owner);
+  /* no limit is enforced with it */
+  g_assert_cmpstr(cgroups_unenforced(cgroups), ==, "memory cpu pids");
+  g_autofree char *procs = cgroups_make_tree(cgroups, "ins_000001"),
+                  *other = cgroups_make_tree(cgroups, "ins_000002"),
+                  *group = cgroups_tree(cgroups, "ins_000001");
+  g_assert_true(procs && other && group && g_str_has_prefix(procs, group));
+  int ready[2];
+  char byte;
+  g_assert_cmpint(pipe(ready), ==, 0);
+  pid_t ours = tree_fork(procs, ready[1]), theirs = tree_fork(other, ready[1]);
+  close(ready[1]);
+  for (int i = 0; i < 4; i++)
+    g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+  g_assert_false(cgroups_remove(cgroups, "ins_000001"));
+  g_autoptr(GHashTable) ids = cgroups_ids(cgroups);
+  g_assert_true(g_hash_table_contains(ids, "ins_000001"));
+  while (cgroup_kill(group))
+    g_usleep(1000);
+  int status;
+  g_assert_cmpint(waitpid(ours, &status, 0), ==, ours);
+  g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  g_assert_cmpint(waitpid(theirs, &status, WNOHANG), ==, 0);
+  g_assert_true(cgroups_remove(cgroups, "ins_000001"));
+  g_autofree char *left = cgroups_tree(cgroups, "ins_000002");
+  while (cgroup_kill(left))
+    g_usleep(1000);
+  waitpid(theirs, &status, 0);
+  g_assert_cmpint(read(ready[0], &byte, 1), ==,
+                  0); /* nobody of either has the other end any more */
+  close(ready[0]);
+  g_assert_true(cgroups_remove(cgroups, "ins_000002"));
+  cgroups_leave(cgroups);
+  g_assert_false(cgroup_kill(group)); /* which is not there */
+  g_assert_cmpint(umount2(unified, MNT_DETACH), ==, 0);
+  fs_remove_tree(root, NULL);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -259,5 +349,6 @@ int main(int argc, char **argv)
   g_test_add_func("/cgroup/owners", test_owners);
   g_test_add_func("/cgroup/leave", test_leave);
   g_test_add_func("/cgroup/v2-left-by-another", test_v2_left_by_another);
+  g_test_add_func("/cgroup/tree", test_tree);
   return g_test_run();
 }

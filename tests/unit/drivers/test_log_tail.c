@@ -1,6 +1,6 @@
 /* The last lines of a log, bounded by what one attempt wrote. */
 #include "base/fs.h"
-#include "drivers/process.h"
+#include "drivers/shim.h"
 
 #include <string.h>
 

@@ -2,7 +2,8 @@
  * of dying. */
 #include "base/clock.h"
 #include "base/fs.h"
-#include "node/internal.h"
+#include "drivers/asks.h"
+#include "node/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -399,6 +400,32 @@ static void test_escaped(void)
   g_assert_cmpint(pid_of_command("4711"), ==, 0);
 }
 
+/* What left session and parent and took the mark off as well is found by its control group. */
+static void test_escaped_without_a_mark(void)
+{
+  Rig rig;
+  rig_begin(&rig);
+  const ProcessDriver *driver = (const ProcessDriver *)rig.node->driver;
+  g_autofree char *group = cgroups_tree(driver->cgroups, "ins_00000a");
+  rig_send(&rig, FRAME_START, "ins_00000a", 1,
+           sleeper("setsid -f env -i sleep 4712; exec sleep 60"));
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1);
+  pid_t escaped = wait_command("4712");
+  kill(shim_of("ins_00000a"), SIGKILL);
+  rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 2);
+  bool ended = !is_alive(escaped);
+  if (!ended)
+    kill(escaped, SIGKILL);
+  pid_t again = wait_command("4712");
+  clean_up(&rig);
+  if (again && is_alive(again))
+    kill(again, SIGKILL);
+  if (group)
+    g_assert_true(ended);
+  else
+    g_test_skip("there is no v2 tree of control groups here that we may write");
+}
+
 /* Until the last report of @id has a reason that begins with @wanted, or none when that is NULL. */
 static void rig_wait_reason(const Rig *rig, const char *id, const char *wanted)
 {
@@ -451,7 +478,7 @@ static void test_frozen_later(void)
   rig_send(&rig, FRAME_START, "ins_00000b", 1, sleeper("exec sleep 60"));
   rig_wait(&rig, "ins_00000b", INSTANCE_RUNNING, 1);
   int64_t pid = rig_wait(&rig, "ins_00000a", INSTANCE_RUNNING, 1)->pid;
-  Asks *asks = asks_new(rig.node, ASK_MS);
+  Asks *asks = asks_new((ProcessDriver *)rig.node->driver, ASK_MS);
   pid_t shim = shim_of("ins_00000a");
   g_assert_cmpint(kill(shim, SIGSTOP), ==, 0);
   rig_wait_reason(&rig, "ins_00000a", "its shim has not answered since 20");
@@ -662,6 +689,7 @@ int main(int argc, char **argv)
   g_test_add_func("/adopt/the-shim-dies", test_the_shim_dies);
   g_test_add_func("/adopt/files-that-make-no-sense", test_files_that_make_no_sense);
   g_test_add_func("/adopt/escaped", test_escaped);
+  g_test_add_func("/adopt/escaped-without-a-mark", test_escaped_without_a_mark);
   g_test_add_func("/adopt/frozen", test_frozen);
   g_test_add_func("/adopt/frozen-later", test_frozen_later);
   g_test_add_func("/adopt/frozen-probe", test_frozen_probe);

@@ -2,7 +2,8 @@
  * on, and on as it grows. */
 #include "base/clock.h"
 #include "base/fs.h"
-#include "node/internal.h"
+#include "drivers/process.h"
+#include "node/logs.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,6 +55,10 @@ static void rig_init(Rig *rig)
   rig->node.instances_dir = g_dir_make_tmp("reeve-logs-XXXXXX", NULL);
   rig->node.send = rig_sent;
   rig->node.send_data = rig;
+  DriverWorld world = {.loop = rig->node.loop,
+                       .state_dir = rig->node.instances_dir,
+                       .instances_dir = rig->node.instances_dir};
+  rig->node.driver = driver_open(&process_driver, &world, NULL);
   rig->node.logs = node_logs_new(&rig->node);
   rig->directory = g_build_filename(rig->node.instances_dir, "ins_00000a", NULL);
   rig->late = loop_timer_new(rig->node.loop, rig_is_late, (void *)(uintptr_t) "more of the log");
@@ -63,6 +68,7 @@ static void rig_init(Rig *rig)
 static void rig_done(Rig *rig)
 {
   node_logs_free(rig->node.logs);
+  process_driver.close(rig->node.driver);
   loop_timer_free(rig->late);
   loop_free(rig->node.loop);
   fs_remove_tree(rig->node.instances_dir, NULL);

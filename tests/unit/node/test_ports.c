@@ -1,6 +1,8 @@
 /* PortBook that are held between reserve and start: who gets which, who is named, and what is given
  * back. */
-#include "node/internal.h"
+#include "node/ports.h"
+
+#include "drivers/check.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -149,10 +151,11 @@ static void refused(InstanceSpec *(*change)(InstanceSpec *spec), const char *wan
   PortBook *ports = port_book_new();
   int port = free_port();
   g_autoptr(Frame) reserve = reserve_frame(1, 20000);
-  g_autoptr(GHashTable) no_users = g_hash_table_new(g_str_hash, g_str_equal);
-  g_hash_table_insert(no_users, (char *)"no-such-user", (char *)"no such user");
-  change(add(reserve, "ins_a", port, true));
-  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, no_users);
+  g_autoptr(GHashTable) refusals = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+  InstanceSpec *spec = change(add(reserve, "ins_a", port, true));
+  g_hash_table_insert(refusals, (char *)"ins_a",
+                      check_spec(spec, spec->user ? "no such user" : NULL));
+  g_autoptr(Frame) reserved = port_book_reserve(ports, reserve, refusals);
   g_assert_nonnull(reservation(reserved, 0)->error);
   g_assert_nonnull(strstr(reservation(reserved, 0)->error, wanted));
   g_assert_true(can_listen(port));

@@ -2,7 +2,7 @@
  * it in place of the system's. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "node/internal.h"
+#include "node/users.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -383,14 +383,25 @@ static void test_start_failures(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED,
                              .generation = 1,
                              .text = "No space left on device"});
-  rig_wants(rig, "store g1"); /* nothing starts that is not stored */
+  rig_wants(rig, "store g1; store g1"); /* nothing starts that is not stored; then its outcome */
   rig_is(rig, "failed unknown a0 r0 instance file: No space left on device");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORE_FAILED, .generation = 1, .text = "again"});
+  rig_pass(rig, 10 * INSTANCE_STORE_AGAIN_MS);
+  rig_wants(rig, ""); /* nothing is lost with a file that never was */
   rig_frame(rig, FRAME_START, 1, 2, spec);
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .generation = 2});
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARE_FAILED,
                              .text = "Resource temporarily unavailable"});
-  rig_wants(rig, "store g2; prepare g2");
+  rig_wants(rig, "store g2; prepare g2; store g2");
   rig_is(rig, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
+  g_assert_nonnull(strstr(rig->files->str, "\"outcome\":\"failed\""));
+  g_autofree char *file = g_strdup(rig->files->str);
+  g_autoptr(Rig) next = rig_new("boot-1"); /* the node's next life does not try it again */
+  rig_event(next, (NodeEvent){.type = NODE_EVENT_FILE, .text = file});
+  rig_event(next, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_event(next, (NodeEvent){.type = NODE_EVENT_ABSENT});
+  rig_wants(next, "");
+  rig_is(next, "failed unknown a0 r0 its shim did not start: Resource temporarily unavailable");
 }
 
 /* What may pass is tried again, whatever `restart` says, and is no restart: a full disk, a table of
@@ -464,6 +475,29 @@ static void test_shim_silent(void)
   rig_wants(start, "prepare g1; start a1");
   rig_pass(start, INSTANCE_ANSWER_MS);
   rig_wants(start, "clear"); /* it does not say whether it started */
+}
+
+/* What does not end is said, and killed again; nothing starts beside it, however long that takes.
+ */
+static void test_cleared_late(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_VANISHED, .tree_lives = true});
+  rig_wants(rig, "clear");
+  rig_is(rig, "stopping unknown a1 r0 its shim died");
+  rig_pass(rig, INSTANCE_CLEAR_MS - 1);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "clear");
+  InstanceReport *report = supervisor_report(rig->node, "ins_1");
+  g_assert_true(
+      g_str_has_prefix(report->reason, "its shim died; processes of it have been killed since 20"));
+  instance_report_free(report);
+  rig_pass(rig, INSTANCE_CLEAR_MS);
+  rig_wants(rig, "clear");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED, .generation = 1, .attempt = 1});
+  rig_is(rig, "backoff unknown a1 r1 its shim died");
 }
 
 /* A shim that dies leaves a tree: cleared first, then a new shim and a new attempt. */
@@ -588,6 +622,7 @@ int main(int argc, char **argv)
   g_test_add_func("/life/start-failures", test_start_failures);
   g_test_add_func("/life/shim-dies", test_shim_dies);
   g_test_add_func("/life/shim-silent", test_shim_silent);
+  g_test_add_func("/life/cleared-late", test_cleared_late);
   g_test_add_func("/life/passing", test_passing);
   g_test_add_func("/life/outcome-before-shim", test_outcome_before_shim);
   g_test_add_func("/life/outcome-is-written-again", test_outcome_is_written_again);

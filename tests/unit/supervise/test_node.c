@@ -398,7 +398,7 @@ static void test_adopt_frozen(void)
   rig_wants(rig, "clear");
   /* too late */
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .pid = 77});
-  rig_pass(rig, INSTANCE_ANSWER_MS);
+  rig_pass(rig, INSTANCE_CLEAR_MS - 1);
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_CLEARED, .generation = 1, .attempt = 1});
   rig_wants(rig, "store g2");

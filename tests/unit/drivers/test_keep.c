@@ -1,7 +1,7 @@
 /* What is kept of logs: a cap for all, oldest first, never what is being written; and an end for
  * what is long gone. */
 #include "base/fs.h"
-#include "node/internal.h"
+#include "drivers/keep.h"
 
 #include <fcntl.h>
 #include <string.h>

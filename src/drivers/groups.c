@@ -1,14 +1,15 @@
 /* The end of control groups: each goes with the last process in it. That is as a rule when its
  * instance has no shim any more; a command beside the agent may take longer, and what a former life
  * of this node left is found at start. */
+#include "drivers/groups.h"
+
 #include "base/clock.h"
 #include "base/id.h"
-#include "node/internal.h"
 
 enum { GROUPS_FIRST_MS = 100, GROUPS_MOST_MS = 60000 };
 
 struct Groups {
-  Node *node;
+  ProcessDriver *driver;
   GHashTable *staying; /* set of ids: something still ran in theirs */
   LoopTimer *timer;
   int64_t gap_ms;
@@ -18,15 +19,15 @@ struct Groups {
  * has joined, they are empty and wanted. */
 static bool groups_wanted(const Groups *groups, const char *id)
 {
-  const Runner *runner = node_runner(groups->node, id, false);
-  return runner && (runner->shim || runner->runs > 0);
+  const Process *process = process_of(groups->driver, id, false);
+  return process && (process->shim || process->runs > 0);
 }
 
 static gboolean groups_is_done(gpointer id, gpointer value, gpointer data)
 {
   const Groups *groups = data;
   (void)value;
-  return groups_wanted(groups, id) || cgroups_remove(groups->node->cgroups, id);
+  return groups_wanted(groups, id) || cgroups_remove(groups->driver->cgroups, id);
 }
 
 static void groups_due(void *data)
@@ -41,7 +42,7 @@ static void groups_due(void *data)
 
 void groups_remove(Groups *groups, const char *id)
 {
-  if (groups_wanted(groups, id) || cgroups_remove(groups->node->cgroups, id))
+  if (groups_wanted(groups, id) || cgroups_remove(groups->driver->cgroups, id))
     return;
   g_hash_table_add(groups->staying, g_strdup(id));
   groups->gap_ms = GROUPS_FIRST_MS;
@@ -50,21 +51,21 @@ void groups_remove(Groups *groups, const char *id)
 
 void groups_sweep(Groups *groups)
 {
-  g_autoptr(GHashTable) ids = cgroups_ids(groups->node->cgroups);
+  g_autoptr(GHashTable) ids = cgroups_ids(groups->driver->cgroups);
   GHashTableIter iter;
   gpointer id;
   g_hash_table_iter_init(&iter, ids);
   while (g_hash_table_iter_next(&iter, &id, NULL))
-    if (id_is(id, "ins") && !node_runner(groups->node, id, false))
+    if (id_is(id, "ins") && !process_of(groups->driver, id, false))
       groups_remove(groups, id);
 }
 
-Groups *groups_new(Node *node)
+Groups *groups_new(ProcessDriver *driver)
 {
   Groups *groups = g_new0(Groups, 1);
-  groups->node = node;
+  groups->driver = driver;
   groups->staying = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  groups->timer = loop_timer_new(node->loop, groups_due, groups);
+  groups->timer = loop_timer_new(driver->world.loop, groups_due, groups);
   return groups;
 }
 
@@ -73,7 +74,7 @@ void groups_free(Groups *groups)
   if (!groups)
     return;
   g_hash_table_foreach_remove(groups->staying, groups_is_done, groups);
-  cgroups_leave(groups->node->cgroups);
+  cgroups_leave(groups->driver->cgroups);
   g_hash_table_unref(groups->staying);
   loop_timer_free(groups->timer);
   g_free(groups);

@@ -1,9 +1,10 @@
 /* How much of the logs is kept: a cap for the whole node, oldest files first, and an end for
  * instances that are long gone. */
+#include "drivers/keep.h"
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "node/internal.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@ enum { KEEP_SOON_MS = 5000, KEEP_EVERY_MS = 3600 * 1000, KEEP_FILES = 5 };
 #define KEEP_GONE_MS   ((int64_t)7 * 24 * 3600 * 1000)
 
 struct Keep {
-  Node *node;
+  ProcessDriver *driver;
   LoopTimer *timer;
   int64_t due_ms;
 };
@@ -104,7 +105,7 @@ int64_t keep_sweep(const char *instances_dir, KeepWrittenFn written, void *data,
   return removed + keep_remove(files, 0, limits->cap_bytes);
 }
 
-/* One sweep, on the writer's thread; what is being written was looked up before, on the loop. */
+/* One sweep, in the background; what is being written was looked up before, on the loop. */
 typedef struct KeepJob {
   char *instances_dir;
   GHashTable *written; /* set of ids */
@@ -125,16 +126,16 @@ static void keep_job_work(void *data)
 }
 
 /* The instances whose log a shim may be writing now. */
-static GHashTable *keep_written(const Node *node)
+static GHashTable *keep_written(const ProcessDriver *driver)
 {
   GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, node->runners);
+  g_hash_table_iter_init(&iter, driver->processes);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    const Runner *runner = value;
-    if (runner->shim || runner->adopting || runner->preparing)
-      g_hash_table_add(ids, g_strdup(runner->id));
+    const Process *process = value;
+    if (process->shim || process->finding || process->preparing)
+      g_hash_table_add(ids, g_strdup(process->id));
   }
   return ids;
 }
@@ -158,12 +159,13 @@ static void keep_job_done(void *data)
 static void keep_due(void *data)
 {
   Keep *keep = data;
+  const DriverWorld *world = &keep->driver->world;
   KeepJob *job = g_new0(KeepJob, 1);
   *job = (KeepJob){
-      .instances_dir = g_strdup(keep->node->instances_dir),
-      .written = keep_written(keep->node),
+      .instances_dir = g_strdup(world->instances_dir),
+      .written = keep_written(keep->driver),
       .limits = {.cap_bytes = KEEP_CAP_BYTES, .gone_ms = KEEP_GONE_MS, .now_ms = clock_wall_ms()}};
-  writer_do(keep->node->writer, keep_job_work, keep_job_done, job);
+  world->background(world->data, keep_job_work, keep_job_done, job);
   keep_arm(keep, KEEP_EVERY_MS);
 }
 
@@ -173,11 +175,11 @@ void keep_soon(Keep *keep)
     keep_arm(keep, KEEP_SOON_MS);
 }
 
-Keep *keep_new(Node *node)
+Keep *keep_new(ProcessDriver *driver)
 {
   Keep *keep = g_new0(Keep, 1);
-  keep->node = node;
-  keep->timer = loop_timer_new(node->loop, keep_due, keep);
+  keep->driver = driver;
+  keep->timer = loop_timer_new(driver->world.loop, keep_due, keep);
   keep_arm(keep, KEEP_SOON_MS);
   return keep;
 }

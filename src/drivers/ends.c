@@ -1,9 +1,10 @@
 /* Ends trees that have no shim, or a frozen one, on a thread: each look reads all of /proc, for all
  * of them at once, and is repeated until nothing is left. */
+#include "drivers/ends.h"
+
 #include "base/fs.h"
 #include "base/log.h"
 #include "drivers/tree.h"
-#include "node/internal.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -12,7 +13,7 @@ enum { ENDS_FIRST_MS = 10, ENDS_MOST_MS = 1000, ENDS_SAID_AFTER = 10 };
 
 struct End {
   ProcessTree tree;
-  char *directory;
+  char *directory, *group;
   bool with_shim, remove;
   EndedFn ended; /* the loop's; NULL = nobody waits any more */
   void *data;
@@ -33,6 +34,7 @@ static void end_free(gpointer data)
 {
   End *end = data;
   g_free(end->directory);
+  g_free(end->group);
   g_free(end);
 }
 
@@ -163,12 +165,14 @@ End *ends_tree(Ends *ends, const EndSpec *spec)
 {
   End *end = g_new0(End, 1);
   *end = (End){.directory = g_strdup(spec->directory),
+               .group = g_strdup(spec->group),
                .with_shim = spec->with_shim,
                .remove = spec->remove,
                .ended = spec->ended,
                .data = spec->data};
   if (!identity_read(spec->directory, &end->tree.main))
     end->tree.main = (ProcessIdentity){0};
+  end->tree.group = end->group;
   tree_mark(spec->directory, end->tree.mark);
   pthread_mutex_lock(&ends->lock);
   g_ptr_array_add(ends->fresh, end);

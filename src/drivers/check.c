@@ -1,6 +1,6 @@
 /* Can this spec be started here? Asked before anything is started, so that a typing error fails a
  * deployment in its first second. */
-#include "node/internal.h"
+#include "drivers/check.h"
 
 #include <errno.h>
 #include <fcntl.h>

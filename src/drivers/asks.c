@@ -4,13 +4,14 @@
  * of. One that sleeps, as it does when there is nothing to do, is not woken (that costs five times
  * the look); any other is asked, since only an answer tells a busy one from one that is stopped,
  * traced, or waits for a disk. */
+#include "drivers/asks.h"
+
 #include "base/clock.h"
-#include "node/internal.h"
 
 enum { ASKS_SLICES = 30, ASKS_SLICE_MOST = 50, ASKS_LATE_MS = 5000 };
 
 struct Asks {
-  Node *node;
+  ProcessDriver *driver;
   LoopTimer *timer;
   int64_t due_ms, period_ms;
   GPtrArray *round; /* of char*: ids that are still to be looked at in this round */
@@ -22,21 +23,26 @@ static void asks_arm(Asks *asks, int64_t in_ms)
   loop_timer_set(asks->timer, asks->due_ms);
 }
 
-/* One question is open at a time: a frozen shim does not read, and what is sent to it piles up. */
-static void asks_look(const Asks *asks, Runner *runner, int64_t now_ms)
+void asks_is_late(Process *process, int64_t for_ms)
 {
-  if (!runner->shim || runner->preparing || runner->adopting || runner->unreachable)
+  if (process->unreachable)
     return;
-  if (!runner->asked_ms) {
-    if (shim_sleeps(runner->shim))
+  process->unreachable = true;
+  process_tell(process, (DriverNews){.type = DRIVER_UNREACHABLE, .up_ms = for_ms});
+}
+
+/* One question is open at a time: a frozen shim does not read, and what is sent to it piles up. */
+static void asks_look(const Asks *asks, Process *process, int64_t now_ms)
+{
+  if (!process->shim || process->preparing || process->finding || process->unreachable)
+    return;
+  if (!process->asked_ms) {
+    if (shim_sleeps(process->shim))
       return;
-    runner->asked_ms = now_ms;
-    shim_query(runner->shim);
-  } else if (now_ms - runner->asked_ms >= asks->period_ms - asks->period_ms / ASKS_SLICES) {
-    runner->unreachable = true;
-    NodeEvent unreachable = {
-        .type = NODE_EVENT_UNREACHABLE, .instance = runner->id, .up_ms = now_ms - runner->asked_ms};
-    node_event(runner->node, &unreachable, NULL);
+    process->asked_ms = now_ms;
+    shim_query(process->shim);
+  } else if (now_ms - process->asked_ms >= asks->period_ms - asks->period_ms / ASKS_SLICES) {
+    asks_is_late(process, now_ms - process->asked_ms);
   }
 }
 
@@ -46,11 +52,11 @@ static void asks_anew(Asks *asks, int64_t now_ms)
 {
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, asks->node->runners);
+  g_hash_table_iter_init(&iter, asks->driver->processes);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    Runner *runner = value;
-    if (runner->asked_ms)
-      runner->asked_ms = now_ms;
+    Process *process = value;
+    if (process->asked_ms)
+      process->asked_ms = now_ms;
   }
 }
 
@@ -62,38 +68,37 @@ static void asks_due(void *data)
     asks_anew(asks, now_ms);
   GHashTableIter iter;
   gpointer value;
-  g_hash_table_iter_init(&iter, asks->node->runners);
-  bool begins = !asks->round->len; /* by id: a runner may be gone before its turn */
+  g_hash_table_iter_init(&iter, asks->driver->processes);
+  bool begins = !asks->round->len; /* by id: a process may be gone before its turn */
   while (begins && g_hash_table_iter_next(&iter, &value, NULL))
     g_ptr_array_add(asks->round, g_strdup(value));
-  guint n = g_hash_table_size(asks->node->runners),
+  guint n = g_hash_table_size(asks->driver->processes),
         slice = CLAMP((n + ASKS_SLICES - 1) / ASKS_SLICES, 1, ASKS_SLICE_MOST);
   for (guint i = 0; i < slice && asks->round->len; i++) {
     g_autofree char *id = g_ptr_array_steal_index_fast(asks->round, asks->round->len - 1);
-    Runner *runner = node_runner(asks->node, id, false);
-    if (runner)
-      asks_look(asks, runner, now_ms);
+    Process *process = process_of(asks->driver, id, false);
+    if (process)
+      asks_look(asks, process, now_ms);
   }
   asks_arm(asks, asks->period_ms / CLAMP(n, 1, ASKS_SLICES));
 }
 
-void asks_answered(Runner *runner)
+void asks_answered(Process *process)
 {
-  runner->asked_ms = 0;
-  if (!runner->unreachable)
+  process->asked_ms = 0;
+  if (!process->unreachable)
     return;
-  runner->unreachable = false;
-  NodeEvent reachable = {.type = NODE_EVENT_REACHABLE, .instance = runner->id};
-  node_event(runner->node, &reachable, NULL);
+  process->unreachable = false;
+  process_tell(process, (DriverNews){.type = DRIVER_REACHABLE});
 }
 
-Asks *asks_new(Node *node, int64_t period_ms)
+Asks *asks_new(ProcessDriver *driver, int64_t period_ms)
 {
   Asks *asks = g_new0(Asks, 1);
-  asks->node = node;
+  asks->driver = driver;
   asks->period_ms = period_ms;
   asks->round = g_ptr_array_new_with_free_func(g_free);
-  asks->timer = loop_timer_new(node->loop, asks_due, asks);
+  asks->timer = loop_timer_new(driver->world.loop, asks_due, asks);
   asks_arm(asks, period_ms);
   return asks;
 }
