@@ -318,13 +318,11 @@ void reserve_missing(Core *core, const NodeObject *node)
     if (reserve_misses(instance))
       g_ptr_array_add(missing, instance);
   g_ptr_array_sort(missing, reserve_compare);
-  const Deployment *last = NULL;
   for (guint i = 0; i < missing->len; i++) {
-    Instance *of = missing->pdata[i];
-    if (of->deployment != last)
+    Instance *one = missing->pdata[i];
+    if (i > 0 && one->deployment != ((const Instance *)missing->pdata[i - 1])->deployment)
       g_clear_pointer(&used, ports_free);
-    last = of->deployment;
-    reserve_keep_auto(core, of, &used);
+    reserve_keep_auto(core, one, &used);
   }
 }
 

@@ -298,7 +298,7 @@ static void rollout_note_failure(Core *core, Rollout *rollout, const Instance *f
   for (guint i = rollout_first(deployment, rollout->stage);
        i < rollout_first(deployment, rollout->stage + 1); i++) {
     Instance *instance = deployment->instances->pdata[i];
-    if (instance == failed || (!failed && instance->step == STEP_STARTING))
+    if (failed ? instance == failed : instance->step == STEP_STARTING)
       instance_set_step(core, instance, STEP_READY);
     if (!none || instance->step != STEP_WAITING)
       continue;

@@ -314,7 +314,7 @@ static void test_ended_meanwhile(void)
 static void test_absent(void)
 {
   begin();
-  g_autoptr(InstanceSpec) spec = bench->equip(A, BENCH_SLEEPS); /* a directory, and nothing else */
+  instance_spec_free(bench->equip(A, BENCH_SLEEPS)); /* a directory, and nothing else */
   find(A);
   DriverNews *news = wait_for(A, DRIVER_ABSENT);
   g_assert_true(news->attempt == 0 && !news->tree_lives);
