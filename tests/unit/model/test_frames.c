@@ -28,6 +28,8 @@ static const char *const frames[] = {
     "{\"type\":\"hello\",\"protocol\":1,\"node\":\"n1\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"backoff\","
     "\"health\":\"unhealthy\",\"attempt\":3,\"restarts\":4,\"pid\":5,\"port\":6,\"exit_code\":7,\"exit_signal\":0,\"since_ms\":8,\"reason\":\"r\\n\","
     "\"output\":\"o\",\"peers\":\"0123456789abcdef\"}]}",
+    "{\"type\":\"list\",\"seq\":2,\"more\":1,\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"stopped\","
+    "\"health\":\"unknown\",\"attempt\":1,\"restarts\":0,\"pid\":0,\"port\":0,\"exit_code\":-1,\"exit_signal\":0,\"since_ms\":8}]}",
     "{\"type\":\"heartbeat\",\"seq\":9223372036854775807}",
     "{\"type\":\"report\",\"reports\":[{\"id\":\"ins_000001\",\"epoch\":1,\"generation\":2,\"state\":\"running\",\"health\":\"healthy\",\"attempt\":1,"
     "\"restarts\":0,\"pid\":5,\"port\":6,\"exit_code\":-1,\"exit_signal\":64,\"since_ms\":8}]}",
