@@ -10,7 +10,10 @@ void text_set(char **slot, const char *text);
 /* A stopped deployment without revisions; texts are copied. Free with deployment_free. */
 Deployment *deployment_new(const char *id, const char *name);
 void deployment_free(Deployment *deployment);
-/* Puts the slots into their order: stage, then declaration, then replica. */
+/* Below 0 when @a comes before @b: by deployment, stage, then declaration and replica, since ids
+ * grow with these inside a revision. */
+int instance_order(const Instance *a, const Instance *b);
+/* Puts the slots into that order. */
 void deployment_sort(Deployment *deployment);
 /* The slot, or NULL. */
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica);

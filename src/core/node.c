@@ -122,7 +122,6 @@ static void node_refuse_instance(Core *core, NodeObject *node, const InstanceRep
   unknown->epoch = report->epoch;
   unknown->generation = report->generation;
   unknown->listed = true;
-  node_arm(core, node);
 }
 
 /* Forgets the unknown instances of @node whose time is up. */
@@ -341,8 +340,9 @@ static void node_found(Core *core, NodeObject *node)
   bool lost = node->status == NODE_LOST;
   node->heard_boot_ms = core_now(core).boot_ms;
   node_set_status(core, node, NODE_ONLINE);
-  node_arm(core, node);
-  g_autoptr(GPtrArray) instances = lost ? node_instances(node) : g_ptr_array_new();
+  if (!lost)
+    return;
+  g_autoptr(GPtrArray) instances = node_instances(node);
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
@@ -365,6 +365,7 @@ static void node_heartbeat(Core *core, const Command *command)
   if (!node || !node->linked)
     return;
   node_found(core, node);
+  node_arm(core, node);
   turn_frame(core, node->id, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
 }
 
@@ -375,11 +376,12 @@ static void node_on_report(Core *core, const Command *command)
     return;
   node_found(core, node);
   node_reports(core, node, command->frame, false);
+  node_arm(core, node);
 }
 
 static void node_on_reserved(Core *core, const Command *command)
 {
-  NodeObject *node = core_node(core, command->node);
+  const NodeObject *node = core_node(core, command->node);
   if (node)
     rollout_on_reserved(core, node, command->frame);
 }

@@ -98,13 +98,17 @@ void deployment_free(Deployment *deployment)
   g_free(deployment);
 }
 
-/* Stage, then declaration (ids grow with it inside a deployment's revision), then replica. */
+int instance_order(const Instance *a, const Instance *b)
+{
+  int order = a->deployment == b->deployment ? 0 : strcmp(a->deployment->name, b->deployment->name);
+  if (!order)
+    order = a->stage - b->stage;
+  return order ? order : strcmp(a->id, b->id);
+}
+
 static gint instance_compare(gconstpointer a, gconstpointer b)
 {
-  const Instance *x = *(Instance *const *)a, *y = *(Instance *const *)b;
-  if (x->stage != y->stage)
-    return x->stage - y->stage;
-  return strcmp(x->id, y->id);
+  return instance_order(*(Instance *const *)a, *(Instance *const *)b);
 }
 
 void deployment_sort(Deployment *deployment)

@@ -51,22 +51,13 @@ void ports_seen(const Core *core, Instance *instance)
   g_hash_table_insert(node->live, key, instance);
 }
 
-/* By deployment, stage and id. */
-static bool ports_before(const Instance *a, const Instance *b)
-{
-  int order = strcmp(a->deployment->name, b->deployment->name);
-  if (!order)
-    order = a->stage - b->stage;
-  return order ? order < 0 : strcmp(a->id, b->id) < 0;
-}
-
 Instance *ports_live(const Core *core, const Instance *instance, int port)
 {
   const NodeObject *node = core_node(core, instance->node);
   Instance *first = NULL;
   Instance *at = node ? g_hash_table_lookup(node->live, GINT_TO_POINTER(port)) : NULL;
   for (; at; at = at->live_next)
-    if (at->deployment == instance->deployment && (!first || ports_before(at, first)))
+    if (at->deployment == instance->deployment && (!first || instance_order(at, first) < 0))
       first = at;
   return first;
 }
@@ -168,7 +159,7 @@ static void ports_put(PortTable *table, PortPass pass, int port, Instance *insta
   if (owner && table->passes[port] < pass)
     return;
   if (owner && table->passes[port] == pass &&
-      (pass == PASS_GIVEN || !ports_before(instance, owner)))
+      (pass == PASS_GIVEN || instance_order(instance, owner) >= 0))
     return;
   table->owners[port] = instance;
   table->passes[port] = (uint8_t)pass;

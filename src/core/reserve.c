@@ -129,25 +129,31 @@ static Reserve *reserve_of(const Rollout *rollout, const NodeObject *node)
   return NULL;
 }
 
-/* The one with this request, which is there. */
-static Reserve *reserve_asked(const Rollout *rollout, int64_t request)
+Reserve *reserve_find(const Rollout *rollout, const NodeObject *node, int64_t request)
 {
-  guint i = 0;
-  while (((const Reserve *)rollout->reserves->pdata[i])->request != request)
-    i++;
-  return rollout->reserves->pdata[i];
+  for (guint i = 0; i < rollout->reserves->len; i++) {
+    Reserve *reserve = rollout->reserves->pdata[i];
+    if (reserve->node == node && reserve->request == request)
+      return reserve;
+  }
+  return NULL;
+}
+
+void reserve_forget(Rollout *rollout, const NodeObject *node)
+{
+  for (guint i = rollout->reserves->len; i > 0; i--)
+    if (!node || ((const Reserve *)rollout->reserves->pdata[i - 1])->node == node)
+      g_ptr_array_remove_index(rollout->reserves, i - 1);
 }
 
 void reserve_release(Core *core, Rollout *rollout, const NodeObject *node)
 {
   for (guint i = rollout->reserves->len; i > 0; i--) {
     const Reserve *reserve = rollout->reserves->pdata[i - 1];
-    if (node && reserve->node != node)
-      continue;
-    if (reserve->node->linked)
+    if ((!node || reserve->node == node) && reserve->node->linked)
       turn_frame(core, reserve->node->id, FRAME_RELEASE, reserve->request);
-    g_ptr_array_remove_index(rollout->reserves, i - 1);
   }
+  reserve_forget(rollout, node);
 }
 
 /* Every waiting slot is given a node that can be asked. False when there is none for some. */
@@ -189,8 +195,8 @@ static ReserveResult reserve_exhausted(Core *core, Rollout *rollout, const Insta
 /* Asks the nodes that were not asked yet about their waiting slots. */
 static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *refusal)
 {
-  Deployment *deployment = rollout->deployment;
-  g_autoptr(Ports) used = ports_used(core, deployment);
+  const Deployment *deployment = rollout->deployment;
+  g_autoptr(Ports) used = NULL; /* mostly there is nobody left to ask */
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
     NodeObject *node = reserve_wanted(instance) ? core_node(core, instance->node) : NULL;
@@ -205,6 +211,8 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
     Frame *frame = turn_frame(core, node->id, FRAME_RESERVE, reserve->request);
     frame->port_base = core_config(core)->port_base;
     reserve->slots++;
+    if (!used)
+      used = ports_used(core, deployment);
     if (!reserve_add(core, instance, used, frame))
       return reserve_exhausted(core, rollout, instance, refusal);
   }
@@ -213,17 +221,12 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
   return RESERVE_WAITS;
 }
 
-static bool reserve_is_answered(const Core *core, const Rollout *rollout)
+/* Invariant: reserve_ask_nodes has asked about every waiting slot whose node is linked. */
+static bool reserve_is_answered(const Rollout *rollout)
 {
-  const Deployment *deployment = rollout->deployment;
   for (guint i = 0; i < rollout->reserves->len; i++)
     if (!((const Reserve *)rollout->reserves->pdata[i])->answered)
       return false;
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    const Instance *instance = deployment->instances->pdata[i];
-    if (reserve_wanted(instance) && !reserve_of(rollout, core_node(core, instance->node)))
-      return false;
-  }
   return true;
 }
 
@@ -235,7 +238,7 @@ ReserveResult reserve_ask(Core *core, Rollout *rollout, Refusal *refusal)
   core_set_unplaced(core, rollout, !placed);
   if (reserve_ask_nodes(core, rollout, refusal) == RESERVE_REFUSED)
     return RESERVE_REFUSED;
-  return placed && reserve_is_answered(core, rollout) ? RESERVE_READY : RESERVE_WAITS;
+  return placed && reserve_is_answered(rollout) ? RESERVE_READY : RESERVE_WAITS;
 }
 
 static void reserve_give(Core *core, Instance *instance, int port)
@@ -300,11 +303,7 @@ static bool reserve_misses(const Instance *instance)
 /* Deployment by deployment, each in its order: what one is given the next does not get. */
 static gint reserve_compare(gconstpointer a, gconstpointer b)
 {
-  const Instance *x = *(Instance *const *)a, *y = *(Instance *const *)b;
-  int order = strcmp(x->deployment->name, y->deployment->name);
-  if (!order)
-    order = x->stage - y->stage;
-  return order ? order : strcmp(x->id, y->id);
+  return instance_order(*(Instance *const *)a, *(Instance *const *)b);
 }
 
 void reserve_missing(Core *core, const NodeObject *node)
@@ -393,8 +392,8 @@ static bool reserve_clash(Core *core, const Rollout *rollout, Ports *used, GHash
   return clash;
 }
 
-ReserveResult reserve_answer(Core *core, Rollout *rollout, const NodeObject *node,
-                             const Frame *frame, Refusal *refusal)
+ReserveResult reserve_answer(Core *core, Rollout *rollout, Reserve *reserve, const Frame *frame,
+                             Refusal *refusal)
 {
   if (reserve_refused(core, rollout, frame, refusal))
     return RESERVE_REFUSED;
@@ -404,8 +403,8 @@ ReserveResult reserve_answer(Core *core, Rollout *rollout, const NodeObject *nod
   g_autoptr(Ports) used = ports_used(core, rollout->deployment);
   g_autoptr(GHashTable) asked = reserve_apply(core, rollout, frame);
   if (reserve_clash(core, rollout, used, asked))
-    reserve_release(core, rollout, node);
+    reserve_release(core, rollout, reserve->node); /* frees @reserve */
   else
-    reserve_asked(rollout, frame->request)->answered = true;
+    reserve->answered = true;
   return reserve_ask(core, rollout, refusal);
 }

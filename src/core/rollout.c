@@ -580,43 +580,31 @@ static bool rollout_ask(Core *core, Rollout *rollout)
   return rollout_reserved(core, rollout, reserve_ask(core, rollout, &refusal), &refusal);
 }
 
-void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame)
+void rollout_on_reserved(Core *core, const NodeObject *node, const Frame *frame)
 {
-  GHashTableIter iter;
-  gpointer instance;
+  const GPtrArray *open = core_list(core, CORE_OPEN);
   Rollout *rollout = NULL;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (frame->request && !rollout && g_hash_table_iter_next(&iter, &instance, NULL)) {
-    const Deployment *deployment = ((const Instance *)instance)->deployment;
-    bool asks =
-        deployment_changes(deployment) && deployment->rollout->phase == ROLLOUT_PHASE_RESERVE;
-    for (guint i = 0; asks && i < deployment->rollout->reserves->len; i++)
-      if (((const Reserve *)deployment->rollout->reserves->pdata[i])->request == frame->request)
-        rollout = deployment->rollout;
+  Reserve *reserve = NULL;
+  for (guint i = 0; i < open->len && !reserve; i++) {
+    rollout = open->pdata[i];
+    if (rollout->phase == ROLLOUT_PHASE_RESERVE)
+      reserve = reserve_find(rollout, node, frame->request);
   }
-  if (!rollout) { /* the rollout that asked is gone */
+  if (!reserve) { /* the rollout that asked is gone */
     turn_frame(core, node->id, FRAME_RELEASE, frame->request);
     return;
   }
   Refusal refusal;
-  ReserveResult result = reserve_answer(core, rollout, node, frame, &refusal);
+  ReserveResult result = reserve_answer(core, rollout, reserve, frame, &refusal);
   if (rollout_reserved(core, rollout, result, &refusal))
     rollout_pump(core, rollout);
-}
-
-/* What @node was asked is forgotten without a word: it forgets it itself when its link breaks. */
-static void rollout_forget_reserve(Rollout *rollout, const NodeObject *node)
-{
-  for (guint i = rollout->reserves->len; i > 0; i--)
-    if (((const Reserve *)rollout->reserves->pdata[i - 1])->node == node)
-      g_ptr_array_remove_index(rollout->reserves, i - 1);
 }
 
 void rollouts_unlink(Core *core, const NodeObject *node)
 {
   const GPtrArray *open = core_list(core, CORE_OPEN);
   for (guint i = 0; i < open->len; i++)
-    rollout_forget_reserve(open->pdata[i], node);
+    reserve_forget(open->pdata[i], node); /* without a word: it forgets when its link breaks */
 }
 
 static gint rollout_compare(gconstpointer a, gconstpointer b)
@@ -638,7 +626,7 @@ void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deploy
     int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
     if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
       rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
-    rollout_forget_reserve(rollout, node);
+    reserve_forget(rollout, node);
     turn_mark(core, TURN_TIMED, rollout);
     turn_mark(core, TURN_RESUMED, rollout);
   }
