@@ -429,16 +429,22 @@ static const Verb rows[] = {
      .word_kind = WORDS_FILE,
      .run = cmd_restore},
     {.name = "node",
-     .words = "",
+     .words = "[reset]",
      .summary = "run a node as a process of its own",
      .details =
          "Dials the node socket of a server that was started with --node-socket, and carries out what it is told. Its state lives in "
-         "--data-dir.",
-     .examples = "reeve node --server /run/reeve/node.sock --data-dir /var/lib/reeve-node",
+         "--data-dir. A node obeys the servers of one store only, so that one with another database, or an older copy of it, ends nothing. "
+         "Where that store is gone for good, 'reeve node reset' frees a node that does not run: it ends every agent that the node holds, "
+         "removes their logs and forgets the store. Until then they run on.",
+     .examples = "reeve node --server /run/reeve/node.sock --data-dir /var/lib/reeve-node\n"
+                 "reeve node reset --data-dir /var/lib/reeve-node   # ends its agents",
      .options = OPTIONS(OPT_AGENTS_USER, OPT_VERBOSE),
      .texts = TEXTS({OPT_SERVER, "node socket of the server to dial"}),
      .words_min = 0,
-     .words_max = 0,
+     .words_max = 1,
+     .word_kind = WORDS_CHOICE,
+     .choices = "reset",
+     .destructive = true,
      .run = cmd_node},
     {.name = "agent",
      .words = "serve|key [NAME]",

@@ -154,6 +154,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_free)
  * Refusals are replies, not errors: the state is then unchanged. */
 void core_apply(Core *core, const Command *command, Now now, Effects *effects);
 
+/* How often a node shows that it lives. */
+int64_t core_heartbeat_ms(const Core *core);
 /* The term of this server: every frame to a node carries it, and a node refuses a lower one. */
 int64_t core_term(const Core *core);
 

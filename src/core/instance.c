@@ -24,6 +24,12 @@ bool instance_can_start(const Instance *instance)
   return revision_plan(revision_find(instance->deployment, instance->revision));
 }
 
+bool instance_in_place(const Instance *instance)
+{
+  return instance->sight.present && instance_live(instance) &&
+         instance->sight.seen_generation == instance->generation;
+}
+
 bool instance_on_its_way(const Instance *instance)
 {
   return instance->sight.sent_generation == instance->generation &&
@@ -379,9 +385,12 @@ void instances_run(Core *core)
 {
   Instance *instance;
   g_autoptr(GPtrArray) greeted = g_ptr_array_new();
-  while ((instance = turn_next(core, TURN_UNASKED)))
-    if (!deployment_changes(instance->deployment))
+  while ((instance = turn_next(core, TURN_UNASKED))) {
+    if (!instance->desired_running) /* its node may have started it by itself, after its list */
+      instance_reconcile(core, instance);
+    else if (!deployment_changes(instance->deployment))
       instance_start_unasked(core, instance);
+  }
   while ((instance = turn_next(core, TURN_GREETED))) {
     instance_reconcile(core, instance);
     instance_start_unasked(core, instance);

@@ -6,6 +6,8 @@
 
 /* ---- what is so ---- */
 
+/* Its node has told that it lives, in the generation that is wanted. */
+bool instance_in_place(const Instance *instance);
 /* Its start was sent, and nothing was heard of it yet. */
 bool instance_on_its_way(const Instance *instance);
 /* Its node says that nothing runs, and no start is on its way to it. */

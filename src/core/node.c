@@ -81,22 +81,30 @@ static gint node_instance_compare(gconstpointer a, gconstpointer b)
   return strcmp((*(Instance *const *)a)->id, (*(Instance *const *)b)->id);
 }
 
-static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, bool *rebooted)
+static NodeObject *node_meet(Core *core, const char *id)
 {
   NodeObject *node = core_node(core, id);
-  *rebooted = node && node->boot_id && frame->boot_id && strcmp(node->boot_id, frame->boot_id) != 0;
-  if (!node) {
-    node = node_object_new(id);
-    node->created_at_ms = core_now(core).wall_ms;
-    core_add_node(core, node);
-    touch_node(core, node, TOUCH_STORED);
-  }
-  if (g_strcmp0(node->boot_id, frame->boot_id) != 0 || g_strcmp0(node->name, frame->name) != 0) {
-    text_set(&node->boot_id, frame->boot_id);
-    text_set(&node->name, frame->name);
-    touch_node(core, node, TOUCH_STORED);
-  }
+  if (node)
+    return node;
+  node = node_object_new(id);
+  node->created_at_ms = core_now(core).wall_ms;
+  core_add_node(core, node);
+  touch_node(core, node, TOUCH_STORED);
   return node;
+}
+
+/* Who it is from now on, by its @hello. True when its machine was restarted since the last one. */
+static bool node_take_in(Core *core, NodeObject *node, const Frame *hello)
+{
+  bool rebooted = node->boot_id && hello->boot_id && strcmp(node->boot_id, hello->boot_id) != 0;
+  if (g_strcmp0(node->boot_id, hello->boot_id) != 0 || g_strcmp0(node->name, hello->name) != 0 ||
+      g_strcmp0(node->incarnation, hello->incarnation) != 0) {
+    text_set(&node->boot_id, hello->boot_id);
+    text_set(&node->name, hello->name);
+    text_set(&node->incarnation, hello->incarnation);
+    touch_node(core, node, TOUCH_STORED);
+  }
+  return rebooted;
 }
 
 /* Something runs there that no instance here stands for. What this store gave out and has no record
@@ -187,10 +195,6 @@ static void node_report(Core *core, NodeObject *node, const InstanceReport *repo
     return;
   }
   instance->sight.listed = true;
-  if (report->epoch > node->epoch_seen) {
-    node->epoch_seen = report->epoch;
-    touch_node(core, node, TOUCH_STORED);
-  }
   if (report->epoch > instance->epoch ||
       (report->epoch == instance->epoch && report->generation > instance->generation)) {
     /* The node knows a later life than we do: our records were restored from an older copy. */
@@ -231,14 +235,43 @@ static void node_reports(Core *core, NodeObject *node, const Frame *frame, bool 
     node_report(core, node, frame->reports->pdata[i], listing);
 }
 
-/* What @node holds belongs to another store: its server has been mistaken for ours, or ours has
- * lost its database. Nothing of it is touched. */
-static void node_refuse(Core *core, NodeObject *node, const char *store)
+/* Why the node of @hello must be left alone, or NULL; caller frees. Nothing of it is touched then.
+ * Its server may have been mistaken for ours, ours may have lost its database or be a copy of it
+ * that was replaced; or the process is not the one whose agents we know. */
+static char *node_objection(const Core *core, const NodeObject *node, const Frame *hello)
+{
+  bool known = hello->store && core_store_id(core);
+  bool foreign = known && strcmp(hello->store, core_store_id(core)) != 0;
+  if (hello->protocol != PROTOCOL_VERSION)
+    return g_strdup_printf("it speaks version %" G_GINT64_FORMAT
+                           " of the node protocol and this server version %d; run the same release "
+                           "of Reeve on both",
+                           hello->protocol, PROTOCOL_VERSION);
+  if (foreign && hello->reports->len)
+    return g_strdup_printf(
+        "what it holds belongs to another store (%.8s, this one is %.8s); it is left alone. Where "
+        "that store is gone for good, stop the node and run 'reeve node reset'",
+        hello->store, core_store_id(core));
+  if (!foreign && hello->term > core_term(core))
+    return g_strdup_printf("it has obeyed a server of term %" G_GINT64_FORMAT
+                           " and this one has term %" G_GINT64_FORMAT
+                           ": its database is an older copy; use 'reeve restore' to go back to one",
+                           hello->term, core_term(core));
+  if (node->incarnation && hello->incarnation && node->status != NODE_LOST &&
+      strcmp(node->incarnation, hello->incarnation) != 0 && g_hash_table_size(node->instances))
+    return g_strdup_printf(
+        "it comes with another state directory (incarnation %.8s) than the one that is known "
+        "(%.8s), whose agents may still run; it is taken in when that has not been heard of for "
+        "%" G_GINT64_FORMAT " s",
+        hello->incarnation, node->incarnation, core_config(core)->lost_ms / 1000);
+  return NULL;
+}
+
+/* @problem moves. */
+static void node_refuse(Core *core, NodeObject *node, char *problem)
 {
   g_free(node->problem);
-  node->problem = g_strdup_printf(
-      "what it holds belongs to another store (%.8s, this one is %.8s); it is left alone", store,
-      core_store_id(core));
+  node->problem = problem;
   node->linked = node->confirmed = false;
   if (node->status == NODE_ONLINE)
     node_set_status(core, node, NODE_SILENT);
@@ -294,18 +327,19 @@ static void node_list(Core *core, NodeObject *node, const Frame *hello)
 
 static void node_hello(Core *core, const Command *command)
 {
-  bool rebooted;
-  const char *store = command->frame->store;
-  NodeObject *node = node_meet(core, command->node, command->frame, &rebooted);
-  if (store && core_store_id(core) && strcmp(store, core_store_id(core)) != 0) {
-    node_refuse(core, node, store);
+  const Frame *hello = command->frame;
+  NodeObject *node = node_meet(core, command->node);
+  char *objection = node_objection(core, node, hello);
+  if (objection) {
+    node_refuse(core, node, objection);
     return;
   }
+  bool rebooted = node_take_in(core, node, hello);
   node->linked = true;
-  node->confirmed = store || !core_store_id(core);
+  node->confirmed = g_strcmp0(hello->store, core_store_id(core)) == 0 || !core_store_id(core);
   text_set(&node->problem, NULL);
-  text_set(&node->cgroups, command->frame->cgroups);
-  text_set(&node->unenforced, command->frame->unenforced);
+  text_set(&node->cgroups, hello->cgroups);
+  text_set(&node->unenforced, hello->unenforced);
   node->heard_boot_ms = core_now(core).boot_ms;
   node_set_status(core, node, NODE_ONLINE);
   node_welcome(core, node);
@@ -313,12 +347,10 @@ static void node_hello(Core *core, const Command *command)
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++)
     instance_unhear(core, instances->pdata[i]);
-  if (rebooted) {
-    reserve_missing(core, node); /* nothing runs there: nothing has to be heard first */
-    node_rebooted(core, node);
-  }
-  node_list(core, node, command->frame);
+  node_list(core, node, hello);
   reserve_missing(core, node);
+  if (rebooted) /* what it has started by itself since is in its list */
+    node_rebooted(core, node);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     node_note_absent(core, instance);

@@ -404,6 +404,7 @@ void node_object_free(NodeObject *node)
   g_free(node->id);
   g_free(node->name);
   g_free(node->boot_id);
+  g_free(node->incarnation);
   g_free(node->cgroups);
   g_free(node->unenforced);
   g_free(node);

@@ -228,7 +228,7 @@ typedef struct UnknownInstance {
 
 typedef struct NodeObject {
   char *id, *name, *boot_id;
-  int64_t epoch_seen; /* highest epoch it ever reported */
+  char *incarnation; /* of its state directory; NULL = not known: any may come */
   int64_t created_at_ms;
   NodeStatus status;     /* (volatile) */
   int64_t heard_boot_ms; /* (volatile) */

@@ -515,11 +515,11 @@ static void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
   turn_mark(core, TURN_UNSETTLED, deployment);
 }
 
-/* Was @instance meant to be alive on @node? */
+/* Was @instance meant to be alive on @node, and is not? */
 static bool rollout_ran(const Instance *instance, const char *node)
 {
   return instance->desired_running && !instance->outcome && !instance_is_scheduled(instance) &&
-         g_strcmp0(instance->node, node) == 0;
+         !instance_in_place(instance) && g_strcmp0(instance->node, node) == 0;
 }
 
 void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)

@@ -182,6 +182,8 @@ InstanceSpec *instance_make_spec(const Instance *instance)
   spec->deployment = g_strdup(instance->deployment->name);
   spec->agent = g_strdup(agent->id);
   spec->replica = instance->replica;
+  spec->stage =
+      agent->schedule.set ? -1 : instance->stage; /* runs are nobody's but ours to begin */
   spec->kind = agent->kind;
   spec->argv = spec_argv(instance, plan->job, agent);
   spec_environment(spec, instance, revision, (guint)index);

@@ -84,6 +84,11 @@ const CoreConfig *core_config(const Core *core)
   return &core->config;
 }
 
+int64_t core_heartbeat_ms(const Core *core)
+{
+  return core->config.heartbeat_ms;
+}
+
 int64_t core_term(const Core *core)
 {
   return core->term;

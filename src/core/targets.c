@@ -51,7 +51,7 @@ static bool rollout_needs(const Rollout *rollout, const Instance *instance, Want
   if (rollout->kind == ROLLOUT_KIND_RESTART && !undoing)
     return rollout->agent ? rollout_names(rollout, instance) : !completed;
   if (rollout->kind == ROLLOUT_KIND_RECOVER)
-    return instance->desired_running && !instance->outcome;
+    return instance->desired_running && !instance->outcome && !instance_in_place(instance);
   if (!instance->desired_running || instance->generation == 0 ||
       g_strcmp0(instance->outcome, "failed") == 0)
     return true;

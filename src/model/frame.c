@@ -32,7 +32,7 @@ void frame_free(Frame *frame)
     return;
   char *texts[] = {frame->node,     frame->name,       frame->boot_id, frame->version,
                    frame->instance, frame->data,       frame->error,   frame->stream,
-                   frame->cgroups,  frame->unenforced, frame->store};
+                   frame->cgroups,  frame->unenforced, frame->store,   frame->incarnation};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     text_wipe(texts[i]); /* secrets go in frames */
   g_strfreev(frame->argv);

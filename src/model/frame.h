@@ -1,5 +1,5 @@
 #pragma once
-/* Frames of the server-node protocol (docs/protocol.md), version 1: one JSON object each, {"type":
+/* Frames of the server-node protocol (docs/protocol.md), version 2: one JSON object each, {"type":
  * ..., ...}. The two ends share these structs only; the link between them (memory, unix socket,
  * later WebSocket) carries text. Unknown fields are ignored, an unknown type parses as
  * FRAME_UNKNOWN and is answered with FRAME_UNKNOWN_TYPE. */
@@ -9,7 +9,7 @@
 /* Limits of one line. A frame with many items goes as several of about FRAME_PAGE_BYTES, so only
  * one item that is larger than FRAME_BYTES_MAX by itself cannot be sent. */
 enum {
-  PROTOCOL_VERSION = 1,
+  PROTOCOL_VERSION = 2,
   FRAME_BYTES_MAX = 8 * 1024 * 1024,
   FRAME_PAGE_BYTES = 256 * 1024,
   FRAME_LIST_BYTES_MAX = 64 * 1024 * 1024, /* of all pages of one hello */
@@ -103,12 +103,14 @@ typedef struct Reservation {
 
 typedef struct Frame {
   FrameType type;
-  int64_t term;  /* of the server (every server frame); a node refuses a lower one */
-  char *node;    /* hello: node id */
-  char *name;    /* hello: host name */
-  char *boot_id; /* hello */
-  /* hello: id of the store that its instances belong to, when it holds any; welcome, refuse: of the
-   * server */
+  /* of the server (every server frame): a node refuses a lower one; hello: the highest that the
+   * node has obeyed */
+  int64_t term;
+  char *node;        /* hello: node id */
+  char *name;        /* hello: host name */
+  char *boot_id;     /* hello */
+  char *incarnation; /* hello: of the node's state directory, see model/identity.h */
+  /* hello: id of the store that what it holds belongs to; welcome, refuse: of the server */
   char *store;
   char *version; /* hello, welcome: Reeve's version, for people */
   char *cgroups; /* hello: what limits are enforced with, for people */

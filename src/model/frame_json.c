@@ -18,7 +18,7 @@ static const struct {
      {"instance", offsetof(Frame, instance)}, {"data", offsetof(Frame, data)},
      {"error", offsetof(Frame, error)},       {"stream", offsetof(Frame, stream)},
      {"cgroups", offsetof(Frame, cgroups)},   {"unenforced", offsetof(Frame, unenforced)},
-     {"store", offsetof(Frame, store)}},
+     {"store", offsetof(Frame, store)},       {"incarnation", offsetof(Frame, incarnation)}},
   frame_ints[] = {{"term", offsetof(Frame, term)},
                   {"protocol", offsetof(Frame, protocol)},
                   {"seq", offsetof(Frame, seq)},

@@ -1,6 +1,6 @@
 /* The spec of one instance as JSON, both ways. Keys are the field names: deployment, agent,
- * replica, kind, argv, environment, working_dir, references, of_caller, user, port, agent_text,
- * peers (text), health{}, restart{}, stop{}, resources{}. */
+ * replica, stage, kind, argv, environment, working_dir, references, of_caller, user, port,
+ * agent_text, peers (text), health{}, restart{}, stop{}, resources{}. */
 #include "model/instance_spec.h"
 
 #include "base/error.h"
@@ -16,6 +16,7 @@ InstanceSpec *instance_spec_new(void)
   spec->stop = defaults->stop;
   agent_spec_free(defaults);
   spec->peers = g_strdup("[]");
+  spec->stage = -1;
   return spec;
 }
 
@@ -68,6 +69,7 @@ void instance_spec_write(const InstanceSpec *spec, GString *out)
   jw_str(out, "deployment", spec->deployment);
   jw_str(out, "agent", spec->agent);
   jw_int(out, "replica", spec->replica);
+  jw_int(out, "stage", spec->stage);
   jw_int(out, "kind", spec->kind);
   spec_write_strv(out, "argv", spec->argv);
   spec_write_strv(out, "environment", spec->environment);
@@ -92,10 +94,11 @@ void instance_spec_write(const InstanceSpec *spec, GString *out)
 
 static bool instance_spec_read(const json_t *object, InstanceSpec *spec, GError **error)
 {
-  int64_t replica = 0, kind = AGENT_SERVICE, port = 0;
+  int64_t replica = 0, stage = -1, kind = AGENT_SERVICE, port = 0;
   if (!spec_read_text(object, "deployment", &spec->deployment, error) ||
       !spec_read_text(object, "agent", &spec->agent, error) ||
       !spec_read_int(object, "replica", 0, JOB_REPLICAS_MAX, &replica, error) ||
+      !spec_read_int(object, "stage", -1, INT32_MAX, &stage, error) ||
       !spec_read_int(object, "kind", AGENT_SERVICE, AGENT_BATCH, &kind, error) ||
       !spec_read_strv(object, "argv", &spec->argv, error) ||
       !spec_read_strv(object, "environment", &spec->environment, error) ||
@@ -112,6 +115,7 @@ static bool instance_spec_read(const json_t *object, InstanceSpec *spec, GError 
       !spec_read_resources(object, &spec->resources, error))
     return false;
   spec->replica = (int)replica;
+  spec->stage = (int)stage;
   spec->kind = (AgentKind)kind;
   spec->port = (int)port;
   return true;

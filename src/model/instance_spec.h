@@ -8,6 +8,9 @@ typedef struct InstanceSpec {
   char *deployment; /* name, for people and logs */
   char *agent;      /* agent id */
   int replica;
+  /* of its plan: what a node goes by when it starts its agents without a server; -1 = it never
+   * starts this one by itself */
+  int stage;
   AgentKind kind;
   char **argv;        /* NULL-terminated, at least one */
   char **environment; /* "K=V", NULL-terminated; complete but for @references */

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RECORD_COLUMNS_MAX = 20, STORE_SCHEMA_VERSION = 4 };
+enum { RECORD_COLUMNS_MAX = 20, STORE_SCHEMA_VERSION = 5 };
 
 typedef enum ColumnType { COLUMN_INT, COLUMN_TEXT } ColumnType;
 

@@ -121,11 +121,11 @@
   X(T, RUN_ACTOR,      "actor",      TEXT,   actor)
 
 #define NODES_COLUMNS(X, T) \
-  X(T, NOD_ID,         "id",         NEEDED, id) \
-  X(T, NOD_NAME,       "name",       TEXT,   name) \
-  X(T, NOD_BOOT_ID,    "boot_id",    TEXT,   boot_id) \
-  X(T, NOD_EPOCH_SEEN, "epoch_seen", INT,    epoch_seen) \
-  X(T, NOD_CREATED_AT, "created_at", INT,    created_at_ms)
+  X(T, NOD_ID,          "id",          NEEDED, id) \
+  X(T, NOD_NAME,        "name",        TEXT,   name) \
+  X(T, NOD_BOOT_ID,     "boot_id",     TEXT,   boot_id) \
+  X(T, NOD_CREATED_AT,  "created_at",  INT,    created_at_ms) \
+  X(T, NOD_INCARNATION, "incarnation", TEXT,   incarnation)
 
 #define TOKENS_COLUMNS(X, T) \
   X(T, TOK_ID,         "id",         ID,     id) \

@@ -11,6 +11,7 @@
 #include "node/adopt.h"
 #include "node/equip.h"
 #include "node/exec.h"
+#include "node/identity.h"
 #include "node/logs.h"
 #include "node/ports.h"
 #include "node/probe.h"
@@ -112,13 +113,15 @@ static void do_exec(void *data, const NodeAction *action)
   node_execs_frame(node->execs, action->frame, action->spec, action->text);
 }
 
-static void do_keep_store(void *data, const NodeAction *action)
+/* Where it cannot be kept it holds for this life of the node: what it obeys now, it may not
+ * remember. */
+static void do_keep_identity(void *data, const NodeAction *action)
 {
   const Node *node = data;
-  g_autofree char *path = g_build_filename(node->state_dir, NODE_STORE_FILE, NULL);
   g_autoptr(GError) error = NULL;
-  if (!fs_write(path, action->text, strlen(action->text), 0600, true, &error))
-    log_warn("store id not kept", "error=\"%s\"", error->message);
+  fs_crash_point("node identity");
+  if (!node_identity_keep(node->state_dir, action->text, &error))
+    log_error("node identity not kept", "error=\"%s\"", error->message);
 }
 
 static void do_refused(void *data, const NodeAction *action)
@@ -183,7 +186,7 @@ static const DispatchHands node_hands = {.now = hand_now,
                                              [NODE_ACTION_REMOVE] = do_remove,
                                              [NODE_ACTION_LOG] = do_log,
                                              [NODE_ACTION_EXEC] = do_exec,
-                                             [NODE_ACTION_KEEP_STORE] = do_keep_store,
+                                             [NODE_ACTION_KEEP_IDENTITY] = do_keep_identity,
                                              [NODE_ACTION_REFUSED] = do_refused,
                                          }};
 
@@ -272,21 +275,6 @@ static bool node_lock(Node *node, GError **error)
   return false;
 }
 
-/* The id of the store that what is held belongs to; NULL = none was kept. False when it cannot be
- * read now. */
-static bool node_read_store(const Node *node, char **store, GError **error)
-{
-  g_autofree char *path = g_build_filename(node->state_dir, NODE_STORE_FILE, NULL);
-  g_autoptr(GError) cause = NULL;
-  *store = fs_read(path, NODE_STORE_BYTES_MAX, NULL, &cause);
-  if (*store)
-    g_strstrip(*store);
-  if (*store || cause->code == REEVE_ERROR_NOT_FOUND)
-    return true;
-  g_propagate_error(error, g_steal_pointer(&cause));
-  return false;
-}
-
 Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
 {
   Node *node = g_new0(Node, 1);
@@ -299,12 +287,14 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->node_id = g_strdup(config->node_id);
   node->agents_user = g_strdup(config->agents_user);
   node->runners = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, runner_free);
-  g_autofree char *store = NULL;
+  NodeIdentity identity;
   if (!fs_mkdirs(node->instances_dir, 0700, error) || !node_lock(node, error) ||
-      !node_open_to_user(node, error) || !node_read_store(node, &store, error)) {
+      !node_open_to_user(node, error) ||
+      !node_identity_open(node->state_dir, config->resets, &identity, error)) {
     node_free(node);
     return NULL;
   }
+  node->term = identity.term;
   node->writer = writer_new(node);
   DriverWorld world = {.loop = loop,
                        .state_dir = node->state_dir,
@@ -324,7 +314,7 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
                                  .node_name = g_get_host_name(),
                                  .boot_id = clock_boot_id(),
                                  .version = REEVE_VERSION,
-                                 .store = store};
+                                 .identity = identity};
   supervisor.cgroups = node->driver->ops->limits(node->driver, &supervisor.unenforced);
   node->dispatch = dispatch_new(&supervisor, &node_hands, node);
   node->wake = loop_timer_new(loop, node_on_wake, node);
@@ -336,6 +326,16 @@ Node *node_new(Loop *loop, const NodeConfig *config, GError **error)
   node->reserving = g_ptr_array_new();
   adopt_begin(node);
   return node;
+}
+
+guint node_size(const Node *node)
+{
+  return supervisor_size(dispatch_supervisor(node->dispatch));
+}
+
+int64_t node_term(const Node *node)
+{
+  return node->term;
 }
 
 void node_free(Node *node)

@@ -8,12 +8,8 @@
 
 typedef struct Node Node;
 
-/* In the state directory: the id of the store that its instances belong to. A server with another
- * store is not obeyed; reeve restore sets it anew. Whoever removes it gives the instances to the
- * first server that welcomes the node. */
-#define NODE_STORE_FILE "store"
 /* who an agent's user is must be known in so long */
-enum { NODE_STORE_BYTES_MAX = 64, NODE_USER_MS = 10000 };
+enum { NODE_USER_MS = 10000 };
 
 typedef struct NodeConfig {
   const char *state_dir;  /* its own; made when absent */
@@ -22,6 +18,7 @@ typedef struct NodeConfig {
   const char *reeve_path; /* what @REEVE_BIN@ stands for */
   /* whom agents without a user of their own run as; NULL = as the node does */
   const char *agents_user;
+  bool resets; /* for node_reset: an identity that cannot be read is no obstacle */
 } NodeConfig;
 
 /* Opens @config->state_dir, finds the shims that are alive, adopts them. Runs on @loop. NULL with
@@ -41,6 +38,20 @@ void node_link_down(Node *node);
 /* One frame from the server; @text need not end with a NUL. What is no frame is logged and dropped.
  */
 void node_receive(Node *node, const char *text, size_t length);
+
+/* How many instances it holds, whatever their state. */
+guint node_size(const Node *node);
+/* The highest term of a server that it has obeyed; 0 = none. */
+int64_t node_term(const Node *node);
+
+/* Called every now and then with how many instances are left. */
+typedef void (*NodeResetTold)(guint left, void *data);
+/* Frees the node of @config->state_dir, which must not run, from the store that it belongs to: ends
+ * every agent that it holds, however long it takes, removes their directories with the logs, and
+ * forgets store and term. *@ended: how many it held. @told may be NULL. False with @error: as
+ * node_new; nothing is changed then. */
+bool node_reset(const NodeConfig *config, NodeResetTold told, void *data, guint *ended,
+                GError **error);
 
 typedef struct NodeOptions {
   const char *data_dir;

@@ -23,6 +23,7 @@ struct Node {
   Driver *driver; /* the one that there is: driver_of */
   /* in node_free: nothing begins any more, but handles whose agents have ended are released */
   bool leaving;
+  int64_t term; /* that it had obeyed when it started */
   LoopTimer *wake;
   GHashTable *runners; /* id -> Runner*; owned */
   HttpClient *http;

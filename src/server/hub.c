@@ -2,6 +2,7 @@
  * while a turn runs, or while the release queue is full, waits in order. */
 #include "server/hub.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "server/hub_link.h"
@@ -18,9 +19,13 @@ struct HubPeer {
   void *link;
   char *node; /* NULL until hello when the carrier does not vouch */
   bool vouched;
-  bool greeted; /* hello was handled: messages may go out */
-  bool overrun; /* sent more than we hold: its link ends at the next chance */
-  Frame *hello; /* whose further pages have not come yet; or NULL */
+  /* of its last hello: one process has both, at most one at a time (its directory is locked) */
+  char *incarnation, *boot_id;
+  int64_t heard_boot_ms; /* its last line */
+  bool greeted;          /* hello was handled: messages may go out */
+  bool overrun;          /* sent more than we hold: its link ends at the next chance */
+  char *refused;         /* what the log said last of why it is refused; or NULL */
+  Frame *hello;          /* whose further pages have not come yet; or NULL */
   size_t hello_bytes;
 };
 
@@ -80,6 +85,9 @@ static void hub_peer_free(HubPeer *peer)
   g_ptr_array_remove_fast(peer->hub->peers, peer);
   frame_free(peer->hello);
   g_free(peer->node);
+  g_free(peer->incarnation);
+  g_free(peer->boot_id);
+  g_free(peer->refused);
   g_free(peer);
 }
 
@@ -140,24 +148,62 @@ static void hub_on_core(HubPeer *peer, const Frame *frame)
                                            .frame = frame});
 }
 
-/* The log says what the core cannot: that @id holds what is not this server's. */
-static void hub_note_strange(const Hub *hub, const char *id)
+static const NodeObject *hub_node(const Hub *hub, const char *id)
 {
   const GPtrArray *nodes = core_nodes(hub->server->core);
-  for (guint i = 0; i < nodes->len; i++) {
-    const NodeObject *node = g_ptr_array_index(nodes, i);
-    guint unknown = g_hash_table_size(node->unknown);
-    if (g_strcmp0(node->id, id) != 0)
-      continue;
-    if (node->problem)
-      log_error("node refused", "node=%s reason=\"%s\"", id, node->problem);
-    if (unknown)
-      log_warn("node holds instances that no record explains", "node=%s instances=%u", id, unknown);
-  }
+  for (guint i = 0; i < nodes->len; i++)
+    if (g_strcmp0(((const NodeObject *)nodes->pdata[i])->id, id) == 0)
+      return nodes->pdata[i];
+  return NULL;
 }
 
-/* The first frame of a link. A second link of one node takes the place of the first, which can only
- * be a dead one. */
+/* The log says what the core cannot: that @id is refused - once for each reason, @former was the
+ * last one - or that it holds what is not this server's. */
+static void hub_note_strange(const Hub *hub, const char *id, const char *former)
+{
+  const NodeObject *node = hub_node(hub, id);
+  guint unknown = node ? g_hash_table_size(node->unknown) : 0;
+  if (node && node->problem && g_strcmp0(node->problem, former) != 0)
+    log_error("node refused", "node=%s reason=\"%s\"", id, node->problem);
+  if (unknown)
+    log_warn("node holds instances that no record explains", "node=%s instances=%u", id, unknown);
+}
+
+/* Is the process behind @peer alive, as far as can be known? It is until it misses a heartbeat. */
+static bool hub_lives(const HubPeer *peer)
+{
+  int64_t heartbeat_ms = core_heartbeat_ms(peer->hub->server->core);
+  return clock_boot_ms() - peer->heard_boot_ms < heartbeat_ms + heartbeat_ms / 2;
+}
+
+/* May the process that says @hello take the link of @other, which has the same id? The same process
+ * may at once: it dialled anew before we noticed. Another one, such as a copied machine, only when
+ * that one is dead. */
+static bool hub_may_replace(const HubPeer *other, const Frame *hello)
+{
+  bool same = g_strcmp0(other->incarnation, hello->incarnation) == 0 &&
+              g_strcmp0(other->boot_id, hello->boot_id) == 0;
+  return same || !hub_lives(other);
+}
+
+/* Its agents go on as they are; it asks again after a while. */
+static void hub_refuse(HubPeer *peer, const Frame *hello)
+{
+  g_autoptr(Frame) refuse = frame_new(FRAME_REFUSE);
+  refuse->error = g_strdup_printf(
+      "another process is linked as node '%s' (this one is incarnation %.8s, boot %.8s); stop one of "
+      "them, or give it an id of its own",
+      peer->node, hello->incarnation ? hello->incarnation : "?",
+      hello->boot_id ? hello->boot_id : "?");
+  if (g_strcmp0(peer->refused, refuse->error) != 0)
+    log_warn("node refused", "node=%s reason=\"%s\"", peer->node, refuse->error);
+  g_free(peer->refused);
+  peer->refused = g_strdup(refuse->error);
+  g_autofree char *text = frame_write(refuse);
+  hub_send_peer(peer, text);
+}
+
+/* The first frame of a link, and the answer to relist. */
 static void hub_on_hello(HubPeer *peer, const Frame *frame)
 {
   Hub *hub = peer->hub;
@@ -170,17 +216,28 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
     hub_close_peer(peer);
     return;
   }
+  bool greeted = peer->greeted;
   peer->greeted = false;
   HubPeer *other = hub_find(hub, peer->node);
+  if (other && !hub_may_replace(other, frame)) {
+    hub_refuse(peer, frame);
+    return;
+  }
+  g_free(peer->incarnation);
+  peer->incarnation = g_strdup(frame->incarnation);
+  g_free(peer->boot_id);
+  peer->boot_id = g_strdup(frame->boot_id);
   if (other) {
     hub_streams_lost(hub, peer->node);
     hub_close_peer(other);
   }
   peer->greeted = true;
-  log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
-  g_autofree char *node = g_strdup(peer->node);
+  if (!greeted)
+    log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
+  const NodeObject *known = hub_node(hub, peer->node);
+  g_autofree char *node = g_strdup(peer->node), *former = g_strdup(known ? known->problem : NULL);
   hub_on_core(peer, frame); /* @peer is gone when that could not be stored: hub_reset */
-  hub_note_strange(hub, node);
+  hub_note_strange(hub, node, former);
 }
 
 static void hub_on_log(HubPeer *peer, const Frame *frame)
@@ -333,6 +390,7 @@ static void hub_drain_later(void *data)
 void hub_receive(HubPeer *peer, const char *text, size_t length)
 {
   Hub *hub = peer->hub;
+  peer->heard_boot_ms = clock_boot_ms();
   peer->overrun = peer->overrun || hub->waiting_bytes + length > HUB_WAITING_BYTES_MAX;
   if (!peer->overrun) {
     HubFrame *frame = g_new0(HubFrame, 1);

@@ -38,7 +38,11 @@ static const char step_3[] =
     "CREATE TABLE registrations (instance TEXT PRIMARY KEY NOT NULL, generation INTEGER, said TEXT, said_at INTEGER, "
     "hidden INTEGER, attempt INTEGER) WITHOUT ROWID;";
 
-static const char *const steps[] = {NULL, step_1, step_2, step_3};
+/* 4 -> 5: which state directory a node was last seen with; what was never read goes. */
+static const char step_4[] = "ALTER TABLE nodes DROP COLUMN epoch_seen;"
+                             "ALTER TABLE nodes ADD COLUMN incarnation TEXT;";
+
+static const char *const steps[] = {NULL, step_1, step_2, step_3, step_4};
 
 const char *migration_sql(int from_version)
 {

@@ -2,6 +2,7 @@
  * and replace what lies beside. See backup.h. */
 #include "base/error.h"
 #include "base/fs.h"
+#include "model/identity.h"
 #include "store/backup_file.h"
 
 #include <errno.h>
@@ -133,14 +134,23 @@ static bool restore_keep(bool any, char **former, void *data, GError **error)
   return true;
 }
 
-/* The embedded node belongs to the store @id that was restored, whatever store it knew before: that
- * is what the caller asks for. */
+/* The embedded node belongs to the store @id that was restored, whatever store and term it knew
+ * before: that is what the caller asks for. */
 static bool restore_tell_node(const Restore *restore, const char *id, GError **error)
 {
-  /* NODE_STORE_FILE */
   g_autofree char *node = restore_path(restore, "node"),
-                  *path = g_build_filename(node, "store", NULL);
-  return access(node, F_OK) != 0 || fs_write(path, id, strlen(id), 0600, true, error);
+                  *path = g_build_filename(node, NODE_IDENTITY_FILE, NULL);
+  NodeIdentity identity = {0};
+  size_t length = 0;
+  if (access(node, F_OK) != 0)
+    return true;
+  g_autofree char *text = fs_read(path, NODE_IDENTITY_MAX, &length, NULL);
+  if (text) /* one that cannot be read is made anew */
+    node_identity_parse(text, length, &identity, NULL);
+  g_strlcpy(identity.store, id, sizeof identity.store);
+  identity.term = 0;
+  g_autofree char *kept = node_identity_write(&identity);
+  return fs_write(path, kept, strlen(kept), 0600, true, error);
 }
 
 /* See StoreRestore. */

@@ -90,6 +90,13 @@ static bool restore_raise(Restore *restore, int64_t *term, GError **error)
   }
   if (ok)
     restore_read_id(db, restore->id);
+  /* the directory of its nodes may be another by now; an older schema does not know any */
+  if (ok && inside.schema > 4 &&
+      sqlite3_exec(db, "UPDATE nodes SET incarnation=NULL", NULL, NULL, NULL) != SQLITE_OK) {
+    g_set_error(error, REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "change the nodes in '%s': %s",
+                restore->fresh, sqlite3_errmsg(db));
+    ok = false;
+  }
   sqlite3_free(sql);
   sqlite3_close(db);
   return ok;

@@ -115,6 +115,23 @@ void node_instance_changed(NodeInstance *instance)
   g_ptr_array_add(instance->supervisor->dirty, instance);
 }
 
+static gint supervisor_compare_ids(gconstpointer a, gconstpointer b)
+{
+  return strcmp((*(NodeInstance *const *)a)->id, (*(NodeInstance *const *)b)->id);
+}
+
+GPtrArray *supervisor_sorted(const Supervisor *supervisor)
+{
+  GPtrArray *all = g_ptr_array_sized_new(g_hash_table_size(supervisor->instances));
+  GHashTableIter iter;
+  gpointer instance;
+  g_hash_table_iter_init(&iter, supervisor->instances);
+  while (g_hash_table_iter_next(&iter, NULL, &instance))
+    g_ptr_array_add(all, instance);
+  g_ptr_array_sort(all, supervisor_compare_ids);
+  return all;
+}
+
 /* ---- the queue of deadlines ---- */
 
 int64_t node_instance_deadline(const NodeInstance *instance)

@@ -59,11 +59,13 @@ typedef struct NodeInstance {
   int64_t since_ms;             /* wall */
   int64_t unreachable_since_ms; /* wall: RUNNING, and its handle does not answer; 0 = it does */
   bool prepared;                /* the driver has a handle with the present spec for it */
-  bool rebooted;                /* its last process belongs to another boot */
-  bool forget;                  /* remove once nothing lives */
-  int stores;                   /* files on their way to the disk */
-  bool unhealthy_stop;          /* STOPPING because of its probes: start again */
-  bool release_wanted;          /* stop came while the handle was being prepared */
+  bool rebooted; /* its last process belongs to another boot, or to who this was copied from */
+  /* when the node began to start it by itself (alone.h); 0 = it did not */
+  int64_t alone_boot_ms;
+  bool forget;         /* remove once nothing lives */
+  int stores;          /* files on their way to the disk */
+  bool unhealthy_stop; /* STOPPING because of its probes: start again */
+  bool release_wanted; /* stop came while the handle was being prepared */
   /* what was found at start is of a former generation: its end says nothing about ours */
   bool unstarted;
   bool unstored;        /* BACKOFF: the disk did not take the file of this generation */
@@ -97,10 +99,13 @@ struct Supervisor {
   guint adopting;        /* how many are ADOPTING */
   int64_t ready_boot_ms; /* when answers took too long */
   int64_t wake_at_ms;    /* that was asked for last */
-  int64_t term;          /* highest that a server of our store has shown */
-  char *store;           /* id of the store that what is held belongs to; NULL = not known */
-  /* the server at the other end of this link has another store: nothing that it says counts */
+  NodeIdentity identity; /* whom we obey: obey.h */
+  /* the server at the other end does not take us, or is not ours: nothing that it says counts until
+   * it is asked again at @refused_boot_ms */
   bool refused;
+  int64_t refused_boot_ms;
+  char *refusal;         /* what was told of it last; NULL = we were welcome last */
+  int64_t alone_boot_ms; /* next look at what can be started without a server; INT64_MAX = none */
   int64_t heartbeat_ms, heartbeat_boot_ms, heartbeat_seq;
   /* of the node_apply that is under way; @actions is NULL outside of one */
   Now now;
@@ -118,8 +123,13 @@ enum {
   INSTANCE_KILLED_MS = 5000, /* for the end of a tree that was killed; then it is cleared */
   /* for the end of what is being cleared; then people are told, and it is cleared again */
   INSTANCE_CLEAR_MS = 30000,
-  INSTANCE_RETRY_MS = 100,   /* at least, between two tries of what may pass */
-  SUPERVISOR_HELLO_MS = 500, /* that the hello waits for handles to answer after a start */
+  INSTANCE_RETRY_MS = 100,       /* at least, between two tries of what may pass */
+  SUPERVISOR_REFUSED_MS = 10000, /* until a server that refused us is asked again */
+  SUPERVISOR_LEASE_MS = 35000,   /* when no server has ever told one */
+  ALONE_ANSWER_MS = 10000,       /* for the answer to a hello, before the node goes on by itself */
+  ALONE_LOOK_MS = 100,           /* between two looks whether a stage is up */
+  ALONE_STAGE_MS = 60000,        /* that a stage waits for an agent of the one before it */
+  SUPERVISOR_HELLO_MS = 500,     /* that the hello waits for handles to answer after a start */
   /* woken so much too late, we were away (a suspended machine): answers have their whole time again
    */
   SUPERVISOR_LATE_MS = 5000
@@ -160,6 +170,9 @@ int64_t node_instance_deadline(const NodeInstance *instance);
 void node_instance_await_answer(NodeInstance *instance);
 /* The same for one that owed an answer already; nothing for any other. */
 void node_instance_await_anew(NodeInstance *instance);
+/* Everything that it holds, in id order: two runs of one history do the same. Of NodeInstance*,
+ * borrowed; the caller unrefs the array. */
+GPtrArray *supervisor_sorted(const Supervisor *supervisor);
 /* Nothing is due yet. */
 void supervisor_queue_init(Supervisor *supervisor);
 /* The instance whose deadline comes first, or NULL when none has one. Borrowed. */

@@ -59,7 +59,9 @@ static bool file_read(NodeInstance *instance, const json_t *object, GError **err
   instance->last_exit.code = (int)jget_int(object, "exit_code", -1);
   instance->last_exit.signal = (int)jget_int(object, "exit_signal", 0);
   instance->reason = g_strdup(jget_str(object, "reason", NULL));
+  /* what a copied file names is not ours to end */
   instance->rebooted =
+      instance->supervisor->identity.copied ||
       g_strcmp0(jget_str(object, "boot_id", NULL), instance->supervisor->boot_id) != 0;
   instance->outcome = file_life(jget_str(object, "outcome", NULL));
   return true;

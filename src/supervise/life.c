@@ -340,8 +340,22 @@ static void on_found(NodeInstance *instance, const NodeEvent *event)
   node_instance_ended(instance, "of a former generation");
 }
 
+/* The processes that its file names, should they live, are those of the node that it was copied
+ * from: nothing is ended, and nothing begins before a server says so. */
+static void on_absent_copied(NodeInstance *instance)
+{
+  if (instance->desired_running && !instance->outcome && !instance->pending)
+    node_instance_set_life(instance, LIFE_STOPPED, "the directory of its node was copied");
+  else
+    node_instance_ended(instance, instance->reason);
+}
+
 static void on_absent(NodeInstance *instance, const NodeEvent *event)
 {
+  if (instance->supervisor->identity.copied) {
+    on_absent_copied(instance);
+    return;
+  }
   /* what was left says nothing of the wanted one */
   bool former = event->generation > 0 && event->generation != instance->generation;
   /* Without a spec the file was not read, and told no end. */

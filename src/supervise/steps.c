@@ -35,6 +35,7 @@ static void node_instance_take_spec(NodeInstance *instance, const Instruction *i
   instance->rebooted = instance->forget = instance->unhealthy_stop = instance->release_wanted =
       instance->unstarted = instance->unstored = false;
   instance->attempt = instance->restarts = instance->passing_failures = 0;
+  instance->alone_boot_ms = 0;
   instance->last_exit = (ExitStatus){.code = -1};
   instance->health = HEALTH_UNKNOWN;
   g_clear_pointer(&instance->output, g_free);

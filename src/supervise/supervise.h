@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "model/failure.h"
 #include "model/frame.h"
+#include "model/identity.h"
 
 typedef struct Supervisor Supervisor;
 
@@ -26,8 +27,8 @@ typedef struct SupervisorConfig {
   /* of "memory", "cpu", "pids", those that cannot be enforced here, separated by blanks; NULL =
    * none */
   const char *unenforced;
-  const char *store; /* id of the store that what is held belongs to; NULL = not known yet */
-  size_t page_bytes; /* of frames to the server, see frame_pages; 0 = the default */
+  NodeIdentity identity; /* as it was kept */
+  size_t page_bytes;     /* of frames to the server, see frame_pages; 0 = the default */
 } SupervisorConfig;
 
 /* What happened; see NodeEvent for the members that are named here. @attempt guards against news of
@@ -118,8 +119,9 @@ typedef enum NodeActionType {
   /* @frame: EXEC, EXEC_CREDIT, EXEC_CANCEL; an EXEC with @spec of its instance, or @text: why it is
      refused */
   NODE_ACTION_EXEC,
-  /* @text: id of the store that the node belongs to from now on, to be kept for its next life */
-  NODE_ACTION_KEEP_STORE,
+  /* @text: the node's identity file as it is from now on, to be durable before what follows is
+   * carried out */
+  NODE_ACTION_KEEP_IDENTITY,
   NODE_ACTION_REFUSED, /* @text: why the server at the other end is not obeyed, for the log */
   NODE_ACTION_N
 } NodeActionType;

@@ -1,8 +1,10 @@
 /* The node as a whole: which instances it holds, frames in and out, heartbeats, one queue of
  * deadlines. */
 #include "base/error.h"
+#include "supervise/alone.h"
 #include "supervise/instance_file.h"
 #include "supervise/life.h"
+#include "supervise/obey.h"
 #include "supervise/steps.h"
 
 #include <string.h>
@@ -94,24 +96,6 @@ static void supervisor_send(Supervisor *supervisor, const Frame *frame)
     act(supervisor, NODE_ACTION_SEND, NULL)->text = pages->pdata[i];
 }
 
-static gint supervisor_compare_ids(gconstpointer a, gconstpointer b)
-{
-  return strcmp((*(NodeInstance *const *)a)->id, (*(NodeInstance *const *)b)->id);
-}
-
-/* Everything that it holds, in id order: two runs of one history send the same text. */
-static GPtrArray *supervisor_sorted(const Supervisor *supervisor)
-{
-  GPtrArray *all = g_ptr_array_sized_new(g_hash_table_size(supervisor->instances));
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, supervisor->instances);
-  while (g_hash_table_iter_next(&iter, NULL, &instance))
-    g_ptr_array_add(all, instance);
-  g_ptr_array_sort(all, supervisor_compare_ids);
-  return all;
-}
-
 /* Everything that was to be reported was, or will be by a hello. */
 static void supervisor_clear_dirty(Supervisor *supervisor)
 {
@@ -134,8 +118,9 @@ static void supervisor_hello(Supervisor *supervisor)
   hello->version = g_strdup(supervisor->version);
   hello->cgroups = g_strdup(supervisor->cgroups);
   hello->unenforced = g_strdup(supervisor->unenforced);
-  /* else there is nothing to be mistaken about */
-  hello->store = g_hash_table_size(supervisor->instances) ? g_strdup(supervisor->store) : NULL;
+  hello->incarnation = g_strdup(supervisor->identity.incarnation);
+  hello->store = supervisor->identity.store[0] ? g_strdup(supervisor->identity.store) : NULL;
+  hello->term = supervisor->identity.term;
   g_autoptr(GPtrArray) all = supervisor_sorted(supervisor);
   for (guint i = 0; i < all->len; i++) {
     const NodeInstance *instance = all->pdata[i];
@@ -270,39 +255,13 @@ static void supervisor_pass(Supervisor *supervisor, NodeActionType type, const F
   act(supervisor, type, NULL)->frame = frame;
 }
 
-static void supervisor_on_refuse(Supervisor *supervisor, const Frame *frame)
-{
-  supervisor->refused = true;
-  act(supervisor, NODE_ACTION_REFUSED, NULL)->text =
-      g_strdup(frame->error ? frame->error : "no reason is given");
-}
-
-/* True when the server of a welcome is not ours. Without an id it is one of an older release. What
- * holds nothing goes with any server. */
-static bool supervisor_is_foreign(Supervisor *supervisor, const Frame *frame)
-{
-  if (!frame->store || g_strcmp0(frame->store, supervisor->store) == 0)
-    return false;
-  if (supervisor->store && g_hash_table_size(supervisor->instances)) {
-    supervisor->refused = true;
-    act(supervisor, NODE_ACTION_REFUSED, NULL)->text =
-        g_strdup_printf("what is held here belongs to another store (%.8s, the server's is %.8s)",
-                        supervisor->store, frame->store);
-    return true;
-  }
-  g_free(supervisor->store);
-  supervisor->store = g_strdup(frame->store);
-  supervisor->term = 0; /* of the former store */
-  act(supervisor, NODE_ACTION_KEEP_STORE, NULL)->text = g_strdup(frame->store);
-  return false;
-}
-
 static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
 {
   /* those who asked over the former link do not know it any more */
   supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame);
   supervisor->heartbeat_ms = frame->heartbeat_ms ? frame->heartbeat_ms : 10000;
   supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
+  alone_end(supervisor);
 }
 
 static void supervisor_on_reserve(Supervisor *supervisor, const Frame *frame)
@@ -355,14 +314,9 @@ static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
       [FRAME_EXEC] = supervisor_on_exec,         [FRAME_EXEC_CREDIT] = supervisor_on_exec,
       [FRAME_EXEC_CANCEL] = supervisor_on_exec};
   if (frame->type == FRAME_REFUSE)
-    supervisor_on_refuse(supervisor, frame);
-  if (!handlers[frame->type] || supervisor->refused ||
-      (frame->type == FRAME_WELCOME && supervisor_is_foreign(supervisor, frame)))
-    return; /* the term of another store's server is not looked at: it says nothing here */
-  if (frame->type != FRAME_UNKNOWN && frame->term < supervisor->term)
-    return; /* a server that was replaced */
-  supervisor->term = MAX(supervisor->term, frame->term);
-  handlers[frame->type](supervisor, frame);
+    obey_refused(supervisor, frame->error);
+  else if (handlers[frame->type] && obey_frame(supervisor, frame))
+    handlers[frame->type](supervisor, frame);
 }
 
 /* ---- events ---- */
@@ -394,6 +348,9 @@ static void supervisor_tick(Supervisor *supervisor)
        first && node_instance_deadline(first) <= supervisor->now.boot_ms;
        first = supervisor_first_due(supervisor))
     node_instance_due(first);
+  alone_tick(supervisor);
+  if (obey_asks_again(supervisor))
+    supervisor_hello(supervisor);
   if (!supervisor->link || !supervisor->heartbeat_ms ||
       supervisor->heartbeat_boot_ms > supervisor->now.boot_ms)
     return;
@@ -411,10 +368,12 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
     supervisor->link = true;
     supervisor->refused = false;
     supervisor_hello(supervisor);
+    alone_wait(supervisor);
     break;
   case NODE_EVENT_LINK_DOWN:
     supervisor->link = false;
     supervisor->heartbeat_ms = 0;
+    alone_begin(supervisor);
     break;
   case NODE_EVENT_FRAME:
     supervisor_on_frame(supervisor, event->frame);
@@ -424,6 +383,7 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
     break;
   case NODE_EVENT_FILES_DONE:
     supervisor->files_done = true;
+    alone_begin(supervisor);
     supervisor->ready_boot_ms = supervisor->now.boot_ms + SUPERVISOR_HELLO_MS;
     break;
   case NODE_EVENT_RESERVED:
@@ -453,6 +413,7 @@ static void supervisor_was_away(Supervisor *supervisor)
   g_hash_table_iter_init(&iter, supervisor->instances);
   while (g_hash_table_iter_next(&iter, NULL, &instance))
     node_instance_await_anew(instance);
+  alone_anew(supervisor);
 }
 
 static int64_t supervisor_wake_at(const Supervisor *supervisor)
@@ -463,6 +424,9 @@ static int64_t supervisor_wake_at(const Supervisor *supervisor)
     at_ms = MIN(at_ms, supervisor->heartbeat_boot_ms);
   if (supervisor->files_done && !supervisor->ready)
     at_ms = MIN(at_ms, supervisor->ready_boot_ms);
+  if (supervisor->link && supervisor->refused)
+    at_ms = MIN(at_ms, supervisor->refused_boot_ms);
+  at_ms = MIN(at_ms, supervisor->alone_boot_ms);
   return at_ms;
 }
 
@@ -504,7 +468,8 @@ Supervisor *supervisor_new(const SupervisorConfig *config)
   supervisor->cgroups = g_strdup(config->cgroups);
   supervisor->unenforced =
       config->unenforced && config->unenforced[0] ? g_strdup(config->unenforced) : NULL;
-  supervisor->store = g_strdup(config->store);
+  supervisor->identity = config->identity;
+  supervisor->alone_boot_ms = INT64_MAX;
   supervisor->page_bytes = config->page_bytes;
   supervisor->instances =
       g_hash_table_new_full(g_str_hash, g_str_equal, NULL, supervisor_instance_free);
@@ -527,7 +492,7 @@ void supervisor_free(Supervisor *supervisor)
   g_free(supervisor->version);
   g_free(supervisor->cgroups);
   g_free(supervisor->unenforced);
-  g_free(supervisor->store);
+  g_free(supervisor->refusal);
   g_free(supervisor);
 }
 

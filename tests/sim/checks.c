@@ -264,7 +264,10 @@ bool sim_settled(const Sim *sim)
 {
   if (!sim->server_up || !sim->node_up || !sim->link_up || !release_idle(sim->queue))
     return false;
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim->core), *nodes = core_nodes(sim->core);
+  for (guint i = 0; i < nodes->len; i++)
+    if (((const NodeObject *)nodes->pdata[i])->problem)
+      return false; /* it is refused, and asks again */
   for (guint i = 0; i < deployments->len; i++) {
     const Rollout *rollout = ((const Deployment *)deployments->pdata[i])->rollout;
     if (rollout && rollout->phase != ROLLOUT_PHASE_DONE)

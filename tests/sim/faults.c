@@ -2,6 +2,8 @@
  * others; and how often, which each seed draws anew. */
 #include "sim.h"
 
+#include <string.h>
+
 void sim_draw_rates(Sim *sim)
 {
   static const int crash[] = {0, 0, 1, 3, 10, 30};
@@ -22,6 +24,24 @@ void sim_draw_rates(Sim *sim)
   rates->restores = sim_chance(sim, 50) ? 6 : 0;
 }
 
+/* Does its file tell how it ended? Then that is so for ever. */
+static bool fault_ended(const Sim *sim, const SimShim *shim)
+{
+  const char *file = g_hash_table_lookup(sim->files, shim->id);
+  return file && strstr(file, "\"outcome\":\"");
+}
+
+/* Its state directory is made anew: a copy of nothing. */
+static void fault_lose_disk(Sim *sim)
+{
+  sim_say(sim, "the node's disk is lost");
+  g_hash_table_remove_all(sim->files);
+  g_hash_table_remove_all(sim->shims);
+  sim->identity = (NodeIdentity){0};
+  g_snprintf(sim->identity.incarnation, sizeof sim->identity.incarnation, "incarnation-%d",
+             sim->boots);
+}
+
 static void fault_reboot(Sim *sim)
 {
   sim_say(sim, "the machine reboots");
@@ -32,10 +52,16 @@ static void fault_reboot(Sim *sim)
     SimShim *shim = value;
     shim->alive = shim->running = shim->proc.alive = shim->proc.escaped = false;
     shim->frozen = shim->unreaped = false;
+    if (!fault_ended(sim, shim)) /* the policy counts starts after ends that were seen */
+      shim->starts = 0;
   }
   sim->lives[LIVES_WITH_MACHINE]++;
   g_snprintf(sim->boot_id, sizeof sim->boot_id, "boot-%d", ++sim->boots);
   sim_node_crash(sim);
+  if (sim_chance(sim, 15))
+    fault_lose_disk(sim);
+  if (sim_chance(sim, 30)) /* the server is elsewhere, and away for longer than a lease */
+    sim->server_away_ms = sim_below(sim, 200000);
   sim_server_crash(sim);
 }
 

@@ -153,10 +153,11 @@ static void do_nothing(void *data, const NodeAction *action)
   (void)action;
 }
 
-static void do_keep_store(void *data, const NodeAction *action)
+static void do_keep_identity(void *data, const NodeAction *action)
 {
   Sim *sim = data;
-  g_strlcpy(sim->node_store, action->text, sizeof sim->node_store);
+  if (!node_identity_parse(action->text, strlen(action->text), &sim->identity, NULL))
+    sim_break(sim, "an identity that cannot be read: %s", action->text);
 }
 
 static void do_refused(void *data, const NodeAction *action)
@@ -221,7 +222,7 @@ static const DispatchHands sim_hands = {.now = hand_now,
                                             [NODE_ACTION_REMOVE] = do_remove,
                                             [NODE_ACTION_LOG] = do_nothing,
                                             [NODE_ACTION_EXEC] = do_nothing,
-                                            [NODE_ACTION_KEEP_STORE] = do_keep_store,
+                                            [NODE_ACTION_KEEP_IDENTITY] = do_keep_identity,
                                             [NODE_ACTION_REFUSED] = do_refused,
                                         }};
 
@@ -281,7 +282,7 @@ void sim_node_start(Sim *sim, void *data)
                              .node_name = "sim",
                              .boot_id = sim->boot_id,
                              .version = "sim",
-                             .store = sim->node_store[0] ? sim->node_store : NULL};
+                             .identity = sim->identity};
   dispatch_free(sim->node);
   sim->node = dispatch_new(&config, &sim_hands, sim);
   supervisor_set_coverage(dispatch_supervisor(sim->node), sim_cover_life, NULL);

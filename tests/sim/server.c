@@ -117,7 +117,9 @@ void sim_server_crash(Sim *sim)
   release_free(sim->queue);
   sim->queue = NULL;
   g_clear_pointer(&sim->core, core_free);
-  sim_at(sim, 50 + sim_below(sim, 5000), LIVES_ALWAYS, sim_server_start, NULL, NULL);
+  int64_t away_ms = 50 + sim_below(sim, 5000) + sim->server_away_ms;
+  sim->server_away_ms = 0;
+  sim_at(sim, away_ms, LIVES_ALWAYS, sim_server_start, NULL, NULL);
 }
 
 void sim_server_start(Sim *sim, void *data)

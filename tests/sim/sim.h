@@ -126,6 +126,7 @@ struct Sim {
   bool server_up, committing, commit_fails, commit_crashes;
   GArray *refused; /* of SimRefused: the rows that the commit that fails would have written */
   int64_t server_wake;
+  int64_t server_away_ms; /* what its next start takes longer */
   /* link.c */
   bool link_up;
   bool lossy[2];         /* a direction whose frames do not arrive any more */
@@ -138,7 +139,8 @@ struct Sim {
   GHashTable *files; /* id -> text, durable */
   bool node_up;
   int64_t node_wake, disk_at; /* next timer; when its last write is done */
-  char boot_id[32], node_store[32];
+  char boot_id[32];
+  NodeIdentity identity; /* durable */
   int boots, node_starts;
   GHashTable *reserved; /* port -> who has it; dies with the node */
   GHashTable *foreign;  /* set of ports that programs of others hold */

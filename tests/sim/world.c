@@ -185,6 +185,7 @@ void sim_init(Sim *sim)
   sim->fired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   sim->driver = driver_open(&sim_driver, &(DriverWorld){.tell = sim_node_hears, .data = sim}, NULL);
   g_strlcpy(sim->boot_id, "boot-0", sizeof sim->boot_id);
+  g_strlcpy(sim->identity.incarnation, "incarnation-0", sizeof sim->identity.incarnation);
   sim_draw_rates(sim);
 }
 

@@ -60,7 +60,7 @@ static const Frame *fleet_told(const Fleet *fleet, const char *node, FrameType t
 static void fleet_hello(Fleet *fleet, const char *node)
 {
   g_autoptr(Frame) hello = frame_new(FRAME_HELLO);
-  hello->protocol = 1;
+  hello->protocol = PROTOCOL_VERSION;
   hello->node = g_strdup(node);
   hello->boot_id = g_strdup("boot");
   fleet_apply(fleet, (Command){.type = COMMAND_NODE_FRAME, .node = node, .frame = hello});

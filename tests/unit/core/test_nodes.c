@@ -64,14 +64,16 @@ static void test_removed_instance_is_ended(void)
 typedef struct Meeting {
   Core *core;
   Now now;
-  GString *sent; /* frames of the last command */
+  GString *sent;          /* frames of the last command */
+  int64_t protocol, term; /* of the next hello */
 } Meeting;
 
 static Meeting meeting_new(const char *store)
 {
   Meeting meeting = {.core = core_new(NULL),
                      .now = {.boot_ms = 1000, .wall_ms = 1700000000000},
-                     .sent = g_string_new(NULL)};
+                     .sent = g_string_new(NULL),
+                     .protocol = PROTOCOL_VERSION};
   g_autoptr(Effects) effects = effects_new();
   Value values[RECORD_COLUMNS_MAX] = {
       [META_KEY] = {.text = (char *)"store"}, [META_VALUE] = {.text = (char *)store}};
@@ -104,6 +106,8 @@ static int64_t meeting_apply(Meeting *meeting, const Command *command)
 static void meeting_hello(Meeting *meeting, const char *store)
 {
   g_autoptr(Frame) hello = frame_new(FRAME_HELLO);
+  hello->protocol = meeting->protocol;
+  hello->term = meeting->term;
   hello->node = g_strdup("local");
   hello->boot_id = g_strdup("b");
   hello->store = g_strdup(store);
@@ -184,6 +188,57 @@ static void test_later_epoch_is_surpassed(void)
   g_assert_cmpint(a->epoch, ==, 8);
   g_assert_cmpint(world_held(world, "a", 0)->epoch, ==, 8);
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+}
+
+/* A node that has obeyed a later server is not this one's: its database is an older copy. */
+static void test_later_term_is_refused(void)
+{
+  Meeting meeting = meeting_new("aaaa");
+  meeting.term = 2;
+  meeting_hello(&meeting, "aaaa");
+  g_assert_nonnull(strstr(meeting.sent->str, "\"refuse\""));
+  g_assert_null(strstr(meeting.sent->str, "forget"));
+  const NodeObject *node = core_nodes(meeting.core)->pdata[0];
+  g_assert_nonnull(strstr(node->problem, "older copy"));
+  meeting.term = 1;
+  meeting_hello(&meeting, "aaaa");
+  g_assert_nonnull(strstr(meeting.sent->str, "welcome"));
+  meeting_done(&meeting);
+}
+
+static void test_other_protocol_is_refused(void)
+{
+  Meeting meeting = meeting_new("aaaa");
+  meeting.protocol = PROTOCOL_VERSION - 1;
+  meeting_hello(&meeting, "aaaa");
+  const NodeObject *node = core_nodes(meeting.core)->pdata[0];
+  g_assert_nonnull(strstr(node->problem, "same release"));
+  g_assert_false(node->linked);
+  meeting_done(&meeting);
+}
+
+/* What the known directory runs may go on where it is: another one waits until that is lost. */
+static void test_other_incarnation_waits(void)
+{
+  g_autoptr(World) world = world_up_agents("a");
+  NodeObject *node = core_nodes(world->core)->pdata[0];
+  const Instance *a = world_slot(world, "a", 0);
+  world->incarnation = "former";
+  world_disconnect(world);
+  world_connect(world);
+  g_assert_cmpstr(node->incarnation, ==, "former");
+  world_disconnect(world);
+  world->incarnation = "other";
+  world_connect(world);
+  g_assert_false(node->linked);
+  g_assert_nonnull(strstr(node->problem, "another state directory"));
+  g_assert_cmpint(a->state, !=, INSTANCE_STOPPED);
+  world_pass(world, 61000);
+  g_assert_cmpint(node->status, ==, NODE_LOST);
+  world_connect(world);
+  g_assert_true(node->linked);
+  g_assert_null(node->problem);
+  g_assert_cmpstr(node->incarnation, ==, "other");
 }
 
 static void test_lost_start_is_sent_again(void)
@@ -590,6 +645,9 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/unexplained-is-ended-later", test_unexplained_is_ended_later);
   g_test_add_func("/nodes/unconfirmed-keeps-all", test_unconfirmed_keeps_all);
   g_test_add_func("/nodes/later-epoch-is-surpassed", test_later_epoch_is_surpassed);
+  g_test_add_func("/nodes/later-term-is-refused", test_later_term_is_refused);
+  g_test_add_func("/nodes/other-protocol-is-refused", test_other_protocol_is_refused);
+  g_test_add_func("/nodes/other-incarnation-waits", test_other_incarnation_waits);
   g_test_add_func("/nodes/lost-start-is-sent-again", test_lost_start_is_sent_again);
   g_test_add_func("/nodes/stop-is-sent-again", test_stop_is_sent_again);
   g_test_add_func("/nodes/stopped-slots-are-not-stopped-again",

@@ -291,6 +291,7 @@ void world_connect(World *world)
   hello->node = g_strdup("local");
   hello->name = g_strdup("host");
   hello->boot_id = g_strdup(world->boot_id);
+  hello->incarnation = g_strdup(world->incarnation);
   hello->protocol = PROTOCOL_VERSION;
   GHashTableIter iter;
   gpointer id, held;

@@ -22,17 +22,18 @@ typedef struct World {
   bool tells_peers;   /* its hello says which peers each instance was told of; older nodes do not */
   bool holds_reserve; /* reserves stay unanswered */
   char *boot_id;
-  GQueue *mail;          /* of Frame*, to the node */
-  GHashTable *held;      /* id -> Held*: what the node holds */
-  GHashTable *habits;    /* agent -> Habit */
-  GHashTable *taken;     /* agent -> why its reserve is refused */
-  GHashTable *moved;     /* agent -> port that the node gives in place of the proposed one */
-  GHashTable *wanted;    /* "agent/replica" -> port of the last reserve */
-  GString *log;          /* "start a/0 g1 p9000; stop a/0; ..." */
-  GString *events;       /* "type:word ..." of the events since world_forget_log */
-  int turns, crash_turn; /* the server is loaded again after turn @crash_turn; -1 = never */
-  guint records;         /* of the last turn */
-  Reply *reply;          /* the last one, or NULL */
+  const char *incarnation; /* that the node tells; NULL = none; static */
+  GQueue *mail;            /* of Frame*, to the node */
+  GHashTable *held;        /* id -> Held*: what the node holds */
+  GHashTable *habits;      /* agent -> Habit */
+  GHashTable *taken;       /* agent -> why its reserve is refused */
+  GHashTable *moved;       /* agent -> port that the node gives in place of the proposed one */
+  GHashTable *wanted;      /* "agent/replica" -> port of the last reserve */
+  GString *log;            /* "start a/0 g1 p9000; stop a/0; ..." */
+  GString *events;         /* "type:word ..." of the events since world_forget_log */
+  int turns, crash_turn;   /* the server is loaded again after turn @crash_turn; -1 = never */
+  guint records;           /* of the last turn */
+  Reply *reply;            /* the last one, or NULL */
 } World;
 
 /* One instance as the node holds it. */

@@ -16,7 +16,7 @@ static char *written(const char *text)
 }
 
 #define SPEC                                                                                                                                                                                     \
-  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                                                      \
+  "{\"deployment\":\"desk\",\"agent\":\"news\",\"replica\":2,\"stage\":4,\"kind\":1,\"argv\":[\"run\",\"\"],\"environment\":[\"A=1\"],"                                                          \
   "\"references\":[\"K=secret:s\"],\"of_caller\":[\"HOME\"],\"working_dir\":\"/w\",\"user\":\"u\",\"port\":9001,\"agent_text\":\"t\",\"peers\":\"[1]\",\"health\":{\"kind\":3,\"argv\":[\"p\"]," \
   "\"interval_ms\":1,\"timeout_ms\":2,\"retries\":4,\"start_period_ms\":5},\"restart\":{\"policy\":2,\"max\":-1,\"delay_ms\":6,"                                                                 \
   "\"max_delay_ms\":7,\"stable_ms\":8},\"stop\":{\"signal\":9,\"grace_ms\":10},\"resources\":{\"cpu_milli\":1500,\"memory_bytes\":11,"                                                           \

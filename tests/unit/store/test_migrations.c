@@ -56,6 +56,12 @@ static const char schema_3[] =
     "created_at INTEGER, tries INTEGER, next_at INTEGER) WITHOUT ROWID;"
     "PRAGMA user_version=3;";
 
+/* And version 4. */
+static const char schema_4[] =
+    "CREATE TABLE registrations (instance TEXT PRIMARY KEY NOT NULL, generation INTEGER, said TEXT, said_at INTEGER, "
+    "hidden INTEGER, attempt INTEGER) WITHOUT ROWID;"
+    "PRAGMA user_version=4;";
+
 static sqlite3 *database(const char *directory)
 {
   g_autofree char *path = g_build_filename(directory, "reeve.db", NULL);
@@ -143,6 +149,8 @@ int main(int argc, char **argv)
   g_test_add_data_func("/store/migrate/version-2", schema_2, test_version);
   g_autofree char *to_3 = g_strconcat(schema_2, schema_3, NULL);
   g_test_add_data_func("/store/migrate/version-3", to_3, test_version);
+  g_autofree char *to_4 = g_strconcat(schema_2, schema_3, schema_4, NULL);
+  g_test_add_data_func("/store/migrate/version-4", to_4, test_version);
   g_test_add_func("/store/migrate/newer", test_newer);
   return g_test_run();
 }

@@ -10,9 +10,18 @@ static void rig_frame_free(gpointer data)
 
 Rig *rig_new(const char *boot_id)
 {
+  return rig_new_as(boot_id, &(NodeIdentity){.incarnation = "1a2b", .term = 1});
+}
+
+Rig *rig_new_as(const char *boot_id, const NodeIdentity *identity)
+{
   Rig *rig = g_new0(Rig, 1);
-  SupervisorConfig config = {
-      .node_id = "local", .node_name = "host", .boot_id = boot_id, .version = "test"};
+  rig->identity = *identity;
+  SupervisorConfig config = {.node_id = "local",
+                             .node_name = "host",
+                             .boot_id = boot_id,
+                             .version = "test",
+                             .identity = *identity};
   rig->node = supervisor_new(&config);
   rig->actions = node_actions_new();
   rig->now = (Now){.boot_ms = 1000, .wall_ms = 1700000000000};
@@ -52,7 +61,7 @@ static void rig_note(Rig *rig, const NodeAction *action)
                             [NODE_ACTION_PEERS] = {"peers", 0},
                             [NODE_ACTION_REMOVE] = {"remove", 0},
                             [NODE_ACTION_LOG] = {"log", 0},
-                            [NODE_ACTION_KEEP_STORE] = {"keep-store", 0},
+                            [NODE_ACTION_KEEP_IDENTITY] = {"keep-identity", 0},
                             [NODE_ACTION_REFUSED] = {"refused", 0}};
   if (action->type == NODE_ACTION_SEND) {
     g_autoptr(GError) error = NULL;
@@ -61,6 +70,8 @@ static void rig_note(Rig *rig, const NodeAction *action)
     g_ptr_array_add(rig->frames, frame);
     return;
   }
+  if (action->type == NODE_ACTION_KEEP_IDENTITY)
+    g_assert_true(node_identity_parse(action->text, strlen(action->text), &rig->identity, NULL));
   if (action->type == NODE_ACTION_STORE) {
     g_string_assign(rig->files, action->text);
     rig->stores++;

@@ -7,13 +7,16 @@ typedef struct Rig {
   Supervisor *node;
   NodeActions *actions;
   Now now;
-  GString *log;      /* "store g1; prepare g1; start a1; probe a1; ..." since rig_wants */
-  GString *files;    /* text of the last STORE */
-  GPtrArray *frames; /* of Frame*: sent since rig_wants */
-  int stores;        /* STORE actions not answered yet */
+  GString *log;          /* "store g1; prepare g1; start a1; probe a1; ..." since rig_wants */
+  GString *files;        /* text of the last STORE */
+  GPtrArray *frames;     /* of Frame*: sent since rig_wants */
+  int stores;            /* STORE actions not answered yet */
+  NodeIdentity identity; /* as it was kept last */
 } Rig;
 
+/* A node that a server of term 1 has known, whose store is not known. */
 Rig *rig_new(const char *boot_id);
+Rig *rig_new_as(const char *boot_id, const NodeIdentity *identity);
 void rig_free(Rig *rig);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)
 

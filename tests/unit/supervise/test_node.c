@@ -106,7 +106,8 @@ static void test_term(void)
   welcome->term = 2;
   welcome->heartbeat_ms = 1000;
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
-  rig_wants(rig, "release-ports");        /* what was reserved over the former link */
+  /* kept before what was reserved over the former link goes */
+  rig_wants(rig, "keep-identity; release-ports");
   rig_frame(rig, FRAME_STOP, 1, 1, NULL); /* term 1 */
   rig_wants(rig, "");
   rig_is(rig, "running unknown a1 r0 -");
@@ -119,6 +120,7 @@ static void test_heartbeat(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
   g_assert_cmpint(rig->actions->wake_at_ms, ==, INT64_MAX);
   g_autoptr(Frame) welcome = frame_new(FRAME_WELCOME);
+  welcome->term = 1;
   welcome->heartbeat_ms = 1000;
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = welcome});
   rig_forget(rig);
@@ -313,7 +315,7 @@ static void test_adopt_former_generation(void)
   rig_wants(rig, "start a1");
 }
 
-/* After a reboot nothing starts until the server says so. */
+/* After a reboot nothing starts until the server says so, where none has taken the node in. */
 static void test_adopt_rebooted(void)
 {
   g_autoptr(InstanceSpec) spec = rig_spec();
@@ -456,6 +458,7 @@ static void test_ten_thousand(void)
   g_autoptr(InstanceSpec) spec = rig_spec();
   g_autoptr(Rig) rig = rig_new("boot-1");
   g_autoptr(Frame) start = frame_new(FRAME_START);
+  start->term = 1;
   for (int i = 0; i < N; i++) {
     g_autofree char *id = g_strdup_printf("ins_%05d", i);
     Instruction *instruction = instruction_new(id, 1, 1);
@@ -507,7 +510,7 @@ static void test_store(void)
   g_assert_null(node_frame(rig, 0)->store);
   rig_forget(rig);
   node_welcomed(rig, "aaaa");
-  rig_wants(rig, "keep-store; release-ports");
+  rig_wants(rig, "keep-identity; release-ports");
   node_dials(rig);
   g_assert_cmpstr(node_frame(rig, 0)->store, ==, "aaaa");
   rig_forget(rig);
@@ -530,6 +533,13 @@ static void test_store(void)
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = refuse});
   rig_frame(rig, FRAME_FORGET, 9, 9, NULL);
   rig_wants(rig, "refused");
+  rig_pass(rig, SUPERVISOR_REFUSED_MS - 1);
+  g_assert_null(strstr(rig->log->str, "refused"));
+  g_assert_cmpuint(rig->frames->len, ==, 0);
+  rig_pass(rig, 1); /* it may be another server by now */
+  g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_HELLO);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = refuse});
+  g_assert_null(strstr(rig->log->str, "refused")); /* which was said */
   node_dials(rig);
   rig_forget(rig);
   node_welcomed(rig, "aaaa");
@@ -538,9 +548,139 @@ static void test_store(void)
   rig_wants(rig, "store g1; signal 15");
 }
 
+/* A later term is kept before anything is done in its name, and outlives the node. */
+static void test_term_kept(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(Rig) rig = rig_running(spec);
+  node_welcomed(rig, "aaaa");
+  rig_forget(rig);
+  g_autoptr(Frame) stop = frame_new(FRAME_STOP);
+  stop->term = 5;
+  g_ptr_array_add(stop->instructions, instruction_new("ins_1", 1, 1));
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = stop});
+  rig_wants(rig, "keep-identity; store g1; signal 15");
+  g_assert_cmpint(rig->identity.term, ==, 5);
+  g_assert_cmpstr(rig->identity.store, ==, "aaaa");
+  g_autoptr(Rig) again = rig_new_as("boot-1", &rig->identity);
+  rig_event(again, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  rig_event(again, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  g_assert_cmpint(node_frame(again, 0)->term, ==, 5);
+  g_assert_cmpstr(node_frame(again, 0)->incarnation, ==, "1a2b");
+  rig_forget(again);
+  rig_frame(again, FRAME_START, 1, 2, spec); /* of term 1 */
+  rig_wants(again, "");
+}
+
+/* ---- without a server after a reboot ---- */
+
+static char *alone_file(const char *id, const char *agent, int stage)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_free(spec->deployment);
+  spec->deployment = g_strdup("desk");
+  g_free(spec->agent);
+  spec->agent = g_strdup(agent);
+  spec->stage = stage;
+  instance_spec_write(spec, text);
+  return g_strdup_printf("{\"version\":1,\"id\":\"%s\",\"epoch\":1,\"generation\":3,\"desired\":"
+                         "\"running\",\"boot_id\":\"boot-1\",\"spec\":%s}",
+                         id, text->str);
+}
+
+/* A node of another boot that holds ins_1 of stage 0, ins_2 of stage 1 and the run ins_3. */
+static Rig *alone_reborn(const NodeIdentity *identity)
+{
+  static const struct {
+    const char *id, *agent;
+    int stage;
+  } rows[] = {{"ins_1", "first", 0}, {"ins_2", "second", 1}, {"ins_3", "nightly", -1}};
+  Rig *rig = rig_new_as("boot-2", identity);
+  for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autofree char *file = alone_file(rows[i].id, rows[i].agent, rows[i].stage);
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILE, .instance = rows[i].id, .text = file});
+    rig_event(rig, (NodeEvent){.type = NODE_EVENT_ABSENT, .instance = rows[i].id, .attempt = 1});
+  }
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  return rig;
+}
+
+static const NodeIdentity alone_known = {
+    .incarnation = "1a2b", .store = "aaaa", .term = 1, .lease_ms = 20000};
+
+static void alone_answers(Rig *rig, const char *id, int attempt)
+{
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_STORED, .instance = id, .generation = 3});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PREPARED, .instance = id});
+  rig_event(rig,
+            (NodeEvent){.type = NODE_EVENT_STARTED, .instance = id, .attempt = attempt, .pid = 7});
+}
+
+static void test_alone_in_order(void)
+{
+  g_autoptr(Rig) rig = alone_reborn(&alone_known);
+  rig_pass(rig, alone_known.lease_ms - 1);
+  rig_wants(rig, "");
+  rig_pass(rig, 1);
+  rig_wants(rig, "store g3"); /* of the first alone, in the generation that it had */
+  g_assert_nonnull(strstr(rig->files->str, "first"));
+  g_assert_nonnull(strstr(rig->files->str, "boot-2"));
+  alone_answers(rig, "ins_1", 2);
+  rig_pass(rig, 5);
+  rig_wants(rig, "prepare g3; start a2");
+  rig_pass(rig, 5);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_PROBE,
+                             .instance = "ins_1",
+                             .attempt = 2,
+                             .ok = true,
+                             .found = "/health"});
+  rig_wants(rig, "probe a2");
+  rig_pass(rig, ALONE_LOOK_MS);
+  rig_wants(rig, "store g3");
+  g_assert_nonnull(strstr(rig->files->str, "second"));
+  rig_pass(rig, 100000);
+  g_assert_null(strstr(rig->files->str, "nightly")); /* a run is the server's to begin */
+}
+
+/* One that does not come up holds the next stage back for a while, not for ever. */
+static void test_alone_goes_on(void)
+{
+  g_autoptr(Rig) rig = alone_reborn(&alone_known);
+  rig_pass(rig, alone_known.lease_ms);
+  alone_answers(rig, "ins_1", 2);
+  rig_pass(rig, ALONE_STAGE_MS - 100);
+  g_assert_null(strstr(rig->files->str, "second"));
+  rig_pass(rig, 200);
+  g_assert_nonnull(strstr(rig->files->str, "second"));
+}
+
+/* A server that comes within the lease decides; a copy of the directory starts nothing. */
+static void test_alone_not(void)
+{
+  g_autoptr(Rig) rig = alone_reborn(&alone_known);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  node_welcomed(rig, "aaaa");
+  rig_forget(rig);
+  rig_pass(rig, 2 * alone_known.lease_ms);
+  rig_wants(rig, "");
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_DOWN}); /* before it has said anything */
+  rig_pass(rig, alone_known.lease_ms);
+  rig_wants(rig, "store g3");
+  NodeIdentity copy = alone_known;
+  copy.copied = true;
+  g_autoptr(Rig) copied = alone_reborn(&copy);
+  rig_pass(copied, 10 * alone_known.lease_ms);
+  rig_wants(copied, "");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/node/term-kept", test_term_kept);
+  g_test_add_func("/node/alone-in-order", test_alone_in_order);
+  g_test_add_func("/node/alone-goes-on", test_alone_goes_on);
+  g_test_add_func("/node/alone-not", test_alone_not);
   g_test_add_func("/node/hello", test_hello);
   g_test_add_func("/node/adopt-former-state", test_adopt_former_state);
   g_test_add_func("/node/reconnect", test_reconnect);
