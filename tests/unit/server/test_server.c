@@ -553,7 +553,7 @@ static void test_node_socket(void)
   g_assert_cmpint(connect(end.fd, (struct sockaddr *)&address, sizeof address), ==, 0);
   LoopWatch *watch = loop_watch_new(bench.server.loop, end.fd, node_end_read, &end);
   static const char text[] =
-      "{\"type\":\"hello\",\"node\":\"far\",\"name\":\"far\",\"boot_id\":\"b\",\"version\":\"1\",\"protocol\":1,"
+      "{\"type\":\"hello\",\"node\":\"far\",\"name\":\"far\",\"boot_id\":\"b\",\"version\":\"1\",\"protocol\":2,"
       "\"instances\":[]}\nno json\n{\"type\":\"dance\"}\n";
   g_assert_cmpint(write(end.fd, text, strlen(text)), ==, (ssize_t)strlen(text));
   bench_until(&bench, bench_node_heard);
