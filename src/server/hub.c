@@ -134,16 +134,16 @@ static void hub_streams_lost(const Hub *hub, const char *node)
 
 static void hub_on_core(HubPeer *peer, const Frame *frame)
 {
-  turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME,
-                                           .actor = peer->node,
-                                           .node = peer->node,
-                                           .frame = frame});
+  engine_apply(peer->hub->server->engine, &(Command){.type = COMMAND_NODE_FRAME,
+                                                     .actor = peer->node,
+                                                     .node = peer->node,
+                                                     .frame = frame});
 }
 
 /* The log says what the core cannot: that @id holds what is not this server's. */
 static void hub_note_strange(const Hub *hub, const char *id)
 {
-  const GPtrArray *nodes = core_nodes(hub->server->core);
+  const GPtrArray *nodes = core_nodes(engine_core(hub->server->engine));
   for (guint i = 0; i < nodes->len; i++) {
     const NodeObject *node = g_ptr_array_index(nodes, i);
     guint unknown = g_hash_table_size(node->unknown);
@@ -290,17 +290,17 @@ static void hub_set_paused(Hub *hub, bool paused)
 
 void hub_drain(Hub *hub)
 {
-  if (hub->draining || hub->sending || hub->server->in_turn)
+  if (hub->draining || hub->sending || engine_busy(hub->server->engine))
     return;
   hub->draining = true;
-  while (!g_queue_is_empty(&hub->waiting) && !turn_full(hub->server)) {
+  while (!g_queue_is_empty(&hub->waiting) && !engine_full(hub->server->engine)) {
     HubFrame *frame = g_queue_pop_head(&hub->waiting);
     hub->waiting_bytes -= frame->length;
     hub_handle(frame->peer, frame->text, frame->length);
     hub_frame_free(frame);
   }
   hub->draining = false;
-  hub_set_paused(hub, turn_full(hub->server));
+  hub_set_paused(hub, engine_full(hub->server->engine));
 }
 
 /* The core and the streams hear that @node (NULL = it never said hello) has no link any more. */
@@ -310,7 +310,8 @@ static void hub_tell_gone(Hub *hub, const char *node)
     return;
   log_info("node link gone", "node=%s", node);
   hub_streams_lost(hub, node);
-  turn_apply(hub->server, &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
+  engine_apply(hub->server->engine,
+               &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
 }
 
 static void hub_drain_later(void *data)

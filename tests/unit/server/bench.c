@@ -324,9 +324,9 @@ char *bench_run_instance(Bench *bench)
 
 bool bench_running(Bench *bench)
 {
-  const Deployment *deployment = core_deployment(bench->server.core, "one");
+  const Deployment *deployment = core_deployment(engine_core(bench->server.engine), "one");
   return deployment && deployment->status == DEPLOYMENT_RUNNING &&
-         release_idle(bench->server.queue);
+         engine_idle(bench->server.engine);
 }
 
 char *bench_deploy_notifying(const char *url)

@@ -73,7 +73,7 @@ static void hands_close(void)
 
 static bool bench_store_ok(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK;
+  return engine_store_state(bench->server.engine) == STORE_STATE_OK;
 }
 
 static bool bench_link_closed(Bench *bench)
@@ -107,7 +107,7 @@ static void test_answers_meanwhile(void)
 {
   Bench bench;
   reload_open(&bench);
-  g_autofree char *before = core_dump(bench.server.core);
+  g_autofree char *before = core_dump(engine_core(bench.server.engine));
   reload_fail(&bench);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
   hands[0] = ask_by_hand(&bench, "GET", "/api/deployments/one");
@@ -124,7 +124,7 @@ static void test_answers_meanwhile(void)
   g_assert_cmpint(status_by_hand(hands[0]), ==, 200);
   g_assert_cmpint(status_by_hand(hands[1]), ==, 507);
   g_assert_cmpint(status_by_hand(hands[2]), ==, 404);
-  g_autofree char *after = core_dump(bench.server.core);
+  g_autofree char *after = core_dump(engine_core(bench.server.engine));
   g_assert_cmpstr(before, ==, after);
   g_ptr_array_set_size(bench.sent, 0);
   bench_hello(&bench);
@@ -215,7 +215,7 @@ static void test_read_of_a_failed_batch(void)
 
 static bool bench_drained(Bench *bench)
 {
-  return release_idle(bench->server.queue) && !store_thread_busy(bench->server.store);
+  return engine_idle(bench->server.engine) && !store_thread_busy(bench->server.store);
 }
 
 /* A load is under way, and a read and a change wait for it. */
@@ -279,28 +279,28 @@ static void test_load_fails(void)
   g_assert_cmpint(bench.server.exit_code, ==, reeve_error_exit(REEVE_ERROR_STORE_FAILED));
   bench_until(&bench, bench_drained);
   /* the down that never happened */
-  turn_apply(&bench.server,
-             &(Command){.type = COMMAND_CANCEL, .deployment = "one", .actor = "test"});
-  g_assert_true(bench.server.core_state == CORE_STATE_UNREADABLE &&
-                release_idle(bench.server.queue));
+  engine_apply(bench.server.engine,
+               &(Command){.type = COMMAND_CANCEL, .deployment = "one", .actor = "test"});
+  g_assert_true(engine_core_state(bench.server.engine) == CORE_STATE_UNREADABLE &&
+                engine_idle(bench.server.engine));
   hands_close();
   bench_done(&bench);
 }
 
 static bool bench_probing(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY && bench->server.load == NULL &&
-         store_thread_busy(bench->server.store);
+  return engine_core_state(bench->server.engine) == CORE_STATE_READY &&
+         bench->server.load == NULL && store_thread_busy(bench->server.store);
 }
 
 static bool bench_loading(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_LOADING;
+  return engine_core_state(bench->server.engine) == CORE_STATE_LOADING;
 }
 
 static bool bench_ready(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY;
+  return engine_core_state(bench->server.engine) == CORE_STATE_READY;
 }
 
 /* While the store is full a node tells what needs a record, and the store's thread is at a probe:

@@ -58,7 +58,7 @@ static void test_refusals(void)
   bench_call(&bench, "POST", "/api/deployments", "{", 400, "JSON line 1");
   bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"now\"}", 422,
              "allowed: refuse, keep, down");
-  g_assert_cmpuint(core_deployments(bench.server.core)->len, ==, 0);
+  g_assert_cmpuint(core_deployments(engine_core(bench.server.engine))->len, ==, 0);
   bench_done(&bench);
 }
 
@@ -200,7 +200,8 @@ static void test_logs_over_a_new_link(void)
   const char *one = strstr(bench.stream->str, "\"text\":\"one\"");
   g_assert_null(strstr(one + 1, "\"text\":\"one\""));
   taken = 0;
-  logs_take(bench.server.logs, core_deployment(bench.server.core, "one"), 20, count_taken, &taken);
+  logs_take(bench.server.logs, core_deployment(engine_core(bench.server.engine), "one"), 20,
+            count_taken, &taken);
   bench_until(&bench, bench_taken);
   bench_done(&bench);
 }
@@ -231,12 +232,12 @@ static bool bench_link_closed(Bench *bench)
 
 static bool bench_loaded(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY;
+  return engine_core_state(bench->server.engine) == CORE_STATE_READY;
 }
 
 static bool bench_store_ok(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK;
+  return engine_store_state(bench->server.engine) == STORE_STATE_OK;
 }
 
 static void test_full_store(void)
@@ -248,12 +249,12 @@ static void test_full_store(void)
   bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
   g_autofree char *instance = bench_run_instance(&bench);
   bench_until(&bench, bench_running);
-  g_autofree char *before = core_dump(bench.server.core);
+  g_autofree char *before = core_dump(engine_core(bench.server.engine));
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
   bench_until(&bench, bench_link_closed);
   bench_until(&bench, bench_loaded);
-  g_autofree char *after = core_dump(bench.server.core);
+  g_autofree char *after = core_dump(engine_core(bench.server.engine));
   g_assert_cmpstr(before, ==, after);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
   bench_call(&bench, "GET", "/api/server", NULL, 200, "\"store\":\"full\"");
@@ -470,13 +471,14 @@ static void receiver_handle(HttpRequest *request, void *data)
 
 static bool bench_told(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK &&
-         core_notices(bench->server.core)->len == 0 && release_idle(bench->server.queue);
+  return engine_store_state(bench->server.engine) == STORE_STATE_OK &&
+         core_notices(engine_core(bench->server.engine))->len == 0 &&
+         engine_idle(bench->server.engine);
 }
 
 static bool bench_store_full(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_FULL && bench_loaded(bench);
+  return engine_store_state(bench->server.engine) == STORE_STATE_FULL && bench_loaded(bench);
 }
 
 /* A delivery that could not be noted is noted later: the message is not posted again. */
@@ -499,9 +501,10 @@ static void test_webhook_and_full_store(void)
   Instruction *instruction = instruction_new(id, 1, 1);
   bench_report(&bench, instruction, INSTANCE_FAILED, HEALTH_UNKNOWN);
   bench_until(&bench, bench_store_full);
-  g_assert_cmpuint(core_notices(bench.server.core)->len, ==, 1);
+  g_assert_cmpuint(core_notices(engine_core(bench.server.engine))->len, ==, 1);
   g_assert_true(g_str_has_prefix(
-      receiver.id, ((const Notice *)g_ptr_array_index(core_notices(bench.server.core), 0))->id));
+      receiver.id,
+      ((const Notice *)g_ptr_array_index(core_notices(engine_core(bench.server.engine)), 0))->id));
   bench_until(&bench, bench_told);
   g_assert_cmpint(receiver.posts, ==, 1);
   instruction_free(instruction);
@@ -574,20 +577,6 @@ static void test_node_socket(void)
   bench_done(&bench);
 }
 
-/* The tick that the core asked for comes a minute late: that minute is not counted against anybody,
- * once. */
-static void test_away(void)
-{
-  Bench bench;
-  bench_open(&bench);
-  bench.server.wake_at_ms = clock_boot_ms() - 60000;
-  Now now = turn_now(&bench.server);
-  g_assert_cmpint(clock_boot_ms() - now.boot_ms, >=, 60000);
-  now = turn_now(&bench.server);
-  g_assert_cmpint(clock_boot_ms() - now.boot_ms, <, 70000);
-  bench_done(&bench);
-}
-
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -604,6 +593,5 @@ int main(int argc, char **argv)
   g_test_add_func("/server/link-goes-under-its-frame", test_link_goes_under_its_frame);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
   g_test_add_func("/server/node-socket", test_node_socket);
-  g_test_add_func("/server/away", test_away);
   return g_test_run();
 }
