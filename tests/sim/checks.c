@@ -44,7 +44,7 @@ void sim_check_promises(Sim *sim)
   gpointer name, revision;
   g_hash_table_iter_init(&iter, sim->promised);
   while (g_hash_table_iter_next(&iter, &name, &revision)) {
-    const Deployment *deployment = core_deployment(sim->core, name);
+    const Deployment *deployment = core_deployment(sim_core(sim), name);
     if (!deployment || !deployment_revision(deployment, GPOINTER_TO_INT(revision)))
       sim_break(sim, "acknowledged revision %d of '%s' is lost", GPOINTER_TO_INT(revision),
                 (char *)name);
@@ -56,11 +56,11 @@ void sim_check_promises(Sim *sim)
 /* The fold of what is stored is the core that stored it. */
 void sim_check_fold(Sim *sim)
 {
-  if (!release_idle(sim->queue) || sim->commits++ % sim->fold_every != 0)
+  if (!engine_idle(sim->engine) || sim->commits++ % sim->fold_every != 0)
     return;
   g_autoptr(Effects) effects = effects_new();
-  g_autoptr(Core) again = sim_load(sim, effects);
-  g_autofree char *is = core_dump(sim->core), *was = core_dump(again);
+  g_autoptr(Core) again = sim_load(sim, 0, effects);
+  g_autofree char *is = core_dump(sim_core(sim)), *was = core_dump(again);
   if (strcmp(is, was) != 0)
     sim_break(sim, "core_load differs from the core that wrote\n--- core\n%s\n--- loaded\n%s", is,
               was);
@@ -156,10 +156,10 @@ static void check_port_of(Sim *sim, GHashTable *used, Instance *instance)
  * refuses the second.) */
 void sim_check_ports(Sim *sim)
 {
-  if (!ports_are_right(sim->core))
+  if (!ports_are_right(sim_core(sim)))
     sim_break(sim, "the index of live ports is not what the instances say");
   g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++)
@@ -184,7 +184,7 @@ void sim_mark_healthy(Sim *sim, const SimShim *shim)
  */
 static void check_stage(Sim *sim, const SimShim *shim)
 {
-  const Instance *instance = sim->core ? core_instance(sim->core, shim->id) : NULL;
+  const Instance *instance = sim_core(sim) ? core_instance(sim_core(sim), shim->id) : NULL;
   const Rollout *rollout = instance ? instance->deployment->rollout : NULL;
   if (!rollout || rollout->phase != ROLLOUT_PHASE_APPLY || rollout->verdict != OUTCOME_SUCCEEDED ||
       instance->generation != shim->generation || instance->epoch != shim->epoch ||
@@ -238,7 +238,7 @@ void sim_epochs_before(Sim *sim, const Command *command)
   bool reports = command->frame && command->frame->type == FRAME_REPORT;
   for (guint i = 0; reports && i < command->frame->reports->len; i++) {
     const InstanceReport *report = command->frame->reports->pdata[i];
-    const Instance *instance = core_instance(sim->core, report->id);
+    const Instance *instance = core_instance(sim_core(sim), report->id);
     if (instance && report->epoch < instance->epoch && report->state != instance->state)
       g_hash_table_insert(sim->former, report->id, GINT_TO_POINTER(instance->state));
   }
@@ -248,7 +248,7 @@ void sim_epochs_after(Sim *sim, const Command *command)
 {
   for (guint i = 0; g_hash_table_size(sim->former) && i < command->frame->reports->len; i++) {
     const InstanceReport *report = command->frame->reports->pdata[i];
-    const Instance *instance = core_instance(sim->core, report->id);
+    const Instance *instance = core_instance(sim_core(sim), report->id);
     if (instance && g_hash_table_contains(sim->former, report->id) &&
         instance->state == report->state)
       sim_break(sim,
@@ -262,9 +262,11 @@ void sim_epochs_after(Sim *sim, const Command *command)
 
 bool sim_settled(const Sim *sim)
 {
-  if (!sim->server_up || !sim->node_up || !sim->link_up || !release_idle(sim->queue))
+  if (!sim->server_up || !sim->node_up || !sim->link_up || !engine_idle(sim->engine) ||
+      engine_core_state(sim->engine) != CORE_STATE_READY ||
+      engine_store_state(sim->engine) != STORE_STATE_OK)
     return false;
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   for (guint i = 0; i < deployments->len; i++) {
     const Rollout *rollout = ((const Deployment *)deployments->pdata[i])->rollout;
     if (rollout && rollout->phase != ROLLOUT_PHASE_DONE)
@@ -418,13 +420,13 @@ static void check_node(Sim *sim)
 {
   g_autoptr(GList) files = sim_sorted_keys(sim->files), shims = sim_sorted_keys(sim->shims);
   for (GList *at = files; at; at = at->next)
-    if (!core_instance(sim->core, at->data))
+    if (!core_instance(sim_core(sim), at->data))
       sim_break(sim, "the node keeps '%s' that the server does not know", (const char *)at->data);
   for (GList *at = shims; at; at = at->next) {
     const SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
-    if (sim_shim_lives(shim) && !core_instance(sim->core, at->data))
+    if (sim_shim_lives(shim) && !core_instance(sim_core(sim), at->data))
       sim_break(sim, "'%s' runs and the server does not know it", shim->id);
-    const Instance *instance = core_instance(sim->core, at->data);
+    const Instance *instance = core_instance(sim_core(sim), at->data);
     /* Nobody can ask it what became of its agent; or its node died before it looked whether it
      * left. */
     bool unknown = shim->frozen && (shim->silent || !g_hash_table_contains(sim->files, at->data));
@@ -439,7 +441,7 @@ void sim_check_quiet(Sim *sim)
 {
   sim->commits = 0;
   sim_check_fold(sim);
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
     check_closed(sim, deployment);

@@ -120,7 +120,7 @@ void sim_link_connect(Sim *sim)
     sim_say(sim, "the node dials anew before the server notices");
     link_down(sim, false);
   }
-  if (sim->link_up || !sim->server_up || !sim->node_up || sim->store_full)
+  if (sim->link_up || !sim->server_up || !sim->node_up || sim->links_closed)
     return;
   sim->link_up = true;
   sim->lossy[TO_NODE] = sim->lossy[TO_SERVER] = false;

@@ -110,7 +110,7 @@ static Job *user_job(Sim *sim, const char *name)
  * its place. NULL when none turns back; else the caller's. */
 static Job *user_old_job(const Sim *sim, const char *name)
 {
-  const Deployment *deployment = core_deployment(sim->core, name);
+  const Deployment *deployment = core_deployment(sim_core(sim), name);
   const Rollout *rollout = deployment ? deployment->rollout : NULL;
   bool back = rollout && rollout->phase != ROLLOUT_PHASE_DONE &&
               rollout->verdict != OUTCOME_SUCCEEDED && rollout->from > 0;
@@ -142,7 +142,7 @@ static void user_send(Sim *sim, Command *command, const Job *job, bool replace)
 static Job *user_changed_job(Sim *sim, const char *name)
 {
   static const char *const words[] = {"bad", "good", "better"};
-  const Deployment *deployment = core_deployment(sim->core, name);
+  const Deployment *deployment = core_deployment(sim_core(sim), name);
   const Revision *revision =
       deployment ? deployment_revision(deployment, deployment->revision) : NULL;
   Job *job = revision
