@@ -16,10 +16,11 @@ struct Engine {
   StoreState store_state;
   GError *store_reason; /* why not OK */
   EngineWork work;
-  bool busy;          /* a turn is being applied, or something leaves */
-  bool links_at_load; /* nodes may say hello to the next core at once */
-  int64_t wake_at_ms; /* boot clock; INT64_MAX = not armed */
-  int64_t absent_ms;  /* taken out of the core's boot clock */
+  bool busy;           /* a turn is being applied, or something leaves */
+  bool deaf;           /* nodes are not heard before they were asked for their lists */
+  bool relist_at_load; /* they are as soon as there is a core */
+  int64_t wake_at_ms;  /* boot clock; INT64_MAX = not armed */
+  int64_t absent_ms;   /* taken out of the core's boot clock */
 };
 
 static void engine_leave(Effects *effects, void *data)
@@ -95,16 +96,23 @@ static void engine_load(Engine *engine)
   engine->hands->load(engine->data, engine->absent_ms);
 }
 
-/* The core is ahead of the store. @links: nodes may say hello to the next one at once. */
-static void engine_reload(Engine *engine, bool links)
+/* The core is ahead of the store. @relist: nodes are asked as soon as there is another one; else
+ * when it can store what they tell. */
+static void engine_reload(Engine *engine, bool relist)
 {
   engine->core_state = CORE_STATE_LOADING;
-  engine->links_at_load = links;
+  engine->deaf = true;
+  engine->relist_at_load = relist;
   engine_arm(engine, INT64_MAX);
   engine->hands->probe_at(engine->data, INT64_MAX);
   engine_tell(engine, ENGINE_RELOADS, NULL);
-  engine->hands->unlink(engine->data);
   engine_load(engine);
+}
+
+static void engine_relist(Engine *engine)
+{
+  engine->deaf = false;
+  engine->hands->relist(engine->data);
 }
 
 /* The store is free, and it was not OK: on with the load that waits for it, or with the next probe.
@@ -146,8 +154,9 @@ static void engine_release(Engine *engine, Effects *effects)
 
 void engine_apply(Engine *engine, const Command *command)
 {
-  if (engine->core_state != CORE_STATE_READY)
-    return; /* it would happen to a core that is thrown away */
+  bool of_node = command->type == COMMAND_NODE_FRAME || command->type == COMMAND_NODE_GONE;
+  if (engine->core_state != CORE_STATE_READY || (of_node && engine->deaf))
+    return; /* it would happen to a core that is thrown away, or that is not to be */
   g_autoptr(Effects) effects = effects_new();
   if (command->frame && command->frame->type == FRAME_HELLO)
     release_new_link(engine->queue, command->node);
@@ -230,7 +239,8 @@ void engine_probed(Engine *engine, const GError *error)
   engine->store_state = STORE_STATE_OK;
   g_autoptr(GError) was = g_steal_pointer(&engine->store_reason);
   engine_tell(engine, ENGINE_WRITABLE, was);
-  engine->hands->link(engine->data);
+  if (engine->deaf)
+    engine_relist(engine);
   engine_tick(engine);
 }
 
@@ -244,8 +254,8 @@ void engine_loaded(Engine *engine, Core *core, Effects *effects)
   engine->work = old ? WORK_DROP : WORK_NONE;
   if (old)
     engine->hands->drop(engine->data, old);
-  if (engine->links_at_load)
-    engine->hands->link(engine->data);
+  if (engine->relist_at_load)
+    engine_relist(engine);
   engine_tell(engine, ENGINE_LOADED, NULL);
   engine_after(engine);
 }
@@ -266,6 +276,11 @@ void engine_dropped(Engine *engine)
 }
 
 /* ---- how it stands ---- */
+
+bool engine_hears(const Engine *engine)
+{
+  return engine->core_state == CORE_STATE_READY && !engine->deaf;
+}
 
 Core *engine_core(const Engine *engine)
 {

@@ -6,8 +6,9 @@
  * Three things have a state. The store: while it is not OK nothing that needs a record is accepted,
  * the core gets no ticks, and a probe write is tried until one commits. The core: when a commit
  * fails, or a turn made records that cannot be stored, it is ahead of the store and another one is
- * loaded; nothing is applied to it then, and nothing answered from it. The nodes: the next core
- * knows of none of them what it holds, so it hears them from their next list on.
+ * loaded; nothing is applied to it then, and nothing answered from it. The nodes: their links
+ * last, but the next core knows of none what it holds; each is asked to say hello again. Until they
+ * are asked nothing that they tell is taken, a hello neither: that is asked for then.
  *
  *   core   READY --commit failed, or a turn that cannot be stored--> LOADING --loaded--> READY
  *                                                                       \--failed--> UNREADABLE
@@ -55,8 +56,9 @@ typedef struct EngineHands {
   void (*probe)(void *data);            /* can the store be written? then engine_probed */
   /* these may leave now, in this order; ownership moves, its records are empty */
   void (*leave)(void *data, Effects *effects);
-  void (*unlink)(void *data); /* close the links of nodes and take no new ones */
-  void (*link)(void *data);   /* take links again */
+  /* every node that has said hello, heard or not, is to say it again (a RELIST frame): the core
+   * knows of none what it holds */
+  void (*relist)(void *data);
   void (*news)(void *data, EngineNews news, const GError *error, int64_t late_ms);
   /* a turn or a commit is over: what waited for that goes on */
   void (*after)(void *data);
@@ -69,8 +71,8 @@ Engine *engine_new(const EngineHands *hands, void *data);
 void engine_free(Engine *engine);
 
 /* Applies @command; its effects leave when nothing that they could have seen is uncommitted. Does
- * nothing while the core is not READY. A change that somebody asks for must not come while
- * engine_refuses. */
+ * nothing while the core is not READY, and with what nodes tell while !engine_hears. A change that
+ * somebody asks for must not come while engine_refuses. */
 void engine_apply(Engine *engine, const Command *command);
 /* True when no change can be taken now: @code (a ReeveError) and @why (borrowed) for who asks. */
 bool engine_refuses(const Engine *engine, int *code, const char **why);
@@ -90,6 +92,8 @@ void engine_loaded(Engine *engine, Core *core, Effects *effects);
 void engine_load_failed(Engine *engine, const GError *error);
 void engine_dropped(Engine *engine);
 
+/* False while nothing that nodes tell is taken: those that have said hello will be asked again. */
+bool engine_hears(const Engine *engine);
 /* Borrowed; another one after each load. NULL before the first. */
 Core *engine_core(const Engine *engine);
 CoreState engine_core_state(const Engine *engine);

@@ -130,11 +130,8 @@ bool hub_open(Hub *hub, GError **error);
 /* Sends one line of JSON to @node; false when it has no link. */
 bool hub_send(Hub *hub, const char *node, const char *frame);
 bool hub_linked(const Hub *hub, const char *node);
-/* Closes every link and takes no new ones until hub_listen; what had arrived is dropped. */
-void hub_reset(Hub *hub);
-/* Takes links (again): nodes dial in and say hello to the core as it is now. Does nothing when it
- * already does. */
-void hub_listen(Hub *hub);
+/* Asks every node that has said hello to say it again, to the core as it is now. */
+void hub_relist(Hub *hub);
 /* Binds the socket of node processes again when it was removed. */
 void hub_look(Hub *hub);
 /* Handles what arrived during a turn or while the queue was full. */

@@ -115,6 +115,11 @@ void secrets_answer(Server *server, const char *node, const Frame *frame)
                                             .actor = node,
                                             .instance = frame->instance,
                                             .version = version});
+  if (!engine_hears(server->engine)) {
+    /* that it was given cannot be stored, so it is not given: the node asks again */
+    seal_wipe(g_steal_pointer(&answer->data));
+    return;
+  }
   Message *message = g_new0(Message, 1);
   message->node = g_strdup(node);
   message->frame = frame_write(answer);

@@ -143,14 +143,9 @@ static void hand_drop(void *data, Core *core)
   reload_drop(data, core);
 }
 
-static void hand_unlink(void *data)
+static void hand_relist(void *data)
 {
-  hub_reset(((Server *)data)->hub);
-}
-
-static void hand_link(void *data)
-{
-  hub_listen(((Server *)data)->hub);
+  hub_relist(((Server *)data)->hub);
 }
 
 /* Deployments whose stored jobs cannot be read are left alone: a person must act. */
@@ -217,8 +212,7 @@ static const EngineHands turn_hands = {.now = hand_now,
                                        .drop = hand_drop,
                                        .probe = hand_probe,
                                        .leave = hand_leave,
-                                       .unlink = hand_unlink,
-                                       .link = hand_link,
+                                       .relist = hand_relist,
                                        .news = hand_news,
                                        .after = hand_after};
 

@@ -305,6 +305,14 @@ static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
   supervisor->heartbeat_boot_ms = supervisor->now.boot_ms + supervisor->heartbeat_ms;
 }
 
+/* The server knows nothing any more of what it was told over this link, nor of what it asked: no
+ * answer to that may come behind the hello. */
+static void supervisor_on_relist(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame);
+  supervisor_hello(supervisor);
+}
+
 static void supervisor_on_reserve(Supervisor *supervisor, const Frame *frame)
 {
   supervisor_pass(supervisor, NODE_ACTION_RESERVE_PORTS, frame);
@@ -353,7 +361,7 @@ static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
       [FRAME_PEERS] = supervisor_on_peers,       [FRAME_LOG_READ] = supervisor_on_log,
       [FRAME_LOG_CREDIT] = supervisor_on_log,    [FRAME_LOG_CANCEL] = supervisor_on_log,
       [FRAME_EXEC] = supervisor_on_exec,         [FRAME_EXEC_CREDIT] = supervisor_on_exec,
-      [FRAME_EXEC_CANCEL] = supervisor_on_exec};
+      [FRAME_EXEC_CANCEL] = supervisor_on_exec,  [FRAME_RELIST] = supervisor_on_relist};
   if (frame->type == FRAME_REFUSE)
     supervisor_on_refuse(supervisor, frame);
   if (!handlers[frame->type] || supervisor->refused ||

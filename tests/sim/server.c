@@ -151,16 +151,15 @@ static void hand_probe_at(void *data, int64_t boot_ms)
   ((Sim *)data)->server_probe = boot_ms;
 }
 
-static void hand_unlink(void *data)
+static void hand_relist(void *data)
 {
   Sim *sim = data;
-  sim->links_closed = true;
-  sim_link_break(sim);
-}
-
-static void hand_link(void *data)
-{
-  ((Sim *)data)->links_closed = false;
+  if (!sim->greeted)
+    return;
+  g_autoptr(Frame) relist = frame_new(FRAME_RELIST);
+  relist->term = core_term(sim_core(sim));
+  g_autofree char *text = frame_write(relist);
+  sim_send(sim, TO_NODE, text);
 }
 
 static void hand_news(void *data, EngineNews news, const GError *error, int64_t late_ms)
@@ -185,8 +184,7 @@ static const EngineHands server_hands = {.now = hand_now,
                                          .drop = hand_drop,
                                          .probe = hand_probe,
                                          .leave = hand_leave,
-                                         .unlink = hand_unlink,
-                                         .link = hand_link,
+                                         .relist = hand_relist,
                                          .news = hand_news,
                                          .after = hand_after};
 
@@ -259,7 +257,6 @@ void sim_server_start(Sim *sim, void *data)
   (void)data;
   sim_say(sim, "server starts");
   sim->server_up = true;
-  sim->links_closed = false;
   sim->absent_ms = 0;
   sim->engine = engine_new(&server_hands, sim);
   server_load(sim);

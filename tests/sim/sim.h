@@ -123,12 +123,11 @@ struct Sim {
   /* server.c */
   Engine *engine; /* NULL = the server is down */
   bool server_up, commit_fails, commit_crashes;
-  bool links_closed; /* the server takes no links of nodes */
   int64_t absent_ms; /* of the core that is being loaded */
   GArray *refused;   /* of SimRefused: the rows that the commit that fails would have written */
   int64_t server_wake, server_probe; /* when the engine wants to be called; INT64_MAX = not */
   /* link.c */
-  bool link_up;
+  bool link_up, greeted; /* a hello came over it, whether or not it was heard */
   bool lossy[2];         /* a direction whose frames do not arrive any more */
   int64_t arrives_at[2]; /* of the last frame of a direction */
   /* node.c */

@@ -64,14 +64,10 @@ static void rig_leave(void *data, Effects *effects)
   effects_free(effects);
 }
 
-static void rig_unlink(void *data)
+static void rig_relist(void *data)
 {
-  g_string_append(((Rig *)data)->did, "unlink ");
-}
-
-static void rig_link(void *data)
-{
-  g_string_append(((Rig *)data)->did, "link ");
+  g_assert_true(engine_hears(((Rig *)data)->engine));
+  g_string_append(((Rig *)data)->did, "relist ");
 }
 
 static void rig_news(void *data, EngineNews news, const GError *error, int64_t late_ms)
@@ -102,8 +98,7 @@ static const EngineHands rig_hands = {.now = rig_now,
                                       .drop = rig_drop,
                                       .probe = rig_probe,
                                       .leave = rig_leave,
-                                      .unlink = rig_unlink,
-                                      .link = rig_link,
+                                      .relist = rig_relist,
                                       .news = rig_news,
                                       .after = rig_after};
 
@@ -218,14 +213,14 @@ static void test_fails(void)
   rig_read(&rig, 2);
   rig_did(&rig, "commit ");
   rig_fail(&rig, REEVE_ERROR_STORE_FULL);
-  rig_did(&rig, "failed 1:store-full 2:store-full reloads unlink load ");
+  rig_did(&rig, "failed 1:store-full 2:store-full reloads load ");
   g_assert_true(engine_core_state(rig.engine) == CORE_STATE_LOADING);
   assert_refused(&rig, REEVE_ERROR_STORE_FULL);
   rig_hello(&rig); /* nothing happens to the core that goes */
   rig_did(&rig, "");
   g_assert_cmpint(rig.wake_at_ms, ==, INT64_MAX);
   rig_loaded(&rig);
-  rig_did(&rig, "drop link loaded ");
+  rig_did(&rig, "drop relist loaded ");
   g_assert_null(core_secret(engine_core(rig.engine), "name"));
   g_assert_cmpint(rig.probe_at_ms, ==, INT64_MAX);
   engine_dropped(rig.engine);
@@ -235,7 +230,7 @@ static void test_fails(void)
   assert_refused(&rig, REEVE_ERROR_STORE_FULL);
   engine_probe(rig.engine);
   rig_probed(&rig, true);
-  rig_did(&rig, "probe probe writable link ");
+  rig_did(&rig, "probe probe writable ");
   rig_secret(&rig, 3);
   rig_did(&rig, "commit ");
   rig_close(&rig);
@@ -254,16 +249,19 @@ static void test_turn_that_cannot_be_stored(void)
   engine_probe(rig.engine);
   g_string_truncate(rig.did, 0);
   rig_hello(&rig);
-  rig_did(&rig, "reloads unlink ");
+  rig_did(&rig, "reloads ");
   rig_probed(&rig, true); /* there is room, and no core */
   rig_did(&rig, "load ");
   assert_refused(&rig, REEVE_ERROR_STORE_FAILED);
   rig_loaded(&rig);
   rig_did(&rig, "drop loaded ");
+  rig_hello(&rig); /* it cannot be stored either: not heard, and asked for later */
+  g_assert_false(engine_hears(rig.engine));
+  g_assert_true(engine_core_state(rig.engine) == CORE_STATE_READY);
   engine_dropped(rig.engine);
   engine_probe(rig.engine);
   rig_probed(&rig, true);
-  rig_did(&rig, "probe writable link ");
+  rig_did(&rig, "probe writable relist ");
   g_assert_cmpuint(core_nodes(engine_core(rig.engine))->len, ==, 0);
   rig_close(&rig);
 }

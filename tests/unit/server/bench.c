@@ -238,12 +238,8 @@ static InstanceReport *bench_report_of(const Instruction *instruction, InstanceS
   return report;
 }
 
-void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs)
+void bench_say_hello(Bench *bench, const char *boot_id, const Instruction *runs)
 {
-  bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
-  g_assert_nonnull(bench->peer);
-  bench->closed = false;
-  bench->links++;
   Frame *frame = frame_new(FRAME_HELLO);
   frame->node = g_strdup("local");
   frame->name = g_strdup("host");
@@ -253,6 +249,14 @@ void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs
   if (runs)
     g_ptr_array_add(frame->reports, bench_report_of(runs, INSTANCE_RUNNING, HEALTH_HEALTHY));
   bench_tell(bench, frame);
+}
+
+void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs)
+{
+  bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
+  bench->closed = false;
+  bench->links++;
+  bench_say_hello(bench, boot_id, runs);
 }
 
 void bench_hello(Bench *bench)
@@ -292,6 +296,11 @@ static bool bench_reserve_sent(Bench *bench)
 static bool bench_start_sent(Bench *bench)
 {
   return bench_has(bench, FRAME_START);
+}
+
+bool bench_relist_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_RELIST);
 }
 
 bool bench_welcome_sent(Bench *bench)
