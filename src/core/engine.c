@@ -112,7 +112,9 @@ static void engine_reload(Engine *engine, bool relist)
 static void engine_relist(Engine *engine)
 {
   engine->deaf = false;
+#ifndef REEVE_BUG_NO_RELIST
   engine->hands->relist(engine->data);
+#endif
 }
 
 /* The store is free, and it was not OK: on with the load that waits for it, or with the next probe.
@@ -152,11 +154,20 @@ static void engine_release(Engine *engine, Effects *effects)
   engine_add(engine, effects);
 }
 
+/* Else it would happen to a core that is thrown away, or be told to one that has not asked yet. */
+static bool engine_takes(const Engine *engine, const Command *command)
+{
+#ifdef REEVE_BUG_APPLY_WHILE_LOADING
+  return engine->core != NULL;
+#endif
+  bool of_node = command->type == COMMAND_NODE_FRAME || command->type == COMMAND_NODE_GONE;
+  return engine->core_state == CORE_STATE_READY && !(of_node && engine->deaf);
+}
+
 void engine_apply(Engine *engine, const Command *command)
 {
-  bool of_node = command->type == COMMAND_NODE_FRAME || command->type == COMMAND_NODE_GONE;
-  if (engine->core_state != CORE_STATE_READY || (of_node && engine->deaf))
-    return; /* it would happen to a core that is thrown away, or that is not to be */
+  if (!engine_takes(engine, command))
+    return;
   g_autoptr(Effects) effects = effects_new();
   if (command->frame && command->frame->type == FRAME_HELLO)
     release_new_link(engine->queue, command->node);

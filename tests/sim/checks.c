@@ -25,7 +25,7 @@ void sim_check_reply(Sim *sim, const Reply *reply)
 {
   char name[64];
   int revision = 0;
-  if (reply->code >= 0 || reply->status != 202)
+  if (reply->code >= 0 || (reply->status != 202 && reply->status != 200))
     return;
   if (check_is_forgotten(reply, name)) /* changes before it may have been answered just now */
     g_hash_table_remove(sim->promised, name);
@@ -66,6 +66,23 @@ void sim_check_fold(Sim *sim)
               was);
 }
 
+/* What is to run is stored before anybody hears of it. */
+static void check_starts(Sim *sim, const char *text)
+{
+  g_autoptr(Frame) frame = frame_parse(text, strlen(text), NULL);
+  for (guint i = 0; i < frame->instructions->len; i++) {
+    const Instruction *start = frame->instructions->pdata[i];
+    const Record *row = g_hash_table_lookup(sim->rows[TABLE_INSTANCES], start->id);
+    int64_t epoch = row ? row->values[INS_EPOCH].number : 0,
+            generation = row ? row->values[INS_GENERATION].number : 0;
+    if (start->epoch > epoch || (start->epoch == epoch && start->generation > generation))
+      sim_break(sim,
+                "'%s' is started in epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT
+                ", stored are %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT,
+                start->id, start->epoch, start->generation, epoch, generation);
+  }
+}
+
 /* A server with another store tells the node nothing that would touch what it holds. */
 void sim_check_message(Sim *sim, const char *frame)
 {
@@ -74,6 +91,8 @@ void sim_check_message(Sim *sim, const char *frame)
   for (size_t i = 0; sim_is_other(sim) && i < G_N_ELEMENTS(words); i++)
     if (strstr(frame, words[i]))
       sim_break(sim, "a server with another store sends %s", frame);
+  if (strstr(frame, words[2]))
+    check_starts(sim, frame);
 }
 
 void sim_note_refused(Sim *sim, const GPtrArray *records)
@@ -437,6 +456,15 @@ static void check_node(Sim *sim)
   }
 }
 
+/* Also when its server was away, or has begun anew over the same link. */
+static void check_heard(Sim *sim)
+{
+  const GPtrArray *nodes = core_nodes(sim_core(sim));
+  for (guint i = 0; i < nodes->len; i++)
+    if (!((const NodeObject *)nodes->pdata[i])->linked)
+      sim_break(sim, "the node has a link, and the core does not hear it");
+}
+
 void sim_check_quiet(Sim *sim)
 {
   sim->commits = 0;
@@ -455,4 +483,5 @@ void sim_check_quiet(Sim *sim)
     sim_check_hooks(sim, deployment);
   }
   check_node(sim);
+  check_heard(sim);
 }

@@ -6,7 +6,15 @@
 #include "base/error.h"
 #include "core/coverage.h"
 
-enum { SERVER_BUSY_MS = 20000, SERVER_LOAD_MS = 2000, SERVER_STORE_MS = 20 };
+enum {
+  SERVER_BUSY_MS = 20000,
+  SERVER_LOAD_MS = 2000,
+  SERVER_STORE_MS = 20,
+  SERVER_UNKNOWN_MS = 12000,
+  SERVER_SETTLE_MS =
+      5000,              /* as STORE_SETTLE_MS: so long the store is asked, then it is a failure */
+  SERVER_UNREADABLE = 20 /* of a thousand loads */
+};
 
 Core *sim_core(const Sim *sim)
 {
@@ -18,8 +26,13 @@ Core *sim_core(const Sim *sim)
 static void hand_leave(void *data, Effects *effects)
 {
   Sim *sim = data;
+  bool ahead = engine_core_state(sim->engine) != CORE_STATE_READY;
+  if (ahead && effects->messages->len)
+    sim_break(sim, "the node is told something by a core that is thrown away");
   for (guint i = 0; i < effects->replies->len; i++) {
     const Reply *reply = effects->replies->pdata[i];
+    if (ahead && reply->code < 0)
+      sim_break(sim, "somebody is answered by a core that is thrown away");
     sim_digest_text(&sim->digest, reply->body ? reply->body : "");
     sim_check_reply(sim, reply);
   }
@@ -34,6 +47,12 @@ static void hand_leave(void *data, Effects *effects)
 
 /* ---- the store ---- */
 
+static void server_commit_failed(Sim *sim, int code, const char *why)
+{
+  g_autoptr(GError) error = g_error_new_literal(REEVE_ERROR, code, why);
+  engine_committed(sim->engine, error);
+}
+
 static void server_committed(Sim *sim, void *data)
 {
   (void)data;
@@ -41,15 +60,43 @@ static void server_committed(Sim *sim, void *data)
     sim_server_crash(sim);
     return;
   }
-  if (!sim->commit_fails) {
+  if (sim->boot_ms < sim->settled_at) { /* it is not asked for ever */
+    sim_say(sim, "what became of a commit is not known");
+    g_array_set_size(sim->refused, 0); /* it may be there */
+    server_commit_failed(sim, REEVE_ERROR_STORE_FAILED, "not known");
+  } else if (sim->commit_fails) {
+    sim_say(sim, "commit refused");
+    sim_cut_log(sim);
+    server_commit_failed(sim,
+                         sim->commit_unknown ? REEVE_ERROR_STORE_FAILED : REEVE_ERROR_STORE_FULL,
+                         "did not happen");
+  } else {
     engine_committed(sim->engine, NULL);
     sim_check_fold(sim);
-    return;
   }
-  sim_say(sim, "commit refused");
-  sim_cut_log(sim);
-  g_autoptr(GError) error = g_error_new_literal(REEVE_ERROR, REEVE_ERROR_STORE_FULL, "full");
-  engine_committed(sim->engine, error);
+}
+
+/* The connection breaks in the middle: the batch is stored or it is not, and only after a while the
+ * store can say which. How long until there is an answer. */
+static int64_t server_commit_breaks(Sim *sim, const GPtrArray *records, bool crashes)
+{
+  int64_t settles_ms = 1 + sim_below(sim, SERVER_UNKNOWN_MS);
+  sim->settled_at = sim->boot_ms + settles_ms;
+  sim->commit_unknown = true;
+  sim->commit_fails = sim->store_full || sim_below(sim, 2);
+#ifdef REEVE_BUG_UNKNOWN_IS_NOT
+  sim_note_refused(sim, records);
+  if (!sim->commit_fails && !crashes)
+    sim_write_rows(sim, records);
+  sim->commit_fails = true;
+  sim->settled_at = sim->boot_ms;
+  return 1;
+#endif
+  if (sim->commit_fails)
+    sim_note_refused(sim, records);
+  else if (!crashes)
+    sim_write_rows(sim, records);
+  return MIN(settles_ms, SERVER_SETTLE_MS);
 }
 
 /* A crash before the write loses the batch; one after it loses only the news of it. A commit whose
@@ -64,6 +111,12 @@ static void hand_commit(void *data, const GPtrArray *records)
        busy = sim_fault_chance(sim, sim->rates.busy);
   sim->commit_fails = sim->store_full || unsynced;
   sim->commit_crashes = before || after;
+  sim->commit_unknown = false;
+  if (!unsynced && sim_fault_chance(sim, sim->rates.unknown)) {
+    sim_at(sim, server_commit_breaks(sim, records, before), LIVES_WITH_SERVER, server_committed,
+           NULL, NULL);
+    return;
+  }
   if (sim->commit_fails)
     sim_note_refused(sim, records);
   if (unsynced && !before) {
@@ -97,13 +150,25 @@ static void server_loaded(Sim *sim, void *data)
   sim_check_refused(sim);
 }
 
-/* Many rows take seconds; meanwhile the world goes on. */
+static void server_not_loaded(Sim *sim, void *data)
+{
+  (void)data;
+  g_autoptr(GError) error =
+      g_error_new_literal(REEVE_ERROR, REEVE_ERROR_STORE_FAILED, "cannot be read");
+  engine_load_failed(sim->engine, error);
+}
+
+/* Many rows take seconds; meanwhile the world goes on. Nothing is read before it is known what the
+ * last commit has become. */
 static void hand_load(void *data, int64_t absent_ms)
 {
   Sim *sim = data;
+  int64_t settles_ms = MAX(0, sim->settled_at - sim->boot_ms),
+          takes_ms = 1 + sim_below(sim, sim_below(sim, 2) ? SERVER_LOAD_MS : SERVER_STORE_MS);
+  bool fails = settles_ms > SERVER_SETTLE_MS || sim_fault_chance(sim, SERVER_UNREADABLE);
   sim->absent_ms = absent_ms;
-  sim_at(sim, 1 + sim_below(sim, sim_below(sim, 2) ? SERVER_LOAD_MS : SERVER_STORE_MS),
-         LIVES_WITH_SERVER, server_loaded, NULL, NULL);
+  sim_at(sim, MIN(settles_ms, SERVER_SETTLE_MS) + takes_ms, LIVES_WITH_SERVER,
+         fails ? server_not_loaded : server_loaded, NULL, NULL);
 }
 
 static void server_dropped(Sim *sim, void *data)
@@ -123,7 +188,7 @@ static void server_probed(Sim *sim, void *data)
 {
   (void)data;
   g_autoptr(GError) error = NULL;
-  if (sim->store_full)
+  if (sim->store_full || sim_fault_chance(sim, sim->rates.unsynced))
     error = g_error_new_literal(REEVE_ERROR, REEVE_ERROR_STORE_FULL, "still full");
   engine_probed(sim->engine, error);
 }
@@ -162,9 +227,19 @@ static void hand_relist(void *data)
   sim_send(sim, TO_NODE, text);
 }
 
+static void server_leaves(Sim *sim, void *data)
+{
+  (void)data;
+  sim_server_crash(sim);
+}
+
 static void hand_news(void *data, EngineNews news, const GError *error, int64_t late_ms)
 {
-  (void)error;
+  if (news == ENGINE_UNREADABLE) {
+    sim_say(data, "the state %s, the server leaves", error->message);
+    sim_at(data, 1 + sim_below(data, SERVER_STORE_MS), LIVES_WITH_SERVER, server_leaves, NULL,
+           NULL);
+  }
   if (news == ENGINE_AWAY)
     sim_say(data, "the server was away for %" G_GINT64_FORMAT " ms", late_ms);
   else if (news == ENGINE_WRITABLE)
@@ -237,6 +312,24 @@ void sim_apply(Sim *sim, const Command *command)
   server_seen(sim, command);
 }
 
+/* While there is no core the request waits for the next one. */
+void sim_look(Sim *sim, const char *name)
+{
+  const Deployment *deployment = core_deployment(sim_core(sim), name);
+  if (!deployment || engine_core_state(sim->engine) != CORE_STATE_READY)
+    return;
+  const Revision *newest = deployment->revisions->pdata[deployment->revisions->len - 1];
+  Effects *effects = effects_new();
+  Reply *reply = g_new0(Reply, 1);
+  *reply = (Reply){.to = ++sim->next_token,
+                   .code = -1,
+                   .status = 200,
+                   .body = g_strdup_printf("{\"id\":\"%s\",\"name\":\"%s\",\"revision\":%d}",
+                                           deployment->id, name, newest->number)};
+  g_ptr_array_add(effects->replies, reply);
+  engine_add(sim->engine, effects);
+}
+
 /* ---- life ---- */
 
 void sim_server_crash(Sim *sim)
@@ -257,7 +350,7 @@ void sim_server_start(Sim *sim, void *data)
   (void)data;
   sim_say(sim, "server starts");
   sim->server_up = true;
-  sim->absent_ms = 0;
+  sim->absent_ms = sim->settled_at = 0;
   sim->engine = engine_new(&server_hands, sim);
   server_load(sim);
 }

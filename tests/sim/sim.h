@@ -71,9 +71,11 @@ typedef struct SimRates {
   int server_crash, node_crash, shim_crash; /* at each commit, action, message */
   int late, repeated, lost;                 /* of each frame */
   int store_failed, shim_failed, start_failed;
-  int unreadable;     /* each instance file at each start of a node */
-  int busy, unsynced; /* of each commit: another program holds the database; its sync fails */
-  int restores;       /* of 100 seeds */
+  int unreadable; /* each instance file at each start of a node */
+  /* of each commit: another program holds the database; its sync fails; the connection breaks, and
+   * what became of it is not known for a while */
+  int busy, unsynced, unknown;
+  int restores; /* of 100 seeds */
 } SimRates;
 
 /* A row as it was before the commit that fails. */
@@ -122,9 +124,10 @@ struct Sim {
   GHashTable *restored;
   /* server.c */
   Engine *engine; /* NULL = the server is down */
-  bool server_up, commit_fails, commit_crashes;
-  int64_t absent_ms; /* of the core that is being loaded */
-  GArray *refused;   /* of SimRefused: the rows that the commit that fails would have written */
+  bool server_up, commit_fails, commit_crashes, commit_unknown;
+  int64_t settled_at; /* when the store can say what became of the last commit */
+  int64_t absent_ms;  /* of the core that is being loaded */
+  GArray *refused;    /* of SimRefused: the rows that the commit that fails would have written */
   int64_t server_wake, server_probe; /* when the engine wants to be called; INT64_MAX = not */
   /* link.c */
   bool link_up, greeted; /* a hello came over it, whether or not it was heard */
@@ -218,6 +221,8 @@ void sim_restore(Sim *sim); /* only while the server is down */
 /* ---- server.c ---- */
 Core *sim_core(const Sim *sim); /* that of the engine; NULL while the server is down */
 void sim_apply(Sim *sim, const Command *command);
+/* Somebody looks at the deployment @name: what he is told leaves as the answer to a read does. */
+void sim_look(Sim *sim, const char *name);
 void sim_server_start(Sim *sim, void *data);
 void sim_server_crash(Sim *sim);
 /* The engine wants a tick or a probe then, INT64_MAX = not; and here it is. */

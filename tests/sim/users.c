@@ -236,6 +236,11 @@ static void user_plain(Sim *sim, Command *command)
   sim_apply(sim, command);
 }
 
+static void user_look(Sim *sim, Command *command)
+{
+  sim_look(sim, command->deployment);
+}
+
 typedef struct UserWish {
   int weight;
   CommandType type;
@@ -244,7 +249,8 @@ typedef struct UserWish {
 } UserWish;
 
 static const UserWish wishes[] = {
-    {34, COMMAND_DEPLOY, "deploy", user_deploy},
+    {28, COMMAND_DEPLOY, "deploy", user_deploy},
+    {6, COMMAND_N, "look at", user_look},
     {10, COMMAND_DOWN, "down", user_plain},
     {12, COMMAND_RESTART, "restart", user_restart},
     {10, COMMAND_CANCEL, "cancel", user_plain},
