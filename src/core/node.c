@@ -414,7 +414,7 @@ static void node_on_report(Core *core, const Command *command)
 static void node_on_reserved(Core *core, const Command *command)
 {
   const NodeObject *node = core_node(core, command->node);
-  if (node)
+  if (node && node->linked)
     rollout_on_reserved(core, node, command->frame);
 }
 

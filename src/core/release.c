@@ -166,6 +166,11 @@ static void release_refuse(ReleaseQueue *queue, Batch *batch, int code, const ch
   for (guint i = 0; i < batch->turns->len; i++) {
     const Effects *turn = batch->turns->pdata[i];
     Effects *refusal = effects_new();
+#ifdef REEVE_BUG_FAILED_LEAVES
+    for (guint k = 0; k < turn->messages->len; k++)
+      g_ptr_array_add(refusal->messages, turn->messages->pdata[k]);
+    g_ptr_array_set_free_func(turn->messages, NULL);
+#endif
     for (guint k = 0; k < turn->replies->len; k++) {
       const Reply *waiting = turn->replies->pdata[k];
       Reply *reply = g_new0(Reply, 1);

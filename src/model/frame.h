@@ -32,6 +32,7 @@ enum {
   X(UNKNOWN_TYPE, "unknown-type") /* both: I do not know the type that you sent */                 \
   X(WELCOME, "welcome")           /* server: accepted; lease, heartbeat interval, term */          \
   X(REFUSE, "refuse") /* server: not yours, and why: nothing else follows on this link */          \
+  X(RELIST, "relist") /* server: say hello again, with all that you hold */                        \
   X(HEARTBEAT_ACK, "heartbeat-ack") /* server */                                                   \
   X(RESERVE, "reserve")             /* server: bind these ports, check these commands */           \
   X(RELEASE, "release")             /* server: give the ports of a reserve back */                 \

@@ -32,7 +32,7 @@ static bool agents_is_up(const Deployment *deployment)
 /* How many deployments of the directory are up or coming up, @but (may be NULL) not counted. */
 static int agents_count_up(const Agents *agents, const Deployment *but)
 {
-  const GPtrArray *all = core_deployments(agents->server->core);
+  const GPtrArray *all = core_deployments(engine_core(agents->server->engine));
   int n = 0;
   for (guint i = 0; i < all->len; i++)
     n += all->pdata[i] != but && agents_is_up(all->pdata[i]) && agents_owns(agents, all->pdata[i]);
@@ -156,7 +156,7 @@ static void agents_unknown(const Agents *agents, const char *name, GError **erro
 const AgentEntry *agents_deployable(const Agents *agents, const char *name, GError **error)
 {
   const AgentEntry *entry = agents_find(agents, name);
-  const Deployment *deployment = core_deployment(agents->server->core, name);
+  const Deployment *deployment = core_deployment(engine_core(agents->server->engine), name);
   const Revision *revision = deployment ? deployment_last_revision(deployment) : NULL;
   int max = agents->config->max_agents;
   if (!entry)
@@ -192,7 +192,7 @@ static void agents_auto_one(Agents *agents, const char *name)
   AgentsDeploy deploy;
   agents_deploy_init(&deploy, agents, entry, "server:auto-start");
   log_info("agent is started automatically", "agent=%s file=%s", name, entry->path);
-  turn_apply(agents->server, &deploy.command);
+  engine_apply(agents->server->engine, &deploy.command);
   agents_deploy_done(&deploy);
 }
 
@@ -200,15 +200,15 @@ void agents_auto_start(Agents *agents)
 {
   Server *server = agents->server;
   if (!agents->auto_pending || server->leaving || server->stopping ||
-      server->store_state != STORE_STATE_OK)
+      engine_store_state(server->engine) != STORE_STATE_OK)
     return;
   for (guint i = 0; i < agents->sorted->len; i++) {
     AgentEntry *entry = agents->sorted->pdata[i];
     bool wanted = entry->fresh && entry->def && entry->def->auto_start && !entry->taken_by;
-    if (wanted && turn_full(server))
+    if (wanted && engine_full(server->engine))
       return; /* the rest when something has been committed */
     entry->fresh = false;
-    if (wanted && !core_deployment(server->core, entry->name))
+    if (wanted && !core_deployment(engine_core(server->engine), entry->name))
       agents_auto_one(agents, entry->name);
   }
   agents->auto_pending = false;

@@ -399,7 +399,7 @@ static void dir_on_changes(const WatchChange *changes, guint n, bool lost, void 
 static void dir_on_later(void *data)
 {
   Agents *agents = data;
-  if (agents->server->core_state == CORE_STATE_LOADING)
+  if (engine_core_state(agents->server->engine) == CORE_STATE_LOADING)
     return; /* what follows the load comes here again */
   agents_auto_start(agents);
   agents_answer_waits(agents);
@@ -419,7 +419,8 @@ const AgentEntry *agents_find(const Agents *agents, const char *name)
 const char *agents_name_of(const Agents *agents, const char *word)
 {
   const AgentEntry *entry = g_hash_table_lookup(agents->entries, word);
-  bool other = agents_find(agents, word) || core_deployment(agents->server->core, word);
+  bool other =
+      agents_find(agents, word) || core_deployment(engine_core(agents->server->engine), word);
   return entry && !other && !entry->taken_by ? entry->name : word;
 }
 

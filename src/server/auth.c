@@ -91,7 +91,9 @@ static const Token *auth_known(Server *server, const char *credential)
   char hash[AUTH_HASH_BYTES];
   size_t length = strlen(credential);
   auth_hash(length && length <= AUTH_TOKEN_MAX ? credential : "", hash);
-  return server->core ? core_token_of_hash(server->core, hash, turn_now(server).wall_ms) : NULL;
+  return engine_core(server->engine) ? core_token_of_hash(engine_core(server->engine), hash,
+                                                          engine_now(server->engine).wall_ms)
+                                     : NULL;
 }
 
 int auth_role(Server *server, const HttpRequest *request)
@@ -108,7 +110,7 @@ static bool auth_token(Server *server, HttpRequest *request, Caller *caller)
 {
   const char *token = http_request_credential(request);
   /* which tokens there are is not known: a stranger, who is told nothing else */
-  if (!token || server->core_state != CORE_STATE_READY) {
+  if (!token || engine_core_state(server->engine) != CORE_STATE_READY) {
     g_strlcpy(caller->actor, "public", sizeof caller->actor);
     return true;
   }

@@ -41,7 +41,6 @@ struct Hub {
   GPtrArray *peers;
   GQueue waiting; /* of HubFrame* */
   size_t waiting_bytes;
-  bool open;
   bool paused;
   bool sending; /* inside a carrier's send: what comes back is handled later */
   bool draining;
@@ -142,15 +141,15 @@ static void hub_streams_lost(const Hub *hub, const char *node)
 
 static void hub_on_core(HubPeer *peer, const Frame *frame)
 {
-  turn_apply(peer->hub->server, &(Command){.type = COMMAND_NODE_FRAME,
-                                           .actor = peer->node,
-                                           .node = peer->node,
-                                           .frame = frame});
+  engine_apply(peer->hub->server->engine, &(Command){.type = COMMAND_NODE_FRAME,
+                                                     .actor = peer->node,
+                                                     .node = peer->node,
+                                                     .frame = frame});
 }
 
 static const NodeObject *hub_node(const Hub *hub, const char *id)
 {
-  const GPtrArray *nodes = core_nodes(hub->server->core);
+  const GPtrArray *nodes = core_nodes(engine_core(hub->server->engine));
   for (guint i = 0; i < nodes->len; i++)
     if (g_strcmp0(((const NodeObject *)nodes->pdata[i])->id, id) == 0)
       return nodes->pdata[i];
@@ -172,7 +171,7 @@ static void hub_note_strange(const Hub *hub, const char *id, const char *former)
 /* Is the process behind @peer alive, as far as can be known? It is until it misses a heartbeat. */
 static bool hub_lives(const HubPeer *peer)
 {
-  int64_t heartbeat_ms = core_heartbeat_ms(peer->hub->server->core);
+  int64_t heartbeat_ms = core_heartbeat_ms(engine_core(peer->hub->server->engine));
   return clock_boot_ms() - peer->heard_boot_ms < heartbeat_ms + heartbeat_ms / 2;
 }
 
@@ -203,7 +202,8 @@ static void hub_refuse(HubPeer *peer, const Frame *hello)
   hub_send_peer(peer, text);
 }
 
-/* The first frame of a link, and the answer to relist. */
+/* The first frame of a link, or the answer to a relist: the engine asks for another one when it
+ * does not take it. */
 static void hub_on_hello(HubPeer *peer, const Frame *frame)
 {
   Hub *hub = peer->hub;
@@ -236,8 +236,9 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
     log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
   const NodeObject *known = hub_node(hub, peer->node);
   g_autofree char *node = g_strdup(peer->node), *former = g_strdup(known ? known->problem : NULL);
-  hub_on_core(peer, frame); /* @peer is gone when that could not be stored: hub_reset */
-  hub_note_strange(hub, node, former);
+  hub_on_core(peer, frame);
+  if (engine_hears(hub->server->engine))
+    hub_note_strange(hub, node, former);
 }
 
 static void hub_on_log(HubPeer *peer, const Frame *frame)
@@ -252,9 +253,28 @@ static void hub_on_exec(HubPeer *peer, const Frame *frame)
 
 static void hub_on_secret_read(HubPeer *peer, const Frame *frame)
 {
-  /* @peer goes when what was given cannot be stored: hub_reset */
+  if (engine_hears(peer->hub->server->engine)) /* else the node asks again when it is welcome */
+    secrets_answer(peer->hub->server, peer->node, frame);
+}
+
+/* The core and the streams hear that @node (NULL = it never said hello) has no link any more. */
+static void hub_tell_gone(Hub *hub, const char *node)
+{
+  if (!node)
+    return;
+  log_info("node link gone", "node=%s", node);
+  hub_streams_lost(hub, node);
+  engine_apply(hub->server->engine,
+               &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
+}
+
+/* One of an earlier release cannot be asked for its list: it tells it when it dials anew. */
+static void hub_on_relist_unknown(HubPeer *peer)
+{
+  Hub *hub = peer->hub;
   g_autofree char *node = g_strdup(peer->node);
-  secrets_answer(peer->hub->server, node, frame);
+  hub_close_peer(peer);
+  hub_tell_gone(hub, node);
 }
 
 static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
@@ -263,6 +283,8 @@ static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
   log_debug("node does not know a frame type", "node=%s type=%s", peer->node, type);
   if (g_strcmp0(frame->data, frame_type_word(FRAME_EXEC)) == 0)
     execs_unknown(peer->hub->server->execs, peer->node);
+  else if (g_strcmp0(frame->data, frame_type_word(FRAME_RELIST)) == 0)
+    hub_on_relist_unknown(peer);
 }
 
 /* A type that this release does not know, or that only a server sends: the node is told, and the
@@ -347,27 +369,17 @@ static void hub_set_paused(Hub *hub, bool paused)
 
 void hub_drain(Hub *hub)
 {
-  if (hub->draining || hub->sending || hub->server->in_turn)
+  if (hub->draining || hub->sending || engine_busy(hub->server->engine))
     return;
   hub->draining = true;
-  while (!g_queue_is_empty(&hub->waiting) && !turn_full(hub->server)) {
+  while (!g_queue_is_empty(&hub->waiting) && !engine_full(hub->server->engine)) {
     HubFrame *frame = g_queue_pop_head(&hub->waiting);
     hub->waiting_bytes -= frame->length;
     hub_handle(frame->peer, frame->text, frame->length);
     hub_frame_free(frame);
   }
   hub->draining = false;
-  hub_set_paused(hub, turn_full(hub->server));
-}
-
-/* The core and the streams hear that @node (NULL = it never said hello) has no link any more. */
-static void hub_tell_gone(Hub *hub, const char *node)
-{
-  if (!node)
-    return;
-  log_info("node link gone", "node=%s", node);
-  hub_streams_lost(hub, node);
-  turn_apply(hub->server, &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
+  hub_set_paused(hub, engine_full(hub->server->engine));
 }
 
 static void hub_drain_later(void *data)
@@ -406,8 +418,6 @@ void hub_receive(HubPeer *peer, const char *text, size_t length)
 
 HubPeer *hub_attach(Hub *hub, const HubCarrier *carrier, void *link, const char *node)
 {
-  if (!hub->open)
-    return NULL;
   HubPeer *peer = g_new0(HubPeer, 1);
   *peer = (HubPeer){.hub = hub,
                     .carrier = carrier,
@@ -426,24 +436,16 @@ void hub_detach(HubPeer *peer)
   hub_tell_gone(hub, node);
 }
 
-void hub_reset(Hub *hub)
+void hub_relist(Hub *hub)
 {
-  hub->open = false;
-  hub_drop_waiting(hub, NULL);
-  while (hub->peers->len) {
-    HubPeer *peer = g_ptr_array_index(hub->peers, 0);
+  g_autoptr(Frame) relist = frame_new(FRAME_RELIST);
+  relist->term = core_term(engine_core(hub->server->engine));
+  g_autofree char *text = frame_write(relist);
+  for (guint i = 0; i < hub->peers->len; i++) {
+    HubPeer *peer = g_ptr_array_index(hub->peers, i);
     if (peer->greeted)
-      hub_streams_lost(hub, peer->node);
-    hub_close_peer(peer);
+      hub_send_peer(peer, text);
   }
-}
-
-void hub_listen(Hub *hub)
-{
-  if (hub->open)
-    return;
-  hub->open = true;
-  hub_link_again(hub->link);
 }
 
 void hub_look(Hub *hub)
@@ -453,7 +455,6 @@ void hub_look(Hub *hub)
 
 bool hub_open(Hub *hub, GError **error)
 {
-  hub->open = true;
   hub->link = hub_link_new(hub, hub->server, error);
   return hub->link != NULL;
 }
@@ -462,7 +463,8 @@ void hub_free(Hub *hub)
 {
   if (!hub)
     return;
-  hub_reset(hub);
+  while (hub->peers->len)
+    hub_close_peer(g_ptr_array_index(hub->peers, 0));
   hub_link_free(hub->link);
   loop_post_cancel(hub->server->loop, hub);
   g_ptr_array_unref(hub->peers);

@@ -14,7 +14,7 @@ typedef struct HubCarrier {
 } HubCarrier;
 
 /* A node dialled in on @link. @node: its id when the carrier vouches for it, NULL = the id that its
- * hello names. NULL while the hub takes no links: the carrier closes @link then. */
+ * hello names. */
 HubPeer *hub_attach(Hub *hub, const HubCarrier *carrier, void *link, const char *node);
 /* One line from the node. */
 void hub_receive(HubPeer *peer, const char *text, size_t length);

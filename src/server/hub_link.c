@@ -129,11 +129,6 @@ static void hub_link_accept(struct evconnlistener *listener, evutil_socket_t fd,
   NodeConn *conn = g_new0(NodeConn, 1);
   conn->loop = link->loop;
   conn->peer = hub_attach(link->hub, &node_conn_carrier, conn, NULL);
-  if (!conn->peer) { /* no links at the moment: the node tries again */
-    close(fd);
-    g_free(conn);
-    return;
-  }
   conn->stream = bufferevent_socket_new(link->base, fd, BEV_OPT_CLOSE_ON_FREE);
   bufferevent_setcb(conn->stream, node_conn_read, NULL, node_conn_event, conn);
   bufferevent_enable(conn->stream, EV_READ | EV_WRITE);
@@ -240,9 +235,11 @@ static bool memory_start(HubLink *link, const Server *server, GError **error)
                        .reeve_path = server->options->reeve_path,
                        .agents_user = server->options->agents_user};
   link->node = node_new(server->loop, &config, error);
-  if (link->node)
-    hub_link_again(link);
-  return link->node != NULL;
+  if (!link->node)
+    return false;
+  link->peer = hub_attach(link->hub, &memory_carrier, link, "local");
+  node_link_up(link->node, memory_from_node, link);
+  return true;
 }
 
 HubLink *hub_link_new(Hub *hub, Server *server, GError **error)
@@ -274,13 +271,4 @@ void hub_link_free(HubLink *link)
     unlink(link->path);
   g_free(link->path);
   g_free(link);
-}
-
-void hub_link_again(HubLink *link)
-{
-  if (!link->node || link->peer) /* node processes dial in by themselves */
-    return;
-  link->peer = hub_attach(link->hub, &memory_carrier, link, "local");
-  if (link->peer)
-    node_link_up(link->node, memory_from_node, link);
 }

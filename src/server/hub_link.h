@@ -11,5 +11,3 @@ HubLink *hub_link_new(Hub *hub, Server *server, GError **error);
 void hub_link_free(HubLink *link);
 /* Binds the socket again when it is not there any more. */
 void hub_link_look(HubLink *link);
-/* The hub takes links again: connect the embedded node at once. */
-void hub_link_again(HubLink *link);

@@ -2,8 +2,8 @@
 /* One server and its parts, for the files of this room only. Everything runs on the loop; the
  * store's thread is behind store_thread.h. */
 #include "core/core.h"
+#include "core/engine.h"
 #include "core/objects.h"
-#include "core/release.h"
 #include "net/http_server.h"
 #include "server/agents_config.h"
 #include "server/auth.h"
@@ -23,13 +23,6 @@ typedef struct Agents Agents;
 typedef struct Presence Presence;
 typedef struct Registry Registry;
 
-/* What the store can do at the moment. Not OK: read-only until a probe write commits. */
-typedef enum StoreState { STORE_STATE_OK, STORE_STATE_FULL, STORE_STATE_FAILED } StoreState;
-
-/* Whether the core is what is stored. LOADING: it is ahead of it, and another one is on its way;
- * UNREADABLE: that one could not be loaded, the server leaves. In both nothing is answered from it
- * and no command is applied to it; it is there, since much points into it. */
-typedef enum CoreState { CORE_STATE_READY, CORE_STATE_LOADING, CORE_STATE_UNREADABLE } CoreState;
 typedef struct CoreLoad CoreLoad;
 
 struct Server {
@@ -38,22 +31,14 @@ struct Server {
   Store *store_handle; /* owned by @store; used directly only to load at the start */
   StoreThread *store;
   History *history;
-  StoreState store_state;
-  char *store_reason; /* why not OK */
-  Core *core;
-  CoreState core_state;
-  CoreLoad *load;    /* what the store's thread has of it, or NULL */
-  bool load_listens; /* nodes may say hello to the next core at once */
-  ReleaseQueue *queue;
-  int64_t wake_at_ms;  /* boot clock; INT64_MAX = not armed */
-  int64_t absent_ms;   /* taken out of the core's boot clock: turn_now */
+  Engine *engine;      /* the core, and the path from a command to its effects */
+  CoreLoad *load;      /* what the store's thread has of the core, or NULL */
   LoopTimer *wake;     /* when the core wants a tick */
   LoopTimer *probe;    /* armed only while the store is not OK */
   GHashTable *waiters; /* token -> Waiter*: requests whose answer waits for a commit */
   uint64_t next_token;
   /* of requests that wait for the next core: reads whose batch failed, and what came since */
   GPtrArray *held;
-  bool in_turn; /* a turn is being applied: frames that arrive meanwhile wait */
   bool leaving; /* no new work; ends when everything has left */
   LoopTimer *drain;
   int64_t drain_until_ms;
@@ -90,25 +75,13 @@ void server_close(Server *server);
  * the latest after 5 s. */
 void server_leave(Server *server, int exit_code);
 
-/* --- turn.c: the one path from command to effect --- */
-/* Creates core and queue and loads them from the store. */
+/* --- turn.c: requests and the engine --- */
+/* Makes the engine and gives it the core that is stored. */
 bool turn_open(Server *server, GError **error);
 /* Lets go of the requests whose commit is still on its way when the server ends. They get no
  * answer, since nobody knows yet what it will be; their connections are closed. */
 void turn_drop_waiters(Server *server);
 void turn_close(Server *server);
-/* Applies @command; its effects leave by the release queue. Does nothing while the core is not
- * READY. */
-void turn_apply(Server *server, const Command *command);
-/* Hands @effects (ownership moves) to the queue; frames that the link brings while something leaves
- * wait until it is done. */
-void turn_release(Server *server, Effects *effects);
-/* What follows a turn or a commit: the next commit, then what waited for either. */
-void turn_after(Server *server);
-/* No tick and no probe until further notice. */
-void turn_sleep(Server *server);
-/* Arms the next look whether the store can be written. */
-void turn_probe_later(Server *server);
 /* Called with the JSON of an answer when it may leave; @request NULL = the peer has gone. */
 typedef void (*TurnLeaveFn)(Server *server, HttpRequest *request, const char *body, void *data);
 /* A change asked for by @request: refused while the store is not OK, the queue is full or the
@@ -129,20 +102,15 @@ void turn_leave_later(Server *server, HttpRequest *request, const GString *body,
                       void *data);
 /* Sends @message (ownership moves) as soon as nothing that it may have seen is uncommitted. */
 void turn_send_later(Server *server, Message *message);
-/* The present on the core's clock. */
-Now turn_now(Server *server);
-/* True when node frames should wait: the open batch is full. */
-bool turn_full(const Server *server);
 
 /* --- reload.c: the core that is read from the store --- */
 /* At the start, on the loop. */
 bool reload_first(Server *server, GError **error);
-/* The core is ahead of the store: closes the node links and loads another one on the store's
- * thread; then a probe is armed. @listens: nodes may say hello to the new one at once. */
-void reload_begin(Server *server, bool listens);
-/* The store's thread is free, and the store was not OK: on with the load that waits for it, or with
- * the next probe. */
-void reload_continue(Server *server);
+/* Hands of the engine: both on the store's thread, and answered by it. */
+void reload_load(Server *server, int64_t absent_ms);
+void reload_drop(Server *server, Core *core);
+/* There is a core, or there will be none: whoever waits is answered. */
+void reload_answer_held(Server *server);
 /* @request, of which nothing was answered, goes to its handler once more when there is a core; when
  * its peer leaves before, it is forgotten. */
 void reload_hold(Server *server, HttpRequest *request);
@@ -162,11 +130,8 @@ bool hub_open(Hub *hub, GError **error);
 /* Sends one line of JSON to @node; false when it has no link. */
 bool hub_send(Hub *hub, const char *node, const char *frame);
 bool hub_linked(const Hub *hub, const char *node);
-/* Closes every link and takes no new ones until hub_listen; what had arrived is dropped. */
-void hub_reset(Hub *hub);
-/* Takes links (again): nodes dial in and say hello to the core as it is now. Does nothing when it
- * already does. */
-void hub_listen(Hub *hub);
+/* Asks every node that has said hello to say it again, to the core as it is now. */
+void hub_relist(Hub *hub);
 /* Binds the socket of node processes again when it was removed. */
 void hub_look(Hub *hub);
 /* Handles what arrived during a turn or while the queue was full. */

@@ -77,14 +77,16 @@ static void metrics_queue(const Server *server, GString *out)
 {
   guint records;
   size_t bytes;
-  release_depth(server->queue, &records, &bytes);
+  engine_depth(server->engine, &records, &bytes);
   metrics_one(out, "reeve_release_queue_records", "gauge", "Records that are not durable yet.",
               records);
   metrics_one(out, "reeve_release_queue_bytes", "gauge", "Bytes of them.", bytes);
   metrics_one(out, "reeve_requests_waiting", "gauge", "Requests whose answer waits for a commit.",
               g_hash_table_size(server->waiters));
-  metrics_one(out, "reeve_tokens", "gauge", "Tokens of the API.", core_tokens(server->core)->len);
-  metrics_one(out, "reeve_secrets", "gauge", "Secrets.", core_secrets(server->core)->len);
+  metrics_one(out, "reeve_tokens", "gauge", "Tokens of the API.",
+              core_tokens(engine_core(server->engine))->len);
+  metrics_one(out, "reeve_secrets", "gauge", "Secrets.",
+              core_secrets(engine_core(server->engine))->len);
 }
 
 static void metrics_auth(const Metrics *metrics, GString *out)
@@ -100,7 +102,7 @@ static void metrics_objects(const Server *server, GString *out)
 {
   guint deployments[DEPLOYMENT_N] = {0}, instances[INSTANCE_N] = {0}, nodes[NODE_N] = {0};
   guint64 restarts = 0;
-  const GPtrArray *all = core_deployments(server->core);
+  const GPtrArray *all = core_deployments(engine_core(server->engine));
   for (guint i = 0; i < all->len; i++) {
     const Deployment *deployment = g_ptr_array_index(all, i);
     deployments[deployment->status]++;
@@ -110,7 +112,7 @@ static void metrics_objects(const Server *server, GString *out)
       restarts += (guint64)MAX(instance->restarts, 0);
     }
   }
-  const GPtrArray *every = core_nodes(server->core);
+  const GPtrArray *every = core_nodes(engine_core(server->engine));
   for (guint i = 0; i < every->len; i++)
     nodes[((const NodeObject *)g_ptr_array_index(every, i))->status]++;
   metrics_head(out, "reeve_deployments", "gauge", "Deployments by status.");
@@ -124,7 +126,8 @@ static void metrics_objects(const Server *server, GString *out)
   metrics_one(out, "reeve_instance_restarts", "gauge",
               "Restarts in a row of all instances, as their nodes count them.", restarts);
   metrics_one(out, "reeve_instance_restarts_total", "counter",
-              "Times that a node started an agent again by itself.", core_restarts(server->core));
+              "Times that a node started an agent again by itself.",
+              core_restarts(engine_core(server->engine)));
   metrics_head(out, "reeve_nodes", "gauge", "Nodes by status.");
   for (int i = 0; i < NODE_N; i++)
     g_string_append_printf(out, "reeve_nodes{status=\"%s\"} %u\n", node_status_word(i), nodes[i]);
@@ -140,7 +143,7 @@ void metrics_render(const Server *server, GString *out)
   metrics_objects(server, out);
   metrics_one(out, "reeve_store_writable", "gauge",
               "1 when the store takes changes, 0 when it is full or failed.",
-              server->store_state == STORE_STATE_OK);
+              engine_store_state(server->engine) == STORE_STATE_OK);
   metrics_one(out, "reeve_store_commits_total", "counter", "Batches that became durable.",
               metrics->commits);
   metrics_one(out, "reeve_store_commit_errors_total", "counter",

@@ -95,22 +95,22 @@ static char *hook_host(const char *url)
 static void hook_tell(Hook *hook)
 {
   Server *server = hook->notify->server;
-  if (server->store_state != STORE_STATE_OK || turn_full(server)) {
+  if (engine_store_state(server->engine) != STORE_STATE_OK || engine_full(server->engine)) {
     loop_timer_set(hook->timer, clock_boot_ms() + NOTIFY_AGAIN_MS);
     return;
   }
   char id[ID_BYTES];
   g_strlcpy(id, hook->id, sizeof id); /* the hook may go with this turn */
-  turn_apply(server, &(Command){.type = COMMAND_NOTICE_TRIED,
-                                .actor = "reeve",
-                                .notice = id,
-                                .delivered = hook->delivered});
+  engine_apply(server->engine, &(Command){.type = COMMAND_NOTICE_TRIED,
+                                          .actor = "reeve",
+                                          .notice = id,
+                                          .delivered = hook->delivered});
 }
 
 static void hook_done(const HttpResult *result, void *data)
 {
   Hook *hook = data;
-  const Notice *notice = core_notice(hook->notify->server->core, hook->id);
+  const Notice *notice = core_notice(engine_core(hook->notify->server->engine), hook->id);
   hook->call = NULL;
   hook->answered = true;
   hook->delivered = result->status >= 200 && result->status < 300;
@@ -128,8 +128,8 @@ static void hook_done(const HttpResult *result, void *data)
  * Caller frees. */
 static char *hook_signature(const Server *server, const Notice *notice, GError **error)
 {
-  const char *name = core_notice_secret(server->core, notice);
-  const Secret *secret = name ? core_secret(server->core, name) : NULL;
+  const char *name = core_notice_secret(engine_core(server->engine), notice);
+  const Secret *secret = name ? core_secret(engine_core(server->engine), name) : NULL;
   if (name && !secret)
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND, "no secret '%s' to sign with", name);
   char *key = secret ? seal_open(server->options->data_dir, name, secret->sealed, error) : NULL;
@@ -171,10 +171,10 @@ static void hook_due(void *data)
 {
   Hook *hook = data;
   Server *server = hook->notify->server;
-  const Notice *notice = core_notice(server->core, hook->id);
+  const Notice *notice = core_notice(engine_core(server->engine), hook->id);
   if (hook->answered)
     hook_tell(hook);
-  else if (server->store_state != STORE_STATE_OK)
+  else if (engine_store_state(server->engine) != STORE_STATE_OK)
     /* its delivery could not be noted */
     loop_timer_set(hook->timer, clock_boot_ms() + NOTIFY_AGAIN_MS);
   else if (notice && !server->leaving)
@@ -185,7 +185,8 @@ static void hook_due(void *data)
 static void lane_arm(const Lane *lane)
 {
   Hook *hook = g_queue_peek_head((GQueue *)(uintptr_t)&lane->hooks);
-  const Notice *notice = hook ? core_notice(hook->notify->server->core, hook->id) : NULL;
+  const Notice *notice =
+      hook ? core_notice(engine_core(hook->notify->server->engine), hook->id) : NULL;
   if (!notice || hook->call || hook->answered)
     return;
   int64_t wait_ms = CLAMP(notice->next_at_ms - clock_wall_ms(), 0, NOTICE_LONGEST_MS);
@@ -241,7 +242,7 @@ void notify_event(Notify *notify, const Event *event)
 {
   if (strcmp(event->type, "webhook") != 0)
     return;
-  const Notice *notice = core_notice(notify->server->core, event->object);
+  const Notice *notice = core_notice(engine_core(notify->server->engine), event->object);
   Hook *hook = g_hash_table_lookup(notify->hooks, event->object);
   notify_log(event);
   if (!notice) {
@@ -257,13 +258,13 @@ void notify_event(Notify *notify, const Event *event)
 
 void notify_begin(Notify *notify)
 {
-  const GPtrArray *waiting = core_notices(notify->server->core);
+  const GPtrArray *waiting = core_notices(engine_core(notify->server->engine));
   g_autoptr(GPtrArray) gone = g_ptr_array_new();
   GHashTableIter iter;
   gpointer hook;
   g_hash_table_iter_init(&iter, notify->hooks);
   while (g_hash_table_iter_next(&iter, NULL, &hook))
-    if (!core_notice(notify->server->core, ((const Hook *)hook)->id))
+    if (!core_notice(engine_core(notify->server->engine), ((const Hook *)hook)->id))
       g_ptr_array_add(gone, hook);
   for (guint i = 0; i < gone->len; i++)
     hook_remove(gone->pdata[i]);

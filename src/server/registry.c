@@ -60,9 +60,9 @@ static bool registry_write_port(const Registry *registry, int port, GError **err
 /* May a process run that was given the kept port? One of which its node has not told yet may. */
 static bool registry_may_be_used(const Registry *registry)
 {
-  if (registry->door.server->core_state != CORE_STATE_READY)
+  if (engine_core_state(registry->door.server->engine) != CORE_STATE_READY)
     return true; /* nobody knows */
-  const GPtrArray *deployments = core_deployments(registry->door.server->core);
+  const GPtrArray *deployments = core_deployments(engine_core(registry->door.server->engine));
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++) {
@@ -174,7 +174,8 @@ const Deployment *registry_deployment_of(const Registry *registry, const char *k
 {
   const char *dash = strrchr(key, '-');
   g_autofree char *id = dash ? g_strndup(key, (gsize)(dash - key)) : NULL;
-  const Deployment *deployment = id ? core_deployment(registry->door.server->core, id) : NULL;
+  const Deployment *deployment =
+      id ? core_deployment(engine_core(registry->door.server->engine), id) : NULL;
   if (!deployment || strcmp(deployment->id, id) != 0 || strlen(dash + 1) != REGISTRY_KEY_DIGITS)
     return NULL;
   g_autofree char *purpose = g_strconcat(REGISTRY_PURPOSE, id, NULL);

@@ -1,13 +1,9 @@
-/* Owns the core that is read from the store: once at the start, and again whenever the one that we
- * have is ahead of what is stored. A million rows take seconds, so the second is done on the
- * store's thread; meanwhile the old core stays where it is, since much points to it, but nothing is
- * answered from it: requests wait here for the new one.
- *
- *   READY --reload_begin--> LOADING --loaded--> READY
- *                              \-----failed--> UNREADABLE (the server leaves) */
+/* Owns the reading of the core from the store, as a hand of the engine: once at the start, and
+ * again whenever the one that we have is ahead of what is stored. A million rows take seconds, so
+ * the second is done on the store's thread; meanwhile the old core stays where it is, since much
+ * points to it, but nothing is answered from it: requests wait here for the new one. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "server/internal.h"
 
 enum { HELD_MAX = 256 }; /* new requests that wait; their bodies are in memory */
@@ -17,7 +13,7 @@ struct CoreLoad {
   CoreConfig config;
   int64_t absent_ms;
   gint ends;        /* atomic: nobody wants it any more */
-  Core *core;       /* being made; then the old one, to be freed */
+  Core *core;       /* being made, or to be freed */
   Effects *effects; /* what the new core wants to say first */
 };
 
@@ -29,11 +25,11 @@ typedef struct Held {
 
 /* ---- the core ---- */
 
-static CoreLoad *load_new(const Server *server)
+static CoreLoad *load_new(const Server *server, int64_t absent_ms)
 {
   const AgentsConfig *agents = server->options->agents;
   CoreLoad *load = g_new0(CoreLoad, 1);
-  load->absent_ms = server->absent_ms;
+  load->absent_ms = absent_ms;
   load->config = (CoreConfig){.lease_ms = 35000,
                               .lost_ms = 60000,
                               .heartbeat_ms = 10000,
@@ -85,36 +81,13 @@ static bool load_drop(Store *store, void *data, GError **error)
   return true;
 }
 
-/* Deployments whose stored jobs cannot be read are left alone: a person must act. */
-static void reload_tell_unreadable(const Core *core)
-{
-  const GPtrArray *deployments = core_deployments(core);
-  for (guint i = 0; i < deployments->len; i++) {
-    const Deployment *deployment = deployments->pdata[i];
-    if (deployment->unreadable)
-      log_error("deployment cannot be read", "deployment=%s reason=\"%s\"", deployment->name,
-                deployment->unreadable);
-  }
-}
-
-/* From now on the core of @load counts; @load has the old one after it. */
-static void reload_swap(Server *server, CoreLoad *load)
-{
-  Core *old = server->core;
-  server->core = load->core;
-  load->core = old;
-  server->core_state = CORE_STATE_READY;
-  reload_tell_unreadable(server->core);
-  turn_release(server, g_steal_pointer(&load->effects));
-}
-
 bool reload_first(Server *server, GError **error)
 {
-  g_autoptr(CoreLoad) load = load_new(server);
+  g_autoptr(CoreLoad) load = load_new(server, 0);
   server->held = g_ptr_array_new_with_free_func(g_free);
   if (!load_run(server->store_handle, load, error))
     return false;
-  reload_swap(server, load);
+  engine_loaded(server->engine, g_steal_pointer(&load->core), g_steal_pointer(&load->effects));
   return true;
 }
 
@@ -136,7 +109,7 @@ void reload_hold(Server *server, HttpRequest *request)
 
 bool reload_holds(Server *server, HttpRequest *request)
 {
-  if (server->core_state != CORE_STATE_LOADING || server->held->len >= HELD_MAX)
+  if (engine_core_state(server->engine) != CORE_STATE_LOADING || server->held->len >= HELD_MAX)
     return false;
   reload_hold(server, request);
   return true;
@@ -151,76 +124,45 @@ static HttpRequest *held_take(GPtrArray *list)
   return request;
 }
 
-static void reload_answer_held(Server *server)
+void reload_answer_held(Server *server)
 {
-  while (server->held->len && server->core_state != CORE_STATE_LOADING)
+  while (server->held->len && engine_core_state(server->engine) != CORE_STATE_LOADING)
     http_request_again(held_take(server->held));
 }
 
 /* ---- loading again ---- */
 
-static void reload_loaded(const GError *error, void *data);
-
-/* Loads as soon as the store's thread is free. */
-static void reload_start(Server *server)
+static void reload_loaded(const GError *error, void *data)
 {
-  if (server->core_state != CORE_STATE_LOADING || store_thread_busy(server->store))
-    return;
-  server->load = load_new(server);
+  Server *server = data;
+  g_autoptr(CoreLoad) load = g_steal_pointer(&server->load);
+  if (error)
+    engine_load_failed(server->engine, error);
+  else
+    engine_loaded(server->engine, g_steal_pointer(&load->core), g_steal_pointer(&load->effects));
+}
+
+void reload_load(Server *server, int64_t absent_ms)
+{
+  server->load = load_new(server, absent_ms);
   store_thread_work(server->store, &(StoreWork){.run = load_run, .data = server->load},
                     reload_loaded, server);
 }
 
-/* The old core is gone: what comes next is a probe, or a core that is needed already. */
 static void reload_dropped(const GError *error, void *data)
 {
   (void)error;
   Server *server = data;
   g_clear_pointer(&server->load, load_free);
-  reload_continue(server);
+  engine_dropped(server->engine);
 }
 
-static void reload_failed(Server *server, const GError *error)
+void reload_drop(Server *server, Core *core)
 {
-  server->core_state = CORE_STATE_UNREADABLE;
-  log_error("state cannot be read again, leaving", "error=\"%s\"", error->message);
-  server_leave(server, reeve_error_exit(error->code));
-}
-
-static void reload_loaded(const GError *error, void *data)
-{
-  Server *server = data;
-  if (error) {
-    reload_failed(server, error);
-    g_clear_pointer(&server->load, load_free);
-  } else {
-    reload_swap(server, server->load);
-    store_thread_work(server->store, &(StoreWork){.run = load_drop, .data = server->load},
-                      reload_dropped, server);
-    notify_begin(server->notify);
-    if (server->load_listens)
-      hub_listen(server->hub);
-  }
-  reload_answer_held(server);
-  turn_after(server);
-}
-
-void reload_begin(Server *server, bool listens)
-{
-  server->metrics.reloads++;
-  server->core_state = CORE_STATE_LOADING;
-  server->load_listens = listens;
-  turn_sleep(server);
-  hub_reset(server->hub);
-  reload_start(server);
-}
-
-void reload_continue(Server *server)
-{
-  if (server->core_state == CORE_STATE_LOADING)
-    reload_start(server);
-  else if (server->core_state == CORE_STATE_READY)
-    turn_probe_later(server);
+  server->load = g_new0(CoreLoad, 1);
+  server->load->core = core;
+  store_thread_work(server->store, &(StoreWork){.run = load_drop, .data = server->load},
+                    reload_dropped, server);
 }
 
 /* ---- the end ---- */

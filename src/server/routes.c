@@ -377,7 +377,7 @@ void route_problem(Server *server, HttpRequest *request, int code, const char *d
 
 const Deployment *route_deployment(RouteCall *call)
 {
-  const Deployment *deployment = core_deployment(call->server->core, call->name);
+  const Deployment *deployment = core_deployment(engine_core(call->server->engine), call->name);
   if (!deployment) {
     g_autofree char *detail =
         g_strdup_printf("find deployment '%s': no such deployment", call->name);
@@ -452,10 +452,11 @@ size_t routes_body_limit(HttpRequest *request, void *data)
  * either. */
 static bool route_refuse_all(Server *server, HttpRequest *request, const RouteMatch *match)
 {
-  if (server->core_state == CORE_STATE_UNREADABLE)
+  if (engine_core_state(server->engine) == CORE_STATE_UNREADABLE)
     route_problem(server, request, REEVE_ERROR_STORE_FAILED,
                   "the stored state cannot be read; the server is shutting down", NULL, NULL);
-  else if (server->core_state == CORE_STATE_LOADING && !(match->route && match->route->always))
+  else if (engine_core_state(server->engine) == CORE_STATE_LOADING &&
+           !(match->route && match->route->always))
     route_problem(server, request, REEVE_ERROR_UNAVAILABLE,
                   "the stored state is being read; try again", NULL, NULL);
   else

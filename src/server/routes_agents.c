@@ -131,7 +131,7 @@ static void agents_render(GString *out, const AgentEntry *entry, const Deploymen
 /* The deployment of the agent @name, unless that name belongs to somebody else's. */
 static const Deployment *agents_deployment(const Agents *agents, const char *name)
 {
-  const Deployment *deployment = core_deployment(agents->server->core, name);
+  const Deployment *deployment = core_deployment(engine_core(agents->server->engine), name);
   return deployment && g_str_equal(deployment->name, name) && agents_owns(agents, deployment)
              ? deployment
              : NULL;
@@ -174,7 +174,7 @@ static bool agents_look_up(RouteCall *call, const char *name, const AgentEntry *
 
 static guint agents_list_gone(const Agents *agents, GString *out)
 {
-  const GPtrArray *all = core_deployments(agents->server->core);
+  const GPtrArray *all = core_deployments(engine_core(agents->server->engine));
   guint n = 0;
   for (guint i = 0; i < all->len; i++) {
     const Deployment *deployment = all->pdata[i];
@@ -220,7 +220,8 @@ void get_agents_health(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
   jw_open(out, NULL, '{');
-  jw_str(out, "status", call->server->store_state == STORE_STATE_OK ? "healthy" : "degraded");
+  jw_str(out, "status",
+         engine_store_state(call->server->engine) == STORE_STATE_OK ? "healthy" : "degraded");
   jw_str(out, "version", REEVE_VERSION);
   jw_bool(out, "auth_enabled", true);
   jw_bool(out, "metrics_enabled", true);
@@ -379,7 +380,8 @@ static void wait_gone(void *data)
 
 static const Rollout *wait_rollout(const AgentWait *wait)
 {
-  const Deployment *deployment = core_deployment(wait->agents->server->core, wait->name);
+  const Deployment *deployment =
+      core_deployment(engine_core(wait->agents->server->engine), wait->name);
   for (guint i = deployment && wait->rollout ? deployment->rollouts->len : 0; i > 0; i--) {
     const Rollout *rollout = deployment->rollouts->pdata[i - 1];
     if (g_str_equal(rollout->id, wait->rollout))
@@ -391,7 +393,7 @@ static const Rollout *wait_rollout(const AgentWait *wait)
 static void wait_answer(AgentWait *wait, int status)
 {
   Server *server = wait->agents->server;
-  const Deployment *deployment = core_deployment(server->core, wait->name);
+  const Deployment *deployment = core_deployment(engine_core(server->engine), wait->name);
   GString *out = turn_scratch(server);
   jw_open(out, NULL, '{');
   jw_str(out, "status", status == 202 ? wait->verb->doing : wait->verb->done);

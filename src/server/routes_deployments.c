@@ -13,7 +13,7 @@
 void get_deployments(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
-  const GPtrArray *all = core_deployments(call->server->core);
+  const GPtrArray *all = core_deployments(engine_core(call->server->engine));
   const char *status = http_request_query(call->request, "status");
   int wanted = status ? deployment_status_parse(status) : -1;
   if (status && wanted < 0) {
@@ -110,7 +110,7 @@ void post_plan(RouteCall *call)
   g_autoptr(Job) job = job_of_body(call);
   if (!job)
     return;
-  g_autofree char *preview = core_preview(call->server->core, job, &error);
+  g_autofree char *preview = core_preview(engine_core(call->server->engine), job, &error);
   if (!preview) {
     job_invalid(call, error->message);
     return;
@@ -218,7 +218,7 @@ void post_run(RouteCall *call)
 void get_schedules(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
-  const GPtrArray *all = core_deployments(call->server->core);
+  const GPtrArray *all = core_deployments(engine_core(call->server->engine));
   jw_open(out, NULL, '{');
   jw_open(out, "schedules", '[');
   for (guint i = 0; i < all->len; i++) {
@@ -277,7 +277,7 @@ void get_why(RouteCall *call)
   if (!deployment)
     return;
   GString *out = turn_scratch(call->server);
-  g_autofree char *why = core_why(call->server->core, deployment, clock_wall_ms());
+  g_autofree char *why = core_why(engine_core(call->server->engine), deployment, clock_wall_ms());
   g_string_append(out, why);
   turn_answer(call->server, call->request, 200, "application/json", out);
 }

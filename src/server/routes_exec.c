@@ -52,7 +52,7 @@ Execs *execs_new(Server *server)
 static void exec_send(const ExecCall *call, Frame *frame)
 {
   const Server *server = call->execs->server;
-  frame->term = core_term(server->core);
+  frame->term = core_term(engine_core(server->engine));
   frame->request = call->number;
   g_autofree char *text = frame_write(frame);
   hub_send(server->hub, call->node, text);

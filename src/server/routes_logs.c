@@ -82,7 +82,7 @@ static void log_stream_free(LogStream *stream)
 
 static void log_send(Logs *logs, const LogSource *source, Frame *frame)
 {
-  frame->term = core_term(logs->server->core);
+  frame->term = core_term(engine_core(logs->server->engine));
   g_autofree char *text = frame_write(frame);
   hub_send(logs->server->hub, source->node, text);
 }
@@ -136,7 +136,8 @@ static bool log_stream_wants(const LogStream *stream, const Instance *instance)
 /* Adds a source for each instance that has none yet. False when the deployment is gone. */
 static bool log_stream_scan(LogStream *stream)
 {
-  const Deployment *deployment = core_deployment(stream->logs->server->core, stream->deployment);
+  const Deployment *deployment =
+      core_deployment(engine_core(stream->logs->server->engine), stream->deployment);
   for (guint i = 0; deployment && i < deployment->instances->len; i++) {
     const Instance *instance = g_ptr_array_index(deployment->instances, i);
     if (!log_stream_wants(stream, instance))
@@ -378,7 +379,7 @@ static void log_stream_rescan(void *data)
 {
   LogStream *stream = data;
   /* else there is no link either */
-  bool known = stream->logs->server->core_state == CORE_STATE_READY;
+  bool known = engine_core_state(stream->logs->server->engine) == CORE_STATE_READY;
   if (known && !log_stream_scan(stream)) {
     log_stream_end(stream, false);
     return;

@@ -136,7 +136,8 @@ static void registry_get_list(RegistryCall *call)
   GString *out = turn_scratch(call->server);
   if (!registry_flag(call, &query.healthy_only))
     return;
-  registry_list(out, call->server->core, call->deployment, &query, turn_now(call->server));
+  registry_list(out, engine_core(call->server->engine), call->deployment, &query,
+                engine_now(call->server->engine));
   registry_answer(call, out);
 }
 
@@ -156,14 +157,16 @@ static void registry_get_found(RegistryCall *call)
   GString *out = turn_scratch(call->server);
   if (!registry_flag(call, &query.healthy_only))
     return;
-  registry_list(out, call->server->core, call->deployment, &query, turn_now(call->server));
+  registry_list(out, engine_core(call->server->engine), call->deployment, &query,
+                engine_now(call->server->engine));
   registry_answer(call, out);
 }
 
 static void registry_get_one(RegistryCall *call)
 {
   GString *out = turn_scratch(call->server);
-  if (registry_entry(out, call->server->core, call->deployment, call->id, turn_now(call->server))) {
+  if (registry_entry(out, engine_core(call->server->engine), call->deployment, call->id,
+                     engine_now(call->server->engine))) {
     registry_answer(call, out);
     return;
   }
@@ -263,7 +266,7 @@ void registry_handle(HttpRequest *request, void *data)
   }
   if (reload_holds(door->server, request))
     return;
-  if (door->server->core_state != CORE_STATE_READY) {
+  if (engine_core_state(door->server->engine) != CORE_STATE_READY) {
     registry_turn_away(request, 503);
     return;
   }

@@ -28,7 +28,7 @@ void post_secrets(RouteCall *call)
 void get_secrets(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
-  const GPtrArray *secrets = core_secrets(call->server->core);
+  const GPtrArray *secrets = core_secrets(engine_core(call->server->engine));
   jw_open(out, NULL, '{');
   jw_open(out, "secrets", '[');
   for (guint i = 0; i < secrets->len; i++) {

@@ -16,9 +16,9 @@ void get_health(RouteCall *call)
   Server *server = call->server;
   GString *out = turn_scratch(server);
   jw_open(out, NULL, '{');
-  jw_str(out, "status", server->store_state == STORE_STATE_OK ? "ok" : "degraded");
+  jw_str(out, "status", engine_store_state(server->engine) == STORE_STATE_OK ? "ok" : "degraded");
   jw_str(out, "version", REEVE_VERSION);
-  jw_str(out, "store", store_words[server->store_state]);
+  jw_str(out, "store", store_words[engine_store_state(server->engine)]);
   jw_int(out, "pid", getpid());
   jw_close(out, '}');
   /* Says nothing that could be uncommitted, and must answer when the store hangs. */
@@ -38,8 +38,8 @@ void get_server(RouteCall *call)
   jw_str(out, "listen_note", server->listen_note);
   jw_str(out, "registry", registry_address(server->registry));
   jw_str(out, "registry_problem", registry_problem(server->registry));
-  jw_str(out, "store", store_words[server->store_state]);
-  jw_str(out, "store_reason", server->store_reason);
+  jw_str(out, "store", store_words[engine_store_state(server->engine)]);
+  jw_str(out, "store_reason", engine_store_reason(server->engine));
   stop_running_agents(server, out, "running_agents");
   jw_str(out, "boot_id", clock_boot_id());
   jw_str(out, "agents_user", server->options->agents_user);
@@ -62,7 +62,7 @@ void get_openapi(RouteCall *call)
 void get_nodes(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
-  const GPtrArray *nodes = core_nodes(call->server->core);
+  const GPtrArray *nodes = core_nodes(engine_core(call->server->engine));
   jw_open(out, NULL, '{');
   jw_open(out, "nodes", '[');
   for (guint i = 0; i < nodes->len; i++)
@@ -127,6 +127,6 @@ void get_events(RouteCall *call)
   GString *out = turn_scratch(server);
   /* The snapshot is taken even for one who resumes: by the time it may leave, the ring may have
    * moved on. It is cheap beside that. */
-  events_snapshot(out, server->core, wanted->deployment);
+  events_snapshot(out, engine_core(server->engine), wanted->deployment);
   turn_leave_later(server, call->request, out, events_leave, wanted);
 }

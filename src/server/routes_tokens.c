@@ -22,8 +22,8 @@ void post_tokens(RouteCall *call)
 void get_tokens(RouteCall *call)
 {
   GString *out = turn_scratch(call->server);
-  const GPtrArray *tokens = core_tokens(call->server->core);
-  int64_t now_ms = turn_now(call->server).wall_ms;
+  const GPtrArray *tokens = core_tokens(engine_core(call->server->engine));
+  int64_t now_ms = engine_now(call->server->engine).wall_ms;
   jw_open(out, NULL, '{');
   jw_open(out, "tokens", '[');
   for (guint i = 0; i < tokens->len; i++) {

@@ -55,7 +55,7 @@ static bool secrets_put(const Server *server, const char *reference, GString **o
     return true;
   const char *name = equals + 1 + strlen("secret:");
   g_autofree char *key = g_strndup(reference, (gsize)(equals - reference));
-  const Secret *secret = core_secret(server->core, name);
+  const Secret *secret = core_secret(engine_core(server->engine), name);
   if (!secret) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_NOT_FOUND,
                 "variable '%s': no secret '%s'; set it with 'reeve secret set %s'", key, name,
@@ -76,7 +76,8 @@ static bool secrets_put(const Server *server, const char *reference, GString **o
 static char *secrets_of(const Server *server, const char *node, const Frame *frame,
                         int64_t *version, GError **error)
 {
-  const Instance *instance = frame->instance ? core_instance(server->core, frame->instance) : NULL;
+  const Instance *instance =
+      frame->instance ? core_instance(engine_core(server->engine), frame->instance) : NULL;
   if (!instance || g_strcmp0(instance->node, node) != 0 || !instance->desired_running ||
       instance->generation != frame->request) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "this start is over");
@@ -101,7 +102,7 @@ void secrets_answer(Server *server, const char *node, const Frame *frame)
   g_autoptr(GError) error = NULL;
   int64_t version = 0;
   g_autoptr(Frame) answer = frame_new(FRAME_SECRETS);
-  answer->term = core_term(server->core);
+  answer->term = core_term(engine_core(server->engine));
   answer->instance = g_strdup(frame->instance);
   answer->request = frame->request;
   answer->data = secrets_of(server, node, frame, &version, &error);
@@ -110,10 +111,15 @@ void secrets_answer(Server *server, const char *node, const Frame *frame)
     log_warn("secrets not given", "node=%s instance=%s error=\"%s\"", node,
              frame->instance ? frame->instance : "?", error->message);
   else if (version > 0)
-    turn_apply(server, &(Command){.type = COMMAND_SECRETS_GIVEN,
-                                  .actor = node,
-                                  .instance = frame->instance,
-                                  .version = version});
+    engine_apply(server->engine, &(Command){.type = COMMAND_SECRETS_GIVEN,
+                                            .actor = node,
+                                            .instance = frame->instance,
+                                            .version = version});
+  if (!engine_hears(server->engine)) {
+    /* that it was given cannot be stored, so it is not given: the node asks again */
+    seal_wipe(g_steal_pointer(&answer->data));
+    return;
+  }
   Message *message = g_new0(Message, 1);
   message->node = g_strdup(node);
   message->frame = frame_write(answer);

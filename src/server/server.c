@@ -29,7 +29,7 @@ typedef struct ServerLife {
 
 static bool server_drained(const Server *server)
 {
-  return release_idle(server->queue) && !store_thread_busy(server->store) &&
+  return engine_idle(server->engine) && !store_thread_busy(server->store) &&
          http_server_open(server->http) + http_server_open(server->tcp) +
                  registry_requests(server->registry) ==
              0;
@@ -82,14 +82,6 @@ static bool server_watch_agents(Server *server, GError **error)
   return server->agents != NULL;
 }
 
-static bool server_load(Server *server, GError **error)
-{
-  if (!turn_open(server, error))
-    return false;
-  notify_begin(server->notify);
-  return true;
-}
-
 bool server_open(Server *server, const ServerOptions *options, Store *store, GError **error)
 {
   g_autofree char *run =
@@ -115,7 +107,7 @@ bool server_open(Server *server, const ServerOptions *options, Store *store, GEr
   server->execs = execs_new(server);
   server->hub = hub_new(server);
   server->registry = registry_new(server);
-  if (server_load(server, error) && hub_open(server->hub, error) && server_listen(server, error) &&
+  if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error) &&
       server_watch_agents(server, error)) {
     server->presence = presence_new(server);
     registry_open(server->registry);

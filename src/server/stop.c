@@ -33,7 +33,7 @@ static bool stop_is_running(const Instance *instance)
 guint stop_running_agents(const Server *server, GString *out, const char *key)
 {
   guint n = 0;
-  const GPtrArray *all = core_deployments(server->core);
+  const GPtrArray *all = core_deployments(engine_core(server->engine));
   jw_open(out, key, '[');
   for (guint i = 0; i < all->len; i++) {
     const Deployment *deployment = g_ptr_array_index(all, i);
@@ -61,7 +61,7 @@ static int stop_by_creation(gconstpointer a, gconstpointer b)
 static void stop_begin_down(Server *server)
 {
   g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-  const GPtrArray *all = core_deployments(server->core);
+  const GPtrArray *all = core_deployments(engine_core(server->engine));
   for (guint i = 0; i < all->len; i++)
     g_ptr_array_add(sorted, g_ptr_array_index(all, i));
   g_ptr_array_sort(sorted, stop_by_creation);
@@ -93,7 +93,7 @@ static bool stop_is_quiet(const Deployment *deployment)
 static bool stop_step(Server *server, const char *name)
 {
   Stopping *stopping = server->stopping;
-  const Deployment *deployment = core_deployment(server->core, name);
+  const Deployment *deployment = core_deployment(engine_core(server->engine), name);
   if (!deployment || stop_is_quiet(deployment))
     return true;
   const Rollout *rollout = deployment->rollout;
@@ -101,8 +101,8 @@ static bool stop_step(Server *server, const char *name)
   if (rollout && rollout->phase != ROLLOUT_PHASE_DONE && !deployment->unreadable) {
     if (rollout->kind != ROLLOUT_KIND_DOWN && !stopping->asked) {
       stopping->asked = true;
-      turn_apply(server,
-                 &(Command){.type = COMMAND_CANCEL, .deployment = name, .actor = "server:stop"});
+      engine_apply(server->engine,
+                   &(Command){.type = COMMAND_CANCEL, .deployment = name, .actor = "server:stop"});
     }
     return false;
   }
@@ -111,15 +111,16 @@ static bool stop_step(Server *server, const char *name)
     return true;
   }
   stopping->asked = true;
-  turn_apply(server, &(Command){.type = COMMAND_DOWN, .deployment = name, .actor = "server:stop"});
+  engine_apply(server->engine,
+               &(Command){.type = COMMAND_DOWN, .deployment = name, .actor = "server:stop"});
   return false;
 }
 
 void stop_continue(Server *server)
 {
   Stopping *stopping = server->stopping;
-  if (!stopping || stopping->busy || server->leaving || server->in_turn ||
-      server->store_state != STORE_STATE_OK)
+  if (!stopping || stopping->busy || server->leaving || engine_busy(server->engine) ||
+      engine_store_state(server->engine) != STORE_STATE_OK)
     return;
   stopping->busy = true;
   while (stopping->names->len &&
@@ -155,11 +156,11 @@ void post_server_stop(RouteCall *call)
     return;
   }
   bool down = g_str_equal(mode, "down") && running;
-  if (down && server->store_state != STORE_STATE_OK) {
+  if (down && engine_store_state(server->engine) != STORE_STATE_OK) {
     route_problem(server, call->request,
-                  server->store_state == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL
-                                                          : REEVE_ERROR_STORE_FAILED,
-                  server->store_reason, NULL, NULL);
+                  engine_store_state(server->engine) == STORE_STATE_FULL ? REEVE_ERROR_STORE_FULL
+                                                                         : REEVE_ERROR_STORE_FAILED,
+                  engine_store_reason(server->engine), NULL, NULL);
     return;
   }
   log_info("stop asked for", "mode=%s actor=%s running=%u", mode, call->actor, running);

@@ -264,6 +264,14 @@ static void supervisor_on_welcome(Supervisor *supervisor, const Frame *frame)
   alone_end(supervisor);
 }
 
+/* The server knows nothing any more of what it was told over this link, nor of what it asked: no
+ * answer to that may come behind the hello. */
+static void supervisor_on_relist(Supervisor *supervisor, const Frame *frame)
+{
+  supervisor_pass(supervisor, NODE_ACTION_RELEASE_PORTS, frame);
+  supervisor_hello(supervisor);
+}
+
 static void supervisor_on_reserve(Supervisor *supervisor, const Frame *frame)
 {
   supervisor_pass(supervisor, NODE_ACTION_RESERVE_PORTS, frame);
@@ -312,7 +320,7 @@ static void supervisor_on_frame(Supervisor *supervisor, const Frame *frame)
       [FRAME_PEERS] = supervisor_on_peers,       [FRAME_LOG_READ] = supervisor_on_log,
       [FRAME_LOG_CREDIT] = supervisor_on_log,    [FRAME_LOG_CANCEL] = supervisor_on_log,
       [FRAME_EXEC] = supervisor_on_exec,         [FRAME_EXEC_CREDIT] = supervisor_on_exec,
-      [FRAME_EXEC_CANCEL] = supervisor_on_exec};
+      [FRAME_EXEC_CANCEL] = supervisor_on_exec,  [FRAME_RELIST] = supervisor_on_relist};
   if (frame->type == FRAME_REFUSE)
     obey_refused(supervisor, frame->error);
   else if (handlers[frame->type] && obey_frame(supervisor, frame))

@@ -114,6 +114,48 @@ def test_full_and_empty_again(small):
     wait_until(lambda: "bytes of output were dropped" in reeve.run("logs", "full", "ticker").stdout, what="the log says what it lost")
 
 
+def metric(reeve, name):
+    return next(int(line.split()[1]) for line in reeve.request("GET", "/metrics")[1].decode().splitlines() if line.startswith(name + " "))
+
+
+def test_streams_go_on(small):
+    """The core is loaded again after a failed commit, and once more for what a node tells: who follows logs, or runs a command, sees nothing of it."""
+    reeve, room = small
+    script, progress, gate = room / "ticker.py", room / "progress", room / "gate"
+    script.write_text(TICKER)
+    path = room / "job.yaml"
+    path.write_text(job(script, progress))
+    reeve.run("up", "-d", path)
+    with open(room / "followed", "wb") as followed, open(room / "ran", "wb") as ran:
+        command = [os.environ["REEVE_BIN"], "--data-dir", reeve.data]
+        streams = [subprocess.Popen([*command, "logs", "full", "ticker", "--follow"], stdout=followed, env=reeve.environment),
+                   subprocess.Popen([*command, "exec", "full/other", "--", "sh", "-c", f"echo begun; while [ ! -e {gate} ]; do sleep 0.1; done; echo done; exit 7"],
+                                    stdout=ran, env=reeve.environment)]
+    try:
+        wait_until(lambda: (room / "followed").stat().st_size and b"begun" in (room / "ran").read_bytes(), what="both streams have begun")
+
+        def refused():
+            fill(reeve)
+            return reeve.run("restart", "full", "other", code=None).returncode == 11
+
+        wait_until(refused, 30, "changes are refused for want of room")
+        wait_until(lambda: metric(reeve, "reeve_core_reloads_total") >= 1, what="the core was loaded again")
+        (reeve.directory / "ballast").unlink()
+        wait_until(lambda: reeve.get("/healthz")["status"] == "ok", what="it recovers by itself")
+        wait_until(lambda: reeve.run("restart", "full", "ticker", code=None).returncode == 0, 30, "the node is heard again")
+        size = (room / "followed").stat().st_size
+        wait_until(lambda: (room / "followed").stat().st_size > size + 10000, what="the log is followed on")
+        assert [stream.poll() for stream in streams] == [None, None]
+        gate.write_text("")
+        assert streams[1].wait(timeout=30) == 7
+        assert b"done" in (room / "ran").read_bytes()
+        assert "node link gone" not in (reeve.directory / "server.out").read_text()
+    finally:
+        for stream in streams:
+            stream.kill()
+            stream.wait()
+
+
 def test_server_starts_on_a_full_disk(small):
     """Reading needs no room: a server that was killed serves again, read-only, and the agents are adopted."""
     reeve, room = small

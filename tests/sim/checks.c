@@ -25,7 +25,7 @@ void sim_check_reply(Sim *sim, const Reply *reply)
 {
   char name[64];
   int revision = 0;
-  if (reply->code >= 0 || reply->status != 202)
+  if (reply->code >= 0 || (reply->status != 202 && reply->status != 200))
     return;
   if (check_is_forgotten(reply, name)) /* changes before it may have been answered just now */
     g_hash_table_remove(sim->promised, name);
@@ -44,7 +44,7 @@ void sim_check_promises(Sim *sim)
   gpointer name, revision;
   g_hash_table_iter_init(&iter, sim->promised);
   while (g_hash_table_iter_next(&iter, &name, &revision)) {
-    const Deployment *deployment = core_deployment(sim->core, name);
+    const Deployment *deployment = core_deployment(sim_core(sim), name);
     if (!deployment || !deployment_revision(deployment, GPOINTER_TO_INT(revision)))
       sim_break(sim, "acknowledged revision %d of '%s' is lost", GPOINTER_TO_INT(revision),
                 (char *)name);
@@ -56,14 +56,31 @@ void sim_check_promises(Sim *sim)
 /* The fold of what is stored is the core that stored it. */
 void sim_check_fold(Sim *sim)
 {
-  if (!release_idle(sim->queue) || sim->commits++ % sim->fold_every != 0)
+  if (!engine_idle(sim->engine) || sim->commits++ % sim->fold_every != 0)
     return;
   g_autoptr(Effects) effects = effects_new();
-  g_autoptr(Core) again = sim_load(sim, effects);
-  g_autofree char *is = core_dump(sim->core), *was = core_dump(again);
+  g_autoptr(Core) again = sim_load(sim, 0, effects);
+  g_autofree char *is = core_dump(sim_core(sim)), *was = core_dump(again);
   if (strcmp(is, was) != 0)
     sim_break(sim, "core_load differs from the core that wrote\n--- core\n%s\n--- loaded\n%s", is,
               was);
+}
+
+/* What is to run is stored before anybody hears of it. */
+static void check_starts(Sim *sim, const char *text)
+{
+  g_autoptr(Frame) frame = frame_parse(text, strlen(text), NULL);
+  for (guint i = 0; i < frame->instructions->len; i++) {
+    const Instruction *start = frame->instructions->pdata[i];
+    const Record *row = g_hash_table_lookup(sim->rows[TABLE_INSTANCES], start->id);
+    int64_t epoch = row ? row->values[INS_EPOCH].number : 0,
+            generation = row ? row->values[INS_GENERATION].number : 0;
+    if (start->epoch > epoch || (start->epoch == epoch && start->generation > generation))
+      sim_break(sim,
+                "'%s' is started in epoch %" G_GINT64_FORMAT " generation %" G_GINT64_FORMAT
+                ", stored are %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT,
+                start->id, start->epoch, start->generation, epoch, generation);
+  }
 }
 
 /* A server with another store tells the node nothing that would touch what it holds. */
@@ -74,6 +91,8 @@ void sim_check_message(Sim *sim, const char *frame)
   for (size_t i = 0; sim_is_other(sim) && i < G_N_ELEMENTS(words); i++)
     if (strstr(frame, words[i]))
       sim_break(sim, "a server with another store sends %s", frame);
+  if (strstr(frame, words[2]))
+    check_starts(sim, frame);
 }
 
 void sim_note_refused(Sim *sim, const GPtrArray *records)
@@ -156,10 +175,10 @@ static void check_port_of(Sim *sim, GHashTable *used, Instance *instance)
  * refuses the second.) */
 void sim_check_ports(Sim *sim)
 {
-  if (!ports_are_right(sim->core))
+  if (!ports_are_right(sim_core(sim)))
     sim_break(sim, "the index of live ports is not what the instances say");
   g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
     for (guint k = 0; k < deployment->instances->len; k++)
@@ -184,7 +203,7 @@ void sim_mark_healthy(Sim *sim, const SimShim *shim)
  */
 static void check_stage(Sim *sim, const SimShim *shim)
 {
-  const Instance *instance = sim->core ? core_instance(sim->core, shim->id) : NULL;
+  const Instance *instance = sim_core(sim) ? core_instance(sim_core(sim), shim->id) : NULL;
   const Rollout *rollout = instance ? instance->deployment->rollout : NULL;
   if (!rollout || rollout->phase != ROLLOUT_PHASE_APPLY || rollout->verdict != OUTCOME_SUCCEEDED ||
       instance->generation != shim->generation || instance->epoch != shim->epoch ||
@@ -238,7 +257,7 @@ void sim_epochs_before(Sim *sim, const Command *command)
   bool reports = command->frame && command->frame->type == FRAME_REPORT;
   for (guint i = 0; reports && i < command->frame->reports->len; i++) {
     const InstanceReport *report = command->frame->reports->pdata[i];
-    const Instance *instance = core_instance(sim->core, report->id);
+    const Instance *instance = core_instance(sim_core(sim), report->id);
     if (instance && report->epoch < instance->epoch && report->state != instance->state)
       g_hash_table_insert(sim->former, report->id, GINT_TO_POINTER(instance->state));
   }
@@ -248,7 +267,7 @@ void sim_epochs_after(Sim *sim, const Command *command)
 {
   for (guint i = 0; g_hash_table_size(sim->former) && i < command->frame->reports->len; i++) {
     const InstanceReport *report = command->frame->reports->pdata[i];
-    const Instance *instance = core_instance(sim->core, report->id);
+    const Instance *instance = core_instance(sim_core(sim), report->id);
     if (instance && g_hash_table_contains(sim->former, report->id) &&
         instance->state == report->state)
       sim_break(sim,
@@ -262,9 +281,12 @@ void sim_epochs_after(Sim *sim, const Command *command)
 
 bool sim_settled(const Sim *sim)
 {
-  if (!sim->server_up || !sim->node_up || !sim->link_up || !release_idle(sim->queue))
+  if (!sim->server_up || !sim->node_up || !sim->link_up || !engine_idle(sim->engine) ||
+      engine_core_state(sim->engine) != CORE_STATE_READY ||
+      engine_store_state(sim->engine) != STORE_STATE_OK)
     return false;
-  const GPtrArray *deployments = core_deployments(sim->core), *nodes = core_nodes(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim)),
+                  *nodes = core_nodes(sim_core(sim));
   for (guint i = 0; i < nodes->len; i++)
     if (((const NodeObject *)nodes->pdata[i])->problem)
       return false; /* it is refused, and asks again */
@@ -421,13 +443,13 @@ static void check_node(Sim *sim)
 {
   g_autoptr(GList) files = sim_sorted_keys(sim->files), shims = sim_sorted_keys(sim->shims);
   for (GList *at = files; at; at = at->next)
-    if (!core_instance(sim->core, at->data))
+    if (!core_instance(sim_core(sim), at->data))
       sim_break(sim, "the node keeps '%s' that the server does not know", (const char *)at->data);
   for (GList *at = shims; at; at = at->next) {
     const SimShim *shim = g_hash_table_lookup(sim->shims, at->data);
-    if (sim_shim_lives(shim) && !core_instance(sim->core, at->data))
+    if (sim_shim_lives(shim) && !core_instance(sim_core(sim), at->data))
       sim_break(sim, "'%s' runs and the server does not know it", shim->id);
-    const Instance *instance = core_instance(sim->core, at->data);
+    const Instance *instance = core_instance(sim_core(sim), at->data);
     /* Nobody can ask it what became of its agent; or its node died before it looked whether it
      * left. */
     bool unknown = shim->frozen && (shim->silent || !g_hash_table_contains(sim->files, at->data));
@@ -438,11 +460,20 @@ static void check_node(Sim *sim)
   }
 }
 
+/* Also when its server was away, or has begun anew over the same link. */
+static void check_heard(Sim *sim)
+{
+  const GPtrArray *nodes = core_nodes(sim_core(sim));
+  for (guint i = 0; i < nodes->len; i++)
+    if (!((const NodeObject *)nodes->pdata[i])->linked)
+      sim_break(sim, "the node has a link, and the core does not hear it");
+}
+
 void sim_check_quiet(Sim *sim)
 {
   sim->commits = 0;
   sim_check_fold(sim);
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
     check_closed(sim, deployment);
@@ -456,4 +487,5 @@ void sim_check_quiet(Sim *sim)
     sim_check_hooks(sim, deployment);
   }
   check_node(sim);
+  check_heard(sim);
 }

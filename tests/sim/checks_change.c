@@ -62,7 +62,7 @@ static bool change_told_otherwise(const Command *command, const Instance *instan
 
 void sim_rolling_before(Sim *sim, const Command *command)
 {
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   g_hash_table_remove_all(sim->ready_before);
   for (guint i = 0; i < deployments->len; i++) {
     const Deployment *deployment = deployments->pdata[i];
@@ -127,7 +127,7 @@ static void change_check(Sim *sim, const Rollout *rollout)
 
 void sim_rolling_loaded(Sim *sim)
 {
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   g_autoptr(GHashTable) former = g_steal_pointer(&sim->taken);
   sim->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   for (guint i = 0; i < deployments->len; i++) {
@@ -145,7 +145,7 @@ void sim_rolling_loaded(Sim *sim)
 
 void sim_rolling_after(Sim *sim)
 {
-  const GPtrArray *deployments = core_deployments(sim->core);
+  const GPtrArray *deployments = core_deployments(sim_core(sim));
   for (guint i = 0; i < deployments->len; i++)
     if (change_gentle(deployments->pdata[i]))
       change_check(sim, change_gentle(deployments->pdata[i]));

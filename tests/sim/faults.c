@@ -18,6 +18,7 @@ void sim_draw_rates(Sim *sim)
   rates->store_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 4;
   rates->busy = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 5;
   rates->unsynced = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 5;
+  rates->unknown = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 3;
   rates->shim_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))] / 2;
   rates->start_failed = frame[sim_below(sim, G_N_ELEMENTS(frame))];
   rates->unreadable = frame[sim_below(sim, G_N_ELEMENTS(frame))];

@@ -19,10 +19,10 @@ static void hook_plan_in(Sim *sim, const char *id, int64_t wait_ms)
 static void hook_arrive(Sim *sim, void *data)
 {
   const char *id = data;
-  const Notice *notice = core_notice(sim->core, id);
+  const Notice *notice = core_notice(sim_core(sim), id);
   if (!notice)
     return;
-  if (sim->store_full) {
+  if (engine_store_state(sim->engine) != STORE_STATE_OK) {
     hook_plan_in(sim, id, HOOK_AGAIN_MS);
     return;
   }
@@ -52,15 +52,15 @@ static void hook_plan(Sim *sim, const Notice *notice)
 void sim_hook_event(Sim *sim, const Event *event)
 {
   const Notice *notice =
-      strcmp(event->type, "webhook") == 0 ? core_notice(sim->core, event->object) : NULL;
+      strcmp(event->type, "webhook") == 0 ? core_notice(sim_core(sim), event->object) : NULL;
   if (notice)
     hook_plan(sim, notice);
 }
 
 void sim_hooks_loaded(Sim *sim)
 {
-  for (guint i = 0; i < core_notices(sim->core)->len; i++)
-    hook_plan(sim, core_notices(sim->core)->pdata[i]);
+  for (guint i = 0; i < core_notices(sim_core(sim))->len; i++)
+    hook_plan(sim, core_notices(sim_core(sim))->pdata[i]);
 }
 
 /* A message goes when it was heard, when it was tried often enough, or when its lane is full. */
@@ -98,8 +98,8 @@ void sim_check_hooks(Sim *sim, const Deployment *deployment)
   if (well && deployment->told)
     sim_break(sim, "'%s' is well, and webhooks were told last that it is %s", deployment->name,
               deployment->told);
-  for (guint i = 0; i < core_notices(sim->core)->len; i++) {
-    const Notice *notice = core_notices(sim->core)->pdata[i];
+  for (guint i = 0; i < core_notices(sim_core(sim))->len; i++) {
+    const Notice *notice = core_notices(sim_core(sim))->pdata[i];
     const int64_t *due = g_hash_table_lookup(sim->posts, notice->id);
     if (!due || *due < sim->boot_ms)
       sim_break(sim, "webhook %s is never tried again", notice->id);

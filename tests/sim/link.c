@@ -39,7 +39,10 @@ static void link_at_server(Sim *sim, void *data)
   g_autoptr(Frame) frame = link_whole(sim, parsed);
   Command command = {
       .type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame};
-  if (frame && sim->server_up)
+  if (!frame || !sim->server_up)
+    return;
+  sim->greeted = sim->greeted || frame->type == FRAME_HELLO;
+  if (sim->greeted) /* as the server's hub does: nothing counts before the hello */
     sim_apply(sim, &command);
 }
 
@@ -94,7 +97,7 @@ static void link_down(Sim *sim, bool server_knows)
 {
   if (!sim->link_up)
     return;
-  sim->link_up = false;
+  sim->link_up = sim->greeted = false;
   sim->lives[LIVES_WITH_LINK]++;
   g_clear_pointer(&sim->hello, frame_free);
   if (sim->server_up && server_knows) {
@@ -120,7 +123,7 @@ void sim_link_connect(Sim *sim)
     sim_say(sim, "the node dials anew before the server notices");
     link_down(sim, false);
   }
-  if (sim->link_up || !sim->server_up || !sim->node_up || sim->store_full)
+  if (sim->link_up || !sim->server_up || !sim->node_up)
     return;
   sim->link_up = true;
   sim->lossy[TO_NODE] = sim->lossy[TO_SERVER] = false;

@@ -1,9 +1,9 @@
 #pragma once
-/* What the files of the simulator share: one world of virtual time that holds the real core,
- * release queue and supervisor, and models of all around them. Everything random comes from the
- * world's seed, so a seed that finds a bug finds it for ever. */
+/* What the files of the simulator share: one world of virtual time that holds the real engine with
+ * its core and release queue, the real supervisor, and models of all around them. Everything random
+ * comes from the world's seed, so a seed that finds a bug finds it for ever. */
+#include "core/engine.h"
 #include "core/objects.h"
-#include "core/release.h"
 #include "drivers/driver.h"
 #include "node/dispatch.h"
 #include "supervise/supervise.h"
@@ -71,9 +71,11 @@ typedef struct SimRates {
   int server_crash, node_crash, shim_crash; /* at each commit, action, message */
   int late, repeated, lost;                 /* of each frame */
   int store_failed, shim_failed, start_failed;
-  int unreadable;     /* each instance file at each start of a node */
-  int busy, unsynced; /* of each commit: another program holds the database; its sync fails */
-  int restores;       /* of 100 seeds */
+  int unreadable; /* each instance file at each start of a node */
+  /* of each commit: another program holds the database; its sync fails; the connection breaks, and
+   * what became of it is not known for a while */
+  int busy, unsynced, unknown;
+  int restores; /* of 100 seeds */
 } SimRates;
 
 /* A row as it was before the commit that fails. */
@@ -121,14 +123,15 @@ struct Sim {
   /* ids of the rollouts that were open in a restored backup: stages of theirs may be done anew */
   GHashTable *restored;
   /* server.c */
-  Core *core;
-  ReleaseQueue *queue;
-  bool server_up, committing, commit_fails, commit_crashes;
-  GArray *refused; /* of SimRefused: the rows that the commit that fails would have written */
-  int64_t server_wake;
-  int64_t server_away_ms; /* what its next start takes longer */
+  Engine *engine; /* NULL = the server is down */
+  bool server_up, commit_fails, commit_crashes, commit_unknown;
+  int64_t settled_at; /* when the store can say what became of the last commit */
+  int64_t absent_ms;  /* of the core that is being loaded */
+  GArray *refused;    /* of SimRefused: the rows that the commit that fails would have written */
+  int64_t server_wake, server_probe; /* when the engine wants to be called; INT64_MAX = not */
+  int64_t server_away_ms;            /* what its next start takes longer */
   /* link.c */
-  bool link_up;
+  bool link_up, greeted; /* a hello came over it, whether or not it was heard */
   bool lossy[2];         /* a direction whose frames do not arrive any more */
   int64_t arrives_at[2]; /* of the last frame of a direction */
   /* node.c */
@@ -202,8 +205,9 @@ void sim_disk_fails(Sim *sim, int64_t ms);
 void sim_store_init(Sim *sim);
 void sim_store_done(Sim *sim);
 void sim_write_rows(Sim *sim, const GPtrArray *records);
-/* The core that the rows give; its first effects into @effects. */
-Core *sim_load(const Sim *sim, Effects *effects);
+/* The core that the rows give, whose clock is @absent_ms behind; its first effects into @effects.
+ */
+Core *sim_load(const Sim *sim, int64_t absent_ms, Effects *effects);
 /* What a commit that failed left in the log is read with it, when the log is read: unless it was
  * cut. */
 void sim_leave_in_log(Sim *sim, const GPtrArray *records);
@@ -217,9 +221,15 @@ void sim_backup(Sim *sim);
 void sim_restore(Sim *sim); /* only while the server is down */
 
 /* ---- server.c ---- */
+Core *sim_core(const Sim *sim); /* that of the engine; NULL while the server is down */
 void sim_apply(Sim *sim, const Command *command);
+/* Somebody looks at the deployment @name: what he is told leaves as the answer to a read does. */
+void sim_look(Sim *sim, const char *name);
 void sim_server_start(Sim *sim, void *data);
 void sim_server_crash(Sim *sim);
+/* The engine wants a tick or a probe then, INT64_MAX = not; and here it is. */
+int64_t sim_server_due(const Sim *sim);
+void sim_server_call(Sim *sim);
 
 /* ---- link.c ---- */
 typedef enum SimWay { TO_NODE, TO_SERVER } SimWay;

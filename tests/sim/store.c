@@ -133,8 +133,10 @@ void sim_own_store(Sim *sim)
   sim_say(sim, "the server has its own store again");
 }
 
-Core *sim_load(const Sim *sim, Effects *effects)
+Core *sim_load(const Sim *sim, int64_t absent_ms, Effects *effects)
 {
+  Now now = sim_now(sim);
+  now.boot_ms -= absent_ms;
   Core *core = core_new(&(CoreConfig){.page_bytes = sim->page_bytes});
   g_autoptr(GError) error = NULL;
   for (int table = 0; table < TABLE_N; table++) {
@@ -145,7 +147,7 @@ Core *sim_load(const Sim *sim, Effects *effects)
       if (!core_load_row(core, (TableId)table, ((const Record *)record)->values, &error))
         g_error("load: %s", error->message);
   }
-  core_load_done(core, sim_now(sim), effects);
+  core_load_done(core, now, effects);
   return core;
 }
 

@@ -110,7 +110,7 @@ static Job *user_job(Sim *sim, const char *name)
  * its place. NULL when none turns back; else the caller's. */
 static Job *user_old_job(const Sim *sim, const char *name)
 {
-  const Deployment *deployment = core_deployment(sim->core, name);
+  const Deployment *deployment = core_deployment(sim_core(sim), name);
   const Rollout *rollout = deployment ? deployment->rollout : NULL;
   bool back = rollout && rollout->phase != ROLLOUT_PHASE_DONE &&
               rollout->verdict != OUTCOME_SUCCEEDED && rollout->from > 0;
@@ -142,7 +142,7 @@ static void user_send(Sim *sim, Command *command, const Job *job, bool replace)
 static Job *user_changed_job(Sim *sim, const char *name)
 {
   static const char *const words[] = {"bad", "good", "better"};
-  const Deployment *deployment = core_deployment(sim->core, name);
+  const Deployment *deployment = core_deployment(sim_core(sim), name);
   const Revision *revision =
       deployment ? deployment_revision(deployment, deployment->revision) : NULL;
   Job *job = revision
@@ -236,6 +236,11 @@ static void user_plain(Sim *sim, Command *command)
   sim_apply(sim, command);
 }
 
+static void user_look(Sim *sim, Command *command)
+{
+  sim_look(sim, command->deployment);
+}
+
 typedef struct UserWish {
   int weight;
   CommandType type;
@@ -244,7 +249,8 @@ typedef struct UserWish {
 } UserWish;
 
 static const UserWish wishes[] = {
-    {34, COMMAND_DEPLOY, "deploy", user_deploy},
+    {28, COMMAND_DEPLOY, "deploy", user_deploy},
+    {6, COMMAND_N, "look at", user_look},
     {10, COMMAND_DOWN, "down", user_plain},
     {12, COMMAND_RESTART, "restart", user_restart},
     {10, COMMAND_CANCEL, "cancel", user_plain},

@@ -113,14 +113,6 @@ GList *sim_sorted_keys(GHashTable *table)
   return g_list_sort(g_hash_table_get_keys(table), sim_compare_text);
 }
 
-static void sim_server_tick(Sim *sim)
-{
-  sim->boot_ms = MAX(sim->boot_ms, sim->server_wake);
-  sim->server_wake = INT64_MAX;
-  Command tick = {.type = COMMAND_TICK};
-  sim_apply(sim, &tick);
-}
-
 static void sim_node_tick(Sim *sim)
 {
   sim->boot_ms = MAX(sim->boot_ms, sim->node_wake);
@@ -129,17 +121,16 @@ static void sim_node_tick(Sim *sim)
   sim_node_event(sim, &tick);
 }
 
-/* The earliest of the next event, the core's and the node's wake-up. */
+/* The earliest of the next event, the server's and the node's wake-up. */
 void sim_step(Sim *sim)
 {
   if (++sim->steps % SIM_STEPS_MAX == 0)
     sim_break(sim, "something goes round and round: %" G_GUINT64_FORMAT " steps", sim->steps);
   GSequenceIter *first = g_sequence_get_begin_iter(sim->events);
   SimEvent *event = g_sequence_get(first);
-  int64_t server = sim->server_up && !sim->store_full ? sim->server_wake : INT64_MAX,
-          node = sim->node_up ? sim->node_wake : INT64_MAX;
+  int64_t server = sim_server_due(sim), node = sim->node_up ? sim->node_wake : INT64_MAX;
   if (server <= event->at && server <= node) {
-    sim_server_tick(sim);
+    sim_server_call(sim);
     return;
   }
   if (node <= event->at) {
@@ -198,8 +189,7 @@ void sim_done(Sim *sim)
   for (guint i = 0; i < SIM_TRACE; i++)
     if (sim->trace[i])
       g_string_free(sim->trace[i], TRUE);
-  release_free(sim->queue);
-  core_free(sim->core);
+  engine_free(sim->engine);
   dispatch_free(sim->node);
   sim->driver->ops->close(sim->driver);
   sim_store_done(sim);
@@ -262,6 +252,7 @@ char *sim_run(uint64_t seed, bool verbose, uint64_t *digest)
              .page_bytes = seed % 3 ? 0 : 1500,
              .first_id = seed % 5 ? 1 : ID_SHORT_END - 4096 * (1 + seed / 5 % 2),
              .server_wake = INT64_MAX,
+             .server_probe = INT64_MAX,
              .node_wake = INT64_MAX};
   sim_init(&sim);
   sim_server_start(&sim, NULL);

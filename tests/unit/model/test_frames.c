@@ -39,6 +39,7 @@ static const char *const frames[] = {
     "{\"type\":\"unknown-type\",\"data\":\"dance\"}",
     "{\"type\":\"welcome\",\"term\":3,\"protocol\":1,\"lease_ms\":35000,\"heartbeat_ms\":10000,\"version\":\"0.1\"}",
     "{\"type\":\"refuse\",\"term\":3,\"error\":\"not yours\",\"store\":\"aa\"}",
+    "{\"type\":\"relist\",\"term\":3}",
     "{\"type\":\"heartbeat-ack\",\"term\":3,\"seq\":4}",
     "{\"type\":\"reserve\",\"term\":3,\"request\":7,\"port_base\":8100,\"instructions\":[{\"id\":\"a\",\"epoch\":1,\"generation\":2,\"port_fixed\":true,"
     "\"spec\":" SPEC "}]}",

@@ -238,12 +238,8 @@ static InstanceReport *bench_report_of(const Instruction *instruction, InstanceS
   return report;
 }
 
-void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs)
+void bench_say_hello(Bench *bench, const char *boot_id, const Instruction *runs)
 {
-  bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
-  g_assert_nonnull(bench->peer);
-  bench->closed = false;
-  bench->links++;
   Frame *frame = frame_new(FRAME_HELLO);
   frame->node = g_strdup("local");
   frame->name = g_strdup("host");
@@ -253,6 +249,14 @@ void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs
   if (runs)
     g_ptr_array_add(frame->reports, bench_report_of(runs, INSTANCE_RUNNING, HEALTH_HEALTHY));
   bench_tell(bench, frame);
+}
+
+void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs)
+{
+  bench->peer = hub_attach(bench->server.hub, &bench_carrier, bench, "local");
+  bench->closed = false;
+  bench->links++;
+  bench_say_hello(bench, boot_id, runs);
 }
 
 void bench_hello(Bench *bench)
@@ -294,6 +298,11 @@ static bool bench_start_sent(Bench *bench)
   return bench_has(bench, FRAME_START);
 }
 
+bool bench_relist_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_RELIST);
+}
+
 bool bench_welcome_sent(Bench *bench)
 {
   return bench_has(bench, FRAME_WELCOME);
@@ -324,9 +333,9 @@ char *bench_run_instance(Bench *bench)
 
 bool bench_running(Bench *bench)
 {
-  const Deployment *deployment = core_deployment(bench->server.core, "one");
+  const Deployment *deployment = core_deployment(engine_core(bench->server.engine), "one");
   return deployment && deployment->status == DEPLOYMENT_RUNNING &&
-         release_idle(bench->server.queue);
+         engine_idle(bench->server.engine);
 }
 
 char *bench_deploy_notifying(const char *url)

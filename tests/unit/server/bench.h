@@ -54,11 +54,14 @@ void bench_tell(Bench *bench, Frame *frame);
  * = nothing) runs; or as at first. */
 void bench_hello_from(Bench *bench, const char *boot_id, const Instruction *runs);
 void bench_hello(Bench *bench);
+/* The same over the link that it has. */
+void bench_say_hello(Bench *bench, const char *boot_id, const Instruction *runs);
 /* The first frame of @type that was sent to the node; taken out of the list. NULL = none. */
 Frame *bench_take(Bench *bench, FrameType type);
 /* Is there a frame of @type? */
 bool bench_has(Bench *bench, FrameType type);
 bool bench_welcome_sent(Bench *bench);
+bool bench_relist_sent(Bench *bench);
 /* Reports the instance of @instruction as the node would. */
 void bench_report(Bench *bench, const Instruction *instruction, InstanceState state, Health health);
 /* Plays the node for one deployment of one instance until it runs and is healthy; returns the

@@ -73,12 +73,12 @@ static void hands_close(void)
 
 static bool bench_store_ok(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK;
+  return engine_store_state(bench->server.engine) == STORE_STATE_OK;
 }
 
-static bool bench_link_closed(Bench *bench)
+static bool bench_loading(Bench *bench)
 {
-  return bench->closed;
+  return engine_core_state(bench->server.engine) == CORE_STATE_LOADING;
 }
 
 /* Deployment 'one' runs. */
@@ -100,14 +100,14 @@ static void reload_fail(Bench *bench)
   bench_close_loads();
   store_memory_fail(bench->store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
-  bench_until(bench, bench_link_closed);
+  bench_until(bench, bench_loading);
 }
 
 static void test_answers_meanwhile(void)
 {
   Bench bench;
   reload_open(&bench);
-  g_autofree char *before = core_dump(bench.server.core);
+  g_autofree char *before = core_dump(engine_core(bench.server.engine));
   reload_fail(&bench);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
   hands[0] = ask_by_hand(&bench, "GET", "/api/deployments/one");
@@ -118,17 +118,18 @@ static void test_answers_meanwhile(void)
   g_assert_cmpint(bench_loads_on_loop(), ==, 0);
   g_assert_cmpint(status_by_hand(hands[0]) + status_by_hand(hands[1]) + status_by_hand(hands[2]),
                   ==, 0);
-  g_assert_null(hub_attach(bench.server.hub, NULL, NULL, "local"));
   bench_open_loads();
   bench_until(&bench, hands_are_answered);
   g_assert_cmpint(status_by_hand(hands[0]), ==, 200);
   g_assert_cmpint(status_by_hand(hands[1]), ==, 507);
   g_assert_cmpint(status_by_hand(hands[2]), ==, 404);
-  g_autofree char *after = core_dump(bench.server.core);
+  g_autofree char *after = core_dump(engine_core(bench.server.engine));
   g_assert_cmpstr(before, ==, after);
+  bench_until(&bench, bench_relist_sent);
   g_ptr_array_set_size(bench.sent, 0);
-  bench_hello(&bench);
+  bench_say_hello(&bench, "boot-1", NULL);
   bench_until(&bench, bench_welcome_sent);
+  g_assert_false(bench.closed);
   bench_until(&bench, bench_store_ok);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 202, "\"rollout\":\"rol_");
   bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_core_reloads_total 1");
@@ -215,7 +216,7 @@ static void test_read_of_a_failed_batch(void)
 
 static bool bench_drained(Bench *bench)
 {
-  return release_idle(bench->server.queue) && !store_thread_busy(bench->server.store);
+  return engine_idle(bench->server.engine) && !store_thread_busy(bench->server.store);
 }
 
 /* A load is under way, and a read and a change wait for it. */
@@ -279,33 +280,33 @@ static void test_load_fails(void)
   g_assert_cmpint(bench.server.exit_code, ==, reeve_error_exit(REEVE_ERROR_STORE_FAILED));
   bench_until(&bench, bench_drained);
   /* the down that never happened */
-  turn_apply(&bench.server,
-             &(Command){.type = COMMAND_CANCEL, .deployment = "one", .actor = "test"});
-  g_assert_true(bench.server.core_state == CORE_STATE_UNREADABLE &&
-                release_idle(bench.server.queue));
+  engine_apply(bench.server.engine,
+               &(Command){.type = COMMAND_CANCEL, .deployment = "one", .actor = "test"});
+  g_assert_true(engine_core_state(bench.server.engine) == CORE_STATE_UNREADABLE &&
+                engine_idle(bench.server.engine));
   hands_close();
   bench_done(&bench);
 }
 
 static bool bench_probing(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY && bench->server.load == NULL &&
-         store_thread_busy(bench->server.store);
+  return engine_core_state(bench->server.engine) == CORE_STATE_READY &&
+         bench->server.load == NULL && store_thread_busy(bench->server.store);
 }
 
-static bool bench_loading(Bench *bench)
+static bool bench_link_closed(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_LOADING;
+  return bench->closed;
 }
 
 static bool bench_ready(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY;
+  return engine_core_state(bench->server.engine) == CORE_STATE_READY;
 }
 
 /* While the store is full a node tells what needs a record, and the store's thread is at a probe:
- * the load comes after it, the node's link stays closed until there is room, and then all is as
- * ever. */
+ * the load comes after it. The node keeps its link, is not heard meanwhile, and asked to say all of
+ * it again when there is room. */
 static void test_second_load(void)
 {
   Bench bench;
@@ -314,26 +315,66 @@ static void test_second_load(void)
   bench_close_commits();
   bench_open_loads();
   bench_until(&bench, bench_probing);
-  bench_hello_from(&bench, "boot-2", NULL); /* what the core makes of that needs a record */
+  g_assert_true(bench_relist_sent(&bench));
+  g_ptr_array_set_size(bench.sent, 0);
+  bench_say_hello(&bench, "boot-2", NULL); /* what the core makes of that needs a record */
   bench_until(&bench, bench_loading);
-  g_assert_true(bench.closed);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"store\":\"full\"");
   bench_close_loads();
   bench_open_commits();
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"store\":\"full\"");
   bench_open_loads();
   bench_until(&bench, bench_ready);
-  g_assert_null(hub_attach(bench.server.hub, NULL, NULL, "local"));
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL); /* the probe that follows */
+  bench_say_hello(&bench, "boot-2", NULL);
   bench_until(&bench, bench_store_ok);
-  g_ptr_array_set_size(bench.sent, 0);
-  bench_hello_from(&bench, "boot-2", NULL);
+  g_assert_true(bench_relist_sent(&bench));
+  g_assert_false(bench_welcome_sent(&bench));
+  bench_say_hello(&bench, "boot-2", NULL);
   bench_until(&bench, bench_welcome_sent);
+  g_assert_false(bench.closed);
   reload_fail(&bench); /* and once more */
   bench_open_loads();
   bench_until(&bench, bench_store_ok);
   bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_core_reloads_total 3");
   g_assert_cmpint(bench_loads_on_loop(), ==, 0);
+  bench_done(&bench);
+}
+
+/* A node that dials in while there is no core is asked when there is one. */
+static void test_hello_meanwhile(void)
+{
+  Bench bench;
+  reload_open(&bench);
+  hub_detach(g_steal_pointer(&bench.peer));
+  reload_fail(&bench);
+  g_ptr_array_set_size(bench.sent, 0);
+  bench_hello_from(&bench, "boot-2", NULL);
+  bench_call(&bench, "GET", "/healthz", NULL, 200, "\"store\":\"full\"");
+  g_assert_cmpuint(bench.sent->len, ==, 0);
+  bench_open_loads();
+  bench_until(&bench, bench_relist_sent);
+  g_assert_false(bench_welcome_sent(&bench));
+  bench_until(&bench, bench_store_ok);
+  bench_say_hello(&bench, "boot-2", NULL);
+  bench_until(&bench, bench_welcome_sent);
+  bench_done(&bench);
+}
+
+/* A node of an earlier release does not know what it is asked: it is hung up on, and dials anew. */
+static void test_relist_unknown(void)
+{
+  Bench bench;
+  reload_open(&bench);
+  reload_fail(&bench);
+  bench_open_loads();
+  bench_until(&bench, bench_store_ok);
+  Frame *unknown = frame_new(FRAME_UNKNOWN_TYPE);
+  unknown->data = g_strdup("relist");
+  bench_tell(&bench, unknown);
+  bench_until(&bench, bench_link_closed);
+  bench_hello(&bench);
+  bench_until(&bench, bench_welcome_sent);
   bench_done(&bench);
 }
 
@@ -469,6 +510,8 @@ int main(int argc, char **argv)
   g_test_add_func("/reload/end-meanwhile", test_end_meanwhile);
   g_test_add_func("/reload/load-fails", test_load_fails);
   g_test_add_func("/reload/second-load", test_second_load);
+  g_test_add_func("/reload/hello-meanwhile", test_hello_meanwhile);
+  g_test_add_func("/reload/relist-unknown", test_relist_unknown);
   g_test_add_func("/reload/token-meanwhile", test_token_meanwhile);
   g_test_add_func("/reload/answer-of-the-former-core", test_answer_of_the_former_core);
   g_test_add_func("/reload/too-many", test_too_many);

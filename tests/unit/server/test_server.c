@@ -58,7 +58,7 @@ static void test_refusals(void)
   bench_call(&bench, "POST", "/api/deployments", "{", 400, "JSON line 1");
   bench_call(&bench, "POST", "/api/server/stop", "{\"mode\":\"now\"}", 422,
              "allowed: refuse, keep, down");
-  g_assert_cmpuint(core_deployments(bench.server.core)->len, ==, 0);
+  g_assert_cmpuint(core_deployments(engine_core(bench.server.engine))->len, ==, 0);
   bench_done(&bench);
 }
 
@@ -200,8 +200,48 @@ static void test_logs_over_a_new_link(void)
   const char *one = strstr(bench.stream->str, "\"text\":\"one\"");
   g_assert_null(strstr(one + 1, "\"text\":\"one\""));
   taken = 0;
-  logs_take(bench.server.logs, core_deployment(bench.server.core, "one"), 20, count_taken, &taken);
+  logs_take(bench.server.logs, core_deployment(engine_core(bench.server.engine), "one"), 20,
+            count_taken, &taken);
   bench_until(&bench, bench_taken);
+  bench_done(&bench);
+}
+
+static bool bench_not_loading(Bench *bench)
+{
+  return engine_core_state(bench->server.engine) != CORE_STATE_LOADING;
+}
+
+static bool bench_is_loading(Bench *bench)
+{
+  return !bench_not_loading(bench);
+}
+
+/* A reading goes on while the core is loaded again, and after it, as if nothing were. */
+static void test_logs_over_a_reload(void)
+{
+  Bench bench;
+  bench_open(&bench);
+  bench_hello(&bench);
+  g_autofree char *body = bench_deploy_body();
+  bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
+  g_free(bench_run_instance(&bench));
+  bench_until(&bench, bench_running);
+  bench_follow(&bench, "/api/deployments/one/logs?follow=1", NULL);
+  bench_until(&bench, bench_log_read_sent);
+  g_autoptr(Frame) read = bench_take(&bench, FRAME_LOG_READ);
+  bench_close_loads();
+  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
+  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_is_loading);
+  bench_log(&bench, read->request,
+            "2026-11-21T04:30:01.000Z stdout F one\n2026-11-21T04:30:01.000Z stdout F two\n");
+  bench_until(&bench, bench_two_lines);
+  bench_open_loads();
+  bench_until(&bench, bench_not_loading);
+  bench_log(&bench, read->request, "2026-11-21T04:30:02.000Z stdout F three\n");
+  bench_until(&bench, bench_three_lines);
+  g_assert_false(bench_log_read_sent(&bench));
+  g_assert_null(strstr(bench.stream->str, "<end>"));
   bench_done(&bench);
 }
 
@@ -224,19 +264,14 @@ static void test_stop_down(void)
   bench_done(&bench);
 }
 
-static bool bench_link_closed(Bench *bench)
-{
-  return bench->closed;
-}
-
 static bool bench_loaded(Bench *bench)
 {
-  return bench->server.core_state == CORE_STATE_READY;
+  return engine_core_state(bench->server.engine) == CORE_STATE_READY;
 }
 
 static bool bench_store_ok(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK;
+  return engine_store_state(bench->server.engine) == STORE_STATE_OK;
 }
 
 static void test_full_store(void)
@@ -248,12 +283,12 @@ static void test_full_store(void)
   bench_call(&bench, "POST", "/api/deployments", body, 202, "\"changed\":true");
   g_autofree char *instance = bench_run_instance(&bench);
   bench_until(&bench, bench_running);
-  g_autofree char *before = core_dump(bench.server.core);
+  g_autofree char *before = core_dump(engine_core(bench.server.engine));
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
-  bench_until(&bench, bench_link_closed);
+  bench_until(&bench, bench_relist_sent);
   bench_until(&bench, bench_loaded);
-  g_autofree char *after = core_dump(bench.server.core);
+  g_autofree char *after = core_dump(engine_core(bench.server.engine));
   g_assert_cmpstr(before, ==, after);
   bench_call(&bench, "GET", "/healthz", NULL, 200, "\"status\":\"degraded\"");
   bench_call(&bench, "GET", "/api/server", NULL, 200, "\"store\":\"full\"");
@@ -261,7 +296,8 @@ static void test_full_store(void)
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
   bench_until(&bench, bench_store_ok);
   g_ptr_array_set_size(bench.sent, 0);
-  bench_hello(&bench);
+  g_assert_false(bench.closed);
+  bench_say_hello(&bench, "boot-1", NULL);
   bench_until(&bench, bench_welcome_sent);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 202, "\"rollout\":\"rol_");
   bench_call(&bench, "GET", "/metrics", NULL, 200, "reeve_store_commit_errors_total 1");
@@ -384,7 +420,7 @@ static bool bench_exec_sent(Bench *bench)
   return bench_has(bench, FRAME_EXEC);
 }
 
-/* The links go with the core after a failed commit, and the commands of their nodes with them. */
+/* The links of nodes last when the core is loaded again, and the commands there with them. */
 static void test_exec_and_full_store(void)
 {
   Bench bench;
@@ -405,16 +441,36 @@ static void test_exec_and_full_store(void)
   g_string_truncate(bench.stream, 0);
   http_client_call(bench.client, &spec, bench_stream_data, bench_stream_over, &bench);
   bench_until(&bench, bench_exec_sent);
+  g_autoptr(Frame) exec = bench_take(&bench, FRAME_EXEC);
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
+  bench_until(&bench, bench_relist_sent);
+  g_assert_null(strstr(bench.stream->str, "<end>"));
+  Frame *end = frame_new(FRAME_EXEC_END);
+  end->request = exec->request;
+  end->exit_code = 3;
+  bench_tell(&bench, end);
   bench_until(&bench, bench_stream_ended);
-  g_assert_nonnull(strstr(bench.stream->str, "the link to its node is lost"));
+  g_assert_nonnull(strstr(bench.stream->str, "\"exit_code\":3"));
   bench_done(&bench);
 }
 
-/* While the store is full a node says what needs a record: its link goes in the middle of the
- * frame. */
-static void test_link_goes_under_its_frame(void)
+static void bench_secret_read(Bench *bench, const char *instance)
+{
+  Frame *read = frame_new(FRAME_SECRET_READ);
+  read->instance = g_strdup(instance);
+  read->request = 1;
+  bench_tell(bench, read);
+}
+
+static bool bench_secrets_sent(Bench *bench)
+{
+  return bench_has(bench, FRAME_SECRETS);
+}
+
+/* While the store is full it cannot be noted who was given a secret, so nobody is: the node is
+ * asked to say hello again when there is room, and asks again. */
+static void test_secrets_and_full_store(void)
 {
   Bench bench;
   bench_open(&bench);
@@ -430,24 +486,21 @@ static void test_link_goes_under_its_frame(void)
   store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
   bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
   bench_until(&bench, bench_loaded);
+  bench_until(&bench, bench_relist_sent);
   g_ptr_array_set_size(bench.sent, 0);
   Instruction *runs = instruction_new(instance, 1, 1);
-  bench_hello_from(&bench, "boot-1", runs);
-  instruction_free(runs);
+  bench_say_hello(&bench, "boot-1", runs);
   bench_until(&bench, bench_welcome_sent);
-  g_assert_false(bench.closed);
-  Frame *read = frame_new(FRAME_SECRET_READ);
-  read->instance = g_strdup(instance);
-  read->request = 1;
-  bench_tell(&bench, read);
-  bench_until(&bench, bench_link_closed);
-  g_assert_false(bench_has(&bench, FRAME_SECRETS));
+  bench_secret_read(&bench, instance);
+  bench_until(&bench, bench_is_loading);
+  bench_secret_read(&bench, instance); /* nobody is there to answer */
   bench_until(&bench, bench_store_ok);
-  store_memory_fail(bench.store, 1, REEVE_ERROR_STORE_FULL);
-  bench_call(&bench, "POST", "/api/deployments/one/down", "{}", 507, "\"code\":\"store-full\"");
-  bench_until(&bench, bench_loaded);
-  bench_hello_from(&bench, "boot-2", NULL);
-  bench_until(&bench, bench_link_closed);
+  g_assert_false(bench_has(&bench, FRAME_SECRETS));
+  g_assert_true(bench_relist_sent(&bench));
+  bench_say_hello(&bench, "boot-1", runs);
+  bench_secret_read(&bench, instance);
+  bench_until(&bench, bench_secrets_sent);
+  instruction_free(runs);
   bench_done(&bench);
 }
 
@@ -470,13 +523,14 @@ static void receiver_handle(HttpRequest *request, void *data)
 
 static bool bench_told(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_OK &&
-         core_notices(bench->server.core)->len == 0 && release_idle(bench->server.queue);
+  return engine_store_state(bench->server.engine) == STORE_STATE_OK &&
+         core_notices(engine_core(bench->server.engine))->len == 0 &&
+         engine_idle(bench->server.engine);
 }
 
 static bool bench_store_full(Bench *bench)
 {
-  return bench->server.store_state == STORE_STATE_FULL && bench_loaded(bench);
+  return engine_store_state(bench->server.engine) == STORE_STATE_FULL && bench_loaded(bench);
 }
 
 /* A delivery that could not be noted is noted later: the message is not posted again. */
@@ -499,9 +553,10 @@ static void test_webhook_and_full_store(void)
   Instruction *instruction = instruction_new(id, 1, 1);
   bench_report(&bench, instruction, INSTANCE_FAILED, HEALTH_UNKNOWN);
   bench_until(&bench, bench_store_full);
-  g_assert_cmpuint(core_notices(bench.server.core)->len, ==, 1);
+  g_assert_cmpuint(core_notices(engine_core(bench.server.engine))->len, ==, 1);
   g_assert_true(g_str_has_prefix(
-      receiver.id, ((const Notice *)g_ptr_array_index(core_notices(bench.server.core), 0))->id));
+      receiver.id,
+      ((const Notice *)g_ptr_array_index(core_notices(engine_core(bench.server.engine)), 0))->id));
   bench_until(&bench, bench_told);
   g_assert_cmpint(receiver.posts, ==, 1);
   instruction_free(instruction);
@@ -574,20 +629,6 @@ static void test_node_socket(void)
   bench_done(&bench);
 }
 
-/* The tick that the core asked for comes a minute late: that minute is not counted against anybody,
- * once. */
-static void test_away(void)
-{
-  Bench bench;
-  bench_open(&bench);
-  bench.server.wake_at_ms = clock_boot_ms() - 60000;
-  Now now = turn_now(&bench.server);
-  g_assert_cmpint(clock_boot_ms() - now.boot_ms, >=, 60000);
-  now = turn_now(&bench.server);
-  g_assert_cmpint(clock_boot_ms() - now.boot_ms, <, 70000);
-  bench_done(&bench);
-}
-
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -596,14 +637,14 @@ int main(int argc, char **argv)
   g_test_add_func("/server/resume", test_resume);
   g_test_add_func("/server/logs", test_logs);
   g_test_add_func("/server/logs-over-a-new-link", test_logs_over_a_new_link);
+  g_test_add_func("/server/logs-over-a-reload", test_logs_over_a_reload);
   g_test_add_func("/server/stop-down", test_stop_down);
   g_test_add_func("/server/full-store", test_full_store);
   g_test_add_func("/server/replay-is-paged", test_replay_is_paged);
   g_test_add_func("/server/end-under-stalled-commit", test_end_under_stalled_commit);
   g_test_add_func("/server/exec-and-full-store", test_exec_and_full_store);
-  g_test_add_func("/server/link-goes-under-its-frame", test_link_goes_under_its_frame);
+  g_test_add_func("/server/secrets-and-full-store", test_secrets_and_full_store);
   g_test_add_func("/server/webhook-and-full-store", test_webhook_and_full_store);
   g_test_add_func("/server/node-socket", test_node_socket);
-  g_test_add_func("/server/away", test_away);
   return g_test_run();
 }

@@ -674,6 +674,42 @@ static void test_alone_not(void)
   rig_wants(copied, "");
 }
 
+static void node_relist(Rig *rig, int64_t term)
+{
+  g_autoptr(Frame) relist = frame_new(FRAME_RELIST);
+  relist->term = term;
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = relist});
+}
+
+/* A server that begins anew over the same link gets the whole list, and no answer to what was asked
+ * before. Not while nothing is known yet: the hello follows anyway; nor when it is not obeyed. */
+static void test_relist(void)
+{
+  g_autoptr(InstanceSpec) spec = rig_spec();
+  g_autofree char *file = node_file(spec);
+  g_autoptr(Rig) rig = node_reborn("boot-1", file);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  node_relist(rig, 2);
+  g_assert_cmpuint(rig->frames->len, ==, 0);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FOUND, .generation = 1, .attempt = 1, .pid = 77});
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FILES_DONE});
+  g_assert_cmpuint(rig->frames->len, ==, 1);
+  rig_forget(rig);
+  node_relist(rig, 2);
+  g_assert_cmpuint(rig->frames->len, ==, 1);
+  g_assert_cmpint(node_frame(rig, 0)->type, ==, FRAME_HELLO);
+  g_assert_cmpuint(node_frame(rig, 0)->reports->len, ==, 1);
+  rig_wants(rig, "release-ports");
+  node_relist(rig, 1); /* a server that was replaced */
+  rig_wants(rig, "");
+  g_autoptr(Frame) refuse = frame_new(FRAME_REFUSE);
+  rig_event(rig, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = refuse});
+  rig_wants(rig, "refused");
+  node_relist(rig, 2);
+  rig_wants(rig, "");
+  g_assert_cmpuint(rig->frames->len, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -705,5 +741,6 @@ int main(int argc, char **argv)
   g_test_add_func("/node/adopt-stopping", test_adopt_stopping);
   g_test_add_func("/node/ten-thousand", test_ten_thousand);
   g_test_add_func("/node/store", test_store);
+  g_test_add_func("/node/relist", test_relist);
   return g_test_run();
 }
