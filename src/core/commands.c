@@ -393,9 +393,9 @@ void command_forget(Core *core, const Command *command)
   turn_audit(core, command, "forget", deployment->name, NULL);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    const NodeObject *node = core_node(core, instance->node);
+    NodeObject *node = instance->node;
     if (node && node->linked)
-      turn_send(core, node->id, FRAME_FORGET,
+      turn_send(core, node, FRAME_FORGET,
                 instruction_new(instance->id, instance->epoch, instance->generation));
     registration_drop(core, instance);
     turn_remove(core, TABLE_INSTANCES, instance->id);

@@ -123,9 +123,9 @@ void instance_set_step(Core *core, Instance *instance, InstanceStep step)
   touch_instance(core, instance, TOUCH_STORED);
 }
 
-void instance_place(Core *core, Instance *instance, const char *node)
+void instance_place(Core *core, Instance *instance, NodeObject *node)
 {
-  if (g_strcmp0(instance->node, node) == 0)
+  if (instance->node == node)
     return;
   core_place_instance(core, instance, node);
   instance->epoch++;
@@ -215,13 +215,13 @@ static void instance_send(Core *core, Instance *instance, FrameType type, int64_
 
 void instance_reconcile(Core *core, Instance *instance)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  NodeObject *node = instance->node;
   if (!node || !node->linked)
     return;
   if (!instance->desired_running) {
     /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is
      * answered by "stopped". */
-    turn_unsend_start(core, instance->node, instance->id);
+    turn_unsend_start(instance->node, instance->id);
     if (!instance_ended(instance) && !instance->sight.sent_stop && instance->epoch > 0 &&
         instance->generation > 0) {
       instance_send(core, instance, FRAME_STOP, instance->epoch);
@@ -248,7 +248,7 @@ void instance_reconcile(Core *core, Instance *instance)
 
 void instance_send_peers(Core *core, Instance *instance)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  NodeObject *node = instance->node;
   if (!node || !node->linked || !instance_can_start(instance))
     return; /* the last: whom it is connected to is not known, which is not nobody */
   g_autofree char *peers = instance_peers(instance);
@@ -259,7 +259,7 @@ void instance_send_peers(Core *core, Instance *instance)
   g_strlcpy(instance->sight.peers_known, digest, sizeof instance->sight.peers_known);
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
   instruction->peers = g_steal_pointer(&peers);
-  turn_send(core, node->id, FRAME_PEERS, instruction);
+  turn_send(core, node, FRAME_PEERS, instruction);
 }
 
 /* ---- what is seen ---- */
@@ -332,7 +332,7 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
     instance->state = report->state;
     instance->sight.seen_generation = report->generation;
     instance->seen_port = report->port;
-    ports_seen(core, instance);
+    ports_seen(instance);
     return false;
   }
   bool same = instance_same(instance, report);
@@ -348,7 +348,7 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
   instance->pid = report->pid;
   instance->seen_port = report->port;
   instance->since_ms = report->since_ms;
-  ports_seen(core, instance);
+  ports_seen(instance);
   instance_keep_port(core, instance);
   if (report->last_exit.code >= 0 || report->last_exit.signal)
     text_set(&instance->output, report->output ? report->output : instance->output);
@@ -366,12 +366,12 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
   return true;
 }
 
-void instance_unhear(const Core *core, Instance *instance)
+void instance_unhear(Instance *instance)
 {
   instance->sight = (Sight){0};
   instance->state = INSTANCE_PENDING;
   instance->pid = 0;
-  ports_seen(core, instance);
+  ports_seen(instance);
   instance_recount(instance);
 }
 

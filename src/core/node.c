@@ -109,7 +109,7 @@ static void node_refuse_instance(Core *core, NodeObject *node, const InstanceRep
 {
   UnknownInstance *unknown = g_hash_table_lookup(node->unknown, report->id);
   if (!unknown && node->confirmed && id_number(report->id) < core_numbers_end(core)) {
-    turn_send(core, node->id, FRAME_FORGET,
+    turn_send(core, node, FRAME_FORGET,
               instruction_new(report->id, report->epoch, report->generation));
     return;
   }
@@ -134,8 +134,7 @@ static void node_end_unknown(Core *core, NodeObject *node)
     const UnknownInstance *unknown = value;
     if (core_now(core).boot_ms - unknown->since_boot_ms < core_config(core)->unknown_ms)
       continue;
-    turn_send(core, node->id, FRAME_FORGET,
-              instruction_new(id, unknown->epoch, unknown->generation));
+    turn_send(core, node, FRAME_FORGET, instruction_new(id, unknown->epoch, unknown->generation));
     g_hash_table_iter_remove(&iter);
     touch_node(core, node, TOUCH_SEEN);
   }
@@ -150,7 +149,7 @@ static gboolean node_is_unlisted(gpointer id, gpointer unknown, gpointer data)
 
 /* What we know to have ended lives there in a life that we do not know: it is not wanted, and no
  * start will replace it. */
-static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *instance,
+static void node_end_unknown_life(Core *core, NodeObject *node, Instance *instance,
                                   const InstanceReport *report)
 {
   bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED ||
@@ -159,7 +158,7 @@ static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *
   if (ended || !other || !instance->desired_running || !instance->outcome ||
       instance->sight.sent_stop)
     return;
-  turn_send(core, node->id, FRAME_STOP,
+  turn_send(core, node, FRAME_STOP,
             instruction_new(instance->id, instance->epoch, instance->generation));
   instance->sight.sent_stop = true;
 }
@@ -182,7 +181,7 @@ static void node_former_life(Core *core, Instance *instance, const InstanceRepor
 static void node_report(Core *core, NodeObject *node, const InstanceReport *report, bool listing)
 {
   Instance *instance = core_find_instance(core, report->id);
-  if (!instance || g_strcmp0(instance->node, node->id) != 0) {
+  if (!instance || instance->node != node) {
     node_refuse_instance(core, node, report);
     return;
   }
@@ -244,14 +243,14 @@ static void node_refuse(Core *core, NodeObject *node, const char *store)
     node_set_status(core, node, NODE_SILENT);
   node_arm(core, node);
   touch_node(core, node, TOUCH_SEEN);
-  Frame *refuse = turn_frame(core, node->id, FRAME_REFUSE, 0);
+  Frame *refuse = turn_frame(core, node, FRAME_REFUSE, 0);
   text_set(&refuse->store, core_store_id(core));
   text_set(&refuse->error, node->problem);
 }
 
-static void node_welcome(Core *core, const NodeObject *node)
+static void node_welcome(Core *core, NodeObject *node)
 {
-  Frame *welcome = turn_frame(core, node->id, FRAME_WELCOME, 0);
+  Frame *welcome = turn_frame(core, node, FRAME_WELCOME, 0);
   text_set(&welcome->store, core_store_id(core));
   welcome->protocol = PROTOCOL_VERSION;
   welcome->lease_ms = core_config(core)->lease_ms;
@@ -263,12 +262,12 @@ static void node_rebooted(Core *core, const NodeObject *node)
 {
   g_autoptr(GPtrArray) affected = node_deployments(node);
   for (guint i = 0; i < affected->len; i++)
-    rollout_after_reboot(core, affected->pdata[i], node->id);
+    rollout_after_reboot(core, affected->pdata[i], node);
 }
 
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop
  * would be answered by just that, and with years of stopped slots those are most of them. */
-static void node_note_absent(const Core *core, Instance *instance)
+static void node_note_absent(Instance *instance)
 {
   if (instance->sight.listed || instance->desired_running || !instance->outcome ||
       instance->sent_start)
@@ -277,7 +276,7 @@ static void node_note_absent(const Core *core, Instance *instance)
   instance->state = INSTANCE_STOPPED;
   instance->sight.seen_generation = instance->generation;
   instance->since_ms = instance->ended_at_ms;
-  ports_seen(core, instance);
+  ports_seen(instance);
 }
 
 /* The whole of what @node holds: an unknown instance that is not in it is gone. */
@@ -312,7 +311,7 @@ static void node_hello(Core *core, const Command *command)
   g_autoptr(GPtrArray) instances = node_instances(node);
   g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++)
-    instance_unhear(core, instances->pdata[i]);
+    instance_unhear(instances->pdata[i]);
   if (rebooted) {
     reserve_missing(core, node); /* nothing runs there: nothing has to be heard first */
     node_rebooted(core, node);
@@ -321,7 +320,7 @@ static void node_hello(Core *core, const Command *command)
   reserve_missing(core, node);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
-    node_note_absent(core, instance);
+    node_note_absent(instance);
     if (instance->sight.present)
       turn_mark(core, TURN_NEWS, instance);
     turn_mark(core, TURN_GREETED, instance);
@@ -366,7 +365,7 @@ static void node_heartbeat(Core *core, const Command *command)
     return;
   node_found(core, node);
   node_arm(core, node);
-  turn_frame(core, node->id, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
+  turn_frame(core, node, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
 }
 
 static void node_on_report(Core *core, const Command *command)
@@ -381,7 +380,7 @@ static void node_on_report(Core *core, const Command *command)
 
 static void node_on_reserved(Core *core, const Command *command)
 {
-  const NodeObject *node = core_node(core, command->node);
+  NodeObject *node = core_node(core, command->node);
   if (node)
     rollout_on_reserved(core, node, command->frame);
 }

@@ -46,9 +46,8 @@ void registration_free(Registration *registration)
 static void instance_free(gpointer data)
 {
   Instance *instance = data;
-  char *texts[] = {
-      instance->agent,           instance->node,   instance->outcome,   instance->reason,
-      instance->observed_reason, instance->output, instance->unenforced};
+  char *texts[] = {instance->agent,           instance->outcome, instance->reason,
+                   instance->observed_reason, instance->output,  instance->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   registration_free(instance->registration);

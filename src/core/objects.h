@@ -74,7 +74,7 @@ typedef struct Instance {
   struct Deployment *deployment;
   char *agent;
   int replica;
-  char *node; /* node id, NULL = not placed */
+  struct NodeObject *node; /* NULL = not placed */
   int64_t epoch;
   int64_t generation; /* grows with each desired change */
   int revision;       /* number that the desired generation runs */

@@ -6,7 +6,7 @@
 
 NodeObject *place_choose(const Core *core, const Instance *instance)
 {
-  NodeObject *present = core_node(core, instance->node);
+  NodeObject *present = instance->node;
   if (present && present->status != NODE_LOST)
     return present; /* an instance stays where its port and its files are */
   NodeObject *best = NULL;

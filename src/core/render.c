@@ -69,7 +69,7 @@ void render_instance(GString *out, const Instance *instance)
   jw_str(out, "name", name);
   jw_str(out, "agent", instance->agent);
   jw_int(out, "replica", instance->replica);
-  jw_str(out, "node", instance->node);
+  jw_str(out, "node", instance->node ? instance->node->id : NULL);
   jw_str(out, "state", instance_state_word(render_state(instance)));
   jw_str(out, "health", health_word(instance->health));
   jw_int(out, "revision", instance->revision);

@@ -57,6 +57,17 @@ static void row_read_told(void *object, const char *text)
   ((Deployment *)object)->told = notice_told(text);
 }
 
+/* Which one it is its maker knows. */
+static const char *row_write_node(const void *object, char *buffer)
+{
+  const NodeObject *node = ((const Instance *)object)->node;
+  return node ? node->id : NULL;
+}
+
+static void row_read_node(void *object, const char *text)
+{
+}
+
 static const char *row_write_desired(const void *object, char *buffer)
 {
   return ((const Instance *)object)->desired_running ? "running" : "stopped";

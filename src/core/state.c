@@ -289,20 +289,12 @@ static void core_count_at(Instance *instance, NodeObject *node, bool there)
     g_hash_table_remove(node->instances, instance);
 }
 
-void core_place_instance(Core *core, Instance *instance, const char *node)
+void core_place_instance(Core *core, Instance *instance, NodeObject *node)
 {
-  NodeObject *old = core_node(core, instance->node), *new = core_node(core, node);
   instance_unlist_port(instance);
-  if (old)
-    core_count_at(instance, old, false);
-  text_set(&instance->node, node);
-  if (new)
-    core_count_at(instance, new, true);
-}
-
-void core_load_place(Core *core, Instance *instance)
-{
-  NodeObject *node = core_node(core, instance->node);
+  if (instance->node)
+    core_count_at(instance, instance->node, false);
+  instance->node = node;
   if (node)
     core_count_at(instance, node, true);
 }

@@ -17,16 +17,16 @@
 /* clang-format off */
 
 /* Name, name in the database, object (core/objects.h), what else TableSpec says. In load order:
- * owners before what they own. */
+ * owners before what they own, nodes before what is there. */
 #define TABLES(X) \
   X(META,          "meta",          MetaEntry,    ) \
+  X(NODES,         "nodes",         NodeObject,   ) \
   X(DEPLOYMENTS,   "deployments",   Deployment,   ) \
   X(REVISIONS,     "revisions",     Revision,     .index = "deployment") \
   X(INSTANCES,     "instances",     Instance,     .index = "deployment") \
   X(ROLLOUTS,      "rollouts",      Rollout,      .index = "deployment") \
   X(SCHEDULES,     "schedules",     Schedule,     .index = "deployment") \
   X(SCHEDULE_RUNS, "schedule_runs", ScheduleRun,  .index = "schedule") \
-  X(NODES,         "nodes",         NodeObject,   ) \
   X(TOKENS,        "tokens",        Token,        ) \
   X(SECRETS,       "secrets",       Secret,       ) \
   X(NOTICES,       "notices",       Notice,       ) \
@@ -65,7 +65,7 @@
   X(T, INS_DEPLOYMENT, "deployment", OWNER,  deployment) \
   X(T, INS_AGENT,      "agent",      NEEDED, agent) \
   X(T, INS_REPLICA,    "replica",    INT,    replica) \
-  X(T, INS_NODE,       "node",       TEXT,   node) \
+  X(T, INS_NODE,       "node",       OTHER,  node) \
   X(T, INS_EPOCH,      "epoch",      INT,    epoch) \
   X(T, INS_GENERATION, "generation", INT,    generation) \
   X(T, INS_REVISION,   "revision",   INT,    revision) \
