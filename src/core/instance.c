@@ -148,7 +148,7 @@ void instance_start(Core *core, Instance *instance, int revision)
   instance->generation++;
   instance->revision = revision;
   instance->desired_running = true;
-  text_set(&instance->outcome, NULL);
+  instance->outcome = NULL;
   text_set(&instance->reason, NULL);
   text_set(&instance->observed_reason, NULL);
   text_set(&instance->output, NULL);
@@ -178,7 +178,7 @@ void instance_stop(Core *core, Instance *instance)
 static void instance_interrupt(Core *core, Instance *instance)
 {
   instance->desired_running = false;
-  text_set(&instance->outcome, "failed");
+  instance->outcome = instance_state_word(INSTANCE_FAILED);
   text_set(&instance->reason, "interrupted by a restart of the machine");
   instance->ended_at_ms = core_now(core).wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
@@ -273,7 +273,7 @@ static void instance_keep_outcome(Core *core, Instance *instance, const Instance
     return;
   if (report->state == INSTANCE_STOPPED && instance->outcome)
     return; /* it failed or completed before it was stopped: that is what people want to know */
-  text_set(&instance->outcome, instance_state_word(report->state));
+  instance->outcome = instance_state_word(report->state);
   g_autofree char *reason = report->reason ? g_strndup(report->reason, INSTANCE_REASON_MAX) : NULL;
   text_set(&instance->reason, reason);
   instance->last_exit = report->last_exit;

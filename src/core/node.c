@@ -3,6 +3,7 @@
 #include "core/node.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "core/build.h"
 #include "core/command.h"
 #include "core/instance.h"
@@ -40,12 +41,13 @@ static GPtrArray *node_deployments(const NodeObject *node)
 {
   g_autoptr(GHashTable) set = g_hash_table_new(NULL, NULL);
   GPtrArray *deployments = g_ptr_array_new();
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    if (g_hash_table_add(set, ((const Instance *)instance)->deployment))
-      g_ptr_array_add(deployments, ((const Instance *)instance)->deployment);
+  const Deployment *last = NULL;
+  for (guint i = 0; i < node->instances->len; i++) {
+    Deployment *deployment = ((const Instance *)node->instances->pdata[i])->deployment;
+    if (deployment != last && g_hash_table_add(set, deployment))
+      g_ptr_array_add(deployments, deployment);
+    last = deployment;
+  }
   g_ptr_array_sort(deployments, node_compare_deployment);
   return deployments;
 }
@@ -65,20 +67,17 @@ static void node_set_status(Core *core, NodeObject *node, NodeStatus status)
   }
 }
 
-static GPtrArray *node_instances(const NodeObject *node)
-{
-  GPtrArray *list = g_ptr_array_sized_new(g_hash_table_size(node->instances));
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    g_ptr_array_add(list, instance);
-  return list;
-}
-
 static gint node_instance_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Instance *const *)a)->id, (*(Instance *const *)b)->id);
+}
+
+/* The slots at @node in order of their ids (of Instance*); caller unrefs. */
+static GPtrArray *node_instances(const NodeObject *node)
+{
+  GPtrArray *list = g_ptr_array_copy(node->instances, NULL, NULL);
+  order_sort(list, node_instance_compare);
+  return list;
 }
 
 static NodeObject *node_meet(Core *core, const char *id, const Frame *frame, bool *rebooted)
@@ -309,7 +308,6 @@ static void node_hello(Core *core, const Command *command)
   node_set_status(core, node, NODE_ONLINE);
   node_welcome(core, node);
   g_autoptr(GPtrArray) instances = node_instances(node);
-  g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++)
     instance_unhear(instances->pdata[i]);
   if (rebooted) {
@@ -342,7 +340,6 @@ static void node_found(Core *core, NodeObject *node)
   if (!lost)
     return;
   g_autoptr(GPtrArray) instances = node_instances(node);
-  g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     if (instance->state != INSTANCE_LOST)
@@ -414,7 +411,6 @@ static void node_lost(Core *core, NodeObject *node)
 {
   node_set_status(core, node, NODE_LOST);
   g_autoptr(GPtrArray) instances = node_instances(node);
-  g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     if (!instance->desired_running || instance->outcome)

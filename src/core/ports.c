@@ -69,9 +69,8 @@ bool ports_are_right(const Core *core)
     GHashTableIter iter;
     gpointer value;
     guint live = 0, listed = 0;
-    g_hash_table_iter_init(&iter, node->instances);
-    while (g_hash_table_iter_next(&iter, &value, NULL)) {
-      const Instance *instance = value;
+    for (guint k = 0; k < node->instances->len; k++) {
+      const Instance *instance = node->instances->pdata[k];
       bool has = instance->seen_port > 0 && instance_live(instance);
       live += has;
       if (has != (instance->live_at == node) || (has && instance->live_port != instance->seen_port))
@@ -168,14 +167,11 @@ static void ports_others(PortTable *table, const Deployment *deployment,
                          void (*claim)(PortTable *table, Instance *instance))
 {
   const NodeObject *node = table->node;
-  GHashTableIter iter;
-  gpointer instance;
-  if (!node)
-    return;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    if (((const Instance *)instance)->deployment != deployment)
+  for (guint i = 0; node && i < node->instances->len; i++) {
+    Instance *instance = node->instances->pdata[i];
+    if (instance->deployment != deployment)
       claim(table, instance);
+  }
 }
 
 static void ports_claim_wanted(PortTable *table, Instance *instance)

@@ -230,7 +230,7 @@ void render_node(GString *out, const NodeObject *node)
   jw_str(out, "name", node->name);
   jw_str(out, "status", node_status_word(node->status));
   jw_str(out, "boot_id", node->boot_id);
-  jw_int(out, "instances", g_hash_table_size(node->instances));
+  jw_int(out, "instances", node->instances->len);
   jw_str(out, "cgroups", node->cgroups);
   render_words(out, "unenforced", node->unenforced);
   jw_str(out, "problem", node->problem);

@@ -310,12 +310,9 @@ void reserve_missing(Core *core, const NodeObject *node)
 {
   g_autoptr(GPtrArray) missing = g_ptr_array_new();
   g_autoptr(Ports) used = NULL;
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    if (reserve_misses(instance))
-      g_ptr_array_add(missing, instance);
+  for (guint i = 0; i < node->instances->len; i++)
+    if (reserve_misses(node->instances->pdata[i]))
+      g_ptr_array_add(missing, node->instances->pdata[i]);
   g_ptr_array_sort(missing, reserve_compare);
   for (guint i = 0; i < missing->len; i++) {
     Instance *one = missing->pdata[i];

@@ -323,7 +323,7 @@ static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Insta
   const char *why = instance->observed_reason ? instance->observed_reason : "not healthy in time";
   if (refused)
     why = cause + (g_str_has_prefix(cause, named) ? strlen(named) : 0);
-  text_set(&instance->outcome, "failed");
+  instance->outcome = instance_state_word(INSTANCE_FAILED);
   text_set(&instance->reason, why);
   instance->ended_at_ms = core_now(core).wall_ms;
   touch_instance(core, instance, TOUCH_STORED);

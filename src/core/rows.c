@@ -31,7 +31,7 @@ typedef struct Row {
   const Words *words;                              /* KIND_WORD */
   void *(*find)(const Core *core, const char *id); /* KIND_OWNER; NULL = none */
   const char *(*write)(const void *object, char buffer[OTHER_BYTES]); /* KIND_OTHER */
-  void (*read)(void *object, const char *text);
+  bool (*read)(void *object, const char *text);                       /* false: no such word */
 } Row;
 
 /* ---- columns of their own ---- */
@@ -43,8 +43,9 @@ static const char *row_write_last_rollout(const void *object, char *buffer)
   return deployment->rollout ? deployment->rollout->id : NULL;
 }
 
-static void row_read_last_rollout(void *object, const char *text)
+static bool row_read_last_rollout(void *object, const char *text)
 {
+  return true;
 }
 
 static const char *row_write_told(const void *object, char *buffer)
@@ -52,9 +53,10 @@ static const char *row_write_told(const void *object, char *buffer)
   return ((const Deployment *)object)->told;
 }
 
-static void row_read_told(void *object, const char *text)
+static bool row_read_told(void *object, const char *text)
 {
   ((Deployment *)object)->told = notice_told(text);
+  return true;
 }
 
 /* Which one it is its maker knows. */
@@ -64,8 +66,21 @@ static const char *row_write_node(const void *object, char *buffer)
   return node ? node->id : NULL;
 }
 
-static void row_read_node(void *object, const char *text)
+static bool row_read_node(void *object, const char *text)
 {
+  return true;
+}
+
+static const char *row_write_outcome(const void *object, char *buffer)
+{
+  return ((const Instance *)object)->outcome;
+}
+
+static bool row_read_outcome(void *object, const char *text)
+{
+  int state = text ? instance_state_parse(text) : -1;
+  ((Instance *)object)->outcome = state < 0 ? NULL : instance_state_word((InstanceState)state);
+  return !text || state >= 0;
 }
 
 static const char *row_write_desired(const void *object, char *buffer)
@@ -73,9 +88,10 @@ static const char *row_write_desired(const void *object, char *buffer)
   return ((const Instance *)object)->desired_running ? "running" : "stopped";
 }
 
-static void row_read_desired(void *object, const char *text)
+static bool row_read_desired(void *object, const char *text)
 {
   ((Instance *)object)->desired_running = g_strcmp0(text, "running") == 0;
+  return true;
 }
 
 /* "code/signal"; NULL = it has not ended yet. */
@@ -88,15 +104,16 @@ static const char *row_write_last_exit(const void *object, char *buffer)
   return buffer;
 }
 
-static void row_read_last_exit(void *object, const char *text)
+static bool row_read_last_exit(void *object, const char *text)
 {
   ExitStatus *status = &((Instance *)object)->last_exit;
   *status = (ExitStatus){.code = -1};
   if (!text)
-    return;
+    return true;
   char *rest;
   status->code = (int)strtol(text, &rest, 10);
   status->signal = *rest == '/' ? (int)strtol(rest + 1, NULL, 10) : 0;
+  return true;
 }
 
 /* ---- owners ---- */
@@ -248,8 +265,7 @@ static bool row_read_text(const Row *row, const char *text, void *object)
   case KIND_OWNER:
     break; /* its maker knows */
   case KIND_OTHER:
-    row->read(object, text);
-    break;
+    return row->read(object, text);
   default: /* what its maker gave it stays */
     *member = *member ? *member : g_strdup(text);
   }

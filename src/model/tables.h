@@ -12,7 +12,8 @@
  *   INT     int, int64_t or bool; NULL is read as 0
  *   WORD    an enum, stored as its word (model/states.h)
  *   OWNER   no member: the id of the object that it belongs to, which is of that noun
- *   OTHER   no member: text that two functions of core/rows.c write and read */
+ *   OTHER   no member: text that two functions of core/rows.c write and read, or know to be wrong
+ */
 
 /* clang-format off */
 
@@ -73,7 +74,7 @@
   X(T, INS_STEP,       "step",       WORD,   step) \
   X(T, INS_STAGE,      "stage",      INT,    stage) \
   X(T, INS_PORT,       "port",       INT,    port) \
-  X(T, INS_OUTCOME,    "outcome",    TEXT,   outcome) \
+  X(T, INS_OUTCOME,    "outcome",    OTHER,  outcome) \
   X(T, INS_REASON,     "reason",     TEXT,   reason) \
   X(T, INS_EXIT,       "exit",       OTHER,  last_exit) \
   X(T, INS_CREATED_AT, "created_at", INT,    created_at_ms) \
