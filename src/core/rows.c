@@ -8,7 +8,6 @@
 #include "core/state.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 
 enum { OTHER_BYTES = 32 };
 
@@ -104,15 +103,25 @@ static const char *row_write_last_exit(const void *object, char *buffer)
   return buffer;
 }
 
+/* A number of few digits, as strtol reads it but cheaper: each slot has two. */
+static int row_small(const char **text)
+{
+  bool negative = **text == '-';
+  int number = 0;
+  for (*text += negative; g_ascii_isdigit(**text) && number < 100000; (*text)++)
+    number = number * 10 + (**text - '0');
+  return negative ? -number : number;
+}
+
 static bool row_read_last_exit(void *object, const char *text)
 {
   ExitStatus *status = &((Instance *)object)->last_exit;
   *status = (ExitStatus){.code = -1};
   if (!text)
     return true;
-  char *rest;
-  status->code = (int)strtol(text, &rest, 10);
-  status->signal = *rest == '/' ? (int)strtol(rest + 1, NULL, 10) : 0;
+  status->code = row_small(&text);
+  if (*text++ == '/')
+    status->signal = row_small(&text);
   return true;
 }
 
@@ -169,6 +178,21 @@ static void *row_find_schedule(const Core *core, const char *id)
 
 static const Row rows[TABLE_N][RECORD_COLUMNS_MAX] = {TABLES(TABLE_ROWS)};
 
+/* The columns that must have something, a bit each. */
+#define NEEDS_ID     1u
+#define NEEDS_NEEDED 1u
+#define NEEDS_OWNER  1u
+#define NEEDS_TEXT   0u
+#define NEEDS_SHARED 0u
+#define NEEDS_INT    0u
+#define NEEDS_WORD   0u
+#define NEEDS_OTHER  0u
+
+#define NEEDS(T, column, label, KIND, ...) | NEEDS_##KIND << (column)
+#define TABLE_NEEDS(TABLE, ...)            [TABLE_##TABLE] = 0u TABLE##_COLUMNS(NEEDS, ),
+
+static const uint32_t rows_needed[TABLE_N] = {TABLES(TABLE_NEEDS)};
+
 static int64_t row_number(const Row *row, const void *at)
 {
   return row->kind == KIND_INT     ? *(const int *)at
@@ -220,10 +244,10 @@ bool row_bad(GError **error, TableId table, int column, const char *what)
 bool row_check(const Core *core, TableId table, const Value *values, void **owner, GError **error)
 {
   *owner = NULL;
-  for (int i = 0; i < table_specs[table].n_columns; i++) {
+  for (uint32_t left = rows_needed[table]; left; left &= left - 1) {
+    int i = __builtin_ctz(left);
     const Row *row = &rows[table][i];
-    bool needed = row->kind == KIND_ID || row->kind == KIND_NEEDED || row->kind == KIND_OWNER;
-    if (needed && !values[i].text)
+    if (!values[i].text)
       return row_bad(error, table, i, "nothing is stored");
     if (row->kind != KIND_OWNER)
       continue;
