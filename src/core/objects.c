@@ -45,15 +45,16 @@ void registration_free(Registration *registration)
   g_free(registration);
 }
 
-static void instance_free(gpointer data)
+void instance_free(Instance *instance)
 {
-  Instance *instance = data;
   char *texts[] = {instance->reason, instance->observed_reason, instance->output,
                    instance->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   registration_free(instance->registration);
-  g_free(instance);
+  if (instance->agent != instance->short_agent)
+    g_free(instance->agent);
+  pool_give_back(&instance->deployment->slot_pool, instance);
 }
 
 static void rollout_free(gpointer data)
@@ -88,7 +89,8 @@ Deployment *deployment_new(const char *id, const char *name)
   deployment->settled = deployment->status = DEPLOYMENT_STOPPED;
   deployment->revisions = g_ptr_array_new_with_free_func(revision_free);
   deployment->rollouts = g_ptr_array_new_with_free_func(rollout_free);
-  deployment->instances = g_ptr_array_new_with_free_func(instance_free);
+  pool_init(&deployment->slot_pool, sizeof(Instance));
+  deployment->instances = g_ptr_array_new();
   deployment->schedules = g_ptr_array_new_with_free_func((GDestroyNotify)schedule_free);
   deployment->nodes = g_hash_table_new(NULL, NULL);
   deployment->slots = g_hash_table_new(slot_hash, slot_equal);
@@ -101,7 +103,10 @@ void deployment_free(Deployment *deployment)
     return;
   g_hash_table_unref(deployment->slots);
   g_hash_table_unref(deployment->nodes);
+  for (guint i = 0; i < deployment->instances->len; i++)
+    instance_free(deployment->instances->pdata[i]);
   g_ptr_array_unref(deployment->instances);
+  pool_done(&deployment->slot_pool);
   g_ptr_array_unref(deployment->schedules);
   g_ptr_array_unref(deployment->rollouts);
   g_ptr_array_unref(deployment->revisions);
@@ -228,11 +233,12 @@ char *revision_unreadable(const Deployment *deployment, const Revision *revision
 
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica)
 {
-  size_t bytes = strlen(agent) + 1;
-  Instance *instance = g_malloc0(sizeof *instance + bytes);
+  Instance *instance = pool_new(&deployment->slot_pool);
   g_strlcpy(instance->id, id, sizeof instance->id);
   instance->deployment = deployment;
-  instance->agent = memcpy(instance + 1, agent, bytes);
+  bool fits = g_strlcpy(instance->short_agent, agent, sizeof instance->short_agent) <
+              sizeof instance->short_agent;
+  instance->agent = fits ? instance->short_agent : g_strdup(agent);
   instance->replica = replica;
   instance->last_exit.code = -1;
   g_ptr_array_add(deployment->instances, instance);

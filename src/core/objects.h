@@ -3,6 +3,7 @@
  * them. What is stored of them: model/tables.h. Fields marked (volatile) are not, and differ after
  * a reload. */
 #include "base/heap.h"
+#include "base/pool.h"
 #include "core/core.h"
 
 /* When an object wants the core to look at it: in one of the core's heaps while it does. */
@@ -73,7 +74,7 @@ typedef struct Instance {
   char id[20];
   int replica;
   struct Deployment *deployment;
-  char *agent;             /* behind the object, in the same block */
+  char *agent;             /* @short_agent, or of its own when that is too small for it */
   struct NodeObject *node; /* NULL = not placed */
   int64_t epoch;
   int64_t generation; /* grows with each desired change */
@@ -119,6 +120,7 @@ typedef struct Instance {
   bool counts_ready; /* counted in Deployment.ready */
   bool unknown;      /* counted in Deployment.unknown */
   bool scheduled;    /* runs by the clock: fine whether it runs or not */
+  char short_agent[24];
 } Instance;
 
 typedef struct Rollout {
@@ -200,6 +202,7 @@ typedef struct Deployment {
   Rollout *rollout;         /* the open or last one */
   GPtrArray *revisions;     /* of Revision*, ascending */
   GPtrArray *rollouts;      /* of Rollout*, ascending */
+  Pool slot_pool;           /* (volatile) where its instances lie */
   GPtrArray *instances;     /* of Instance*, stage order then declaration order then replica */
   GPtrArray *schedules;     /* of Schedule* */
   char *reason;             /* why degraded or failed */

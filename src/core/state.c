@@ -270,7 +270,8 @@ void core_remove_instance(Core *core, Instance *instance)
     g_ptr_array_remove(deployment->rollout->leaving, instance);
   g_hash_table_remove(deployment->slots, instance);
   g_hash_table_remove(core->instances, instance->id);
-  g_ptr_array_remove(deployment->instances, instance); /* frees */
+  g_ptr_array_remove(deployment->instances, instance);
+  instance_free(instance);
 }
 
 /* Counts @instance at @node, or no more. */

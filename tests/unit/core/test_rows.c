@@ -113,6 +113,8 @@ static void test_refused(void)
   } cases[] = {
       {TABLE_INSTANCES, INS_STEP, "asleep",
        "stored row 'ins_000004' of 'instances', column 'step': unknown word 'asleep'"},
+      {TABLE_INSTANCES, INS_OUTCOME, "asleep",
+       "stored row 'ins_000004' of 'instances', column 'outcome': unknown word 'asleep'"},
       {TABLE_ROLLOUTS, ROL_VERDICT, NULL,
        "stored row 'rol_000005' of 'rollouts', column 'verdict': unknown word ''"},
       {TABLE_REVISIONS, REV_DEPLOYMENT, "dep_00000x",
