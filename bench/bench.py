@@ -8,10 +8,11 @@ import sys
 
 import change_rows
 import common
+import core_rows
 import rows
 from agent_rows import AGENT_ROWS
 
-ALL = rows.ROWS + change_rows.ROWS + AGENT_ROWS
+ALL = rows.ROWS + core_rows.ROWS + change_rows.ROWS + AGENT_ROWS
 
 
 def summary(values):

@@ -6,7 +6,7 @@ import re
 import sys
 
 # What each room may include besides itself: docs/architecture.md "The house".
-PURE_BASE = {"error", "problems", "time", "text", "id", "json", "heap"}
+PURE_BASE = {"error", "problems", "time", "text", "id", "json", "heap", "order", "pool"}
 RIGHT = {
     "model": set(),
     "plan": {"model"},

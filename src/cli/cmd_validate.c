@@ -65,11 +65,11 @@ static char *plan_url_text(const Plan *plan, guint agent)
 /* Agents that @agent is given, by name. */
 static char *plan_callees(const Plan *plan, guint agent)
 {
-  const GArray *callees = g_ptr_array_index(plan->connections, agent);
+  PlanCallees callees = plan->connections[agent];
   GString *names = g_string_new(NULL);
-  for (guint i = 0; callees && i < callees->len; i++)
+  for (guint i = 0; i < callees.n; i++)
     g_string_append_printf(names, "%s%s", i ? ", " : "",
-                           job_agent(plan->job, g_array_index(callees, guint, i))->id);
+                           job_agent(plan->job, callees.agents[i])->id);
   return g_string_free(names, FALSE);
 }
 

@@ -50,9 +50,9 @@ static void announce_deployment(Core *core, Deployment *deployment)
 /* Called when its last word was announced. Frees @instance. */
 static void announce_end_of(Core *core, Instance *instance)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  NodeObject *node = instance->node;
   if (node && node->linked)
-    turn_send(core, node->id, FRAME_FORGET,
+    turn_send(core, node, FRAME_FORGET,
               instruction_new(instance->id, instance->epoch, instance->generation));
   registration_drop(core, instance);
   turn_remove(core, TABLE_INSTANCES, instance->id);

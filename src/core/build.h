@@ -46,6 +46,8 @@ const AgentSpec *revision_agent(const Deployment *deployment, int number, const 
 
 /* A slot that has not run yet, owned by @deployment. */
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica);
+/* Nothing points to it any more. */
+void instance_free(Instance *instance);
 /* Does it run by the clock, as the job of its revision says? */
 bool instance_is_scheduled(const Instance *instance);
 /* A process may be alive, as far as its node has told. */

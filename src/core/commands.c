@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "core/preview.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Answers 202 with the rollout that now carries the request out. */
@@ -203,8 +204,9 @@ static bool command_agent_is_there(const Deployment *deployment, const Revision 
   const char *slash = strchr(agent, '/');
   g_autofree char *id = slash ? g_strndup(agent, (gsize)(slash - agent)) : g_strdup(agent);
   const AgentSpec *spec = job_agent_named(revision_job(revision), id);
-  const Instance *slot = slash ? g_hash_table_lookup(deployment->slots, agent) : NULL;
-  return spec && (!slash || (slot && slot->replica < spec->replicas));
+  const Instance *slot = slash ? deployment_slot(deployment, id, atoi(slash + 1)) : NULL;
+  g_autofree char *exact = slot ? slot_key(id, slot->replica) : NULL;
+  return spec && (!slash || (g_strcmp0(exact, agent) == 0 && slot->replica < spec->replicas));
 }
 
 void command_restart(Core *core, const Command *command)
@@ -393,9 +395,9 @@ void command_forget(Core *core, const Command *command)
   turn_audit(core, command, "forget", deployment->name, NULL);
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    const NodeObject *node = core_node(core, instance->node);
+    NodeObject *node = instance->node;
     if (node && node->linked)
-      turn_send(core, node->id, FRAME_FORGET,
+      turn_send(core, node, FRAME_FORGET,
                 instruction_new(instance->id, instance->epoch, instance->generation));
     registration_drop(core, instance);
     turn_remove(core, TABLE_INSTANCES, instance->id);

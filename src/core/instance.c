@@ -129,9 +129,9 @@ void instance_set_step(Core *core, Instance *instance, InstanceStep step)
   touch_instance(core, instance, TOUCH_STORED);
 }
 
-void instance_place(Core *core, Instance *instance, const char *node)
+void instance_place(Core *core, Instance *instance, NodeObject *node)
 {
-  if (g_strcmp0(instance->node, node) == 0)
+  if (instance->node == node)
     return;
   core_place_instance(core, instance, node);
   instance->epoch++;
@@ -154,7 +154,7 @@ void instance_start(Core *core, Instance *instance, int revision)
   instance->generation++;
   instance->revision = revision;
   instance->desired_running = true;
-  text_set(&instance->outcome, NULL);
+  instance->outcome = NULL;
   text_set(&instance->reason, NULL);
   text_set(&instance->observed_reason, NULL);
   text_set(&instance->output, NULL);
@@ -184,7 +184,7 @@ void instance_stop(Core *core, Instance *instance)
 static void instance_interrupt(Core *core, Instance *instance)
 {
   instance->desired_running = false;
-  text_set(&instance->outcome, "failed");
+  instance->outcome = instance_state_word(INSTANCE_FAILED);
   text_set(&instance->reason, "interrupted by a restart of the machine");
   instance->ended_at_ms = core_now(core).wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
@@ -221,13 +221,13 @@ static void instance_send(Core *core, Instance *instance, FrameType type, int64_
 
 void instance_reconcile(Core *core, Instance *instance)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  NodeObject *node = instance->node;
   if (!node || !node->linked)
     return;
   if (!instance->desired_running) {
     /* Also when nothing was reported yet: a start may be on its way. Stopping what is not there is
      * answered by "stopped". */
-    turn_unsend_start(core, instance->node, instance->id);
+    turn_unsend_start(instance->node, instance->id);
     if (!instance_ended(instance) && !instance->sight.sent_stop && instance->epoch > 0 &&
         instance->generation > 0) {
       instance_send(core, instance, FRAME_STOP, instance->epoch);
@@ -254,7 +254,7 @@ void instance_reconcile(Core *core, Instance *instance)
 
 void instance_send_peers(Core *core, Instance *instance)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  NodeObject *node = instance->node;
   if (!node || !node->linked || !instance_can_start(instance))
     return; /* the last: whom it is connected to is not known, which is not nobody */
   g_autofree char *peers = instance_peers(instance);
@@ -265,7 +265,7 @@ void instance_send_peers(Core *core, Instance *instance)
   g_strlcpy(instance->sight.peers_known, digest, sizeof instance->sight.peers_known);
   Instruction *instruction = instruction_new(instance->id, instance->epoch, instance->generation);
   instruction->peers = g_steal_pointer(&peers);
-  turn_send(core, node->id, FRAME_PEERS, instruction);
+  turn_send(core, node, FRAME_PEERS, instruction);
 }
 
 /* ---- what is seen ---- */
@@ -279,7 +279,7 @@ static void instance_keep_outcome(Core *core, Instance *instance, const Instance
     return;
   if (report->state == INSTANCE_STOPPED && instance->outcome)
     return; /* it failed or completed before it was stopped: that is what people want to know */
-  text_set(&instance->outcome, instance_state_word(report->state));
+  instance->outcome = instance_state_word(report->state);
   g_autofree char *reason = report->reason ? g_strndup(report->reason, INSTANCE_REASON_MAX) : NULL;
   text_set(&instance->reason, reason);
   instance->last_exit = report->last_exit;
@@ -338,7 +338,7 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
     instance->state = report->state;
     instance->sight.seen_generation = report->generation;
     instance->seen_port = report->port;
-    ports_seen(core, instance);
+    ports_seen(instance);
     return false;
   }
   bool same = instance_same(instance, report);
@@ -354,7 +354,7 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
   instance->pid = report->pid;
   instance->seen_port = report->port;
   instance->since_ms = report->since_ms;
-  ports_seen(core, instance);
+  ports_seen(instance);
   instance_keep_port(core, instance);
   if (report->last_exit.code >= 0 || report->last_exit.signal)
     text_set(&instance->output, report->output ? report->output : instance->output);
@@ -372,12 +372,12 @@ bool instance_observe(Core *core, Instance *instance, const InstanceReport *told
   return true;
 }
 
-void instance_unhear(const Core *core, Instance *instance)
+void instance_unhear(Instance *instance)
 {
   instance->sight = (Sight){0};
   instance->state = INSTANCE_PENDING;
   instance->pid = 0;
-  ports_seen(core, instance);
+  ports_seen(instance);
   instance_recount(instance);
 }
 

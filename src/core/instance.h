@@ -42,7 +42,7 @@ void instance_stop(Core *core, Instance *instance);
  * instead. False when nothing of that was so. */
 bool instance_start_unasked(Core *core, Instance *instance);
 /* Its files and its port are at @node (id, NULL = nowhere) from now on, in a new epoch. */
-void instance_place(Core *core, Instance *instance, const char *node);
+void instance_place(Core *core, Instance *instance, NodeObject *node);
 /* An epoch after @present, and after every one of an earlier term. */
 int64_t instance_new_epoch(const Core *core, int64_t present);
 /* It goes for good at the end of this turn, with its logs; may be said more than once. */
@@ -56,7 +56,7 @@ void instance_spare(Core *core, Instance *instance);
  * TURN_UNSETTLED. True when its rollout must hear of it. */
 bool instance_observe(Core *core, Instance *instance, const InstanceReport *report);
 /* What was told of it over a former link counts no more: its node lists it anew. */
-void instance_unhear(const Core *core, Instance *instance);
+void instance_unhear(Instance *instance);
 /* Its port is the one that the process was started with, unless a start with another one is on its
  * way. */
 void instance_keep_port(Core *core, Instance *instance);

@@ -43,11 +43,23 @@ static bool load_revision(Core *core, void *owner, const Value *values, GError *
   return row_read(TABLE_REVISIONS, values, revision, error);
 }
 
+/* There should be a row of it, and if there is none its instances are there all the same. */
+static NodeObject *load_find_node(Core *core, const char *id)
+{
+  NodeObject *node = core_node(core, id);
+  if (node || !id)
+    return node;
+  node = node_object_new(id);
+  core_add_node(core, node);
+  return node;
+}
+
 static bool load_instance(Core *core, void *owner, const Value *values, GError **error)
 {
   Instance *instance = instance_new(owner, values[INS_ID].text, values[INS_AGENT].text,
                                     (int)values[INS_REPLICA].number);
   core_add_instance(core, instance);
+  core_place_instance(core, instance, load_find_node(core, values[INS_NODE].text));
   return row_read(TABLE_INSTANCES, values, instance, error);
 }
 
@@ -195,11 +207,8 @@ void core_load_done(Core *core, Now now, Effects *effects)
     Deployment *deployment = core_deployments(core)->pdata[i];
     deployment_sort(deployment);
     g_ptr_array_sort(deployment->revisions, load_compare_revision);
-    for (guint k = 0; k < deployment->instances->len; k++) {
-      Instance *instance = deployment->instances->pdata[k];
-      core_load_place(core, instance);
-      instance_recount(instance);
-    }
+    for (guint k = 0; k < deployment->instances->len; k++)
+      instance_recount(deployment->instances->pdata[k]);
     load_link_rollout(core, deployment, now);
     load_schedules(core, deployment);
     deployment->status = deployment_derive(deployment);

@@ -3,6 +3,7 @@
 #include "core/node.h"
 
 #include "base/error.h"
+#include "base/order.h"
 #include "core/build.h"
 #include "core/command.h"
 #include "core/instance.h"
@@ -40,12 +41,13 @@ static GPtrArray *node_deployments(const NodeObject *node)
 {
   g_autoptr(GHashTable) set = g_hash_table_new(NULL, NULL);
   GPtrArray *deployments = g_ptr_array_new();
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    if (g_hash_table_add(set, ((const Instance *)instance)->deployment))
-      g_ptr_array_add(deployments, ((const Instance *)instance)->deployment);
+  const Deployment *last = NULL;
+  for (guint i = 0; i < node->instances->len; i++) {
+    Deployment *deployment = ((const Instance *)node->instances->pdata[i])->deployment;
+    if (deployment != last && g_hash_table_add(set, deployment))
+      g_ptr_array_add(deployments, deployment);
+    last = deployment;
+  }
   g_ptr_array_sort(deployments, node_compare_deployment);
   return deployments;
 }
@@ -65,20 +67,17 @@ static void node_set_status(Core *core, NodeObject *node, NodeStatus status)
   }
 }
 
-static GPtrArray *node_instances(const NodeObject *node)
-{
-  GPtrArray *list = g_ptr_array_sized_new(g_hash_table_size(node->instances));
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    g_ptr_array_add(list, instance);
-  return list;
-}
-
 static gint node_instance_compare(gconstpointer a, gconstpointer b)
 {
   return strcmp((*(Instance *const *)a)->id, (*(Instance *const *)b)->id);
+}
+
+/* The slots at @node in order of their ids (of Instance*); caller unrefs. */
+static GPtrArray *node_instances(const NodeObject *node)
+{
+  GPtrArray *list = g_ptr_array_copy(node->instances, NULL, NULL);
+  order_sort(list, node_instance_compare);
+  return list;
 }
 
 static NodeObject *node_meet(Core *core, const char *id)
@@ -117,7 +116,7 @@ static void node_refuse_instance(Core *core, NodeObject *node, const InstanceRep
 {
   UnknownInstance *unknown = g_hash_table_lookup(node->unknown, report->id);
   if (!unknown && node->confirmed && id_number(report->id) < core_numbers_end(core)) {
-    turn_send(core, node->id, FRAME_FORGET,
+    turn_send(core, node, FRAME_FORGET,
               instruction_new(report->id, report->epoch, report->generation));
     return;
   }
@@ -142,8 +141,7 @@ static void node_end_unknown(Core *core, NodeObject *node)
     const UnknownInstance *unknown = value;
     if (core_now(core).boot_ms - unknown->since_boot_ms < core_config(core)->unknown_ms)
       continue;
-    turn_send(core, node->id, FRAME_FORGET,
-              instruction_new(id, unknown->epoch, unknown->generation));
+    turn_send(core, node, FRAME_FORGET, instruction_new(id, unknown->epoch, unknown->generation));
     g_hash_table_iter_remove(&iter);
     touch_node(core, node, TOUCH_SEEN);
   }
@@ -158,7 +156,7 @@ static gboolean node_is_unlisted(gpointer id, gpointer unknown, gpointer data)
 
 /* What we know to have ended lives there in a life that we do not know: it is not wanted, and no
  * start will replace it. */
-static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *instance,
+static void node_end_unknown_life(Core *core, NodeObject *node, Instance *instance,
                                   const InstanceReport *report)
 {
   bool ended = report->state == INSTANCE_STOPPED || report->state == INSTANCE_COMPLETED ||
@@ -167,7 +165,7 @@ static void node_end_unknown_life(Core *core, const NodeObject *node, Instance *
   if (ended || !other || !instance->desired_running || !instance->outcome ||
       instance->sight.sent_stop)
     return;
-  turn_send(core, node->id, FRAME_STOP,
+  turn_send(core, node, FRAME_STOP,
             instruction_new(instance->id, instance->epoch, instance->generation));
   instance->sight.sent_stop = true;
 }
@@ -190,7 +188,7 @@ static void node_former_life(Core *core, Instance *instance, const InstanceRepor
 static void node_report(Core *core, NodeObject *node, const InstanceReport *report, bool listing)
 {
   Instance *instance = core_find_instance(core, report->id);
-  if (!instance || g_strcmp0(instance->node, node->id) != 0) {
+  if (!instance || instance->node != node) {
     node_refuse_instance(core, node, report);
     return;
   }
@@ -258,7 +256,7 @@ static char *node_objection(const Core *core, const NodeObject *node, const Fram
                            ": its database is an older copy; use 'reeve restore' to go back to one",
                            hello->term, core_term(core));
   if (node->incarnation && hello->incarnation && node->status != NODE_LOST &&
-      strcmp(node->incarnation, hello->incarnation) != 0 && g_hash_table_size(node->instances))
+      strcmp(node->incarnation, hello->incarnation) != 0 && node->instances->len)
     return g_strdup_printf(
         "it comes with another state directory (incarnation %.8s) than the one that is known "
         "(%.8s), whose agents may still run; it is taken in when that has not been heard of for "
@@ -277,14 +275,14 @@ static void node_refuse(Core *core, NodeObject *node, char *problem)
     node_set_status(core, node, NODE_SILENT);
   node_arm(core, node);
   touch_node(core, node, TOUCH_SEEN);
-  Frame *refuse = turn_frame(core, node->id, FRAME_REFUSE, 0);
+  Frame *refuse = turn_frame(core, node, FRAME_REFUSE, 0);
   text_set(&refuse->store, core_store_id(core));
   text_set(&refuse->error, node->problem);
 }
 
-static void node_welcome(Core *core, const NodeObject *node)
+static void node_welcome(Core *core, NodeObject *node)
 {
-  Frame *welcome = turn_frame(core, node->id, FRAME_WELCOME, 0);
+  Frame *welcome = turn_frame(core, node, FRAME_WELCOME, 0);
   text_set(&welcome->store, core_store_id(core));
   welcome->protocol = PROTOCOL_VERSION;
   welcome->lease_ms = core_config(core)->lease_ms;
@@ -296,12 +294,12 @@ static void node_rebooted(Core *core, const NodeObject *node)
 {
   g_autoptr(GPtrArray) affected = node_deployments(node);
   for (guint i = 0; i < affected->len; i++)
-    rollout_after_reboot(core, affected->pdata[i], node->id);
+    rollout_after_reboot(core, affected->pdata[i], node);
 }
 
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop
  * would be answered by just that, and with years of stopped slots those are most of them. */
-static void node_note_absent(const Core *core, Instance *instance)
+static void node_note_absent(Instance *instance)
 {
   if (instance->sight.listed || instance->desired_running || !instance->outcome ||
       instance->sent_start)
@@ -310,7 +308,7 @@ static void node_note_absent(const Core *core, Instance *instance)
   instance->state = INSTANCE_STOPPED;
   instance->sight.seen_generation = instance->generation;
   instance->since_ms = instance->ended_at_ms;
-  ports_seen(core, instance);
+  ports_seen(instance);
 }
 
 /* The whole of what @node holds: an unknown instance that is not in it is gone. */
@@ -344,16 +342,15 @@ static void node_hello(Core *core, const Command *command)
   node_set_status(core, node, NODE_ONLINE);
   node_welcome(core, node);
   g_autoptr(GPtrArray) instances = node_instances(node);
-  g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++)
-    instance_unhear(core, instances->pdata[i]);
+    instance_unhear(instances->pdata[i]);
   node_list(core, node, hello);
   reserve_missing(core, node);
   if (rebooted) /* what it has started by itself since is in its list */
     node_rebooted(core, node);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
-    node_note_absent(core, instance);
+    node_note_absent(instance);
     if (instance->sight.present)
       turn_mark(core, TURN_NEWS, instance);
     turn_mark(core, TURN_GREETED, instance);
@@ -375,7 +372,6 @@ static void node_found(Core *core, NodeObject *node)
   if (!lost)
     return;
   g_autoptr(GPtrArray) instances = node_instances(node);
-  g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     if (instance->state != INSTANCE_LOST)
@@ -398,7 +394,7 @@ static void node_heartbeat(Core *core, const Command *command)
     return;
   node_found(core, node);
   node_arm(core, node);
-  turn_frame(core, node->id, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
+  turn_frame(core, node, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
 }
 
 static void node_on_report(Core *core, const Command *command)
@@ -413,7 +409,7 @@ static void node_on_report(Core *core, const Command *command)
 
 static void node_on_reserved(Core *core, const Command *command)
 {
-  const NodeObject *node = core_node(core, command->node);
+  NodeObject *node = core_node(core, command->node);
   if (node && node->linked)
     rollout_on_reserved(core, node, command->frame);
 }
@@ -447,7 +443,6 @@ static void node_lost(Core *core, NodeObject *node)
 {
   node_set_status(core, node, NODE_LOST);
   g_autoptr(GPtrArray) instances = node_instances(node);
-  g_ptr_array_sort(instances, node_instance_compare);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     if (!instance->desired_running || instance->outcome)

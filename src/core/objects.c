@@ -1,6 +1,8 @@
 /* Construction, look-up and order of the core's objects; see objects.h. */
 #include "core/build.h"
 
+#include "base/order.h"
+
 #include <string.h>
 
 #define STEP_WORD(id, word) word,
@@ -43,16 +45,16 @@ void registration_free(Registration *registration)
   g_free(registration);
 }
 
-static void instance_free(gpointer data)
+void instance_free(Instance *instance)
 {
-  Instance *instance = data;
-  char *texts[] = {
-      instance->agent,           instance->node,   instance->outcome,   instance->reason,
-      instance->observed_reason, instance->output, instance->unenforced};
+  char *texts[] = {instance->reason, instance->observed_reason, instance->output,
+                   instance->unenforced};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     g_free(texts[i]);
   registration_free(instance->registration);
-  g_free(instance);
+  if (instance->agent != instance->short_agent)
+    g_free(instance->agent);
+  pool_give_back(&instance->deployment->slot_pool, instance);
 }
 
 static void rollout_free(gpointer data)
@@ -67,6 +69,18 @@ static void rollout_free(gpointer data)
   g_free(rollout);
 }
 
+static guint slot_hash(gconstpointer key)
+{
+  const Instance *instance = key;
+  return g_str_hash(instance->agent) * 33 + (guint)instance->replica;
+}
+
+static gboolean slot_equal(gconstpointer a, gconstpointer b)
+{
+  const Instance *x = a, *y = b;
+  return x->replica == y->replica && strcmp(x->agent, y->agent) == 0;
+}
+
 Deployment *deployment_new(const char *id, const char *name)
 {
   Deployment *deployment = g_new0(Deployment, 1);
@@ -75,10 +89,11 @@ Deployment *deployment_new(const char *id, const char *name)
   deployment->settled = deployment->status = DEPLOYMENT_STOPPED;
   deployment->revisions = g_ptr_array_new_with_free_func(revision_free);
   deployment->rollouts = g_ptr_array_new_with_free_func(rollout_free);
-  deployment->instances = g_ptr_array_new_with_free_func(instance_free);
+  pool_init(&deployment->slot_pool, sizeof(Instance));
+  deployment->instances = g_ptr_array_new();
   deployment->schedules = g_ptr_array_new_with_free_func((GDestroyNotify)schedule_free);
   deployment->nodes = g_hash_table_new(NULL, NULL);
-  deployment->slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  deployment->slots = g_hash_table_new(slot_hash, slot_equal);
   return deployment;
 }
 
@@ -88,7 +103,10 @@ void deployment_free(Deployment *deployment)
     return;
   g_hash_table_unref(deployment->slots);
   g_hash_table_unref(deployment->nodes);
+  for (guint i = 0; i < deployment->instances->len; i++)
+    instance_free(deployment->instances->pdata[i]);
   g_ptr_array_unref(deployment->instances);
+  pool_done(&deployment->slot_pool);
   g_ptr_array_unref(deployment->schedules);
   g_ptr_array_unref(deployment->rollouts);
   g_ptr_array_unref(deployment->revisions);
@@ -113,7 +131,7 @@ static gint instance_compare(gconstpointer a, gconstpointer b)
 
 void deployment_sort(Deployment *deployment)
 {
-  g_ptr_array_sort(deployment->instances, instance_compare);
+  order_sort(deployment->instances, instance_compare);
 }
 
 Revision *revision_find(const Deployment *deployment, int number)
@@ -215,21 +233,23 @@ char *revision_unreadable(const Deployment *deployment, const Revision *revision
 
 Instance *instance_new(Deployment *deployment, const char *id, const char *agent, int replica)
 {
-  Instance *instance = g_new0(Instance, 1);
+  Instance *instance = pool_new(&deployment->slot_pool);
   g_strlcpy(instance->id, id, sizeof instance->id);
   instance->deployment = deployment;
-  instance->agent = g_strdup(agent);
+  bool fits = g_strlcpy(instance->short_agent, agent, sizeof instance->short_agent) <
+              sizeof instance->short_agent;
+  instance->agent = fits ? instance->short_agent : g_strdup(agent);
   instance->replica = replica;
   instance->last_exit.code = -1;
   g_ptr_array_add(deployment->instances, instance);
-  g_hash_table_insert(deployment->slots, slot_key(agent, replica), instance);
+  g_hash_table_add(deployment->slots, instance);
   return instance;
 }
 
 Instance *deployment_slot(const Deployment *deployment, const char *agent, int replica)
 {
-  g_autofree char *key = slot_key(agent, replica);
-  return g_hash_table_lookup(deployment->slots, key);
+  const Instance key = {.agent = (char *)(uintptr_t)agent, .replica = replica};
+  return g_hash_table_lookup(deployment->slots, &key);
 }
 
 /* ---- what processes have ---- */
@@ -387,7 +407,7 @@ NodeObject *node_object_new(const char *id)
   NodeObject *node = g_new0(NodeObject, 1);
   node->id = g_strdup(id);
   node->status = NODE_SILENT;
-  node->instances = g_hash_table_new(NULL, NULL);
+  node->instances = g_ptr_array_new();
   node->live = g_hash_table_new(NULL, NULL);
   node->outbox = g_ptr_array_new();
   node->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -396,7 +416,7 @@ NodeObject *node_object_new(const char *id)
 
 void node_object_free(NodeObject *node)
 {
-  g_hash_table_unref(node->instances);
+  g_ptr_array_unref(node->instances);
   g_hash_table_unref(node->live);
   g_ptr_array_unref(node->outbox);
   g_hash_table_unref(node->unknown);

@@ -3,6 +3,7 @@
  * them. What is stored of them: model/tables.h. Fields marked (volatile) are not, and differ after
  * a reload. */
 #include "base/heap.h"
+#include "base/pool.h"
 #include "core/core.h"
 
 /* When an object wants the core to look at it: in one of the core's heaps while it does. */
@@ -58,65 +59,68 @@ typedef struct Registration {
 /* What is known of an instance over the present link of its node, and what was said over it. A new
  * link begins with instance_unhear, which forgets all of it. */
 typedef struct Sight {
-  bool present; /* the node told of it since its hello */
-  bool listed;  /* its last hello named it, in whatever life */
   int64_t seen_generation;
   int64_t sent_generation; /* of the last start sent; 0 = none */
+  bool present;            /* the node told of it since its hello */
+  bool listed;             /* its last hello named it, in whatever life */
   bool sent_stop;
   /* instance_peers_digest of the peers that the node was sent or told of; "" = not known */
   char peers_known[PEERS_DIGEST_BYTES];
 } Sight;
 
 /* A slot (agent, replica) of a deployment and what runs in it. The id stays over revisions and
- * restarts. */
+ * restarts. There may be a hundred thousand: members stand so that there are no holes. */
 typedef struct Instance {
   char id[20];
-  struct Deployment *deployment;
-  char *agent;
   int replica;
-  char *node; /* node id, NULL = not placed */
+  struct Deployment *deployment;
+  char *agent;             /* @short_agent, or of its own when that is too small for it */
+  struct NodeObject *node; /* NULL = not placed */
   int64_t epoch;
   int64_t generation; /* grows with each desired change */
   int revision;       /* number that the desired generation runs */
   int target;         /* revision number that the open rollout wants here; 0 = none: to be pruned */
-  bool desired_running;
   InstanceStep step;
   int stage;
-  int port;      /* 0 = none; stays over restarts */
-  char *outcome; /* last final state word ("failed", "completed", "stopped"), NULL */
-  char *reason;  /* of the outcome, at most 2 KiB */
+  const char *outcome; /* word of the last final state: failed, completed, stopped; NULL = none */
+  char *reason;        /* of the outcome, at most 2 KiB */
   ExitStatus last_exit;
   /* newest version among the secrets that its node was last given for it; 0 = none */
   int64_t secrets_version;
   Registration *registration; /* NULL = nothing */
   int64_t created_at_ms, ended_at_ms;
-  /* (volatile) as last reported by the node */
+  int port; /* 0 = none; stays over restarts */
+  bool desired_running;
+  bool dirty; /* is stored at the end of the turn */
+  /* (volatile) what follows */
+  bool sent_start; /* a start left, or may leave, since this core was loaded */
+  bool stale;      /* a secret of its environment has changed or gone since it was given */
+  /* as last reported by the node */
   InstanceState state;
   Health health;
   InstanceState told_state; /* what is behind LOST */
   Health told_health;
   int attempt, restarts;
   int64_t pid;
-  int seen_port; /* that its process was started with */
-  /* (volatile) where and by which port it is in an index of live ports: core/ports.h */
-  struct NodeObject *live_at;
-  struct Instance *live_next;
-  int live_port;
   int64_t since_ms;
   char *observed_reason;
   char *output;
   char *unenforced; /* limits that its node cannot enforce, NULL = none */
   Sight sight;
-  bool sent_start;   /* a start left, or may leave, since this core was loaded */
-  bool stale;        /* a secret of its environment has changed or gone since it was given */
+  /* since when this core has seen the present process ready without a break; 0 = it is not */
+  int64_t healthy_boot_ms;
+  /* where and by which port it is in an index of live ports: core/ports.h */
+  struct NodeObject *live_at;
+  struct Instance *live_next;
+  int live_port;
+  int seen_port;     /* that its process was started with */
+  guint node_index;  /* its place among the instances of its node */
+  guint marks;       /* queues of the turn that it is in: core/turn.h */
   bool degraded;     /* counted in Deployment.degraded */
   bool counts_ready; /* counted in Deployment.ready */
   bool unknown;      /* counted in Deployment.unknown */
   bool scheduled;    /* runs by the clock: fine whether it runs or not */
-  /* since when this core has seen the present process ready without a break; 0 = it is not */
-  int64_t healthy_boot_ms;
-  bool dirty;  /* is stored at the end of the turn */
-  guint marks; /* (volatile) queues of the turn that it is in: core/turn.h */
+  char short_agent[24];
 } Instance;
 
 typedef struct Rollout {
@@ -198,6 +202,7 @@ typedef struct Deployment {
   Rollout *rollout;         /* the open or last one */
   GPtrArray *revisions;     /* of Revision*, ascending */
   GPtrArray *rollouts;      /* of Rollout*, ascending */
+  Pool slot_pool;           /* (volatile) where its instances lie */
   GPtrArray *instances;     /* of Instance*, stage order then declaration order then replica */
   GPtrArray *schedules;     /* of Schedule* */
   char *reason;             /* why degraded or failed */
@@ -207,7 +212,7 @@ typedef struct Deployment {
   RolloutOutcome outcome; /* of the last rollout */
   int64_t created_at_ms, updated_at_ms;
   GHashTable *nodes; /* (volatile) NodeObject* -> how many of its slots are there */
-  GHashTable *slots; /* (volatile) "agent/replica" -> Instance* */
+  GHashTable *slots; /* (volatile) Instance* set, by agent and replica: deployment_slot */
   /* the bad news that webhooks were told last, "failed" or "degraded" (static); NULL = none since
    * it was well */
   const char *told;
@@ -235,7 +240,7 @@ typedef struct NodeObject {
   bool linked;           /* (volatile) */
   char *cgroups;         /* (volatile) what it enforces limits with; NULL = it did not say */
   char *unenforced;      /* (volatile) limits that it cannot enforce, NULL = none */
-  GHashTable *instances; /* (volatile) placed here: Instance* set */
+  GPtrArray *instances;  /* (volatile) of Instance*, in no order: placed here */
   GHashTable *live;      /* (volatile) port -> Instance*: what their processes have */
   Deadline deadline;     /* (volatile) of its lease, or of what runs there unexplained */
   GPtrArray *outbox;     /* (volatile) of Frame*: what it is told at the end of the turn */

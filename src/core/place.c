@@ -6,7 +6,7 @@
 
 NodeObject *place_choose(const Core *core, const Instance *instance)
 {
-  NodeObject *present = core_node(core, instance->node);
+  NodeObject *present = instance->node;
   if (present && present->status != NODE_LOST)
     return present; /* an instance stays where its port and its files are */
   NodeObject *best = NULL;
@@ -14,7 +14,7 @@ NodeObject *place_choose(const Core *core, const Instance *instance)
     NodeObject *node = core_nodes(core)->pdata[i];
     if (node->status != NODE_ONLINE)
       continue;
-    if (!best || g_hash_table_size(node->instances) < g_hash_table_size(best->instances))
+    if (!best || node->instances->len < best->instances->len)
       best = node;
   }
   return best;

@@ -24,7 +24,7 @@ typedef enum PortPass {
 
 /* The ports of one node: arrays by port, of which only what is used costs memory. */
 typedef struct PortTable {
-  char *node; /* id; NULL = of slots that have no node */
+  const NodeObject *node; /* NULL = of slots that have no node */
   Instance **owners;
   uint8_t *passes;
   int next; /* no port from where ports_next was asked first up to here is free */
@@ -35,10 +35,10 @@ struct Ports {
   GPtrArray *tables; /* of PortTable*; mostly one */
 };
 
-void ports_seen(const Core *core, Instance *instance)
+void ports_seen(Instance *instance)
 {
   bool has = instance->seen_port > 0 && instance_live(instance);
-  NodeObject *node = has ? core_node(core, instance->node) : NULL;
+  NodeObject *node = has ? instance->node : NULL;
   if (node == instance->live_at && (!node || instance->live_port == instance->seen_port))
     return;
   instance_unlist_port(instance);
@@ -51,9 +51,9 @@ void ports_seen(const Core *core, Instance *instance)
   g_hash_table_insert(node->live, key, instance);
 }
 
-Instance *ports_live(const Core *core, const Instance *instance, int port)
+Instance *ports_live(const Instance *instance, int port)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  const NodeObject *node = instance->node;
   Instance *first = NULL;
   Instance *at = node ? g_hash_table_lookup(node->live, GINT_TO_POINTER(port)) : NULL;
   for (; at; at = at->live_next)
@@ -69,9 +69,8 @@ bool ports_are_right(const Core *core)
     GHashTableIter iter;
     gpointer value;
     guint live = 0, listed = 0;
-    g_hash_table_iter_init(&iter, node->instances);
-    while (g_hash_table_iter_next(&iter, &value, NULL)) {
-      const Instance *instance = value;
+    for (guint k = 0; k < node->instances->len; k++) {
+      const Instance *instance = node->instances->pdata[k];
       bool has = instance->seen_port > 0 && instance_live(instance);
       live += has;
       if (has != (instance->live_at == node) || (has && instance->live_port != instance->seen_port))
@@ -113,17 +112,16 @@ static int ports_way_back(const Instance *instance)
 }
 
 /* Where @instance is, or would go. */
-static const char *ports_node(const Core *core, const Instance *instance)
+static const NodeObject *ports_node(const Core *core, const Instance *instance)
 {
-  const NodeObject *node = instance->node ? NULL : place_choose(core, instance);
-  return node ? node->id : instance->node;
+  return instance->node ? instance->node : place_choose(core, instance);
 }
 
-static PortTable *ports_table(const Ports *ports, const char *node)
+static PortTable *ports_table(const Ports *ports, const NodeObject *node)
 {
   for (guint i = 0; i < ports->tables->len; i++) {
     PortTable *table = ports->tables->pdata[i];
-    if (g_strcmp0(table->node, node) == 0)
+    if (table->node == node)
       return table;
   }
   return NULL;
@@ -132,19 +130,18 @@ static PortTable *ports_table(const Ports *ports, const char *node)
 static void ports_table_free(gpointer data)
 {
   PortTable *table = data;
-  g_free(table->node);
   g_free(table->owners);
   g_free(table->passes);
   g_free(table);
 }
 
-static PortTable *ports_make_table(const Ports *ports, const char *node)
+static PortTable *ports_make_table(const Ports *ports, const NodeObject *node)
 {
   PortTable *table = ports_table(ports, node);
   if (table)
     return table;
   table = g_new0(PortTable, 1);
-  table->node = g_strdup(node);
+  table->node = node;
   table->owners = g_new0(Instance *, PORTS_END);
   table->passes = g_new0(uint8_t, PORTS_END);
   g_ptr_array_add(ports->tables, table);
@@ -166,18 +163,15 @@ static void ports_put(PortTable *table, PortPass pass, int port, Instance *insta
 }
 
 /* Calls @claim for each slot of another deployment than @deployment at the node of @table. */
-static void ports_others(const Core *core, PortTable *table, const Deployment *deployment,
+static void ports_others(PortTable *table, const Deployment *deployment,
                          void (*claim)(PortTable *table, Instance *instance))
 {
-  const NodeObject *node = core_node(core, table->node);
-  GHashTableIter iter;
-  gpointer instance;
-  if (!node)
-    return;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    if (((const Instance *)instance)->deployment != deployment)
+  const NodeObject *node = table->node;
+  for (guint i = 0; node && i < node->instances->len; i++) {
+    Instance *instance = node->instances->pdata[i];
+    if (instance->deployment != deployment)
       claim(table, instance);
+  }
 }
 
 static void ports_claim_wanted(PortTable *table, Instance *instance)
@@ -196,9 +190,9 @@ static void ports_claim_running(PortTable *table, Instance *instance)
   ports_put(table, PASS_OTHERS, ports_way_back(instance), instance);
 }
 
-static void ports_claim_live(const Core *core, PortTable *table)
+static void ports_claim_live(PortTable *table)
 {
-  const NodeObject *node = core_node(core, table->node);
+  const NodeObject *node = table->node;
   GHashTableIter iter;
   gpointer value;
   if (!node)
@@ -224,8 +218,8 @@ Ports *ports_used(const Core *core, const Deployment *deployment)
 {
   Ports *ports = ports_new(core, deployment);
   for (guint i = 0; i < ports->tables->len; i++) {
-    ports_claim_live(core, ports->tables->pdata[i]);
-    ports_others(core, ports->tables->pdata[i], deployment, ports_claim_wanted);
+    ports_claim_live(ports->tables->pdata[i]);
+    ports_others(ports->tables->pdata[i], deployment, ports_claim_wanted);
   }
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
@@ -244,7 +238,7 @@ Ports *ports_elsewhere(const Core *core, const Deployment *deployment)
 {
   Ports *ports = ports_new(core, deployment);
   for (guint i = 0; i < ports->tables->len; i++)
-    ports_others(core, ports->tables->pdata[i], deployment, ports_claim_running);
+    ports_others(ports->tables->pdata[i], deployment, ports_claim_running);
   return ports;
 }
 

@@ -7,9 +7,9 @@
 
 /* To be called whenever what @instance is seen to have may have changed: its life, its seen_port,
  * its node. */
-void ports_seen(const Core *core, Instance *instance);
+void ports_seen(Instance *instance);
 /* The first slot of @deployment whose live process at @instance's node has @port; NULL = none. */
-Instance *ports_live(const Core *core, const Instance *instance, int port);
+Instance *ports_live(const Instance *instance, int port);
 /* For tests: is every node's index what its instances say? */
 bool ports_are_right(const Core *core);
 

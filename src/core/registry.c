@@ -94,8 +94,7 @@ static int64_t entry_since_ms(const Entry *entry)
 /* When its node was last heard of, which would have told that it ended. */
 static int64_t entry_seen_ms(const Entry *entry, const Core *core, Now now)
 {
-  const NodeObject *node =
-      registry_told(entry->instance) ? core_node(core, entry->instance->node) : NULL;
+  const NodeObject *node = registry_told(entry->instance) ? entry->instance->node : NULL;
   int64_t heard_ms = node ? now.wall_ms - (now.boot_ms - node->heard_boot_ms) : 0;
   return MAX(heard_ms, entry_since_ms(entry));
 }

@@ -69,7 +69,7 @@ void render_instance(GString *out, const Instance *instance)
   jw_str(out, "name", name);
   jw_str(out, "agent", instance->agent);
   jw_int(out, "replica", instance->replica);
-  jw_str(out, "node", instance->node);
+  jw_str(out, "node", instance->node ? instance->node->id : NULL);
   jw_str(out, "state", instance_state_word(render_state(instance)));
   jw_str(out, "health", health_word(instance->health));
   jw_int(out, "revision", instance->revision);
@@ -230,7 +230,7 @@ void render_node(GString *out, const NodeObject *node)
   jw_str(out, "name", node->name);
   jw_str(out, "status", node_status_word(node->status));
   jw_str(out, "boot_id", node->boot_id);
-  jw_int(out, "instances", g_hash_table_size(node->instances));
+  jw_int(out, "instances", node->instances->len);
   jw_str(out, "cgroups", node->cgroups);
   render_words(out, "unenforced", node->unenforced);
   jw_str(out, "problem", node->problem);

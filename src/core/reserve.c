@@ -24,7 +24,7 @@ static bool reserve_wanted(const Instance *instance)
  * the node's list - and when none is left. */
 static int reserve_next_port(const Core *core, Ports *used, Instance *instance)
 {
-  const NodeObject *node = core_node(core, instance->node);
+  const NodeObject *node = instance->node;
   if (node && !node->linked)
     return 0;
   return ports_next(used, instance, core_config(core)->port_base);
@@ -48,22 +48,22 @@ void reserve_back(const Core *core, Deployment *deployment)
 }
 
 /* Who has it: a process, or a slot that is to go and whose start may still be on its way. */
-static Instance *reserve_holder(const Core *core, const Instance *instance, int port)
+static Instance *reserve_holder(const Instance *instance, int port)
 {
   const GPtrArray *leaving = instance->deployment->rollout->leaving;
-  Instance *holder = ports_live(core, instance, port);
+  Instance *holder = ports_live(instance, port);
   for (guint i = 0; !holder && i < leaving->len; i++) {
     Instance *other = leaving->pdata[i];
     if (other->port == port && other->desired_running && !other->outcome &&
-        g_strcmp0(other->node, instance->node) == 0)
+        other->node == instance->node)
       holder = other;
   }
   return holder;
 }
 
-Instance *reserve_giver(const Core *core, const Instance *instance, int port)
+Instance *reserve_giver(const Instance *instance, int port)
 {
-  Instance *holder = port > 0 ? reserve_holder(core, instance, port) : NULL;
+  Instance *holder = port > 0 ? reserve_holder(instance, port) : NULL;
   if (!holder || holder == instance)
     return NULL;
   bool leaves =
@@ -86,7 +86,7 @@ static bool reserve_add(Core *core, Instance *instance, Ports *used, Frame *fram
   }
   bool holds = port > 0 && port == instance->seen_port && instance_live(instance);
   /* it is free when its turn comes: rollout_clear_port */
-  bool given = declared != PORT_AUTO && reserve_giver(core, instance, port);
+  bool given = declared != PORT_AUTO && reserve_giver(instance, port);
   int revision = instance->revision;
   instance->revision = instance->target; /* the spec of what shall run */
   Instruction *instruction =
@@ -151,7 +151,7 @@ void reserve_release(Core *core, Rollout *rollout, const NodeObject *node)
   for (guint i = rollout->reserves->len; i > 0; i--) {
     const Reserve *reserve = rollout->reserves->pdata[i - 1];
     if ((!node || reserve->node == node) && reserve->node->linked)
-      turn_frame(core, reserve->node->id, FRAME_RELEASE, reserve->request);
+      turn_frame(core, reserve->node, FRAME_RELEASE, reserve->request);
   }
   reserve_forget(rollout, node);
 }
@@ -164,9 +164,9 @@ static bool reserve_place(Core *core, const Deployment *deployment)
     Instance *instance = deployment->instances->pdata[i];
     if (!reserve_wanted(instance))
       continue;
-    const NodeObject *node = place_choose(core, instance);
+    NodeObject *node = place_choose(core, instance);
     if (node && node->linked)
-      instance_place(core, instance, node->id);
+      instance_place(core, instance, node);
     placed &= node && node->linked;
   }
   return placed;
@@ -181,7 +181,7 @@ static ReserveResult reserve_exhausted(Core *core, Rollout *rollout, const Insta
     const Reserve *reserve = rollout->reserves->pdata[i - 1];
     if (!reserve->fresh)
       continue;
-    Frame *frame = turn_frame(core, reserve->node->id, FRAME_RESERVE, reserve->request);
+    Frame *frame = turn_frame(core, reserve->node, FRAME_RESERVE, reserve->request);
     g_ptr_array_set_size(frame->instructions, 0);
     g_ptr_array_remove_index(rollout->reserves, i - 1);
   }
@@ -199,7 +199,7 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
   g_autoptr(Ports) used = NULL; /* mostly there is nobody left to ask */
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    NodeObject *node = reserve_wanted(instance) ? core_node(core, instance->node) : NULL;
+    NodeObject *node = reserve_wanted(instance) ? instance->node : NULL;
     Reserve *reserve = node ? reserve_of(rollout, node) : NULL;
     if (!node || !node->linked || (reserve && !reserve->fresh))
       continue;
@@ -208,7 +208,7 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
       *reserve = (Reserve){.node = node, .request = core_next_request(core), .fresh = true};
       g_ptr_array_add(rollout->reserves, reserve);
     }
-    Frame *frame = turn_frame(core, node->id, FRAME_RESERVE, reserve->request);
+    Frame *frame = turn_frame(core, node, FRAME_RESERVE, reserve->request);
     frame->port_base = core_config(core)->port_base;
     reserve->slots++;
     if (!used)
@@ -284,7 +284,7 @@ static int reserve_revision(const Instance *instance)
 void reserve_doubt(const Core *core, Instance *instance, int port)
 {
   instance->seen_port = port;
-  ports_seen(core, instance);
+  ports_seen(instance);
   if (ports_declared_by(instance, reserve_revision(instance)) == PORT_AUTO)
     instance->port = 0;
 }
@@ -310,12 +310,9 @@ void reserve_missing(Core *core, const NodeObject *node)
 {
   g_autoptr(GPtrArray) missing = g_ptr_array_new();
   g_autoptr(Ports) used = NULL;
-  GHashTableIter iter;
-  gpointer instance;
-  g_hash_table_iter_init(&iter, node->instances);
-  while (g_hash_table_iter_next(&iter, &instance, NULL))
-    if (reserve_misses(instance))
-      g_ptr_array_add(missing, instance);
+  for (guint i = 0; i < node->instances->len; i++)
+    if (reserve_misses(node->instances->pdata[i]))
+      g_ptr_array_add(missing, node->instances->pdata[i]);
   g_ptr_array_sort(missing, reserve_compare);
   for (guint i = 0; i < missing->len; i++) {
     Instance *one = missing->pdata[i];

@@ -39,7 +39,7 @@ bool reserve_taken(const Core *core, const Deployment *deployment, Refusal *refu
 void reserve_back(const Core *core, Deployment *deployment);
 /* The other slot whose process has @port at @instance's node, or may be about to, and that gives it
  * up in the open rollout of both; NULL = nobody does. */
-Instance *reserve_giver(const Core *core, const Instance *instance, int port);
+Instance *reserve_giver(const Instance *instance, int port);
 /* A slot whose new start does not come: the port that its own revision declares; an automatic one
  * of its last process, unless somebody else has that by now. *@used is what is taken, made by the
  * first call that needs it and kept for the next of the same deployment and turn; the caller frees

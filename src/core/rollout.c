@@ -45,7 +45,7 @@ static void rollout_clear_ports(Core *core, const Rollout *rollout, bool moves)
        i < rollout_first(deployment, rollout->stage + 1); i++) {
     const Instance *instance = deployment->instances->pdata[i];
     Instance *holder =
-        instance->step == STEP_WAITING ? reserve_giver(core, instance, instance->port) : NULL;
+        instance->step == STEP_WAITING ? reserve_giver(instance, instance->port) : NULL;
     if (!holder || holder->step == STEP_STARTING)
       continue;
     bool here = holder->step == STEP_WAITING && holder->stage == rollout->stage;
@@ -79,10 +79,10 @@ static void rollout_place(Core *core, Instance *instance)
 {
   if (instance->node)
     return;
-  const NodeObject *node = place_choose(core, instance);
+  NodeObject *node = place_choose(core, instance);
   if (!node && core_nodes(core)->len)
     node = core_nodes(core)->pdata[0];
-  instance_place(core, instance, node ? node->id : NULL);
+  instance_place(core, instance, node);
 }
 
 static void apply_start_slots(Core *core, Rollout *rollout)
@@ -99,7 +99,7 @@ static void apply_start_slots(Core *core, Rollout *rollout)
     moves |= instance->step == STEP_STARTING;
     if (instance->step != STEP_WAITING)
       continue;
-    bool clear = !reserve_giver(core, instance, instance->port);
+    bool clear = !reserve_giver(instance, instance->port);
     if (!clear || !rolling_take(rolling, instance)) {
       rollout->queued++;
       rollout->blocked |= !clear;
@@ -323,7 +323,7 @@ static void rollout_keep_culprit(Core *core, const Rollout *rollout, const Insta
   const char *why = instance->observed_reason ? instance->observed_reason : "not healthy in time";
   if (refused)
     why = cause + (g_str_has_prefix(cause, named) ? strlen(named) : 0);
-  text_set(&instance->outcome, "failed");
+  instance->outcome = instance_state_word(INSTANCE_FAILED);
   text_set(&instance->reason, why);
   instance->ended_at_ms = core_now(core).wall_ms;
   touch_instance(core, instance, TOUCH_STORED);
@@ -516,13 +516,13 @@ static void rollout_close(Core *core, Rollout *rollout, RolloutOutcome outcome)
 }
 
 /* Was @instance meant to be alive on @node, and is not? */
-static bool rollout_ran(const Instance *instance, const char *node)
+static bool rollout_ran(const Instance *instance, const NodeObject *node)
 {
   return instance->desired_running && !instance->outcome && !instance_is_scheduled(instance) &&
-         !instance_in_place(instance) && g_strcmp0(instance->node, node) == 0;
+         !instance_in_place(instance) && instance->node == node;
 }
 
-void rollout_after_reboot(Core *core, Deployment *deployment, const char *node)
+void rollout_after_reboot(Core *core, Deployment *deployment, const NodeObject *node)
 {
   Rollout *rollout = deployment->rollout;
   bool open = deployment_changes(deployment), again = false;
@@ -580,7 +580,7 @@ static bool rollout_ask(Core *core, Rollout *rollout)
   return rollout_reserved(core, rollout, reserve_ask(core, rollout, &refusal), &refusal);
 }
 
-void rollout_on_reserved(Core *core, const NodeObject *node, const Frame *frame)
+void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame)
 {
   const GPtrArray *open = core_list(core, CORE_OPEN);
   Rollout *rollout = NULL;
@@ -591,7 +591,7 @@ void rollout_on_reserved(Core *core, const NodeObject *node, const Frame *frame)
       reserve = reserve_find(rollout, node, frame->request);
   }
   if (!reserve) { /* the rollout that asked is gone */
-    turn_frame(core, node->id, FRAME_RELEASE, frame->request);
+    turn_frame(core, node, FRAME_RELEASE, frame->request);
     return;
   }
   Refusal refusal;

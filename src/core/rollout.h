@@ -9,9 +9,9 @@ Rollout *rollout_begin(Core *core, Deployment *deployment, RolloutKind kind, int
 /* Who asked for it wants it no more (@cause): it turns back, or ends where there is no way back. */
 void rollout_cancel(Core *core, Rollout *rollout, const char *cause);
 /* @node was started anew: what ran there is started again. */
-void rollout_after_reboot(Core *core, Deployment *deployment, const char *node);
+void rollout_after_reboot(Core *core, Deployment *deployment, const NodeObject *node);
 /* @node (linked) answers a reserve. */
-void rollout_on_reserved(Core *core, const NodeObject *node, const Frame *frame);
+void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame);
 /* @node has no link any more: it is not asked for anything, since the answer would be lost. */
 void rollouts_unlink(Core *core, const NodeObject *node);
 /* @node is there again, with slots of @deployments (of Deployment*): what waited for it has time

@@ -8,7 +8,6 @@
 #include "core/state.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 
 enum { OTHER_BYTES = 32 };
 
@@ -31,7 +30,7 @@ typedef struct Row {
   const Words *words;                              /* KIND_WORD */
   void *(*find)(const Core *core, const char *id); /* KIND_OWNER; NULL = none */
   const char *(*write)(const void *object, char buffer[OTHER_BYTES]); /* KIND_OTHER */
-  void (*read)(void *object, const char *text);
+  bool (*read)(void *object, const char *text);                       /* false: no such word */
 } Row;
 
 /* ---- columns of their own ---- */
@@ -43,8 +42,9 @@ static const char *row_write_last_rollout(const void *object, char *buffer)
   return deployment->rollout ? deployment->rollout->id : NULL;
 }
 
-static void row_read_last_rollout(void *object, const char *text)
+static bool row_read_last_rollout(void *object, const char *text)
 {
+  return true;
 }
 
 static const char *row_write_told(const void *object, char *buffer)
@@ -52,9 +52,34 @@ static const char *row_write_told(const void *object, char *buffer)
   return ((const Deployment *)object)->told;
 }
 
-static void row_read_told(void *object, const char *text)
+static bool row_read_told(void *object, const char *text)
 {
   ((Deployment *)object)->told = notice_told(text);
+  return true;
+}
+
+/* Which one it is its maker knows. */
+static const char *row_write_node(const void *object, char *buffer)
+{
+  const NodeObject *node = ((const Instance *)object)->node;
+  return node ? node->id : NULL;
+}
+
+static bool row_read_node(void *object, const char *text)
+{
+  return true;
+}
+
+static const char *row_write_outcome(const void *object, char *buffer)
+{
+  return ((const Instance *)object)->outcome;
+}
+
+static bool row_read_outcome(void *object, const char *text)
+{
+  int state = text ? instance_state_parse(text) : -1;
+  ((Instance *)object)->outcome = state < 0 ? NULL : instance_state_word((InstanceState)state);
+  return !text || state >= 0;
 }
 
 static const char *row_write_desired(const void *object, char *buffer)
@@ -62,9 +87,10 @@ static const char *row_write_desired(const void *object, char *buffer)
   return ((const Instance *)object)->desired_running ? "running" : "stopped";
 }
 
-static void row_read_desired(void *object, const char *text)
+static bool row_read_desired(void *object, const char *text)
 {
   ((Instance *)object)->desired_running = g_strcmp0(text, "running") == 0;
+  return true;
 }
 
 /* "code/signal"; NULL = it has not ended yet. */
@@ -77,15 +103,26 @@ static const char *row_write_last_exit(const void *object, char *buffer)
   return buffer;
 }
 
-static void row_read_last_exit(void *object, const char *text)
+/* A number of few digits, as strtol reads it but cheaper: each slot has two. */
+static int row_small(const char **text)
+{
+  bool negative = **text == '-';
+  int number = 0;
+  for (*text += negative; g_ascii_isdigit(**text) && number < 100000; (*text)++)
+    number = number * 10 + (**text - '0');
+  return negative ? -number : number;
+}
+
+static bool row_read_last_exit(void *object, const char *text)
 {
   ExitStatus *status = &((Instance *)object)->last_exit;
   *status = (ExitStatus){.code = -1};
   if (!text)
-    return;
-  char *rest;
-  status->code = (int)strtol(text, &rest, 10);
-  status->signal = *rest == '/' ? (int)strtol(rest + 1, NULL, 10) : 0;
+    return true;
+  status->code = row_small(&text);
+  if (*text++ == '/')
+    status->signal = row_small(&text);
+  return true;
 }
 
 /* ---- owners ---- */
@@ -141,6 +178,21 @@ static void *row_find_schedule(const Core *core, const char *id)
 
 static const Row rows[TABLE_N][RECORD_COLUMNS_MAX] = {TABLES(TABLE_ROWS)};
 
+/* The columns that must have something, a bit each. */
+#define NEEDS_ID     1u
+#define NEEDS_NEEDED 1u
+#define NEEDS_OWNER  1u
+#define NEEDS_TEXT   0u
+#define NEEDS_SHARED 0u
+#define NEEDS_INT    0u
+#define NEEDS_WORD   0u
+#define NEEDS_OTHER  0u
+
+#define NEEDS(T, column, label, KIND, ...) | NEEDS_##KIND << (column)
+#define TABLE_NEEDS(TABLE, ...)            [TABLE_##TABLE] = 0u TABLE##_COLUMNS(NEEDS, ),
+
+static const uint32_t rows_needed[TABLE_N] = {TABLES(TABLE_NEEDS)};
+
 static int64_t row_number(const Row *row, const void *at)
 {
   return row->kind == KIND_INT     ? *(const int *)at
@@ -192,10 +244,10 @@ bool row_bad(GError **error, TableId table, int column, const char *what)
 bool row_check(const Core *core, TableId table, const Value *values, void **owner, GError **error)
 {
   *owner = NULL;
-  for (int i = 0; i < table_specs[table].n_columns; i++) {
+  for (uint32_t left = rows_needed[table]; left; left &= left - 1) {
+    int i = __builtin_ctz(left);
     const Row *row = &rows[table][i];
-    bool needed = row->kind == KIND_ID || row->kind == KIND_NEEDED || row->kind == KIND_OWNER;
-    if (needed && !values[i].text)
+    if (!values[i].text)
       return row_bad(error, table, i, "nothing is stored");
     if (row->kind != KIND_OWNER)
       continue;
@@ -237,8 +289,7 @@ static bool row_read_text(const Row *row, const char *text, void *object)
   case KIND_OWNER:
     break; /* its maker knows */
   case KIND_OTHER:
-    row->read(object, text);
-    break;
+    return row->read(object, text);
   default: /* what its maker gave it stays */
     *member = *member ? *member : g_strdup(text);
   }

@@ -249,7 +249,7 @@ static ScheduleRun *schedule_start(Core *core, Schedule *schedule, int64_t due_a
   ScheduleRun *former = schedule_present_run(schedule);
   if (former)
     schedule_end_run(core, former, "replaced", "the next run was due");
-  instance_place(core, instance, node->id);
+  instance_place(core, instance, node);
   instance_start(core, instance, schedule->deployment->revision);
   ScheduleRun *run = schedule_note(core, schedule, due_at_ms, "running", NULL);
   run->generation = instance->generation;

@@ -267,16 +267,16 @@ void core_add_instance(Core *core, Instance *instance)
 void core_remove_instance(Core *core, Instance *instance)
 {
   Deployment *deployment = instance->deployment;
-  g_autofree char *key = slot_key(instance->agent, instance->replica);
   core_place_instance(core, instance, NULL);
   deployment->degraded -= instance->degraded;
   deployment->ready -= instance->counts_ready;
   deployment->unknown -= instance->unknown;
   if (deployment->rollout)
     g_ptr_array_remove(deployment->rollout->leaving, instance);
-  g_hash_table_remove(deployment->slots, key);
+  g_hash_table_remove(deployment->slots, instance);
   g_hash_table_remove(core->instances, instance->id);
-  g_ptr_array_remove(deployment->instances, instance); /* frees */
+  g_ptr_array_remove(deployment->instances, instance);
+  instance_free(instance);
 }
 
 /* Counts @instance at @node, or no more. */
@@ -288,26 +288,22 @@ static void core_count_at(Instance *instance, NodeObject *node, bool there)
     g_hash_table_insert(nodes, node, GUINT_TO_POINTER(n));
   else
     g_hash_table_remove(nodes, node);
-  if (there)
-    g_hash_table_add(node->instances, instance);
-  else
-    g_hash_table_remove(node->instances, instance);
+  if (there) {
+    instance->node_index = node->instances->len;
+    g_ptr_array_add(node->instances, instance);
+    return;
+  }
+  Instance *last = node->instances->pdata[node->instances->len - 1];
+  last->node_index = instance->node_index;
+  g_ptr_array_remove_index_fast(node->instances, instance->node_index);
 }
 
-void core_place_instance(Core *core, Instance *instance, const char *node)
+void core_place_instance(Core *core, Instance *instance, NodeObject *node)
 {
-  NodeObject *old = core_node(core, instance->node), *new = core_node(core, node);
   instance_unlist_port(instance);
-  if (old)
-    core_count_at(instance, old, false);
-  text_set(&instance->node, node);
-  if (new)
-    core_count_at(instance, new, true);
-}
-
-void core_load_place(Core *core, Instance *instance)
-{
-  NodeObject *node = core_node(core, instance->node);
+  if (instance->node)
+    core_count_at(instance, instance->node, false);
+  instance->node = node;
   if (node)
     core_count_at(instance, node, true);
 }

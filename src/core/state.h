@@ -59,10 +59,8 @@ Instance *core_find_instance(const Core *core, const char *id);
 void core_add_instance(Core *core, Instance *instance);
 /* Frees @instance and takes it out of its deployment and its node. */
 void core_remove_instance(Core *core, Instance *instance);
-/* @instance is at node @node (id, which may be unknown; NULL = nowhere) from now on. */
-void core_place_instance(Core *core, Instance *instance, const char *node);
-/* Every instance was loaded: notes which node it is at. */
-void core_load_place(Core *core, Instance *instance);
+/* @instance is at @node (NULL = nowhere) from now on. */
+void core_place_instance(Core *core, Instance *instance, NodeObject *node);
 /* Some slots of @rollout have no node that can be asked: whichever comes may help. */
 void core_set_unplaced(Core *core, Rollout *rollout, bool unplaced);
 /* NULL when there is none, and of NULL. */

@@ -159,33 +159,30 @@ void turn_event(Core *core, const char *type, const char *deployment, const char
 
 /* ---- frames ---- */
 
-Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request)
+Frame *turn_frame(Core *core, NodeObject *node, FrameType type, int64_t request)
 {
-  NodeObject *to = g_hash_table_lookup(core->nodes_by_id, node);
-  g_assert(to);
-  for (guint i = 0; i < to->outbox->len; i++) {
-    Frame *frame = to->outbox->pdata[i];
+  for (guint i = 0; i < node->outbox->len; i++) {
+    Frame *frame = node->outbox->pdata[i];
     if (frame->type == type && frame->request == request)
       return frame;
   }
   Frame *frame = frame_new(type);
   frame->request = request;
   frame->term = core->term;
-  g_ptr_array_add(to->outbox, frame);
-  turn_mark(core, TURN_OUTBOX, to);
+  g_ptr_array_add(node->outbox, frame);
+  turn_mark(core, TURN_OUTBOX, node);
   return frame;
 }
 
-void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction)
+void turn_send(Core *core, NodeObject *node, FrameType type, Instruction *instruction)
 {
   g_ptr_array_add(turn_frame(core, node, type, 0)->instructions, instruction);
 }
 
-void turn_unsend_start(Core *core, const char *node, const char *instance)
+void turn_unsend_start(const NodeObject *node, const char *instance)
 {
-  const NodeObject *to = g_hash_table_lookup(core->nodes_by_id, node);
-  for (guint i = 0; i < to->outbox->len; i++) {
-    const Frame *frame = to->outbox->pdata[i];
+  for (guint i = 0; i < node->outbox->len; i++) {
+    const Frame *frame = node->outbox->pdata[i];
     for (guint k = frame->type == FRAME_START ? frame->instructions->len : 0; k > 0; k--)
       if (strcmp(((const Instruction *)frame->instructions->pdata[k - 1])->id, instance) == 0)
         g_ptr_array_remove_index(frame->instructions, k - 1);

@@ -57,13 +57,13 @@ void turn_remove(Core *core, TableId table, const char *id);
 void turn_event(Core *core, const char *type, const char *deployment, const char *object,
                 GString *data);
 
-/* The frame of @type that goes to @node, which is known, at the end of the turn; made by the first
- * call. @request: 0 = it belongs to none. Borrowed until then. */
-Frame *turn_frame(Core *core, const char *node, FrameType type, int64_t request);
+/* The frame of @type that goes to @node at the end of the turn; made by the first call. @request: 0
+ * = it belongs to none. Borrowed until then. */
+Frame *turn_frame(Core *core, NodeObject *node, FrameType type, int64_t request);
 /* Adds @instruction (ownership moves) to that frame. */
-void turn_send(Core *core, const char *node, FrameType type, Instruction *instruction);
+void turn_send(Core *core, NodeObject *node, FrameType type, Instruction *instruction);
 /* A start that was decided earlier in this turn does not leave: the slot is stopped after all. */
-void turn_unsend_start(Core *core, const char *node, const char *instance);
+void turn_unsend_start(const NodeObject *node, const char *instance);
 /* Writes the frames, those that free something before those that need it, and the deletions. */
 void turn_flush(Core *core);
 

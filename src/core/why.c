@@ -212,7 +212,7 @@ static void why_instance(const Why *why, const Instance *instance)
     why_well(why, instance, name);
   if (!instance->desired_running || well || g_strcmp0(instance->outcome, "completed") == 0)
     return;
-  const NodeObject *node = core_node(why->core, instance->node);
+  const NodeObject *node = instance->node;
   if (node && node->status != NODE_ONLINE) {
     why_add(why,
             g_strdup_printf("%s: node '%s' is %s", name, node->id, node_status_word(node->status)));

@@ -1,6 +1,8 @@
 /* Words of states, both ways; see states.h. */
 #include "model/states.h"
 
+#include <string.h>
+
 const char *words_at(const Words *words, int value)
 {
   g_assert(value >= 0 && value < words->n);
@@ -9,8 +11,8 @@ const char *words_at(const Words *words, int value)
 
 int words_find(const Words *words, const char *word)
 {
-  for (int i = 0; i < words->n; i++)
-    if (g_strcmp0(words->words[i], word) == 0)
+  for (int i = 0; word && i < words->n; i++)
+    if (words->words[i][0] == word[0] && strcmp(words->words[i], word) == 0)
       return i;
   return -1;
 }

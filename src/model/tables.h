@@ -12,21 +12,22 @@
  *   INT     int, int64_t or bool; NULL is read as 0
  *   WORD    an enum, stored as its word (model/states.h)
  *   OWNER   no member: the id of the object that it belongs to, which is of that noun
- *   OTHER   no member: text that two functions of core/rows.c write and read */
+ *   OTHER   no member: text that two functions of core/rows.c write and read, or know to be wrong
+ */
 
 /* clang-format off */
 
 /* Name, name in the database, object (core/objects.h), what else TableSpec says. In load order:
- * owners before what they own. */
+ * owners before what they own, nodes before what is there. */
 #define TABLES(X) \
   X(META,          "meta",          MetaEntry,    ) \
+  X(NODES,         "nodes",         NodeObject,   ) \
   X(DEPLOYMENTS,   "deployments",   Deployment,   ) \
   X(REVISIONS,     "revisions",     Revision,     .index = "deployment") \
   X(INSTANCES,     "instances",     Instance,     .index = "deployment") \
   X(ROLLOUTS,      "rollouts",      Rollout,      .index = "deployment") \
   X(SCHEDULES,     "schedules",     Schedule,     .index = "deployment") \
   X(SCHEDULE_RUNS, "schedule_runs", ScheduleRun,  .index = "schedule") \
-  X(NODES,         "nodes",         NodeObject,   ) \
   X(TOKENS,        "tokens",        Token,        ) \
   X(SECRETS,       "secrets",       Secret,       ) \
   X(NOTICES,       "notices",       Notice,       ) \
@@ -65,7 +66,7 @@
   X(T, INS_DEPLOYMENT, "deployment", OWNER,  deployment) \
   X(T, INS_AGENT,      "agent",      NEEDED, agent) \
   X(T, INS_REPLICA,    "replica",    INT,    replica) \
-  X(T, INS_NODE,       "node",       TEXT,   node) \
+  X(T, INS_NODE,       "node",       OTHER,  node) \
   X(T, INS_EPOCH,      "epoch",      INT,    epoch) \
   X(T, INS_GENERATION, "generation", INT,    generation) \
   X(T, INS_REVISION,   "revision",   INT,    revision) \
@@ -73,7 +74,7 @@
   X(T, INS_STEP,       "step",       WORD,   step) \
   X(T, INS_STAGE,      "stage",      INT,    stage) \
   X(T, INS_PORT,       "port",       INT,    port) \
-  X(T, INS_OUTCOME,    "outcome",    TEXT,   outcome) \
+  X(T, INS_OUTCOME,    "outcome",    OTHER,  outcome) \
   X(T, INS_REASON,     "reason",     TEXT,   reason) \
   X(T, INS_EXIT,       "exit",       OTHER,  last_exit) \
   X(T, INS_CREATED_AT, "created_at", INT,    created_at_ms) \

@@ -5,21 +5,21 @@
 
 #include "plan/plan.h"
 
-void adjacency_init(Adjacency *adjacency, guint n, const GArray *edges, bool reversed)
+/* The last edge of a vertex is put in place first: so each offset walks down from the end of its
+ * vertex to the beginning, and is right in the end. */
+void adjacency_init(Adjacency *adjacency, guint n, const GArray *edges)
 {
-  guint *offsets = g_new0(guint, (gsize)n + 1);
+  guint *offsets = g_new0(guint, (gsize)n + 1), *targets = g_new(guint, MAX(edges->len, 1));
   for (guint i = 0; i < edges->len; i++) {
     const Connection *edge = &g_array_index(edges, Connection, i);
     g_assert(edge->from < n && edge->to < n);
-    offsets[(reversed ? edge->to : edge->from) + 1]++;
+    offsets[edge->from]++;
   }
   for (guint i = 0; i < n; i++)
     offsets[i + 1] += offsets[i];
-  guint *targets = g_new(guint, MAX(edges->len, 1));
-  g_autofree guint *next = g_memdup2(offsets, sizeof(guint) * ((gsize)n + 1));
-  for (guint i = 0; i < edges->len; i++) {
-    const Connection *edge = &g_array_index(edges, Connection, i);
-    targets[next[reversed ? edge->to : edge->from]++] = reversed ? edge->from : edge->to;
+  for (guint i = edges->len; i > 0; i--) {
+    const Connection *edge = &g_array_index(edges, Connection, i - 1);
+    targets[--offsets[edge->from]] = edge->to;
   }
   *adjacency = (Adjacency){.n = n, .offsets = offsets, .targets = targets};
 }
@@ -90,7 +90,7 @@ GArray *plan_find_cycle(guint n, const GArray *edges)
   g_autofree guint *next = g_new0(guint, MAX(n, 1));
   g_autoptr(GArray) path = g_array_new(FALSE, FALSE, sizeof(guint));
   CycleSearch search = {.marks = marks, .next = next, .path = path};
-  adjacency_init(&search.adjacency, n, edges, false);
+  adjacency_init(&search.adjacency, n, edges);
   GArray *cycle = NULL;
   for (guint i = 0; i < n && !cycle; i++)
     if (marks[i] == VERTEX_NEW)

@@ -10,7 +10,6 @@ typedef struct Adjacency {
   guint *targets;
 } Adjacency;
 
-/* Sorts @edges (of Connection, all below @n) into @adjacency; @reversed swaps from and to. Linear.
- */
-void adjacency_init(Adjacency *adjacency, guint n, const GArray *edges, bool reversed);
+/* Sorts @edges (of Connection, all below @n) into @adjacency. Linear. */
+void adjacency_init(Adjacency *adjacency, guint n, const GArray *edges);
 void adjacency_done(Adjacency *adjacency);

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "plan/cycle.h"
 
+#include <string.h>
+
 enum { STAGE_NONE = -1 };
 
 /* Fills stages and connections of a plan whose stage_of is all STAGE_NONE. */
@@ -46,13 +48,16 @@ static void plan_place_group(Plan *plan, const GArray *group)
     plan_place(plan, g_array_index(group, guint, i));
 }
 
-/* @callees stays the caller's; groups share one array, so two levels of a thousand agents do not
- * cost a million entries. */
-static void plan_connect(Plan *plan, guint agent, GArray *callees)
+/* @callees is the job's, or one of the plan's blocks. Who is given some already keeps those. */
+static void plan_connect(Plan *plan, guint agent, const guint *callees, guint n)
 {
-  GArray **slot = (GArray **)&g_ptr_array_index(plan->connections, agent);
-  if (!*slot && callees->len)
-    *slot = g_array_ref(callees);
+  if (!plan->connections[agent].n)
+    plan->connections[agent] = (PlanCallees){.agents = callees, .n = n};
+}
+
+static void plan_connect_group(Plan *plan, guint agent, const GArray *group)
+{
+  plan_connect(plan, agent, &g_array_index(group, guint, 0), group->len);
 }
 
 static void plan_reverse_stages(Plan *plan)
@@ -78,7 +83,7 @@ static bool plan_hub_spoke(Plan *plan, GError **error)
     plan_place_group(plan, spokes);
   plan_new_stage(plan);
   plan_place(plan, (guint)topology->hub);
-  plan_connect(plan, (guint)topology->hub, spokes);
+  plan_connect_group(plan, (guint)topology->hub, spokes);
   return true;
 }
 
@@ -89,7 +94,8 @@ static void plan_chain(Plan *plan, const GArray *groups)
     const GArray *group = g_array_index(groups, GArray *, i);
     plan_place_group(plan, group);
     for (guint k = 0; i + 1 < groups->len && k < group->len; k++)
-      plan_connect(plan, g_array_index(group, guint, k), g_array_index(groups, GArray *, i + 1));
+      plan_connect_group(plan, g_array_index(group, guint, k),
+                         g_array_index(groups, GArray *, i + 1));
   }
   if (plan->job->start_order == START_CALLEES_FIRST)
     plan_reverse_stages(plan);
@@ -106,10 +112,12 @@ static bool plan_mesh(Plan *plan, GError **error)
   const GArray *group = topology_group(&plan->job->topology, 0);
   plan_place_group(plan, group);
   for (guint i = 0; i < group->len; i++) {
-    g_autoptr(GArray) others = g_array_sized_new(FALSE, FALSE, sizeof(guint), group->len);
-    g_array_append_vals(others, group->data, i);
-    g_array_append_vals(others, &g_array_index(group, guint, i) + 1, group->len - i - 1);
-    plan_connect(plan, g_array_index(group, guint, i), others);
+    const guint *all = &g_array_index(group, guint, 0);
+    guint *others = g_new(guint, group->len);
+    memcpy(others, all, i * sizeof *all);
+    memcpy(others + i, all + i + 1, (group->len - i - 1) * sizeof *all);
+    g_ptr_array_add(plan->blocks, others);
+    plan_connect(plan, all[i], others, group->len - 1);
   }
   return true;
 }
@@ -137,57 +145,82 @@ static void plan_cycle_error(const Plan *plan, const GArray *cycle, GError **err
   g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_INVALID, text->str);
 }
 
-/* Stage of every vertex that @skip does not name: one behind the last of those it waits for.
- * Returns how many vertices got one. */
-static guint plan_generations(Plan *plan, const Adjacency *adjacency, const bool *skip)
+/* What a walk knows of a vertex, in one place. */
+typedef struct PlanVertex {
+  guint waits; /* callers that have no place in the order yet */
+  int stage;
+} PlanVertex;
+
+/* Puts every vertex that @skip does not name into @order, behind all that call it, with the stage
+ * that it has when callers come first. Returns how many there are: those of a cycle are missing. */
+static guint plan_order(const Adjacency *adjacency, const bool *skip, PlanVertex *vertices,
+                        guint *order)
 {
   guint n = adjacency->n, head = 0, tail = 0;
-  g_autofree guint *waits = g_new0(guint, MAX(n, 1));
-  g_autofree guint *queue = g_new(guint, MAX(n, 1));
   for (guint i = 0; i < adjacency->offsets[n]; i++)
-    waits[adjacency->targets[i]]++;
-  for (guint i = 0; i < n; i++) {
-    if (waits[i] || skip[i]) /* NOLINT: @skip has n entries, all set */
-      continue;
-    *plan_stage_at(plan, i) = 0;
-    queue[tail++] = i;
-  }
-  while (head < tail) {
-    guint vertex = queue[head++];
+    vertices[adjacency->targets[i]].waits++;
+  for (guint i = 0; i < n; i++)
+    if (!vertices[i].waits && !skip[i]) /* NOLINT: @skip has n entries, all set */
+      order[tail++] = i;
+  for (; head < tail; head++) {
+    guint vertex = order[head];
     for (guint e = adjacency->offsets[vertex]; e < adjacency->offsets[vertex + 1]; e++) {
-      guint target = adjacency->targets[e];
-      if (--waits[target] > 0)
+      PlanVertex *callee = &vertices[adjacency->targets[e]];
+      if (--callee->waits > 0)
         continue;
-      *plan_stage_at(plan, target) = *plan_stage_at(plan, vertex) + 1;
-      queue[tail++] = target;
+      callee->stage = vertices[vertex].stage + 1; /* in this order the last caller is the deepest */
+      order[tail++] = adjacency->targets[e];
     }
   }
   return tail;
 }
 
-/* Stages from stage_of; walking the agents in order makes every stage sorted by declaration. */
-static void plan_fill_stages(Plan *plan)
+/* The stages of @n vertices in @order when callees come first. */
+static void plan_turn_round(const Adjacency *adjacency, PlanVertex *vertices, const guint *order,
+                            guint n)
 {
-  for (guint i = 0; i < plan_agents(plan); i++) {
-    int stage = *plan_stage_at(plan, i);
-    if (stage == STAGE_NONE)
-      continue;
-    while (plan->stages->len <= (guint)stage)
-      plan_new_stage(plan);
-    g_array_append_val(g_ptr_array_index(plan->stages, stage), i);
+  for (guint i = n; i > 0; i--) {
+    guint vertex = order[i - 1];
+    int stage = 0;
+    for (guint e = adjacency->offsets[vertex]; e < adjacency->offsets[vertex + 1]; e++)
+      stage = MAX(stage, vertices[adjacency->targets[e]].stage + 1);
+    vertices[vertex].stage = stage;
   }
 }
 
-static void plan_connect_edges(Plan *plan, const Adjacency *adjacency)
+/* Fills stages from those of the vertices; walking the agents in order makes every stage sorted by
+ * declaration. @skip: agents that have none. */
+static void plan_fill_stages(Plan *plan, const PlanVertex *vertices, const bool *skip)
 {
-  for (guint i = 0; i < adjacency->n; i++) {
-    guint n = adjacency->offsets[i + 1] - adjacency->offsets[i];
-    if (!n)
+  guint n = plan_agents(plan);
+  g_autoptr(GArray) sizes = g_array_new(FALSE, TRUE, sizeof(guint));
+  for (guint i = 0; i < n; i++) {
+    if (skip[i])
       continue;
-    g_autoptr(GArray) callees = g_array_sized_new(FALSE, FALSE, sizeof(guint), n);
-    g_array_append_vals(callees, adjacency->targets + adjacency->offsets[i], n);
-    plan_connect(plan, i, callees);
+    if (sizes->len <= (guint)vertices[i].stage)
+      g_array_set_size(sizes, (guint)vertices[i].stage + 1);
+    g_array_index(sizes, guint, vertices[i].stage)++;
   }
+  for (guint s = 0; s < sizes->len; s++) {
+    g_array_set_size(plan_new_stage(plan), g_array_index(sizes, guint, s));
+    g_array_index(sizes, guint, s) = 0;
+  }
+  for (guint i = 0; i < n; i++) {
+    if (skip[i])
+      continue;
+    int stage = *plan_stage_at(plan, i) = vertices[i].stage;
+    guint place = g_array_index(sizes, guint, stage)++;
+    g_array_index((GArray *)plan->stages->pdata[stage], guint, place) = i;
+  }
+}
+
+/* The plan has the targets of @adjacency from now on. */
+static void plan_connect_edges(Plan *plan, Adjacency *adjacency)
+{
+  const guint *offsets = adjacency->offsets;
+  for (guint i = 0; i < adjacency->n; i++)
+    plan_connect(plan, i, adjacency->targets + offsets[i], offsets[i + 1] - offsets[i]);
+  g_ptr_array_add(plan->blocks, g_steal_pointer(&adjacency->targets));
 }
 
 /* Stages and connections from explicit edges; @skip: agents that are no vertex. */
@@ -195,22 +228,22 @@ static bool plan_edges(Plan *plan, const bool *skip, guint skipped, GError **err
 {
   const GArray *edges = plan->job->topology.connections;
   guint n = plan_agents(plan);
-  Adjacency forward, order = {0};
-  adjacency_init(&forward, n, edges, false);
-  plan_connect_edges(plan, &forward);
-  bool reversed = plan->job->start_order == START_CALLEES_FIRST;
-  if (reversed)
-    adjacency_init(&order, n, edges, true);
-  guint placed = plan_generations(plan, reversed ? &order : &forward, skip);
-  adjacency_done(&forward);
-  adjacency_done(&order);
+  Adjacency adjacency;
+  g_autofree guint *order = g_new(guint, MAX(n, 1));
+  g_autofree PlanVertex *vertices = g_new0(PlanVertex, MAX(n, 1));
+  adjacency_init(&adjacency, n, edges);
+  guint placed = plan_order(&adjacency, skip, vertices, order);
+  if (plan->job->start_order == START_CALLEES_FIRST)
+    plan_turn_round(&adjacency, vertices, order, placed);
+  plan_connect_edges(plan, &adjacency);
+  adjacency_done(&adjacency);
   if (placed + skipped < n) {
     g_autoptr(GArray) cycle = plan_find_cycle(n, edges);
     g_assert(cycle);
     plan_cycle_error(plan, cycle, error);
     return false;
   }
-  plan_fill_stages(plan);
+  plan_fill_stages(plan, vertices, skip);
   return true;
 }
 
@@ -274,13 +307,6 @@ static void plan_place_outsiders(Plan *plan)
   }
 }
 
-/* A NULL slot is an agent without connections. */
-static void plan_free_callees(gpointer callees)
-{
-  if (callees)
-    g_array_unref(callees);
-}
-
 Plan *plan_new(const Job *job, GError **error)
 {
   guint n = job->agents->len;
@@ -291,8 +317,8 @@ Plan *plan_new(const Job *job, GError **error)
   g_array_set_size(plan->stage_of, n);
   for (guint i = 0; i < n; i++)
     *plan_stage_at(plan, i) = STAGE_NONE;
-  plan->connections = g_ptr_array_new_full(n, plan_free_callees);
-  g_ptr_array_set_size(plan->connections, (gint)n);
+  plan->connections = g_new0(PlanCallees, n);
+  plan->blocks = g_ptr_array_new_with_free_func(g_free);
   g_assert(job->topology.type < G_N_ELEMENTS(plan_builders));
   if (!plan_builders[job->topology.type](plan, error))
     return NULL;
@@ -306,6 +332,7 @@ void plan_free(Plan *plan)
     return;
   g_clear_pointer(&plan->stages, g_ptr_array_unref);
   g_clear_pointer(&plan->stage_of, g_array_unref);
-  g_clear_pointer(&plan->connections, g_ptr_array_unref);
+  g_free(plan->connections);
+  g_clear_pointer(&plan->blocks, g_ptr_array_unref);
   g_free(plan);
 }

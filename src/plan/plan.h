@@ -4,12 +4,18 @@
  * except that a mesh's connections are quadratic by nature. */
 #include "model/job.h"
 
+/* Agents whose URLs one is given, in order. */
+typedef struct PlanCallees {
+  const guint *agents;
+  guint n;
+} PlanCallees;
+
 typedef struct Plan {
-  const Job *job;    /* borrowed; must outlive the plan */
-  GPtrArray *stages; /* of GArray* of guint: agents that start in parallel; facts C.2 */
-  GArray *stage_of;  /* of int: stage of each agent */
-  /* per agent a GArray* of guint: whose URLs it is given, in order; NULL = none */
-  GPtrArray *connections;
+  const Job *job;           /* borrowed; must outlive the plan, and stay as it is */
+  GPtrArray *stages;        /* of GArray* of guint: agents that start in parallel; facts C.2 */
+  GArray *stage_of;         /* of int: stage of each agent */
+  PlanCallees *connections; /* of each agent */
+  GPtrArray *blocks;        /* what connections point to and the job does not have */
 } Plan;
 
 /* Computes stages and connections of @job. Fails with REEVE_ERROR_INVALID on a cycle («cycle: a ->

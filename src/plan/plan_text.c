@@ -40,10 +40,10 @@ static void plan_write_connections(const Plan *plan, GString *out)
 {
   jw_open(out, "connections", '{');
   for (guint i = 0; i < plan->job->agents->len; i++) {
-    const GArray *callees = g_ptr_array_index(plan->connections, i);
+    PlanCallees callees = plan->connections[i];
     jw_open(out, plan_id(plan, i), '[');
-    for (guint k = 0; callees && k < callees->len; k++)
-      plan_write_urls(plan, g_array_index(callees, guint, k), out);
+    for (guint k = 0; k < callees.n; k++)
+      plan_write_urls(plan, callees.agents[k], out);
     jw_close(out, ']');
   }
   jw_close(out, '}');
@@ -101,9 +101,9 @@ static void plan_write_warnings(const Plan *plan, GString *out)
   g_autofree bool *called = g_new0(bool, MAX(n, 1));
   plan_mark_named(&job->topology, named);
   for (guint i = 0; i < n; i++) {
-    const GArray *callees = g_ptr_array_index(plan->connections, i);
-    for (guint k = 0; callees && k < callees->len; k++)
-      called[g_array_index(callees, guint, k)] = true;
+    PlanCallees callees = plan->connections[i];
+    for (guint k = 0; k < callees.n; k++)
+      called[callees.agents[k]] = true;
   }
   jw_open(out, "warnings", '[');
   for (guint i = 0; i < n; i++) {
@@ -172,12 +172,12 @@ char *plan_to_dot(const Plan *plan)
     g_string_append(out, "  }\n");
   }
   for (guint i = 0; i < plan->job->agents->len; i++) {
-    const GArray *callees = g_ptr_array_index(plan->connections, i);
-    for (guint k = 0; callees && k < callees->len; k++) {
+    PlanCallees callees = plan->connections[i];
+    for (guint k = 0; k < callees.n; k++) {
       g_string_append(out, "  ");
       plan_dot_quote(out, plan_id(plan, i));
       g_string_append(out, " -> ");
-      plan_dot_quote(out, plan_id(plan, g_array_index(callees, guint, k)));
+      plan_dot_quote(out, plan_id(plan, callees.agents[k]));
       g_string_append(out, ";\n");
     }
   }

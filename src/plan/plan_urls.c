@@ -41,12 +41,12 @@ char *plan_url(const Job *job, guint agent, int port)
 
 char *plan_connected_agents(const Plan *plan, guint agent, PlanPortFn port, void *data)
 {
-  const GArray *callees = g_ptr_array_index(plan->connections, agent);
-  if (!callees)
+  PlanCallees callees = plan->connections[agent];
+  if (!callees.n)
     return NULL;
   g_autoptr(GString) text = g_string_new(NULL);
-  for (guint i = 0; i < callees->len; i++) {
-    guint callee = g_array_index(callees, guint, i);
+  for (guint i = 0; i < callees.n; i++) {
+    guint callee = callees.agents[i];
     for (int replica = 0; replica < job_agent(plan->job, callee)->replicas; replica++) {
       g_autofree char *url = plan_url(plan->job, callee, port(callee, replica, data));
       if (url)
@@ -64,11 +64,11 @@ static const char *const plan_peer_roles[] = {
 
 char *plan_peers_json(const Plan *plan, guint agent, PlanPortFn port, void *data)
 {
-  const GArray *callees = g_ptr_array_index(plan->connections, agent);
+  PlanCallees callees = plan->connections[agent];
   GString *out = g_string_new(NULL);
   jw_open(out, NULL, '[');
-  for (guint i = 0; callees && i < callees->len; i++) {
-    guint callee = g_array_index(callees, guint, i);
+  for (guint i = 0; i < callees.n; i++) {
+    guint callee = callees.agents[i];
     const AgentSpec *peer = job_agent(plan->job, callee);
     jw_open(out, NULL, '{');
     jw_str(out, "id", peer->id);

@@ -277,7 +277,7 @@ static char **exec_argv(RouteCall *route)
 static bool exec_refused(RouteCall *route, const Instance *instance)
 {
   const Server *server = route->server;
-  bool away = !instance->node || !hub_linked(server->hub, instance->node),
+  bool away = !instance->node || !hub_linked(server->hub, instance->node->id),
        many = server->execs->calls->len >= EXECS_MAX;
   if (away || many)
     route_problem(route->server, route->request, REEVE_ERROR_UNAVAILABLE,
@@ -300,7 +300,7 @@ void post_exec(RouteCall *route)
   ExecCall *call = g_new0(ExecCall, 1);
   *call = (ExecCall){.execs = execs,
                      .instance = g_strdup(instance->id),
-                     .node = g_strdup(instance->node),
+                     .node = g_strdup(instance->node->id),
                      .argv = argv,
                      .timeout_ms = jget_int(route->body, "timeout_ms", 0)};
   g_ptr_array_add(execs->calls, call);

@@ -156,7 +156,7 @@ static bool log_stream_scan(LogStream *stream)
       g_ptr_array_add(stream->sources, source);
     }
     if (!source->node && instance->node) {
-      source->node = g_strdup(instance->node);
+      source->node = g_strdup(instance->node->id);
       source->whole = stream->begun;
     }
   }

@@ -78,8 +78,8 @@ static char *secrets_of(const Server *server, const char *node, const Frame *fra
 {
   const Instance *instance =
       frame->instance ? core_instance(engine_core(server->engine), frame->instance) : NULL;
-  if (!instance || g_strcmp0(instance->node, node) != 0 || !instance->desired_running ||
-      instance->generation != frame->request) {
+  if (!instance || !instance->node || strcmp(instance->node->id, node) != 0 ||
+      !instance->desired_running || instance->generation != frame->request) {
     g_set_error(error, REEVE_ERROR, REEVE_ERROR_CONFLICT, "this start is over");
     return NULL;
   }

@@ -80,7 +80,7 @@ static void fleet_answer(Fleet *fleet, const char *node, int64_t request, int po
   answer->request = request;
   for (guint i = 0; i < deployment->instances->len; i++) {
     const Instance *instance = deployment->instances->pdata[i];
-    if (g_strcmp0(instance->node, node) == 0)
+    if (instance->node && strcmp(instance->node->id, node) == 0)
       g_ptr_array_add(answer->reservations, reservation_new(instance->id, port, NULL));
   }
   fleet_apply(fleet, (Command){.type = COMMAND_NODE_FRAME, .node = node, .frame = answer});

@@ -15,6 +15,7 @@ static const struct {
   const char *values[RECORD_COLUMNS_MAX];
 } samples[] = {
     {TABLE_META, {"next_id", "77"}},
+    {TABLE_NODES, {"local", "here", "boot", "15", "1015"}},
     {TABLE_DEPLOYMENTS,
      {"dep_000001", "desk", "failed", "3", "rol_000005", "1001", "1002", "why", "cancelled",
       "degraded"}},
@@ -30,7 +31,6 @@ static const struct {
     {TABLE_SCHEDULES, {"sch_000006", "dep_000001", "web", "1010", "1011", "daily"}},
     {TABLE_SCHEDULE_RUNS,
      {"srn_000007", "sch_000006", "1012", "1013", "1014", "failed", "late", "14", "schedule"}},
-    {TABLE_NODES, {"local", "here", "boot", "15", "1015"}},
     {TABLE_TOKENS, {"tok_000008", "ci", "operator", HASH, "1016", "1017", "uid:3"}},
     {TABLE_SECRETS, {"key", "sealed", "16", "1018", "1019", "uid:4"}},
     {TABLE_NOTICES,
@@ -113,6 +113,8 @@ static void test_refused(void)
   } cases[] = {
       {TABLE_INSTANCES, INS_STEP, "asleep",
        "stored row 'ins_000004' of 'instances', column 'step': unknown word 'asleep'"},
+      {TABLE_INSTANCES, INS_OUTCOME, "asleep",
+       "stored row 'ins_000004' of 'instances', column 'outcome': unknown word 'asleep'"},
       {TABLE_ROLLOUTS, ROL_VERDICT, NULL,
        "stored row 'rol_000005' of 'rollouts', column 'verdict': unknown word ''"},
       {TABLE_REVISIONS, REV_DEPLOYMENT, "dep_00000x",
