@@ -2,6 +2,8 @@
 /* The tiny static process that holds one instance: it outlives node and server, forks each attempt,
  * keeps the output, ends the whole tree. Links nothing but libc and allocates at start only. Its
  * protocol is frozen as version 1 (docs/protocol.md "Shim"). */
+#include "model/limits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +18,7 @@ enum {
   SHIM_MESSAGE_MAX = 512
 };
 enum { SHIM_OUT_FD = 6, SHIM_ERR_FD = 7 }; /* only with "attached" */
-enum { SHIM_WORDS_MAX = 4096, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
+enum { SHIM_WORDS_MAX = EXEC_WORDS_MAX, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
 
 /* What to run, read once from SHIM_SPEC_FD: "key:length:bytes\n" again and again. All texts lie in
  * one mapping. */

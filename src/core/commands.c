@@ -310,6 +310,18 @@ static bool command_ports_clash(Core *core, const Command *command, const Job *j
   return false;
 }
 
+/* Refuses @job when it is larger than a job may be. The first thing that is too large is told. */
+static bool command_above_limits(Core *core, const Command *command, const Job *job)
+{
+  g_autoptr(Problems) problems = problems_new();
+  plan_check_limits(job, problems);
+  if (!problems->errors)
+    return false;
+  const Problem *first = problems->items->pdata[0];
+  turn_refuse(core, command, REEVE_ERROR_INVALID, "%s", first->message);
+  return true;
+}
+
 /* The job of @revision with another number of replicas, as JSON; NULL after a refusal. Caller
  * frees. */
 static char *command_scaled_job(Core *core, const Command *command, const Revision *revision)
@@ -336,7 +348,9 @@ static char *command_scaled_job(Core *core, const Command *command, const Revisi
     return NULL;
   }
   agent->replicas = command->number;
-  return command_ports_clash(core, command, job) ? NULL : job_to_json(job);
+  if (command_ports_clash(core, command, job) || command_above_limits(core, command, job))
+    return NULL;
+  return job_to_json(job);
 }
 
 void command_scale(Core *core, const Command *command)

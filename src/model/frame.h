@@ -4,17 +4,10 @@
  * later WebSocket) carries text. Unknown fields are ignored, an unknown type parses as
  * FRAME_UNKNOWN and is answered with FRAME_UNKNOWN_TYPE. */
 #include "model/instance_spec.h"
+#include "model/limits.h"
 #include "model/states.h"
 
-/* Limits of one line. A frame with many items goes as several of about FRAME_PAGE_BYTES, so only
- * one item that is larger than FRAME_BYTES_MAX by itself cannot be sent. */
-enum {
-  PROTOCOL_VERSION = 1,
-  FRAME_BYTES_MAX = 8 * 1024 * 1024,
-  FRAME_PAGE_BYTES = 256 * 1024,
-  FRAME_LIST_BYTES_MAX = 64 * 1024 * 1024, /* of all pages of one hello */
-  BULK_BYTES_MAX = 16 * 1024
-};
+enum { PROTOCOL_VERSION = 1 };
 
 /*        enum            word            direction */
 #define FRAME_TYPES(X)                                                                             \

@@ -62,26 +62,29 @@ static const char *const plan_peer_roles[] = {
     [TOPOLOGY_MESH] = "peer",       [TOPOLOGY_HIERARCHICAL] = "child", [TOPOLOGY_DYNAMIC] = "peer",
 };
 
+void plan_peer_json(const Plan *plan, guint callee, PlanPortFn port, void *data, GString *out)
+{
+  const AgentSpec *peer = job_agent(plan->job, callee);
+  jw_open(out, NULL, '{');
+  jw_str(out, "id", peer->id);
+  jw_str(out, "role", plan_peer_roles[plan->job->topology.type]);
+  jw_open(out, "urls", '[');
+  for (int replica = 0; replica < peer->replicas; replica++) {
+    g_autofree char *url = plan_url(plan->job, callee, port(callee, replica, data));
+    if (url)
+      jw_str(out, NULL, url);
+  }
+  jw_close(out, ']');
+  jw_close(out, '}');
+}
+
 char *plan_peers_json(const Plan *plan, guint agent, PlanPortFn port, void *data)
 {
   const GArray *callees = g_ptr_array_index(plan->connections, agent);
   GString *out = g_string_new(NULL);
   jw_open(out, NULL, '[');
-  for (guint i = 0; callees && i < callees->len; i++) {
-    guint callee = g_array_index(callees, guint, i);
-    const AgentSpec *peer = job_agent(plan->job, callee);
-    jw_open(out, NULL, '{');
-    jw_str(out, "id", peer->id);
-    jw_str(out, "role", plan_peer_roles[plan->job->topology.type]);
-    jw_open(out, "urls", '[');
-    for (int replica = 0; replica < peer->replicas; replica++) {
-      g_autofree char *url = plan_url(plan->job, callee, port(callee, replica, data));
-      if (url)
-        jw_str(out, NULL, url);
-    }
-    jw_close(out, ']');
-    jw_close(out, '}');
-  }
+  for (guint i = 0; callees && i < callees->len; i++)
+    plan_peer_json(plan, g_array_index(callees, guint, i), port, data, out);
   jw_close(out, ']');
   return g_string_free(out, FALSE);
 }
