@@ -121,6 +121,12 @@ def test_the_longest_start(bare):
     wait_until(lambda: bare.instances("big")["a"]["pid"] == pid and bare.instances("big")["a"]["state"] == "running", what="it is there again")
 
 
+def test_many_long_commands(reeve):
+    """What a node is asked about them before they start is one frame, which would have 12 MB with all their words."""
+    reeve.run("up", "-q", "-d", reeve.job(HEAD + f"agents:\n- {{id: a, kind: batch, command: ['true', {'x' * 50000}], replicas: 240}}\n"))
+    assert [i["state"] for i in reeve.deployment("big")["instances"]] == ["completed"] * 240
+
+
 def resolved(agents, **more):
     return {"job": {"name": "api", "agents": [{"id": f"a{i}", "command": ["sleep", "1000"], **more} for i in range(agents)], "topology": {"type": "dynamic"}}}
 
