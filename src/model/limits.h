@@ -42,7 +42,10 @@
     "the kernel takes a quarter of the stack's limit, 2 MiB by default; the rest is for secrets")  \
   X(AGENT_START_BYTES, 8 * 1024 * 1024 - 64 * 1024, "bytes",                                       \
     "what a node is told to start one instance: environment, agent file, peers",                   \
-    "it must fit into one frame of 8 MiB; in JSON, where some bytes take two to six")
+    "it must fit into one frame of 8 MiB; in JSON, where some bytes take two to six")              \
+  X(JOB_START_BYTES, 128 * 1024 * 1024, "bytes",                                                   \
+    "what nodes are told to start all instances of a job",                                         \
+    "a stage is told at once, and is in memory until its node has read it")
 
 enum {
 #define X(name, most, unit, what, why) name##_MAX = (most),
@@ -55,6 +58,9 @@ enum {
   FRAME_PAGE_BYTES = 256 * 1024,
   FRAME_LIST_BYTES_MAX = 64 * 1024 * 1024, /* of all pages of one hello */
   BULK_BYTES_MAX = 16 * 1024,
+  /* what a node may leave unread before its link is closed: all starts of a job, and some more;
+   * with less a large stage would end the link that it is sent over, again and again */
+  LINK_UNREAD_BYTES_MAX = JOB_START_BYTES_MAX + 32 * 1024 * 1024,
   /* words and variables that the shim has room for; frozen with its protocol */
   EXEC_WORDS_MAX = 4096
 };

@@ -16,6 +16,8 @@ typedef struct Size {
   int64_t json; /* as they stand in a frame */
 } Size;
 
+enum { START_BYTES_REST = 600 }; /* of a start: ids, directory, numbers, what Reeve itself sets */
+
 typedef struct Measure {
   const Plan *plan;
   const Job *job;
@@ -25,6 +27,7 @@ typedef struct Measure {
   Size all;           /* what every agent is given: of the caller and the job */
   /* per agent: what CONNECTED_AGENTS and the peers file of another one say of it, in bytes */
   gint64 *urls, *peers;
+  int64_t starts; /* bytes to start all instances that were looked at */
   /* the agents whose URLs were counted last, and what came out: groups share one list */
   const GArray *callees;
   int64_t callees_urls, callees_peers;
@@ -171,6 +174,7 @@ static void measure_agent(Measure *measure, guint index)
               "agent '%s': its environment", agent->id);
   limit_holds(LIMIT_AGENT_EXEC_BYTES, environment.text + MAX(command, probe), measure->problems,
               agent->pos, "agent '%s': its command and environment", agent->id);
+  measure->starts += agent->replicas * (json + START_BYTES_REST);
   limit_holds(LIMIT_AGENT_START_BYTES, json, measure->problems, agent->pos,
               "agent '%s': what its node is told to start it", agent->id);
 }
@@ -244,4 +248,7 @@ void plan_check_limits(const Job *job, Problems *problems)
   measure_peers(&measure);
   for (guint i = 0; i < n; i++)
     measure_agent(&measure, i);
+  if (problems->errors == before)
+    limit_holds(LIMIT_JOB_START_BYTES, measure.starts, problems, job_agent(job, 0)->pos,
+                "what nodes are told to start all instances");
 }

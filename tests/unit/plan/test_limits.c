@@ -211,6 +211,22 @@ static void test_start(void)
   g_assert_true(g_str_has_prefix(again, words));
 }
 
+static Job *starts_of(int replicas)
+{
+  Job *job = job_of(1, 0, TOPOLOGY_DYNAMIC);
+  set_many(&first(job)->environment, "X", 10, 100000);
+  first(job)->replicas = replicas;
+  return job;
+}
+
+static void test_all_starts(void)
+{
+  assert_fits(starts_of(134));
+  assert_refused(
+      starts_of(135),
+      "job.yaml:2:5: error: what nodes are told to start all instances: 135095850 bytes; at most 134217728\n");
+}
+
 /* A job without agents, and one with a cycle, are somebody else's problems. */
 static void test_nothing_to_measure(void)
 {
@@ -231,6 +247,7 @@ int main(int argc, char **argv)
   g_test_add_func("/limits/variables", test_variables);
   g_test_add_func("/limits/bytes", test_bytes);
   g_test_add_func("/limits/start", test_start);
+  g_test_add_func("/limits/all-starts", test_all_starts);
   g_test_add_func("/limits/nothing", test_nothing_to_measure);
   return g_test_run();
 }
