@@ -1,5 +1,6 @@
 /* What people ask of a deployment: deploy, down, restart, cancel, rollback, forget. Refusals change
  * nothing. */
+#include "core/announce.h"
 #include "core/build.h"
 #include "core/command.h"
 #include "core/deployment.h"
@@ -405,15 +406,8 @@ void command_forget(Core *core, const Command *command)
     return;
   }
   turn_audit(core, command, "forget", deployment->name, NULL);
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    Instance *instance = deployment->instances->pdata[i];
-    const NodeObject *node = core_node(core, instance->node);
-    if (node && node->linked)
-      turn_send(core, node->id, FRAME_FORGET,
-                instruction_new(instance->id, instance->epoch, instance->generation));
-    registration_drop(core, instance);
-    turn_remove(core, TABLE_INSTANCES, instance->id);
-  }
+  for (guint i = 0; i < deployment->instances->len; i++)
+    announce_forget(core, deployment->instances->pdata[i]);
   for (guint i = 0; i < deployment->rollouts->len; i++)
     turn_remove(core, TABLE_ROLLOUTS, ((const Rollout *)deployment->rollouts->pdata[i])->id);
   for (guint i = 0; i < deployment->revisions->len; i++)
