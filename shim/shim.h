@@ -88,7 +88,8 @@ void tree_signal(int signal, pid_t but);
 
 /* log.c */
 enum { LOG_STDOUT, LOG_STDERR, LOG_STREAMS };
-void log_open(const ShimSpec *spec);
+/* Once, before all others; @rotated is called whenever a file was full and another one begins. */
+void log_open(const ShimSpec *spec, void (*rotated)(void));
 /* Reads what is there from @fd into the log. Returns false at the end of the stream. */
 bool log_drain(int stream, int fd);
 /* Writes what is left of a line that never ended. */
@@ -101,8 +102,6 @@ void log_quiet(void);
  * of records written since. */
 void log_mark(void);
 unsigned long long log_marked(void);
-/* main.c: the log was rotated; tells the node. */
-void shim_rotated(void);
 
-/* Ends the process here in test builds with REEVE_CRASH_AT; else nothing. */
+/* crash.c: ends the process here in test builds with REEVE_CRASH_AT; else nothing. */
 void shim_crash_point(const char *what);
