@@ -5,6 +5,8 @@
 
 #include "plan/plan.h"
 
+/* A counting sort by source: count each one's edges, sum the counts to where its part begins, then
+ * put every edge at the next place of its part. Stable, so edges of one source keep their order. */
 void adjacency_init(Adjacency *adjacency, guint n, const GArray *edges, bool reversed)
 {
   guint *offsets = g_new0(guint, (gsize)n + 1);
@@ -36,8 +38,10 @@ typedef enum VertexMark { VERTEX_NEW, VERTEX_OPEN, VERTEX_CLOSED } VertexMark;
 typedef struct CycleSearch {
   Adjacency adjacency;
   guint8 *marks;
-  guint *next;  /* per vertex: the next edge to look at */
-  GArray *path; /* of guint: the OPEN vertices in order */
+  guint *next; /* per vertex: the next edge to look at */
+  /* of guint: the way from a root to where the search stands. Invariant: exactly these are OPEN.
+   * What is CLOSED reaches no cycle, so no vertex is entered and no edge looked at twice. */
+  GArray *path;
 } CycleSearch;
 
 /* The part of the path from @vertex on, turned so that the vertex declared first leads. */
@@ -64,7 +68,8 @@ static void cycle_enter(CycleSearch *search, guint vertex)
   g_array_append_val(search->path, vertex);
 }
 
-/* Walks everything reachable from @root; the first cycle met, or NULL. */
+/* Walks everything reachable from @root that was not walked before; the first cycle met, or NULL.
+ */
 static GArray *cycle_walk(CycleSearch *search, guint root)
 {
   cycle_enter(search, root);
@@ -84,6 +89,7 @@ static GArray *cycle_walk(CycleSearch *search, guint root)
   return NULL;
 }
 
+/* Roots in the order of declaration, so the cycle that is told is the same for the same file. */
 GArray *plan_find_cycle(guint n, const GArray *edges)
 {
   g_autofree guint8 *marks = g_new0(guint8, MAX(n, 1));

@@ -1,4 +1,9 @@
-/* Owns what an agent is told about the others: URLs by target, CONNECTED_AGENTS, the peers file. */
+/* Owns what an agent is told about the others: URLs by target, CONNECTED_AGENTS, the peers file.
+ *
+ * The port comes through a callback, since who asks knows another one: the file the declared port,
+ * the core what a node has bound, the limits the longest that there is. Texts are built at each
+ * start and never kept: of a mesh they would be quadratic for as long as the deployment is there.
+ */
 #include "base/json.h"
 #include "plan/plan.h"
 
@@ -39,6 +44,8 @@ char *plan_url(const Job *job, guint agent, int port)
                            : g_strdup_printf("http://%s:%d", host, port);
 }
 
+/* Replicas of one callee stand together, in order: an agent that takes the first URL of each gets
+ * replica 0 of it. One without port has no URL and is left out. */
 char *plan_connected_agents(const Plan *plan, guint agent, PlanPortFn port, void *data)
 {
   const GArray *callees = g_ptr_array_index(plan->connections, agent);
@@ -62,6 +69,8 @@ static const char *const plan_peer_roles[] = {
     [TOPOLOGY_MESH] = "peer",       [TOPOLOGY_HIERARCHICAL] = "child", [TOPOLOGY_DYNAMIC] = "peer",
 };
 
+/* Unlike CONNECTED_AGENTS it names also who has no port, with an empty list: that it is there is
+ * known, too. */
 void plan_peer_json(const Plan *plan, guint callee, PlanPortFn port, void *data, GString *out)
 {
   const AgentSpec *peer = job_agent(plan->job, callee);
