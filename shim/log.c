@@ -20,6 +20,7 @@ enum {
 
 static struct {
   int fd;
+  void (*rotated)(void);
   long size, max;
   int files;
   unsigned long long dropped; /* bytes that could not be written since the last that could */
@@ -65,7 +66,7 @@ static void log_rotate(void)
   log_begin();
   /* also when nothing could be moved or opened: the next turn comes after as much again */
   log_state.size = 0;
-  shim_rotated();
+  log_state.rotated();
 }
 
 /* Takes the beginning of a record off the end of the file, where the disk took no more of it.
@@ -306,8 +307,9 @@ unsigned long long log_marked(void)
   return log_state.marked;
 }
 
-void log_open(const ShimSpec *spec)
+void log_open(const ShimSpec *spec, void (*rotated)(void))
 {
+  log_state.rotated = rotated;
   log_state.max = spec->log_bytes;
   log_state.files = (int)spec->log_files;
   log_state.fd = -1;

@@ -44,26 +44,6 @@ static struct {
   ShimSpec spec;
 } shim;
 
-#ifdef REEVE_CRASH_POINTS
-void shim_crash_point(const char *what)
-{
-  static long passed;
-  const char *at = getenv("REEVE_CRASH_AT"), *role = getenv("REEVE_CRASH_ROLE"),
-             *once = getenv("REEVE_CRASH_ONCE");
-  if (!at || (role && strcmp(role, "shim") != 0) || ++passed != strtol(at, NULL, 10))
-    return;
-  if (once && open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) < 0)
-    return; /* another shim was first */
-  dprintf(STDERR_FILENO, "crash point %ld (%s) reached in shim\n", passed, what);
-  _exit(97);
-}
-#else
-void shim_crash_point(const char *what)
-{
-  (void)what;
-}
-#endif
-
 static void shim_control_events(uint32_t events)
 {
   struct epoll_event event = {.events = events, .data.fd = shim.control};
@@ -128,7 +108,8 @@ static void shim_hello(void)
       words[shim.state], shim.code, shim.signal, log_marked());
 }
 
-void shim_rotated(void)
+/* The log was rotated. */
+static void shim_rotated(void)
 {
   int unread = 0;
   if (shim.control < 0 ||
@@ -439,7 +420,7 @@ int main(void)
   if (shim.signals < 0 || shim.epoll < 0 || shim_listen() != 0)
     return shim_die("listen");
   if (!shim.spec.attached)
-    log_open(&shim.spec);
+    log_open(&shim.spec, shim_rotated);
   shim_watch(shim.signals);
   shim_watch(shim.listener);
   shim_watch(shim.control);

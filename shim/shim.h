@@ -2,6 +2,8 @@
 /* The tiny static process that holds one instance: it outlives node and server, forks each attempt,
  * keeps the output, ends the whole tree. Links nothing but libc and allocates at start only. Its
  * protocol is frozen as version 1 (docs/protocol.md "Shim"). */
+#include "model/limits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +18,7 @@ enum {
   SHIM_MESSAGE_MAX = 512
 };
 enum { SHIM_OUT_FD = 6, SHIM_ERR_FD = 7 }; /* only with "attached" */
-enum { SHIM_WORDS_MAX = 4096, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
+enum { SHIM_WORDS_MAX = EXEC_WORDS_MAX, SHIM_GROUPS_MAX = 64, SHIM_CGROUPS_MAX = 8 };
 
 /* What to run, read once from SHIM_SPEC_FD: "key:length:bytes\n" again and again. All texts lie in
  * one mapping. */
@@ -86,7 +88,8 @@ void tree_signal(int signal, pid_t but);
 
 /* log.c */
 enum { LOG_STDOUT, LOG_STDERR, LOG_STREAMS };
-void log_open(const ShimSpec *spec);
+/* Once, before all others; @rotated is called whenever a file was full and another one begins. */
+void log_open(const ShimSpec *spec, void (*rotated)(void));
 /* Reads what is there from @fd into the log. Returns false at the end of the stream. */
 bool log_drain(int stream, int fd);
 /* Writes what is left of a line that never ended. */
@@ -99,8 +102,6 @@ void log_quiet(void);
  * of records written since. */
 void log_mark(void);
 unsigned long long log_marked(void);
-/* main.c: the log was rotated; tells the node. */
-void shim_rotated(void);
 
-/* Ends the process here in test builds with REEVE_CRASH_AT; else nothing. */
+/* crash.c: ends the process here in test builds with REEVE_CRASH_AT; else nothing. */
 void shim_crash_point(const char *what);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/system.h"
 #include "formats/expand.h"
+#include "model/limits.h"
 #include "net/address.h"
 
 #include <arpa/inet.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 
 enum {
-  AGENT_FILE_MAX = 1024 * 1024,
   LAST_WORDS_MS = 500, /* for the refusals of those that were not answered in time */
   REPLY_SLACK_MS = 5000,
   /* beside those of questions; 1,000 in all unless the file allows more questions at once */
@@ -75,7 +75,7 @@ static AgentFile *agent_read(const char *path, int *code)
   g_autoptr(GError) error = NULL;
   g_autoptr(Problems) problems = problems_new();
   size_t length = 0;
-  g_autofree char *text = fs_read(path, AGENT_FILE_MAX, &length, &error);
+  g_autofree char *text = fs_read(path, JOB_NAMED_FILE_BYTES_MAX, &length, &error);
   if (!text) {
     fprintf(stderr, "reeve: read '%s': %s\n", path, error->message);
     *code = reeve_error_exit(error->code);

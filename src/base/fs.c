@@ -45,8 +45,12 @@ static bool fs_read_fd(int fd, const char *path, size_t max, GString *out, GErro
     if (n == 0)
       return true;
     if (out->len + (size_t)n > max) {
-      g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': larger than %zu bytes", path,
-                  max);
+      struct stat st;
+      bool known = fstat(fd, &st) == 0 && (size_t)st.st_size > max;
+      g_autofree char *found =
+          known ? g_strdup_printf("%" G_GINT64_FORMAT " bytes, ", (gint64)st.st_size) : NULL;
+      g_set_error(error, REEVE_ERROR, REEVE_ERROR_LIMIT, "read '%s': %slarger than %zu bytes", path,
+                  found ? found : "", max);
       return false;
     }
     g_string_append_len(out, buffer, n);

@@ -100,7 +100,7 @@ bool text_is_name(const char *text)
     return false;
   size_t n = 0;
   for (; text[n]; n++)
-    if (n >= 64 || !(g_ascii_isalnum(text[n]) || strchr("._-", text[n])))
+    if (n >= TEXT_NAME_MAX || !(g_ascii_isalnum(text[n]) || strchr("._-", text[n])))
       return false;
   return true;
 }

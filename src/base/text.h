@@ -25,8 +25,9 @@ bool text_is_printable(const char *text);
 /* What the noun behind the number @n ends in: "" for 1, "s" for every other; as in ("%d restart%s",
  * n, text_plural(n)). Borrowed. */
 const char *text_plural(int64_t n);
-/* True when @text is 1..64 characters [A-Za-z0-9._-] starting with a letter or digit: names of
- * jobs, agents, nodes. */
+enum { TEXT_NAME_MAX = 64 };
+/* True when @text is 1..TEXT_NAME_MAX characters [A-Za-z0-9._-] starting with a letter or digit:
+ * names of jobs, agents, nodes. */
 bool text_is_name(const char *text);
 /* @text behind a UTF-8 byte order mark, if it begins with one; borrowed. */
 const char *text_behind_bom(const char *text);

@@ -147,13 +147,8 @@ static bool monitor_on_event(const char *type, const json_t *data, void *user)
 static int monitor_run(Cli *cli, GError **error)
 {
   g_auto(Target) target = {0};
-  json_t *deployment = NULL;
-  if (!target_of(cli, &target, error))
+  if (!target_of(cli, &target, error) || !show_is_there(cli, &target, error))
     return 1;
-  /* an unknown name is an error, not a silent stream */
-  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error)))
-    return 1;
-  json_decref(deployment);
   Monitor monitor;
   monitor_init(&monitor, cli, &target);
   bool ok = api_follow(cli, target.deployment, 0, monitor_on_event, &monitor, error);

@@ -113,13 +113,8 @@ static void schedules_filter(const Target *target, json_t *answer)
 int cmd_schedules(Cli *cli, GError **error)
 {
   g_auto(Target) target = {0};
-  json_t *deployment = NULL;
-  if (!target_of(cli, &target, error))
+  if (!target_of(cli, &target, error) || !show_is_there(cli, &target, error))
     return 1;
-  /* an unknown name is no empty list */
-  if (target.deployment && !(deployment = show_fetch_one(cli, &target, error)))
-    return 1;
-  json_decref(deployment);
   json_t *answer = api_get(cli, "/api/schedules", error);
   if (answer)
     schedules_filter(&target, answer);

@@ -7,13 +7,13 @@
 #include "base/text.h"
 #include "cli/api.h"
 #include "formats/job_reader.h"
+#include "model/limit_words.h"
 
-#include <stdio.h>
+#include <glib/gstdio.h>
+
 #include <string.h>
 
-/* What a server takes where a job is sent (ROUTE_BODY_LARGE of server/routes.h), and room for the
- * names of its members. */
-enum { JOB_SEND_BYTES_MAX = JSON_BYTES_MAX, JOB_SEND_BYTES_REST = 512 };
+enum { JOB_SEND_BYTES_REST = 512 }; /* members of the request that are always small */
 
 static char *job_file_contents(const char *path, size_t max, size_t *length, void *data,
                                GError **error)
@@ -35,23 +35,36 @@ static void job_file_check_size(const JobFile *file, const char *path)
 {
   g_autoptr(GString) body = g_string_new(NULL);
   g_autofree char *job = job_to_json(file->job);
+  jw_str(body, NULL, path);
   jw_str(body, NULL, file->text);
-  size_t bytes = body->len + strlen(job) + JOB_SEND_BYTES_REST;
-  if (bytes > JOB_SEND_BYTES_MAX)
-    problems_add(
-        file->problems, PROBLEM_ERROR, (SourcePos){g_intern_string(path), 1, 1},
-        "the file and what it stands for make %zu bytes to send, and a server takes %d; split it into several jobs, or keep long values in "
-        "files that the agents read",
-        bytes, JOB_SEND_BYTES_MAX);
+  limit_holds(LIMIT_JOB_SEND_BYTES, (int64_t)(body->len + strlen(job) + JOB_SEND_BYTES_REST),
+              file->problems, (SourcePos){g_intern_string(path), 1, 1},
+              "the file and what it stands for, as they are sent to a server");
+}
+
+/* The text of the file. One that is too large is a problem of it like any other; NULL without an
+ * error then. */
+static char *job_file_text(JobFile *file, const char *path, size_t *length, GError **error)
+{
+  g_autoptr(GError) wrong = NULL;
+  GStatBuf st;
+  char *text = fs_read(path, JOB_FILE_BYTES_MAX, length, &wrong);
+  bool large = g_error_matches(wrong, REEVE_ERROR, REEVE_ERROR_LIMIT) && g_stat(path, &st) == 0;
+  if (large)
+    limit_holds(LIMIT_JOB_FILE_BYTES, (int64_t)st.st_size, file->problems,
+                (SourcePos){g_intern_string(path), 1, 1}, "the file");
+  else if (wrong)
+    g_propagate_error(error, g_steal_pointer(&wrong));
+  return text;
 }
 
 bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *file, GError **error)
 {
   size_t length = 0;
-  *file = (JobFile){.text = fs_read(path, JOB_FILE_BYTES_MAX, &length, error),
-                    .files = g_ptr_array_new_with_free_func(g_free)};
+  *file = (JobFile){.files = g_ptr_array_new_with_free_func(g_free), .problems = problems_new()};
   g_ptr_array_add(file->files, g_canonicalize_filename(path, NULL));
-  if (!file->text) {
+  file->text = job_file_text(file, path, &length, error);
+  if (!file->text && !file->problems->errors) {
     job_file_done(file);
     return false;
   }
@@ -62,15 +75,15 @@ bool job_file_read(const Cli *cli, const char *path, bool preflight, JobFile *fi
                             .read_file = job_file_contents,
                             .variable = job_file_variable,
                             .data = file};
-  file->problems = problems_new();
-  file->job = job_read_all(file->text, length, &options, file->problems);
+  if (file->text)
+    file->job = job_read_all(file->text, length, &options, file->problems);
   if (file->job)
     module_places_set(file->job);
   if (file->job && preflight)
     preflight_check(file->job, file->problems);
   else if (file->job)
     preflight_limits(file->job, file->problems);
-  if (file->job && preflight && !file->problems->errors)
+  if (file->job && !file->problems->errors)
     job_file_check_size(file, path);
   if (cli_flag(cli, OPT_STRICT))
     problems_make_strict(file->problems);

@@ -120,6 +120,14 @@ json_t *show_fetch_one(const Cli *cli, const Target *target, GError **error)
   return deployment;
 }
 
+bool show_is_there(const Cli *cli, const Target *target, GError **error)
+{
+  json_t *deployment = target->deployment ? show_fetch_one(cli, target, error) : NULL;
+  bool there = !target->deployment || deployment;
+  json_decref(deployment);
+  return there;
+}
+
 json_t *show_fetch(const Cli *cli, const Target *target, GError **error)
 {
   if (target->deployment) {

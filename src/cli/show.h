@@ -11,6 +11,9 @@ void show_instances(const Cli *cli, Table *table, const json_t *deployment, bool
 const char *show_state(const json_t *instance);
 /* GETs the deployment of @target with the instances that it names; caller's reference. */
 json_t *show_fetch_one(const Cli *cli, const Target *target, GError **error);
+/* Is there what @target names? True also when it names nothing; else false with @error: an unknown
+ * name is neither an empty list nor a silent stream. */
+bool show_is_there(const Cli *cli, const Target *target, GError **error);
 /* The same as {"deployments": [...]}; every deployment when @target is empty. */
 json_t *show_fetch(const Cli *cli, const Target *target, GError **error);
 /* Prints status lines and the instance table of one deployment. */

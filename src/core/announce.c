@@ -47,8 +47,7 @@ static void announce_deployment(Core *core, Deployment *deployment)
   turn_event(core, "deployment", deployment->name, deployment->id, data);
 }
 
-/* Called when its last word was announced. Frees @instance. */
-static void announce_end_of(Core *core, Instance *instance)
+void announce_forget(Core *core, Instance *instance)
 {
   NodeObject *node = instance->node;
   if (node && node->linked)
@@ -56,6 +55,12 @@ static void announce_end_of(Core *core, Instance *instance)
               instruction_new(instance->id, instance->epoch, instance->generation));
   registration_drop(core, instance);
   turn_remove(core, TABLE_INSTANCES, instance->id);
+}
+
+/* Called when its last word was announced. Frees @instance. */
+static void announce_end_of(Core *core, Instance *instance)
+{
+  announce_forget(core, instance);
   core_remove_instance(core, instance);
 }
 

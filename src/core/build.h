@@ -59,6 +59,9 @@ void registration_free(Registration *registration);
 /* An open rollout, owned by @deployment. */
 Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind);
 bool rollout_is_open(const Rollout *rollout);
+/* What @node is asked for @rollout with the frame @request, which is being filled: the last of its
+ * reserves, which owns it. Both outlive it. */
+Reserve *reserve_new(Rollout *rollout, NodeObject *node, int64_t request);
 
 /* A schedule that is not in force, owned by @deployment. */
 Schedule *schedule_new(Deployment *deployment, const char *id, const char *agent);

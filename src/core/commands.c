@@ -1,5 +1,6 @@
 /* What people ask of a deployment: deploy, down, restart, cancel, rollback, forget. Refusals change
  * nothing. */
+#include "core/announce.h"
 #include "core/build.h"
 #include "core/command.h"
 #include "core/deployment.h"
@@ -312,6 +313,18 @@ static bool command_ports_clash(Core *core, const Command *command, const Job *j
   return false;
 }
 
+/* Refuses @job when it is larger than a job may be. The first thing that is too large is told. */
+static bool command_above_limits(Core *core, const Command *command, const Job *job)
+{
+  g_autoptr(Problems) problems = problems_new();
+  plan_check_limits(job, problems);
+  if (!problems->errors)
+    return false;
+  const Problem *first = problems->items->pdata[0];
+  turn_refuse(core, command, REEVE_ERROR_INVALID, "%s", first->message);
+  return true;
+}
+
 /* The job of @revision with another number of replicas, as JSON; NULL after a refusal. Caller
  * frees. */
 static char *command_scaled_job(Core *core, const Command *command, const Revision *revision)
@@ -338,7 +351,9 @@ static char *command_scaled_job(Core *core, const Command *command, const Revisi
     return NULL;
   }
   agent->replicas = command->number;
-  return command_ports_clash(core, command, job) ? NULL : job_to_json(job);
+  if (command_ports_clash(core, command, job) || command_above_limits(core, command, job))
+    return NULL;
+  return job_to_json(job);
 }
 
 void command_scale(Core *core, const Command *command)
@@ -393,15 +408,8 @@ void command_forget(Core *core, const Command *command)
     return;
   }
   turn_audit(core, command, "forget", deployment->name, NULL);
-  for (guint i = 0; i < deployment->instances->len; i++) {
-    Instance *instance = deployment->instances->pdata[i];
-    NodeObject *node = instance->node;
-    if (node && node->linked)
-      turn_send(core, node, FRAME_FORGET,
-                instruction_new(instance->id, instance->epoch, instance->generation));
-    registration_drop(core, instance);
-    turn_remove(core, TABLE_INSTANCES, instance->id);
-  }
+  for (guint i = 0; i < deployment->instances->len; i++)
+    announce_forget(core, deployment->instances->pdata[i]);
   for (guint i = 0; i < deployment->rollouts->len; i++)
     turn_remove(core, TABLE_ROLLOUTS, ((const Rollout *)deployment->rollouts->pdata[i])->id);
   for (guint i = 0; i < deployment->revisions->len; i++)

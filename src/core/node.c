@@ -435,7 +435,7 @@ void command_node_gone(Core *core, const Command *command)
   node->linked = false;
   if (node->status != NODE_LOST)
     node_set_status(core, node, NODE_SILENT);
-  rollouts_unlink(core, node);
+  reserve_forget_all(node); /* without a word: it forgets when its link breaks */
   node_arm(core, node);
 }
 

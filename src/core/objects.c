@@ -57,6 +57,22 @@ void instance_free(Instance *instance)
   pool_give_back(&instance->deployment->slot_pool, instance);
 }
 
+Reserve *reserve_new(Rollout *rollout, NodeObject *node, int64_t request)
+{
+  Reserve *reserve = g_new0(Reserve, 1);
+  *reserve = (Reserve){.rollout = rollout, .node = node, .request = request, .fresh = true};
+  g_ptr_array_add(rollout->reserves, reserve);
+  g_hash_table_add(node->reserves, reserve);
+  return reserve;
+}
+
+static void reserve_free(gpointer data)
+{
+  Reserve *reserve = data;
+  g_hash_table_remove(reserve->node->reserves, reserve);
+  g_free(reserve);
+}
+
 static void rollout_free(gpointer data)
 {
   Rollout *rollout = data;
@@ -286,7 +302,7 @@ Rollout *rollout_new(Deployment *deployment, const char *id, RolloutKind kind)
   Rollout *rollout = g_new0(Rollout, 1);
   g_strlcpy(rollout->id, id, sizeof rollout->id);
   rollout->deployment = deployment;
-  rollout->reserves = g_ptr_array_new_with_free_func(g_free);
+  rollout->reserves = g_ptr_array_new_with_free_func(reserve_free);
   rollout->leaving = g_ptr_array_new();
   rollout->kind = kind;
   rollout->outcome = OUTCOME_OPEN;
@@ -410,6 +426,7 @@ NodeObject *node_object_new(const char *id)
   node->instances = g_ptr_array_new();
   node->live = g_hash_table_new(NULL, NULL);
   node->outbox = g_ptr_array_new();
+  node->reserves = g_hash_table_new(NULL, NULL);
   node->unknown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   return node;
 }
@@ -419,6 +436,7 @@ void node_object_free(NodeObject *node)
   g_ptr_array_unref(node->instances);
   g_hash_table_unref(node->live);
   g_ptr_array_unref(node->outbox);
+  g_hash_table_unref(node->reserves);
   g_hash_table_unref(node->unknown);
   g_free(node->problem);
   g_free(node->id);

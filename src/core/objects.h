@@ -156,8 +156,10 @@ typedef struct Rollout {
   guint marks; /* (volatile) see Instance */
 } Rollout;
 
-/* What one node was asked for a rollout; for many slots there are several. */
+/* What one node was asked for a rollout; for many slots there are several. Owned by the rollout,
+ * and in the set of its node as long as it is there (reserve_new). */
 typedef struct Reserve {
+  struct Rollout *rollout;
   struct NodeObject *node;
   int64_t request; /* number of its RESERVE frame; the answer repeats it */
   guint slots;     /* that its frame asks for */
@@ -246,6 +248,7 @@ typedef struct NodeObject {
   GPtrArray *outbox;     /* (volatile) of Frame*: what it is told at the end of the turn */
   bool confirmed;        /* (volatile) it knows that what it holds belongs to our store */
   char *problem;         /* (volatile) why nothing can be done with it; NULL = nothing is wrong */
+  GHashTable *reserves;  /* (volatile) Reserve* set: what it was asked */
   GHashTable *unknown; /* (volatile) id -> UnknownInstance*: what it holds and no record explains */
   bool dirty;          /* (volatile) */
   guint marks;         /* (volatile) see Instance */

@@ -129,13 +129,14 @@ static Reserve *reserve_of(const Rollout *rollout, const NodeObject *node)
   return NULL;
 }
 
-Reserve *reserve_find(const Rollout *rollout, const NodeObject *node, int64_t request)
+Reserve *reserve_find(const NodeObject *node, int64_t request)
 {
-  for (guint i = 0; i < rollout->reserves->len; i++) {
-    Reserve *reserve = rollout->reserves->pdata[i];
-    if (reserve->node == node && reserve->request == request)
+  GHashTableIter iter;
+  gpointer reserve;
+  g_hash_table_iter_init(&iter, node->reserves);
+  while (g_hash_table_iter_next(&iter, &reserve, NULL))
+    if (((const Reserve *)reserve)->request == request)
       return reserve;
-  }
   return NULL;
 }
 
@@ -144,6 +145,18 @@ void reserve_forget(Rollout *rollout, const NodeObject *node)
   for (guint i = rollout->reserves->len; i > 0; i--)
     if (!node || ((const Reserve *)rollout->reserves->pdata[i - 1])->node == node)
       g_ptr_array_remove_index(rollout->reserves, i - 1);
+}
+
+void reserve_forget_all(const NodeObject *node)
+{
+  GHashTableIter iter;
+  gpointer reserve;
+  for (;;) {
+    g_hash_table_iter_init(&iter, node->reserves); /* anew: what goes leaves the set */
+    if (!g_hash_table_iter_next(&iter, &reserve, NULL))
+      return;
+    reserve_forget(((Reserve *)reserve)->rollout, node);
+  }
 }
 
 void reserve_release(Core *core, Rollout *rollout, const NodeObject *node)
@@ -203,11 +216,8 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
     Reserve *reserve = node ? reserve_of(rollout, node) : NULL;
     if (!node || !node->linked || (reserve && !reserve->fresh))
       continue;
-    if (!reserve || reserve->slots == RESERVE_SLOTS_MAX) {
-      reserve = g_new0(Reserve, 1);
-      *reserve = (Reserve){.node = node, .request = core_next_request(core), .fresh = true};
-      g_ptr_array_add(rollout->reserves, reserve);
-    }
+    if (!reserve || reserve->slots == RESERVE_SLOTS_MAX)
+      reserve = reserve_new(rollout, node, core_next_request(core));
     Frame *frame = turn_frame(core, node, FRAME_RESERVE, reserve->request);
     frame->port_base = core_config(core)->port_base;
     reserve->slots++;

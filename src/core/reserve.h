@@ -20,15 +20,18 @@ typedef struct Refusal {
 /* Asks every node for what the waiting slots of @rollout need of it, unless it was asked already.
  * Slots without a node get one. */
 ReserveResult reserve_ask(Core *core, Rollout *rollout, Refusal *refusal);
-/* What @node was asked with @request for @rollout; NULL = nothing. Borrowed. */
-Reserve *reserve_find(const Rollout *rollout, const NodeObject *node, int64_t request);
+/* What @node was asked with @request, a number of its own; NULL = nothing. Borrowed. */
+Reserve *reserve_find(const NodeObject *node, int64_t request);
 /* Takes the answer to @reserve, which may be freed, and asks again where that is not enough. */
 ReserveResult reserve_answer(Core *core, Rollout *rollout, Reserve *reserve, const Frame *frame,
                              Refusal *refusal);
 /* What @node (NULL = every node) was asked for @rollout is void: its answer, should it come, is let
  * go. */
 void reserve_forget(Rollout *rollout, const NodeObject *node);
-/* The same, and nodes that are linked are told. */
+/* What @node was asked for any rollout is void. Costs what it was asked, however many rollouts are
+ * open. */
+void reserve_forget_all(const NodeObject *node);
+/* As reserve_forget, and nodes that are linked are told. */
 void reserve_release(Core *core, Rollout *rollout, const NodeObject *node);
 /* A fixed port that a slot of @deployment waits for to be started with, and that another deployment
  * has: its agent may not be there at this moment, so no node would see it. False when there is

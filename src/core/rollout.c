@@ -582,15 +582,9 @@ static bool rollout_ask(Core *core, Rollout *rollout)
 
 void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame)
 {
-  const GPtrArray *open = core_list(core, CORE_OPEN);
-  Rollout *rollout = NULL;
-  Reserve *reserve = NULL;
-  for (guint i = 0; i < open->len && !reserve; i++) {
-    rollout = open->pdata[i];
-    if (rollout->phase == ROLLOUT_PHASE_RESERVE)
-      reserve = reserve_find(rollout, node, frame->request);
-  }
-  if (!reserve) { /* the rollout that asked is gone */
+  Reserve *reserve = reserve_find(node, frame->request);
+  Rollout *rollout = reserve ? reserve->rollout : NULL;
+  if (!rollout || rollout->phase != ROLLOUT_PHASE_RESERVE) { /* what asked is gone, or over it */
     turn_frame(core, node, FRAME_RELEASE, frame->request);
     return;
   }
@@ -598,13 +592,6 @@ void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame)
   ReserveResult result = reserve_answer(core, rollout, reserve, frame, &refusal);
   if (rollout_reserved(core, rollout, result, &refusal))
     rollout_pump(core, rollout);
-}
-
-void rollouts_unlink(Core *core, const NodeObject *node)
-{
-  const GPtrArray *open = core_list(core, CORE_OPEN);
-  for (guint i = 0; i < open->len; i++)
-    reserve_forget(open->pdata[i], node); /* without a word: it forgets when its link breaks */
 }
 
 static gint rollout_compare(gconstpointer a, gconstpointer b)

@@ -12,8 +12,6 @@ void rollout_cancel(Core *core, Rollout *rollout, const char *cause);
 void rollout_after_reboot(Core *core, Deployment *deployment, const NodeObject *node);
 /* @node (linked) answers a reserve. */
 void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame);
-/* @node has no link any more: it is not asked for anything, since the answer would be lost. */
-void rollouts_unlink(Core *core, const NodeObject *node);
 /* @node is there again, with slots of @deployments (of Deployment*): what waited for it has time
  * again, and asks anew. Marks TURN_RESUMED. */
 void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deployments);

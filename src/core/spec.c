@@ -202,6 +202,18 @@ InstanceSpec *instance_make_spec(const Instance *instance)
   return spec;
 }
 
+/* What is asked about is the program. The words behind it are for who reads frames: with long ones
+ * a frame of RESERVE_SLOTS_MAX slots, which is answered as one, would be too long to send. */
+static void spec_shorten(char **argv)
+{
+  enum { SHOWN_BYTES_MAX = 4096 };
+  size_t bytes = 0, i = 0;
+  for (; argv && argv[i] && (i == 0 || bytes + strlen(argv[i]) <= SHOWN_BYTES_MAX); i++)
+    bytes += strlen(argv[i]);
+  for (; argv && argv[i]; i++)
+    g_clear_pointer(&argv[i], g_free);
+}
+
 InstanceSpec *instance_make_outline(const Instance *instance)
 {
   InstanceSpec *spec = instance_make_spec(instance);
@@ -209,6 +221,8 @@ InstanceSpec *instance_make_outline(const Instance *instance)
   char **environment = path ? g_environ_setenv(NULL, "PATH", path, TRUE) : g_new0(char *, 1);
   g_strfreev(spec->environment);
   spec->environment = environment;
+  spec_shorten(spec->argv);
+  spec_shorten(spec->health.argv);
   g_clear_pointer(&spec->references, g_strfreev);
   g_clear_pointer(&spec->of_caller, g_strfreev);
   g_clear_pointer(&spec->agent_text, g_free);

@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { AGENT_FILE_MAX = 1024 * 1024 };
-
 typedef struct FileOf {
   Reader *reader;
   AgentSpec *agent;
@@ -70,7 +68,8 @@ static void row_agent_file(Reader *reader, const Row *row, struct fy_node *value
     return;
   g_free(agent->agent_file);
   agent->agent_file = reader_path(reader, name);
-  agent->agent_text = reader_load(reader, value, "agent file", agent->agent_file, AGENT_FILE_MAX);
+  agent->agent_text =
+      reader_load(reader, value, "agent file", agent->agent_file, JOB_NAMED_FILE_BYTES_MAX);
 }
 
 const Row reeve_rows[] = {{.key = "agent",

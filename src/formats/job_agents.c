@@ -2,11 +2,10 @@
 #include "base/text.h"
 #include "formats/env_file.h"
 #include "formats/reader.h"
+#include "model/limit_words.h"
 
 #include <stddef.h>
 #include <string.h>
-
-enum { ENV_FILE_MAX = 1024 * 1024 };
 
 static const char *const kind_words[] = {"service", "batch", NULL};
 static const char *const target_words[] = {"localhost", "remote", "container", "kubernetes", NULL};
@@ -158,7 +157,8 @@ static void row_env_file(Reader *reader, const Row *row, struct fy_node *value, 
   AgentSpec *agent = base;
   g_autofree char *name = reader_text(reader, value, path, row->key, "a file name");
   g_autofree char *file = name ? reader_path(reader, name) : NULL;
-  g_autofree char *text = file ? reader_load(reader, value, "env_file", file, ENV_FILE_MAX) : NULL;
+  g_autofree char *text =
+      file ? reader_load(reader, value, "env_file", file, JOB_NAMED_FILE_BYTES_MAX) : NULL;
   if (!text)
     return;
   EnvFileAt it = {reader, value, file};
@@ -167,8 +167,8 @@ static void row_env_file(Reader *reader, const Row *row, struct fy_node *value, 
   env_file_read(
       text, &(EnvFileReader){.variable = env_file_variable, .wrong = env_file_wrong, .data = &it},
       &pairs);
-  if (strmap_size(&pairs) > JOB_FILE_MAP_MAX)
-    reader_error(reader, value, "env_file '%s': more than %d variables", file, JOB_FILE_MAP_MAX);
+  limit_holds(LIMIT_JOB_FILE_MAP, strmap_size(&pairs), reader->problems, reader_pos(reader, value),
+              "env_file '%s'", file);
   for (guint i = 0; i < MIN(strmap_size(&pairs), JOB_FILE_MAP_MAX); i++)
     /* what the job says itself wins */
     if (!strmap_has(&agent->environment, strmap_at(&pairs, i)->key))
@@ -333,10 +333,9 @@ void reader_agents(Reader *reader, struct fy_node *node)
   }
   void *iter = NULL;
   int i = 0;
-  if (fy_node_sequence_item_count(node) > JOB_AGENTS_MAX) {
-    reader_error(reader, node, "'agents': more than %d agents", JOB_AGENTS_MAX);
+  if (!limit_holds(LIMIT_JOB_AGENTS, fy_node_sequence_item_count(node), reader->problems,
+                   reader_pos(reader, node), "'agents'"))
     return;
-  }
   for (struct fy_node *item = fy_node_sequence_iterate(node, &iter); item;
        item = fy_node_sequence_iterate(node, &iter), i++) {
     char path[40];

@@ -1,6 +1,7 @@
 /* Rows of webhooks: one mapping, or a list of them. */
 #include "base/text.h"
 #include "formats/reader.h"
+#include "model/limit_words.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -72,8 +73,6 @@ static void notify_one(Reader *reader, const Row *row, struct fy_node *value, Jo
   reader_mapping(reader, value, row->rows, spec, path);
   if (!spec->url)
     reader_error(reader, value, "'%s.url': missing", path);
-  if (job->notify->len == JOB_NOTIFY_MAX)
-    reader_error(reader, value, "'%s': more than %d webhooks", path, JOB_NOTIFY_MAX);
   g_ptr_array_add(job->notify, spec);
 }
 
@@ -86,6 +85,8 @@ void row_notify(Reader *reader, const Row *row, struct fy_node *value, void *bas
     notify_one(reader, row, value, base, name);
     return;
   }
+  limit_holds(LIMIT_JOB_NOTIFY, fy_node_sequence_item_count(value), reader->problems,
+              reader_pos(reader, value), "'%s'", name);
   for (struct fy_node *item = fy_node_sequence_iterate(value, &iter); item;
        item = fy_node_sequence_iterate(value, &iter), i++) {
     g_autofree char *at = g_strdup_printf("%s[%d]", name, i);

@@ -4,6 +4,7 @@
 
 #include "formats/job_tree.h"
 #include "formats/reader.h"
+#include "plan/plan.h"
 
 static void reader_caller(Reader *reader)
 {
@@ -31,6 +32,8 @@ static void reader_read(Reader *reader, struct fy_node *root)
     reader_error(reader, root, "'agents': missing");
   reader_topology(reader, reader->topology);
   reader_checks(reader);
+  if (reader->problems->errors == before)
+    plan_check_limits(job, reader->problems);
 }
 
 Job *job_read_all(const char *text, size_t length, const JobReadOptions *options,

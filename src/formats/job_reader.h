@@ -6,17 +6,6 @@
 #include "base/problems.h"
 #include "model/job.h"
 
-/* JOB_FILE_ALIAS_NODES_MAX: what all aliases together may stand for; JOB_FILE_MAP_MAX: keys of one
- * environment or config. */
-enum {
-  JOB_FILE_BYTES_MAX = 8 * 1024 * 1024,
-  JOB_FILE_DEPTH_MAX = 64,
-  JOB_FILE_ALIASES_MAX = 100,
-  JOB_FILE_ANCHORS_MAX = 2000,
-  JOB_FILE_ALIAS_NODES_MAX = 100000,
-  JOB_FILE_MAP_MAX = 2000
-};
-
 /* Contents of @path, at most @max bytes, NUL-terminated; caller frees. NULL with @error. */
 typedef char *(*FormatFileFn)(const char *path, size_t max, size_t *length, void *data,
                               GError **error);

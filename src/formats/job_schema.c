@@ -1,6 +1,7 @@
 /* The keys of a job file at its top, as rows, and the reference made from all rows. */
 #include "base/text.h"
 #include "formats/reader.h"
+#include "model/limit_words.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -261,7 +262,7 @@ char *job_schema_markdown(void)
 {
   GString *out = g_string_new(
       "# The job file\n\nYAML 1.2, or the same as JSON. Made from the rows of `src/formats/job_schema.c`; a test compares. Unknown "
-      "keys are warned about with the nearest known one; `--strict` makes warnings errors. Limits: 8 MiB, 64 levels, 100 aliases.\n\n"
+      "keys are warned about with the nearest known one; `--strict` makes warnings errors. What a job may be is listed at the end, under Limits.\n\n"
       "In every value - not in keys - `${NAME}` stands for a variable of the caller. `${NAME:-text}` gives the text when it is not set or "
       "empty, `${NAME-text}` when it is not set; `${NAME:?message}` and `${NAME?message}` are errors then, with the message. `$${` is a "
       "literal `${`; every other dollar sign stays as it is, so that `$HOME` and `$$` reach a shell. "
@@ -297,6 +298,10 @@ char *job_schema_markdown(void)
       "| `hierarchical` | root, then level by level | each level is given the next; in a tree a parent its children |\n"
       "| `dynamic` | one | none: agents find each other in the registry (`AGENT_REGISTRY_URL`) |\n\n"
       "To be given an agent means to have its URL in `CONNECTED_AGENTS`. Agents that the topology leaves out are started in the "
-      "last stage, under `dag` in the first, and are warned about.\n");
+      "last stage, under `dag` in the first, and are warned about.\n"
+      "\n## Limits\n\n`reeve validate`, `plan`, `up` and the API refuse what is above with the same words: what has so many, how many, "
+      "and the most. What agents are given is counted with the longest ports and names that it can have.\n\n");
+  g_autofree char *limits = limits_markdown();
+  g_string_append(out, limits);
   return g_string_free(out, FALSE);
 }

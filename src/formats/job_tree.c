@@ -3,6 +3,7 @@
 #include "formats/job_tree.h"
 
 #include "formats/job_reader.h"
+#include "model/limit_words.h"
 
 #include <string.h>
 
@@ -20,14 +21,16 @@ static SourcePos tree_byte_pos(const char *file, const char *text, size_t at)
 /* What could be an anchor: '&' where a value may begin. libfyaml keeps anchors in a list, so their
  * number is bounded before it sees them.
  */
-static bool tree_many_anchors(const char *text, size_t length)
+static int tree_anchors(const char *text, size_t length)
 {
   int n = 0;
+  if (!length)
+    return 0;
   const char *end = text + length - 1;
   for (const char *p = memchr(text, '&', length); p && p < end;
        p = memchr(p + 1, '&', (size_t)(end - p)))
     n += (p == text || strchr(" \t\n[{,:", p[-1])) && !g_ascii_isspace(p[1]);
-  return n > JOB_FILE_ANCHORS_MAX;
+  return n;
 }
 
 /* What must hold before a parser may look at it. */
@@ -35,18 +38,17 @@ static bool tree_check_bytes(const char *text, size_t length, const char *file, 
 {
   const char *bad;
   SourcePos start = {.file = file, .line = 1, .column = 1};
-  if (length > JOB_FILE_BYTES_MAX)
-    problems_add(problems, PROBLEM_ERROR, start, "file is larger than 8 MiB");
-  else if ((bad = memchr(text, '\0', length)))
+  if (!limit_holds(LIMIT_JOB_FILE_BYTES, (int64_t)length, problems, start, "the file"))
+    return false;
+  if ((bad = memchr(text, '\0', length)))
     problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)),
                  "NUL byte: this is not a text file");
   else if (!g_utf8_validate(text, (gssize)length, &bad))
     problems_add(problems, PROBLEM_ERROR, tree_byte_pos(file, text, (size_t)(bad - text)),
                  "not valid UTF-8");
-  else if (length && tree_many_anchors(text, length))
-    problems_add(problems, PROBLEM_ERROR, start, "more than %d anchors", JOB_FILE_ANCHORS_MAX);
   else
-    return true;
+    return limit_holds(LIMIT_JOB_FILE_ANCHORS, tree_anchors(text, length), problems, start,
+                       "the file");
   return false;
 }
 

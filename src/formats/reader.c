@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "formats/job_tree.h"
 #include "formats/variables.h"
+#include "model/limit_words.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -160,14 +161,11 @@ bool reader_is_null(struct fy_node *node)
 bool reader_is_map(Reader *reader, struct fy_node *node, const char *path, const char *key,
                    const char *wanted)
 {
-  g_autofree char *name = NULL;
-  if (fy_node_is_mapping(node) && fy_node_mapping_item_count(node) <= JOB_FILE_MAP_MAX)
-    return true;
-  name = reader_join(path, key);
+  g_autofree char *name = reader_join(path, key);
   if (fy_node_is_mapping(node))
-    reader_error(reader, node, "'%s': more than %d keys", name, JOB_FILE_MAP_MAX);
-  else
-    reader_error(reader, node, "'%s': wanted %s", name, wanted);
+    return limit_holds(LIMIT_JOB_FILE_MAP, fy_node_mapping_item_count(node), reader->problems,
+                       reader_pos(reader, node), "'%s'", name);
+  reader_error(reader, node, "'%s': wanted %s", name, wanted);
   return false;
 }
 

@@ -3,6 +3,7 @@
  * gigabytes. */
 #include "formats/job_reader.h"
 #include "formats/job_tree.h"
+#include "model/limit_words.h"
 
 #include <string.h>
 
@@ -189,11 +190,11 @@ bool job_tree_check(struct fy_document *document, const char *file, Problems *pr
   int before = problems->errors;
   walk_anchors(&walk, document);
   Extent all = walk_node(&walk, fy_document_root(document), 0);
-  if (walk.aliases > JOB_FILE_ALIASES_MAX)
-    walk_error(&walk, walk.first_alias, "more than %d aliases", JOB_FILE_ALIASES_MAX);
-  else if (all.nodes > walk.visited && all.nodes - walk.visited > JOB_FILE_ALIAS_NODES_MAX)
-    walk_error(&walk, walk.first_alias, "aliases stand for more than %d values",
-               JOB_FILE_ALIAS_NODES_MAX);
+  guint64 stand_for = all.nodes > walk.visited ? all.nodes - walk.visited : 0;
+  SourcePos first = job_tree_pos(file, walk.first_alias);
+  if (limit_holds(LIMIT_JOB_FILE_ALIASES, walk.aliases, problems, first, "the file"))
+    limit_holds(LIMIT_JOB_FILE_ALIAS_NODES, (int64_t)stand_for, problems, first,
+                "what its aliases stand for");
   g_clear_pointer(&walk.names, g_hash_table_unref);
   g_clear_pointer(&walk.extents, g_hash_table_unref);
   *aliases = walk.aliases;

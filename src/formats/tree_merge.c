@@ -3,6 +3,7 @@
  * duplicate. */
 #include "formats/job_reader.h"
 #include "formats/job_tree.h"
+#include "model/limit_words.h"
 
 #include <string.h>
 
@@ -68,11 +69,9 @@ static void merge_from(TreeMerge *merge, struct fy_node *mapping, struct fy_node
     if (!g_hash_table_add(keys, merge_name(fy_node_pair_key(pair))))
       continue;
     /* libfyaml compares each new key with all others */
-    if (g_hash_table_size(keys) > JOB_FILE_MAP_MAX) {
-      problems_add(merge->problems, PROBLEM_ERROR, job_tree_pos(merge->file, mapping),
-                   "'<<': more than %d keys in one mapping", JOB_FILE_MAP_MAX);
+    if (!limit_holds(LIMIT_JOB_FILE_MAP, g_hash_table_size(keys), merge->problems,
+                     job_tree_pos(merge->file, mapping), "'<<'"))
       return;
-    }
     struct fy_node *key = fy_node_copy(merge->document, fy_node_pair_key(pair)),
                    *value = fy_node_copy(merge->document, fy_node_pair_value(pair));
     if (fy_node_mapping_append(mapping, key, value) == 0)

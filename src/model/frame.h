@@ -4,17 +4,10 @@
  * later WebSocket) carries text. Unknown fields are ignored, an unknown type parses as
  * FRAME_UNKNOWN and is answered with FRAME_UNKNOWN_TYPE. */
 #include "model/instance_spec.h"
+#include "model/limits.h"
 #include "model/states.h"
 
-/* Limits of one line. A frame with many items goes as several of about FRAME_PAGE_BYTES, so only
- * one item that is larger than FRAME_BYTES_MAX by itself cannot be sent. */
-enum {
-  PROTOCOL_VERSION = 2,
-  FRAME_BYTES_MAX = 8 * 1024 * 1024,
-  FRAME_PAGE_BYTES = 256 * 1024,
-  FRAME_LIST_BYTES_MAX = 64 * 1024 * 1024, /* of all pages of one hello */
-  BULK_BYTES_MAX = 16 * 1024
-};
+enum { PROTOCOL_VERSION = 2 };
 
 /*        enum            word            direction */
 #define FRAME_TYPES(X)                                                                             \
@@ -168,6 +161,18 @@ const char *frame_type_word(FrameType type);
  * of char*, caller unrefs. Reports of a hello go on in list frames; instructions and reports in
  * further frames of the same type. Frames that are answered as one (reserve) are never split. */
 GPtrArray *frame_pages(const Frame *frame, size_t page_bytes);
-/* Adds what @page, the next list frame behind the hello @hello, tells; its reports move. False when
- * it is another one than the next; one that came before changes nothing. */
-bool frame_join(Frame *hello, Frame *page);
+
+/* The other end of frame_pages: a hello of which further pages are on their way. Zeroed it is
+ * empty. Bounded: what all pages of a hello have together is at most FRAME_LIST_BYTES_MAX. */
+typedef struct FrameJoin {
+  Frame *hello; /* NULL = none is expected */
+  size_t bytes; /* of the pages that came */
+} FrameJoin;
+/* Takes the next frame of a link, @length bytes long (owned). Returns what there is to handle,
+ * owned by the caller: the hello when all of it is there, a frame of another type as it came. NULL
+ * while pages are missing; also with REEVE_ERROR_INVALID, when @frame does not follow what came
+ * before it or the hello is too long: nothing is left of it then, and the link should end, so that
+ * the node begins again. A page that comes twice changes nothing. */
+Frame *frame_join_feed(FrameJoin *join, Frame *frame, size_t length, GError **error);
+/* Empty again; a new hello does the same. */
+void frame_join_clear(FrameJoin *join);

@@ -1,6 +1,8 @@
 /* Frames with many items as several lines, so that no line is too long for the other end. */
 #include "model/frame.h"
 
+#include "base/error.h"
+
 #include <string.h>
 
 /* The items that may go in several frames; NULL = they belong together. */
@@ -77,7 +79,9 @@ GPtrArray *frame_pages(const Frame *frame, size_t page_bytes)
   return pages;
 }
 
-bool frame_join(Frame *hello, Frame *page)
+/* Adds what @page tells to @hello; its reports move. False when it is another one than the next;
+ * one that came before changes nothing. */
+static bool join_page(Frame *hello, Frame *page)
 {
   if (page->seq <= hello->seq)
     return true; /* it came twice */
@@ -90,4 +94,34 @@ bool frame_join(Frame *hello, Frame *page)
     g_ptr_array_add(hello->reports, page->reports->pdata[i]);
   g_ptr_array_set_size(page->reports, 0);
   return true;
+}
+
+Frame *frame_join_feed(FrameJoin *join, Frame *frame, size_t length, GError **error)
+{
+  if (frame->type != FRAME_HELLO && frame->type != FRAME_LIST)
+    return frame;
+  g_autoptr(Frame) page = frame;
+  if (frame->type == FRAME_HELLO) {
+    frame_join_clear(join);
+    join->hello = g_steal_pointer(&page);
+  }
+  join->bytes += length;
+  const char *wrong = NULL;
+  if (!join->hello)
+    wrong = "no hello before it";
+  else if (join->bytes > FRAME_LIST_BYTES_MAX)
+    wrong = "it is too long";
+  else if (page && !join_page(join->hello, page))
+    wrong = "a page is missing";
+  if (!wrong)
+    return join->hello->more ? NULL : g_steal_pointer(&join->hello);
+  frame_join_clear(join);
+  g_set_error_literal(error, REEVE_ERROR, REEVE_ERROR_INVALID, wrong);
+  return NULL;
+}
+
+void frame_join_clear(FrameJoin *join)
+{
+  frame_free(join->hello);
+  *join = (FrameJoin){0};
 }

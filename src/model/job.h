@@ -4,17 +4,13 @@
  * job is self-contained: ${VAR}, env files and agent files are folded in and paths are absolute.
  * Times are in milliseconds. */
 #include "base/problems.h"
+#include "model/limits.h"
 
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-  JOB_AGENTS_MAX = 200000,
-  JOB_REPLICAS_MAX = 1000,
-  SCHEDULE_EVERY_MIN_MS = 1000,
-  JOB_NOTIFY_MAX = 16
-};
+enum { SCHEDULE_EVERY_MIN_MS = 1000 };
 
 /* Where a value of an environment comes from. TEXT: as written. SECRET, FILE: fetched on the node
  * when the agent starts; the value is then the name of the secret, or the path of the file. */

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "model/cron.h"
 #include "model/job.h"
+#include "model/limit_words.h"
 #include "model/spec_json.h"
 
 #include <stddef.h>
@@ -271,8 +272,10 @@ static bool job_check_agent(const AgentSpec *agent, GError **error)
 
 static bool job_read_agents(const json_t *list, Job *job, GError **error)
 {
-  if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > JOB_AGENTS_MAX)
+  if (!json_is_array(list) || json_array_size(list) == 0)
     return spec_bad(error, "agents", "a list of agents");
+  if (!limit_require(LIMIT_JOB_AGENTS, (int64_t)json_array_size(list), "'agents'", error))
+    return false;
   size_t i;
   json_t *item;
   json_array_foreach(list, i, item)
@@ -369,13 +372,14 @@ static bool job_read_notify(const json_t *list, Job *job, GError **error)
 {
   size_t i;
   json_t *item;
+  if (!limit_require(LIMIT_JOB_NOTIFY, (int64_t)json_array_size(list), "'notify'", error))
+    return false;
   json_array_foreach(list, i, item)
   {
     const char *url = jget_str(item, "url", NULL);
     int64_t events = (1 << NOTIFY_EVENT_N) - 1;
-    if (!url || (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) ||
-        i >= JOB_NOTIFY_MAX)
-      return spec_bad(error, "notify[].url", "at most 16 URLs with http or https");
+    if (!url || (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")))
+      return spec_bad(error, "notify[].url", "a URL with http or https");
     const char *secret = jget_str(item, "secret", NULL);
     if (secret && !text_is_name(secret))
       return spec_bad(error, "notify[].secret", "the name of a secret");

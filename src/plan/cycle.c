@@ -5,8 +5,9 @@
 
 #include "plan/plan.h"
 
-/* The last edge of a vertex is put in place first: so each offset walks down from the end of its
- * vertex to the beginning, and is right in the end. */
+/* A counting sort by source: count each one's edges, sum the counts to where its part ends, then
+ * put every edge, the last one first, before the others of its part: so each offset walks down to
+ * the beginning of its part, and is right in the end. Edges of one source keep their order. */
 void adjacency_init(Adjacency *adjacency, guint n, const GArray *edges)
 {
   guint *offsets = g_new0(guint, (gsize)n + 1), *targets = g_new(guint, MAX(edges->len, 1));
@@ -36,8 +37,10 @@ typedef enum VertexMark { VERTEX_NEW, VERTEX_OPEN, VERTEX_CLOSED } VertexMark;
 typedef struct CycleSearch {
   Adjacency adjacency;
   guint8 *marks;
-  guint *next;  /* per vertex: the next edge to look at */
-  GArray *path; /* of guint: the OPEN vertices in order */
+  guint *next; /* per vertex: the next edge to look at */
+  /* of guint: the way from a root to where the search stands. Invariant: exactly these are OPEN.
+   * What is CLOSED reaches no cycle, so no vertex is entered and no edge looked at twice. */
+  GArray *path;
 } CycleSearch;
 
 /* The part of the path from @vertex on, turned so that the vertex declared first leads. */
@@ -64,7 +67,8 @@ static void cycle_enter(CycleSearch *search, guint vertex)
   g_array_append_val(search->path, vertex);
 }
 
-/* Walks everything reachable from @root; the first cycle met, or NULL. */
+/* Walks everything reachable from @root that was not walked before; the first cycle met, or NULL.
+ */
 static GArray *cycle_walk(CycleSearch *search, guint root)
 {
   cycle_enter(search, root);
@@ -84,6 +88,7 @@ static GArray *cycle_walk(CycleSearch *search, guint root)
   return NULL;
 }
 
+/* Roots in the order of declaration, so the cycle that is told is the same for the same file. */
 GArray *plan_find_cycle(guint n, const GArray *edges)
 {
   g_autofree guint8 *marks = g_new0(guint8, MAX(n, 1));

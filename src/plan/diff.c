@@ -1,4 +1,7 @@
-/* Owns the comparison of two jobs, for people: what an update would do and why. */
+/* Owns the comparison of two jobs, for people: what an update would do and why. Both are compared
+ * as the JSON that a revision stores, member by member: what is stored is what can differ, and a
+ * key that is added to a job is in the difference without a line here. What it costs is linear in
+ * the jobs, but for lists of texts and the lines of a changed file. */
 #include "plan/diff.h"
 
 #include "base/json.h"
@@ -55,6 +58,8 @@ static char *diff_text(const char *key, const json_t *value)
   return text;
 }
 
+/* Who may see a value is decided here and in diff_write_parts, and nowhere else; a long one is cut,
+ * since a difference is read at a terminal. */
 static void diff_write_value(GString *out, const char *member, const char *key, const json_t *value,
                              DiffShown shown_to)
 {
@@ -176,7 +181,8 @@ static void diff_write(GString *out, const char *key, const json_t *before, cons
 static void diff_values(GString *out, const char *path, const json_t *before, const json_t *after,
                         DiffShown shown);
 
-/* Members of both objects, in the order of @after, then what only @before has. */
+/* Members of both objects, in the order of @after, then what only @before has. Recursion ends: a
+ * job has few levels, all of them known (job_json.c). */
 static void diff_objects(GString *out, const char *path, json_t *before, json_t *after,
                          DiffShown shown)
 {
@@ -247,6 +253,7 @@ static json_t *diff_agent(const DiffSide *side, const char *id)
   return index < 0 ? NULL : json_array_get(json_object_get(side->tree, "agents"), (size_t)index);
 }
 
+/* By declared ports: what an automatic port really is does not come from the job. */
 static char *diff_connected(const DiffSide *side, const char *id)
 {
   int index = job_find_agent(side->job, id);
@@ -264,7 +271,8 @@ static void diff_write_agent(GString *out, const char *id, const char *change, c
   jw_close(out, '}');
 }
 
-/* Agent @id of both jobs. */
+/* Agent @id of both jobs. When something of the job changed that is in every environment, all are
+ * started again anyway, and nobody is left with URLs of before: nothing is stale then. */
 static void diff_pair(GString *out, const char *id, const DiffSide *before, const DiffSide *after,
                       bool job_changed)
 {
@@ -322,6 +330,8 @@ static char *diff_job_keys(const DiffSide *before, const DiffSide *after)
   return g_string_free(out, FALSE);
 }
 
+/* The agents are told after the keys of the job are known and written before them: whether an agent
+ * is stale depends on what of the job has changed. */
 char *plan_diff_json(const Job *before, const Job *after, DiffShown shown, GError **error)
 {
   DiffSide left = {0}, right = {0};

@@ -1,6 +1,16 @@
 /* Owns the order of starting and who is given whose URL, for each kind of topology: facts C.2 as a
  * table of builders. Everything is linear in agents and edges; only a mesh, in which everybody
- * knows everybody, is quadratic. */
+ * knows everybody, is quadratic.
+ *
+ * The graph: a vertex is an agent, by its index in the job; an edge from a to b means that a is
+ * given b's URL, so a calls b. Stages and connections are two answers from one graph: connections
+ * never turn round, the order of stages does (start_order). A URL is known before anything starts,
+ * since ports are reserved for the whole revision, so no order is needed for correctness: it is
+ * what the author of the topology wants to see run first.
+ *
+ * Invariants of a plan that is done: every agent is in exactly one stage, stage_of says in which; a
+ * stage has at least one agent; all lists are in the order of the topology, else of declaration, so
+ * that the same job gives the same plan on every machine - plan ids and digests depend on it. */
 #include "plan/plan.h"
 
 #include "base/error.h"
@@ -60,6 +70,8 @@ static void plan_connect_group(Plan *plan, guint agent, const GArray *group)
   plan_connect(plan, agent, &g_array_index(group, guint, 0), group->len);
 }
 
+/* Only stages: who is given whose URL stays. Agents outside the topology have no stage yet, and
+ * come last in either order. */
 static void plan_reverse_stages(Plan *plan)
 {
   guint n = plan->stages->len;
@@ -107,6 +119,8 @@ static bool plan_pipeline(Plan *plan, GError **error)
   return true;
 }
 
+/* The one topology whose lists cannot be shared, since each leaves out another agent: n (n - 1)
+ * entries, which JOB_CONNECTIONS bounds before a plan is made. */
 static bool plan_mesh(Plan *plan, GError **error)
 {
   const GArray *group = topology_group(&plan->job->topology, 0);
@@ -122,6 +136,7 @@ static bool plan_mesh(Plan *plan, GError **error)
   return true;
 }
 
+/* No connections: agents look for each other in the registry while they run. */
 static bool plan_dynamic(Plan *plan, GError **error)
 {
   if (plan_agents(plan))
@@ -131,6 +146,8 @@ static bool plan_dynamic(Plan *plan, GError **error)
   return true;
 }
 
+/* The cycle begins with the agent declared first, so that the same file has the same message; a
+ * cycle through thousands of agents is told by its begin. */
 static void plan_cycle_error(const Plan *plan, const GArray *cycle, GError **error)
 {
   enum { CYCLE_SHOWN_MAX = 50 };
@@ -152,7 +169,13 @@ typedef struct PlanVertex {
 } PlanVertex;
 
 /* Puts every vertex that @skip does not name into @order, behind all that call it, with the stage
- * that it has when callers come first. Returns how many there are: those of a cycle are missing. */
+ * that it has when callers come first. Returns how many there are; when some are missing, they are
+ * on a cycle or behind one.
+ *
+ * Kahn's algorithm: @waits counts the edges into a vertex whose source has no place yet; one that
+ * waits for nothing enters the queue, which is @order. A queue, not a stack: vertices leave it in
+ * the order of their stages, so the source that frees a vertex is the last it waited for, and its
+ * stage the highest. Linear in vertices and edges. */
 static guint plan_order(const Adjacency *adjacency, const bool *skip, PlanVertex *vertices,
                         guint *order)
 {
@@ -214,7 +237,8 @@ static void plan_fill_stages(Plan *plan, const PlanVertex *vertices, const bool 
   }
 }
 
-/* The plan has the targets of @adjacency from now on. */
+/* Edges of one source lie side by side in @adjacency, in the order of the file: that is the order
+ * of CONNECTED_AGENTS. The plan has its targets from now on. */
 static void plan_connect_edges(Plan *plan, Adjacency *adjacency)
 {
   const guint *offsets = adjacency->offsets;
@@ -223,7 +247,8 @@ static void plan_connect_edges(Plan *plan, Adjacency *adjacency)
   g_ptr_array_add(plan->blocks, g_steal_pointer(&adjacency->targets));
 }
 
-/* Stages and connections from explicit edges; @skip: agents that are no vertex. */
+/* Stages and connections from explicit edges; @skip: agents that are no vertex. That there is a
+ * cycle comes out of the stages for nothing; which one is searched for only then. */
 static bool plan_edges(Plan *plan, const bool *skip, guint skipped, GError **error)
 {
   const GArray *edges = plan->job->topology.connections;
@@ -247,6 +272,7 @@ static bool plan_edges(Plan *plan, const bool *skip, guint skipped, GError **err
   return true;
 }
 
+/* Every agent is a vertex, also one without edges: it waits for nobody and starts in stage 0. */
 static bool plan_dag(Plan *plan, GError **error)
 {
   g_autofree bool *skip = g_new0(bool, MAX(plan_agents(plan), 1));
@@ -270,6 +296,8 @@ static bool plan_tree(Plan *plan, GError **error)
   return plan_edges(plan, skip, skipped, error);
 }
 
+/* Written as levels it is a chain that begins with the root alone; written as {parent, children} it
+ * is a graph. The groups are borrowed from the topology. */
 static bool plan_hierarchical(Plan *plan, GError **error)
 {
   const Topology *topology = &plan->job->topology;

@@ -25,6 +25,12 @@ Plan *plan_new(const Job *job, GError **error);
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 
+/* What of @job is above a limit (model/limits.h) that only the whole shows: instances and
+ * connections, then for each agent what the kernel and one frame to a node must take. Appends to
+ * @problems, with the places that @job has; every agent is named. Linear in agents and edges, and
+ * builds nothing before it knows that it is small. */
+void plan_check_limits(const Job *job, Problems *problems);
+
 /* Gives the port of replica @replica of agent @agent: what a fixed port, an automatic one or none
  * comes to. */
 typedef int (*PlanPortFn)(guint agent, int replica, void *data);
@@ -38,6 +44,8 @@ char *plan_url(const Job *job, guint agent, int port);
 /* CONNECTED_AGENTS of @agent: URLs of every replica of every connected agent in order,
  * comma-joined; NULL when there are none. */
 char *plan_connected_agents(const Plan *plan, guint agent, PlanPortFn port, void *data);
+/* What the peers file says of the agent @callee, a JSON object, to the end of @out. */
+void plan_peer_json(const Plan *plan, guint callee, PlanPortFn port, void *data, GString *out);
 /* AGENT_PEERS_FILE of @agent as JSON: [{"id","role","urls":[...]}]. Caller frees. */
 char *plan_peers_json(const Plan *plan, guint agent, PlanPortFn port, void *data);
 /* The first cycle among @n vertices as vertex indices in order (first not repeated), or NULL.

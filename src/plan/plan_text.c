@@ -36,6 +36,8 @@ static void plan_write_stages(const Plan *plan, GString *out)
   jw_close(out, ']');
 }
 
+/* An agent without connections has an empty list: programs look each agent up without asking first.
+ * The text is quadratic for a mesh, which is why `plan` of one is long. */
 static void plan_write_connections(const Plan *plan, GString *out)
 {
   jw_open(out, "connections", '{');
@@ -49,6 +51,7 @@ static void plan_write_connections(const Plan *plan, GString *out)
   jw_close(out, '}');
 }
 
+/* What the job asks for; on which node it will be is not known before it is brought up. */
 static void plan_write_placement(const Plan *plan, GString *out)
 {
   jw_open(out, "placement", '{');

@@ -25,8 +25,7 @@ struct HubPeer {
   bool greeted;          /* hello was handled: messages may go out */
   bool overrun;          /* sent more than we hold: its link ends at the next chance */
   char *refused;         /* what the log said last of why it is refused; or NULL */
-  Frame *hello;          /* whose further pages have not come yet; or NULL */
-  size_t hello_bytes;
+  FrameJoin join;
 };
 
 typedef struct HubFrame {
@@ -82,7 +81,7 @@ static void hub_peer_free(HubPeer *peer)
 {
   hub_drop_waiting(peer->hub, peer);
   g_ptr_array_remove_fast(peer->hub->peers, peer);
-  frame_free(peer->hello);
+  frame_join_clear(&peer->join);
   g_free(peer->node);
   g_free(peer->incarnation);
   g_free(peer->boot_id);
@@ -308,31 +307,18 @@ static const HubFrameFn hub_handlers[FRAME_N] = {
     [FRAME_EXEC_END] = hub_on_exec, [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
 };
 
-/* A hello of several pages is one: what it lists counts when all of it is there. @frame (owned) or
- * the whole hello, owned by the caller; NULL while pages are missing. One that does not follow the
- * page before it ends the link: the node dials anew and begins again. */
+/* A hello of several pages is one: what it lists counts when all of it is there. A page that does
+ * not follow ends the link: the node dials anew and begins again. */
 static Frame *hub_whole(HubPeer *peer, Frame *frame, size_t length)
 {
-  if (frame->type != FRAME_HELLO && frame->type != FRAME_LIST)
-    return frame;
-  if (frame->type == FRAME_HELLO) {
-    frame_free(peer->hello);
-    peer->hello = frame;
-    peer->hello_bytes = 0;
-  }
-  g_autoptr(Frame) page = frame->type == FRAME_LIST ? frame : NULL;
-  peer->hello_bytes += length;
-  if (!peer->hello || peer->hello_bytes > FRAME_LIST_BYTES_MAX ||
-      (page && !frame_join(peer->hello, page))) {
+  g_autoptr(GError) error = NULL;
+  Frame *whole = frame_join_feed(&peer->join, frame, length, &error);
+  if (error) {
     log_warn("list of a node dropped", "node=%s reason=\"%s\"", peer->node ? peer->node : "?",
-             !peer->hello                               ? "no hello before it"
-             : peer->hello_bytes > FRAME_LIST_BYTES_MAX ? "it is too long"
-                                                        : "a page is missing");
-    g_clear_pointer(&peer->hello, frame_free);
+             error->message);
     peer->overrun = true;
-    return NULL;
   }
-  return peer->hello->more ? NULL : g_steal_pointer(&peer->hello);
+  return whole;
 }
 
 static void hub_handle(HubPeer *peer, const char *text, size_t length)

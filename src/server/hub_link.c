@@ -43,8 +43,6 @@ typedef struct NodeConn {
   bool full; /* it does not read: its link ends at the next chance, and nothing more is added */
 } NodeConn;
 
-enum { NODE_UNREAD_MAX = 4 * FRAME_BYTES_MAX };
-
 static void node_conn_lost(NodeConn *conn, const char *why);
 
 static void node_conn_free(NodeConn *conn)
@@ -56,7 +54,7 @@ static void node_conn_free(NodeConn *conn)
 
 static void node_conn_on_full(void *data)
 {
-  log_warn("node does not read, link closed", "unread_bytes=%d", NODE_UNREAD_MAX);
+  log_warn("node does not read, link closed", "unread_bytes=%d", LINK_UNREAD_BYTES_MAX);
   node_conn_lost(data, "does not read");
 }
 
@@ -66,7 +64,7 @@ static void node_conn_send(void *link, const char *frame)
   struct evbuffer *out = bufferevent_get_output(conn->stream);
   if (conn->full)
     return;
-  if (evbuffer_get_length(out) > NODE_UNREAD_MAX) {
+  if (evbuffer_get_length(out) > LINK_UNREAD_BYTES_MAX) {
     conn->full = true;
     /* not from here: the hub is in the middle of something */
     loop_post(conn->loop, node_conn_on_full, conn);

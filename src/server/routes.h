@@ -1,5 +1,6 @@
 #pragma once
 /* The table of routes, and how requests are answered. */
+#include "model/limits.h"
 #include "server/auth.h"
 #include "server/body.h"
 #include "server/internal.h"
@@ -48,9 +49,8 @@ int route_role(int peer_uid, int server_uid);
 
 /* HttpHandler of the server; @data: Server. */
 void routes_handle(HttpRequest *request, void *data);
-/* HttpServerConfig.body_limit. A job file and what it resolves to are one body: five times
- * JOB_FILE_BYTES_MAX, which 60,000 small agents reach. */
-enum { ROUTE_BODY_LARGE = JSON_BYTES_MAX };
+/* HttpServerConfig.body_limit. A job file and what it resolves to are one body. */
+enum { ROUTE_BODY_LARGE = JOB_SEND_BYTES_MAX };
 size_t routes_body_limit(HttpRequest *request, void *data);
 
 /* Answers at once and counts. */

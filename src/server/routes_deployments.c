@@ -6,6 +6,7 @@
 #include "core/render.h"
 #include "core/why.h"
 #include "plan/diff.h"
+#include "plan/plan.h"
 #include "server/routes.h"
 
 #include <string.h>
@@ -45,12 +46,14 @@ void get_deployment(RouteCall *call)
   turn_answer(call->server, call->request, 200, "application/json", out);
 }
 
+static const char job_invalid_detail[] = "'job' is not a valid resolved job";
+
 static void job_invalid(RouteCall *call, const char *message)
 {
   g_autoptr(GPtrArray) problems = g_ptr_array_new();
   g_ptr_array_add(problems, (char *)message);
-  route_problem(call->server, call->request, REEVE_ERROR_INVALID,
-                "'job' is not a valid resolved job", problems, NULL);
+  route_problem(call->server, call->request, REEVE_ERROR_INVALID, job_invalid_detail, problems,
+                NULL);
 }
 
 /* The job of the body, or NULL after an answer that says what is wrong with it. */
@@ -68,7 +71,16 @@ static Job *job_of_body(RouteCall *call)
         "the name of a job has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit");
     return NULL;
   }
-  return g_steal_pointer(&job);
+  g_autoptr(Problems) problems = problems_new();
+  plan_check_limits(job, problems);
+  if (!problems->errors)
+    return g_steal_pointer(&job);
+  g_autoptr(GPtrArray) messages = g_ptr_array_new();
+  for (guint i = 0; i < problems->items->len; i++)
+    g_ptr_array_add(messages, ((const Problem *)problems->items->pdata[i])->message);
+  route_problem(call->server, call->request, REEVE_ERROR_INVALID, job_invalid_detail, messages,
+                NULL);
+  return NULL;
 }
 
 /* Which deployments are of the agents directory is told by where they came from, so nobody else may

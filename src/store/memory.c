@@ -69,10 +69,16 @@ static Memory *memory_find(const char *name)
   return memory;
 }
 
+/* The number under @key, or @fallback when there is none yet. */
+static int64_t memory_meta(const Memory *memory, const char *key, int64_t fallback)
+{
+  const Record *row = g_hash_table_lookup(memory->rows[TABLE_META], key);
+  return row ? g_ascii_strtoll(row->values[META_VALUE].text, NULL, 10) : fallback;
+}
+
 static int64_t memory_batch(const Memory *memory)
 {
-  const Record *row = g_hash_table_lookup(memory->rows[TABLE_META], "batch");
-  return row ? g_ascii_strtoll(row->values[META_VALUE].text, NULL, 10) : 0;
+  return memory_meta(memory, "batch", 0);
 }
 
 static void memory_put(Memory *memory, Record *record)
@@ -275,12 +281,6 @@ static void memory_maintain(StoreSide *side)
 
 /* ---- backups: a JSON list of [table, column, ...] ---- */
 
-static int64_t memory_meta(const Memory *memory, const char *key)
-{
-  const Record *row = g_hash_table_lookup(memory->rows[TABLE_META], key);
-  return row ? g_ascii_strtoll(row->values[META_VALUE].text, NULL, 10) : 1;
-}
-
 static bool memory_dump_row(TableId table, const Value *values, void *data, GError **error)
 {
   (void)error;
@@ -309,8 +309,8 @@ static bool memory_backup(StoreSide *side, const char *file, StoreFacts *facts, 
   MEMORY_LOCKED;
   const Memory *memory = memory_find(((MemorySide *)side)->name);
   *facts = (StoreFacts){.schema = STORE_SCHEMA_VERSION,
-                        .term = memory_meta(memory, "term"),
-                        .next_id = memory_meta(memory, "next_id"),
+                        .term = memory_meta(memory, "term", 1),
+                        .next_id = memory_meta(memory, "next_id", 1),
                         .deployments = g_hash_table_size(memory->rows[TABLE_DEPLOYMENTS]),
                         .secrets = g_hash_table_size(memory->rows[TABLE_SECRETS])};
   return memory_dump(memory, file, error);
@@ -365,14 +365,15 @@ static bool memory_keep(const Memory *memory, const StoreRestore *restore, GErro
 
 static void memory_swap(Memory *memory, const json_t *rows, int64_t *term)
 {
-  int64_t next_id = memory_meta(memory, "next_id");
-  *term = memory_meta(memory, "term");
+  int64_t next_id = memory_meta(memory, "next_id", 1);
+  *term = memory_meta(memory, "term", 1);
   memory_empty(memory);
   for (size_t i = 0; i < json_array_size(rows); i++)
     memory_put_row(memory, json_array_get(rows, i));
-  *term = MAX(*term, memory_meta(memory, "term")) + 1;
+  *term = MAX(*term, memory_meta(memory, "term", 1)) + 1;
   memory_put_meta(memory, "term", *term);
-  memory_put_meta(memory, "next_id", MAX(next_id, memory_meta(memory, "next_id")) + STORE_ID_GAP);
+  memory_put_meta(memory, "next_id",
+                  MAX(next_id, memory_meta(memory, "next_id", 1)) + STORE_ID_GAP);
 }
 
 static bool memory_restore(const char *where, const StoreRestore *restore, int64_t *term,

@@ -101,13 +101,13 @@ def test_a_reserved_port_is_free_when_its_agent_starts(reeve, binder):
 
 
 def test_more_than_one_line_holds(sleeper):
-    """A mesh of 330 agents, each of which is given the addresses of all others: 11 MB for one stage, where a line between server and node may have 8. And
-    what the node then tells in its hello is longer than a page, too: all of it is there again after the server was killed."""
+    """A mesh of 600 agents, each of which is given the addresses of all others: 36 MB for one stage, where a line between server and node may have 8, and a
+    node was once let go that had left 32 unread. And what the node then tells in its hello is longer than a page, too: all of it is there again after the server was killed."""
     one = Reeve(tempfile.mkdtemp(prefix="reeve-e2e-"), "process")
     try:
         one.start()
-        lines = "".join(f"  - {{id: agent-{n:03}, command: [{sleeper}], config: {{port: {21000 + n}}}}}\n" for n in range(330))
-        names = ", ".join(f"agent-{n:03}" for n in range(330))
+        lines = "".join(f"  - {{id: agent-{n:03}, command: [{sleeper}], config: {{port: {21000 + n}}}}}\n" for n in range(600))
+        names = ", ".join(f"agent-{n:03}" for n in range(600))
         noisy = "[sh, -c, \"head -c 3900 /dev/zero | tr '\\\\0' x; exit 3\"]"
         job = one.job(f"job: {{name: mesh}}\nagents:\n{lines}topology: {{type: mesh, agents: [{names}]}}\ndeployment: {{timeout: 120, health_check: {{enabled: false}}}}\n")
         one.run("up", "-q", "-d", job, timeout=150)

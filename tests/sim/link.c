@@ -16,27 +16,17 @@ static void link_at_node(Sim *sim, void *data)
   sim_node_frame(sim, frame);
 }
 
-/* As the server's hub does: a hello of several pages is one. */
-static Frame *link_whole(Sim *sim, Frame *frame)
-{
-  if (frame->type != FRAME_HELLO && frame->type != FRAME_LIST)
-    return frame;
-  if (frame->type == FRAME_HELLO) {
-    frame_free(sim->hello);
-    sim->hello = frame;
-  }
-  g_autoptr(Frame) page = frame->type == FRAME_LIST ? frame : NULL;
-  if (page && sim->hello && !frame_join(sim->hello, page))
-    sim_break(sim, "a page of a hello is missing");
-  return sim->hello && !sim->hello->more ? g_steal_pointer(&sim->hello) : NULL;
-}
-
 static void link_at_server(Sim *sim, void *data)
 {
   Frame *parsed = frame_parse(data, strlen(data), NULL);
   if (!parsed)
     g_error("frame that does not parse: %s", (const char *)data);
-  g_autoptr(Frame) frame = link_whole(sim, parsed);
+  g_autoptr(GError) error = NULL;
+  bool expected =
+      sim->join.hello || parsed->type != FRAME_LIST; /* else the hello itself was lost */
+  g_autoptr(Frame) frame = frame_join_feed(&sim->join, parsed, strlen(data), &error);
+  if (error && expected)
+    sim_break(sim, "pages of a hello: %s", error->message);
   Command command = {
       .type = COMMAND_NODE_FRAME, .node = "local", .actor = "node:local", .frame = frame};
   if (!frame || !sim->server_up)
@@ -99,7 +89,7 @@ static void link_down(Sim *sim, bool server_knows)
     return;
   sim->link_up = sim->greeted = false;
   sim->lives[LIVES_WITH_LINK]++;
-  g_clear_pointer(&sim->hello, frame_free);
+  frame_join_clear(&sim->join);
   if (sim->server_up && server_knows) {
     Command gone = {.type = COMMAND_NODE_GONE, .node = "local", .actor = "local"};
     sim_apply(sim, &gone);

@@ -114,7 +114,7 @@ struct Sim {
   GHashTable *rows[TABLE_N]; /* durable */
   uint64_t first_id;         /* in every fifth run ids are about to become longer */
   size_t page_bytes;         /* of frames; 0 = as in life */
-  Frame *hello;              /* whose further pages are on their way, or NULL */
+  FrameJoin join;
   bool store_full;
   GPtrArray *log_tail; /* of Record*: a commit whose sync failed, as long as it lies in the log */
   GHashTable *away[TABLE_N]; /* the rows, while a server runs on another, empty store; else NULL */

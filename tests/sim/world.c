@@ -193,7 +193,7 @@ void sim_done(Sim *sim)
   dispatch_free(sim->node);
   sim->driver->ops->close(sim->driver);
   sim_store_done(sim);
-  frame_free(sim->hello);
+  frame_join_clear(&sim->join);
   g_hash_table_unref(sim->promised);
   g_hash_table_unref(sim->files);
   g_hash_table_unref(sim->shims);

@@ -176,6 +176,28 @@ static void test_scale(void)
   g_assert_cmpuint(world_desk(world)->ready, ==, 3);
 }
 
+/* The agent that is given the URLs would be given too many bytes: nothing changes. */
+static void test_scale_above_limits(void)
+{
+  g_autoptr(World) world = world_new();
+  world_connect(world);
+  g_autoptr(Job) job = world_job("a b");
+  g_autofree char *value = g_strnfill(128700, 'x');
+  for (int i = 0; i < 8; i++) {
+    g_autofree char *key = g_strdup_printf("V%d", i);
+    strmap_set(&world_agent(job, "a")->environment, key, value);
+  }
+  world_deploy(world, job, false);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+  Command scale = {
+      .type = COMMAND_SCALE, .deployment = "desk", .agent = "b", .number = 1000, .reply_to = 1};
+  world_apply(world, scale);
+  world_assert_reply(world, REEVE_ERROR_INVALID, 422,
+                     "agent 'a': its command and environment: 1051");
+  world_assert_reply(world, REEVE_ERROR_INVALID, 422, "; at most 1048576");
+  g_assert_cmpint(world_desk(world)->revision, ==, 1);
+}
+
 static void test_gentle_restart(void)
 {
   g_autoptr(World) world = rolling_up(3, true);
@@ -232,6 +254,7 @@ int main(int argc, char **argv)
   g_test_add_func("/core/rolling/surge-fails", test_surge_fails_and_all_is_as_before);
   g_test_add_func("/core/rolling/in-place", test_no_surge_in_place);
   g_test_add_func("/core/rolling/scale", test_scale);
+  g_test_add_func("/core/rolling/scale-above-limits", test_scale_above_limits);
   g_test_add_func("/core/rolling/restart", test_gentle_restart);
   g_test_add_func("/core/rolling/retention", test_retention);
   return g_test_run();
