@@ -7,6 +7,7 @@
 #include "core/why.h"
 #include "plan/diff.h"
 #include "server/routes.h"
+#include "server/turn.h"
 
 #include <string.h>
 
