@@ -6,7 +6,7 @@
 #include "formats/job_reader.h"
 #include "net/watch.h"
 #include "server/agents_config.h"
-#include "server/internal.h"
+#include "server/state.h"
 
 enum {
   AGENTS_FILE_BYTES_MAX = 1024 * 1024,
@@ -73,16 +73,18 @@ struct Agents {
  * with @error when a required one is absent.
  */
 Agents *agents_open(Server *server, GError **error);
-/* Something left or was committed: what waits for that goes on soon. Cheap when nothing waits.
- * agents_continue(Agents *) stands in internal.h. */
+/* NULL is fine. */
+void agents_free(Agents *agents);
+/* --- agents_list.c --- */
+/* Something left or was committed: what waits for that goes on soon. Cheap when nothing waits; NULL
+ * is fine. */
+void agents_continue(Agents *agents);
 /* The agent called @name, or NULL. */
 const AgentEntry *agents_find(const Agents *agents, const char *name);
 /* The declared name of the agent that @word means: an agent of that name, else the one whose
  * directory is called so. @word itself when there is none, or a deployment has that name. Borrowed.
  */
 const char *agents_name_of(const Agents *agents, const char *word);
-/* FormatVarFn: the server's variable @name, when agent files may read it. @data: AgentsConfig. */
-const char *agents_variable(const char *name, void *data);
 /* --- agents_open.c --- */
 /* Opens @path below @root for reading; what leads out of it is refused (EXDEV, ELOOP). -1 with
  * errno. */
@@ -94,6 +96,8 @@ int agents_open_parts(int root, const char *path);
  * that mends it; caller frees. NULL = it may be believed. */
 char *agents_distrust(int root, int fd);
 /* --- agents_deploy.c --- */
+/* FormatVarFn: the server's variable @name, when agent files may read it. @data: AgentsConfig. */
+const char *agents_variable(const char *name, void *data);
 /* True when @deployment was made from a file of the directory. */
 bool agents_owns(const Agents *agents, const Deployment *deployment);
 /* Checks what stands against deploying @name. The entry, or NULL with REEVE_ERROR_NOT_FOUND,

@@ -9,8 +9,7 @@
 #include "base/text.h"
 #include "net/browser.h"
 #include "node/peer.h"
-#include "server/internal.h"
-#include "server/routes.h"
+#include "server/route.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -56,6 +55,11 @@ bool auth_host_is_local(const char *host, int port)
 }
 
 /* ---- requests ---- */
+
+int route_role(int peer_uid, int server_uid)
+{
+  return peer_uid >= 0 && (peer_uid == server_uid || peer_uid == 0) ? ROLE_ADMIN : -1;
+}
 
 static void auth_fail(Server *server, HttpRequest *request, AuthFailure failure, int code,
                       const char *detail)

@@ -33,6 +33,9 @@ void auth_hash(const char *token, char out[AUTH_HASH_BYTES]);
  * rebinding. */
 bool auth_host_is_local(const char *host, int port);
 
+/* The role that the peer with @uid (-1 = not a local socket) has in a server of user @server_uid;
+ * -1 = none. */
+int route_role(int peer_uid, int server_uid);
 struct Server;
 /* Says of a connection to a local socket of ours, just accepted, whether it comes from an agent
  * (PeerOrigin of node/peer.h). @data: Server.

@@ -5,8 +5,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "server/hub_link.h"
-#include "server/secrets.h"
 
 #include <string.h>
 
@@ -36,7 +34,7 @@ typedef struct HubFrame {
 
 struct Hub {
   Server *server;
-  HubLink *link;
+  const HubNews *news;
   GPtrArray *peers;
   GQueue waiting; /* of HubFrame* */
   size_t waiting_bytes;
@@ -48,10 +46,11 @@ struct Hub {
 
 typedef void (*HubFrameFn)(HubPeer *peer, const Frame *frame);
 
-Hub *hub_new(Server *server)
+Hub *hub_new(Server *server, const HubNews *news)
 {
   Hub *hub = g_new0(Hub, 1);
   hub->server = server;
+  hub->news = news;
   hub->peers = g_ptr_array_new();
   g_queue_init(&hub->waiting);
   return hub;
@@ -128,14 +127,6 @@ bool hub_send(Hub *hub, const char *node, const char *frame)
 bool hub_linked(const Hub *hub, const char *node)
 {
   return hub_find(hub, node) != NULL;
-}
-
-/* What is being read from @node, or run there for somebody, ends: its link is gone, or is about to
- * be closed. */
-static void hub_streams_lost(const Hub *hub, const char *node)
-{
-  logs_node_gone(hub->server->logs, node);
-  execs_node_gone(hub->server->execs, node);
 }
 
 static void hub_on_core(HubPeer *peer, const Frame *frame)
@@ -227,7 +218,7 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   g_free(peer->boot_id);
   peer->boot_id = g_strdup(frame->boot_id);
   if (other) {
-    hub_streams_lost(hub, peer->node);
+    hub->news->gone(hub->server, peer->node);
     hub_close_peer(other);
   }
   peer->greeted = true;
@@ -240,29 +231,13 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
     hub_note_strange(hub, node, former);
 }
 
-static void hub_on_log(HubPeer *peer, const Frame *frame)
-{
-  logs_frame(peer->hub->server->logs, peer->node, frame);
-}
-
-static void hub_on_exec(HubPeer *peer, const Frame *frame)
-{
-  execs_frame(peer->hub->server->execs, peer->node, frame);
-}
-
-static void hub_on_secret_read(HubPeer *peer, const Frame *frame)
-{
-  if (engine_hears(peer->hub->server->engine)) /* else the node asks again when it is welcome */
-    secrets_answer(peer->hub->server, peer->node, frame);
-}
-
 /* The core and the streams hear that @node (NULL = it never said hello) has no link any more. */
 static void hub_tell_gone(Hub *hub, const char *node)
 {
   if (!node)
     return;
   log_info("node link gone", "node=%s", node);
-  hub_streams_lost(hub, node);
+  hub->news->gone(hub->server, node);
   engine_apply(hub->server->engine,
                &(Command){.type = COMMAND_NODE_GONE, .actor = node, .node = node});
 }
@@ -280,16 +255,21 @@ static void hub_on_unknown_type(HubPeer *peer, const Frame *frame)
 {
   g_autofree char *type = text_escape(frame->data ? frame->data : "", 40);
   log_debug("node does not know a frame type", "node=%s type=%s", peer->node, type);
-  if (g_strcmp0(frame->data, frame_type_word(FRAME_EXEC)) == 0)
-    execs_unknown(peer->hub->server->execs, peer->node);
-  else if (g_strcmp0(frame->data, frame_type_word(FRAME_RELIST)) == 0)
+  if (g_strcmp0(frame->data, frame_type_word(FRAME_RELIST)) == 0)
     hub_on_relist_unknown(peer);
+  else
+    peer->hub->news->unknown(peer->hub->server, peer->node, frame->data ? frame->data : "");
 }
 
-/* A type that this release does not know, or that only a server sends: the node is told, and the
- * link goes on. */
-static void hub_on_unknown(HubPeer *peer, const Frame *frame)
+/* What is somebody else's. Or a type that this release does not know, or that only a server sends:
+ * the node is told, and the link goes on. */
+static void hub_on_other(HubPeer *peer, const Frame *frame)
 {
+  const Hub *hub = peer->hub;
+  if (hub->news->frames[frame->type]) {
+    hub->news->frames[frame->type](hub->server, peer->node, frame);
+    return;
+  }
   g_autoptr(Frame) answer = frame_new(FRAME_UNKNOWN_TYPE);
   answer->data = g_strdup(frame->type != FRAME_UNKNOWN ? frame_type_word(frame->type)
                           : frame->data                ? frame->data
@@ -298,13 +278,13 @@ static void hub_on_unknown(HubPeer *peer, const Frame *frame)
   hub_send_peer(peer, text);
 }
 
-/* Empty: hub_on_unknown. */
+/* Empty: hub_on_other. */
 static const HubFrameFn hub_handlers[FRAME_N] = {
-    [FRAME_HELLO] = hub_on_hello,   [FRAME_HEARTBEAT] = hub_on_core,
-    [FRAME_REPORT] = hub_on_core,   [FRAME_SECRET_READ] = hub_on_secret_read,
-    [FRAME_RESERVED] = hub_on_core, [FRAME_LOG_DATA] = hub_on_log,
-    [FRAME_LOG_END] = hub_on_log,   [FRAME_EXEC_DATA] = hub_on_exec,
-    [FRAME_EXEC_END] = hub_on_exec, [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
+    [FRAME_HELLO] = hub_on_hello,
+    [FRAME_HEARTBEAT] = hub_on_core,
+    [FRAME_REPORT] = hub_on_core,
+    [FRAME_RESERVED] = hub_on_core,
+    [FRAME_UNKNOWN_TYPE] = hub_on_unknown_type,
 };
 
 /* A hello of several pages is one: what it lists counts when all of it is there. A page that does
@@ -334,7 +314,7 @@ static void hub_handle(HubPeer *peer, const char *text, size_t length)
   g_autoptr(Frame) frame = hub_whole(peer, parsed, length);
   if (!frame)
     return;
-  HubFrameFn handler = hub_handlers[frame->type] ? hub_handlers[frame->type] : hub_on_unknown;
+  HubFrameFn handler = hub_handlers[frame->type] ? hub_handlers[frame->type] : hub_on_other;
   if (peer->greeted || handler == hub_on_hello)
     handler(peer, frame);
   else
@@ -434,24 +414,12 @@ void hub_relist(Hub *hub)
   }
 }
 
-void hub_look(Hub *hub)
-{
-  hub_link_look(hub->link);
-}
-
-bool hub_open(Hub *hub, GError **error)
-{
-  hub->link = hub_link_new(hub, hub->server, error);
-  return hub->link != NULL;
-}
-
 void hub_free(Hub *hub)
 {
   if (!hub)
     return;
   while (hub->peers->len)
     hub_close_peer(g_ptr_array_index(hub->peers, 0));
-  hub_link_free(hub->link);
   loop_post_cancel(hub->server->loop, hub);
   g_ptr_array_unref(hub->peers);
   g_free(hub);

@@ -3,8 +3,6 @@
  * processes dial in. */
 #include "server/hub.h"
 
-typedef struct HubLink HubLink;
-
 /* Makes the carrier that the options of @server ask for. NULL with @error when the socket cannot be
  * had. */
 HubLink *hub_link_new(Hub *hub, Server *server, GError **error);

@@ -1,6 +1,6 @@
 #pragma once
 /* The TCP listener of the API. */
-#include "server/internal.h"
+#include "server/state.h"
 
 /* "HOST:PORT", "[v6]:PORT" or "PORT" (of 127.0.0.1) into @host (caller frees) and @port (0 = any).
  * False with REEVE_ERROR_USAGE. */

@@ -1,11 +1,11 @@
 #pragma once
-/* Counters of this run, and their Prometheus text. */
+/* Counters of this run. */
 #include "core/core.h"
 #include "server/auth.h"
 
 #include <glib.h>
 
-enum { METRICS_ROUTES_MAX = 96, METRICS_STATUS_MAX = 20 };
+enum { METRICS_ROUTES_MAX = 96, METRICS_STATUS_MAX = 16 };
 
 typedef struct Metrics {
   /* by route (last: no route) and status (last: any other) */
@@ -19,12 +19,11 @@ typedef struct Metrics {
   guint64 agent_files_read, agent_scans;
 } Metrics;
 
+/* Statuses that are told apart; everything else is "other". */
+extern const int metrics_statuses[METRICS_STATUS_MAX];
+
 /* Counts one answered request. @route: index in the table, or METRICS_ROUTES_MAX. */
 void metrics_count(Metrics *metrics, guint route, int status);
 
 /* Counts what @event tells: a rollout that has ended. */
 void metrics_event(Metrics *metrics, const Event *event);
-
-struct Server;
-/* Appends everything in the Prometheus text format 0.0.4 to @out. */
-void metrics_render(const struct Server *server, GString *out);

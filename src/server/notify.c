@@ -10,8 +10,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "net/http_client.h"
-#include "server/internal.h"
 #include "server/seal.h"
+#include "server/state.h"
 
 #include <string.h>
 

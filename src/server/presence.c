@@ -2,6 +2,8 @@
  * server whose directory was moved or removed ends and says so: a second one could start in its
  * place and run every agent again, and nobody would see this one any more. */
 #include "server/presence.h"
+#include "server/hub_link.h"
+#include "server/leave.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -119,7 +121,7 @@ static void presence_look(void *data)
   if (!presence->missed) {
     presence_log(presence);
     presence_socket(presence);
-    hub_look(presence->server->hub);
+    hub_link_look(presence->server->hub_link);
   }
   loop_timer_set(presence->timer, clock_boot_ms() + PRESENCE_MS);
 }

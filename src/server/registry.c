@@ -187,13 +187,13 @@ const Deployment *registry_deployment_of(const Registry *registry, const char *k
 
 /* ---- life ---- */
 
-Registry *registry_new(Server *server)
+Registry *registry_new(Server *server, HttpHandler handler)
 {
   Registry *registry = g_new0(Registry, 1);
   registry->door = (RegistryDoor){.server = server, .registry = registry, .limiter = limiter_new()};
   registry->door.port = registry_read_port(registry);
   HttpServerConfig config = {
-      .handler = registry_handle, .body_bytes_max = REGISTRY_BODY_MAX, .data = &registry->door};
+      .handler = handler, .body_bytes_max = REGISTRY_BODY_MAX, .data = &registry->door};
   registry->http = http_server_new(server->loop, &config);
   registry->again = loop_timer_new(server->loop, registry_again, registry);
   return registry;

@@ -3,15 +3,16 @@
  * whatever --listen says. Each deployment has a URL of its own there, which its agents are given
  * when they start. The port stays over restarts of the server, in a file of the data directory, so
  * that this URL stays too. */
-#include "server/internal.h"
+#include "server/state.h"
 
 #define REGISTRY_PORT_FILE "registry.port"
 #define REGISTRY_PURPOSE                                                                        \
   "registry:" /* of seal_derive; in references of instances "peer:" stands before it. The id of \
                  the deployment follows */
 
-/* Reads which port is kept, and opens nothing yet. @server has its options. */
-Registry *registry_new(Server *server);
+/* Reads which port is kept, and opens nothing yet. @server has its options; @handler gets the
+ * requests, with a RegistryDoor. */
+Registry *registry_new(Server *server, HttpHandler handler);
 void registry_free(Registry *registry);
 /* Listens at the kept port when there is one; the core must be loaded. That it cannot be had is
  * logged, told by registry_problem, and tried again now and then. */

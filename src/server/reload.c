@@ -2,9 +2,9 @@
  * again whenever the one that we have is ahead of what is stored. A million rows take seconds, so
  * the second is done on the store's thread; meanwhile the old core stays where it is, since much
  * points to it, but nothing is answered from it: requests wait here for the new one. */
+#include "server/reload.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "server/internal.h"
 
 enum { HELD_MAX = 256 }; /* new requests that wait; their bodies are in memory */
 

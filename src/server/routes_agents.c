@@ -4,7 +4,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "server/agents.h"
+#include "server/logs.h"
 #include "server/routes.h"
+#include "server/turn.h"
 
 #include <string.h>
 

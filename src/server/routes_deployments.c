@@ -8,6 +8,7 @@
 #include "plan/diff.h"
 #include "plan/plan.h"
 #include "server/routes.h"
+#include "server/turn.h"
 
 #include <string.h>
 

@@ -3,7 +3,10 @@
  * nothing piles up here. A reader that leaves ends it. */
 #include "base/error.h"
 #include "base/json.h"
+#include "server/exec.h"
+#include "server/hub.h"
 #include "server/routes.h"
+#include "server/turn.h"
 
 #include <string.h>
 

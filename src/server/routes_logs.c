@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "server/hub.h"
 #include "server/log_line.h"
+#include "server/logs.h"
 #include "server/routes.h"
 
 #include <string.h>

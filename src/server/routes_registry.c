@@ -8,7 +8,9 @@
 #include "core/objects.h"
 #include "net/address.h"
 #include "server/registry.h"
+#include "server/reload.h"
 #include "server/routes.h"
+#include "server/turn.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "core/objects.h"
 #include "server/routes.h"
 #include "server/seal.h"
+#include "server/turn.h"
 
 #include <string.h>
 

@@ -2,9 +2,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/render.h"
+#include "server/metrics_text.h"
 #include "server/openapi.h"
 #include "server/registry.h"
 #include "server/routes.h"
+#include "server/stop.h"
+#include "server/turn.h"
 
 #include <unistd.h>
 

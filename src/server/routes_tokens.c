@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "server/auth.h"
 #include "server/routes.h"
+#include "server/turn.h"
 
 void post_tokens(RouteCall *call)
 {

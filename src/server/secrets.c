@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "server/registry.h"
 #include "server/seal.h"
+#include "server/turn.h"
 
 #include <string.h>
 

@@ -8,10 +8,20 @@
 #include "base/log.h"
 #include "base/system.h"
 #include "server/agents.h"
+#include "server/exec.h"
+#include "server/hands.h"
+#include "server/hub_link.h"
+#include "server/leave.h"
 #include "server/listen.h"
+#include "server/logs.h"
+#include "server/open.h"
 #include "server/presence.h"
 #include "server/registry.h"
+#include "server/reload.h"
 #include "server/routes.h"
+#include "server/secrets.h"
+#include "server/stop.h"
+#include "server/turn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 5000, DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096 };
+enum { DRAIN_STEP_MS = 10, CONNECTIONS_MAX = 4096 };
 
 /* What server_main holds beside the server itself. */
 typedef struct ServerLife {
@@ -46,25 +56,6 @@ static void server_drain(void *data)
     loop_timer_set(server->drain, clock_boot_ms() + DRAIN_STEP_MS);
 }
 
-void server_leave(Server *server, int exit_code)
-{
-  if (server->leaving)
-    return;
-  server->leaving = true;
-  server->exit_code = exit_code;
-  server->drain_until_ms = clock_boot_ms() + DRAIN_MS;
-  log_info("server leaves, agents stay", "exit=%d", exit_code);
-  http_server_close_listeners(server->http);
-  http_server_close_listeners(server->tcp);
-  registry_leave(server->registry);
-  events_end(server->events, "the server is shutting down");
-  logs_end(server->logs);
-  execs_end(server->execs);
-  agents_continue(server->agents);
-  /* from the loop: the request that asked for it is still being answered */
-  loop_timer_set(server->drain, 0);
-}
-
 static bool server_listen(Server *server, GError **error)
 {
   g_autofree char *directory = g_path_get_dirname(server->options->socket_path);
@@ -82,11 +73,58 @@ static bool server_watch_agents(Server *server, GError **error)
   return server->agents != NULL;
 }
 
+/* ---- what nodes tell that is not the core's ---- */
+
+static void news_log(Server *server, const char *node, const Frame *frame)
+{
+  logs_frame(server->logs, node, frame);
+}
+
+static void news_exec(Server *server, const char *node, const Frame *frame)
+{
+  execs_frame(server->execs, node, frame);
+}
+
+static void news_secret_read(Server *server, const char *node, const Frame *frame)
+{
+  if (engine_hears(server->engine)) /* else the node asks again when it is welcome */
+    secrets_answer(server, node, frame);
+}
+
+static void news_gone(Server *server, const char *node)
+{
+  logs_node_gone(server->logs, node);
+  execs_node_gone(server->execs, node);
+}
+
+static void news_unknown(Server *server, const char *node, const char *word)
+{
+  if (g_str_equal(word, frame_type_word(FRAME_EXEC)))
+    execs_unknown(server->execs, node);
+}
+
+static const HubNews server_news = {.frames = {[FRAME_LOG_DATA] = news_log,
+                                               [FRAME_LOG_END] = news_log,
+                                               [FRAME_EXEC_DATA] = news_exec,
+                                               [FRAME_EXEC_END] = news_exec,
+                                               [FRAME_SECRET_READ] = news_secret_read},
+                                    .gone = news_gone,
+                                    .unknown = news_unknown};
+
+/* ---- life ---- */
+
+static bool server_carry(Server *server, GError **error)
+{
+  server->hub_link = hub_link_new(server->hub, server, error);
+  return server->hub_link != NULL;
+}
+
 bool server_open(Server *server, const ServerOptions *options, Store *store, GError **error)
 {
   g_autofree char *run =
       g_strdup_printf("%" G_GINT64_MODIFIER "x.%x", clock_wall_ms(), (unsigned)getpid());
   server->options = options;
+  server->routes = routes;
   server->started_boot_ms = clock_boot_ms();
   server->store_handle = store;
   server->loop = loop_new();
@@ -105,10 +143,10 @@ bool server_open(Server *server, const ServerOptions *options, Store *store, GEr
   server->notify = notify_new(server, server->loop);
   server->logs = logs_new(server);
   server->execs = execs_new(server);
-  server->hub = hub_new(server);
-  server->registry = registry_new(server);
-  if (turn_open(server, error) && hub_open(server->hub, error) && server_listen(server, error) &&
-      server_watch_agents(server, error)) {
+  server->hub = hub_new(server, &server_news);
+  server->registry = registry_new(server, registry_handle);
+  if (turn_open(server, &server_hands, error) && server_carry(server, error) &&
+      server_listen(server, error) && server_watch_agents(server, error)) {
     server->presence = presence_new(server);
     registry_open(server->registry);
     return true;
@@ -129,6 +167,7 @@ void server_close(Server *server)
   logs_end(server->logs); /* tells nodes, so before the links go */
   execs_end(server->execs);
   hub_free(server->hub);
+  hub_link_free(server->hub_link);
   logs_free(server->logs);
   execs_free(server->execs);
   events_free(server->events);

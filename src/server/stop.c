@@ -1,7 +1,9 @@
 /* Owns the orderly end asked for by POST /api/server/stop: refuse while agents run, keep them, or
  * bring every deployment down in reverse order of creation first. */
+#include "server/stop.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "server/leave.h"
 #include "server/routes.h"
 
 #include <string.h>

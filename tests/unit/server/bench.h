@@ -3,6 +3,9 @@
  * Commits and loads of the store can be held at a gate. */
 #include "net/http_client.h"
 #include "server/hub.h"
+#include "server/leave.h"
+#include "server/logs.h"
+#include "server/open.h"
 #include "server/routes.h"
 
 enum { DEADLINE_MS = 20000 };

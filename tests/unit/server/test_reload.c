@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "bench.h"
 #include "server/listen.h"
+#include "server/turn.h"
 
 #include <event2/event.h>
 #include <stdio.h>
