@@ -259,13 +259,6 @@ static void node_welcome(Core *core, const NodeObject *node)
   text_set(&welcome->version, core_config(core)->version);
 }
 
-static void node_rebooted(Core *core, const NodeObject *node)
-{
-  g_autoptr(GPtrArray) affected = node_deployments(node);
-  for (guint i = 0; i < affected->len; i++)
-    rollout_after_reboot(core, affected->pdata[i], node->id);
-}
-
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop
  * would be answered by just that, and with years of stopped slots those are most of them. */
 static void node_note_absent(const Core *core, Instance *instance)
@@ -315,7 +308,9 @@ static void node_hello(Core *core, const Command *command)
     instance_unhear(core, instances->pdata[i]);
   if (rebooted) {
     reserve_missing(core, node); /* nothing runs there: nothing has to be heard first */
-    node_rebooted(core, node);
+    g_autoptr(GPtrArray) affected = node_deployments(node);
+    for (guint i = 0; i < affected->len; i++)
+      rollout_after_reboot(core, affected->pdata[i], node->id);
   }
   node_list(core, node, command->frame);
   reserve_missing(core, node);
