@@ -290,13 +290,6 @@ static void node_welcome(Core *core, NodeObject *node)
   text_set(&welcome->version, core_config(core)->version);
 }
 
-static void node_rebooted(Core *core, const NodeObject *node)
-{
-  g_autoptr(GPtrArray) affected = node_deployments(node);
-  for (guint i = 0; i < affected->len; i++)
-    rollout_after_reboot(core, affected->pdata[i], node);
-}
-
 /* The list is whole: what ended before this core was loaded and is not in it is not there. A stop
  * would be answered by just that, and with years of stopped slots those are most of them. */
 static void node_note_absent(Instance *instance)
@@ -346,8 +339,10 @@ static void node_hello(Core *core, const Command *command)
     instance_unhear(instances->pdata[i]);
   node_list(core, node, hello);
   reserve_missing(core, node);
-  if (rebooted) /* what it has started by itself since is in its list */
-    node_rebooted(core, node);
+  g_autoptr(GPtrArray) deployments = node_deployments(node);
+  for (guint i = 0; rebooted && i < deployments->len; i++)
+    /* what it has started by itself since is in its list */
+    rollout_after_reboot(core, deployments->pdata[i], node);
   for (guint i = 0; i < instances->len; i++) {
     Instance *instance = instances->pdata[i];
     node_note_absent(instance);
@@ -355,7 +350,6 @@ static void node_hello(Core *core, const Command *command)
       turn_mark(core, TURN_NEWS, instance);
     turn_mark(core, TURN_GREETED, instance);
   }
-  g_autoptr(GPtrArray) deployments = node_deployments(node);
   for (guint i = 0; i < deployments->len; i++)
     turn_mark(core, TURN_UNSETTLED, deployments->pdata[i]);
   rollouts_resume(core, node, deployments);

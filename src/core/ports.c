@@ -174,6 +174,8 @@ static void ports_others(PortTable *table, const Deployment *deployment,
   }
 }
 
+/* What a slot of another deployment has, may have by now, or goes back to: nobody else is given it.
+ */
 static void ports_claim_wanted(PortTable *table, Instance *instance)
 {
   if (instance->desired_running || instance_live(instance) || instance->step == STEP_WAITING)
@@ -181,6 +183,7 @@ static void ports_claim_wanted(PortTable *table, Instance *instance)
   ports_put(table, PASS_OTHERS, ports_way_back(instance), instance);
 }
 
+/* The same for ports_elsewhere: only what shall run, or is given its port while stages start. */
 static void ports_claim_running(PortTable *table, Instance *instance)
 {
   bool given =

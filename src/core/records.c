@@ -60,20 +60,6 @@ static gint dump_compare(gconstpointer a, gconstpointer b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void dump_instance(GPtrArray *lines, const Instance *instance)
-{
-  dump_line(lines, record_of_instance(instance));
-  if (instance->registration)
-    dump_line(lines, record_of_registration(instance));
-}
-
-static void dump_schedule(GPtrArray *lines, const Schedule *schedule)
-{
-  dump_line(lines, record_of_schedule(schedule));
-  for (guint i = 0; i < schedule->runs->len; i++)
-    dump_line(lines, record_of_schedule_run(schedule->runs->pdata[i]));
-}
-
 char *core_dump(const Core *core)
 {
   g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
@@ -84,12 +70,20 @@ char *core_dump(const Core *core)
     dump_line(lines, record_of_deployment(deployment));
     for (guint k = 0; k < deployment->revisions->len; k++)
       dump_line(lines, record_of_revision(deployment, deployment->revisions->pdata[k]));
-    for (guint k = 0; k < deployment->instances->len; k++)
-      dump_instance(lines, deployment->instances->pdata[k]);
+    for (guint k = 0; k < deployment->instances->len; k++) {
+      const Instance *instance = deployment->instances->pdata[k];
+      dump_line(lines, record_of_instance(instance));
+      if (instance->registration)
+        dump_line(lines, record_of_registration(instance));
+    }
     for (guint k = 0; k < deployment->rollouts->len; k++)
       dump_line(lines, record_of_rollout(deployment->rollouts->pdata[k]));
-    for (guint k = 0; k < deployment->schedules->len; k++)
-      dump_schedule(lines, deployment->schedules->pdata[k]);
+    for (guint k = 0; k < deployment->schedules->len; k++) {
+      const Schedule *schedule = deployment->schedules->pdata[k];
+      dump_line(lines, record_of_schedule(schedule));
+      for (guint r = 0; r < schedule->runs->len; r++)
+        dump_line(lines, record_of_schedule_run(schedule->runs->pdata[r]));
+    }
   }
   for (guint i = 0; i < core_nodes(core)->len; i++)
     dump_line(lines, record_of_node(core_nodes(core)->pdata[i]));

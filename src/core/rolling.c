@@ -65,15 +65,6 @@ static RollingAgent *rolling_of(Rolling *rolling, const Instance *instance)
   return agent;
 }
 
-static void rolling_count(Rolling *rolling, const Instance *instance)
-{
-  bool extra = instance->target > 0 && rolling_is_extra(rolling->rollout, instance);
-  RollingAgent *agent = rolling_of(rolling, instance);
-  agent->surge |= extra;
-  agent->ready += extra && instance->step == STEP_READY && instance_ready(instance);
-  agent->out += !extra && instance->step == STEP_STARTING;
-}
-
 Rolling *rolling_new(const Rollout *rollout, guint first, guint end)
 {
   Rolling *rolling = g_new0(Rolling, 1);
@@ -84,8 +75,15 @@ Rolling *rolling_new(const Rollout *rollout, guint first, guint end)
     return rolling;
   rolling->allowed = (guint)job->update.max_unavailable;
   rolling->agents = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
-  for (guint i = first; i < end; i++)
-    rolling_count(rolling, rollout->deployment->instances->pdata[i]);
+  for (guint i = first; i < end; i++) {
+    const Instance *instance = rollout->deployment->instances->pdata[i];
+    bool extra = instance->target > 0 && rolling_is_extra(rollout, instance);
+    RollingAgent *of = rolling_of(rolling, instance);
+    of->surge |= extra;
+    of->ready += extra && instance->step == STEP_READY && instance_ready(instance);
+    of->out += !extra && instance->step == STEP_STARTING;
+  }
+  /* an agent that was given extra slots is held back by these, and not by the stage */
   GHashTableIter iter;
   gpointer agent;
   g_hash_table_iter_init(&iter, rolling->agents);

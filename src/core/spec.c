@@ -18,22 +18,6 @@ static int spec_port(guint agent, int replica, void *data)
   return port == PORT_AUTO ? PORT_NONE : port; /* nobody has it yet */
 }
 
-static void spec_config_environment(StrMap *environment, const AgentSpec *agent)
-{
-  for (guint i = 0; i < strmap_size(&agent->config); i++) {
-    const StrPair *pair = strmap_at(&agent->config, i);
-    g_autofree char *key = job_config_variable(pair->key);
-    strmap_set(environment, key, pair->value);
-  }
-}
-
-/* Hosts that appear in the plan, this machine's names, and what the user allowed. */
-static char *spec_allowed_hosts(const Revision *revision, const StrMap *environment)
-{
-  const char *given = strmap_get(environment, "AGENT_ALLOWED_HOSTS");
-  return g_strconcat(revision_hosts(revision), given && given[0] ? "," : NULL, given, NULL);
-}
-
 /* What stands in the environment as it is goes to @environment, what the node fetches to
  * @references. */
 static void spec_take_map(InstanceSpec *spec, const StrMap *map)
@@ -54,15 +38,6 @@ static void spec_take_map(InstanceSpec *spec, const StrMap *map)
 /* What belongs to a user: an agent of another one is given that user's, which its node knows, and
  * not the caller's. */
 static const char *const spec_of_user[] = {"HOME", "USER", "LOGNAME", "SHELL", NULL};
-
-static void spec_merge_caller(StrMap *map, const Job *job, const AgentSpec *agent)
-{
-  for (guint i = 0; i < strmap_size(&job->caller); i++) {
-    const StrPair *pair = strmap_at(&job->caller, i);
-    if (!agent->user || !g_strv_contains(spec_of_user, pair->key))
-      strmap_set(map, pair->key, pair->value);
-  }
-}
 
 /* Without a user in the job it is the node that knows whether the agent runs as another one: it is
  * told what to replace then. */
@@ -90,6 +65,8 @@ static void spec_derive(InstanceSpec *spec, const StrMap *map, const char *key, 
         g_strdup_printf("%s=%s:%s", key, kind, deployment->id);
 }
 
+/* Later ones win: of the caller, of the job, of Reeve, of the config, what connects it with others,
+ * and the agent's own, which may replace anything. docs/job-file.md tells the same order. */
 static void spec_environment(InstanceSpec *spec, const Instance *instance, const Revision *revision,
                              guint index)
 {
@@ -98,9 +75,16 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
   const AgentSpec *agent = job_agent(job, index);
   StrMap map;
   strmap_init(&map);
-  spec_merge_caller(&map, job, agent);
+  for (guint i = 0; i < strmap_size(&job->caller); i++) {
+    const StrPair *pair = strmap_at(&job->caller, i);
+    if (!agent->user || !g_strv_contains(spec_of_user, pair->key))
+      strmap_set(&map, pair->key, pair->value);
+  }
   strmap_merge(&map, &job->environment);
-  g_autofree char *hosts = spec_allowed_hosts(revision, &map);
+  /* hosts of the plan, this machine's names, and what the user allowed */
+  const char *given = strmap_get(&map, "AGENT_ALLOWED_HOSTS");
+  g_autofree char *hosts =
+      g_strconcat(revision_hosts(revision), given && given[0] ? "," : NULL, given, NULL);
   g_autofree char *replica = g_strdup_printf("%d", instance->replica);
   g_autofree char *connected =
       plan_connected_agents(plan, index, spec_port, (void *)(uintptr_t)instance);
@@ -111,7 +95,11 @@ static void spec_environment(InstanceSpec *spec, const Instance *instance, const
     g_autofree char *port = g_strdup_printf("%d", instance->port);
     strmap_set(&map, "AGENT_PORT", port);
   }
-  spec_config_environment(&map, agent);
+  for (guint i = 0; i < strmap_size(&agent->config); i++) {
+    const StrPair *pair = strmap_at(&agent->config, i);
+    g_autofree char *key = job_config_variable(pair->key);
+    strmap_set(&map, key, pair->value);
+  }
   strmap_set(&map, "AGENT_ALLOWED_HOSTS", hosts);
   if (connected && connected[0])
     strmap_set(&map, "CONNECTED_AGENTS", connected);

@@ -29,7 +29,7 @@ typedef struct Measure {
   gint64 *urls, *peers;
   int64_t starts; /* bytes to start all instances that were looked at */
   /* the agents whose URLs were counted last, and what came out: groups share one list */
-  const GArray *callees;
+  PlanCallees callees;
   int64_t callees_urls, callees_peers;
 } Measure;
 
@@ -102,14 +102,14 @@ static void measure_peers(Measure *measure)
 
 static void measure_callees(Measure *measure, guint agent)
 {
-  const GArray *callees = g_ptr_array_index(measure->plan->connections, agent);
-  if (callees && callees == measure->callees)
+  PlanCallees callees = measure->plan->connections[agent];
+  if (callees.n && callees.agents == measure->callees.agents && callees.n == measure->callees.n)
     return;
   measure->callees = callees;
   measure->callees_urls = measure->callees_peers = 0;
-  for (guint i = 0; callees && i < callees->len; i++) {
-    measure->callees_urls += measure->urls[g_array_index(callees, guint, i)];
-    measure->callees_peers += measure->peers[g_array_index(callees, guint, i)];
+  for (guint i = 0; i < callees.n; i++) {
+    measure->callees_urls += measure->urls[callees.agents[i]];
+    measure->callees_peers += measure->peers[callees.agents[i]];
   }
 }
 
