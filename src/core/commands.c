@@ -205,9 +205,11 @@ static bool command_agent_is_there(const Deployment *deployment, const Revision 
   const char *slash = strchr(agent, '/');
   g_autofree char *id = slash ? g_strndup(agent, (gsize)(slash - agent)) : g_strdup(agent);
   const AgentSpec *spec = job_agent_named(revision_job(revision), id);
-  const Instance *slot = slash ? deployment_slot(deployment, id, atoi(slash + 1)) : NULL;
+  if (!spec || !slash)
+    return spec;
+  const Instance *slot = deployment_slot(deployment, id, atoi(slash + 1));
   g_autofree char *exact = slot ? slot_key(id, slot->replica) : NULL;
-  return spec && (!slash || (g_strcmp0(exact, agent) == 0 && slot->replica < spec->replicas));
+  return slot && strcmp(exact, agent) == 0 && slot->replica < spec->replicas;
 }
 
 void command_restart(Core *core, const Command *command)
