@@ -72,7 +72,7 @@ static void do_reserve_ports(void *data, const NodeAction *action)
 
 static void do_release_ports(void *data, const NodeAction *action)
 {
-  node_reserve_release(data, action->frame->request);
+  node_reserve_release(data, action->frame ? action->frame->request : 0);
 }
 
 static void do_peers(void *data, const NodeAction *action)

@@ -112,7 +112,7 @@ typedef enum NodeActionType {
   /* probe once: @spec, @health, @port, @path (remembered discover path or NULL); then PROBE */
   NODE_ACTION_PROBE,
   NODE_ACTION_RESERVE_PORTS, /* @frame is the RESERVE frame: bind, check commands, then RESERVED */
-  NODE_ACTION_RELEASE_PORTS, /* @frame RELEASE: of its request; WELCOME, RELIST: all */
+  NODE_ACTION_RELEASE_PORTS, /* @frame RELEASE: of its request; any other, or none: all */
   NODE_ACTION_PEERS,         /* rewrite the peers file of the instance with @text, atomically */
   NODE_ACTION_REMOVE,        /* remove the instance directory with its logs */
   NODE_ACTION_LOG, /* @frame: LOG_READ, LOG_CREDIT, LOG_CANCEL pass through to node/logs */

@@ -381,6 +381,8 @@ static void supervisor_whole(Supervisor *supervisor, const NodeEvent *event)
   case NODE_EVENT_LINK_DOWN:
     supervisor->link = false;
     supervisor->heartbeat_ms = 0;
+    /* an answer that is still looked for would go to the next server, whose numbers are its own */
+    act(supervisor, NODE_ACTION_RELEASE_PORTS, NULL);
     alone_begin(supervisor);
     break;
   case NODE_EVENT_FRAME:

@@ -138,7 +138,7 @@ static void do_reserve_ports(void *data, const NodeAction *action)
 
 static void do_release_ports(void *data, const NodeAction *action)
 {
-  sim_release_request(data, action->frame->request);
+  sim_release_request(data, action->frame ? action->frame->request : 0);
 }
 
 static void do_remove(void *data, const NodeAction *action)

@@ -622,7 +622,7 @@ static void test_node_socket(void)
   g_assert_cmpint(write(end.fd, text, strlen(text)), ==, (ssize_t)strlen(text));
   bench_until(&bench, bench_linked);
   g_autofree char *large = g_strnfill(FRAME_BYTES_MAX - 1, 'x');
-  for (int i = 0; i < 6; i++)
+  for (int i = 0; i < LINK_UNREAD_BYTES_MAX / FRAME_BYTES_MAX + 2; i++)
     hub_send(bench.server.hub, "far", large);
   bench_until(&bench, bench_unlinked);
   close(end.fd);

@@ -665,6 +665,7 @@ static void test_alone_not(void)
   rig_pass(rig, 2 * alone_known.lease_ms);
   rig_wants(rig, "");
   rig_event(rig, (NodeEvent){.type = NODE_EVENT_LINK_DOWN}); /* before it has said anything */
+  rig_forget(rig);
   rig_pass(rig, alone_known.lease_ms);
   rig_wants(rig, "store g3");
   NodeIdentity copy = alone_known;
