@@ -52,9 +52,10 @@ static char *frame_write_part(const Frame *frame, const GPtrArray *items, guint 
 
 GPtrArray *frame_pages(const Frame *frame, size_t page_bytes)
 {
-  size_t most = page_bytes ? page_bytes : FRAME_PAGE_BYTES;
 #ifdef REEVE_BUG_FRAME_WHOLE
-  most = SIZE_MAX;
+  size_t most = SIZE_MAX;
+#else
+  size_t most = page_bytes ? page_bytes : FRAME_PAGE_BYTES;
 #endif
   GPtrArray *pages = g_ptr_array_new_with_free_func(g_free);
   const GPtrArray *items = frame_items(frame);

@@ -103,6 +103,7 @@ static void measure_peers(Measure *measure)
 static void measure_callees(Measure *measure, guint agent)
 {
   PlanCallees callees = measure->plan->connections[agent];
+  g_assert(callees.agents || !callees.n);
   if (callees.n && callees.agents == measure->callees.agents && callees.n == measure->callees.n)
     return;
   measure->callees = callees;
