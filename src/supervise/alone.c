@@ -75,7 +75,8 @@ void alone_begin(Supervisor *supervisor)
   g_hash_table_iter_init(&iter, supervisor->instances);
   while (!any && g_hash_table_iter_next(&iter, NULL, &instance))
     any = alone_ended(instance);
-  if (any && !supervisor->identity.copied && supervisor->alone_boot_ms == INT64_MAX)
+  if (any && !supervisor->identity.copied && !supervisor->refusal &&
+      supervisor->alone_boot_ms == INT64_MAX)
     supervisor->alone_boot_ms = alone_lease_ends(supervisor);
 }
 

@@ -4,7 +4,8 @@
  * with what is left.
  *
  * Invariant: only what ran before the reboot is started, in the generation that it had; and nothing
- * by a copy of a node's directory. */
+ * by a copy of a node's directory, nor by a node that was refused: the agents of a machine that was
+ * copied as a whole may run on the other one. */
 #include "supervise/instance.h"
 
 /* Nobody tells what to do: a server is waited for as long as its lease, from now unless that has

@@ -1,15 +1,19 @@
 /* Store, term, and refusals from either side. */
 #include "supervise/obey.h"
 
+#include "supervise/alone.h"
+
 static void obey_keep(Supervisor *supervisor)
 {
   act(supervisor, NODE_ACTION_KEEP_IDENTITY, NULL)->text =
       node_identity_write(&supervisor->identity);
 }
 
-/* Said once, not at each try. */
+/* Said once, not at each try. There is a server, which does not want us: that another one stays
+ * away means nothing then. */
 void obey_refused(Supervisor *supervisor, const char *why)
 {
+  alone_end(supervisor);
   const char *reason = why ? why : "no reason is given";
   supervisor->refused = true;
   supervisor->refused_boot_ms = supervisor->now.boot_ms + SUPERVISOR_REFUSED_MS;

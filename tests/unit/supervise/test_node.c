@@ -673,6 +673,14 @@ static void test_alone_not(void)
   g_autoptr(Rig) copied = alone_reborn(&copy);
   rig_pass(copied, 10 * alone_known.lease_ms);
   rig_wants(copied, "");
+  /* the copy of a whole machine: another one is linked as this node */
+  g_autoptr(Rig) refused = alone_reborn(&alone_known);
+  rig_event(refused, (NodeEvent){.type = NODE_EVENT_LINK_UP});
+  g_autoptr(Frame) refuse = frame_new(FRAME_REFUSE);
+  rig_event(refused, (NodeEvent){.type = NODE_EVENT_FRAME, .frame = refuse});
+  rig_event(refused, (NodeEvent){.type = NODE_EVENT_LINK_DOWN});
+  rig_pass(refused, 10 * alone_known.lease_ms);
+  rig_wants(refused, "refused; release-ports");
 }
 
 static void node_relist(Rig *rig, int64_t term)
