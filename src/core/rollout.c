@@ -474,8 +474,9 @@ static void rollout_give_up_waiting(Core *core, Deployment *deployment)
       instance_set_step(core, instance, STEP_IDLE);
       reserve_keep(core, instance, &used);
     }
-    if (!instance_start_unasked(core, instance) && waited)
-      /* a start of an earlier generation may have been lost while this one waited */
+    if (!instance_start_unasked(core, instance))
+      /* a start of an earlier generation may have been lost while this one waited, whether it
+       * waited to the end or only until the targets turned back */
       instance_reconcile(core, instance);
   }
 }
