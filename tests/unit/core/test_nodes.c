@@ -190,6 +190,26 @@ static void test_later_epoch_is_surpassed(void)
   world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
 }
 
+/* The same is heard while the slot waits for a change that is refused then: what runs in it is
+ * replaced all the same by what is wanted. */
+static void test_later_epoch_in_a_refused_change(void)
+{
+  g_autoptr(Job) job = world_job("a b");
+  g_autoptr(World) world = world_up_agents("a b");
+  const Instance *a = world_slot(world, "a", 0);
+  strmap_set(&world_agent(job, "a")->environment, "LEVEL", "2");
+  strmap_set(&world_agent(job, "b")->environment, "LEVEL", "2");
+  g_hash_table_replace(world->taken, g_strdup("b"), g_strdup("port is in use"));
+  world_disconnect(world);
+  world_deploy(world, job, false);
+  ((Held *)(uintptr_t)world_held(world, "a", 0))->epoch = 7;
+  world_connect(world);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_ROLLED_BACK);
+  g_assert_cmpint(a->epoch, ==, 8);
+  g_assert_cmpint(world_held(world, "a", 0)->epoch, ==, 8);
+  g_assert_cmpint(world_held(world, "a", 0)->generation, ==, a->generation);
+}
+
 /* A node that has obeyed a later server is not this one's: its database is an older copy. */
 static void test_later_term_is_refused(void)
 {
@@ -645,6 +665,7 @@ int main(int argc, char **argv)
   g_test_add_func("/nodes/unexplained-is-ended-later", test_unexplained_is_ended_later);
   g_test_add_func("/nodes/unconfirmed-keeps-all", test_unconfirmed_keeps_all);
   g_test_add_func("/nodes/later-epoch-is-surpassed", test_later_epoch_is_surpassed);
+  g_test_add_func("/nodes/later-epoch-in-a-refused-change", test_later_epoch_in_a_refused_change);
   g_test_add_func("/nodes/later-term-is-refused", test_later_term_is_refused);
   g_test_add_func("/nodes/other-protocol-is-refused", test_other_protocol_is_refused);
   g_test_add_func("/nodes/other-incarnation-waits", test_other_incarnation_waits);
