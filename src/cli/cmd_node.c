@@ -1,5 +1,6 @@
 /* reeve node: a node as a process of its own; and what frees one of a server that is gone. */
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "node/node.h"
 
@@ -56,7 +57,7 @@ static void node_reset_told(guint left, void *data)
   if (++progress->looks % 10 != 0 || left == progress->said)
     return;
   progress->said = left;
-  cli_note(progress->cli, "waiting for the end of %u agent%s", left, left == 1 ? "" : "s");
+  cli_note(progress->cli, "waiting for the end of %u agent%s", left, text_plural((int)left));
 }
 
 /* The state directory that @directory is, or that lies in it when a server keeps its data there. */
@@ -97,7 +98,7 @@ static int node_reset_run(const Cli *cli, const NodePrograms *programs, GError *
       cli, directory, "reset",
       "node '%s' is free: %u agent%s ended, their logs removed; it belongs to the first server "
       "that welcomes it",
-      directory, ended, ended == 1 ? "" : "s");
+      directory, ended, text_plural((int)ended));
   return 0;
 }
 

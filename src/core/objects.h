@@ -346,6 +346,8 @@ const Instance *core_instance(const Core *core, const char *id);
 uint64_t core_restarts(const Core *core);
 /* All nodes: of NodeObject*. */
 const GPtrArray *core_nodes(const Core *core);
+/* The node @id; NULL when there is none, and of NULL. Changed by the core alone. */
+NodeObject *core_node(const Core *core, const char *id);
 const Revision *deployment_revision(const Deployment *deployment, int number);
 /* The newest; NULL when there is none. */
 Revision *deployment_last_revision(const Deployment *deployment);

@@ -63,8 +63,6 @@ void core_remove_instance(Core *core, Instance *instance);
 void core_place_instance(Core *core, Instance *instance, NodeObject *node);
 /* Some slots of @rollout have no node that can be asked: whichever comes may help. */
 void core_set_unplaced(Core *core, Rollout *rollout, bool unplaced);
-/* NULL when there is none, and of NULL. */
-NodeObject *core_node(const Core *core, const char *id);
 /* Takes @node, whose id is new. */
 void core_add_node(Core *core, NodeObject *node);
 

@@ -137,20 +137,11 @@ static void hub_on_core(HubPeer *peer, const Frame *frame)
                                                      .frame = frame});
 }
 
-static const NodeObject *hub_node(const Hub *hub, const char *id)
-{
-  const GPtrArray *nodes = core_nodes(engine_core(hub->server->engine));
-  for (guint i = 0; i < nodes->len; i++)
-    if (g_strcmp0(((const NodeObject *)nodes->pdata[i])->id, id) == 0)
-      return nodes->pdata[i];
-  return NULL;
-}
-
 /* The log says what the core cannot: that @id is refused - once for each reason, @former was the
  * last one - or that it holds what is not this server's. */
 static void hub_note_strange(const Hub *hub, const char *id, const char *former)
 {
-  const NodeObject *node = hub_node(hub, id);
+  const NodeObject *node = core_node(engine_core(hub->server->engine), id);
   guint unknown = node ? g_hash_table_size(node->unknown) : 0;
   if (node && node->problem && g_strcmp0(node->problem, former) != 0)
     log_error("node refused", "node=%s reason=\"%s\"", id, node->problem);
@@ -224,7 +215,7 @@ static void hub_on_hello(HubPeer *peer, const Frame *frame)
   peer->greeted = true;
   if (!greeted)
     log_info("node linked", "node=%s boot=%s", peer->node, frame->boot_id ? frame->boot_id : "?");
-  const NodeObject *known = hub_node(hub, peer->node);
+  const NodeObject *known = core_node(engine_core(hub->server->engine), peer->node);
   g_autofree char *node = g_strdup(peer->node), *former = g_strdup(known ? known->problem : NULL);
   hub_on_core(peer, frame);
   if (engine_hears(hub->server->engine))

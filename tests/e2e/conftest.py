@@ -176,15 +176,22 @@ def not_for_ever():
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-@pytest.fixture(params=["embedded", "process"])
-def reeve(request):
+@contextlib.contextmanager
+def started(node):
+    """One that runs, with a node of the kind @node; see Reeve."""
     directory = tempfile.mkdtemp(prefix="reeve-e2e-")
-    one = Reeve(directory, request.param)
+    one = Reeve(directory, node)
     try:
         yield one.start()
     finally:
         one.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["embedded", "process"])
+def reeve(request):
+    with started(request.param) as one:
+        yield one
 
 
 @pytest.fixture

@@ -5,25 +5,10 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 
 import pytest
-from conftest import BIN, Reeve, alive, wait_until
-
-JOB = """
-job: {name: s, version: "1", description: test}
-agents:
-  - {id: a, command: [sleep, "1000"], restart: {policy: always, max: -1, delay: 0}}
-  - {id: b, command: [sleep, "1000"], restart: {policy: always, max: -1, delay: 0}}
-topology: {type: pipeline, stages: [a, b]}
-"""
-
-
-def pids(reeve):
-    def all_run():
-        found = reeve.instances("s")
-        return found if found and all(i["state"] == "running" and i["health"] == "healthy" for i in found.values()) else None
-    return {k: i["pid"] for k, i in wait_until(all_run, what="all running").items()}
+from conftest import BIN, alive, started, wait_until
+from test_survival import JOB, pids
 
 
 def node(reeve):
@@ -33,13 +18,8 @@ def node(reeve):
 @pytest.fixture
 def apart():
     """A node that is a process of its own."""
-    directory = tempfile.mkdtemp(prefix="reeve-e2e-")
-    one = Reeve(directory, "process")
-    try:
-        yield one.start()
-    finally:
-        one.close()
-        shutil.rmtree(directory, ignore_errors=True)
+    with started("process") as one:
+        yield one
 
 
 @contextlib.contextmanager
