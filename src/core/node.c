@@ -360,10 +360,12 @@ static void node_hello(Core *core, const Command *command)
  * what it told before. */
 static void node_found(Core *core, NodeObject *node)
 {
-  bool lost = node->status == NODE_LOST;
+  NodeStatus former = node->status;
   node->heard_boot_ms = core_now(core).boot_ms;
   node_set_status(core, node, NODE_ONLINE);
-  if (!lost)
+  if (former != NODE_ONLINE)
+    rollouts_place_again(core);
+  if (former != NODE_LOST)
     return;
   g_autoptr(GPtrArray) instances = node_instances(node);
   for (guint i = 0; i < instances->len; i++) {
@@ -404,8 +406,11 @@ static void node_on_report(Core *core, const Command *command)
 static void node_on_reserved(Core *core, const Command *command)
 {
   NodeObject *node = core_node(core, command->node);
-  if (node && node->linked)
-    rollout_on_reserved(core, node, command->frame);
+  if (!node || !node->linked)
+    return;
+  node_found(core, node);
+  node_arm(core, node);
+  rollout_on_reserved(core, node, command->frame);
 }
 
 void command_node_frame(Core *core, const Command *command)

@@ -94,6 +94,7 @@ typedef struct Instance {
   bool dirty; /* is stored at the end of the turn */
   /* (volatile) what follows */
   bool sent_start; /* a start left, or may leave, since this core was loaded */
+  bool asked;      /* its node was asked for what its start needs, see core/reserve.h */
   bool stale;      /* a secret of its environment has changed or gone since it was given */
   /* as last reported by the node */
   InstanceState state;

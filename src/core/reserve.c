@@ -96,6 +96,7 @@ static bool reserve_add(Core *core, Instance *instance, Ports *used, Frame *fram
   instruction->spec->port = holds || given ? 0 : port;
   instruction->port_fixed = declared != PORT_AUTO || core_config(core)->ports_fixed;
   g_ptr_array_add(frame->instructions, instruction);
+  instance->asked = true;
   return true;
 }
 
@@ -142,6 +143,12 @@ Reserve *reserve_find(const NodeObject *node, int64_t request)
 
 void reserve_forget(Rollout *rollout, const NodeObject *node)
 {
+  GPtrArray *slots = rollout->deployment->instances;
+  for (guint i = 0; i < slots->len; i++) {
+    Instance *instance = slots->pdata[i];
+    if (!node || instance->node == node)
+      instance->asked = false;
+  }
   for (guint i = rollout->reserves->len; i > 0; i--)
     if (!node || ((const Reserve *)rollout->reserves->pdata[i - 1])->node == node)
       g_ptr_array_remove_index(rollout->reserves, i - 1);
@@ -205,7 +212,8 @@ static ReserveResult reserve_exhausted(Core *core, Rollout *rollout, const Insta
   return RESERVE_REFUSED;
 }
 
-/* Asks the nodes that were not asked yet about their waiting slots. */
+/* Asks the nodes about their waiting slots that they were not asked about yet: a slot may come to a
+ * node that was asked about others before. */
 static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *refusal)
 {
   const Deployment *deployment = rollout->deployment;
@@ -214,9 +222,9 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
     Instance *instance = deployment->instances->pdata[i];
     NodeObject *node = reserve_wanted(instance) ? instance->node : NULL;
     Reserve *reserve = node ? reserve_of(rollout, node) : NULL;
-    if (!node || !node->linked || (reserve && !reserve->fresh))
+    if (!node || !node->linked || instance->asked)
       continue;
-    if (!reserve || reserve->slots == RESERVE_SLOTS_MAX)
+    if (!reserve || !reserve->fresh || reserve->slots == RESERVE_SLOTS_MAX)
       reserve = reserve_new(rollout, node, core_next_request(core));
     Frame *frame = turn_frame(core, node, FRAME_RESERVE, reserve->request);
     frame->port_base = core_config(core)->port_base;

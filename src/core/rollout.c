@@ -600,6 +600,23 @@ static gint rollout_compare(gconstpointer a, gconstpointer b)
   return strcmp((*(Rollout *const *)a)->id, (*(Rollout *const *)b)->id);
 }
 
+static void rollout_resume(Core *core, Rollout *rollout)
+{
+  int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
+  if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
+    rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
+  turn_mark(core, TURN_TIMED, rollout);
+  turn_mark(core, TURN_RESUMED, rollout);
+}
+
+void rollouts_place_again(Core *core)
+{
+  g_autoptr(GPtrArray) unplaced = g_ptr_array_copy(core_list(core, CORE_UNPLACED), NULL, NULL);
+  g_ptr_array_sort(unplaced, rollout_compare);
+  for (guint i = 0; i < unplaced->len; i++)
+    rollout_resume(core, unplaced->pdata[i]);
+}
+
 void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deployments)
 {
   g_autoptr(GPtrArray) waiting = g_ptr_array_copy(core_list(core, CORE_UNPLACED), NULL, NULL);
@@ -610,13 +627,8 @@ void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deploy
   }
   g_ptr_array_sort(waiting, rollout_compare);
   for (guint i = 0; i < waiting->len; i++) {
-    Rollout *rollout = waiting->pdata[i];
-    int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
-    if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
-      rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
-    reserve_forget(rollout, node);
-    turn_mark(core, TURN_TIMED, rollout);
-    turn_mark(core, TURN_RESUMED, rollout);
+    reserve_forget(waiting->pdata[i], node);
+    rollout_resume(core, waiting->pdata[i]);
   }
 }
 

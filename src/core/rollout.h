@@ -12,6 +12,9 @@ void rollout_cancel(Core *core, Rollout *rollout, const char *cause);
 void rollout_after_reboot(Core *core, Deployment *deployment, const NodeObject *node);
 /* @node (linked) answers a reserve. */
 void rollout_on_reserved(Core *core, NodeObject *node, const Frame *frame);
+/* A node can be given slots again: the rollouts that have some without a node look for one. Marks
+ * TURN_RESUMED. */
+void rollouts_place_again(Core *core);
 /* @node is there again, with slots of @deployments (of Deployment*): what waited for it has time
  * again, and asks anew. Marks TURN_RESUMED. */
 void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deployments);

@@ -513,6 +513,47 @@ static void test_taken_port_fails(void)
   g_assert_cmpstr(world->log->str, ==, ""); /* before anything was started */
 }
 
+/* `a` runs on a node that has not been heard of for a while: nothing new is placed there, so that
+ * only `a` is asked for when @job brings `b`. */
+static World *world_silent(Job *job)
+{
+  g_autoptr(World) world = world_up_agents("a");
+  world_pass(world, 35000);
+  g_assert_cmpint(only_node(world)->status, ==, NODE_SILENT);
+  g_free(world_agent(job, "a")->working_dir);
+  world_agent(job, "a")->working_dir = g_strdup("/elsewhere");
+  world_forget_log(world);
+  return g_steal_pointer(&world);
+}
+
+/* A slot that finds its place only after the node was asked about the others is asked about too. */
+static void test_slot_placed_after_the_others(void)
+{
+  g_autoptr(Job) job = world_job("a b");
+  g_autoptr(World) world = world_silent(job);
+  g_hash_table_replace(world->taken, g_strdup("b"), g_strdup("port 9010 is in use by pid 4711"));
+  world_deploy(world, job, false);
+  g_assert_nonnull(world_slot(world, "b", 0)->node); /* the answer about `a` was a sign of life */
+  g_assert_cmpstr(world_desk(world)->reason, ==, "agent 'b': port 9010 is in use by pid 4711");
+  g_assert_cmpstr(world->log->str, ==, ""); /* before anything was started */
+}
+
+static void test_found_node_is_given_slots(void)
+{
+  g_autoptr(Job) job = world_job("a b");
+  g_autoptr(World) world = world_silent(job);
+  world->holds_reserve = true;
+  world_deploy(world, job, false);
+  g_assert_null(world_slot(world, "b", 0)->node);
+  g_autoptr(Frame) beat = frame_new(FRAME_HEARTBEAT);
+  world_apply(world, (Command){.type = COMMAND_NODE_FRAME, .node = "local", .frame = beat});
+  g_assert_true(world_slot(world, "b", 0)->node == only_node(world));
+  g_assert_cmpuint(world_desk(world)->rollout->reserves->len, ==, 2);
+  world->holds_reserve = false;
+  world_connect(world);
+  world_assert_status(world, DEPLOYMENT_RUNNING, OUTCOME_SUCCEEDED);
+}
+
 static void test_late_answer_to_reserve(void)
 {
   g_autoptr(Job) job = world_job("a");
@@ -685,6 +726,8 @@ int main(int argc, char **argv)
   g_test_add_func("/ports/declared-before-kept", test_declared_before_kept);
   g_test_add_func("/ports/two-deployments", test_two_deployments_share_no_port);
   g_test_add_func("/ports/taken", test_taken_port_fails);
+  g_test_add_func("/ports/placed-later", test_slot_placed_after_the_others);
+  g_test_add_func("/ports/found-node", test_found_node_is_given_slots);
   g_test_add_func("/ports/late-answer", test_late_answer_to_reserve);
   g_test_add_func("/spec/environment", test_environment);
   g_test_add_func("/spec/argv", test_argv);
