@@ -28,8 +28,8 @@ ReserveResult reserve_answer(Core *core, Rollout *rollout, Reserve *reserve, con
 /* What @node (NULL = every node) was asked for @rollout is void: its answer, should it come, is let
  * go. */
 void reserve_forget(Rollout *rollout, const NodeObject *node);
-/* What @node was asked for any rollout is void. Costs the slots of the deployments that it was asked
- * for, however many rollouts are open. */
+/* What @node was asked for any rollout is void. Costs the slots of the deployments that it was
+ * asked for, however many rollouts are open. */
 void reserve_forget_all(const NodeObject *node);
 /* As reserve_forget, and nodes that are linked are told. */
 void reserve_release(Core *core, Rollout *rollout, const NodeObject *node);
