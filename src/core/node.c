@@ -383,47 +383,34 @@ static void node_found(Core *core, NodeObject *node)
   }
 }
 
-static void node_heartbeat(Core *core, const Command *command)
+static void node_on_heartbeat(Core *core, NodeObject *node, const Frame *frame)
 {
-  NodeObject *node = core_node(core, command->node);
-  if (!node || !node->linked)
-    return;
-  node_found(core, node);
-  node_arm(core, node);
-  turn_frame(core, node, FRAME_HEARTBEAT_ACK, 0)->seq = command->frame->seq;
+  turn_frame(core, node, FRAME_HEARTBEAT_ACK, 0)->seq = frame->seq;
 }
 
-static void node_on_report(Core *core, const Command *command)
+static void node_on_report(Core *core, NodeObject *node, const Frame *frame)
 {
-  NodeObject *node = core_node(core, command->node);
-  if (!node || !node->linked)
-    return;
-  node_found(core, node);
-  node_reports(core, node, command->frame, false);
-  node_arm(core, node);
+  node_reports(core, node, frame, false);
 }
 
-static void node_on_reserved(Core *core, const Command *command)
-{
-  NodeObject *node = core_node(core, command->node);
-  if (!node || !node->linked)
-    return;
-  node_found(core, node);
-  node_arm(core, node);
-  rollout_on_reserved(core, node, command->frame);
-}
-
+/* Whatever a linked node says is a sign of life. */
 void command_node_frame(Core *core, const Command *command)
 {
-  static void (*const handlers[FRAME_N])(Core *, const Command *) = {
-      [FRAME_HELLO] = node_hello,
-      [FRAME_HEARTBEAT] = node_heartbeat,
+  static void (*const handlers[FRAME_N])(Core *, NodeObject *, const Frame *) = {
+      [FRAME_HEARTBEAT] = node_on_heartbeat,
       [FRAME_REPORT] = node_on_report,
-      [FRAME_RESERVED] = node_on_reserved,
+      [FRAME_RESERVED] = rollout_on_reserved,
   };
-  core_cover(core, "frame", (int)command->frame->type, 0);
-  if (handlers[command->frame->type])
-    handlers[command->frame->type](core, command);
+  const Frame *frame = command->frame;
+  core_cover(core, "frame", (int)frame->type, 0);
+  if (frame->type == FRAME_HELLO)
+    node_hello(core, command);
+  NodeObject *node = handlers[frame->type] ? core_node(core, command->node) : NULL;
+  if (!node || !node->linked)
+    return;
+  node_found(core, node);
+  handlers[frame->type](core, node, frame);
+  node_arm(core, node);
 }
 
 void command_node_gone(Core *core, const Command *command)

@@ -220,10 +220,10 @@ static ReserveResult reserve_ask_nodes(Core *core, Rollout *rollout, Refusal *re
   g_autoptr(Ports) used = NULL; /* mostly there is nobody left to ask */
   for (guint i = 0; i < deployment->instances->len; i++) {
     Instance *instance = deployment->instances->pdata[i];
-    NodeObject *node = reserve_wanted(instance) ? instance->node : NULL;
-    Reserve *reserve = node ? reserve_of(rollout, node) : NULL;
-    if (!node || !node->linked || instance->asked)
+    NodeObject *node = instance->node;
+    if (instance->asked || !reserve_wanted(instance) || !node || !node->linked)
       continue;
+    Reserve *reserve = reserve_of(rollout, node);
     if (!reserve || !reserve->fresh || reserve->slots == RESERVE_SLOTS_MAX)
       reserve = reserve_new(rollout, node, core_next_request(core));
     Frame *frame = turn_frame(core, node, FRAME_RESERVE, reserve->request);

@@ -600,21 +600,24 @@ static gint rollout_compare(gconstpointer a, gconstpointer b)
   return strcmp((*(Rollout *const *)a)->id, (*(Rollout *const *)b)->id);
 }
 
-static void rollout_resume(Core *core, Rollout *rollout)
+/* What @waiting (of Rollout*, sorted here) waited for may be there: each has time again. */
+static void rollouts_wake(Core *core, GPtrArray *waiting)
 {
-  int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
-  if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
-    rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
-  turn_mark(core, TURN_TIMED, rollout);
-  turn_mark(core, TURN_RESUMED, rollout);
+  g_ptr_array_sort(waiting, rollout_compare);
+  for (guint i = 0; i < waiting->len; i++) {
+    Rollout *rollout = waiting->pdata[i];
+    int64_t least = core_now(core).boot_ms + MIN(rollout->duration_ms, 10000);
+    if (rollout->deadline_boot_ms != INT64_MAX) /* its time was not its own meanwhile */
+      rollout->deadline_boot_ms = MAX(rollout->deadline_boot_ms, least);
+    turn_mark(core, TURN_TIMED, rollout);
+    turn_mark(core, TURN_RESUMED, rollout);
+  }
 }
 
 void rollouts_place_again(Core *core)
 {
-  g_autoptr(GPtrArray) unplaced = g_ptr_array_copy(core_list(core, CORE_UNPLACED), NULL, NULL);
-  g_ptr_array_sort(unplaced, rollout_compare);
-  for (guint i = 0; i < unplaced->len; i++)
-    rollout_resume(core, unplaced->pdata[i]);
+  g_autoptr(GPtrArray) waiting = g_ptr_array_copy(core_list(core, CORE_UNPLACED), NULL, NULL);
+  rollouts_wake(core, waiting);
 }
 
 void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deployments)
@@ -625,11 +628,9 @@ void rollouts_resume(Core *core, const NodeObject *node, const GPtrArray *deploy
     if (deployment_changes(deployment) && !deployment->rollout->unplaced && !deployment->unreadable)
       g_ptr_array_add(waiting, deployment->rollout);
   }
-  g_ptr_array_sort(waiting, rollout_compare);
-  for (guint i = 0; i < waiting->len; i++) {
+  for (guint i = 0; i < waiting->len; i++)
     reserve_forget(waiting->pdata[i], node);
-    rollout_resume(core, waiting->pdata[i]);
-  }
+  rollouts_wake(core, waiting);
 }
 
 /* ---- time ---- */
